@@ -1,0 +1,73 @@
+//! Wall-clock time as a value.
+//!
+//! Everything below the transport takes `now` as an argument, so expiry,
+//! rotation and rekeying are tested by adding to a number. This is the only
+//! file that may ask the operating system what time it is (`clippy.toml`).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A point in time: milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The current time of the operating system's clock.
+    #[must_use]
+    #[allow(clippy::disallowed_methods)]
+    pub fn now() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The time that lies `millis` milliseconds after the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// The time that lies `secs` seconds after the Unix epoch.
+    #[must_use]
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch, as JWT's `NumericDate` counts.
+    #[must_use]
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// The time elapsed since `earlier`; zero if `earlier` lies in the future.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_only_saturates() {
+        let end = Timestamp::from_millis(u64::MAX);
+        assert_eq!(end + Duration::from_secs(1), end);
+        assert_eq!(Timestamp::default().since(end), Duration::ZERO);
+        assert_eq!(Timestamp::from_secs(2).as_millis(), 2000);
+    }
+}

@@ -1,0 +1,6 @@
+//! SecureStack Mesh without Node: identity, handshake, records, sessions,
+//! discovery and transport. Layers and what may use what: `ARCHITECTURE.md`.
+
+pub mod clock;
+pub mod error;
+pub mod id;
