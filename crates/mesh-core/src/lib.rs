@@ -2,5 +2,6 @@
 //! discovery and transport. Layers and what may use what: `ARCHITECTURE.md`.
 
 pub mod clock;
+pub mod crypto;
 pub mod error;
 pub mod id;

@@ -1,0 +1,69 @@
+//! The primitives, each behind a type that makes the wrong use hard: AEAD, MAC,
+//! key derivation, key agreement, RSA. No protocol is decided here.
+
+use crate::error::{Code, Coded, Reason};
+
+pub mod aead;
+pub mod kdf;
+pub mod kem;
+pub mod mac;
+pub mod rsa;
+pub mod secret;
+
+/// What can go wrong in a primitive.
+///
+/// Nothing here says *why* a decryption failed: telling that apart is what
+/// padding oracles are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CryptoError {
+    /// A symmetric key has a length that fits no algorithm.
+    #[error("an AES key is 16, 24 or 32 bytes, got {0}")]
+    KeyLength(usize),
+    /// An RSA key cannot be used; the text says what is wrong with it.
+    #[error("unacceptable RSA key: {0}")]
+    BadKey(&'static str),
+    /// A share of a key agreement is malformed or of small order.
+    #[error("unacceptable key agreement share")]
+    BadShare,
+    /// Decryption failed.
+    #[error("decryption failed")]
+    Open,
+    /// The data is longer than the algorithm can take.
+    #[error("{len} bytes are more than the limit of {max}")]
+    TooLong {
+        /// Bytes given.
+        len: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// The cryptographic library failed: no memory, or no randomness.
+    #[error("the cryptographic library failed")]
+    Library,
+}
+
+impl Coded for CryptoError {
+    fn code(&self) -> Code {
+        match self {
+            Self::KeyLength(_) | Self::BadKey(_) | Self::BadShare | Self::Open | Self::TooLong { .. } => {
+                Code::InvalidArgument
+            }
+            Self::Library => Code::Internal,
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Self::KeyLength(_) | Self::BadKey(_) => Reason::BadKey,
+            Self::BadShare => Reason::BadShare,
+            Self::Open => Reason::DecryptFailed,
+            Self::TooLong { .. } => Reason::TooLarge,
+            Self::Library => Reason::Crypto,
+        }
+    }
+}
+
+impl From<aws_lc_rs::error::Unspecified> for CryptoError {
+    fn from(_: aws_lc_rs::error::Unspecified) -> Self {
+        Self::Library
+    }
+}
