@@ -13,7 +13,6 @@ use rsa::{
     pkcs8::{DecodePublicKey, Document, EncodePublicKey},
     traits::PublicKeyParts,
 };
-use subtle::ConstantTimeEq;
 
 use super::{MAX_BITS, MIN_BITS, SignatureDomain};
 use crate::crypto::{CryptoError, mac::sha256};
@@ -182,7 +181,7 @@ impl fmt::Debug for PublicKey {
 
 /// The name of a public key: the SHA-256 JWK thumbprint of RFC 7638, written in
 /// base64url without padding.
-#[derive(Clone, Copy, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Thumbprint([u8; 32]);
 
 impl Thumbprint {
@@ -212,14 +211,6 @@ impl Thumbprint {
         Self(sha256(&[format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#).as_bytes()]))
     }
 }
-
-impl PartialEq for Thumbprint {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl Eq for Thumbprint {}
 
 impl fmt::Display for Thumbprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

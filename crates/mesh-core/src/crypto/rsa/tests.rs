@@ -29,22 +29,8 @@ fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
-const RSA_ENCRYPTION: &[u8] = &hex_literal("300d06092a864886f70d0101010500");
-
-const fn hex_literal<const N: usize>(text: &str) -> [u8; N] {
-    let (text, mut out, mut i) = (text.as_bytes(), [0; N], 0);
-    while i < N {
-        let (hi, lo) = (text[2 * i], text[2 * i + 1]);
-        let digit = [hi, lo];
-        let mut j = 0;
-        while j < 2 {
-            out[i] = out[i] * 16 + if digit[j] < b'a' { digit[j] - b'0' } else { digit[j] - b'a' + 10 };
-            j += 1;
-        }
-        i += 1;
-    }
-    out
-}
+/// `AlgorithmIdentifier { rsaEncryption, NULL }`
+const RSA_ENCRYPTION: &[u8] = &[0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
 
 fn spki(algorithm: &[u8], n: &[u8], e: &[u8]) -> Vec<u8> {
     let integer = |bytes: &[u8]| der(2, &[if bytes[0] < 0x80 { &[][..] } else { &[0] }, bytes].concat());
@@ -123,7 +109,7 @@ fn signing_never_mints_a_jwt() {
 
 #[test]
 fn private_operations_are_counted() {
-    let pair = KeyPair::from_pkcs8_pem(&super::tests::pair().to_pkcs8_pem().unwrap()).unwrap();
+    let pair = KeyPair::from_pkcs8_pem(&pair().to_pkcs8_pem().unwrap()).unwrap();
     let ciphertext = pair.public_key().oaep_encrypt(b"x", b"").unwrap();
     assert_eq!(pair.private_ops(), 0);
     pair.oaep_decrypt(&ciphertext, b"").unwrap();
@@ -178,7 +164,6 @@ fn only_sizes_within_bounds_are_keys() {
         assert_eq!(key.bits() as usize, bits);
     }
     for bits in [512, 1024, 2047] {
-        assert!(bad(&spki(RSA_ENCRYPTION, &modulus(bits), &[1, 0, 1])).contains("RSA") || bits > 512);
         bad(&spki(RSA_ENCRYPTION, &modulus(bits), &[1, 0, 1]));
     }
     for bits in [4097, 8192, 16384] {
@@ -208,37 +193,37 @@ fn only_the_canonical_encoding_is_a_key() {
     let good = pair().public_key().spki_der().to_vec();
     let n = pair_modulus();
     assert_eq!(spki(RSA_ENCRYPTION, &n, &[1, 0, 1]), good);
-    let key_at = |bytes: &[u8]| bad(bytes);
     // Trailing bytes, outside and inside.
-    key_at(&[&good[..], &[0]].concat());
+    bad(&[&good[..], &[0]].concat());
     let body = &good[4..];
-    key_at(&der(0x30, &[body, &[5, 0]].concat()));
+    bad(&der(0x30, &[body, &[5, 0]].concat()));
     // Truncation, at every length.
     for len in 0..good.len() {
-        key_at(&good[..len]);
+        bad(&good[..len]);
     }
     // BER: a length in more bytes than needed, and an indefinite one.
-    key_at(&[&[0x30, 0x83, 0][..], &good[2..]].concat());
-    key_at(&[&[0x30, 0x80][..], body, &[0, 0]].concat());
+    bad(&[&[0x30, 0x83, 0][..], &good[2..]].concat());
+    bad(&[&[0x30, 0x80][..], body, &[0, 0]].concat());
     // An integer with a superfluous leading zero.
-    key_at(&spki(RSA_ENCRYPTION, &[&[0, 0], &n[..]].concat(), &[1, 0, 1]));
-    key_at(&spki(RSA_ENCRYPTION, &n, &[0, 1, 0, 1]));
+    bad(&spki(RSA_ENCRYPTION, &[&[0, 0], &n[..]].concat(), &[1, 0, 1]));
+    bad(&spki(RSA_ENCRYPTION, &n, &[0, 1, 0, 1]));
     // Other algorithms: RSASSA-PSS, an EC key's identifier around an RSA key,
     // rsaEncryption without its NULL.
-    let pss: [u8; 13] = hex_literal("300b06092a864886f70d01010a");
-    let ec: [u8; 21] = hex_literal("301306072a8648ce3d020106082a8648ce3d030107");
-    let without_null: [u8; 13] = hex_literal("300b06092a864886f70d010101");
-    for algorithm in [&pss[..], &ec, &without_null] {
-        key_at(&spki(algorithm, &n, &[1, 0, 1]));
+    let pss = hex::decode("300b06092a864886f70d01010a").unwrap();
+    let ec = hex::decode("301306072a8648ce3d020106082a8648ce3d030107").unwrap();
+    let without_null = hex::decode("300b06092a864886f70d010101").unwrap();
+    for algorithm in [&pss, &ec, &without_null] {
+        bad(&spki(algorithm, &n, &[1, 0, 1]));
     }
     // An EC point labelled RSA.
     let point = der(3, &[&[0, 4][..], &[7; 64]].concat());
-    key_at(&der(0x30, &[RSA_ENCRYPTION, &point].concat()));
+    bad(&der(0x30, &[RSA_ENCRYPTION, &point].concat()));
     // Unused bits in the bit string.
     let mut unused = good.clone();
-    let at = good.len() - (der(0x30, &[]).len() + 2 + 4 + n.len() + 1 + 5 + 1);
+    let at = 4 + RSA_ENCRYPTION.len() + 4;
+    assert_eq!(good[at], 0);
     unused[at] = 1;
-    key_at(&unused);
+    bad(&unused);
 }
 
 fn pair_modulus() -> Vec<u8> {
@@ -281,7 +266,6 @@ fn a_private_key_of_two_halves_is_refused() {
 fn private_keys_of_other_sizes_are_refused() {
     assert!(matches!(KeyPair::generate(1024), Err(CryptoError::BadKey(_))));
     assert!(matches!(KeyPair::generate(8192), Err(CryptoError::BadKey(_))));
-    // The primes of a key with e = 3, from a real but small key: 1024 bits.
     let small = include_str!("../../../tests/data/rsa-1024.pem");
     assert!(matches!(KeyPair::from_pkcs8_pem(small), Err(CryptoError::BadKey(_))));
     let e3 = include_str!("../../../tests/data/rsa-2048-e3.pem");
@@ -295,7 +279,7 @@ fn private_keys_of_other_sizes_are_refused() {
 fn thumbprint_is_that_of_rfc_7638() {
     // Section 3.1 of the RFC.
     let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECP\
-             ebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2Qvzqy\
+             ebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY\
              368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0f\
              M4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
     let n = BoxedUint::from_be_slice(&URL_SAFE_NO_PAD.decode(n).unwrap(), 2048).unwrap();
