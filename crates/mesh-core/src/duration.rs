@@ -6,7 +6,7 @@ use crate::error::{Code, Coded, Reason};
 
 /// Longest duration that [`parse`] accepts: 36,500 days. It keeps every later
 /// addition to a time of day far from an overflow.
-pub const MAX: Duration = Duration::from_secs(36_500 * 86_400);
+pub const MAX: Duration = Duration::from_hours(36_500 * 24);
 
 /// A text that is no duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

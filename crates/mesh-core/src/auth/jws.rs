@@ -47,7 +47,8 @@ pub(super) struct Parts<'a> {
     header: Object,
     /// `header.payload`, the bytes that are signed.
     message: &'a [u8],
-    payload: &'a [u8],
+    /// Decoded and not yet looked at.
+    payload: Vec<u8>,
     signature: &'a str,
 }
 
@@ -67,7 +68,7 @@ impl<'a> Parts<'a> {
             "its header is no JSON object, is nested too deeply or has a member twice",
         ))?;
         let message = &token.as_bytes()[..token.len() - signature.len() - 1];
-        Ok(Self { header, message, payload: payload.as_bytes(), signature })
+        Ok(Self { header, message, payload: decode(payload)?, signature })
     }
 
     /// The `kid`, for callers that know which ones they handed out.
@@ -84,7 +85,7 @@ impl<'a> Parts<'a> {
         if !self.signed_by(alg, typ, key)? {
             return Err(AuthError::Sig);
         }
-        let payload = parse_object(&decode(self.payload)?).ok_or(AuthError::Format(
+        let payload = parse_object(&self.payload).ok_or(AuthError::Format(
             "its claims are no JSON object, are nested too deeply or have a member twice",
         ))?;
         Claims::from_object(&payload)
@@ -123,8 +124,7 @@ impl<'a> Parts<'a> {
 /// never for deciding.
 pub(super) fn read_unverified(token: &[u8]) -> Result<Claims, AuthError> {
     let parts = Parts::parse(token)?;
-    let payload =
-        parse_object(&decode(parts.payload)?).ok_or(AuthError::Format("its claims are no JSON object"))?;
+    let payload = parse_object(&parts.payload).ok_or(AuthError::Format("its claims are no JSON object"))?;
     Claims::from_object(&payload)
 }
 
@@ -141,7 +141,7 @@ pub(super) fn sign(
     jsonwebtoken::encode(&header, claims, key).map_err(|_| AuthError::Crypto("sign a token"))
 }
 
-fn decode(segment: impl AsRef<[u8]>) -> Result<Vec<u8>, AuthError> {
+fn decode(segment: &str) -> Result<Vec<u8>, AuthError> {
     URL_SAFE_NO_PAD
         .decode(segment)
         .map_err(|_| AuthError::Format("a segment of it is not base64url without padding"))
