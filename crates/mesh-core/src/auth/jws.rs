@@ -1,0 +1,148 @@
+//! The compact serialisation (RFC 7515, 7.1) and its header, read strictly.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, crypto};
+use serde_json::Value;
+
+use super::{
+    AuthError, Claims, TokenType,
+    json::{Object, parse_object},
+};
+
+/// Longest token accepted, in bytes; ours have about 500.
+pub const MAX_TOKEN: usize = 4096;
+
+/// Header parameters that are never followed (RFC 7515, 4.1): each would let
+/// the token choose how it is checked.
+const NEVER_FOLLOWED: [&str; 11] =
+    ["crit", "jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "b64", "zip", "enc", "cty"];
+
+/// The algorithms that are ever pinned (RFC 7518, 3.1).
+#[derive(Clone, Copy)]
+pub(super) enum Alg {
+    /// HMAC with SHA-256.
+    Hs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+}
+
+impl Alg {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Rs256 => "RS256",
+        }
+    }
+
+    const fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Hs256 => Algorithm::HS256,
+            Self::Rs256 => Algorithm::RS256,
+        }
+    }
+}
+
+/// A token taken apart; nothing in it is trusted yet.
+pub(super) struct Parts<'a> {
+    header: Object,
+    /// `header.payload`, the bytes that are signed.
+    message: &'a [u8],
+    /// Decoded and not yet looked at.
+    payload: Vec<u8>,
+    signature: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn parse(token: &'a [u8]) -> Result<Self, AuthError> {
+        if token.len() > MAX_TOKEN {
+            return Err(AuthError::Format("it is longer than 4096 bytes"));
+        }
+        let token = std::str::from_utf8(token).map_err(|_| AuthError::Format("it is not ASCII text"))?;
+        let mut segments = token.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (segments.next(), segments.next(), segments.next(), segments.next())
+        else {
+            return Err(AuthError::Format("it does not have three segments"));
+        };
+        let header = parse_object(&decode(header)?).ok_or(AuthError::Format(
+            "its header is no JSON object, is nested too deeply or has a member twice",
+        ))?;
+        let message = &token.as_bytes()[..token.len() - signature.len() - 1];
+        Ok(Self { header, message, payload: decode(payload)?, signature })
+    }
+
+    /// The `kid`, for callers that know which ones they handed out.
+    pub(super) fn key_id(&self) -> Result<Option<&str>, AuthError> {
+        match self.header.get("kid") {
+            None => Ok(None),
+            Some(Value::String(kid)) => Ok(Some(kid)),
+            Some(_) => Err(AuthError::Header("kid")),
+        }
+    }
+
+    /// Checks header, then signature, and only then reads the payload.
+    pub(super) fn verify(&self, alg: Alg, typ: TokenType, key: &DecodingKey) -> Result<Claims, AuthError> {
+        if !self.signed_by(alg, typ, key)? {
+            return Err(AuthError::Sig);
+        }
+        let payload = parse_object(&self.payload).ok_or(AuthError::Format(
+            "its claims are no JSON object, are nested too deeply or have a member twice",
+        ))?;
+        Claims::from_object(&payload)
+    }
+
+    /// Whether the header is as pinned and the signature is of `key`.
+    fn signed_by(&self, alg: Alg, typ: TokenType, key: &DecodingKey) -> Result<bool, AuthError> {
+        self.check_header(alg, typ)?;
+        // The library's decoder is as strict as ours: no padding, no stray bits.
+        crypto::verify(self.signature, self.message, key, alg.algorithm())
+            .map_err(|_| AuthError::Format("its signature is not base64url without padding"))
+    }
+
+    fn check_header(&self, alg: Alg, typ: TokenType) -> Result<(), AuthError> {
+        if let Some(name) = NEVER_FOLLOWED.into_iter().find(|name| self.header.contains_key(*name)) {
+            return Err(AuthError::Header(name));
+        }
+        // Which `kid`s a secret ring knows is checked there; elsewhere there is none.
+        if typ != TokenType::Service && self.header.contains_key("kid") {
+            return Err(AuthError::Header("kid"));
+        }
+        if self.header.get("alg").and_then(Value::as_str) != Some(alg.as_str()) {
+            return Err(AuthError::Alg(alg.as_str()));
+        }
+        if self.header.get("typ").and_then(Value::as_str) != Some(typ.as_str()) {
+            return Err(AuthError::Typ(typ.as_str()));
+        }
+        match self.header.keys().find(|name| !matches!(name.as_str(), "alg" | "typ" | "kid")) {
+            Some(_) => Err(AuthError::Header("an unknown one")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads the claims of a token without checking who made it: for looking at,
+/// never for deciding.
+pub(super) fn read_unverified(token: &[u8]) -> Result<Claims, AuthError> {
+    let parts = Parts::parse(token)?;
+    let payload = parse_object(&parts.payload).ok_or(AuthError::Format("its claims are no JSON object"))?;
+    Claims::from_object(&payload)
+}
+
+pub(super) fn sign(
+    alg: Alg,
+    typ: TokenType,
+    key_id: Option<&str>,
+    claims: &Claims,
+    key: &EncodingKey,
+) -> Result<String, AuthError> {
+    let mut header = Header::new(alg.algorithm());
+    header.typ = Some(typ.as_str().to_owned());
+    header.kid = key_id.map(str::to_owned);
+    jsonwebtoken::encode(&header, claims, key).map_err(|_| AuthError::Crypto("sign a token"))
+}
+
+fn decode(segment: &str) -> Result<Vec<u8>, AuthError> {
+    URL_SAFE_NO_PAD
+        .decode(segment)
+        .map_err(|_| AuthError::Format("a segment of it is not base64url without padding"))
+}

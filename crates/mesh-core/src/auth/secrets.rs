@@ -1,0 +1,228 @@
+//! Secrets that tokens are signed with, and their rotation.
+
+use std::{collections::VecDeque, fmt, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use jsonwebtoken::{DecodingKey, EncodingKey};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::{
+    AuthError, Claims, Expected, TokenType,
+    issue::Subject,
+    jws::{self, Alg, Parts},
+};
+use crate::{clock::Timestamp, duration, id::ServiceId};
+
+/// Shortest secret that protects anything, in bytes: the output of SHA-256
+/// (RFC 7518, 3.2).
+pub const MIN_SECRET: usize = 32;
+
+/// Secrets in their grace period kept at most; the oldest goes first.
+const MAX_RETIRING: usize = 8;
+
+/// Names of former secrets kept at most, to tell a retired secret from a wrong one.
+const MAX_RETIRED: usize = 64;
+
+/// Refuses a secret of fewer than 32 bytes. `name` is the option's path, as in
+/// `security.jwtSecret`; the error's text has a command that makes a good one.
+pub fn require_strong(name: &'static str, secret: &[u8]) -> Result<(), AuthError> {
+    if secret.len() >= MIN_SECRET {
+        return Ok(());
+    }
+    Err(AuthError::WeakSecret { name, length: secret.len() })
+}
+
+/// The current secret and its predecessors: signs with the current one and
+/// accepts a former one during its grace period.
+pub struct SecretRing {
+    current: RingKey,
+    retiring: VecDeque<Retiring>,
+    retired: VecDeque<String>,
+}
+
+struct Retiring {
+    key: RingKey,
+    until: Timestamp,
+}
+
+struct RingKey {
+    /// Names the secret in the `kid` header parameter, without telling it.
+    id: String,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    weak: bool,
+}
+
+impl SecretRing {
+    /// A ring with one secret, which may not be empty. A short one is taken,
+    /// see [`is_weak`](Self::is_weak).
+    pub fn new(secret: &[u8]) -> Result<Self, AuthError> {
+        Ok(Self { current: RingKey::new(secret)?, retiring: VecDeque::new(), retired: VecDeque::new() })
+    }
+
+    /// A ring with a random secret of 32 bytes that nobody else knows.
+    pub fn random() -> Result<Self, AuthError> {
+        Self::new(&*random_secret()?)
+    }
+
+    /// Whether the current secret has fewer than [`MIN_SECRET`] bytes, so that
+    /// it can be found by trying, given one token.
+    #[must_use]
+    pub fn is_weak(&self) -> bool {
+        self.current.weak
+    }
+
+    /// Signs with `secret` from now on, or with a random one, and accepts the
+    /// former one until `grace` is over.
+    ///
+    /// Refuses a secret that is or was in use here: that would be no rotation.
+    pub fn rotate(
+        &mut self,
+        secret: Option<&[u8]>,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Result<(), AuthError> {
+        let new = match secret {
+            Some(secret) => RingKey::new(secret)?,
+            None => RingKey::new(&*random_secret()?)?,
+        };
+        let known = self.current.id == new.id
+            || self.retiring.iter().any(|retiring| retiring.key.id == new.id)
+            || self.retired.contains(&new.id);
+        if known {
+            return Err(AuthError::Argument("secret is or was in use here; rotate to one that is new"));
+        }
+        let former = std::mem::replace(&mut self.current, new);
+        self.retiring.push_back(Retiring { key: former, until: now + grace });
+        self.retire(now);
+        while self.retiring.len() > MAX_RETIRING {
+            if let Some(oldest) = self.retiring.pop_front() {
+                self.remember_retired(oldest.key.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// A token of the type [`TokenType::Service`] from `iss` for `aud`, about
+    /// the session `sid`.
+    ///
+    /// `sid` is 1 to 128 characters without control characters; `lifetime` is a
+    /// second to [`duration::MAX`].
+    pub fn issue(
+        &self,
+        iss: &ServiceId,
+        aud: &str,
+        sid: &str,
+        lifetime: Duration,
+        now: Timestamp,
+    ) -> Result<String, AuthError> {
+        let sid = Some(check_session_id(sid)?.to_owned());
+        let subject = Subject { iss: iss.to_string(), aud: aud.to_owned(), sid, jkt: None };
+        let claims = subject.claims(check_lifetime(lifetime)?, now)?;
+        jws::sign(Alg::Hs256, TokenType::Service, Some(&self.current.id), &claims, &self.current.encoding)
+    }
+
+    /// Checks a token made with the current secret or one in its grace period.
+    /// A token without `kid`, as other libraries make them, is checked with the
+    /// current secret.
+    pub fn verify(&mut self, token: &[u8], expected: &Expected, now: Timestamp) -> Result<Claims, AuthError> {
+        self.retire(now);
+        let parts = Parts::parse(token)?;
+        let key = match parts.key_id()? {
+            None => &self.current,
+            Some(id) => self.key(id)?,
+        };
+        let claims = parts.verify(Alg::Hs256, expected.typ, &key.decoding)?;
+        expected.check(&claims, now)?;
+        Ok(claims)
+    }
+
+    /// Reads the claims of a token **without any check** of who made it.
+    pub fn decode_unverified(token: &[u8]) -> Result<Claims, AuthError> {
+        jws::read_unverified(token)
+    }
+
+    fn key(&self, id: &str) -> Result<&RingKey, AuthError> {
+        if self.current.id == id {
+            return Ok(&self.current);
+        }
+        if let Some(retiring) = self.retiring.iter().find(|retiring| retiring.key.id == id) {
+            return Ok(&retiring.key);
+        }
+        if self.retired.iter().any(|retired| retired == id) {
+            return Err(AuthError::SecretRetired);
+        }
+        // Ours are 22 characters of base64url; anything else asks to be followed.
+        let of_our_form = id.len() == self.current.id.len()
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        Err(if of_our_form { AuthError::Sig } else { AuthError::Header("kid") })
+    }
+
+    /// Drops, and thereby wipes, the secrets whose grace is over.
+    fn retire(&mut self, now: Timestamp) {
+        let (keep, over): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.retiring).into_iter().partition(|retiring| now < retiring.until);
+        self.retiring = keep;
+        for retiring in over {
+            self.remember_retired(retiring.key.id);
+        }
+    }
+
+    fn remember_retired(&mut self, id: String) {
+        self.retired.push_back(id);
+        if self.retired.len() > MAX_RETIRED {
+            self.retired.pop_front();
+        }
+    }
+}
+
+impl fmt::Debug for SecretRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretRing").field("retiring", &self.retiring.len()).finish_non_exhaustive()
+    }
+}
+
+impl RingKey {
+    fn new(secret: &[u8]) -> Result<Self, AuthError> {
+        if secret.is_empty() {
+            return Err(AuthError::Argument(
+                "secret is empty; give at least 32 random bytes, or leave it out",
+            ));
+        }
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret).map_err(|_| AuthError::Crypto("key an HMAC"))?;
+        mac.update(b"ssm token secret id");
+        let id = URL_SAFE_NO_PAD.encode(&mac.finalize().into_bytes()[..16]);
+        Ok(Self {
+            id,
+            encoding: EncodingKey::from_secret(secret),
+            decoding: DecodingKey::from_secret(secret),
+            weak: secret.len() < MIN_SECRET,
+        })
+    }
+}
+
+pub(super) fn check_lifetime(lifetime: Duration) -> Result<Duration, AuthError> {
+    if lifetime < Duration::from_secs(1) || lifetime > duration::MAX {
+        return Err(AuthError::Argument(
+            "expiresIn must be from one second to 36500d, as in '15m', '1h' or a number of milliseconds",
+        ));
+    }
+    Ok(lifetime)
+}
+
+fn check_session_id(sid: &str) -> Result<&str, AuthError> {
+    if sid.is_empty() || sid.len() > 128 || sid.chars().any(char::is_control) {
+        return Err(AuthError::Argument(
+            "sessionId must be a text of 1 to 128 bytes without control characters",
+        ));
+    }
+    Ok(sid)
+}
+
+fn random_secret() -> Result<Zeroizing<[u8; MIN_SECRET]>, AuthError> {
+    let mut secret = Zeroizing::new([0; MIN_SECRET]);
+    aws_lc_rs::rand::fill(&mut *secret).map_err(|_| AuthError::Crypto("make random bytes"))?;
+    Ok(secret)
+}

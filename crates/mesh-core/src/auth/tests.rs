@@ -1,0 +1,621 @@
+//! Hostile tokens, one test for each way a token can lie.
+
+use std::time::Duration;
+
+use aws_lc_rs::{
+    encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
+    rsa::{KeyPair, KeySize},
+    signature::KeyPair as _,
+};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use serde_json::{Value, json};
+
+use super::{
+    jws::{Alg, Parts},
+    testing::{JKT, KEY, NOW, OTHER_KEY, SID, claims, encode, forge, header, with},
+    *,
+};
+use crate::{
+    clock::Timestamp,
+    id::{ServiceId, SessionId},
+};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+fn at(secs: u64) -> Timestamp {
+    Timestamp::from_secs(secs)
+}
+
+fn id(text: &str) -> ServiceId {
+    text.parse().unwrap()
+}
+
+fn sid() -> SessionId {
+    SessionId::from_bytes(std::array::from_fn(|i| i as u8))
+}
+
+fn verifier(typ: TokenType) -> TokenVerifier {
+    TokenVerifier::new(KEY, typ, &id("orders"), &id("billing"), &sid(), JKT, HOUR)
+}
+
+fn issuer(typ: TokenType) -> TokenIssuer {
+    TokenIssuer::new(KEY, typ, &id("orders"), &id("billing"), &sid(), JKT, HOUR)
+}
+
+/// What the verifier of request tokens says to `token`, at the time it was issued.
+fn reason(token: &str) -> Result<(), Reason> {
+    verifier(TokenType::Request).verify(token.as_bytes(), at(NOW)).map(drop).map_err(|error| {
+        assert_eq!(error.code(), Code::Unauthenticated);
+        error.reason()
+    })
+}
+
+fn reason_of_header(header: &Value) -> Result<(), Reason> {
+    reason(&forge(&header.to_string(), &claims().to_string(), KEY))
+}
+
+fn reason_of_claims(claims: &Value) -> Result<(), Reason> {
+    reason_of_payload(&claims.to_string())
+}
+
+fn reason_of_payload(payload: &str) -> Result<(), Reason> {
+    reason(&forge(&header().to_string(), payload, KEY))
+}
+
+/// Each test below changes one thing about this token.
+#[test]
+fn the_token_by_hand_is_good_unchanged() {
+    assert_eq!(reason_of_claims(&claims()), Ok(()));
+    assert_eq!(reason_of_claims(&with(claims(), "nbf", None)), Ok(()));
+    assert_eq!(
+        reason_of_claims(&with(claims(), "tenant", json!("t1"))),
+        Ok(()),
+        "unknown claims are ignored"
+    );
+}
+
+#[test]
+fn what_is_issued_verifies_and_names_both_sides() {
+    for typ in [TokenType::Handshake, TokenType::Request] {
+        let token = issuer(typ).issue(at(NOW)).unwrap();
+        let claims = verifier(typ).verify(token.as_bytes(), at(NOW)).unwrap();
+        assert_eq!((&*claims.iss, &*claims.sub, &*claims.aud), ("orders", "orders", "billing"));
+        assert_eq!((claims.sid.as_deref(), claims.jkt.as_deref()), (Some(SID), Some(JKT)));
+        assert_eq!((claims.iat, claims.nbf, claims.exp), (NOW, NOW, NOW + 3600));
+        assert_eq!(claims.jti.len(), 22);
+        assert!(token.len() < 600, "{}", token.len());
+    }
+}
+
+#[test]
+fn each_token_has_a_name_of_its_own() {
+    let issuer = issuer(TokenType::Request);
+    assert_ne!(issuer.issue(at(NOW)).unwrap(), issuer.issue(at(NOW)).unwrap());
+}
+
+#[test]
+fn another_algorithm_is_refused() {
+    for alg in
+        ["none", "None", "nOnE", "HS384", "HS512", "hs256", "RS256", "PS256", "ES256", "EdDSA", "", "HS256 "]
+    {
+        assert_eq!(reason_of_header(&with(header(), "alg", json!(alg))), Err(Reason::JwtAlg), "{alg}");
+    }
+    for alg in [json!(null), json!(["HS256"]), json!({ "a": 1 }), json!(256)] {
+        assert_eq!(reason_of_header(&with(header(), "alg", alg)), Err(Reason::JwtAlg));
+    }
+    assert_eq!(reason_of_header(&with(header(), "alg", None)), Err(Reason::JwtAlg));
+}
+
+#[test]
+fn an_unsigned_token_is_refused() {
+    let unsigned = with(header(), "alg", json!("none"));
+    let token = format!("{}.{}.", encode(unsigned.to_string()), encode(claims().to_string()));
+    assert_eq!(reason(&token), Err(Reason::JwtAlg));
+    let token = format!("{}.{}.", encode(header().to_string()), encode(claims().to_string()));
+    assert_eq!(reason(&token), Err(Reason::JwtSig));
+    // RFC 7519, 6.1
+    let example = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt\
+                   cGxlLmNvbS9pc19yb290Ijp0cnVlfQ.";
+    assert_eq!(reason(example), Err(Reason::JwtAlg));
+}
+
+#[test]
+fn the_example_of_rfc_7515_is_read_as_the_rfc_says() {
+    let key = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
+    let token = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA\
+                 6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    let key = DecodingKey::from_secret(&URL_SAFE_NO_PAD.decode(key).unwrap());
+    let read = |token: &str| {
+        Parts::parse(token.as_bytes()).and_then(|parts| parts.verify(Alg::Hs256, TokenType::Service, &key))
+    };
+    // The signature holds, so the claims are looked at, and they name no subject.
+    assert_eq!(read(token), Err(AuthError::Iss));
+    assert_eq!(read(&token.replace(".dB", ".dA")), Err(AuthError::Sig));
+}
+
+#[test]
+fn another_type_is_refused() {
+    for typ in ["JWT", "jwt", "ssm-handshake+jwt", "application/ssm-request+jwt", "SSM-REQUEST+JWT", ""] {
+        assert_eq!(reason_of_header(&with(header(), "typ", json!(typ))), Err(Reason::JwtTyp), "{typ}");
+    }
+    assert_eq!(reason_of_header(&with(header(), "typ", None)), Err(Reason::JwtTyp));
+    assert_eq!(reason_of_header(&with(header(), "typ", json!(["ssm-request+jwt"]))), Err(Reason::JwtTyp));
+    let handshake = issuer(TokenType::Handshake).issue(at(NOW)).unwrap();
+    assert_eq!(reason(&handshake), Err(Reason::JwtTyp));
+}
+
+#[test]
+fn another_audience_is_refused() {
+    for aud in [
+        json!("orders"),
+        json!(["billing"]),
+        json!(["billing", "x"]),
+        json!(""),
+        json!(null),
+        json!("Billing"),
+    ] {
+        assert_eq!(reason_of_claims(&with(claims(), "aud", aud)), Err(Reason::JwtAud));
+    }
+    assert_eq!(reason_of_claims(&with(claims(), "aud", None)), Err(Reason::JwtAud));
+}
+
+#[test]
+fn another_issuer_is_refused() {
+    for name in ["iss", "sub"] {
+        for value in [json!("billing"), json!(["orders"]), json!("orders "), json!(null), json!(7)] {
+            assert_eq!(reason_of_claims(&with(claims(), name, value)), Err(Reason::JwtIss));
+        }
+        assert_eq!(reason_of_claims(&with(claims(), name, None)), Err(Reason::JwtIss));
+    }
+    let both = with(with(claims(), "iss", json!("mallory")), "sub", json!("mallory"));
+    assert_eq!(reason_of_claims(&both), Err(Reason::JwtIss));
+}
+
+#[test]
+fn another_session_is_refused() {
+    for sid in
+        [json!("ff0102030405060708090a0b0c0d0e0f"), json!(SID.to_uppercase()), json!([SID]), json!(null)]
+    {
+        assert_eq!(reason_of_claims(&with(claims(), "sid", sid)), Err(Reason::JwtSid));
+    }
+    assert_eq!(reason_of_claims(&with(claims(), "sid", None)), Err(Reason::JwtSid));
+}
+
+#[test]
+fn another_key_is_refused() {
+    for cnf in [
+        json!({ "jkt": "AAbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs" }),
+        json!({ "jkt": [JKT] }),
+        json!({ "jwk": { "kty": "RSA" } }),
+        json!({ "jkt": JKT, "jku": "https://example.com/key" }),
+        json!({}),
+        json!(JKT),
+        json!(null),
+    ] {
+        assert_eq!(reason_of_claims(&with(claims(), "cnf", cnf)), Err(Reason::JwtCnf));
+    }
+    assert_eq!(reason_of_claims(&with(claims(), "cnf", None)), Err(Reason::JwtCnf));
+}
+
+#[test]
+fn an_unacceptable_lifetime_is_refused() {
+    for exp in [
+        json!(1u64 << 63),
+        json!(u64::MAX),
+        json!(-1),
+        json!(i64::MIN),
+        json!(NOW.to_string()),
+        json!(1_800_003_600.0),
+        json!(1_800_003_600.5),
+        json!("NaN"),
+        json!(f64::NAN), // null, as JavaScript writes it too
+        json!(null),
+        json!([NOW + 3600]),
+        json!(NOW + 3602),
+        json!(NOW - 1),
+        json!(0),
+    ] {
+        assert_eq!(reason_of_claims(&with(claims(), "exp", exp.clone())), Err(Reason::JwtExp), "{exp}");
+    }
+    assert_eq!(reason_of_claims(&with(claims(), "exp", None)), Err(Reason::JwtExp));
+    for iat in [json!(null), json!("1"), json!(-1), json!(NOW - 2)] {
+        assert_eq!(reason_of_claims(&with(claims(), "iat", iat)), Err(Reason::JwtExp));
+    }
+    assert_eq!(reason_of_claims(&with(claims(), "nbf", json!("0"))), Err(Reason::JwtExp));
+    let payload = |exp: &str| claims().to_string().replace("1800003600", exp);
+    for exp in ["1e300", "1.8e9", "99999999999999999999999999", "-0"] {
+        assert_eq!(reason_of_payload(&payload(exp)), Err(Reason::JwtExp), "{exp}");
+    }
+    // These are not JSON at all.
+    for exp in ["NaN", "Infinity", "1e999", "0x10", "01800003600"] {
+        assert_eq!(reason_of_payload(&payload(exp)), Err(Reason::JwtFormat), "{exp}");
+    }
+}
+
+#[test]
+fn a_token_expires_when_it_says_and_the_leeway_is_over() {
+    let token = issuer(TokenType::Request).issue(at(NOW)).unwrap();
+    let verifier = verifier(TokenType::Request);
+    assert!(verifier.verify(token.as_bytes(), at(NOW + 3600 + 29)).is_ok());
+    let late = verifier.verify(token.as_bytes(), at(NOW + 3600 + 30));
+    assert_eq!(late, Err(AuthError::Expired(30)));
+    assert_eq!(late.unwrap_err().reason(), Reason::JwtExp);
+}
+
+#[test]
+fn a_postdated_token_is_not_valid_yet() {
+    let postdated = with(claims(), "nbf", json!(NOW + 600));
+    assert_eq!(reason_of_claims(&postdated), Err(Reason::JwtNbf));
+    assert_eq!(reason_of_claims(&with(claims(), "nbf", json!(u64::MAX))), Err(Reason::JwtNbf));
+    let token = forge(&header().to_string(), &postdated.to_string(), KEY);
+    assert!(verifier(TokenType::Request).verify(token.as_bytes(), at(NOW + 600)).is_ok());
+}
+
+#[test]
+fn clocks_too_far_apart_are_told_with_the_difference() {
+    let token = issuer(TokenType::Handshake).issue(at(NOW)).unwrap();
+    let check = |now| verifier(TokenType::Handshake).verify(token.as_bytes(), at(now));
+    assert_eq!(check(NOW - 3600), Err(AuthError::ClockSkew(3600)));
+    assert_eq!(check(NOW + 3600), Err(AuthError::ClockSkew(-3600)));
+    assert!(check(NOW - 30).is_ok() && check(NOW + 30).is_ok());
+    let message = check(NOW + 3600).unwrap_err();
+    assert!(message.to_string().contains("-3600 s") && message.reason() == Reason::ClockSkew);
+
+    let token = issuer(TokenType::Request).issue(at(NOW)).unwrap();
+    let early = verifier(TokenType::Request).verify(token.as_bytes(), at(NOW - 3600));
+    assert_eq!(early, Err(AuthError::ClockSkew(3600)));
+}
+
+#[test]
+fn headers_that_point_somewhere_are_never_followed() {
+    for (name, value) in [
+        ("crit", json!(["exp"])),
+        ("crit", json!([])),
+        ("jku", json!("https://example.com/keys")),
+        ("x5u", json!("file:///etc/passwd")),
+        ("jwk", json!({ "kty": "oct", "k": encode(OTHER_KEY) })),
+        ("x5c", json!(["MII"])),
+        ("x5t", json!("x")),
+        ("x5t#S256", json!("x")),
+        ("kid", json!("../../dev/null")),
+        ("kid", json!("")),
+        ("kid", json!(null)),
+        ("b64", json!(false)),
+        ("zip", json!("DEF")),
+        ("cty", json!("JWT")),
+        ("something", json!(1)),
+    ] {
+        assert_eq!(reason_of_header(&with(header(), name, value)), Err(Reason::JwtHeader), "{name}");
+    }
+}
+
+#[test]
+fn what_is_not_exactly_a_jwt_is_refused() {
+    let good = forge(&header().to_string(), &claims().to_string(), KEY);
+    let [head, payload, signature]: [&str; 3] = good.split('.').collect::<Vec<_>>().try_into().unwrap();
+    let claims = claims().to_string();
+    let huge = forge(&with(header(), "something", json!("x".repeat(1 << 20))).to_string(), &claims, KEY);
+    let deep = forge(&format!(r#"{{"alg":{}1{}}}"#, "[".repeat(800), "]".repeat(800)), &claims, KEY);
+    let one_bit_more = {
+        // The last character of 32 bytes in base64 carries two bits that must be zero.
+        let mut text = signature.to_owned();
+        let last = text.pop().unwrap();
+        text.push(char::from(last as u8 + 1));
+        text
+    };
+    for token in [
+        String::new(),
+        ".".into(),
+        "..".into(),
+        "...".into(),
+        format!("{head}.{payload}"),
+        format!("{good}.{payload}"),
+        format!("{head}=.{payload}.{signature}"),
+        format!("{head}.{payload}=.{signature}"),
+        format!("{good}="),
+        format!("{good}\n"),
+        format!(" {good}"),
+        format!("{head}.{payload}.{one_bit_more}"),
+        format!("{head}.{payload}.{}", signature.replacen(|_| true, "+", 1)),
+        format!("{}.{payload}.{signature}", &head[..head.len() - 1]),
+        huge,
+        deep,
+        forge("[]", &claims, KEY),
+        forge("null", &claims, KEY),
+        forge("", &claims, KEY),
+        forge("{\"alg\":\"HS256\",\"typ\":\"ssm-request+jwt\",\"alg\":\"HS256\"}", &claims, KEY),
+        forge("{\"alg\":\"HS256\",\"typ\":\"ssm-request+jwt\"} ,", &claims, KEY),
+    ] {
+        let shown = token.chars().take(80).collect::<String>();
+        assert_eq!(reason(&token), Err(Reason::JwtFormat), "{shown}");
+    }
+    assert_eq!(
+        verifier(TokenType::Request).verify(b"\xff.\xff.\xff", at(NOW)).map_err(|e| e.reason()),
+        Err(Reason::JwtFormat)
+    );
+}
+
+#[test]
+fn claims_that_say_two_things_are_refused() {
+    let claims = claims().to_string();
+    for twice in [
+        claims.replacen('{', r#"{"iss":"orders","#, 1),
+        claims.replacen('{', r#"{"aud":"other","#, 1),
+        claims.replacen('{', r#"{"\u0065xp":1,"#, 1),
+        claims.replacen(r#"{"jkt""#, r#"{"jkt":"x","jkt""#, 1),
+        claims.replacen('{', r#"{"deep":[[[[[[1]]]]]],"#, 1),
+        format!("[{claims}]"),
+        format!("{claims}{claims}"),
+    ] {
+        assert_ne!(twice, claims);
+        assert_eq!(reason_of_payload(&twice), Err(Reason::JwtFormat), "{twice}");
+    }
+}
+
+#[test]
+fn a_missing_or_endless_name_is_refused() {
+    for jti in [json!(null), json!(1), json!(""), json!("x".repeat(257))] {
+        assert_eq!(reason_of_claims(&with(claims(), "jti", jti)), Err(Reason::JwtFormat));
+    }
+    assert_eq!(reason_of_claims(&with(claims(), "jti", None)), Err(Reason::JwtFormat));
+}
+
+#[test]
+fn another_directions_key_is_refused() {
+    assert_eq!(reason(&forge(&header().to_string(), &claims().to_string(), OTHER_KEY)), Err(Reason::JwtSig));
+    assert_eq!(reason(&forge(&header().to_string(), &claims().to_string(), b"")), Err(Reason::JwtSig));
+}
+
+#[test]
+fn no_bit_of_a_token_can_be_changed() {
+    let good = issuer(TokenType::Request).issue(at(NOW)).unwrap().into_bytes();
+    let verifier = verifier(TokenType::Request);
+    for at_byte in 0..good.len() {
+        for bit in 0..8 {
+            let mut token = good.clone();
+            token[at_byte] ^= 1 << bit;
+            assert!(verifier.verify(&token, at(NOW)).is_err(), "byte {at_byte}, bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn the_signature_is_checked_before_the_claims_are() {
+    let hostile = with(with(claims(), "aud", json!("x")), "exp", json!("x")).to_string();
+    assert_eq!(reason(&forge(&header().to_string(), &hostile, OTHER_KEY)), Err(Reason::JwtSig));
+}
+
+#[test]
+fn the_current_token_is_reused_until_half_of_its_life() {
+    let mut issuer = issuer(TokenType::Request);
+    let first = issuer.current(at(NOW)).unwrap().to_owned();
+    assert_eq!(issuer.current(at(NOW + 1799)).unwrap(), first);
+    let second = issuer.current(at(NOW + 1800)).unwrap().to_owned();
+    assert_ne!(second, first);
+    assert_eq!(issuer.current(at(NOW + 1801)).unwrap(), second);
+}
+
+#[test]
+fn a_known_token_is_still_checked_for_its_time() {
+    let token = issuer(TokenType::Request).issue(at(NOW)).unwrap();
+    let mut cached = CachedVerifier::new(verifier(TokenType::Request));
+    assert!(cached.check(token.as_bytes(), at(NOW)).is_ok());
+    assert_eq!(cached.check(token.as_bytes(), at(NOW + 10)).unwrap().aud, "billing");
+    assert_eq!(cached.check(token.as_bytes(), at(NOW + 3630)), Err(AuthError::Expired(30)));
+    assert_eq!(cached.check(token.as_bytes(), at(NOW - 31)), Err(AuthError::ClockSkew(31)));
+}
+
+#[test]
+fn a_refused_token_does_not_displace_the_known_one() {
+    let token = issuer(TokenType::Request).issue(at(NOW)).unwrap();
+    let forged = forge(&header().to_string(), &claims().to_string(), OTHER_KEY);
+    let mut cached = CachedVerifier::new(verifier(TokenType::Request));
+    for _ in 0..2 {
+        assert!(cached.check(token.as_bytes(), at(NOW)).is_ok());
+        assert_eq!(cached.check(forged.as_bytes(), at(NOW)), Err(AuthError::Sig));
+        assert_eq!(cached.check(b"", at(NOW)).map_err(|e| e.reason()), Err(Reason::JwtFormat));
+        assert_eq!(
+            cached.check(&token.as_bytes()[1..], at(NOW)).map_err(|e| e.reason()),
+            Err(Reason::JwtFormat)
+        );
+    }
+    let next = issuer(TokenType::Request).issue(at(NOW + 5)).unwrap();
+    assert_eq!(cached.check(next.as_bytes(), at(NOW + 5)).unwrap().iat, NOW + 5);
+}
+
+#[test]
+fn a_token_of_its_kind_is_accepted_once() {
+    let mut cache = ReplayCache::new(2);
+    assert_eq!(cache.check_and_insert("a", NOW + 60, at(NOW)), Ok(()));
+    assert_eq!(cache.check_and_insert("a", NOW + 60, at(NOW)), Err(AuthError::Replay));
+    assert_eq!(cache.check_and_insert("b", NOW + 90, at(NOW)), Ok(()));
+    // Full: a stranger's token must not push out one that can still be repeated.
+    assert_eq!(cache.check_and_insert("c", NOW + 90, at(NOW)), Err(AuthError::ReplayFull));
+    assert_eq!(cache.check_and_insert("a", NOW + 60, at(NOW + 60 + 29)), Err(AuthError::Replay));
+    assert_eq!(cache.check_and_insert("c", NOW + 200, at(NOW + 60 + 31)), Ok(()));
+    assert_eq!(cache.check_and_insert("b", NOW + 90, at(NOW + 60 + 31)), Err(AuthError::Replay));
+    assert_eq!(cache.len(), 2);
+}
+
+fn expected() -> Expected {
+    Expected {
+        typ: TokenType::Service,
+        issuer: None,
+        audience: "everyone".into(),
+        session: None,
+        jkt: None,
+        max_lifetime: crate::duration::MAX,
+        grace: Duration::ZERO,
+    }
+}
+
+#[test]
+fn a_rotated_secret_counts_until_its_grace_is_over() {
+    let mut ring = SecretRing::new(KEY).unwrap();
+    let issue = |ring: &SecretRing| ring.issue(&id("orders"), "everyone", "s-1", HOUR, at(NOW)).unwrap();
+    let old = issue(&ring);
+    ring.rotate(Some(OTHER_KEY), Duration::from_mins(1), at(NOW)).unwrap();
+    let new = issue(&ring);
+
+    assert_eq!(ring.verify(old.as_bytes(), &expected(), at(NOW + 59)).unwrap().sid.as_deref(), Some("s-1"));
+    assert!(ring.verify(new.as_bytes(), &expected(), at(NOW + 59)).is_ok());
+    let after = ring.verify(old.as_bytes(), &expected(), at(NOW + 60)).unwrap_err();
+    assert_eq!((after.code(), after.reason()), (Code::Unauthenticated, Reason::SecretRetired));
+    assert!(ring.verify(new.as_bytes(), &expected(), at(NOW + 60)).is_ok());
+
+    // Retired by name only: its own secret does not bring it back.
+    let back = ring.rotate(Some(KEY), Duration::ZERO, at(NOW + 60));
+    assert_eq!(back.unwrap_err().reason(), Reason::Argument);
+    assert_eq!(ring.rotate(Some(OTHER_KEY), Duration::ZERO, at(NOW)).unwrap_err().reason(), Reason::Argument);
+    ring.rotate(None, Duration::ZERO, at(NOW + 60)).unwrap();
+    assert_eq!(ring.verify(new.as_bytes(), &expected(), at(NOW + 60)), Err(AuthError::SecretRetired));
+}
+
+#[test]
+fn a_former_secret_cannot_sign_under_the_name_of_the_new_one() {
+    let mut ring = SecretRing::new(KEY).unwrap();
+    ring.rotate(Some(OTHER_KEY), Duration::ZERO, at(NOW)).unwrap();
+    let new = ring.issue(&id("orders"), "everyone", "s", HOUR, at(NOW)).unwrap();
+    let head: Vec<u8> = URL_SAFE_NO_PAD.decode(new.split('.').next().unwrap()).unwrap();
+    let claims = with(claims(), "aud", json!("everyone")).to_string();
+    let forged = forge(std::str::from_utf8(&head).unwrap(), &claims, KEY);
+    assert_eq!(ring.verify(forged.as_bytes(), &expected(), at(NOW)), Err(AuthError::Sig));
+    let signed = forge(std::str::from_utf8(&head).unwrap(), &claims, OTHER_KEY);
+    assert!(ring.verify(signed.as_bytes(), &expected(), at(NOW)).is_ok());
+}
+
+#[test]
+fn a_ring_takes_tokens_without_kid_and_follows_no_other() {
+    let mut ring = SecretRing::new(KEY).unwrap();
+    let claims = with(claims(), "aud", json!("everyone")).to_string();
+    let mut reason = |header: &Value| {
+        let token = forge(&header.to_string(), &claims, KEY);
+        ring.verify(token.as_bytes(), &expected(), at(NOW)).map(drop).map_err(|error| error.reason())
+    };
+    let plain = json!({ "alg": "HS256", "typ": "JWT" });
+    assert_eq!(reason(&plain), Ok(()));
+    assert_eq!(reason(&with(plain.clone(), "kid", json!("../../dev/null"))), Err(Reason::JwtHeader));
+    assert_eq!(reason(&with(plain.clone(), "kid", json!(["x"]))), Err(Reason::JwtHeader));
+    assert_eq!(reason(&with(plain.clone(), "kid", json!("A".repeat(22)))), Err(Reason::JwtSig));
+    assert_eq!(reason(&with(plain.clone(), "typ", json!("ssm-request+jwt"))), Err(Reason::JwtTyp));
+    assert_eq!(reason(&with(plain, "alg", json!("HS512"))), Err(Reason::JwtAlg));
+}
+
+#[test]
+fn a_ring_remembers_a_bounded_number_of_secrets() {
+    let mut ring = SecretRing::random().unwrap();
+    let first = ring.issue(&id("a"), "everyone", "s", HOUR, at(NOW)).unwrap();
+    for _ in 0..9 {
+        ring.rotate(None, HOUR, at(NOW)).unwrap();
+    }
+    assert_eq!(ring.verify(first.as_bytes(), &expected(), at(NOW)), Err(AuthError::SecretRetired));
+    for _ in 0..100 {
+        ring.rotate(None, HOUR, at(NOW)).unwrap();
+    }
+    assert_eq!(ring.verify(first.as_bytes(), &expected(), at(NOW)), Err(AuthError::Sig));
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    let ring = SecretRing::new(KEY).unwrap();
+    let issue =
+        |sid: &str, lifetime| ring.issue(&id("a"), "b", sid, lifetime, at(NOW)).map_err(|e| e.to_string());
+    assert!(issue("", HOUR).unwrap_err().contains("sessionId"));
+    assert!(issue("a\nb", HOUR).unwrap_err().contains("sessionId"));
+    assert!(issue(&"x".repeat(129), HOUR).unwrap_err().contains("sessionId"));
+    assert!(issue("s", Duration::ZERO).unwrap_err().contains("expiresIn"));
+    assert!(issue("s", Duration::MAX).unwrap_err().contains("expiresIn"));
+    assert!(SecretRing::new(b"").unwrap_err().to_string().contains("secret is empty"));
+}
+
+#[test]
+fn a_short_secret_is_refused_with_the_command_that_makes_a_good_one() {
+    for secret in [&b"secret"[..], &[7; 31]] {
+        let error = require_strong("security.jwtSecret", secret).unwrap_err();
+        assert_eq!((error.code(), error.reason()), (Code::InvalidArgument, Reason::WeakSecret));
+        let message = error.to_string();
+        assert!(message.contains("security.jwtSecret") && message.contains("randomBytes(32)"), "{message}");
+    }
+    assert_eq!(require_strong("security.jwtSecret", KEY), Ok(()));
+    assert!(SecretRing::new(b"my-secret").unwrap().is_weak());
+    assert!(!SecretRing::new(KEY).unwrap().is_weak());
+}
+
+#[test]
+fn no_secret_shows_in_debug_output() {
+    let ring = SecretRing::new(KEY).unwrap();
+    let mut cached = CachedVerifier::new(verifier(TokenType::Request));
+    let mut issuer = issuer(TokenType::Request);
+    let token = issuer.current(at(NOW)).unwrap().to_owned();
+    cached.check(token.as_bytes(), at(NOW)).unwrap();
+    let shown = format!("{ring:?}{cached:?}{issuer:?}");
+    assert!(!shown.contains("direction") && !shown.contains(&token[..40]), "{shown}");
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
+/// A fresh pair of 2048 bits: private key (PKCS#8) and public key (SPKI) in PEM.
+fn rsa_pair() -> (String, String) {
+    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let private: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+    let public: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+    (pem("PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", public.as_ref()))
+}
+
+#[test]
+fn an_rsa_token_needs_only_the_senders_public_key() {
+    let (private, public) = rsa_pair();
+    let token = RsaTokenIssuer::new(&private, &id("a")).unwrap().issue(&id("b"), HOUR, at(NOW)).unwrap();
+    let check = |public: &str, iss, aud, now| {
+        RsaTokenVerifier::new(public, &id(iss), &id(aud)).unwrap().verify(token.as_bytes(), at(now))
+    };
+    assert_eq!(check(&public, "a", "b", NOW).unwrap().iss, "a");
+    assert_eq!(check(&public, "a", "c", NOW), Err(AuthError::Aud));
+    assert_eq!(check(&public, "c", "b", NOW), Err(AuthError::Iss));
+    assert_eq!(check(&public, "a", "b", NOW + 3600), Err(AuthError::Expired(0)));
+    assert_eq!(check(&rsa_pair().1, "a", "b", NOW), Err(AuthError::Sig));
+}
+
+#[test]
+fn a_public_key_is_never_taken_for_a_secret() {
+    let (private, public) = rsa_pair();
+    let claims = with(claims(), "aud", json!("billing")).to_string();
+    let forged = forge(r#"{"alg":"HS256","typ":"JWT"}"#, &claims, public.as_bytes());
+    let verifier = RsaTokenVerifier::new(&public, &id("orders"), &id("billing")).unwrap();
+    assert_eq!(verifier.verify(forged.as_bytes(), at(NOW)), Err(AuthError::Alg("RS256")));
+
+    // And a signature with the padding used everywhere else is no token's.
+    let mut header = jsonwebtoken::Header::new(Algorithm::PS256);
+    let key = EncodingKey::from_rsa_pem(private.as_bytes()).unwrap();
+    let pss = jsonwebtoken::encode(&header, &serde_json::from_str::<Value>(&claims).unwrap(), &key).unwrap();
+    assert_eq!(verifier.verify(pss.as_bytes(), at(NOW)), Err(AuthError::Alg("RS256")));
+    header.alg = Algorithm::RS256;
+    let [_, payload, signature]: [&str; 3] = pss.split('.').collect::<Vec<_>>().try_into().unwrap();
+    let relabelled = format!("{}.{payload}.{signature}", encode(r#"{"typ":"JWT","alg":"RS256"}"#));
+    assert_eq!(verifier.verify(relabelled.as_bytes(), at(NOW)), Err(AuthError::Sig));
+    header.kid = Some("x".into());
+    let named =
+        jsonwebtoken::encode(&header, &serde_json::from_str::<Value>(&claims).unwrap(), &key).unwrap();
+    assert_eq!(verifier.verify(named.as_bytes(), at(NOW)), Err(AuthError::Header("kid")));
+}
+
+#[test]
+fn keys_that_are_none_are_refused() {
+    for text in ["", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "<RSA-PUBLIC-KEY>"] {
+        assert_eq!(RsaTokenVerifier::new(text, &id("a"), &id("b")).unwrap_err().reason(), Reason::BadKey);
+        assert_eq!(RsaTokenIssuer::new(text, &id("a")).unwrap_err().reason(), Reason::BadKey);
+    }
+    let (private, public) = rsa_pair();
+    assert!(RsaTokenIssuer::new(&public, &id("a")).and_then(|i| i.issue(&id("b"), HOUR, at(NOW))).is_err());
+    let confused = RsaTokenVerifier::new(&private, &id("a"), &id("b"));
+    let token = RsaTokenIssuer::new(&private, &id("a")).unwrap().issue(&id("b"), HOUR, at(NOW)).unwrap();
+    assert!(confused.and_then(|verifier| verifier.verify(token.as_bytes(), at(NOW))).is_err());
+}

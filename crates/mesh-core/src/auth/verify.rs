@@ -1,0 +1,184 @@
+//! Checking tokens.
+
+use std::{fmt, time::Duration};
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use jsonwebtoken::DecodingKey;
+
+use super::{
+    AuthError, Claims, TokenType,
+    jws::{Alg, Parts},
+};
+use crate::{
+    clock::Timestamp,
+    id::{ServiceId, SessionId},
+};
+
+/// How far two clocks may be apart.
+pub const LEEWAY: Duration = Duration::from_secs(30);
+
+/// What a token has to claim in order to be accepted. `None` leaves a claim to
+/// the caller.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The `typ` header parameter.
+    pub typ: TokenType,
+    /// `iss` and `sub`.
+    pub issuer: Option<String>,
+    /// `aud`.
+    pub audience: String,
+    /// `sid`.
+    pub session: Option<String>,
+    /// `cnf.jkt`.
+    pub jkt: Option<String>,
+    /// Longest time from `iat` to `exp`.
+    pub max_lifetime: Duration,
+    /// How long after `exp` the token still counts.
+    pub grace: Duration,
+}
+
+impl Expected {
+    /// Checks claims whose signature has been verified.
+    pub(super) fn check(&self, claims: &Claims, now: Timestamp) -> Result<(), AuthError> {
+        let issuer_as_expected = self.issuer.as_ref().is_none_or(|issuer| *issuer == claims.iss);
+        if claims.iss != claims.sub || !issuer_as_expected || claims.iss.parse::<ServiceId>().is_err() {
+            return Err(AuthError::Iss);
+        }
+        if claims.aud != self.audience {
+            return Err(AuthError::Aud);
+        }
+        if self.session.is_some() && claims.sid != self.session {
+            return Err(AuthError::Sid);
+        }
+        if self.jkt.is_some() && claims.jkt != self.jkt {
+            return Err(AuthError::Cnf);
+        }
+        self.check_times(claims, now)
+    }
+
+    /// The checks that can turn out differently later.
+    fn check_times(&self, claims: &Claims, now: Timestamp) -> Result<(), AuthError> {
+        let now = now.as_secs();
+        let leeway = LEEWAY.as_secs();
+        let Some(lifetime) = claims.exp.checked_sub(claims.iat) else {
+            return Err(AuthError::Lifetime("exp lies before iat"));
+        };
+        // Whole seconds on both sides: one more than the limit is rounding.
+        if lifetime > self.max_lifetime.as_secs().saturating_add(1) {
+            return Err(AuthError::Lifetime("from iat to exp is longer than the limit"));
+        }
+        let skew = i64::try_from(i128::from(claims.iat) - i128::from(now)).unwrap_or(i64::MAX);
+        // A handshake's token was made a moment ago, so an old one tells of a
+        // slow clock as surely as one from the future tells of a fast one.
+        let too_old = self.typ == TokenType::Handshake && skew.unsigned_abs() > leeway;
+        if too_old || claims.iat > now.saturating_add(leeway) {
+            return Err(AuthError::ClockSkew(skew));
+        }
+        if claims.nbf > now.saturating_add(leeway) {
+            return Err(AuthError::NotYet(claims.nbf - now));
+        }
+        let expired = now.checked_sub(claims.exp);
+        match expired {
+            Some(ago) if ago >= self.grace.as_secs() => Err(AuthError::Expired(ago)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Checks the tokens of one sender in one session.
+pub struct TokenVerifier {
+    key: DecodingKey,
+    expected: Expected,
+}
+
+impl TokenVerifier {
+    /// A verifier for what `iss` sends to `aud`, this service, in the session
+    /// `sid`, bound to the sender's key with the thumbprint `jkt`. A token may
+    /// live `max_lifetime` at most and counts for [`LEEWAY`] after its end.
+    #[must_use]
+    pub fn new(
+        key: &[u8],
+        typ: TokenType,
+        iss: &ServiceId,
+        aud: &ServiceId,
+        sid: &SessionId,
+        jkt: impl fmt::Display,
+        max_lifetime: Duration,
+    ) -> Self {
+        let expected = Expected {
+            typ,
+            issuer: Some(iss.to_string()),
+            audience: aud.to_string(),
+            session: Some(sid.to_string()),
+            jkt: Some(jkt.to_string()),
+            max_lifetime,
+            grace: LEEWAY,
+        };
+        Self { key: DecodingKey::from_secret(key), expected }
+    }
+
+    /// Checks form, header, signature and claims, in this order.
+    pub fn verify(&self, token: &[u8], now: Timestamp) -> Result<Claims, AuthError> {
+        let claims = Parts::parse(token)?.verify(Alg::Hs256, self.expected.typ, &self.key)?;
+        self.expected.check(&claims, now)?;
+        Ok(claims)
+    }
+}
+
+impl fmt::Debug for TokenVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenVerifier").field("expected", &self.expected).finish_non_exhaustive()
+    }
+}
+
+/// A [`TokenVerifier`] that knows the last token it accepted by its bytes and
+/// checks only the times when it comes again.
+#[derive(Debug)]
+pub struct CachedVerifier {
+    verifier: TokenVerifier,
+    accepted: Option<Accepted>,
+}
+
+struct Accepted {
+    token: Box<[u8]>,
+    claims: Claims,
+}
+
+impl CachedVerifier {
+    /// Remembers nothing yet.
+    #[must_use]
+    pub fn new(verifier: TokenVerifier) -> Self {
+        Self { verifier, accepted: None }
+    }
+
+    /// Checks `token`, in full if it is not the last one accepted. A refused
+    /// token does not displace the accepted one.
+    pub fn check(&mut self, token: &[u8], now: Timestamp) -> Result<&Claims, AuthError> {
+        let known = self.accepted.as_ref().is_some_and(|accepted| accepted.is(token));
+        let accepted = match self.accepted.take() {
+            Some(accepted) if known => accepted,
+            former => match self.verifier.verify(token, now) {
+                Ok(claims) => Accepted { token: token.into(), claims },
+                Err(error) => {
+                    self.accepted = former;
+                    return Err(error);
+                }
+            },
+        };
+        let claims = &self.accepted.insert(accepted).claims;
+        self.verifier.expected.check_times(claims, now)?;
+        Ok(claims)
+    }
+}
+
+impl Accepted {
+    fn is(&self, token: &[u8]) -> bool {
+        verify_slices_are_equal(&self.token, token).is_ok()
+    }
+}
+
+impl fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted").field("claims", &self.claims).finish_non_exhaustive()
+    }
+}
