@@ -1,0 +1,30 @@
+// npm run build: the addon, the CommonJS bundle, its ESM wrapper, the types.
+//
+//   --dev        builds the addon with the quick-to-build profile
+//   --no-addon   leaves the addon as it is
+import { parseArgs } from 'node:util';
+import { main, progress } from './lib.mjs';
+import { setup } from './setup.mjs';
+
+/** Builds whatever is stale. */
+export async function build({ dev = false, addon = true } = {}) {
+  await setup();
+  // Only now is anything installed that these need.
+  const [{ buildAddon }, { buildBundle }, { buildTypes }] = await Promise.all([
+    import('./addon.mjs'),
+    import('./bundle.mjs'),
+    import('./types.mjs'),
+  ]);
+  if (addon) await buildAddon({ dev });
+  await buildBundle();
+  await buildTypes();
+  progress('built');
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const { values } = parseArgs({
+    options: { dev: { type: 'boolean' }, addon: { type: 'boolean' } },
+    allowNegative: true,
+  });
+  await main(() => build({ dev: values.dev, addon: values.addon ?? true }));
+}

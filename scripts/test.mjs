@@ -1,0 +1,23 @@
+// npm test: installs and builds what is stale, then runs every test, Rust and
+// JavaScript. Arguments go to vitest: npm test -- codec
+import { hasCargo, main, progress, run, tool } from './lib.mjs';
+import { build } from './build.mjs';
+
+await main(async () => {
+  await build();
+  const filters = process.argv.slice(2);
+  if (filters.length === 0) await rust();
+  progress('JavaScript tests');
+  await run(process.execPath, [tool('vitest'), 'run', ...filters]);
+});
+
+async function rust() {
+  if (await hasCargo('nextest')) {
+    progress('Rust tests (cargo nextest), then the examples in the documentation');
+    await run('cargo', ['nextest', 'run', '--workspace', '--locked']);
+    await run('cargo', ['test', '--workspace', '--locked', '--doc']);
+  } else {
+    progress('Rust tests (cargo test)');
+    await run('cargo', ['test', '--workspace', '--locked']);
+  }
+}
