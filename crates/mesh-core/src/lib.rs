@@ -3,7 +3,11 @@
 
 pub mod auth;
 pub mod clock;
+pub mod config;
 pub mod crypto;
 pub mod duration;
 pub mod error;
+pub mod handshake;
 pub mod id;
+pub mod record;
+pub mod wire;

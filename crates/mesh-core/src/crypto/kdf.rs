@@ -36,6 +36,15 @@ impl Prk {
         Self { key, expander }
     }
 
+    /// Takes a key that an earlier [`Prk::expand_secret`] made, as the traffic
+    /// secrets of RFC 8446 are.
+    #[must_use]
+    pub fn from_secret(key: Secret<32>) -> Self {
+        // Only a key shorter than the hash is refused, and this one is as long.
+        let expander = Hkdf::from_prk(key.as_bytes()).unwrap_or_else(|_| Hkdf::new(None, key.as_bytes()));
+        Self { key, expander }
+    }
+
     /// The key itself, for use as the salt of the next stage.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {

@@ -1,0 +1,352 @@
+//! The configuration of a mesh. An invalid one cannot be built; an error
+//! carries the option's path and what would be right.
+
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use self::read::Options;
+use crate::{
+    error::{Code, Coded, Reason},
+    id::ServiceId,
+};
+
+/// Shortest mesh secret accepted, in bytes.
+pub const MIN_SECRET: usize = 32;
+/// A command that makes a good secret.
+pub const MAKE_SECRET: &str =
+    r#"node -e "console.log(require('node:crypto').randomBytes(32).toString('base64url'))""#;
+
+/// A checked configuration. Defaults stand beside each field.
+#[derive(Clone, Debug)]
+pub struct MeshConfig {
+    /// `serviceId`: this service's name.
+    pub service_id: ServiceId,
+    /// `port`: where to listen; 0 lets the system choose; absent, this mesh only calls.
+    pub port: Option<u16>,
+    /// `host`: the address to listen on. Without it: loopback in the embedded
+    /// default, all interfaces with explicit trust.
+    pub host: Option<String>,
+    /// `security.rsaKeySize`: 4096.
+    pub rsa_bits: u32,
+    /// `security.aesKeySize`: 256.
+    pub aes_bits: u32,
+    /// `security.jwtSecret`.
+    pub secret: Option<Secret>,
+    /// `security.jwtExpiration`: one hour.
+    pub token_lifetime: Duration,
+    /// `security.sessionTimeout`: an idle session is closed after one hour.
+    pub session_timeout: Duration,
+    /// `security.sessionLifetimeMs`: a session is replaced after a day, busy or not.
+    pub session_lifetime: Duration,
+    /// `security.peerKeys`: whether the key a peer showed first is insisted on. Enforced.
+    pub enforce_peer_keys: bool,
+    /// `discovery.services`.
+    pub services: Vec<Service>,
+    /// `paths.keysDir` (or 0.2.0's `security.keysDir`).
+    pub keys_dir: Option<PathBuf>,
+    /// `limits`.
+    pub limits: Limits,
+    /// Things worth telling that are no errors.
+    pub warnings: Vec<String>,
+}
+
+/// The mesh secret as configured; redacted in `Debug`.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// The secret's bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// One entry of `discovery.services`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The service's name. Several entries of one name are several instances.
+    pub id: ServiceId,
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// The service's RSA public key in PEM, pinned.
+    pub public_key: Option<String>,
+    /// Whatever the user wants to know of it.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Bounds on everything that a peer can make grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `maxMessageBytes`: largest payload either way. 4 MiB.
+    pub max_message: u32,
+    /// `maxConcurrentCalls`: calls in flight on one session, and requests of one peer. 1,024.
+    pub max_calls: u32,
+    /// `maxPendingCalls`: calls this mesh has in flight in all. 16,384.
+    pub max_pending_calls: u32,
+    /// `maxSessions`: sessions accepted in all. 10,000.
+    pub max_sessions: u32,
+    /// `maxSessionsPerPeer`: sessions accepted from one service. 64.
+    pub max_sessions_per_peer: u32,
+    /// `maxPendingHandshakes`: handshakes under way in all. 256.
+    pub max_pending_handshakes: u32,
+    /// `maxPendingHandshakesPerAddress`: handshakes under way from one address. 64.
+    pub max_pending_handshakes_per_address: u32,
+    /// `maxConnections`: TCP connections accepted. 12,000.
+    pub max_connections: u32,
+    /// `handshakeTimeoutMs`: a connection without an established session (or
+    /// a health check) is closed after this time. Ten seconds.
+    pub handshake_timeout: Duration,
+    /// `callTimeoutMs`: time a call may take unless it says otherwise. Ten seconds.
+    pub call_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_message: 4 << 20,
+            max_calls: 1024,
+            max_pending_calls: 16_384,
+            max_sessions: 10_000,
+            max_sessions_per_peer: 64,
+            max_pending_handshakes: 256,
+            max_pending_handshakes_per_address: 64,
+            max_connections: 12_000,
+            handshake_timeout: Duration::from_secs(10),
+            call_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A value of the wrong type or out of range.
+    #[error("{path} must be {expected}, got {got}")]
+    Value {
+        /// The option, as in `discovery.services[1].port`.
+        path: String,
+        /// What would be right.
+        expected: String,
+        /// What was there, shortened; never a secret.
+        got: String,
+    },
+    /// An option that does not exist.
+    #[error("{path} is not an option{}", suggestion.as_ref().map(|s| format!("; did you mean {s}?")).unwrap_or_default())]
+    Unknown {
+        /// The option.
+        path: String,
+        /// The nearest one that exists.
+        suggestion: Option<String>,
+    },
+    /// A secret too short to protect anything.
+    #[error("{path} must be at least {MIN_SECRET} bytes, got {len}; make one with: {MAKE_SECRET}")]
+    WeakSecret {
+        /// The option.
+        path: String,
+        /// The length found, in bytes.
+        len: usize,
+    },
+}
+
+impl Coded for ConfigError {
+    fn code(&self) -> Code {
+        Code::InvalidArgument
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Value { .. } | Self::Unknown { .. } => Reason::Config,
+            Self::WeakSecret { .. } => Reason::WeakSecret,
+        }
+    }
+}
+
+impl MeshConfig {
+    /// Checks a configuration in the shape of the README's `MeshConfig`.
+    /// `env` looks up `SECURE_MESH_…` variables, which stand in for absent
+    /// options.
+    pub fn parse(config: &Value, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let root = Options::root(
+            config,
+            &[
+                "serviceId",
+                "port",
+                "host",
+                "security",
+                "discovery",
+                "paths",
+                "resilience",
+                "monitoring",
+                "rotation",
+                "limits",
+                "logger",
+            ],
+        )?;
+        let security = root.object(
+            "security",
+            &[
+                "rsaKeySize",
+                "aesKeySize",
+                "jwtSecret",
+                "jwtExpiration",
+                "sessionTimeout",
+                "sessionLifetimeMs",
+                "peerKeys",
+                "keysDir",
+            ],
+        )?;
+        let paths = root.object("paths", &["protoFile", "keysDir", "logsDir", "metricsDir"])?;
+        let limits = root.object(
+            "limits",
+            &[
+                "maxMessageBytes",
+                "maxConcurrentCalls",
+                "maxPendingCalls",
+                "maxSessions",
+                "maxSessionsPerPeer",
+                "maxPendingHandshakes",
+                "maxPendingHandshakesPerAddress",
+                "maxConnections",
+                "handshakeTimeoutMs",
+                "callTimeoutMs",
+            ],
+        )?;
+
+        let id = root.string("serviceId")?.ok_or_else(|| root.missing("serviceId", "a service id"))?;
+        let service_id =
+            id.parse::<ServiceId>().map_err(|error| root.wrong("serviceId", &error.to_string()))?;
+        let port = match root.integer("port", 0, 65_535)? {
+            Some(port) => Some(port as u16),
+            None => read::env_number(&env, "SECURE_MESH_PORT", 65_535)?.map(|port| port as u16),
+        };
+        let mut warnings = Vec::new();
+        if paths.string("protoFile")?.is_some() {
+            warnings.push("paths.protoFile is ignored: the protocol is built in".to_owned());
+        }
+        let day = Duration::from_secs(86_400);
+        Ok(Self {
+            service_id,
+            port,
+            host: root.string("host")?.or_else(|| env("SECURE_MESH_HOST")),
+            rsa_bits: security.one_of("rsaKeySize", &[2048, 4096])?.unwrap_or(4096),
+            aes_bits: security.one_of("aesKeySize", &[128, 192, 256])?.unwrap_or(256),
+            secret: parse_secret(&security, &env)?,
+            token_lifetime: match security.duration("jwtExpiration", Duration::from_secs(1), day)? {
+                Some(lifetime) => lifetime,
+                None => read::env_duration(&env, "SECURE_MESH_JWT_EXPIRATION", day)?.unwrap_or(HOUR),
+            },
+            session_timeout: match security.duration("sessionTimeout", Duration::from_secs(1), 30 * day)? {
+                Some(timeout) => timeout,
+                None => read::env_duration(&env, "SECURE_MESH_SESSION_TIMEOUT", 30 * day)?.unwrap_or(HOUR),
+            },
+            session_lifetime: security
+                .duration("sessionLifetimeMs", Duration::from_secs(1), 30 * day)?
+                .unwrap_or(day),
+            enforce_peer_keys: match security.string("peerKeys")?.as_deref() {
+                None | Some("enforce") => true,
+                Some("ignore") => false,
+                Some(_) => return Err(security.wrong("peerKeys", "'enforce' or 'ignore'")),
+            },
+            services: parse_services(&root)?,
+            keys_dir: paths
+                .string("keysDir")?
+                .or(security.string("keysDir")?)
+                .or_else(|| env("SECURE_MESH_KEYS_DIR"))
+                .map(PathBuf::from),
+            limits: parse_limits(&limits)?,
+            warnings,
+        })
+    }
+
+    /// Whether nothing at all was said about trust, so that the user's own
+    /// mesh secret in the state directory is the root of it.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.secret.is_none() && self.services.iter().all(|service| service.public_key.is_none())
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn parse_secret(
+    security: &Options<'_>,
+    env: &impl Fn(&str) -> Option<String>,
+) -> Result<Option<Secret>, ConfigError> {
+    let (path, secret) = match security.secret("jwtSecret")? {
+        Some(secret) => ("security.jwtSecret", secret),
+        None => match env("SECURE_MESH_JWT_SECRET") {
+            Some(secret) => ("SECURE_MESH_JWT_SECRET", secret),
+            None => return Ok(None),
+        },
+    };
+    let secret = Zeroizing::new(secret);
+    if secret.len() < MIN_SECRET {
+        return Err(ConfigError::WeakSecret { path: path.to_owned(), len: secret.len() });
+    }
+    Ok(Some(Secret(secret)))
+}
+
+fn parse_services(root: &Options<'_>) -> Result<Vec<Service>, ConfigError> {
+    let discovery = root.object("discovery", &["services"])?;
+    let known = ["id", "host", "port", "publicKey", "metadata", "lastHealthCheck", "status"];
+    let mut services = Vec::new();
+    for entry in discovery.objects("services", &known)? {
+        let id = entry.string("id")?.ok_or_else(|| entry.missing("id", "a service id"))?;
+        services.push(Service {
+            id: id
+                .parse()
+                .map_err(|error: crate::id::IdSyntaxError| entry.wrong("id", &error.to_string()))?,
+            host: entry
+                .string("host")?
+                .filter(|host| read::is_host(host))
+                .ok_or_else(|| entry.wrong("host", "a host name or an IP address"))?,
+            port: entry.integer("port", 1, 65_535)?.ok_or_else(|| entry.missing("port", "1…65535"))? as u16,
+            public_key: entry.string("publicKey")?,
+            metadata: entry.strings("metadata")?,
+        });
+    }
+    Ok(services)
+}
+
+fn parse_limits(options: &Options<'_>) -> Result<Limits, ConfigError> {
+    let default = Limits::default();
+    let number = |key, min, max, default: u32| -> Result<u32, ConfigError> {
+        Ok(options.integer(key, min, max)?.map_or(default, |value| value as u32))
+    };
+    let time = |key, default| -> Result<Duration, ConfigError> {
+        let hour = HOUR.as_millis() as u64;
+        Ok(options.integer(key, 1, hour)?.map_or(default, Duration::from_millis))
+    };
+    Ok(Limits {
+        max_message: number("maxMessageBytes", 1024, 256 << 20, default.max_message)?,
+        max_calls: number("maxConcurrentCalls", 1, 1 << 20, default.max_calls)?,
+        max_pending_calls: number("maxPendingCalls", 1, 1 << 20, default.max_pending_calls)?,
+        max_sessions: number("maxSessions", 1, 1 << 20, default.max_sessions)?,
+        max_sessions_per_peer: number("maxSessionsPerPeer", 1, 1 << 20, default.max_sessions_per_peer)?,
+        max_pending_handshakes: number("maxPendingHandshakes", 1, 1 << 16, default.max_pending_handshakes)?,
+        max_pending_handshakes_per_address: number(
+            "maxPendingHandshakesPerAddress",
+            1,
+            1 << 16,
+            default.max_pending_handshakes_per_address,
+        )?,
+        max_connections: number("maxConnections", 1, 1 << 20, default.max_connections)?,
+        handshake_timeout: time("handshakeTimeoutMs", default.handshake_timeout)?,
+        call_timeout: time("callTimeoutMs", default.call_timeout)?,
+    })
+}

@@ -1,0 +1,114 @@
+use serde_json::json;
+
+use super::*;
+
+fn parse(config: &Value) -> Result<MeshConfig, ConfigError> {
+    MeshConfig::parse(config, |_| None)
+}
+
+fn message(config: &Value) -> String {
+    parse(config).unwrap_err().to_string()
+}
+
+#[test]
+fn the_quick_start_is_accepted_with_the_documented_defaults() {
+    let config = parse(&json!({
+        "serviceId": "my-service", "port": 50051,
+        "security": { "rsaKeySize": 4096, "aesKeySize": 256 },
+        "discovery": { "services": [{ "id": "other-service", "host": "localhost", "port": 50052 }] },
+    }))
+    .unwrap();
+    assert_eq!((config.rsa_bits, config.aes_bits, config.port), (4096, 256, Some(50051)));
+    assert_eq!((config.token_lifetime, config.session_timeout), (HOUR, HOUR));
+    assert!(config.is_embedded() && config.enforce_peer_keys);
+}
+
+#[test]
+fn errors_name_the_path_and_the_repair() {
+    let service = |port: Value| json!({ "id": "b", "host": "h", "port": port });
+    let with = |services: Value| json!({ "serviceId": "a", "discovery": { "services": services } });
+    assert_eq!(
+        message(&with(json!([service(json!(1)), service(json!("x"))]))),
+        "discovery.services[1].port must be 1…65535, got \"x\""
+    );
+    assert!(
+        message(&with(json!([{ "id": "b", "host": "a/b", "port": 1 }])))
+            .starts_with("discovery.services[0].host")
+    );
+    assert_eq!(
+        message(&json!({ "serviceId": "a", "security": { "rsaKeySiz": 2048 } })),
+        "security.rsaKeySiz is not an option; did you mean security.rsaKeySize?"
+    );
+    assert_eq!(
+        message(&json!({ "serviceId": "a", "security": { "rsaKeySize": 1024 } })),
+        "security.rsaKeySize must be 2048 or 4096, got 1024"
+    );
+    assert_eq!(message(&json!({})), "serviceId must be a service id, got nothing");
+    assert_eq!(message(&json!([])), "the configuration must be an object, got an array");
+    assert!(
+        message(&json!({ "serviceId": "a", "security": { "sessionTimeout": "soon" } })).contains("'15m'")
+    );
+    assert!(message(&json!({ "serviceId": "a", "port": 70000 })).starts_with("port must be 0…65535"));
+}
+
+#[test]
+fn every_documented_option_is_honoured() {
+    let config = parse(&json!({
+        "serviceId": "a", "host": "127.0.0.1",
+        "security": {
+            "rsaKeySize": 2048, "aesKeySize": 192, "jwtSecret": "x".repeat(32), "jwtExpiration": "15m",
+            "sessionTimeout": 60_000, "peerKeys": "ignore", "keysDir": "/old",
+        },
+        "paths": { "keysDir": "/new", "protoFile": "x.proto" },
+        "limits": { "maxMessageBytes": 2048, "callTimeoutMs": 5 },
+    }))
+    .unwrap();
+    assert_eq!((config.rsa_bits, config.aes_bits, config.port), (2048, 192, None));
+    assert_eq!(config.secret.unwrap().as_bytes().len(), 32);
+    assert_eq!(config.token_lifetime, Duration::from_secs(900));
+    assert_eq!(config.session_timeout, Duration::from_secs(60));
+    assert!(!config.enforce_peer_keys);
+    assert_eq!(config.keys_dir, Some(PathBuf::from("/new")));
+    assert_eq!((config.limits.max_message, config.limits.call_timeout), (2048, Duration::from_millis(5)));
+    assert_eq!(config.warnings.len(), 1);
+}
+
+#[test]
+fn a_weak_secret_is_refused_with_the_command_that_makes_one_and_never_repeated() {
+    for secret in ["secret", &"y".repeat(31), ""] {
+        let error = parse(&json!({ "serviceId": "a", "security": { "jwtSecret": secret } })).unwrap_err();
+        assert_eq!(error.reason(), Reason::WeakSecret);
+        let text = error.to_string();
+        assert!(text.contains("randomBytes(32)"));
+        assert!(
+            secret.is_empty() || !text.contains(secret) || secret == "secret" && !text.contains("\"secret\"")
+        );
+    }
+    let config = parse(&json!({ "serviceId": "a", "security": { "jwtSecret": "z".repeat(40) } })).unwrap();
+    assert!(!format!("{config:?}").contains("zzzz"));
+    assert!(!message(&json!({ "serviceId": "a", "security": { "jwtSecret": 123_456 } })).contains("123456"));
+}
+
+#[test]
+fn variables_stand_in_for_absent_options_only() {
+    let env = |name: &str| match name {
+        "SECURE_MESH_JWT_SECRET" => Some("e".repeat(32)),
+        "SECURE_MESH_PORT" => Some("7000".to_owned()),
+        _ => None,
+    };
+    let config = MeshConfig::parse(&json!({ "serviceId": "a" }), env).unwrap();
+    assert_eq!((config.port, config.is_embedded()), (Some(7000), false));
+    let config = MeshConfig::parse(&json!({ "serviceId": "a", "port": 1 }), env).unwrap();
+    assert_eq!(config.port, Some(1));
+    let weak = |name: &str| (name == "SECURE_MESH_JWT_SECRET").then(|| "short".to_owned());
+    let error = MeshConfig::parse(&json!({ "serviceId": "a" }), weak).unwrap_err();
+    assert!(error.to_string().starts_with("SECURE_MESH_JWT_SECRET"));
+}
+
+#[test]
+fn pins_end_the_embedded_default() {
+    let services = json!([{ "id": "b", "host": "h", "port": 1, "publicKey": "pem" }]);
+    assert!(
+        !parse(&json!({ "serviceId": "a", "discovery": { "services": services } })).unwrap().is_embedded()
+    );
+}

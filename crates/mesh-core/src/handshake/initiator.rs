@@ -1,0 +1,288 @@
+//! The client's side.
+
+use std::sync::Arc;
+
+use super::{
+    Established, Expectation, HandshakeError, Local, MAX_TOKEN_LIFETIME, MeshSecret, Mode, Suite, Trust,
+    check_deadline, deadline,
+    messages::{
+        self, CLIENT_FINISH, Choice, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH,
+        ServerHello, Shares, split_mac,
+    },
+    schedule::{ClientStage, Hash, ServerStage, transcript},
+    unwrap_secret,
+};
+use crate::{
+    auth::{TokenIssuer, TokenType, TokenVerifier},
+    clock::Timestamp,
+    crypto::{
+        kem::{MlKemSecret, X25519Secret},
+        rsa::PublicKey,
+        secret::Secret,
+    },
+    id::ServiceId,
+    wire::{Reader, Write},
+};
+
+/// Begins handshakes.
+#[derive(Debug)]
+pub struct Initiator;
+
+impl Initiator {
+    /// Makes M1 for the service `server`.
+    pub fn start(
+        local: Arc<Local>,
+        server: ServiceId,
+        expectation: Expectation,
+        now: Timestamp,
+    ) -> Result<(Vec<u8>, AwaitHello), HandshakeError> {
+        let mode = local.mode();
+        let secret = local.secrets.first().cloned().unwrap_or_else(MeshSecret::none);
+        let x25519 = X25519Secret::generate()?;
+        let ml_kem =
+            if local.suites.contains(&Suite::Hybrid) { Some(MlKemSecret::generate()?) } else { None };
+        let hello = ClientHello {
+            offer: Offer::new(&local.suites, local.aes),
+            mode: mode as u8,
+            shares: Shares {
+                client: local.id.clone(),
+                server: server.clone(),
+                nonce: *Secret::random()?.as_bytes(),
+                x25519: x25519.public_share(),
+                ml_kem: ml_kem.as_ref().map(MlKemSecret::public_key).transpose()?.unwrap_or_default(),
+                key: local.key.public_key().spki_der().to_vec(),
+                secret_id: secret.id,
+            },
+        };
+        let mut m1 = hello.encode()?;
+        let mac = secret.hello_key("client hello").sign(&[&m1]);
+        m1.put(&mac);
+        let state = AwaitHello {
+            local,
+            server,
+            expectation,
+            mode,
+            secret,
+            x25519,
+            ml_kem,
+            m1: m1.clone(),
+            deadline: deadline(now),
+        };
+        Ok((m1, state))
+    }
+}
+
+/// M1 is sent.
+#[derive(Debug)]
+pub struct AwaitHello {
+    local: Arc<Local>,
+    server: ServiceId,
+    expectation: Expectation,
+    mode: Mode,
+    secret: MeshSecret,
+    x25519: X25519Secret,
+    ml_kem: Option<MlKemSecret>,
+    m1: Vec<u8>,
+    deadline: Timestamp,
+}
+
+impl AwaitHello {
+    /// Checks M2. No private operation is done here.
+    pub fn on_hello(self, m2: &[u8], now: Timestamp) -> Result<Unproved, HandshakeError> {
+        check_deadline(self.deadline, now)?;
+        let (hello, wrapped, prefix) = ServerHello::decode(m2)?;
+        if hello.shares.client != self.local.id || hello.shares.server != self.server {
+            return Err(HandshakeError::WrongTarget);
+        }
+        if hello.choice.mode != self.mode {
+            return Err(HandshakeError::Mode);
+        }
+        let (covered, mac) = split_mac(m2)?;
+        let m1_hash = transcript(&[&self.m1]);
+        if !self.secret.hello_key("server hello").verify(&[&m1_hash, covered], mac) {
+            return Err(HandshakeError::HelloMac);
+        }
+        self.check_choice(&hello)?;
+        let server_key = hello.shares.public_key()?;
+        let trust = self.expectation.check(&self.server, &server_key, self.mode)?;
+
+        let ml_kem = match (hello.choice.suite, self.ml_kem) {
+            (Suite::Hybrid, Some(secret)) => {
+                Some(secret.decapsulate(&hello.shares.ml_kem).map_err(|_| HandshakeError::BadShare)?)
+            }
+            (Suite::X25519, _) if hello.shares.ml_kem.is_empty() => None,
+            _ => return Err(HandshakeError::BadShare),
+        };
+        let x25519 = self.x25519.agree(&hello.shares.x25519).map_err(|_| HandshakeError::BadShare)?;
+        let label = transcript(&[&self.m1, &m2[..prefix]]);
+        let mut messages = self.m1;
+        messages.put(m2);
+        Ok(Unproved {
+            local: self.local,
+            server: self.server,
+            server_key,
+            trust,
+            choice: hello.choice,
+            secret: self.secret,
+            shared: ml_kem.into_iter().chain([x25519]).collect(),
+            label,
+            wrapped: wrapped.to_vec(),
+            messages,
+            deadline: self.deadline,
+        })
+    }
+
+    fn check_choice(&self, hello: &ServerHello) -> Result<(), HandshakeError> {
+        let best = hello.offer.best_suite(&self.local.suites).ok_or(HandshakeError::Downgrade)?;
+        let expected = Choice {
+            version: PROTOCOL_VERSION,
+            suite: best,
+            aes: self.local.aes.max(hello.offer.aes),
+            mode: self.mode,
+        };
+        if hello.choice == expected && hello.offer.versions.contains(&PROTOCOL_VERSION) {
+            Ok(())
+        } else {
+            Err(HandshakeError::Downgrade)
+        }
+    }
+}
+
+/// M2 is good; the client has yet to prove itself.
+#[derive(Debug)]
+pub struct Unproved {
+    local: Arc<Local>,
+    server: ServiceId,
+    server_key: PublicKey,
+    trust: Trust,
+    choice: Choice,
+    secret: MeshSecret,
+    shared: Vec<Secret<32>>,
+    label: Hash,
+    pub(super) wrapped: Vec<u8>,
+    messages: Vec<u8>,
+    deadline: Timestamp,
+}
+
+impl Unproved {
+    /// Makes M3. Holds this side's RSA private operation.
+    pub fn prove(self, now: Timestamp) -> Result<(Vec<u8>, AwaitFinish), HandshakeError> {
+        check_deadline(self.deadline, now)?;
+        let k_s = unwrap_secret(&self.local.key, &self.wrapped, &self.label)?;
+        let th2 = transcript(&[&self.messages]);
+        let shared: Vec<&[u8]> = self.shared.iter().map(|secret| &secret.as_bytes()[..]).collect();
+        let stage = ClientStage::new(&self.secret, th2, &shared, &k_s);
+        let session = stage.session_id();
+
+        let k_c = Secret::random()?;
+        let wrapped = self.server_key.oaep_encrypt(k_c.as_bytes(), &th2)?;
+        let thumbprint = self.local.key.public_key().thumbprint();
+        let token = TokenIssuer::new(
+            stage.token_key().as_bytes(),
+            TokenType::Handshake,
+            &self.local.id,
+            &self.server,
+            &session,
+            thumbprint,
+            self.local.token_lifetime,
+        )
+        .issue(now)?;
+        let sealed = stage
+            .sealing()?
+            .seal(&[&th2[..], &wrapped].concat(), messages::encode_sealed(&token, self.local.parameters)?)?;
+
+        let mut m3 = messages::begin(CLIENT_FINISH);
+        m3.put_vec16(&wrapped)?;
+        m3.put_vec16(&sealed)?;
+        messages::finish(&mut m3, MAC_LEN);
+        let finished = stage.finished().sign(&[&transcript(&[&self.messages, &m3])]);
+        m3.put(&finished);
+
+        let mut messages = self.messages;
+        messages.put(&m3);
+        let stage = stage.server_stage(transcript(&[&messages]), &k_c);
+        let state = AwaitFinish {
+            local: self.local,
+            stage,
+            messages,
+            deadline: self.deadline,
+            established: Pending {
+                session,
+                server: self.server,
+                server_key: self.server_key,
+                trust: self.trust,
+                choice: self.choice,
+            },
+        };
+        Ok((m3, state))
+    }
+}
+
+#[derive(Debug)]
+struct Pending {
+    session: crate::id::SessionId,
+    server: ServiceId,
+    server_key: PublicKey,
+    trust: Trust,
+    choice: Choice,
+}
+
+/// M3 is sent; the server has yet to prove itself.
+#[derive(Debug)]
+pub struct AwaitFinish {
+    local: Arc<Local>,
+    stage: ServerStage,
+    messages: Vec<u8>,
+    deadline: Timestamp,
+    established: Pending,
+}
+
+impl AwaitFinish {
+    /// Checks M4; the server is proved.
+    pub fn on_finish(self, m4: &[u8], now: Timestamp) -> Result<Established, HandshakeError> {
+        check_deadline(self.deadline, now)?;
+        let mut reader = messages::body(m4, SERVER_FINISH)?;
+        let sealed = reader.vec16()?;
+        let finished = reader.bytes(MAC_LEN)?;
+        reader.end()?;
+        let (covered, _) = split_mac(m4)?;
+        if !self.stage.finished().verify(&[&transcript(&[&self.messages, covered])], finished) {
+            return Err(HandshakeError::Finished);
+        }
+        let plaintext = self.stage.sealing()?.open(&self.stage.th3, sealed)?;
+        let (token, parameters) = messages::decode_sealed(&plaintext)?;
+        let Pending { session, server, server_key, trust, choice } = self.established;
+        let claims = TokenVerifier::new(
+            self.stage.token_key().as_bytes(),
+            TokenType::Handshake,
+            &server,
+            &self.local.id,
+            &session,
+            server_key.thumbprint(),
+            MAX_TOKEN_LIFETIME,
+        )
+        .verify(token, now)?;
+        let (seal, open) = self.stage.traffic(&transcript(&[&self.messages, m4]));
+        Ok(Established {
+            session,
+            peer: server,
+            peer_key: server_key,
+            claims,
+            trust,
+            suite: choice.suite,
+            aes: choice.aes,
+            parameters,
+            seal,
+            open,
+            own_thumbprint: self.local.key.public_key().thumbprint(),
+        })
+    }
+}
+
+/// The vectors of M3, for the responder.
+pub(super) fn read_client_finish(m3: &[u8]) -> Result<(&[u8], &[u8], &[u8]), HandshakeError> {
+    let mut reader: Reader<'_> = messages::body(m3, CLIENT_FINISH)?;
+    let parts = (reader.vec16()?, reader.vec16()?, reader.bytes(MAC_LEN)?);
+    reader.end()?;
+    Ok(parts)
+}

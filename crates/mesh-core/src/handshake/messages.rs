@@ -1,0 +1,270 @@
+//! The bytes of M1 to M4. Decoding keeps the bytes as received: transcripts
+//! are never re-encoded.
+
+use super::{HandshakeError, Mode, Parameters, Suite};
+use crate::{
+    crypto::{aead::AesKeySize, rsa::PublicKey},
+    id::ServiceId,
+    wire::{Malformed, Reader, Write},
+};
+
+/// The one version of this protocol.
+pub const PROTOCOL_VERSION: u8 = 1;
+/// Largest handshake message, header included, in bytes.
+pub const MAX_HANDSHAKE_MESSAGE: usize = 16 * 1024;
+
+pub(super) const CLIENT_HELLO: u8 = 1;
+pub(super) const SERVER_HELLO: u8 = 2;
+pub(super) const CLIENT_FINISH: u8 = 3;
+pub(super) const SERVER_FINISH: u8 = 4;
+
+pub(super) const MAC_LEN: usize = 32;
+const HEADER_LEN: usize = 6;
+const KEY_IDENTITY: u8 = 1;
+
+/// Starts a message; [`finish`] writes the length once the body is known.
+pub(super) fn begin(kind: u8) -> Vec<u8> {
+    let mut out = Vec::with_capacity(4096);
+    out.put(&[PROTOCOL_VERSION, kind, 0, 0, 0, 0]);
+    out
+}
+
+/// Sets the length for the body so far plus `more` bytes to come.
+pub(super) fn finish(message: &mut [u8], more: usize) {
+    let body = (message.len() - HEADER_LEN + more) as u32;
+    message[2..HEADER_LEN].copy_from_slice(&body.to_be_bytes());
+}
+
+/// Checks size, version, type and length, in this order; returns the body.
+pub(super) fn body(message: &[u8], kind: u8) -> Result<Reader<'_>, HandshakeError> {
+    if message.len() > MAX_HANDSHAKE_MESSAGE {
+        return Err(HandshakeError::Format);
+    }
+    let mut reader = Reader::new(message);
+    if reader.u8()? != PROTOCOL_VERSION {
+        return Err(HandshakeError::Version);
+    }
+    if reader.u8()? != kind {
+        return Err(HandshakeError::State);
+    }
+    let len = reader.u32()?;
+    if len as usize != reader.rest().len() {
+        return Err(HandshakeError::Format);
+    }
+    Ok(reader)
+}
+
+/// Splits a message into what its trailing MAC covers, and the MAC.
+pub(super) fn split_mac(message: &[u8]) -> Result<(&[u8], &[u8]), HandshakeError> {
+    message
+        .split_last_chunk::<MAC_LEN>()
+        .map(|(covered, mac)| (covered, &mac[..]))
+        .ok_or(HandshakeError::Format)
+}
+
+/// Versions, suites and AES key size one side supports.
+pub(super) struct Offer {
+    pub(super) versions: Vec<u8>,
+    pub(super) suites: Vec<u16>,
+    pub(super) aes: AesKeySize,
+}
+
+impl Offer {
+    pub(super) fn new(suites: &[Suite], aes: AesKeySize) -> Self {
+        Self {
+            versions: vec![PROTOCOL_VERSION],
+            suites: suites.iter().map(|suite| *suite as u16).collect(),
+            aes,
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        out.put_vec8(&self.versions)?;
+        let suites: Vec<u8> = self.suites.iter().flat_map(|suite| suite.to_be_bytes()).collect();
+        out.put_vec8(&suites)?;
+        out.put_u16(self.aes.bits());
+        Ok(())
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, HandshakeError> {
+        let versions = reader.vec8()?.to_vec();
+        let suites = reader.vec8()?;
+        let (pairs, []) = suites.as_chunks::<2>() else { return Err(HandshakeError::Format) };
+        let suites = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
+        Ok(Self { versions, suites, aes: read_aes(reader)? })
+    }
+
+    /// The suite both sides know with the lowest number.
+    pub(super) fn best_suite(&self, own: &[Suite]) -> Option<Suite> {
+        self.suites
+            .iter()
+            .filter_map(|number| Suite::from_number(*number))
+            .filter(|suite| own.contains(suite))
+            .min()
+    }
+}
+
+fn read_aes(reader: &mut Reader<'_>) -> Result<AesKeySize, HandshakeError> {
+    AesKeySize::from_bits(u32::from(reader.u16()?)).ok_or(HandshakeError::Format)
+}
+
+/// What M1 and M2 have in common.
+pub(super) struct Shares {
+    pub(super) client: ServiceId,
+    pub(super) server: ServiceId,
+    pub(super) nonce: [u8; 32],
+    pub(super) x25519: [u8; 32],
+    pub(super) ml_kem: Vec<u8>,
+    /// The sender's key in DER, not yet looked at.
+    pub(super) key: Vec<u8>,
+    pub(super) secret_id: [u8; 8],
+}
+
+impl Shares {
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        out.put_vec8(self.client.as_str().as_bytes())?;
+        out.put_vec8(self.server.as_str().as_bytes())?;
+        out.put(&self.nonce);
+        out.put(&self.x25519);
+        out.put_vec16(&self.ml_kem)?;
+        out.put(&[KEY_IDENTITY]);
+        out.put_vec16(&self.key)?;
+        out.put(&self.secret_id);
+        out.put_vec16(&[]) // extensions
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, HandshakeError> {
+        let client = ServiceId::from_bytes(reader.vec8()?)?;
+        let server = ServiceId::from_bytes(reader.vec8()?)?;
+        let nonce = reader.array()?;
+        let x25519 = reader.array()?;
+        let ml_kem = reader.vec16()?.to_vec();
+        if reader.u8()? != KEY_IDENTITY {
+            return Err(HandshakeError::Mode);
+        }
+        let key = reader.vec16()?.to_vec();
+        let secret_id = reader.array()?;
+        let mut extensions = Reader::new(reader.vec16()?);
+        while extensions.end().is_err() {
+            extensions.u16()?;
+            extensions.vec16()?;
+        }
+        Ok(Self { client, server, nonce, x25519, ml_kem, key, secret_id })
+    }
+
+    pub(super) fn public_key(&self) -> Result<PublicKey, HandshakeError> {
+        PublicKey::from_spki_der(&self.key).map_err(|_| HandshakeError::BadPeerKey)
+    }
+}
+
+/// M1 without its MAC.
+pub(super) struct ClientHello {
+    pub(super) offer: Offer,
+    pub(super) mode: u8,
+    pub(super) shares: Shares,
+}
+
+impl ClientHello {
+    pub(super) fn encode(&self) -> Result<Vec<u8>, Malformed> {
+        let mut out = begin(CLIENT_HELLO);
+        self.offer.write(&mut out)?;
+        out.put(&[self.mode]);
+        self.shares.write(&mut out)?;
+        finish(&mut out, MAC_LEN);
+        Ok(out)
+    }
+
+    pub(super) fn decode(message: &[u8]) -> Result<Self, HandshakeError> {
+        let mut reader = body(message, CLIENT_HELLO)?;
+        let offer = Offer::read(&mut reader)?;
+        let hello = Self { offer, mode: reader.u8()?, shares: Shares::read(&mut reader)? };
+        reader.bytes(MAC_LEN)?;
+        reader.end()?;
+        Ok(hello)
+    }
+}
+
+/// What the server chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) version: u8,
+    pub(super) suite: Suite,
+    pub(super) aes: AesKeySize,
+    pub(super) mode: Mode,
+}
+
+/// M2 up to and without `ct_s`.
+pub(super) struct ServerHello {
+    pub(super) choice: Choice,
+    pub(super) offer: Offer,
+    pub(super) shares: Shares,
+}
+
+impl ServerHello {
+    /// The message up to `ct_s`, its length already counting `ct_s` of
+    /// `wrapped_len` bytes and the MAC.
+    pub(super) fn encode(&self, wrapped_len: usize) -> Result<Vec<u8>, Malformed> {
+        let mut out = begin(SERVER_HELLO);
+        let Choice { version, suite, aes, mode } = self.choice;
+        out.put(&[version]);
+        out.put_u16(suite as u16);
+        out.put_u16(aes.bits());
+        out.put(&[mode as u8]);
+        self.offer.write(&mut out)?;
+        self.shares.write(&mut out)?;
+        finish(&mut out, 2 + wrapped_len + MAC_LEN);
+        Ok(out)
+    }
+
+    /// The hello, `ct_s`, and how many bytes lie before `ct_s`.
+    pub(super) fn decode(message: &[u8]) -> Result<(Self, &[u8], usize), HandshakeError> {
+        let mut reader = body(message, SERVER_HELLO)?;
+        let version = reader.u8()?;
+        let suite = Suite::from_number(reader.u16()?).ok_or(HandshakeError::Downgrade)?;
+        let aes = read_aes(&mut reader)?;
+        let mode = Mode::from_number(reader.u8()?).ok_or(HandshakeError::Mode)?;
+        let offer = Offer::read(&mut reader)?;
+        let shares = Shares::read(&mut reader)?;
+        let prefix = message.len() - reader.rest().len();
+        let wrapped = reader.vec16()?;
+        reader.bytes(MAC_LEN)?;
+        reader.end()?;
+        Ok((Self { choice: Choice { version, suite, aes, mode }, offer, shares }, wrapped, prefix))
+    }
+}
+
+/// The plaintext of the sealed part of M3 and M4.
+pub(super) fn encode_sealed(token: &str, parameters: Parameters) -> Result<Vec<u8>, Malformed> {
+    let mut out = Vec::with_capacity(token.len() + 24);
+    out.put_vec16(token.as_bytes())?;
+    let mut list = Vec::with_capacity(16);
+    for (tag, value) in [(1, parameters.max_message), (2, parameters.max_calls)] {
+        list.put(&[tag]);
+        list.put_vec16(&value.to_be_bytes())?;
+    }
+    out.put_vec16(&list)?;
+    Ok(out)
+}
+
+/// The token and the parameters of a sealed part.
+pub(super) fn decode_sealed(plaintext: &[u8]) -> Result<(&[u8], Parameters), Malformed> {
+    let mut reader = Reader::new(plaintext);
+    let token = reader.vec16()?;
+    let mut list = Reader::new(reader.vec16()?);
+    reader.end()?;
+    let (mut max_message, mut max_calls) = (None, None);
+    while list.end().is_err() {
+        let tag = list.u8()?;
+        let value = list.vec16()?;
+        let slot = match tag {
+            1 => &mut max_message,
+            2 => &mut max_calls,
+            _ => continue,
+        };
+        *slot = Some(u32::from_be_bytes(value.try_into().map_err(|_| Malformed)?));
+    }
+    match (max_message, max_calls) {
+        (Some(max_message), Some(max_calls)) => Ok((token, Parameters { max_message, max_calls })),
+        _ => Err(Malformed),
+    }
+}

@@ -1,0 +1,237 @@
+//! The server's side.
+
+use std::sync::Arc;
+
+use super::{
+    Established, Expectation, HandshakeError, Local, MAX_TOKEN_LIFETIME, MeshSecret, Mode, Parameters, Suite,
+    Trust, check_deadline, deadline,
+    messages::{
+        self, Choice, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH, ServerHello, Shares,
+        split_mac,
+    },
+    schedule::{ClientStage, transcript},
+    unwrap_secret,
+};
+use crate::{
+    auth::{Claims, TokenIssuer, TokenType, TokenVerifier},
+    clock::Timestamp,
+    crypto::{
+        kem::{X25519Secret, encapsulate},
+        rsa::PublicKey,
+        secret::Secret,
+    },
+    id::ServiceId,
+    wire::Write,
+};
+
+/// Answers handshakes.
+#[derive(Debug)]
+pub struct Responder;
+
+impl Responder {
+    /// Checks M1 and makes M2, with public operations only. `expect` tells
+    /// what is known of a peer's key; it is asked once the peer's id is known
+    /// to be well formed.
+    pub fn on_hello(
+        local: Arc<Local>,
+        m1: &[u8],
+        expect: impl FnOnce(&ServiceId) -> Expectation,
+        now: Timestamp,
+    ) -> Result<(Vec<u8>, AwaitProof), HandshakeError> {
+        let hello = ClientHello::decode(m1)?;
+        let client = hello.shares.client.clone();
+        if hello.shares.server != local.id {
+            return Err(HandshakeError::WrongTarget);
+        }
+        if client == local.id {
+            return Err(HandshakeError::SelfId);
+        }
+        if !hello.offer.versions.contains(&PROTOCOL_VERSION) {
+            return Err(HandshakeError::Version);
+        }
+        let mode = local.mode();
+        if Mode::from_number(hello.mode) != Some(mode) {
+            return Err(HandshakeError::Mode);
+        }
+        let secret = match mode {
+            Mode::Pinned => MeshSecret::none(),
+            // An unknown secret id and a wrong MAC under a known one are the
+            // same failure at the same cost.
+            Mode::Secret => {
+                let known = local.secrets.iter().find(|secret| secret.id == hello.shares.secret_id);
+                known.or(local.secrets.first()).cloned().ok_or(HandshakeError::HelloMac)?
+            }
+        };
+        let (covered, mac) = split_mac(m1)?;
+        if !secret.hello_key("client hello").verify(&[covered], mac) {
+            return Err(HandshakeError::HelloMac);
+        }
+        let client_key = hello.shares.public_key()?;
+        let trust = expect(&client).check(&client, &client_key, mode)?;
+        let choice = Choice {
+            version: PROTOCOL_VERSION,
+            suite: hello.offer.best_suite(&local.suites).ok_or(HandshakeError::Downgrade)?,
+            aes: local.aes.max(hello.offer.aes),
+            mode,
+        };
+        Self::answer(local, m1, &hello.shares, secret, choice, client_key, trust, now)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn answer(
+        local: Arc<Local>,
+        m1: &[u8],
+        client: &Shares,
+        secret: MeshSecret,
+        choice: Choice,
+        client_key: PublicKey,
+        trust: Trust,
+        now: Timestamp,
+    ) -> Result<(Vec<u8>, AwaitProof), HandshakeError> {
+        let ml_kem = match choice.suite {
+            Suite::Hybrid => Some(encapsulate(&client.ml_kem).map_err(|_| HandshakeError::BadShare)?),
+            Suite::X25519 => None,
+        };
+        let x25519 = X25519Secret::generate()?;
+        let share = x25519.public_share();
+        let agreed = x25519.agree(&client.x25519).map_err(|_| HandshakeError::BadShare)?;
+        let (ml_kem_ciphertext, ml_kem_secret) = ml_kem.unzip();
+
+        let mut m2 = ServerHello {
+            choice,
+            offer: Offer::new(&local.suites, local.aes),
+            shares: Shares {
+                client: client.client.clone(),
+                server: local.id.clone(),
+                nonce: *Secret::random()?.as_bytes(),
+                x25519: share,
+                ml_kem: ml_kem_ciphertext.unwrap_or_default(),
+                key: local.key.public_key().spki_der().to_vec(),
+                secret_id: secret.id,
+            },
+        }
+        .encode(client_key.size())?;
+        let k_s = Secret::random()?;
+        let wrapped = client_key.oaep_encrypt(k_s.as_bytes(), &transcript(&[m1, &m2]))?;
+        m2.put_vec16(&wrapped)?;
+        let mac = secret.hello_key("server hello").sign(&[&transcript(&[m1]), &m2]);
+        m2.put(&mac);
+
+        let messages = [m1, &m2].concat();
+        let shared: Vec<Secret<32>> = ml_kem_secret.into_iter().chain([agreed]).collect();
+        let shared: Vec<&[u8]> = shared.iter().map(|secret| &secret.as_bytes()[..]).collect();
+        let stage = ClientStage::new(&secret, transcript(&[&messages]), &shared, &k_s);
+        let state = AwaitProof {
+            local,
+            client: client.client.clone(),
+            client_key,
+            trust,
+            choice,
+            stage,
+            messages,
+            deadline: deadline(now),
+        };
+        Ok((m2, state))
+    }
+}
+
+/// M2 is sent; the client has yet to prove itself.
+#[derive(Debug)]
+pub struct AwaitProof {
+    local: Arc<Local>,
+    client: ServiceId,
+    client_key: PublicKey,
+    trust: Trust,
+    choice: Choice,
+    stage: ClientStage,
+    messages: Vec<u8>,
+    deadline: Timestamp,
+}
+
+impl AwaitProof {
+    /// Checks M3; the client is proved. No private operation yet.
+    pub fn on_finish(self, m3: &[u8], now: Timestamp) -> Result<Proved, HandshakeError> {
+        check_deadline(self.deadline, now)?;
+        let (wrapped, sealed, finished) = super::initiator::read_client_finish(m3)?;
+        let (covered, _) = split_mac(m3)?;
+        if !self.stage.finished().verify(&[&transcript(&[&self.messages, covered])], finished) {
+            return Err(HandshakeError::Finished);
+        }
+        let th2 = transcript(&[&self.messages]);
+        let plaintext = self.stage.sealing()?.open(&[&th2[..], wrapped].concat(), sealed)?;
+        let (token, parameters) = messages::decode_sealed(&plaintext)?;
+        let claims = TokenVerifier::new(
+            self.stage.token_key().as_bytes(),
+            TokenType::Handshake,
+            &self.client,
+            &self.local.id,
+            &self.stage.session_id(),
+            self.client_key.thumbprint(),
+            MAX_TOKEN_LIFETIME,
+        )
+        .verify(token, now)?;
+        let mut messages = self.messages.clone();
+        messages.put(m3);
+        Ok(Proved { state: self, wrapped: wrapped.to_vec(), label: th2, claims, parameters, messages })
+    }
+}
+
+/// The client is proved; the server has yet to prove itself.
+#[derive(Debug)]
+pub struct Proved {
+    state: AwaitProof,
+    pub(super) wrapped: Vec<u8>,
+    label: [u8; 32],
+    claims: Claims,
+    parameters: Parameters,
+    messages: Vec<u8>,
+}
+
+impl Proved {
+    /// The proved client.
+    #[must_use]
+    pub fn client(&self) -> &ServiceId {
+        &self.state.client
+    }
+
+    /// Makes M4. Holds this side's RSA private operation.
+    pub fn accept(self, now: Timestamp) -> Result<(Vec<u8>, Established), HandshakeError> {
+        let AwaitProof { local, client, client_key, trust, choice, stage, deadline, .. } = self.state;
+        check_deadline(deadline, now)?;
+        let k_c = unwrap_secret(&local.key, &self.wrapped, &self.label)?;
+        let session = stage.session_id();
+        let stage = stage.server_stage(transcript(&[&self.messages]), &k_c);
+        let thumbprint = local.key.public_key().thumbprint();
+        let token = TokenIssuer::new(
+            stage.token_key().as_bytes(),
+            TokenType::Handshake,
+            &local.id,
+            &client,
+            &session,
+            thumbprint,
+            local.token_lifetime,
+        )
+        .issue(now)?;
+        let sealed = stage.sealing()?.seal(&stage.th3, messages::encode_sealed(&token, local.parameters)?)?;
+        let mut m4 = messages::begin(SERVER_FINISH);
+        m4.put_vec16(&sealed)?;
+        messages::finish(&mut m4, MAC_LEN);
+        let finished = stage.finished().sign(&[&transcript(&[&self.messages, &m4])]);
+        m4.put(&finished);
+        let (open, seal) = stage.traffic(&transcript(&[&self.messages, &m4]));
+        let established = Established {
+            session,
+            peer: client,
+            peer_key: client_key,
+            claims: self.claims,
+            trust,
+            suite: choice.suite,
+            aes: choice.aes,
+            parameters: self.parameters,
+            seal,
+            open,
+            own_thumbprint: thumbprint,
+        };
+        Ok((m4, established))
+    }
+}

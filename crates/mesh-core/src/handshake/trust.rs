@@ -1,0 +1,114 @@
+//! What a peer's identity rests on.
+
+use crate::{
+    crypto::{
+        kdf::Prk,
+        mac::MacKey,
+        rsa::{PublicKey, Thumbprint},
+        secret::Secret,
+    },
+    handshake::HandshakeError,
+    id::ServiceId,
+};
+
+/// The kind of trust spoken on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Mode {
+    /// Both know a mesh secret.
+    Secret = 1,
+    /// Each pins the other's key; there is no common secret.
+    Pinned = 2,
+}
+
+impl Mode {
+    pub(super) const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Secret),
+            2 => Some(Self::Pinned),
+            _ => None,
+        }
+    }
+}
+
+/// What a peer's proved identity rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Membership, and the key it has shown since it was first seen.
+    Secret,
+    /// The pinned key.
+    Pinned,
+    /// Membership and the pinned key.
+    PinnedAndSecret,
+}
+
+/// What is known of a peer's key before it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    /// Exactly this key, by configuration.
+    Pinned(Thumbprint),
+    /// The key it was first seen with.
+    Known(Thumbprint),
+    /// Never seen, not configured. Enough where a mesh secret proves
+    /// membership, refused where none does.
+    Unknown,
+}
+
+impl Expectation {
+    /// Holds the key a peer shows against what is expected.
+    pub(super) fn check(
+        self,
+        peer: &ServiceId,
+        shown: &PublicKey,
+        mode: Mode,
+    ) -> Result<Trust, HandshakeError> {
+        match (self, mode) {
+            (Self::Pinned(pin), mode) => {
+                if pin != shown.thumbprint() {
+                    return Err(HandshakeError::KeyMismatch(peer.clone()));
+                }
+                Ok(match mode {
+                    Mode::Secret => Trust::PinnedAndSecret,
+                    Mode::Pinned => Trust::Pinned,
+                })
+            }
+            (Self::Known(known), Mode::Secret) => {
+                if known != shown.thumbprint() {
+                    return Err(HandshakeError::PeerKeyChanged(peer.clone()));
+                }
+                Ok(Trust::Secret)
+            }
+            (Self::Unknown, Mode::Secret) => Ok(Trust::Secret),
+            (Self::Known(_) | Self::Unknown, Mode::Pinned) => Err(HandshakeError::UnknownPeer(peer.clone())),
+        }
+    }
+}
+
+/// A mesh secret, prepared for use.
+#[derive(Clone, Debug)]
+pub struct MeshSecret {
+    pub(super) root: Prk,
+    pub(super) id: [u8; 8],
+}
+
+impl MeshSecret {
+    /// Prepares a secret. Its strength is the caller's to check.
+    #[must_use]
+    pub fn new(secret: &[u8]) -> Self {
+        let root = Prk::extract(b"ssm mesh secret v1", &[secret]);
+        let mut id = [0; 8];
+        root.expand("secret id", &[], &mut id);
+        Self { root, id }
+    }
+
+    /// Stands in where there is no secret: public by construction, so it
+    /// proves nothing, and has the id that says so.
+    pub(super) fn none() -> Self {
+        Self { root: Prk::extract(b"ssm mesh secret v1", &[&[0; 32]]), id: [0; 8] }
+    }
+
+    pub(super) fn hello_key(&self, label: &str) -> MacKey {
+        let key: Secret<32> = self.root.expand_secret(label, &[]);
+        MacKey::new(key.as_bytes())
+    }
+}

@@ -1,0 +1,248 @@
+use std::time::Duration;
+
+use bytes::BytesMut;
+use proptest::prelude::*;
+
+use super::{message::*, *};
+use crate::{
+    clock::Timestamp,
+    crypto::{aead::AesKeySize, secret::Secret},
+    error::Code,
+};
+
+const LIMIT: usize = 1 << 16;
+const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+fn pair(size: AesKeySize) -> (Sealer, Opener) {
+    let sealer = Sealer::new(Secret::new([7; 32]), size, NOW).unwrap();
+    (sealer, Opener::new(Secret::new([7; 32]), size, LIMIT).unwrap())
+}
+
+fn seal(sealer: &mut Sealer, text: &[u8]) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    sealer.seal(&mut out, |out| out.extend_from_slice(text)).unwrap();
+    out.to_vec()
+}
+
+fn open(opener: &mut Opener, record: &[u8]) -> Result<Vec<u8>, RecordError> {
+    let mut copy = record.to_vec();
+    match opener.open(&mut &mut copy[..])? {
+        Opened::Messages(text) => Ok(text.to_vec()),
+        Opened::Rekeyed => Ok(Vec::new()),
+    }
+}
+
+#[test]
+fn records_round_trip_for_every_key_size() {
+    for size in [AesKeySize::Aes128, AesKeySize::Aes192, AesKeySize::Aes256] {
+        let (mut sealer, mut opener) = pair(size);
+        for text in [&b"a"[..], &[0; 5000]] {
+            let record = seal(&mut sealer, text);
+            assert_eq!(record.len(), text.len() + OVERHEAD);
+            assert_eq!(open(&mut opener, &record).unwrap(), text);
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_refused_and_changes_nothing() {
+    let (mut sealer, _) = pair(AesKeySize::Aes256);
+    let record = seal(&mut sealer, b"payload");
+    for bit in 0..record.len() * 8 {
+        let (_, mut opener) = pair(AesKeySize::Aes256);
+        let mut forged = record.clone();
+        forged[bit / 8] ^= 1 << (bit % 8);
+        let error = open(&mut opener, &forged).unwrap_err();
+        assert!(matches!(error, RecordError::Auth | RecordError::Format), "bit {bit}: {error}");
+        assert_eq!(opener.next_sequence(), 0);
+        assert_eq!(open(&mut opener, &record).unwrap(), b"payload", "bit {bit}");
+    }
+}
+
+#[test]
+fn truncated_tags_and_wrong_lengths_are_malformed() {
+    let (mut sealer, mut opener) = pair(AesKeySize::Aes256);
+    let record = seal(&mut sealer, b"payload");
+    for cut in [1, 2, 4, 8, 12, 15, 16, 31, 32, record.len() - 1, record.len()] {
+        let (_, mut opener) = pair(AesKeySize::Aes256);
+        assert_eq!(open(&mut opener, &record[..record.len() - cut]), Err(RecordError::Format), "cut {cut}");
+    }
+    let mut huge = record.clone();
+    huge[16..20].copy_from_slice(&u32::MAX.to_be_bytes());
+    assert_eq!(open(&mut opener, &huge), Err(RecordError::Format));
+    let (mut big, _) = pair(AesKeySize::Aes256);
+    let above = seal(&mut big, &vec![0; LIMIT + 1]);
+    assert_eq!(open(&mut opener, &above), Err(RecordError::Format));
+}
+
+#[test]
+fn a_replayed_record_is_discarded_and_the_next_accepted() {
+    let (mut sealer, mut opener) = pair(AesKeySize::Aes256);
+    let (first, second) = (seal(&mut sealer, b"1"), seal(&mut sealer, b"2"));
+    open(&mut opener, &first).unwrap();
+    assert_eq!(open(&mut opener, &first), Err(RecordError::Replay));
+    assert_eq!(open(&mut opener, &second).unwrap(), b"2");
+}
+
+#[test]
+fn a_lost_record_is_a_gap() {
+    let (mut sealer, mut opener) = pair(AesKeySize::Aes256);
+    seal(&mut sealer, b"lost");
+    let next = seal(&mut sealer, b"next");
+    let error = open(&mut opener, &next).unwrap_err();
+    assert_eq!(error, RecordError::Gap);
+    assert!(!error.is_survivable());
+}
+
+#[test]
+fn a_forged_sequence_changes_nothing() {
+    let (mut sealer, mut opener) = pair(AesKeySize::Aes256);
+    let record = seal(&mut sealer, b"x");
+    for sequence in [u64::MAX, 1, 1 << 40] {
+        let mut forged = record.clone();
+        forged[8..16].copy_from_slice(&u64::to_be_bytes(sequence));
+        assert_eq!(open(&mut opener, &forged), Err(RecordError::Auth));
+    }
+    assert_eq!(open(&mut opener, &record).unwrap(), b"x");
+}
+
+#[test]
+fn a_record_of_the_other_direction_is_refused() {
+    let (mut sealer, _) = pair(AesKeySize::Aes256);
+    let mut other = Opener::new(Secret::new([8; 32]), AesKeySize::Aes256, LIMIT).unwrap();
+    assert_eq!(open(&mut other, &seal(&mut sealer, b"request")), Err(RecordError::Auth));
+}
+
+#[test]
+fn the_ninth_forgery_ends_the_session() {
+    let (_, mut opener) = pair(AesKeySize::Aes256);
+    for _ in 0..MAX_DISCARDED {
+        assert_eq!(open(&mut opener, &[0; 100]), Err(RecordError::Format));
+    }
+    assert_eq!(open(&mut opener, &[0; 100]), Err(RecordError::Discarded));
+}
+
+#[test]
+fn keys_change_by_count_by_age_and_on_demand_without_losing_a_record() {
+    let (mut sealer, mut opener) = pair(AesKeySize::Aes128);
+    let before = seal(&mut sealer, b"before");
+    let token_key = *sealer.token_key().as_bytes();
+    let mut out = BytesMut::new();
+    let later = NOW + Duration::from_secs(3600);
+    assert!(!sealer.is_due(NOW) && sealer.is_due(later));
+    sealer.rekey(later, &mut out).unwrap();
+    assert!(!sealer.is_due(later));
+    sealer.seal(&mut out, |out| out.extend_from_slice(b"after")).unwrap();
+    assert_eq!(sealer.epoch(), 1);
+    assert_ne!(*sealer.token_key().as_bytes(), token_key);
+
+    open(&mut opener, &before).unwrap();
+    let mut copy = out.to_vec();
+    let mut input = &mut copy[..];
+    assert_eq!(opener.open(&mut input), Ok(Opened::Rekeyed));
+    assert_eq!(opener.open(&mut input), Ok(Opened::Messages(b"after")));
+    assert!(input.is_empty());
+    assert_eq!(open(&mut opener, &before), Err(RecordError::Auth), "a former epoch is closed");
+}
+
+#[test]
+fn a_lost_rekey_is_noticed() {
+    let (mut sealer, mut opener) = pair(AesKeySize::Aes256);
+    sealer.rekey(NOW, &mut BytesMut::new()).unwrap();
+    assert_eq!(open(&mut opener, &seal(&mut sealer, b"x")), Err(RecordError::Auth));
+}
+
+#[test]
+fn a_rekey_flood_is_refused() {
+    let (mut sealer, mut opener) = pair(AesKeySize::Aes256);
+    let mut flood = || {
+        let mut out = BytesMut::new();
+        sealer.rekey(NOW, &mut out).unwrap();
+        open(&mut opener, &out)
+    };
+    for _ in 0..8 {
+        flood().unwrap();
+    }
+    assert_eq!(flood(), Err(RecordError::RekeyLimit));
+}
+
+#[test]
+fn messages_round_trip() {
+    let payload = Payload { encoding: Encoding::Json, bytes: b"{\"id\":1}" };
+    let fields = RequestFields { attempt: 2, metadata: b"{\"tenant\":\"t1\"}" };
+    let failure = Failure {
+        code: Code::NotFound,
+        reason: "NO_ORDER",
+        message: "no such order",
+        retry_after_ms: Some(5),
+        error_id: "e1",
+        data: payload,
+    };
+    let raw = Payload { encoding: Encoding::Raw, bytes: b"\0\xff" };
+    let mut out = BytesMut::new();
+    let deadline = Some(NOW + Duration::from_millis(800));
+    Encoded::request("orders.get", deadline, fields, payload)
+        .unwrap()
+        .with_call(1)
+        .put(&mut out, "token", NOW);
+    Encoded::response(1, b"", raw).unwrap().put(&mut out, "unused", NOW);
+    Encoded::error(2, &failure).put(&mut out, "", NOW);
+    Encoded::cancel(3, CancelCause::Deadline).put(&mut out, "", NOW);
+    Encoded::ping([1; 8]).put(&mut out, "", NOW);
+    Encoded::pong([2; 8]).put(&mut out, "", NOW);
+    Encoded::go_away(9, Code::Unavailable).put(&mut out, "", NOW);
+    let read: Vec<_> = Messages::new(&out).collect::<Result<_, _>>().unwrap();
+    assert_eq!(
+        read,
+        [
+            Message::Request {
+                call: 1,
+                token: b"token",
+                time_left_ms: 800,
+                method: "orders.get",
+                fields,
+                payload
+            },
+            Message::Response { call: 1, metadata: b"", payload: raw },
+            Message::Error { call: 2, failure },
+            Message::Cancel { call: 3, cause: CancelCause::Deadline },
+            Message::Ping([1; 8]),
+            Message::Pong([2; 8]),
+            Message::GoAway { last: 9, code: Code::Unavailable },
+        ]
+    );
+}
+
+#[test]
+fn method_names_cannot_carry_markup() {
+    for name in ["", "a b", "a\nb", "<b>", "é", "\u{1b}[1m", &"x".repeat(201)] {
+        assert!(!is_method_name(name), "{name:?}");
+    }
+    assert!(is_method_name("orders.get/v1") && is_method_name("methodName"));
+}
+
+#[test]
+fn fields_beyond_the_limit_are_refused_before_they_are_sent() {
+    let fields = RequestFields { metadata: &vec![b'x'; MAX_FIELDS], ..RequestFields::default() };
+    assert_eq!(Encoded::request("m", None, fields, Payload::EMPTY).map(|_| ()), Err(RecordError::TooLarge));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic_and_are_never_accepted(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let (_, mut opener) = pair(AesKeySize::Aes256);
+        prop_assert!(open(&mut opener, &bytes).is_err());
+        for message in Messages::new(&bytes) {
+            let _ = message;
+        }
+    }
+
+    #[test]
+    fn any_sequence_of_payloads_arrives_in_order(payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..200), 1..20)) {
+        let (mut sealer, mut opener) = pair(AesKeySize::Aes192);
+        for payload in &payloads {
+            let record = seal(&mut sealer, payload);
+            prop_assert_eq!(&open(&mut opener, &record).unwrap(), payload);
+        }
+    }
+}
