@@ -6,6 +6,7 @@ use crate::error::{Code, Coded, Reason};
 pub mod aead;
 pub mod kdf;
 pub mod kem;
+pub mod keystore;
 pub mod mac;
 pub mod rsa;
 pub mod secret;

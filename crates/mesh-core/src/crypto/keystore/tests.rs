@@ -1,0 +1,494 @@
+use std::{
+    fs,
+    io::{Read, Write},
+    sync::{Barrier, OnceLock},
+    thread,
+};
+
+use super::*;
+use crate::error::{Coded, Reason};
+
+/// A fresh place for a key directory, removed when dropped.
+pub(crate) struct TempDir(pub(crate) PathBuf);
+
+impl TempDir {
+    pub(crate) fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("ssm-{}", temporary_name().unwrap()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn keys(&self) -> PathBuf {
+        self.0.join("keys")
+    }
+
+    fn listing(&self) -> Vec<PathBuf> {
+        let mut names: Vec<_> = fs::read_dir(&self.0)
+            .unwrap()
+            .flat_map(|entry| {
+                let path = entry.unwrap().path();
+                let inside = fs::read_dir(&path).into_iter().flatten().map(|entry| entry.unwrap().path());
+                [path].into_iter().chain(inside).collect::<Vec<_>>()
+            })
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn id(text: &str) -> ServiceId {
+    text.parse().unwrap()
+}
+
+fn thumbprint(byte: u8) -> Thumbprint {
+    Thumbprint::from_bytes([byte; 32])
+}
+
+fn pair() -> &'static KeyPair {
+    static PAIR: OnceLock<KeyPair> = OnceLock::new();
+    PAIR.get_or_init(|| KeyPair::generate(2048).unwrap())
+}
+
+/// The reason, after checking that the message names `path` and a repair.
+fn refused<T>(result: Result<T, KeyStoreError>, path: &Path, repair: &str) -> Reason {
+    let err = result.err().expect("refused");
+    let message = err.to_string();
+    assert!(message.contains(&*path.to_string_lossy()), "{message}");
+    assert!(message.contains(repair), "{message}");
+    err.reason()
+}
+
+#[test]
+fn everything_is_found_again() {
+    let temp = TempDir::new();
+    let store = KeyStore::open(&temp.keys()).unwrap();
+    let secret = store.mesh_secret().unwrap();
+    let key = store.key_pair(&id("a"), 2048).unwrap();
+    store.remember_peer(&id("b"), &thumbprint(1)).unwrap();
+    store.save_public_key(&id("c"), key.public_key()).unwrap();
+
+    let store = KeyStore::open(&temp.keys()).unwrap();
+    assert_eq!(store.mesh_secret().unwrap(), secret);
+    assert_eq!(store.key_pair(&id("a"), 2048).unwrap().public_key(), key.public_key());
+    assert_eq!(store.load_public_key(&id("a")).unwrap().as_ref(), Some(key.public_key()));
+    assert_eq!(store.known_peer(&id("b")).unwrap(), Some(thumbprint(1)));
+    assert_eq!(store.load_public_key(&id("c")).unwrap().as_ref(), Some(key.public_key()));
+    assert_eq!(store.known_peer(&id("unseen")).unwrap(), None);
+    assert!(store.load_key_pair(&id("unseen")).unwrap().is_none());
+    assert!(store.load_public_key(&id("unseen")).unwrap().is_none());
+}
+
+#[test]
+fn no_service_id_reaches_the_file_system() {
+    let temp = TempDir::new();
+    let store = KeyStore::open(&temp.keys()).unwrap();
+    store.save_key_pair(&id("orders.eu"), pair()).unwrap();
+    store.remember_peer(&id("orders.eu"), &thumbprint(1)).unwrap();
+    for path in temp.listing() {
+        assert!(!path.file_name().unwrap().to_string_lossy().contains("orders"), "{path:?}");
+    }
+    assert_eq!(temp.listing().len(), 3);
+}
+
+#[test]
+fn a_remembered_peer_stays() {
+    let temp = TempDir::new();
+    let store = KeyStore::open(&temp.keys()).unwrap();
+    store.remember_peer(&id("b"), &thumbprint(1)).unwrap();
+    store.remember_peer(&id("b"), &thumbprint(1)).unwrap();
+    let path = store.known_peer_path(&id("b"));
+    let before = fs::read(&path).unwrap();
+    assert_eq!(refused(store.remember_peer(&id("b"), &thumbprint(2)), &path, "rm "), Reason::PeerKeyChanged);
+    assert_eq!(fs::read(&path).unwrap(), before);
+    fs::remove_file(&path).unwrap();
+    store.remember_peer(&id("b"), &thumbprint(2)).unwrap();
+}
+
+#[test]
+fn a_stored_public_key_stays() {
+    let temp = TempDir::new();
+    let store = KeyStore::open(&temp.keys()).unwrap();
+    let other = KeyPair::generate(2048).unwrap();
+    store.save_public_key(&id("b"), pair().public_key()).unwrap();
+    store.save_public_key(&id("b"), pair().public_key()).unwrap();
+    let changed = store.save_public_key(&id("b"), other.public_key()).unwrap_err();
+    assert_eq!(changed.reason(), Reason::PeerKeyChanged);
+    // Nor can somebody else's key take the place of one's own.
+    store.save_key_pair(&id("a"), pair()).unwrap();
+    let changed = store.save_public_key(&id("a"), other.public_key()).unwrap_err();
+    assert_eq!(changed.reason(), Reason::PeerKeyChanged);
+}
+
+#[test]
+fn a_saved_pair_takes_the_place_of_the_former() {
+    let temp = TempDir::new();
+    let store = KeyStore::open(&temp.keys()).unwrap();
+    let other = KeyPair::generate(2048).unwrap();
+    store.save_key_pair(&id("a"), pair()).unwrap();
+    store.save_key_pair(&id("a"), &other).unwrap();
+    assert_eq!(store.key_pair(&id("a"), 2048).unwrap().public_key(), other.public_key());
+    assert_eq!(temp.listing().len(), 2);
+}
+
+#[test]
+fn strangers_cannot_fill_the_directory() {
+    let temp = TempDir::new();
+    let store = KeyStore::open(&temp.keys()).unwrap();
+    for n in 0..MAX_KNOWN_PEERS {
+        fs::write(temp.keys().join(peer_file(&id(&format!("s{n}")))), "").unwrap();
+    }
+    let keys = temp.keys();
+    let full = store.remember_peer(&id("one-more"), &thumbprint(1));
+    assert_eq!(refused(full, &keys, "remove those"), Reason::KeydirFull);
+    let full = store.save_public_key(&id("one-more"), pair().public_key());
+    assert_eq!(refused(full, &keys, "remove those"), Reason::KeydirFull);
+    assert_eq!(temp.listing().len(), MAX_KNOWN_PEERS + 1);
+    // One's own keys are not counted.
+    store.mesh_secret().unwrap();
+}
+
+#[test]
+fn another_key_size_is_refused() {
+    let temp = TempDir::new();
+    let store = KeyStore::open(&temp.keys()).unwrap();
+    store.save_key_pair(&id("a"), pair()).unwrap();
+    let path = temp.keys().join(key_file(&id("a")));
+    let reason = refused(store.key_pair(&id("a"), 4096), &path, "set security.rsaKeySize to 2048");
+    assert_eq!(reason, Reason::KeydirKeySize);
+    assert_eq!(store.key_pair(&id("a"), 2048).unwrap().public_key(), pair().public_key());
+}
+
+#[test]
+fn damaged_files_are_refused_and_left_alone() {
+    let temp = TempDir::new();
+    let store = KeyStore::open(&temp.keys()).unwrap();
+    store.mesh_secret().unwrap();
+    store.save_key_pair(&id("a"), pair()).unwrap();
+    store.remember_peer(&id("a"), &thumbprint(1)).unwrap();
+    let names = [MESH_SECRET.to_owned(), key_file(&id("a")), peer_file(&id("a"))];
+    for name in names {
+        let path = temp.keys().join(&name);
+        let whole = fs::read(&path).unwrap();
+        let half = &whole[..whole.len() / 2];
+        let longer = [&whole[..], &[b'0'; 9000]].concat();
+        let mut binary = whole.clone();
+        binary[10] = 0xff;
+        for damaged in [&b""[..], half, &longer, &binary] {
+            fs::write(&path, damaged).unwrap();
+            let read = store.mesh_secret().map(drop).and_then(|()| {
+                store.key_pair(&id("a"), 2048)?;
+                store.known_peer(&id("a")).map(drop)
+            });
+            assert_eq!(refused(read, &path, "rm "), Reason::KeydirCorrupt);
+            assert_eq!(fs::read(&path).unwrap(), damaged);
+        }
+        fs::write(&path, &whole).unwrap();
+    }
+    store.key_pair(&id("a"), 2048).unwrap();
+}
+
+#[test]
+fn the_default_is_below_the_home_directory() {
+    let env = |vars: &'static [(&str, &str)]| {
+        KeyStore::default_dir(|name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
+    };
+    let home = env(&[("HOME", "/home/u"), ("LOCALAPPDATA", r"C:\Users\u\AppData\Local")]).unwrap();
+    assert!(home.ends_with("secure-stack-mesh") && home.is_absolute(), "{home:?}");
+    if cfg!(target_os = "linux") {
+        assert_eq!(home, Path::new("/home/u/.local/state/secure-stack-mesh"));
+        let state = env(&[("HOME", "/home/u"), ("XDG_STATE_HOME", "/state")]).unwrap();
+        assert_eq!(state, Path::new("/state/secure-stack-mesh"));
+        // The XDG specification says to ignore relative paths.
+        let relative = env(&[("HOME", "/home/u"), ("XDG_STATE_HOME", "state")]).unwrap();
+        assert_eq!(relative, home);
+    }
+    for vars in [&[][..], &[("HOME", "")], &[("HOME", "relative")]] {
+        let err = env(vars).unwrap_err();
+        assert_eq!(err.reason(), Reason::KeydirUnknown);
+        assert!(err.to_string().contains("paths.keysDir"));
+    }
+}
+
+#[test]
+fn threads_agree_on_one_secret() {
+    let temp = TempDir::new();
+    for round in 0..250 {
+        let dir = temp.0.join(round.to_string());
+        let barrier = Barrier::new(4);
+        let secrets: Vec<_> = thread::scope(|scope| {
+            let start = || {
+                barrier.wait();
+                KeyStore::open(&dir).unwrap().mesh_secret().unwrap()
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(secrets.iter().all(|secret| *secret == secrets[0]), "round {round}");
+        let left = fs::read_dir(&dir).unwrap().count();
+        assert_eq!(left, 1, "temporary files left");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}
+
+#[test]
+fn threads_agree_on_one_peer_key() {
+    let temp = TempDir::new();
+    let store = KeyStore::open(&temp.keys()).unwrap();
+    for round in 0..50 {
+        let peer = id(&format!("peer{round}"));
+        let barrier = Barrier::new(4);
+        let winners: Vec<_> = thread::scope(|scope| {
+            let (store, peer, barrier) = (&store, &peer, &barrier);
+            let threads: Vec<_> = (0..4_u8)
+                .map(|n| {
+                    scope.spawn(move || {
+                        barrier.wait();
+                        store.remember_peer(peer, &thumbprint(n)).is_ok().then_some(n)
+                    })
+                })
+                .collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(winners.len(), 1);
+        assert_eq!(store.known_peer(&peer).unwrap(), Some(thumbprint(winners[0])));
+    }
+}
+
+/// What a process started by [`processes_agree_on_one_secret_and_key`] and the
+/// tests below does; on its own it does nothing.
+#[test]
+fn child_process() {
+    let Some(dir) = std::env::var_os("SSM_TEST_KEY_DIR") else { return };
+    // Start at the parent's word, together with the others.
+    let _ = std::io::stdin().read(&mut [0]);
+    let outcome = KeyStore::open(Path::new(&dir)).and_then(|store| {
+        let secret = store.mesh_secret()?;
+        let pair = store.key_pair(&id("a"), 2048)?;
+        let digest = hex::encode(sha256(&[secret.as_bytes()]));
+        Ok(format!("{digest} {}", pair.public_key().thumbprint()))
+    });
+    let text = outcome.unwrap_or_else(|err| format!("{} {err}", err.reason()));
+    println!("outcome: {text}");
+}
+
+struct Child(std::process::Child);
+
+impl Child {
+    fn start(dir: &Path, prepare: impl FnOnce(&mut std::process::Command)) -> Self {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "crypto::keystore::tests::child_process", "--nocapture"])
+            .env("SSM_TEST_KEY_DIR", dir)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped());
+        prepare(&mut command);
+        Self(command.spawn().unwrap())
+    }
+
+    fn go(&mut self) {
+        self.0.stdin.take().unwrap().write_all(b"!").unwrap();
+    }
+
+    fn outcome(self) -> String {
+        let output = self.0.wait_with_output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let at = text.find("outcome: ").unwrap_or_else(|| panic!("{text}"));
+        text[at + 9..].lines().next().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn processes_agree_on_one_secret_and_key() {
+    let temp = TempDir::new();
+    for round in 0..6 {
+        let dir = temp.0.join(round.to_string());
+        let mut children: Vec<_> = (0..4).map(|_| Child::start(&dir, |_| {})).collect();
+        children.iter_mut().for_each(Child::go);
+        let outcomes: Vec<_> = children.into_iter().map(Child::outcome).collect();
+        assert!(!outcomes[0].contains("KEYDIR"), "{outcomes:?}");
+        assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "{outcomes:?}");
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 2);
+    }
+}
+
+#[test]
+fn the_portable_directory_does_the_same() {
+    let temp = TempDir::new();
+    let directory = portable::Directory::open(temp.keys()).unwrap();
+    assert_eq!(directory.path(), temp.keys());
+    assert!(directory.read("a", 4).unwrap().is_none());
+    assert!(directory.create("a", b"one").unwrap());
+    assert!(!directory.create("a", b"two").unwrap());
+    assert_eq!(**directory.read("a", 3).unwrap().unwrap(), *b"one");
+    assert_eq!(directory.read("a", 2).unwrap_err().reason(), Reason::KeydirCorrupt);
+    directory.replace("a", b"two").unwrap();
+    assert_eq!(**directory.read("a", 3).unwrap().unwrap(), *b"two");
+    assert_eq!(directory.count(&["a", "b"]).unwrap(), 1);
+    fs::create_dir(temp.keys().join("d")).unwrap();
+    assert_eq!(directory.read("d", 4).unwrap_err().reason(), Reason::KeydirType);
+    assert_eq!(temp.listing().len(), 3);
+    let file = portable::Directory::open(temp.keys().join("a"));
+    assert_eq!(file.err().unwrap().reason(), Reason::KeydirType);
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown, symlink},
+        net::UnixListener,
+        process::CommandExt,
+    };
+
+    use rustix::{
+        fs::{CWD, FileType, Mode, mknodat},
+        process::geteuid,
+    };
+
+    use super::*;
+
+    const NOBODY: u32 = 65534;
+
+    fn chmod(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn modes_are_0700_and_0600() {
+        let temp = TempDir::new();
+        let store = KeyStore::open(&temp.0.join("new/keys")).unwrap();
+        store.mesh_secret().unwrap();
+        store.save_key_pair(&id("a"), pair()).unwrap();
+        store.remember_peer(&id("a"), &thumbprint(1)).unwrap();
+        assert_eq!(fs::metadata(store.path()).unwrap().mode() & 0o7777, 0o700);
+        assert_eq!(fs::metadata(temp.0.join("new")).unwrap().mode() & 0o7777, 0o700);
+        let files: Vec<_> = fs::read_dir(store.path()).unwrap().map(|entry| entry.unwrap()).collect();
+        assert_eq!(files.len(), 3);
+        for file in files {
+            assert_eq!(file.metadata().unwrap().mode() & 0o7777, 0o600, "{file:?}");
+        }
+    }
+
+    #[test]
+    fn a_directory_open_to_others_is_refused() {
+        let temp = TempDir::new();
+        fs::create_dir(temp.keys()).unwrap();
+        for mode in [0o755, 0o701, 0o710, 0o770, 0o1777] {
+            chmod(&temp.keys(), mode);
+            let opened = KeyStore::open(&temp.keys());
+            assert_eq!(refused(opened, &temp.keys(), "chmod 700 "), Reason::KeydirMode, "{mode:o}");
+        }
+        assert_eq!(temp.listing(), [temp.keys()]);
+        chmod(&temp.keys(), 0o700);
+        KeyStore::open(&temp.keys()).unwrap();
+    }
+
+    #[test]
+    fn a_file_open_to_others_is_refused() {
+        let temp = TempDir::new();
+        let store = KeyStore::open(&temp.keys()).unwrap();
+        store.mesh_secret().unwrap();
+        let path = temp.keys().join(MESH_SECRET);
+        for mode in [0o644, 0o640, 0o604, 0o660] {
+            chmod(&path, mode);
+            assert_eq!(refused(store.mesh_secret(), &path, "chmod 600 "), Reason::KeydirMode, "{mode:o}");
+        }
+        chmod(&path, 0o400);
+        store.mesh_secret().unwrap();
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let temp = TempDir::new();
+        let real = temp.0.join("real");
+        let store = KeyStore::open(&real).unwrap();
+        store.mesh_secret().unwrap();
+        symlink(&real, temp.keys()).unwrap();
+        for path in [temp.keys(), temp.0.join("keys/"), temp.0.join("keys/."), temp.0.join("./keys//")] {
+            let opened = KeyStore::open(&path);
+            assert_eq!(refused(opened, &temp.keys(), "symbolic link"), Reason::KeydirType, "{path:?}");
+        }
+
+        let (secret, elsewhere) = (real.join(MESH_SECRET), temp.0.join("elsewhere"));
+        fs::rename(&secret, &elsewhere).unwrap();
+        symlink(&elsewhere, &secret).unwrap();
+        assert_eq!(refused(store.mesh_secret(), &secret, "symbolic link"), Reason::KeydirType);
+        // A dangling one is not written through either.
+        fs::remove_file(&elsewhere).unwrap();
+        assert_eq!(refused(store.mesh_secret(), &secret, "symbolic link"), Reason::KeydirType);
+        assert!(!elsewhere.exists());
+    }
+
+    #[test]
+    fn only_directories_and_regular_files_will_do() {
+        let temp = TempDir::new();
+        fs::write(temp.keys(), "").unwrap();
+        assert_eq!(refused(KeyStore::open(&temp.keys()), &temp.keys(), "a file"), Reason::KeydirType);
+        fs::remove_file(temp.keys()).unwrap();
+
+        let store = KeyStore::open(&temp.keys()).unwrap();
+        let secret = temp.keys().join(MESH_SECRET);
+        // Without a writer, so opening it carelessly would wait for ever.
+        mknodat(CWD, &secret, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert_eq!(refused(store.mesh_secret(), &secret, "a pipe"), Reason::KeydirType);
+        fs::remove_file(&secret).unwrap();
+        fs::create_dir(&secret).unwrap();
+        assert_eq!(refused(store.mesh_secret(), &secret, "a directory"), Reason::KeydirType);
+        fs::remove_dir(&secret).unwrap();
+        let socket = UnixListener::bind(&secret).unwrap();
+        assert_eq!(refused(store.mesh_secret(), &secret, "a socket"), Reason::KeydirType);
+        drop(socket);
+    }
+
+    #[test]
+    fn a_foreign_owner_is_refused() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let temp = TempDir::new();
+        let store = KeyStore::open(&temp.keys()).unwrap();
+        store.mesh_secret().unwrap();
+        let secret = temp.keys().join(MESH_SECRET);
+        chown(&secret, Some(NOBODY), None).unwrap();
+        assert_eq!(refused(store.mesh_secret(), &secret, "chown 0 "), Reason::KeydirOwner);
+        chown(temp.keys(), Some(NOBODY), None).unwrap();
+        assert_eq!(refused(KeyStore::open(&temp.keys()), &temp.keys(), "chown 0 "), Reason::KeydirOwner);
+    }
+
+    /// What a process of an ordinary user says to `dir`.
+    fn outcome_as_nobody(dir: &Path) -> String {
+        let root = geteuid().is_root();
+        let mut child = Child::start(dir, |command| {
+            if root {
+                command.uid(NOBODY).gid(NOBODY);
+            }
+        });
+        child.go();
+        child.outcome()
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused() {
+        let temp = TempDir::new();
+        chmod(&temp.0, 0o755);
+        fs::create_dir(temp.keys()).unwrap();
+        chmod(&temp.keys(), 0o500);
+        if geteuid().is_root() {
+            chown(temp.keys(), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        // An existing directory without write permission, and a new one that
+        // cannot be made there.
+        for dir in [temp.keys(), temp.keys().join("new")] {
+            let outcome = outcome_as_nobody(&dir);
+            assert!(outcome.starts_with("KEYDIR_IO "), "{outcome}");
+            assert!(outcome.contains(dir.to_str().unwrap()), "{outcome}");
+            assert!(outcome.contains("make it writable"), "{outcome}");
+        }
+        assert_eq!(temp.listing(), [temp.keys()]);
+    }
+}

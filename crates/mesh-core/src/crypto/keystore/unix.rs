@@ -1,0 +1,194 @@
+//! The directory on Unix: every operation is relative to a descriptor that was
+//! checked, and checks what it opened, not what a path said a moment ago.
+
+use std::{
+    fs::{DirBuilder, File},
+    io::{self, Read, Write},
+    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{
+        AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, fsync, linkat, open, openat, renameat, unlinkat,
+    },
+    io::Errno,
+    process::geteuid,
+};
+use zeroize::Zeroizing;
+
+use super::{KeyStoreError, TEMPORARY_PREFIX, temporary_name};
+
+pub(super) struct Directory {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Directory {
+    /// Opens the directory, creating it and its parents with mode 0700 where
+    /// they are missing. `path` is absolute and ends in no separator, behind
+    /// which `O_NOFOLLOW` would not see a link.
+    pub(super) fn open(path: PathBuf) -> Result<Self, KeyStoreError> {
+        let created = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = match (open(&path, flags, Mode::empty()), created) {
+            (Ok(fd), _) => fd,
+            (Err(Errno::LOOP | Errno::NOTDIR), _) if path.symlink_metadata().is_ok() => {
+                let found = path.symlink_metadata().map_or("not readable", |meta| kind(meta.file_type()));
+                return Err(KeyStoreError::Type { path, found, wanted: "a directory" });
+            }
+            (Err(_), Err(source)) => return Err(KeyStoreError::Io { action: "create", path, source }),
+            (Err(err), Ok(())) => return Err(io_error("open", path, err)),
+        };
+        let stat = fstat(&fd).map_err(|err| io_error("open", path.clone(), err))?;
+        check_access(&path, &stat, 0o700)?;
+        Ok(Self { fd, path })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file `name`, of at most `max` bytes; `None` if there is none.
+    pub(super) fn read(&self, name: &str, max: usize) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
+        let path = self.path.join(name);
+        // NONBLOCK, or opening a pipe would wait for its writer.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let fd = match openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP) => {
+                return Err(KeyStoreError::Type { path, found: "a symbolic link", wanted: "a regular file" });
+            }
+            // What opening a socket says.
+            Err(Errno::NXIO) => {
+                return Err(KeyStoreError::Type { path, found: "a socket", wanted: "a regular file" });
+            }
+            Err(err) => return Err(io_error("open", path, err)),
+        };
+        let stat = fstat(&fd).map_err(|err| io_error("open", path.clone(), err))?;
+        let found = FileType::from_raw_mode(stat.st_mode);
+        if found != FileType::RegularFile {
+            return Err(KeyStoreError::Type { path, found: raw_kind(found), wanted: "a regular file" });
+        }
+        check_access(&path, &stat, 0o600)?;
+        // Room for all of it at once: growing would leave copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(max + 1));
+        File::from(fd).take(max as u64 + 1).read_to_end(&mut bytes).map_err(|source| KeyStoreError::Io {
+            action: "read",
+            path: path.clone(),
+            source,
+        })?;
+        if bytes.len() > max {
+            return Err(KeyStoreError::Corrupt { path, what: format!("more than {max} bytes") });
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Creates `name` with all of `bytes` in it, or not at all; `false` if it
+    /// exists.
+    pub(super) fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, KeyStoreError> {
+        let temporary = self.temporary(bytes)?;
+        match linkat(&self.fd, &*temporary.name, &self.fd, name, AtFlags::empty()) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => return Ok(false),
+            Err(Errno::PERM | Errno::OPNOTSUPP) => {
+                let source = io::ErrorKind::Unsupported.into();
+                return Err(KeyStoreError::Io { action: "link", path: self.path.join(name), source });
+            }
+            Err(err) => return Err(io_error("write", self.path.join(name), err)),
+        }
+        self.sync()?;
+        Ok(true)
+    }
+
+    /// Puts `bytes` in the place of whatever `name` held, at once.
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), KeyStoreError> {
+        let temporary = self.temporary(bytes)?;
+        renameat(&self.fd, &*temporary.name, &self.fd, name)
+            .map_err(|err| io_error("write", self.path.join(name), err))?;
+        self.sync()
+    }
+
+    /// How many names begin with one of `prefixes`.
+    pub(super) fn count(&self, prefixes: &[&str]) -> Result<usize, KeyStoreError> {
+        let failed = |err| io_error("list", self.path.clone(), err);
+        let mut count = 0;
+        for entry in Dir::read_from(&self.fd).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_bytes();
+            count += usize::from(prefixes.iter().any(|prefix| name.starts_with(prefix.as_bytes())));
+        }
+        Ok(count)
+    }
+
+    fn temporary(&self, bytes: &[u8]) -> Result<Temporary<'_>, KeyStoreError> {
+        let name = temporary_name()?;
+        debug_assert!(name.starts_with(TEMPORARY_PREFIX));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = openat(&self.fd, &*name, flags, Mode::RUSR | Mode::WUSR)
+            .map_err(|err| io_error("write to", self.path.clone(), err))?;
+        let temporary = Temporary { directory: self, name };
+        let mut file = File::from(fd);
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|source| KeyStoreError::Io {
+            action: "write to",
+            path: self.path.clone(),
+            source,
+        })?;
+        Ok(temporary)
+    }
+
+    fn sync(&self) -> Result<(), KeyStoreError> {
+        fsync(&self.fd).map_err(|err| io_error("write to", self.path.clone(), err))
+    }
+}
+
+/// A complete file under a name nobody looks for, removed when dropped.
+struct Temporary<'a> {
+    directory: &'a Directory,
+    name: String,
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        // Gone already after a rename; and what else could be done about it?
+        let _ = unlinkat(&self.directory.fd, &*self.name, AtFlags::empty());
+    }
+}
+
+fn check_access(path: &Path, stat: &Stat, wanted: u32) -> Result<(), KeyStoreError> {
+    let user = geteuid().as_raw();
+    if stat.st_uid != user {
+        return Err(KeyStoreError::Owner { path: path.into(), owner: stat.st_uid, user });
+    }
+    #[allow(clippy::useless_conversion, reason = "narrower on some systems")]
+    let mode = u32::from(stat.st_mode) & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(KeyStoreError::Mode { path: path.into(), mode, wanted });
+    }
+    Ok(())
+}
+
+fn io_error(action: &'static str, path: PathBuf, err: Errno) -> KeyStoreError {
+    KeyStoreError::Io { action, path, source: err.into() }
+}
+
+fn kind(file_type: std::fs::FileType) -> &'static str {
+    if file_type.is_symlink() {
+        "a symbolic link"
+    } else if file_type.is_file() {
+        "a file"
+    } else {
+        "a pipe, socket or device"
+    }
+}
+
+fn raw_kind(file_type: FileType) -> &'static str {
+    match file_type {
+        FileType::Directory => "a directory",
+        FileType::Fifo => "a pipe",
+        FileType::Symlink => "a symbolic link",
+        FileType::Socket => "a socket",
+        _ => "a device",
+    }
+}
