@@ -6,3 +6,4 @@ pub mod clock;
 pub mod duration;
 pub mod error;
 pub mod id;
+pub mod session;
