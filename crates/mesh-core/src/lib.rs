@@ -10,4 +10,5 @@ pub mod error;
 pub mod handshake;
 pub mod id;
 pub mod record;
+pub mod session;
 pub mod wire;
