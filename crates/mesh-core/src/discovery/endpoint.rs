@@ -1,6 +1,7 @@
 //! One instance of a service.
 
-use std::{collections::BTreeMap, fmt, net::Ipv6Addr, num::NonZeroU16, str::FromStr, sync::Arc};
+use core::net::Ipv6Addr;
+use std::{collections::BTreeMap, fmt, num::NonZeroU16, str::FromStr, sync::Arc};
 
 use super::DiscoveryError;
 use crate::id::ServiceId;
