@@ -1,9 +1,11 @@
 //! Tokens signed with a service's RSA key, for receivers that know no secret
 //! but the sender's public key.
 //!
-//! RS256 on purpose: everything else this library signs with a service's key
-//! is RSASSA-PSS, so no signature made elsewhere, over whatever bytes, can
-//! ever pass as a token's.
+//! The other signatures made with a service's key cover the name of their
+//! purpose before the message ([`SignatureDomain`]), which no JWT begins with:
+//! no signature made for something else can pass as a token's.
+//!
+//! [`SignatureDomain`]: crate::crypto::rsa::SignatureDomain
 
 use std::{fmt, time::Duration};
 
@@ -15,7 +17,12 @@ use super::{
     jws::{self, Alg, Parts},
     secrets::check_lifetime,
 };
-use crate::{clock::Timestamp, duration, id::ServiceId};
+use crate::{
+    clock::Timestamp,
+    crypto::rsa::{KeyPair, PublicKey},
+    duration,
+    id::ServiceId,
+};
 
 /// Issues tokens signed with the RSA key of one service.
 ///
@@ -27,10 +34,11 @@ pub struct RsaTokenIssuer {
 }
 
 impl RsaTokenIssuer {
-    /// An issuer for the service `iss` with its private key in PEM (PKCS#8 or PKCS#1).
-    pub fn new(private_key_pem: &str, iss: &ServiceId) -> Result<Self, AuthError> {
-        let key = EncodingKey::from_rsa_pem(private_key_pem.as_bytes())
-            .map_err(|_| AuthError::Key("privateKey is not an RSA private key in PEM (PKCS#8 or PKCS#1)"))?;
+    /// An issuer for the service `iss` with its key pair.
+    pub fn new(key: &KeyPair, iss: &ServiceId) -> Result<Self, AuthError> {
+        let unusable = AuthError::Crypto("use the private key for tokens");
+        let pem = key.to_pkcs8_pem().map_err(|_| unusable.clone())?;
+        let key = EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| unusable)?;
         Ok(Self { key, iss: iss.clone() })
     }
 
@@ -38,9 +46,7 @@ impl RsaTokenIssuer {
     pub fn issue(&self, aud: &ServiceId, lifetime: Duration, now: Timestamp) -> Result<String, AuthError> {
         let subject = Subject { iss: self.iss.to_string(), aud: aud.to_string(), sid: None, jkt: None };
         let claims = subject.claims(check_lifetime(lifetime)?, now)?;
-        jws::sign(Alg::Rs256, TokenType::Service, None, &claims, &self.key).map_err(|_| {
-            AuthError::Key("privateKey cannot sign; it must be an RSA key of at least 2048 bits")
-        })
+        jws::sign(Alg::Ps256, TokenType::Service, None, &claims, &self.key)
     }
 }
 
@@ -58,10 +64,10 @@ pub struct RsaTokenVerifier {
 }
 
 impl RsaTokenVerifier {
-    /// A verifier for what `iss`, whose public key in PEM is given, issues for `aud`.
-    pub fn new(public_key_pem: &str, iss: &ServiceId, aud: &ServiceId) -> Result<Self, AuthError> {
-        let key = DecodingKey::from_rsa_pem(public_key_pem.as_bytes())
-            .map_err(|_| AuthError::Key("publicKey is not an RSA public key in PEM (SPKI or PKCS#1)"))?;
+    /// A verifier for what `iss`, whose public key is given, issues for `aud`.
+    pub fn new(key: &PublicKey, iss: &ServiceId, aud: &ServiceId) -> Result<Self, AuthError> {
+        let key = DecodingKey::from_rsa_pem(key.to_pem().as_bytes())
+            .map_err(|_| AuthError::Crypto("use the public key for tokens"))?;
         let expected = Expected {
             typ: TokenType::Service,
             issuer: Some(iss.to_string()),
@@ -80,8 +86,83 @@ impl RsaTokenVerifier {
         if parts.key_id()?.is_some() {
             return Err(AuthError::Header("kid"));
         }
-        let claims = parts.verify(Alg::Rs256, self.expected.typ, &self.key)?;
+        let claims = parts.verify(Alg::Ps256, self.expected.typ, &self.key)?;
         self.expected.check(&claims, now)?;
         Ok(claims)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use jsonwebtoken::Algorithm;
+    use serde_json::{Value, json};
+
+    use super::{
+        super::testing::{HOUR, NOW, at, claims, encode, forge, id, with},
+        *,
+    };
+
+    static PAIR: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate(2048).unwrap());
+
+    fn verifier(key: &KeyPair, iss: &str, aud: &str) -> RsaTokenVerifier {
+        RsaTokenVerifier::new(key.public_key(), &id(iss), &id(aud)).unwrap()
+    }
+
+    #[test]
+    fn a_token_needs_only_the_senders_public_key() {
+        let token = RsaTokenIssuer::new(&PAIR, &id("a")).unwrap().issue(&id("b"), HOUR, at(NOW)).unwrap();
+        let check = |iss, aud, now| verifier(&PAIR, iss, aud).verify(token.as_bytes(), at(now));
+        assert_eq!(check("a", "b", NOW).unwrap().iss, "a");
+        assert_eq!(check("a", "c", NOW), Err(AuthError::Aud));
+        assert_eq!(check("c", "b", NOW), Err(AuthError::Iss));
+        assert_eq!(check("a", "b", NOW + 3600), Err(AuthError::Expired(0)));
+        let other = KeyPair::generate(2048).unwrap();
+        assert_eq!(verifier(&other, "a", "b").verify(token.as_bytes(), at(NOW)), Err(AuthError::Sig));
+    }
+
+    #[test]
+    fn a_public_key_is_never_taken_for_a_secret() {
+        let claims = with(claims(), "aud", json!("billing")).to_string();
+        for key in [PAIR.public_key().to_pem().as_bytes(), PAIR.public_key().spki_der()] {
+            let forged = forge(r#"{"alg":"HS256","typ":"JWT"}"#, &claims, key);
+            let outcome = verifier(&PAIR, "orders", "billing").verify(forged.as_bytes(), at(NOW));
+            assert_eq!(outcome, Err(AuthError::Alg("PS256")));
+        }
+    }
+
+    #[test]
+    fn only_the_pinned_padding_counts() {
+        let claims: Value = claims();
+        let key = EncodingKey::from_rsa_pem(PAIR.to_pkcs8_pem().unwrap().as_bytes()).unwrap();
+        let verify = |token: &str| verifier(&PAIR, "orders", "billing").verify(token.as_bytes(), at(NOW));
+        let mut header = jsonwebtoken::Header::new(Algorithm::RS256);
+        let pkcs1 = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+        assert_eq!(verify(&pkcs1), Err(AuthError::Alg("PS256")));
+        let [_, payload, signature]: [&str; 3] = pkcs1.split('.').collect::<Vec<_>>().try_into().unwrap();
+        let relabelled = format!("{}.{payload}.{signature}", encode(r#"{"typ":"JWT","alg":"PS256"}"#));
+        assert_eq!(verify(&relabelled), Err(AuthError::Sig));
+
+        header.alg = Algorithm::PS256;
+        assert!(verify(&jsonwebtoken::encode(&header, &claims, &key).unwrap()).is_ok());
+        header.kid = Some("x".into());
+        assert_eq!(
+            verify(&jsonwebtoken::encode(&header, &claims, &key).unwrap()),
+            Err(AuthError::Header("kid"))
+        );
+    }
+
+    #[test]
+    fn signing_data_makes_no_token() {
+        use crate::crypto::rsa::SignatureDomain;
+        let message =
+            format!("{}.{}", encode(r#"{"typ":"JWT","alg":"PS256"}"#), encode(claims().to_string()));
+        for domain in [SignatureDomain::Data, SignatureDomain::Envelope] {
+            let signature = PAIR.pss_sign(domain, message.as_bytes()).unwrap();
+            let token = format!("{message}.{}", encode(signature));
+            let outcome = verifier(&PAIR, "orders", "billing").verify(token.as_bytes(), at(NOW));
+            assert_eq!(outcome, Err(AuthError::Sig));
+        }
     }
 }

@@ -22,22 +22,22 @@ const NEVER_FOLLOWED: [&str; 11] =
 pub(super) enum Alg {
     /// HMAC with SHA-256.
     Hs256,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Rs256,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
 }
 
 impl Alg {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Hs256 => "HS256",
-            Self::Rs256 => "RS256",
+            Self::Ps256 => "PS256",
         }
     }
 
     const fn algorithm(self) -> Algorithm {
         match self {
             Self::Hs256 => Algorithm::HS256,
-            Self::Rs256 => Algorithm::RS256,
+            Self::Ps256 => Algorithm::PS256,
         }
     }
 }

@@ -97,9 +97,6 @@ pub enum AuthError {
     /// An argument is wrong; the text names it and the repair.
     #[error("{0}")]
     Argument(&'static str),
-    /// The key is not one that tokens can be signed or checked with.
-    #[error("{0}")]
-    Key(&'static str),
     /// The cryptographic library failed.
     #[error("the cryptographic library could not {0}")]
     Crypto(&'static str),
@@ -124,7 +121,7 @@ impl Coded for AuthError {
             | Self::Replay
             | Self::SecretRetired => Code::Unauthenticated,
             Self::ReplayFull => Code::ResourceExhausted,
-            Self::WeakSecret { .. } | Self::Argument(_) | Self::Key(_) => Code::InvalidArgument,
+            Self::WeakSecret { .. } | Self::Argument(_) => Code::InvalidArgument,
             Self::Crypto(_) => Code::Internal,
         }
     }
@@ -148,7 +145,6 @@ impl Coded for AuthError {
             Self::SecretRetired => Reason::SecretRetired,
             Self::WeakSecret { .. } => Reason::WeakSecret,
             Self::Argument(_) => Reason::Argument,
-            Self::Key(_) => Reason::BadKey,
             Self::Crypto(_) => Reason::Crypto,
         }
     }

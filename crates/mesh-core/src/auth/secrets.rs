@@ -226,3 +226,6 @@ fn random_secret() -> Result<Zeroizing<[u8; MIN_SECRET]>, AuthError> {
     aws_lc_rs::rand::fill(&mut *secret).map_err(|_| AuthError::Crypto("make random bytes"))?;
     Ok(secret)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,15 @@
 //! Tokens by hand, so that they can say what no issuer would.
 
+use std::time::Duration;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use crate::{clock::Timestamp, id::ServiceId};
+
+pub(super) const HOUR: Duration = Duration::from_hours(1);
 pub(super) const KEY: &[u8; 32] = b"the key of this direction, 32 B.";
 pub(super) const OTHER_KEY: &[u8; 32] = b"the key of the other direction!!";
 pub(super) const JKT: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
@@ -46,4 +51,12 @@ pub(super) fn with(mut object: Value, name: &str, value: impl Into<Option<Value>
         }
     }
     object
+}
+
+pub(super) fn at(secs: u64) -> Timestamp {
+    Timestamp::from_secs(secs)
+}
+
+pub(super) fn id(text: &str) -> ServiceId {
+    text.parse().unwrap()
 }

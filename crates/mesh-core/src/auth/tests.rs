@@ -1,38 +1,15 @@
 //! Hostile tokens, one test for each way a token can lie.
 
-use std::time::Duration;
-
-use aws_lc_rs::{
-    encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
-    rsa::{KeyPair, KeySize},
-    signature::KeyPair as _,
-};
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::DecodingKey;
 use serde_json::{Value, json};
 
 use super::{
     jws::{Alg, Parts},
-    testing::{JKT, KEY, NOW, OTHER_KEY, SID, claims, encode, forge, header, with},
+    testing::{HOUR, JKT, KEY, NOW, OTHER_KEY, SID, at, claims, encode, forge, header, id, with},
     *,
 };
-use crate::{
-    clock::Timestamp,
-    id::{ServiceId, SessionId},
-};
-
-const HOUR: Duration = Duration::from_hours(1);
-
-fn at(secs: u64) -> Timestamp {
-    Timestamp::from_secs(secs)
-}
-
-fn id(text: &str) -> ServiceId {
-    text.parse().unwrap()
-}
+use crate::id::SessionId;
 
 fn sid() -> SessionId {
     SessionId::from_bytes(std::array::from_fn(|i| i as u8))
@@ -441,110 +418,6 @@ fn a_token_of_its_kind_is_accepted_once() {
     assert_eq!(cache.len(), 2);
 }
 
-fn expected() -> Expected {
-    Expected {
-        typ: TokenType::Service,
-        issuer: None,
-        audience: "everyone".into(),
-        session: None,
-        jkt: None,
-        max_lifetime: crate::duration::MAX,
-        grace: Duration::ZERO,
-    }
-}
-
-#[test]
-fn a_rotated_secret_counts_until_its_grace_is_over() {
-    let mut ring = SecretRing::new(KEY).unwrap();
-    let issue = |ring: &SecretRing| ring.issue(&id("orders"), "everyone", "s-1", HOUR, at(NOW)).unwrap();
-    let old = issue(&ring);
-    ring.rotate(Some(OTHER_KEY), Duration::from_mins(1), at(NOW)).unwrap();
-    let new = issue(&ring);
-
-    assert_eq!(ring.verify(old.as_bytes(), &expected(), at(NOW + 59)).unwrap().sid.as_deref(), Some("s-1"));
-    assert!(ring.verify(new.as_bytes(), &expected(), at(NOW + 59)).is_ok());
-    let after = ring.verify(old.as_bytes(), &expected(), at(NOW + 60)).unwrap_err();
-    assert_eq!((after.code(), after.reason()), (Code::Unauthenticated, Reason::SecretRetired));
-    assert!(ring.verify(new.as_bytes(), &expected(), at(NOW + 60)).is_ok());
-
-    // Retired by name only: its own secret does not bring it back.
-    let back = ring.rotate(Some(KEY), Duration::ZERO, at(NOW + 60));
-    assert_eq!(back.unwrap_err().reason(), Reason::Argument);
-    assert_eq!(ring.rotate(Some(OTHER_KEY), Duration::ZERO, at(NOW)).unwrap_err().reason(), Reason::Argument);
-    ring.rotate(None, Duration::ZERO, at(NOW + 60)).unwrap();
-    assert_eq!(ring.verify(new.as_bytes(), &expected(), at(NOW + 60)), Err(AuthError::SecretRetired));
-}
-
-#[test]
-fn a_former_secret_cannot_sign_under_the_name_of_the_new_one() {
-    let mut ring = SecretRing::new(KEY).unwrap();
-    ring.rotate(Some(OTHER_KEY), Duration::ZERO, at(NOW)).unwrap();
-    let new = ring.issue(&id("orders"), "everyone", "s", HOUR, at(NOW)).unwrap();
-    let head: Vec<u8> = URL_SAFE_NO_PAD.decode(new.split('.').next().unwrap()).unwrap();
-    let claims = with(claims(), "aud", json!("everyone")).to_string();
-    let forged = forge(std::str::from_utf8(&head).unwrap(), &claims, KEY);
-    assert_eq!(ring.verify(forged.as_bytes(), &expected(), at(NOW)), Err(AuthError::Sig));
-    let signed = forge(std::str::from_utf8(&head).unwrap(), &claims, OTHER_KEY);
-    assert!(ring.verify(signed.as_bytes(), &expected(), at(NOW)).is_ok());
-}
-
-#[test]
-fn a_ring_takes_tokens_without_kid_and_follows_no_other() {
-    let mut ring = SecretRing::new(KEY).unwrap();
-    let claims = with(claims(), "aud", json!("everyone")).to_string();
-    let mut reason = |header: &Value| {
-        let token = forge(&header.to_string(), &claims, KEY);
-        ring.verify(token.as_bytes(), &expected(), at(NOW)).map(drop).map_err(|error| error.reason())
-    };
-    let plain = json!({ "alg": "HS256", "typ": "JWT" });
-    assert_eq!(reason(&plain), Ok(()));
-    assert_eq!(reason(&with(plain.clone(), "kid", json!("../../dev/null"))), Err(Reason::JwtHeader));
-    assert_eq!(reason(&with(plain.clone(), "kid", json!(["x"]))), Err(Reason::JwtHeader));
-    assert_eq!(reason(&with(plain.clone(), "kid", json!("A".repeat(22)))), Err(Reason::JwtSig));
-    assert_eq!(reason(&with(plain.clone(), "typ", json!("ssm-request+jwt"))), Err(Reason::JwtTyp));
-    assert_eq!(reason(&with(plain, "alg", json!("HS512"))), Err(Reason::JwtAlg));
-}
-
-#[test]
-fn a_ring_remembers_a_bounded_number_of_secrets() {
-    let mut ring = SecretRing::random().unwrap();
-    let first = ring.issue(&id("a"), "everyone", "s", HOUR, at(NOW)).unwrap();
-    for _ in 0..9 {
-        ring.rotate(None, HOUR, at(NOW)).unwrap();
-    }
-    assert_eq!(ring.verify(first.as_bytes(), &expected(), at(NOW)), Err(AuthError::SecretRetired));
-    for _ in 0..100 {
-        ring.rotate(None, HOUR, at(NOW)).unwrap();
-    }
-    assert_eq!(ring.verify(first.as_bytes(), &expected(), at(NOW)), Err(AuthError::Sig));
-}
-
-#[test]
-fn wrong_arguments_are_named() {
-    let ring = SecretRing::new(KEY).unwrap();
-    let issue =
-        |sid: &str, lifetime| ring.issue(&id("a"), "b", sid, lifetime, at(NOW)).map_err(|e| e.to_string());
-    assert!(issue("", HOUR).unwrap_err().contains("sessionId"));
-    assert!(issue("a\nb", HOUR).unwrap_err().contains("sessionId"));
-    assert!(issue(&"x".repeat(129), HOUR).unwrap_err().contains("sessionId"));
-    assert!(issue("s", Duration::ZERO).unwrap_err().contains("expiresIn"));
-    assert!(issue("s", Duration::MAX).unwrap_err().contains("expiresIn"));
-    assert!(SecretRing::new(b"").unwrap_err().to_string().contains("secret is empty"));
-}
-
-#[test]
-fn a_short_secret_is_refused_with_the_command_that_makes_a_good_one() {
-    for secret in [&b"secret"[..], &[7; 31]] {
-        let error = require_strong("security.jwtSecret", secret).unwrap_err();
-        assert_eq!((error.code(), error.reason()), (Code::InvalidArgument, Reason::WeakSecret));
-        let message = error.to_string();
-        assert!(message.contains("security.jwtSecret") && message.contains("randomBytes(32)"), "{message}");
-    }
-    assert_eq!(require_strong("security.jwtSecret", KEY), Ok(()));
-    assert!(SecretRing::new(b"my-secret").unwrap().is_weak());
-    assert!(!SecretRing::new(KEY).unwrap().is_weak());
-}
-
 #[test]
 fn no_secret_shows_in_debug_output() {
     let ring = SecretRing::new(KEY).unwrap();
@@ -554,68 +427,4 @@ fn no_secret_shows_in_debug_output() {
     cached.check(token.as_bytes(), at(NOW)).unwrap();
     let shown = format!("{ring:?}{cached:?}{issuer:?}");
     assert!(!shown.contains("direction") && !shown.contains(&token[..40]), "{shown}");
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
-}
-
-/// A fresh pair of 2048 bits: private key (PKCS#8) and public key (SPKI) in PEM.
-fn rsa_pair() -> (String, String) {
-    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
-    let private: Pkcs8V1Der<'_> = pair.as_der().unwrap();
-    let public: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
-    (pem("PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", public.as_ref()))
-}
-
-#[test]
-fn an_rsa_token_needs_only_the_senders_public_key() {
-    let (private, public) = rsa_pair();
-    let token = RsaTokenIssuer::new(&private, &id("a")).unwrap().issue(&id("b"), HOUR, at(NOW)).unwrap();
-    let check = |public: &str, iss, aud, now| {
-        RsaTokenVerifier::new(public, &id(iss), &id(aud)).unwrap().verify(token.as_bytes(), at(now))
-    };
-    assert_eq!(check(&public, "a", "b", NOW).unwrap().iss, "a");
-    assert_eq!(check(&public, "a", "c", NOW), Err(AuthError::Aud));
-    assert_eq!(check(&public, "c", "b", NOW), Err(AuthError::Iss));
-    assert_eq!(check(&public, "a", "b", NOW + 3600), Err(AuthError::Expired(0)));
-    assert_eq!(check(&rsa_pair().1, "a", "b", NOW), Err(AuthError::Sig));
-}
-
-#[test]
-fn a_public_key_is_never_taken_for_a_secret() {
-    let (private, public) = rsa_pair();
-    let claims = with(claims(), "aud", json!("billing")).to_string();
-    let forged = forge(r#"{"alg":"HS256","typ":"JWT"}"#, &claims, public.as_bytes());
-    let verifier = RsaTokenVerifier::new(&public, &id("orders"), &id("billing")).unwrap();
-    assert_eq!(verifier.verify(forged.as_bytes(), at(NOW)), Err(AuthError::Alg("RS256")));
-
-    // And a signature with the padding used everywhere else is no token's.
-    let mut header = jsonwebtoken::Header::new(Algorithm::PS256);
-    let key = EncodingKey::from_rsa_pem(private.as_bytes()).unwrap();
-    let pss = jsonwebtoken::encode(&header, &serde_json::from_str::<Value>(&claims).unwrap(), &key).unwrap();
-    assert_eq!(verifier.verify(pss.as_bytes(), at(NOW)), Err(AuthError::Alg("RS256")));
-    header.alg = Algorithm::RS256;
-    let [_, payload, signature]: [&str; 3] = pss.split('.').collect::<Vec<_>>().try_into().unwrap();
-    let relabelled = format!("{}.{payload}.{signature}", encode(r#"{"typ":"JWT","alg":"RS256"}"#));
-    assert_eq!(verifier.verify(relabelled.as_bytes(), at(NOW)), Err(AuthError::Sig));
-    header.kid = Some("x".into());
-    let named =
-        jsonwebtoken::encode(&header, &serde_json::from_str::<Value>(&claims).unwrap(), &key).unwrap();
-    assert_eq!(verifier.verify(named.as_bytes(), at(NOW)), Err(AuthError::Header("kid")));
-}
-
-#[test]
-fn keys_that_are_none_are_refused() {
-    for text in ["", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "<RSA-PUBLIC-KEY>"] {
-        assert_eq!(RsaTokenVerifier::new(text, &id("a"), &id("b")).unwrap_err().reason(), Reason::BadKey);
-        assert_eq!(RsaTokenIssuer::new(text, &id("a")).unwrap_err().reason(), Reason::BadKey);
-    }
-    let (private, public) = rsa_pair();
-    assert!(RsaTokenIssuer::new(&public, &id("a")).and_then(|i| i.issue(&id("b"), HOUR, at(NOW))).is_err());
-    let confused = RsaTokenVerifier::new(&private, &id("a"), &id("b"));
-    let token = RsaTokenIssuer::new(&private, &id("a")).unwrap().issue(&id("b"), HOUR, at(NOW)).unwrap();
-    assert!(confused.and_then(|verifier| verifier.verify(token.as_bytes(), at(NOW))).is_err());
 }

@@ -1,0 +1,49 @@
+//! Where services are: what is known about each instance, and which one to take.
+
+mod endpoint;
+mod picker;
+mod registry;
+
+pub use endpoint::{Address, Endpoint, HealthStatus, Host};
+pub use picker::Picker;
+pub use registry::{Change, Entry, Registry, WatchId};
+
+use crate::{
+    error::{Code, Coded, Reason},
+    id::ServiceId,
+};
+
+/// Why the registry refuses something.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DiscoveryError {
+    /// A host is neither a DNS name nor an IP address.
+    #[error(
+        "host must be a DNS name, an IPv4 or an IPv6 address of at most 253 characters, without port or scheme"
+    )]
+    Host,
+    /// A port is zero.
+    #[error("port must be 1…65535")]
+    Port,
+    /// There is no such service.
+    #[error("there is no service {0} in the registry; register it first")]
+    UnknownService(ServiceId),
+    /// There is the service, and no instance at this address.
+    #[error("the service {0} has no instance at this host and port")]
+    UnknownInstance(ServiceId),
+}
+
+impl Coded for DiscoveryError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Host | Self::Port => Code::InvalidArgument,
+            Self::UnknownService(_) | Self::UnknownInstance(_) => Code::NotFound,
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Host | Self::Port => Reason::Argument,
+            Self::UnknownService(_) | Self::UnknownInstance(_) => Reason::UnknownService,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Choosing one instance of several.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{Entry, HealthStatus};
+
+/// Takes instances in turn and leaves out those that do not serve.
+///
+/// An instance nobody has asked about yet counts as one that serves: the first
+/// call finds out.
+#[derive(Debug, Default)]
+pub struct Picker {
+    turn: AtomicUsize,
+}
+
+impl Picker {
+    /// Begins with the first instance.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { turn: AtomicUsize::new(0) }
+    }
+
+    /// The next instance; `None` if there is none that serves.
+    #[must_use]
+    pub fn pick<'a, Key>(&self, instances: &'a [Entry<Key>]) -> Option<&'a Entry<Key>> {
+        let usable = |entry: &&Entry<Key>| entry.health != HealthStatus::NotServing;
+        let count = instances.iter().filter(usable).count();
+        // No turn is used up when there is nothing to pick.
+        let turn = if count == 0 { return None } else { self.turn.fetch_add(1, Ordering::Relaxed) % count };
+        instances.iter().filter(usable).nth(turn)
+    }
+}
