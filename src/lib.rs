@@ -1,1 +1,8 @@
-//! x
+//! The addon: what Node sees. It converts, delegates and settles; every
+//! decision is made in `mesh-core` or in `js/`.
+
+mod error;
+mod events;
+mod frames;
+mod inbox;
+mod mesh;

@@ -10,6 +10,8 @@ pub mod duration;
 pub mod error;
 pub mod handshake;
 pub mod id;
+pub mod mesh;
 pub mod record;
 pub mod session;
+pub mod transport;
 pub mod wire;

@@ -1,0 +1,363 @@
+//! The shared state of a mesh, and its life from start to close.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    error::Error,
+    events::{AbortCause, Events, Level, LogEvent, Reply, SessionInfo},
+    inbound::{Inbound, Pending},
+    outbound::Outbound,
+    session::{self, End, Prepared, Receive, Role, Session, lock},
+    stats::{Counters, Stats},
+    timers::{Timer, Timers},
+    trust::TrustStore,
+};
+use crate::{
+    auth::AuthError,
+    clock::Timestamp,
+    config::MeshConfig,
+    crypto::{aead::AesKeySize, keystore::KeyStore, rsa::PublicKey},
+    discovery::{Address, Endpoint, Registry},
+    error::Coded,
+    handshake::{Established, Local, MeshSecret, Parameters, Suite},
+    record::{
+        RecordError,
+        message::{Encoded, Message},
+    },
+};
+
+/// How often idle and aged sessions are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Everything the tasks of one mesh share.
+pub(super) struct Core {
+    pub(super) config: MeshConfig,
+    pub(super) local: Arc<Local>,
+    pub(super) trust: TrustStore,
+    pub(super) registry: Registry<PublicKey>,
+    pub(super) events: Arc<dyn Events>,
+    pub(super) timers: Timers,
+    pub(super) stats: Counters,
+    pub(super) sessions: Mutex<HashMap<u32, Arc<Session>>>,
+    pub(super) outbound: Mutex<Outbound>,
+    pub(super) inbound: Mutex<Inbound>,
+    pub(super) pending: Mutex<Pending>,
+    /// No more requests are taken.
+    pub(super) draining: CancellationToken,
+    /// Everything ends.
+    pub(super) stop: CancellationToken,
+    /// As many RSA private operations at once as there are cores.
+    rsa: Arc<Semaphore>,
+    last_handle: AtomicU32,
+}
+
+/// The mesh is closing.
+#[derive(Debug)]
+pub(super) struct Stopped;
+
+impl Core {
+    /// Makes or loads keys and secrets. Blocks: runs on the blocking pool.
+    pub(super) fn load(config: MeshConfig, events: Arc<dyn Events>) -> Result<Self, Error> {
+        let directory = match &config.keys_dir {
+            Some(directory) => directory.clone(),
+            None => KeyStore::default_dir(|name| std::env::var_os(name))?,
+        };
+        let mut pins = HashMap::new();
+        let registry = Registry::new();
+        for (index, service) in config.services.iter().enumerate() {
+            let public_key = match &service.public_key {
+                None => None,
+                Some(pem) => Some(PublicKey::from_pem(pem).map_err(|source| Error::PinnedKey {
+                    path: format!("discovery.services[{index}].publicKey"),
+                    source,
+                })?),
+            };
+            if let Some(key) = &public_key {
+                pins.insert(service.id.clone(), key.thumbprint());
+            }
+            let address = Address::new(&service.host, service.port)
+                .map_err(|source| Error::Address { path: format!("discovery.services[{index}]"), source })?;
+            registry.register(Endpoint {
+                id: service.id.clone(),
+                address,
+                public_key,
+                metadata: service.metadata.clone(),
+            });
+        }
+        let store = KeyStore::open(&directory)?;
+        let secrets = match &config.secret {
+            Some(secret) => vec![MeshSecret::new(secret.as_bytes())],
+            None if config.is_embedded() => vec![MeshSecret::new(store.mesh_secret()?.as_bytes())],
+            None => Vec::new(),
+        };
+        let key = store.key_pair(&config.service_id, config.rsa_bits)?;
+        let local = Local {
+            id: config.service_id.clone(),
+            key,
+            secrets,
+            suites: vec![Suite::Hybrid, Suite::X25519],
+            aes: AesKeySize::from_bits(config.aes_bits).unwrap_or(AesKeySize::Aes256),
+            token_lifetime: config.token_lifetime,
+            parameters: Parameters {
+                max_message: config.limits.max_message,
+                max_calls: config.limits.max_calls,
+            },
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            trust: TrustStore::new(pins, store, config.enforce_peer_keys),
+            config,
+            local: Arc::new(local),
+            registry,
+            events,
+            timers: Timers::default(),
+            stats: Counters::default(),
+            sessions: Mutex::default(),
+            outbound: Mutex::default(),
+            inbound: Mutex::default(),
+            pending: Mutex::default(),
+            draining: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            rsa: Arc::new(Semaphore::new(cores)),
+            last_handle: AtomicU32::new(0),
+        })
+    }
+
+    /// Runs the timers and sweeps until the mesh stops.
+    pub(super) async fn tick(self: Arc<Self>) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                timer = self.timers.expired() => match timer {
+                    Timer::Call(id) => self.call_expired(id),
+                    Timer::Request(id) => self.request_expired(id),
+                },
+                _ = sweep.tick() => self.sweep(Timestamp::now()),
+            }
+        }
+    }
+
+    /// Ends sessions that are idle or old: politely first, so that no call is
+    /// lost to it, then for good.
+    fn sweep(self: &Arc<Self>, now: Timestamp) {
+        let sessions: Vec<_> = lock(&self.sessions).values().cloned().collect();
+        for session in sessions {
+            let idle = now.since(session.last_activity()) >= self.config.session_timeout;
+            let old = now.since(session.created) >= self.config.session_lifetime;
+            if !(idle || old) {
+                continue;
+            }
+            match &session.role {
+                Role::Server(_) => {
+                    self.leave(&session);
+                }
+                // Calls under way keep their session until they are over.
+                Role::Client(_) => self.on_go_away(&session, u32::MAX),
+            }
+        }
+    }
+
+    /// Takes no more requests and waits until none is under way, at most for
+    /// `patience`; then ends everything.
+    pub(super) async fn close(self: &Arc<Self>, patience: Duration) {
+        self.draining.cancel();
+        let drained = async {
+            loop {
+                let sessions: Vec<_> = lock(&self.sessions).values().cloned().collect();
+                let inbound = sessions.iter().filter(|session| session.info.inbound);
+                // Every session is told, also when the first is still busy.
+                let busy = inbound.filter(|session| !self.leave(session)).count();
+                if busy == 0 {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, drained).await;
+        self.end_all_calls();
+        let sessions: Vec<_> = lock(&self.sessions).values().cloned().collect();
+        for session in &sessions {
+            self.abort_session(session, AbortCause::Shutdown);
+            session.finish(End::Closed);
+        }
+        let gone = async {
+            while !lock(&self.sessions).is_empty() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        // Answers already given are written out, if the peers read them.
+        let _ = tokio::time::timeout(Duration::from_millis(300), gone).await;
+        self.stop.cancel();
+        for session in sessions {
+            session.end(End::Closed);
+        }
+        self.events.flush();
+    }
+
+    /// Does an RSA private operation off the I/O thread.
+    pub(super) async fn private_operation<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let permit = Arc::clone(&self.rsa).acquire_owned().await.map_err(|_| Stopped)?;
+        let result = tokio::task::spawn_blocking(move || {
+            let result = operation();
+            drop(permit);
+            result
+        });
+        result.await.map_err(|_| Stopped)
+    }
+
+    /// Remembers the key of a peer that has proved itself.
+    pub(super) async fn remember(self: &Arc<Self>, established: &Established) -> Result<(), String> {
+        // The common case, a peer already known, touches no disk.
+        self.trust.remember(established).map_err(|error| error.to_string())
+    }
+
+    /// Makes a session of a finished handshake.
+    pub(super) fn prepare(&self, established: Established, role: Role) -> Result<Prepared, RecordError> {
+        let info = SessionInfo {
+            handle: self.last_handle.fetch_add(1, Ordering::Relaxed) + 1,
+            id: established.session,
+            peer: established.peer.clone(),
+            inbound: matches!(role, Role::Server(_)),
+            trust: established.trust,
+            embedded: self.config.is_embedded(),
+            claims: established.claims.clone(),
+            suite: established.suite.as_str(),
+            aes_bits: established.aes.bits(),
+        };
+        session::prepare(
+            established,
+            self.local.id.clone(),
+            info,
+            role,
+            self.config.limits.max_message,
+            self.config.token_lifetime,
+            Timestamp::now(),
+        )
+    }
+
+    pub(super) fn opened(&self, session: &Arc<Session>) {
+        self.stats.count_handshake(true);
+        lock(&self.sessions).insert(session.info.handle, Arc::clone(session));
+        self.events.session_opened(&session.info);
+        self.log_session(Level::Info, "session.opened", "a session was established", session);
+        self.events.flush();
+    }
+
+    pub(super) fn closed(&self, session: &Arc<Session>, end: &End) {
+        lock(&self.sessions).remove(&session.info.handle);
+        let level = if matches!(end, End::Record(_) | End::Auth(_)) { Level::Warn } else { Level::Info };
+        self.log_session(level, "session.closed", &end.to_string(), session);
+        self.events.session_closed(&session.info);
+        self.events.flush();
+    }
+
+    pub(super) fn log(
+        &self,
+        level: Level,
+        event: &'static str,
+        message: String,
+        fields: Vec<(&'static str, String)>,
+    ) {
+        self.events.log(LogEvent { level, event, message, fields });
+    }
+
+    fn log_session(&self, level: Level, event: &'static str, message: &str, session: &Session) {
+        let fields = vec![
+            ("peer", session.info.peer.to_string()),
+            ("session", session.info.id.to_string()),
+            ("trust", session.info.trust_name().to_owned()),
+        ];
+        self.log(level, event, message.to_owned(), fields);
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let (active_sessions, inbound_sessions) = {
+            let sessions = lock(&self.sessions);
+            (sessions.len(), sessions.values().filter(|session| session.info.inbound).count())
+        };
+        Stats {
+            active_sessions,
+            inbound_sessions,
+            calls_in_flight: lock(&self.outbound).calls.len(),
+            requests_in_flight: lock(&self.inbound).requests.len(),
+            private_operations: self.local.key.private_ops(),
+            ..self.stats.read()
+        }
+    }
+
+    pub(super) fn receiver(self: &Arc<Self>) -> Arc<dyn Receive> {
+        Arc::new(Receiver(Arc::clone(self)))
+    }
+}
+
+struct Receiver(Arc<Core>);
+
+impl Receive for Receiver {
+    fn on_message(
+        &self,
+        session: &Arc<Session>,
+        message: Message<'_>,
+        verify: &mut dyn FnMut(&[u8]) -> Result<(), AuthError>,
+        _now: Timestamp,
+    ) -> Result<(), RecordError> {
+        let core = &self.0;
+        let inbound = session.info.inbound;
+        match message {
+            Message::Request { call, token, time_left_ms, method, fields, payload } if inbound => {
+                core.on_request(session, call, verify(token), time_left_ms, method, fields, payload)
+            }
+            Message::Cancel { call, cause } if inbound => {
+                core.on_cancel(session, call, cause);
+                Ok(())
+            }
+            Message::Response { call, metadata, payload } if !inbound => {
+                core.on_response(session, call, Ok(Reply { payload, metadata }));
+                Ok(())
+            }
+            Message::Error { call, failure } if !inbound => {
+                core.on_response(session, call, Err(&failure));
+                Ok(())
+            }
+            Message::GoAway { last, .. } if !inbound => {
+                core.on_go_away(session, last);
+                Ok(())
+            }
+            Message::Ping(nonce) => {
+                session.send(Encoded::pong(nonce));
+                Ok(())
+            }
+            Message::Pong(_) => Ok(()),
+            // A message of the other side's: reflected, or from a faulty peer.
+            _ => Err(RecordError::Format),
+        }
+    }
+
+    fn on_discarded(&self, session: &Arc<Session>, error: RecordError) {
+        self.0.stats.count_discarded();
+        let fields = vec![
+            ("peer", session.info.peer.to_string()),
+            ("session", session.info.id.to_string()),
+            ("reason", error.reason().to_string()),
+        ];
+        self.0.log(Level::Warn, "record.discarded", error.to_string(), fields);
+    }
+
+    fn on_burst(&self) {
+        self.0.events.flush();
+    }
+}

@@ -1,0 +1,118 @@
+//! Opening a session: connect, handshake, remember, run.
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use super::{
+    core::Core,
+    events::{CallError, Level},
+    session::{ClientSide, Role, handshake_message},
+};
+use crate::{
+    clock::Timestamp,
+    discovery::Address,
+    handshake::{Established, HandshakeError, Initiator},
+    id::ServiceId,
+    transport::{Duplex, TransportError, connect},
+};
+
+#[derive(Debug, thiserror::Error)]
+enum DialError {
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error("{0}{1}")]
+    Handshake(HandshakeError, String),
+    #[error("{0}")]
+    Setup(String),
+}
+
+/// Opens a session with an instance and runs it to its end.
+pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address) {
+    let opened = tokio::select! {
+        biased;
+        () = core.stop.cancelled() => return,
+        opened = timeout(core.config.limits.handshake_timeout, open(&core, &service, &target)) => {
+            opened.unwrap_or(Err(DialError::Handshake(HandshakeError::Expired, String::new())))
+        }
+    };
+    let (established, duplex) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            let call_error = describe(&service, &target, &error);
+            core.stats.count_handshake(false);
+            core.log(
+                Level::Warn,
+                "connect.failed",
+                call_error.message.clone(),
+                vec![
+                    ("service", service.to_string()),
+                    ("target", target.to_string()),
+                    ("reason", call_error.reason.to_string()),
+                ],
+            );
+            return core.link_failed(&service, &target, &call_error);
+        }
+    };
+    let prepared = match core.prepare(established, Role::Client(ClientSide::default().into())) {
+        Ok(prepared) => prepared,
+        Err(error) => return core.link_failed(&service, &target, &CallError::from_coded(&error)),
+    };
+    let session = Arc::clone(&prepared.session);
+    core.opened(&session);
+    core.link_ready(&service, &target, &session);
+    let (end, unwritten) = super::session::run(prepared, duplex, core.receiver()).await;
+    core.closed(&session, &end);
+    core.on_client_end(&session, &end, &unwritten);
+}
+
+async fn open(
+    core: &Arc<Core>,
+    service: &ServiceId,
+    target: &Address,
+) -> Result<(Established, Duplex), DialError> {
+    let explain = |error: HandshakeError| {
+        let hint = core.trust.hint(&error);
+        DialError::Handshake(error, hint)
+    };
+    let mut duplex = connect(target, core.config.limits.max_message).await?;
+    let expectation = core.trust.expectation(service).map_err(|error| DialError::Setup(error.to_string()))?;
+    let (m1, state) =
+        Initiator::start(Arc::clone(&core.local), service.clone(), expectation, Timestamp::now())
+            .map_err(explain)?;
+    duplex.outgoing.send(m1.into()).await;
+    let m2 = handshake_message(&mut duplex).await?;
+    let state = state.on_hello(&m2, Timestamp::now()).map_err(explain)?;
+    let (m3, state) =
+        core.private_operation(move || state.prove(Timestamp::now())).await?.map_err(explain)?;
+    duplex.outgoing.send(m3.into()).await;
+    let m4 = handshake_message(&mut duplex).await?;
+    let established = state.on_finish(&m4, Timestamp::now()).map_err(explain)?;
+    core.remember(&established).await.map_err(DialError::Setup)?;
+    Ok((established, duplex))
+}
+
+impl From<super::core::Stopped> for DialError {
+    fn from(_: super::core::Stopped) -> Self {
+        Self::Setup("the mesh is closing".to_owned())
+    }
+}
+
+/// What a waiting call is told.
+fn describe(service: &ServiceId, target: &Address, error: &DialError) -> CallError {
+    use crate::error::{Code, Reason};
+    let mut call_error = match error {
+        DialError::Transport(error) => CallError::from_coded(error),
+        DialError::Handshake(error, _) => CallError::from_coded(error),
+        DialError::Setup(_) => CallError::local(Code::Unavailable, Reason::ConnectFailed, ""),
+    };
+    let refused = call_error.reason == Reason::HandshakeRefused.as_str();
+    let advice = if refused {
+        "; the reason is in that service's own log. Most often: another mesh secret (security.jwtSecret), another user or state directory, or a pinned or remembered key that differs"
+    } else {
+        ""
+    };
+    call_error.message = format!("{service} at {target}: {error}{advice}");
+    call_error.retryable = call_error.code == Code::Unavailable || call_error.code == Code::ResourceExhausted;
+    call_error
+}

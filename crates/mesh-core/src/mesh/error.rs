@@ -1,0 +1,92 @@
+//! Why a mesh could not start, or an operation on it failed.
+
+use std::time::Duration;
+
+use crate::{
+    auth::AuthError,
+    config::ConfigError,
+    crypto::{CryptoError, keystore::KeyStoreError},
+    discovery::DiscoveryError,
+    error::{Code, Coded, Reason},
+    id::IdSyntaxError,
+    transport::TransportError,
+};
+
+/// Any failure of starting or steering a mesh.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A pinned key in the configuration is unacceptable.
+    #[error("{path} must be an RSA public key in PEM (SubjectPublicKeyInfo), 2048 to 4096 bits: {source}")]
+    PinnedKey {
+        /// The option.
+        path: String,
+        /// What is wrong with it.
+        source: CryptoError,
+    },
+    /// An address in the configuration is not one.
+    #[error("{path}.{source}")]
+    Address {
+        /// The option.
+        path: String,
+        /// What is wrong with it.
+        source: DiscoveryError,
+    },
+    /// The key directory cannot be used.
+    #[error(transparent)]
+    KeyStore(#[from] KeyStoreError),
+    /// A cryptographic operation failed.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    /// A token could not be made.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// A service id is not well formed.
+    #[error(transparent)]
+    Id(#[from] IdSyntaxError),
+    /// The network failed.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The I/O thread could not be started, or ended unexpectedly.
+    #[error("the mesh's I/O thread is not running")]
+    Thread,
+}
+
+impl Coded for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Config(error) => error.code(),
+            Self::PinnedKey { .. } | Self::Address { .. } => Code::InvalidArgument,
+            Self::KeyStore(error) => error.code(),
+            Self::Crypto(error) => error.code(),
+            Self::Auth(error) => error.code(),
+            Self::Id(error) => error.code(),
+            Self::Transport(error) => error.code(),
+            Self::Thread => Code::Internal,
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Config(error) => error.reason(),
+            Self::PinnedKey { .. } => Reason::BadKey,
+            Self::Address { .. } => Reason::Config,
+            Self::KeyStore(error) => error.reason(),
+            Self::Crypto(error) => error.reason(),
+            Self::Auth(error) => error.reason(),
+            Self::Id(error) => error.reason(),
+            Self::Transport(error) => error.reason(),
+            Self::Thread => Reason::Internal,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Transport(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What the mesh tells the application, and the values that cross between them.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use crate::{
+    auth::Claims,
+    error::{Code, Coded, Reason},
+    handshake::Trust,
+    id::{ServiceId, SessionId},
+    record::message::{Failure, Payload},
+};
+
+/// A call made here; the application chooses the number and never has two
+/// calls of one number under way.
+pub type CallId = u32;
+/// A request received here; the mesh chooses the number.
+pub type RequestId = u32;
+
+/// A call to be made.
+#[derive(Clone, Debug)]
+pub struct CallSpec<'a> {
+    /// The service to call.
+    pub service: &'a str,
+    /// Its method.
+    pub method: &'a str,
+    /// The input.
+    pub payload: Payload<'a>,
+    /// A JSON object of strings, or nothing.
+    pub metadata: &'a [u8],
+    /// How long it may take; `None` is the configured default.
+    pub timeout: Option<Duration>,
+    /// Whether running it twice does no harm, so that it is tried again even
+    /// where it may have run.
+    pub idempotent: bool,
+}
+
+/// The answer to a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<'a> {
+    /// The result.
+    pub payload: Payload<'a>,
+    /// A JSON object of strings, or nothing.
+    pub metadata: &'a [u8],
+}
+
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallError {
+    /// The kind of failure.
+    pub code: Code,
+    /// The stable detail.
+    pub reason: Cow<'static, str>,
+    /// For people.
+    pub message: String,
+    /// Whether calling again can help and does no harm.
+    pub retryable: bool,
+    /// When trying again can make sense.
+    pub retry_after: Option<Duration>,
+    /// Whether the service answered this, rather than this side noticing it.
+    pub remote: bool,
+    /// Attempts made.
+    pub attempts: u8,
+    /// Finds the failure in the service's log.
+    pub error_id: Option<String>,
+    /// Structured details, JSON text.
+    pub data: Option<Vec<u8>>,
+}
+
+impl CallError {
+    /// A failure noticed on this side.
+    pub(crate) fn local(code: Code, reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason: Cow::Borrowed(reason.as_str()),
+            message: message.into(),
+            retryable: code == Code::Unavailable,
+            retry_after: None,
+            remote: false,
+            attempts: 0,
+            error_id: None,
+            data: None,
+        }
+    }
+
+    pub(crate) fn from_coded(error: &impl Coded) -> Self {
+        Self {
+            retry_after: error.retry_after(),
+            ..Self::local(error.code(), error.reason(), error.to_string())
+        }
+    }
+
+    pub(crate) fn remote(failure: &Failure<'_>) -> Self {
+        Self {
+            code: failure.code,
+            reason: Cow::Owned(failure.reason.to_owned()),
+            message: failure.message.to_owned(),
+            retryable: matches!(failure.code, Code::Unavailable | Code::ResourceExhausted),
+            retry_after: failure.retry_after_ms.map(|ms| Duration::from_millis(ms.into())),
+            remote: true,
+            attempts: 0,
+            error_id: (!failure.error_id.is_empty()).then(|| failure.error_id.to_owned()),
+            data: (!failure.data.bytes.is_empty()).then(|| failure.data.bytes.to_vec()),
+        }
+    }
+}
+
+/// A request to be answered.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// Its number, for the answer.
+    pub id: RequestId,
+    /// The verified caller.
+    pub session: &'a Arc<SessionInfo>,
+    /// The method asked for.
+    pub method: &'a str,
+    /// The input.
+    pub payload: Payload<'a>,
+    /// A JSON object of strings, or nothing.
+    pub metadata: &'a [u8],
+    /// Time left to answer.
+    pub time_left: Duration,
+    /// Which attempt of the caller this is, from 1.
+    pub attempt: u8,
+}
+
+/// Why nobody waits for an answer any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum AbortCause {
+    /// The caller gave up.
+    Cancelled = 1,
+    /// The deadline passed.
+    Deadline = 2,
+    /// The caller is gone.
+    SessionLost = 3,
+    /// This mesh is closing.
+    Shutdown = 4,
+}
+
+/// Who is at the other end of a session.
+#[derive(Clone, Debug)]
+pub struct SessionInfo {
+    /// This mesh's own number for the session.
+    pub handle: u32,
+    /// The session's id, the same on both sides.
+    pub id: SessionId,
+    /// The proved peer.
+    pub peer: ServiceId,
+    /// Whether the peer opened it.
+    pub inbound: bool,
+    /// What the peer's identity rests on.
+    pub trust: Trust,
+    /// Whether the mesh secret is the embedded default.
+    pub embedded: bool,
+    /// The verified claims of the peer's handshake token.
+    pub claims: Claims,
+    /// Key agreement in use, by name.
+    pub suite: &'static str,
+    /// AES key size in use, in bits.
+    pub aes_bits: u16,
+}
+
+impl SessionInfo {
+    /// What the identity rests on, by the documented name.
+    #[must_use]
+    pub fn trust_name(&self) -> &'static str {
+        match (self.trust, self.embedded) {
+            (Trust::Secret, true) => "embedded",
+            (Trust::Secret, false) => "shared-secret",
+            (Trust::Pinned, _) => "pinned",
+            (Trust::PinnedAndSecret, _) => "pinned+secret",
+        }
+    }
+}
+
+/// How urgent a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Of interest when looking for something.
+    Debug,
+    /// Worth knowing.
+    Info,
+    /// Somebody should look.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// Something for the log. Never holds a secret.
+#[derive(Clone, Debug)]
+pub struct LogEvent {
+    /// How urgent.
+    pub level: Level,
+    /// A stable name, as in `handshake.refused`.
+    pub event: &'static str,
+    /// For people.
+    pub message: String,
+    /// Details: names and values. Values may come from a stranger; whoever
+    /// writes them out escapes them.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+/// The application, as the mesh sees it. Called on the mesh's I/O thread: no
+/// method may block. Borrowed bytes are valid during the call only.
+pub trait Events: Send + Sync + 'static {
+    /// A call ended. Exactly once for each call made, unless it was cancelled.
+    fn settled(&self, call: CallId, outcome: Result<Reply<'_>, CallError>);
+    /// A request arrived.
+    fn request(&self, request: Request<'_>);
+    /// Nobody waits for the answer to a request any more.
+    fn aborted(&self, request: RequestId, cause: AbortCause);
+    /// A session was established.
+    fn session_opened(&self, session: &Arc<SessionInfo>);
+    /// A session ended; its requests have been aborted.
+    fn session_closed(&self, session: &SessionInfo);
+    /// Something for the log.
+    fn log(&self, event: LogEvent);
+    /// A burst of events is over; now is a good time to wake somebody.
+    fn flush(&self);
+}

@@ -1,0 +1,397 @@
+//! Streams that peers open, from the first byte to the handler.
+//!
+//! Outermost first: limits → handshake → session limits → session → open →
+//! token → call limit → handler. Each request ends exactly once, since
+//! whoever takes it out of the table answers it.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tonic::Status;
+
+use super::{
+    core::Core,
+    events::{AbortCause, Level, Request, RequestId},
+    session::{End, Role, ServerSide, Session, handshake_message, lock},
+    timers::{Timer, TimerKey},
+};
+use crate::{
+    auth::AuthError,
+    clock::Timestamp,
+    error::{Code, Coded, Reason},
+    handshake::{Established, Expectation, HandshakeError, Proved, Responder},
+    record::{
+        RecordError,
+        message::{CancelCause, Encoded, Failure, Payload, RequestFields},
+    },
+    transport::{Accept, ConnectionInfo, Duplex, TransportError, busy, refusal, shutting_down},
+};
+
+/// Requests under way.
+#[derive(Debug, Default)]
+pub(super) struct Inbound {
+    pub(super) requests: HashMap<RequestId, Active>,
+    last: RequestId,
+}
+
+#[derive(Debug)]
+pub(super) struct Active {
+    session: Arc<Session>,
+    wire: u32,
+    timer: Option<TimerKey>,
+}
+
+/// Handshakes under way, in all and by address.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    total: u32,
+    by_address: HashMap<IpAddr, u32>,
+}
+
+/// A place among the pending handshakes.
+struct Place {
+    core: Arc<Core>,
+    address: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut pending = lock(&self.core.pending);
+        pending.total -= 1;
+        if let Some(count) = pending.by_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                pending.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// The core as the server sees it.
+pub(super) struct Gate(pub(super) Arc<Core>);
+
+impl Accept for Gate {
+    fn admit(&self, connection: &ConnectionInfo) -> Result<(), Status> {
+        if self.0.stop.is_cancelled() || self.0.draining.is_cancelled() {
+            return Err(shutting_down());
+        }
+        let limits = &self.0.config.limits;
+        let pending = lock(&self.0.pending);
+        let here = pending.by_address.get(&connection.subject()).copied().unwrap_or(0);
+        if pending.total >= limits.max_pending_handshakes || here >= limits.max_pending_handshakes_per_address
+        {
+            return Err(busy());
+        }
+        Ok(())
+    }
+
+    fn accept(&self, duplex: Duplex, connection: ConnectionInfo) -> Result<(), Status> {
+        let address = connection.subject();
+        {
+            let mut pending = lock(&self.0.pending);
+            pending.total += 1;
+            *pending.by_address.entry(address).or_default() += 1;
+        }
+        let place = Place { core: Arc::clone(&self.0), address };
+        tokio::spawn(serve(Arc::clone(&self.0), duplex, connection, place));
+        Ok(())
+    }
+}
+
+enum Refused {
+    Handshake(HandshakeError),
+    Busy(&'static str),
+    Gone,
+    Setup(String),
+}
+
+impl From<HandshakeError> for Refused {
+    fn from(error: HandshakeError) -> Self {
+        Self::Handshake(error)
+    }
+}
+
+impl From<TransportError> for Refused {
+    fn from(_: TransportError) -> Self {
+        Self::Gone
+    }
+}
+
+async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, place: Place) {
+    let handshake = tokio::time::timeout(core.config.limits.handshake_timeout, respond(&core, &mut duplex));
+    let result = tokio::select! {
+        biased;
+        () = core.stop.cancelled() => return duplex.outgoing.fail(shutting_down()).await,
+        result = handshake => result.unwrap_or(Err(Refused::Handshake(HandshakeError::Expired))),
+    };
+    drop(place);
+    let established = match result {
+        Ok(established) => established,
+        Err(refused) => return refuse(&core, &duplex, &connection, refused).await,
+    };
+    let prepared = match core.prepare(established, Role::Server(Mutex::new(ServerSide::default()))) {
+        Ok(prepared) => prepared,
+        Err(error) => return refuse(&core, &duplex, &connection, Refused::Setup(error.to_string())).await,
+    };
+    let _hold = connection.hold();
+    let session = Arc::clone(&prepared.session);
+    core.opened(&session);
+    let (end, _) = super::session::run(prepared, duplex, core.receiver()).await;
+    core.closed(&session, &end);
+    core.abort_session(&session, AbortCause::SessionLost);
+}
+
+/// The server's side of the handshake. The RSA private operation comes last,
+/// for a peer that has proved itself and for whom there is room.
+async fn respond(core: &Arc<Core>, duplex: &mut Duplex) -> Result<Established, Refused> {
+    let m1 = handshake_message(duplex).await?;
+    let mut failure = None;
+    let expect = |peer: &crate::id::ServiceId| {
+        core.trust.expectation(peer).unwrap_or_else(|error| {
+            failure = Some(error.to_string());
+            Expectation::Unknown
+        })
+    };
+    let (m2, state) = Responder::on_hello(Arc::clone(&core.local), &m1, expect, Timestamp::now())?;
+    if let Some(failure) = failure {
+        return Err(Refused::Setup(failure));
+    }
+    duplex.outgoing.send(m2.into()).await;
+    let m3 = handshake_message(duplex).await?;
+    let proved = state.on_finish(&m3, Timestamp::now())?;
+    check_room(core, &proved)?;
+    let accepted = core.private_operation(move || proved.accept(Timestamp::now())).await;
+    let (m4, established) = accepted.map_err(|_| Refused::Setup("the mesh is closing".to_owned()))??;
+    core.remember(&established).await.map_err(Refused::Setup)?;
+    duplex.outgoing.send(m4.into()).await;
+    Ok(established)
+}
+
+fn check_room(core: &Core, proved: &Proved) -> Result<(), Refused> {
+    let sessions = lock(&core.sessions);
+    let inbound = || sessions.values().filter(|session| session.info.inbound);
+    if inbound().count() >= core.config.limits.max_sessions as usize {
+        return Err(Refused::Busy("limits.maxSessions"));
+    }
+    let of_peer = inbound().filter(|session| session.info.peer == *proved.client()).count();
+    if of_peer >= core.config.limits.max_sessions_per_peer as usize {
+        return Err(Refused::Busy("limits.maxSessionsPerPeer"));
+    }
+    Ok(())
+}
+
+async fn refuse(core: &Core, duplex: &Duplex, connection: &ConnectionInfo, refused: Refused) {
+    core.stats.count_handshake(false);
+    let (reason, message, status) = match &refused {
+        Refused::Handshake(error) => {
+            (error.reason(), format!("{error}{}", core.trust.hint(error)), refusal(error))
+        }
+        Refused::Busy(limit) => (Reason::Busy, format!("{limit} is reached"), busy()),
+        Refused::Setup(message) => (Reason::Internal, message.clone(), shutting_down()),
+        // The peer is gone; there is nobody to refuse.
+        Refused::Gone => return,
+    };
+    let fields = vec![("address", connection.address.to_string()), ("reason", reason.to_string())];
+    core.log(Level::Warn, "handshake.refused", message, fields);
+    core.events.flush();
+    duplex.outgoing.fail(status).await;
+}
+
+impl Core {
+    /// A request arrived on an inbound session.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn on_request(
+        &self,
+        session: &Arc<Session>,
+        wire: u32,
+        token: Result<(), AuthError>,
+        time_left_ms: u32,
+        method: &str,
+        fields: RequestFields<'_>,
+        payload: Payload<'_>,
+    ) -> Result<(), RecordError> {
+        let Role::Server(side) = &session.role else { return Err(RecordError::Format) };
+        let limits = &self.config.limits;
+        let in_flight = {
+            let mut side = lock(side);
+            if wire <= side.last {
+                return Err(RecordError::Format);
+            }
+            if side.leaving {
+                // The peer knows from the goaway that this one never ran.
+                return Ok(());
+            }
+            side.last = wire;
+            side.requests.len()
+        };
+        let refusal = if let Err(error) = token {
+            Some((error.code(), error.reason(), format!("the request's token: {error}"), None))
+        } else if in_flight >= limits.max_calls as usize {
+            let text = format!("{} calls of this session are under way", limits.max_calls);
+            Some((Code::ResourceExhausted, Reason::CallLimit, text, Some(50)))
+        } else if payload.bytes.len() > limits.max_message as usize {
+            let text = format!("the input is larger than {} bytes", limits.max_message);
+            Some((Code::ResourceExhausted, Reason::TooLarge, text, None))
+        } else {
+            None
+        };
+        if let Some((code, reason, message, retry_after_ms)) = refusal {
+            self.stats.count_request(false);
+            let failure = Failure {
+                code,
+                reason: reason.as_str(),
+                message: &message,
+                retry_after_ms,
+                error_id: "",
+                data: Payload::EMPTY,
+            };
+            session.send(Encoded::error(wire, &failure));
+            return Ok(());
+        }
+
+        // A caller without a deadline, or with a generous one, does not get
+        // to hold a place here for ever.
+        let time_left = match time_left_ms {
+            0 => MAX_TIME,
+            ms => Duration::from_millis(ms.into()).min(MAX_TIME),
+        };
+        let id = {
+            let mut inbound = lock(&self.inbound);
+            let Inbound { requests, last } = &mut *inbound;
+            loop {
+                *last = last.wrapping_add(1);
+                if !requests.contains_key(last) {
+                    break;
+                }
+            }
+            let timer = self.timers.insert(Timer::Request(*last), time_left);
+            requests.insert(*last, Active { session: Arc::clone(session), wire, timer: Some(timer) });
+            *last
+        };
+        lock(side).requests.insert(wire, id);
+        self.events.request(Request {
+            id,
+            session: &session.info,
+            method,
+            payload,
+            metadata: fields.metadata,
+            time_left,
+            attempt: fields.attempt,
+        });
+        Ok(())
+    }
+
+    /// The caller gave a request up.
+    pub(super) fn on_cancel(&self, session: &Session, wire: u32, cause: CancelCause) {
+        let Role::Server(side) = &session.role else { return };
+        let Some(id) = lock(side).requests.get(&wire).copied() else { return };
+        let cause = match cause {
+            CancelCause::Cancelled => AbortCause::Cancelled,
+            CancelCause::Deadline => AbortCause::Deadline,
+        };
+        self.abort(id, cause);
+    }
+
+    /// Answers a request. Late answers are dropped.
+    pub(super) fn respond(&self, id: RequestId, metadata: &[u8], payload: Payload<'_>) {
+        let Some(active) = self.take_request(id) else { return };
+        let limit = active.session.parameters.max_message as usize;
+        let encoded = if payload.bytes.len() > limit {
+            Err(format!(
+                "the result is {} bytes, more than the caller accepts ({limit})",
+                payload.bytes.len()
+            ))
+        } else {
+            Encoded::response(active.wire, metadata, payload)
+                .map_err(|_| "the response metadata is larger than 8 KiB".to_owned())
+        };
+        self.stats.count_request(encoded.is_ok());
+        active.session.send(encoded.unwrap_or_else(|message| {
+            let failure = Failure {
+                code: Code::ResourceExhausted,
+                reason: Reason::TooLarge.as_str(),
+                message: &message,
+                retry_after_ms: None,
+                error_id: "",
+                data: Payload::EMPTY,
+            };
+            Encoded::error(active.wire, &failure)
+        }));
+    }
+
+    /// Fails a request. Late failures are dropped.
+    pub(super) fn fail(&self, id: RequestId, failure: &Failure<'_>) {
+        let Some(active) = self.take_request(id) else { return };
+        self.stats.count_request(false);
+        let limit = active.session.parameters.max_message as usize;
+        let data = if failure.data.bytes.len() > limit { Payload::EMPTY } else { failure.data };
+        active.session.send(Encoded::error(active.wire, &Failure { data, ..*failure }));
+    }
+
+    /// A request's time is over.
+    pub(super) fn request_expired(&self, id: RequestId) {
+        let Some(active) = self.take_request(id) else { return };
+        self.stats.count_request(false);
+        let failure = Failure {
+            code: Code::DeadlineExceeded,
+            reason: Reason::Deadline.as_str(),
+            message: "the handler did not answer in time",
+            retry_after_ms: None,
+            error_id: "",
+            data: Payload::EMPTY,
+        };
+        active.session.send(Encoded::error(active.wire, &failure));
+        self.events.aborted(id, AbortCause::Deadline);
+        self.events.flush();
+    }
+
+    fn abort(&self, id: RequestId, cause: AbortCause) {
+        if self.take_request(id).is_some() {
+            self.stats.count_request(false);
+            self.events.aborted(id, cause);
+        }
+    }
+
+    /// Nobody waits for the requests of this session any more.
+    pub(super) fn abort_session(&self, session: &Session, cause: AbortCause) {
+        let Role::Server(side) = &session.role else { return };
+        let ids: Vec<RequestId> = lock(side).requests.values().copied().collect();
+        for id in ids {
+            self.abort(id, cause);
+        }
+        self.events.flush();
+    }
+
+    fn take_request(&self, id: RequestId) -> Option<Active> {
+        let active = lock(&self.inbound).requests.remove(&id)?;
+        if let Some(key) = &active.timer {
+            self.timers.remove(key);
+        }
+        if let Role::Server(side) = &active.session.role {
+            lock(side).requests.remove(&active.wire);
+        }
+        Some(active)
+    }
+
+    /// Takes no more requests on a session; true if none is under way.
+    pub(super) fn leave(&self, session: &Session) -> bool {
+        let Role::Server(side) = &session.role else { return true };
+        let mut side = lock(side);
+        if !side.leaving {
+            side.leaving = true;
+            session.send(Encoded::go_away(side.last, Code::Unavailable));
+        }
+        let idle = side.requests.is_empty();
+        if idle {
+            session.finish(End::Closed);
+        }
+        idle
+    }
+}
+
+/// The longest a request may hold its place.
+const MAX_TIME: Duration = Duration::from_secs(24 * 3600);

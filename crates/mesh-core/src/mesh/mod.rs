@@ -1,0 +1,221 @@
+//! The mesh: the only place that wires the parts together.
+//!
+//! One mesh is one I/O thread with a runtime of its own. Everything it shares
+//! lives in `core`; `outbound` and `inbound` are the two ways through it, each
+//! readable from top to bottom; `session` runs what both end in.
+
+mod core;
+mod dial;
+mod error;
+mod events;
+mod inbound;
+mod outbound;
+mod session;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod trust;
+
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, thread, time::Duration};
+
+use tokio::sync::{mpsc, oneshot};
+
+use self::{core::Core, inbound::Gate};
+pub use self::{
+    error::Error,
+    events::{
+        AbortCause, CallError, CallId, CallSpec, Events, Level, LogEvent, Reply, Request, RequestId,
+        SessionInfo,
+    },
+    stats::Stats,
+};
+use crate::{
+    config::MeshConfig,
+    crypto::rsa::PublicKey,
+    record::message::{Failure, Payload},
+    transport::{Listener, serve},
+};
+
+type Job = Box<dyn FnOnce(&Io) + Send>;
+
+/// A running mesh. Dropping it ends everything at once; [`Mesh::close`] ends
+/// it in good order.
+#[derive(Debug)]
+pub struct Mesh {
+    jobs: mpsc::UnboundedSender<Job>,
+    address: Option<SocketAddr>,
+    public_key: PublicKey,
+    _guard: tokio_util::sync::DropGuard,
+}
+
+/// The mesh from inside its I/O thread, where calls are made and requests
+/// answered without waiting.
+pub struct Io(Arc<Core>);
+
+impl Io {
+    /// Begins a call; its end comes through [`Events::settled`].
+    pub fn call(&self, id: CallId, spec: &CallSpec<'_>) {
+        self.0.call(id, spec);
+    }
+
+    /// Gives a call up: nothing is told of it any more.
+    pub fn cancel(&self, id: CallId) {
+        self.0.cancel(id);
+    }
+
+    /// Answers a request. Late answers are dropped.
+    pub fn respond(&self, id: RequestId, metadata: &[u8], payload: Payload<'_>) {
+        self.0.respond(id, metadata, payload);
+    }
+
+    /// Fails a request. Late failures are dropped.
+    pub fn fail(&self, id: RequestId, failure: &Failure<'_>) {
+        self.0.fail(id, failure);
+    }
+}
+
+struct Started {
+    address: Option<SocketAddr>,
+    public_key: PublicKey,
+    guard: tokio_util::sync::DropGuard,
+}
+
+impl Mesh {
+    /// Binds the port, makes or loads keys, and serves. Nothing is written if
+    /// the port cannot be bound.
+    pub async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<Self, Error> {
+        let (jobs, queue) = mpsc::unbounded_channel();
+        let (started, ready) = oneshot::channel();
+        thread::Builder::new()
+            .name("secure-mesh-io".to_owned())
+            .spawn(move || io_thread(config, events, queue, started))
+            .map_err(|_| Error::Thread)?;
+        let Started { address, public_key, guard } = ready.await.map_err(|_| Error::Thread)??;
+        Ok(Self { jobs, address, public_key, _guard: guard })
+    }
+
+    /// The address listened on; `None` for a mesh that only calls.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// This service's public key.
+    #[must_use]
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+
+    /// Runs `job` on the I/O thread, soon. False if the mesh is closed, and
+    /// then nothing is told of the calls in it.
+    pub fn post(&self, job: impl FnOnce(&Io) + Send + 'static) -> bool {
+        self.jobs.send(Box::new(job)).is_ok()
+    }
+
+    /// The mesh's figures; `None` once it is closed.
+    pub async fn stats(&self) -> Option<Stats> {
+        let (sender, receiver) = oneshot::channel();
+        self.post(move |io| {
+            let _ = sender.send(io.0.stats());
+        });
+        receiver.await.ok()
+    }
+
+    /// Takes no more requests, waits until none is under way, at most for
+    /// `patience`, tells each call still pending that the mesh is closed, and
+    /// ends.
+    pub async fn close(&self, patience: Duration) {
+        let (sender, receiver) = oneshot::channel();
+        let posted = self.post(move |io| {
+            let core = Arc::clone(&io.0);
+            tokio::spawn(async move {
+                core.close(patience).await;
+                let _ = sender.send(());
+            });
+        });
+        if posted {
+            let _ = receiver.await;
+        }
+    }
+}
+
+fn io_thread(
+    config: MeshConfig,
+    events: Arc<dyn Events>,
+    queue: mpsc::UnboundedReceiver<Job>,
+    started: oneshot::Sender<Result<Started, Error>>,
+) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return; // dropping `started` says so
+    };
+    runtime.block_on(run(config, events, queue, started));
+    // A key generation under way is not waited for.
+    runtime.shutdown_background();
+}
+
+async fn run(
+    config: MeshConfig,
+    events: Arc<dyn Events>,
+    mut queue: mpsc::UnboundedReceiver<Job>,
+    mut started: oneshot::Sender<Result<Started, Error>>,
+) {
+    let starting = tokio::select! {
+        starting = start(config, events) => starting,
+        () = started.closed() => return,
+    };
+    let (core, listener) = match starting {
+        Ok(parts) => parts,
+        Err(error) => {
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    let address = listener.as_ref().and_then(|listener| listener.address().ok());
+    let public_key = core.local.key.public_key().clone();
+    let guard = core.stop.clone().drop_guard();
+    if started.send(Ok(Started { address, public_key, guard })).is_err() {
+        return;
+    }
+    tokio::spawn(Arc::clone(&core).tick());
+    if let Some(listener) = listener {
+        let gate = Arc::new(Gate(Arc::clone(&core)));
+        tokio::spawn(serve(listener, gate, core.config.limits.max_message, core.draining.clone()));
+    }
+    let io = Io(Arc::clone(&core));
+    loop {
+        let job = tokio::select! {
+            biased;
+            () = core.stop.cancelled() => break,
+            job = queue.recv() => job,
+        };
+        let Some(job) = job else { break };
+        // A fault in one job must not take the mesh down with it.
+        if std::panic::catch_unwind(AssertUnwindSafe(|| job(&io))).is_err() {
+            core.log(Level::Error, "internal", "a job on the I/O thread panicked".to_owned(), Vec::new());
+            core.events.flush();
+        }
+    }
+    core.stop.cancel();
+}
+
+async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<(Arc<Core>, Option<Listener>), Error> {
+    let listener = match config.port {
+        None => None,
+        Some(port) => {
+            let host = match &config.host {
+                Some(host) => Some(host.as_str()),
+                None if config.is_embedded() => Some("127.0.0.1"),
+                None => None,
+            };
+            let limits = &config.limits;
+            Some(Listener::bind(host, port, limits.max_connections, limits.handshake_timeout).await?)
+        }
+    };
+    let loading = tokio::task::spawn_blocking(move || Core::load(config, events));
+    let core = Arc::new(loading.await.map_err(|_| Error::Thread)??);
+    for warning in &core.config.warnings {
+        core.log(Level::Warn, "config", warning.clone(), Vec::new());
+    }
+    Ok((core, listener))
+}

@@ -1,0 +1,427 @@
+//! Calls made here, from the application to a session and back.
+//!
+//! Outermost first: limit → deadline → pick an instance → its session, opened
+//! once however many calls race for it → seal. A call that provably never ran
+//! is tried again; each call ends exactly once, since whoever takes it out of
+//! the table tells its end.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use super::{
+    core::Core,
+    dial,
+    events::{CallError, CallId, CallSpec, Reply},
+    session::{End, Role, Session, lock},
+    timers::{Timer, TimerKey},
+};
+use crate::{
+    clock::Timestamp,
+    discovery::{Address, Picker},
+    error::{Code, Reason},
+    id::{IdSyntaxError, ServiceId},
+    record::{
+        RecordError,
+        message::{CancelCause, Encoded, Failure, MAX_METHOD, RequestFields, is_method_name},
+    },
+};
+
+/// Attempts that a call gets where trying again is safe.
+const MAX_ATTEMPTS: u8 = 3;
+
+/// Calls under way, and the sessions that carry them.
+#[derive(Debug, Default)]
+pub(super) struct Outbound {
+    pub(super) calls: HashMap<CallId, Call>,
+    links: HashMap<ServiceId, Vec<Link>>,
+    picker: Picker,
+}
+
+#[derive(Debug)]
+pub(super) struct Call {
+    service: ServiceId,
+    message: Encoded,
+    timer: Option<TimerKey>,
+    attempts: u8,
+    /// Instances that could not be reached for this call.
+    unreachable: Vec<Address>,
+    idempotent: bool,
+    placed: Option<(Arc<Session>, u32)>,
+}
+
+/// The connection to one instance.
+#[derive(Debug)]
+struct Link {
+    target: Address,
+    state: LinkState,
+}
+
+#[derive(Debug)]
+enum LinkState {
+    Connecting(VecDeque<CallId>),
+    Ready(Arc<Session>),
+}
+
+impl Core {
+    /// Begins a call. Its end is told through the events, also when it fails here.
+    pub(super) fn call(self: &Arc<Self>, id: CallId, spec: &CallSpec<'_>) {
+        match self.begin(spec) {
+            Ok(call) => {
+                if lock(&self.outbound).calls.insert(id, call).is_some() {
+                    // The application broke its promise; the former call is over.
+                    self.events.settled(
+                        id,
+                        Err(CallError::local(Code::Internal, Reason::Internal, "call id reused")),
+                    );
+                }
+                let timeout = spec.timeout.unwrap_or(self.config.limits.call_timeout);
+                let key = self.timers.insert(Timer::Call(id), timeout);
+                if let Some(call) = lock(&self.outbound).calls.get_mut(&id) {
+                    call.timer = Some(key);
+                }
+                self.place(id);
+            }
+            Err(error) => self.events.settled(id, Err(error)),
+        }
+        self.events.flush();
+    }
+
+    fn begin(&self, spec: &CallSpec<'_>) -> Result<Call, CallError> {
+        let refuse = |code, reason, message: String| Err(CallError::local(code, reason, message));
+        if self.stop.is_cancelled() {
+            return refuse(Code::FailedPrecondition, Reason::Closed, "the mesh is closed".to_owned());
+        }
+        let service: ServiceId =
+            spec.service.parse().map_err(|error: IdSyntaxError| CallError::from_coded(&error))?;
+        if service == self.local.id {
+            let text = format!("{service} is this service; call the handler itself");
+            return refuse(Code::InvalidArgument, Reason::Argument, text);
+        }
+        if !is_method_name(spec.method) {
+            let text = format!(
+                "a method name is 1 to {MAX_METHOD} printable ASCII characters without spaces or quotes"
+            );
+            return refuse(Code::InvalidArgument, Reason::Argument, text);
+        }
+        let limit = self.config.limits.max_message as usize;
+        if spec.payload.bytes.len() > limit {
+            let text = format!(
+                "the input is {} bytes, more than limits.maxMessageBytes ({limit})",
+                spec.payload.bytes.len()
+            );
+            return refuse(Code::ResourceExhausted, Reason::TooLarge, text);
+        }
+        if lock(&self.outbound).calls.len() >= self.config.limits.max_pending_calls as usize {
+            let mut error = CallError::local(
+                Code::ResourceExhausted,
+                Reason::CallLimit,
+                format!(
+                    "limits.maxPendingCalls ({}) calls are under way",
+                    self.config.limits.max_pending_calls
+                ),
+            );
+            error.retryable = true;
+            error.retry_after = Some(std::time::Duration::from_millis(50));
+            return Err(error);
+        }
+        let timeout = spec.timeout.unwrap_or(self.config.limits.call_timeout);
+        let fields = RequestFields { attempt: 1, metadata: spec.metadata };
+        let message = Encoded::request(spec.method, Some(Timestamp::now() + timeout), fields, spec.payload)
+            .map_err(|_| {
+            CallError::local(Code::ResourceExhausted, Reason::TooLarge, "the metadata is larger than 8 KiB")
+        })?;
+        Ok(Call {
+            service,
+            message,
+            timer: None,
+            attempts: 0,
+            unreachable: Vec::new(),
+            idempotent: spec.idempotent,
+            placed: None,
+        })
+    }
+
+    /// Hands a call to a session, or to the connection that is being made.
+    fn place(self: &Arc<Self>, id: CallId) {
+        let mut outbound = lock(&self.outbound);
+        let Outbound { calls, links, picker } = &mut *outbound;
+        let Some(call) = calls.get_mut(&id) else { return };
+        let mut entries = self.registry.lookup(&call.service);
+        entries.retain(|entry| !call.unreachable.contains(&entry.endpoint.address));
+        let Some(entry) = picker.pick(&entries) else {
+            let error = CallError::local(
+                Code::NotFound,
+                Reason::UnknownService,
+                format!("no service {} is known; add it to discovery.services", call.service),
+            );
+            drop(outbound);
+            return self.settle(id, Err(error));
+        };
+        let target = entry.endpoint.address.clone();
+        let service_links = links.entry(call.service.clone()).or_default();
+        // A session that is over but not yet told so is no link any more.
+        service_links.retain(|link| !matches!(&link.state, LinkState::Ready(session) if session.is_over()));
+        match service_links.iter_mut().find(|link| link.target == target) {
+            None => {
+                let waiting = VecDeque::from([id]);
+                service_links.push(Link { target: target.clone(), state: LinkState::Connecting(waiting) });
+                tokio::spawn(dial::dial(Arc::clone(self), call.service.clone(), target));
+            }
+            Some(Link { state: LinkState::Connecting(waiting), .. }) => waiting.push_back(id),
+            Some(Link { state: LinkState::Ready(session), .. }) => {
+                let session = Arc::clone(session);
+                if let Err(error) = send(call, id, &session) {
+                    drop(outbound);
+                    self.settle(id, Err(error));
+                }
+            }
+        }
+    }
+
+    /// A connection was made: the calls that waited for it go.
+    pub(super) fn link_ready(
+        self: &Arc<Self>,
+        service: &ServiceId,
+        target: &Address,
+        session: &Arc<Session>,
+    ) {
+        let waiting = self.set_link(service, target, Some(LinkState::Ready(Arc::clone(session))));
+        for id in waiting {
+            self.place(id);
+        }
+        self.events.flush();
+    }
+
+    /// A connection could not be made: the calls that waited for it try
+    /// another instance, or end.
+    pub(super) fn link_failed(self: &Arc<Self>, service: &ServiceId, target: &Address, error: &CallError) {
+        let waiting = self.set_link(service, target, None);
+        let instances = self.registry.lookup(service).len();
+        for id in waiting {
+            let again = {
+                let mut outbound = lock(&self.outbound);
+                let Some(call) = outbound.calls.get_mut(&id) else { continue };
+                call.attempts = call.attempts.saturating_add(1);
+                call.unreachable.push(target.clone());
+                call.unreachable.len() < instances
+            };
+            if again { self.place(id) } else { self.settle(id, Err(error.clone())) }
+        }
+        self.events.flush();
+    }
+
+    /// Replaces a link's state; returns the calls that waited for it.
+    fn set_link(&self, service: &ServiceId, target: &Address, state: Option<LinkState>) -> VecDeque<CallId> {
+        let mut outbound = lock(&self.outbound);
+        let Some(links) = outbound.links.get_mut(service) else { return VecDeque::new() };
+        let Some(index) = links.iter().position(|link| link.target == *target) else {
+            return VecDeque::new();
+        };
+        let former = match state {
+            Some(state) => std::mem::replace(&mut links[index].state, state),
+            None => links.swap_remove(index).state,
+        };
+        match former {
+            LinkState::Connecting(waiting) => waiting,
+            LinkState::Ready(_) => VecDeque::new(),
+        }
+    }
+
+    /// A session takes no more calls.
+    fn unlink(&self, session: &Arc<Session>) {
+        let mut outbound = lock(&self.outbound);
+        if let Some(links) = outbound.links.get_mut(&session.info.peer) {
+            links.retain(
+                |link| !matches!(&link.state, LinkState::Ready(ready) if Arc::ptr_eq(ready, session)),
+            );
+        }
+    }
+
+    /// A response came.
+    pub(super) fn on_response(&self, session: &Session, wire: u32, outcome: Result<Reply<'_>, &Failure<'_>>) {
+        let Role::Client(side) = &session.role else { return };
+        let Some(id) = lock(side).pending.remove(&wire) else { return };
+        self.settle(id, outcome.map_err(CallError::remote));
+    }
+
+    /// The server takes no more calls; those above `last` never ran.
+    pub(super) fn on_go_away(self: &Arc<Self>, session: &Arc<Session>, last: u32) {
+        let Role::Client(side) = &session.role else { return };
+        let (never_ran, idle) = {
+            let mut side = lock(side);
+            side.leaving = true;
+            let wires: Vec<u32> = side.pending.keys().copied().filter(|wire| *wire > last).collect();
+            let ids: Vec<CallId> = wires.iter().filter_map(|wire| side.pending.remove(wire)).collect();
+            (ids, side.pending.is_empty())
+        };
+        self.unlink(session);
+        for id in never_ran {
+            self.again(id, true, &lost(session, &End::Lost));
+        }
+        if idle {
+            session.finish(End::Closed);
+        }
+    }
+
+    /// A session ended: each call it carried is tried again or ends.
+    pub(super) fn on_client_end(self: &Arc<Self>, session: &Arc<Session>, end: &End, unwritten: &[Encoded]) {
+        let Role::Client(side) = &session.role else { return };
+        self.unlink(session);
+        let mut pending = std::mem::take(&mut lock(side).pending);
+        let error = lost(session, end);
+        for message in unwritten {
+            if let Some(id) = pending.remove(&message.call()) {
+                self.again(id, true, &error);
+            }
+        }
+        for id in pending.into_values() {
+            self.again(id, false, &error);
+        }
+        self.events.flush();
+    }
+
+    /// Tries a call again if that is safe and not tried too often.
+    fn again(self: &Arc<Self>, id: CallId, never_ran: bool, error: &CallError) {
+        let again = {
+            let mut outbound = lock(&self.outbound);
+            let Some(call) = outbound.calls.get_mut(&id) else { return };
+            call.placed = None;
+            (never_ran || call.idempotent) && call.attempts < MAX_ATTEMPTS && !self.stop.is_cancelled()
+        };
+        if again {
+            self.place(id);
+        } else {
+            let mut error = error.clone();
+            error.retryable = never_ran;
+            self.settle(id, Err(error));
+        }
+    }
+
+    /// The application gave a call up; nothing is told of it any more.
+    pub(super) fn cancel(&self, id: CallId) {
+        if let Some(call) = self.take(id) {
+            abandon(&call, CancelCause::Cancelled);
+        }
+    }
+
+    /// A call's time is over.
+    pub(super) fn call_expired(&self, id: CallId) {
+        let Some(call) = self.take(id) else { return };
+        abandon(&call, CancelCause::Deadline);
+        let mut error = CallError::local(
+            Code::DeadlineExceeded,
+            Reason::Deadline,
+            format!("{} did not answer in time", call.service),
+        );
+        error.attempts = call.attempts;
+        self.events.settled(id, Err(error));
+        self.events.flush();
+    }
+
+    /// Ends every call; the mesh is closing.
+    pub(super) fn end_all_calls(&self) {
+        let ids: Vec<CallId> = lock(&self.outbound).calls.keys().copied().collect();
+        for id in ids {
+            if let Some(call) = self.take(id) {
+                abandon(&call, CancelCause::Cancelled);
+                let error =
+                    CallError::local(Code::Cancelled, Reason::Closed, "the mesh was closed during the call");
+                self.events.settled(id, Err(error));
+            }
+        }
+        self.events.flush();
+    }
+
+    fn settle(&self, id: CallId, outcome: Result<Reply<'_>, CallError>) {
+        let Some(call) = self.take(id) else { return };
+        let outcome =
+            outcome.map_err(|error| CallError { attempts: call.attempts.max(error.attempts), ..error });
+        self.stats.count_call(outcome.is_ok());
+        self.events.settled(id, outcome);
+        if let Some((session, _)) = &call.placed {
+            finish_if_left(session);
+        }
+    }
+
+    /// Takes a call out of the table: whoever gets it tells its end.
+    fn take(&self, id: CallId) -> Option<Call> {
+        let call = lock(&self.outbound).calls.remove(&id)?;
+        if let Some(key) = &call.timer {
+            self.timers.remove(key);
+        }
+        Some(call)
+    }
+}
+
+/// Gives a call a number on `session` and queues it there.
+fn send(call: &mut Call, id: CallId, session: &Arc<Session>) -> Result<(), CallError> {
+    let Role::Client(side) = &session.role else {
+        return Err(CallError::local(Code::Internal, Reason::Internal, "not a client's session"));
+    };
+    if call.message.payload_len() > session.parameters.max_message as usize {
+        let text = format!(
+            "the input is larger than {} accepts ({} bytes)",
+            call.service, session.parameters.max_message
+        );
+        return Err(CallError::local(Code::ResourceExhausted, Reason::TooLarge, text));
+    }
+    let wire = {
+        let mut side = lock(side);
+        if side.pending.len() >= session.parameters.max_calls as usize {
+            let mut error = CallError::local(
+                Code::ResourceExhausted,
+                Reason::CallLimit,
+                format!("{} accepts {} calls at once", call.service, session.parameters.max_calls),
+            );
+            error.retryable = true;
+            error.retry_after = Some(std::time::Duration::from_millis(50));
+            return Err(error);
+        }
+        side.last += 1;
+        let wire = side.last;
+        side.pending.insert(wire, id);
+        wire
+    };
+    call.attempts = call.attempts.saturating_add(1);
+    call.placed = Some((Arc::clone(session), wire));
+    if session.send(call.message.with_call(wire)) {
+        Ok(())
+    } else {
+        lock(side).pending.remove(&wire);
+        Err(lost(session, &End::Lost))
+    }
+}
+
+/// Tells the server that nobody waits any more.
+fn abandon(call: &Call, cause: CancelCause) {
+    if let Some((session, wire)) = &call.placed {
+        if let Role::Client(side) = &session.role {
+            lock(side).pending.remove(wire);
+        }
+        session.send(Encoded::cancel(*wire, cause));
+        finish_if_left(session);
+    }
+}
+
+/// Ends a session that the server is leaving once its last call is over.
+fn finish_if_left(session: &Session) {
+    if let Role::Client(side) = &session.role {
+        let side = lock(side);
+        if side.leaving && side.pending.is_empty() {
+            session.finish(End::Closed);
+        }
+    }
+}
+
+fn lost(session: &Session, end: &End) -> CallError {
+    let text = format!("the session with {} was lost before it answered: {end}", session.info.peer);
+    match end {
+        End::Record(error) if *error != RecordError::Gap => {
+            CallError { message: text, ..CallError::from_coded(error) }
+        }
+        End::Closed => CallError::local(Code::Cancelled, Reason::Closed, text),
+        _ => CallError::local(Code::Unavailable, Reason::SessionLost, text),
+    }
+}

@@ -1,0 +1,435 @@
+//! An established session: one task reads, one writes. Neither waits for the
+//! other, so that two sides that both send much cannot block each other.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::events::{CallId, RequestId, SessionInfo};
+use crate::{
+    auth::{AuthError, CachedVerifier, TokenIssuer, TokenType, TokenVerifier},
+    clock::Timestamp,
+    crypto::rsa::Thumbprint,
+    handshake::{Established, MAX_TOKEN_LIFETIME, Parameters},
+    id::ServiceId,
+    record::{Opened, Opener, RecordError, Sealer, message::Encoded, message::Message, message::Messages},
+    transport::{Duplex, Outgoing, TransportError, receive},
+};
+
+/// Messages are packed into records, and records into frames, up to these sizes.
+const RECORD_TARGET: usize = 16 * 1024;
+const FRAME_TARGET: usize = 64 * 1024;
+/// Messages taken from the queue at once.
+const BATCH: usize = 64;
+/// Beyond this many queued bytes a session takes no more requests.
+const BACKLOG_LIMIT: usize = 8 * 1024 * 1024;
+/// How long a peer may take to end a stream that this side has finished.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Plaintext of a record beyond its largest payload.
+pub(super) const PLAINTEXT_EXTRA: usize = 16 * 1024 + 8 * 1024;
+
+/// A session, shared by its tasks and the tables that refer to it.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) info: Arc<SessionInfo>,
+    pub(super) role: Role,
+    pub(super) parameters: Parameters,
+    pub(super) created: Timestamp,
+    last_activity: AtomicU64,
+    outgoing: mpsc::UnboundedSender<Item>,
+    backlog: AtomicUsize,
+    drained: Notify,
+    ended: CancellationToken,
+    end: OnceLock<End>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Message(Encoded),
+    /// Ends this side's half once everything before it is written.
+    Finish,
+}
+
+/// Which side opened the session.
+#[derive(Debug)]
+pub(super) enum Role {
+    /// This side: it calls.
+    Client(Mutex<ClientSide>),
+    /// The peer: this side answers.
+    Server(Mutex<ServerSide>),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct ClientSide {
+    pub(super) last: u32,
+    pub(super) pending: HashMap<u32, CallId>,
+    /// The server takes no more calls.
+    pub(super) leaving: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct ServerSide {
+    pub(super) last: u32,
+    pub(super) requests: HashMap<u32, RequestId>,
+    /// This side takes no more calls.
+    pub(super) leaving: bool,
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum End {
+    /// The peer ended the stream, or the connection is gone.
+    #[error("the connection was lost")]
+    Lost,
+    /// A record was unacceptable.
+    #[error("{0}")]
+    Record(#[from] RecordError),
+    /// This mesh closed it.
+    #[error("closed on this side")]
+    Closed,
+    /// Something that should work did not.
+    #[error("{0}")]
+    Auth(Arc<AuthError>),
+}
+
+/// Locks; a panic elsewhere does not make the data wrong, each update is whole.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Session {
+    /// Queues a message; false if the session is over.
+    pub(super) fn send(&self, message: Encoded) -> bool {
+        self.backlog.fetch_add(message.len(), Ordering::Relaxed);
+        self.outgoing.send(Item::Message(message)).is_ok()
+    }
+
+    /// Ends the session at once.
+    pub(super) fn end(&self, end: End) {
+        // The first reason is the reason.
+        let _ = self.end.set(end);
+        self.ended.cancel();
+    }
+
+    /// Ends the session once everything queued is written.
+    pub(super) fn finish(&self, end: End) {
+        let _ = self.end.set(end);
+        let _ = self.outgoing.send(Item::Finish);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.ended.is_cancelled() || self.end.get().is_some()
+    }
+
+    /// The last time a frame came or went.
+    pub(super) fn last_activity(&self) -> Timestamp {
+        Timestamp::from_millis(self.last_activity.load(Ordering::Relaxed))
+    }
+
+    fn touch(&self, now: Timestamp) {
+        self.last_activity.store(now.as_millis(), Ordering::Relaxed);
+    }
+}
+
+/// Takes the messages of a session, in order.
+pub(super) trait Receive: Send + Sync + 'static {
+    /// Takes one message. `verify` checks a request's token.
+    fn on_message(
+        &self,
+        session: &Arc<Session>,
+        message: Message<'_>,
+        verify: &mut dyn FnMut(&[u8]) -> Result<(), AuthError>,
+        now: Timestamp,
+    ) -> Result<(), RecordError>;
+    /// A record was discarded.
+    fn on_discarded(&self, session: &Arc<Session>, error: RecordError);
+    /// A burst of messages is over.
+    fn on_burst(&self);
+}
+
+/// A session about to run.
+pub(super) struct Prepared {
+    pub(super) session: Arc<Session>,
+    queue: mpsc::UnboundedReceiver<Item>,
+    sealer: Sealer,
+    opener: Opener,
+    own: ServiceId,
+    own_thumbprint: Thumbprint,
+    peer_thumbprint: Thumbprint,
+    token_lifetime: Duration,
+}
+
+/// Makes a session of a finished handshake.
+pub(super) fn prepare(
+    established: Established,
+    own: ServiceId,
+    info: SessionInfo,
+    role: Role,
+    max_message: u32,
+    token_lifetime: Duration,
+    now: Timestamp,
+) -> Result<Prepared, RecordError> {
+    let (sender, queue) = mpsc::unbounded_channel();
+    let session = Session {
+        info: Arc::new(info),
+        role,
+        parameters: established.parameters,
+        created: now,
+        last_activity: AtomicU64::new(now.as_millis()),
+        outgoing: sender,
+        backlog: AtomicUsize::new(0),
+        drained: Notify::new(),
+        ended: CancellationToken::new(),
+        end: OnceLock::new(),
+    };
+    Ok(Prepared {
+        session: Arc::new(session),
+        queue,
+        sealer: Sealer::new(established.seal, established.aes, now)?,
+        opener: Opener::new(established.open, established.aes, max_message as usize + PLAINTEXT_EXTRA)?,
+        own,
+        own_thumbprint: established.own_thumbprint,
+        peer_thumbprint: established.peer_key.thumbprint(),
+        token_lifetime,
+    })
+}
+
+/// Runs a session to its end. Returns why it ended, and the messages that
+/// were never written.
+pub(super) async fn run(
+    prepared: Prepared,
+    duplex: Duplex,
+    receiver: Arc<dyn Receive>,
+) -> (End, Vec<Encoded>) {
+    let Prepared { session, queue, sealer, opener, own, own_thumbprint, peer_thumbprint, token_lifetime } =
+        prepared;
+    let tokens = Tokens { own, own_thumbprint, peer_thumbprint, lifetime: token_lifetime };
+    let Duplex { incoming, outgoing, .. } = duplex;
+    let writer = tokio::spawn(write(Arc::clone(&session), queue, sealer, tokens.clone(), outgoing));
+    let end = read(&session, incoming, opener, &tokens, receiver.as_ref()).await;
+    session.end(end);
+    let unwritten = writer.await.unwrap_or_default();
+    (session.end.get().cloned().unwrap_or(End::Lost), unwritten)
+}
+
+#[derive(Clone)]
+struct Tokens {
+    own: ServiceId,
+    own_thumbprint: Thumbprint,
+    peer_thumbprint: Thumbprint,
+    lifetime: Duration,
+}
+
+impl Tokens {
+    fn issuer(&self, sealer: &Sealer, session: &SessionInfo) -> TokenIssuer {
+        TokenIssuer::new(
+            sealer.token_key().as_bytes(),
+            TokenType::Request,
+            &self.own,
+            &session.peer,
+            &session.id,
+            self.own_thumbprint,
+            self.lifetime,
+        )
+    }
+
+    fn verifier(&self, opener: &Opener, session: &SessionInfo) -> CachedVerifier {
+        CachedVerifier::new(TokenVerifier::new(
+            opener.token_key().as_bytes(),
+            TokenType::Request,
+            &session.peer,
+            &self.own,
+            &session.id,
+            self.peer_thumbprint,
+            MAX_TOKEN_LIFETIME,
+        ))
+    }
+}
+
+async fn read(
+    session: &Arc<Session>,
+    mut incoming: tonic::Streaming<crate::transport::Frame>,
+    mut opener: Opener,
+    tokens: &Tokens,
+    receiver: &dyn Receive,
+) -> End {
+    let mut verifier = tokens.verifier(&opener, &session.info);
+    loop {
+        let frame = tokio::select! {
+            biased;
+            () = session.ended.cancelled() => return End::Closed,
+            frame = receive(&mut incoming) => frame,
+        };
+        let Ok(Some(frame)) = frame else { return End::Lost };
+        let now = Timestamp::now();
+        session.touch(now);
+        let outcome = read_frame(session, frame, &mut opener, &mut verifier, tokens, receiver, now);
+        receiver.on_burst();
+        if let Err(error) = outcome {
+            return End::Record(error);
+        }
+        while session.backlog.load(Ordering::Relaxed) > BACKLOG_LIMIT {
+            tokio::select! {
+                () = session.ended.cancelled() => return End::Closed,
+                () = session.drained.notified() => {}
+            }
+        }
+    }
+}
+
+fn read_frame(
+    session: &Arc<Session>,
+    frame: Bytes,
+    opener: &mut Opener,
+    verifier: &mut CachedVerifier,
+    tokens: &Tokens,
+    receiver: &dyn Receive,
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    let mut frame = BytesMut::from(frame);
+    let mut input = &mut frame[..];
+    loop {
+        match opener.open(&mut input) {
+            Ok(Opened::Messages(plaintext)) => {
+                for message in Messages::new(plaintext) {
+                    let mut verify = |token: &[u8]| verifier.check(token, now).map(|_| ());
+                    receiver.on_message(session, message?, &mut verify, now)?;
+                }
+            }
+            Ok(Opened::Rekeyed) => *verifier = tokens.verifier(opener, &session.info),
+            Err(error) if error.is_survivable() => receiver.on_discarded(session, error),
+            Err(error) => return Err(error),
+        }
+        if input.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+async fn write(
+    session: Arc<Session>,
+    mut queue: mpsc::UnboundedReceiver<Item>,
+    mut sealer: Sealer,
+    tokens: Tokens,
+    outgoing: Outgoing,
+) -> Vec<Encoded> {
+    let mut issuer = tokens.issuer(&sealer, &session.info);
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut items = VecDeque::with_capacity(BATCH);
+    'session: loop {
+        tokio::select! {
+            biased;
+            () = session.ended.cancelled() => break,
+            taken = queue.recv_many(&mut batch, BATCH) => if taken == 0 { break },
+        }
+        items.extend(batch.drain(..));
+        while !items.is_empty() {
+            let now = Timestamp::now();
+            let mut frame = BytesMut::new();
+            let written = match fill(&mut frame, &mut items, &mut sealer, &mut issuer, &tokens, &session, now)
+            {
+                Ok(written) => written,
+                Err(end) => {
+                    session.end(end);
+                    break 'session;
+                }
+            };
+            if !frame.is_empty() {
+                let sent = tokio::select! {
+                    biased;
+                    () = session.ended.cancelled() => false,
+                    sent = outgoing.send(frame.freeze()) => sent,
+                };
+                session.touch(now);
+                session.backlog.fetch_sub(written.bytes, Ordering::Relaxed);
+                session.drained.notify_one();
+                if !sent {
+                    session.end(End::Lost);
+                    break 'session;
+                }
+            }
+            if written.finished {
+                drop(outgoing);
+                // The peer ends its half in turn; one that does not is left.
+                let _ = tokio::time::timeout(FAREWELL, session.ended.cancelled()).await;
+                session.ended.cancel();
+                return Vec::new();
+            }
+        }
+    }
+    queue.close();
+    items.extend(batch);
+    while let Ok(item) = queue.try_recv() {
+        items.push_back(item);
+    }
+    let message = |item| match item {
+        Item::Message(message) => Some(message),
+        Item::Finish => None,
+    };
+    items.into_iter().filter_map(message).collect()
+}
+
+struct Written {
+    bytes: usize,
+    finished: bool,
+}
+
+/// Fills one frame from the front of `items`.
+fn fill(
+    frame: &mut BytesMut,
+    items: &mut VecDeque<Item>,
+    sealer: &mut Sealer,
+    issuer: &mut TokenIssuer,
+    tokens: &Tokens,
+    session: &Session,
+    now: Timestamp,
+) -> Result<Written, End> {
+    let mut written = Written { bytes: 0, finished: false };
+    while frame.len() < FRAME_TARGET {
+        if sealer.is_due(now) {
+            sealer.rekey(now, frame)?;
+            *issuer = tokens.issuer(sealer, &session.info);
+        }
+        let token = issuer.current(now).map_err(|error| End::Auth(Arc::new(error)))?;
+        let Some(first) = next_message(items, &mut written) else { break };
+        let mut size = first.len();
+        written.bytes += size;
+        sealer.seal(frame, |out| {
+            first.put(out, token, now);
+            while let Some(Item::Message(next)) = items.front() {
+                if size + next.len() > RECORD_TARGET {
+                    break;
+                }
+                size += next.len();
+                written.bytes += next.len();
+                next.put(out, token, now);
+                items.pop_front();
+            }
+        })?;
+    }
+    Ok(written)
+}
+
+fn next_message(items: &mut VecDeque<Item>, written: &mut Written) -> Option<Encoded> {
+    match items.pop_front()? {
+        Item::Message(message) => Some(message),
+        Item::Finish => {
+            written.finished = true;
+            None
+        }
+    }
+}
+
+/// Reads one handshake message.
+pub(super) async fn handshake_message(duplex: &mut Duplex) -> Result<Bytes, TransportError> {
+    duplex.receive().await?.ok_or_else(|| tonic::Status::unavailable("the peer ended the handshake").into())
+}

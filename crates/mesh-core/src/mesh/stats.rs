@@ -1,0 +1,80 @@
+//! Counters, read by `getStats()`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    calls_ok: AtomicU64,
+    calls_failed: AtomicU64,
+    requests_ok: AtomicU64,
+    requests_failed: AtomicU64,
+    handshakes_ok: AtomicU64,
+    handshakes_failed: AtomicU64,
+    records_discarded: AtomicU64,
+}
+
+/// A mesh's figures at one moment. Counts are since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Sessions established now, either way.
+    pub active_sessions: usize,
+    /// Of these, opened by peers.
+    pub inbound_sessions: usize,
+    /// Calls made here and answered.
+    pub calls_ok: u64,
+    /// Calls made here and failed.
+    pub calls_failed: u64,
+    /// Calls made here and under way.
+    pub calls_in_flight: usize,
+    /// Requests received and answered.
+    pub requests_ok: u64,
+    /// Requests received and failed.
+    pub requests_failed: u64,
+    /// Requests received and under way.
+    pub requests_in_flight: usize,
+    /// Handshakes completed, either way.
+    pub handshakes_ok: u64,
+    /// Handshakes failed, either way.
+    pub handshakes_failed: u64,
+    /// Records discarded as forged, replayed or malformed.
+    pub records_discarded: u64,
+    /// RSA private operations done with this service's key.
+    pub private_operations: u64,
+}
+
+impl Counters {
+    pub(super) fn count_call(&self, ok: bool) {
+        bump(if ok { &self.calls_ok } else { &self.calls_failed });
+    }
+
+    pub(super) fn count_request(&self, ok: bool) {
+        bump(if ok { &self.requests_ok } else { &self.requests_failed });
+    }
+
+    pub(super) fn count_handshake(&self, ok: bool) {
+        bump(if ok { &self.handshakes_ok } else { &self.handshakes_failed });
+    }
+
+    pub(super) fn count_discarded(&self) {
+        bump(&self.records_discarded);
+    }
+
+    /// The counts; what is not counted here is zero.
+    pub(super) fn read(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            calls_ok: read(&self.calls_ok),
+            calls_failed: read(&self.calls_failed),
+            requests_ok: read(&self.requests_ok),
+            requests_failed: read(&self.requests_failed),
+            handshakes_ok: read(&self.handshakes_ok),
+            handshakes_failed: read(&self.handshakes_failed),
+            records_discarded: read(&self.records_discarded),
+            ..Stats::default()
+        }
+    }
+}
+
+fn bump(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,43 @@
+//! The deadlines of calls and requests: one timing wheel, one task, instead of
+//! a timer each.
+
+use std::{future::poll_fn, sync::Mutex, task::Poll, time::Duration};
+
+use tokio_util::time::{DelayQueue, delay_queue};
+
+use super::{
+    events::{CallId, RequestId},
+    session::lock,
+};
+
+/// What a deadline belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    Call(CallId),
+    Request(RequestId),
+}
+
+pub(super) type TimerKey = delay_queue::Key;
+
+#[derive(Debug, Default)]
+pub(super) struct Timers(Mutex<DelayQueue<Timer>>);
+
+impl Timers {
+    pub(super) fn insert(&self, timer: Timer, after: Duration) -> TimerKey {
+        lock(&self.0).insert(timer, after)
+    }
+
+    pub(super) fn remove(&self, key: &TimerKey) {
+        lock(&self.0).try_remove(key);
+    }
+
+    /// The next deadline that has passed.
+    pub(super) async fn expired(&self) -> Timer {
+        poll_fn(|cx| match lock(&self.0).poll_expired(cx) {
+            Poll::Ready(Some(expired)) => Poll::Ready(expired.into_inner()),
+            // An empty queue wakes this task at the next insertion.
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+}

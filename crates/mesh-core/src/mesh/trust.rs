@@ -1,0 +1,74 @@
+//! What is known of each peer's key: pinned by configuration, or remembered
+//! from the first time it proved itself.
+
+use std::{collections::HashMap, sync::Mutex};
+
+use super::session::lock;
+use crate::{
+    crypto::{
+        keystore::{KeyStore, KeyStoreError},
+        rsa::Thumbprint,
+    },
+    handshake::{Established, Expectation, HandshakeError, Trust},
+    id::ServiceId,
+};
+
+#[derive(Debug)]
+pub(super) struct TrustStore {
+    pins: HashMap<ServiceId, Thumbprint>,
+    store: KeyStore,
+    /// Peers whose key need not be looked up on disk again.
+    known: Mutex<HashMap<ServiceId, Thumbprint>>,
+    enforce: bool,
+}
+
+impl TrustStore {
+    pub(super) fn new(pins: HashMap<ServiceId, Thumbprint>, store: KeyStore, enforce: bool) -> Self {
+        Self { pins, store, known: Mutex::default(), enforce }
+    }
+
+    /// What is known of `peer`. Reads a small file the first time.
+    pub(super) fn expectation(&self, peer: &ServiceId) -> Result<Expectation, KeyStoreError> {
+        if let Some(pin) = self.pins.get(peer) {
+            return Ok(Expectation::Pinned(*pin));
+        }
+        if !self.enforce {
+            return Ok(Expectation::Unknown);
+        }
+        if let Some(known) = lock(&self.known).get(peer) {
+            return Ok(Expectation::Known(*known));
+        }
+        Ok(match self.store.known_peer(peer)? {
+            Some(known) => {
+                lock(&self.known).insert(peer.clone(), known);
+                Expectation::Known(known)
+            }
+            None => Expectation::Unknown,
+        })
+    }
+
+    /// Remembers the key of a peer that has just proved itself. Writes a file
+    /// the first time.
+    pub(super) fn remember(&self, established: &Established) -> Result<(), KeyStoreError> {
+        let peer = &established.peer;
+        let rests_on_memory = established.trust == Trust::Secret && self.enforce;
+        if !rests_on_memory || lock(&self.known).contains_key(peer) {
+            return Ok(());
+        }
+        let thumbprint = established.peer_key.thumbprint();
+        self.store.remember_peer(peer, &thumbprint)?;
+        lock(&self.known).insert(peer.clone(), thumbprint);
+        Ok(())
+    }
+
+    /// What to do about a failed handshake, if this side can tell.
+    pub(super) fn hint(&self, error: &HandshakeError) -> String {
+        match error {
+            HandshakeError::PeerKeyChanged(peer) => format!(
+                "; if its key was changed on purpose, accept the new one with: rm '{}', and restart",
+                self.store.known_peer_path(peer).display()
+            ),
+            _ => String::new(),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Connections to peers.
+
+use std::{error::Error, time::Duration};
+
+use tokio::sync::mpsc;
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tonic::transport::Endpoint;
+
+use crate::discovery::Address;
+
+use super::{
+    Duplex, OUTGOING_FRAMES, Outgoing, TransportError, generated::mesh_client::MeshClient, max_frame,
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// An idle connection is probed, so that a vanished peer is noticed.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+const STREAM_WINDOW: u32 = 1 << 20;
+
+/// Opens one stream on a connection of its own.
+pub(crate) async fn connect(address: &Address, max_message: u32) -> Result<Duplex, TransportError> {
+    let failed = |error: tonic::transport::Error| TransportError::Connect {
+        target: address.to_string(),
+        detail: root_cause(&error),
+    };
+    let channel = Endpoint::from_shared(format!("http://{address}"))
+        .map_err(failed)?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(2 * STREAM_WINDOW)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .connect()
+        .await
+        .map_err(failed)?;
+    let (sender, receiver) = mpsc::channel(OUTGOING_FRAMES);
+    let mut client = MeshClient::new(channel).max_decoding_message_size(max_frame(max_message));
+    let incoming = client.session(ReceiverStream::new(receiver).map_while(Result::ok)).await?.into_inner();
+    Ok(Duplex { incoming, outgoing: Outgoing(sender) })
+}
+
+/// The last of a chain of errors: the system's own word.
+fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

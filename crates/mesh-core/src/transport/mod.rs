@@ -1,0 +1,127 @@
+//! gRPC by tonic: connections in, connections out, frames either way. What a
+//! frame means is decided above.
+
+mod client;
+mod generated;
+mod listener;
+mod server;
+mod status;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::error::{Code, Coded, Reason};
+
+pub(crate) use self::{
+    client::connect,
+    generated::Frame,
+    listener::{ConnectionInfo, Listener},
+    server::{Accept, serve},
+    status::{busy, refusal, shutting_down},
+};
+
+/// Frames queued for HTTP/2 before a writer waits.
+const OUTGOING_FRAMES: usize = 4;
+
+/// Largest frame: one message of the largest size, or a batch of small ones.
+pub(crate) const fn max_frame(max_message: u32) -> usize {
+    max_message as usize + 128 * 1024
+}
+
+/// Why the network failed, as a caller should hear it.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The peer cannot be reached.
+    #[error("cannot reach {target}: {detail}")]
+    Connect {
+        /// Host and port.
+        target: String,
+        /// The system's word.
+        detail: String,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {detail}")]
+    Listen {
+        /// Host and port.
+        address: String,
+        /// The system's word.
+        detail: String,
+    },
+    /// The peer refused or ended the stream.
+    #[error("{}", .0.message())]
+    Status(Box<tonic::Status>),
+}
+
+impl From<tonic::Status> for TransportError {
+    fn from(status: tonic::Status) -> Self {
+        Self::Status(Box::new(status))
+    }
+}
+
+/// One bidirectional stream, from either side.
+#[derive(Debug)]
+pub(crate) struct Duplex {
+    pub(crate) incoming: tonic::Streaming<Frame>,
+    pub(crate) outgoing: Outgoing,
+}
+
+impl Duplex {
+    /// The next frame; `None` once the peer is done.
+    pub(crate) async fn receive(&mut self) -> Result<Option<Bytes>, TransportError> {
+        receive(&mut self.incoming).await
+    }
+}
+
+/// The next frame of a stream; `None` once the peer is done.
+pub(crate) async fn receive(incoming: &mut tonic::Streaming<Frame>) -> Result<Option<Bytes>, TransportError> {
+    Ok(incoming.message().await?.map(|frame| frame.data))
+}
+
+/// The sending half of a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing(mpsc::Sender<Result<Frame, tonic::Status>>);
+
+impl Outgoing {
+    /// Sends a frame, once there is room for it. False if the stream is over.
+    pub(crate) async fn send(&self, data: Bytes) -> bool {
+        self.0.send(Ok(Frame { data })).await.is_ok()
+    }
+
+    /// Ends the stream with a status the peer sees.
+    pub(crate) async fn fail(&self, status: tonic::Status) {
+        // A peer that does not read cannot be told; the stream ends all the same.
+        let _ = self.0.send(Err(status)).await;
+    }
+}
+
+impl Coded for TransportError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Connect { .. } => Code::Unavailable,
+            Self::Listen { .. } => Code::FailedPrecondition,
+            Self::Status(status) => u8::try_from(i32::from(status.code()))
+                .ok()
+                .and_then(Code::from_number)
+                .unwrap_or(Code::Unknown),
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Connect { .. } => Reason::ConnectFailed,
+            Self::Listen { .. } => Reason::Listen,
+            Self::Status(status) => match status.code() {
+                tonic::Code::Unauthenticated => Reason::HandshakeRefused,
+                tonic::Code::ResourceExhausted => Reason::Busy,
+                tonic::Code::FailedPrecondition => Reason::Version,
+                _ => Reason::SessionLost,
+            },
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        (self.reason() == Reason::Busy).then_some(Duration::from_millis(200))
+    }
+}

@@ -1,0 +1,99 @@
+//! The gRPC server: the mesh's own service, and beside it the standard health
+//! and reflection services, so that ordinary gRPC tools see it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming, service::InterceptorLayer, transport::Server};
+
+use super::{
+    ConnectionInfo, Duplex, Frame, Listener, OUTGOING_FRAMES, Outgoing, TransportError,
+    generated::{
+        DESCRIPTOR,
+        mesh_server::{Mesh, MeshServer},
+    },
+    max_frame,
+};
+
+const STREAM_WINDOW: u32 = 1 << 20;
+const MAX_STREAMS: u32 = 32;
+const MAX_HEADERS: u32 = 8 * 1024;
+const MAX_RESET_STREAMS: usize = 16;
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Takes each stream that a peer opens.
+pub(crate) trait Accept: Send + Sync + 'static {
+    /// Refuses with a status, or takes the stream over in a task of its own.
+    fn accept(&self, duplex: Duplex, connection: ConnectionInfo) -> Result<(), Status>;
+
+    /// Looks before anything is set up for a stream.
+    fn admit(&self, connection: &ConnectionInfo) -> Result<(), Status>;
+}
+
+struct Service(Arc<dyn Accept>);
+
+#[tonic::async_trait]
+impl Mesh for Service {
+    type SessionStream = ReceiverStream<Result<Frame, Status>>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<Frame>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let connection = request
+            .extensions()
+            .get::<ConnectionInfo>()
+            .cloned()
+            .ok_or_else(|| Status::internal("no connection"))?;
+        self.0.admit(&connection)?;
+        let (sender, receiver) = mpsc::channel(OUTGOING_FRAMES);
+        let duplex = Duplex { incoming: request.into_inner(), outgoing: Outgoing(sender) };
+        self.0.accept(duplex, connection)?;
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+}
+
+/// Serves until `stop`, then waits for the streams to end.
+pub(crate) async fn serve(
+    listener: Listener,
+    accept: Arc<dyn Accept>,
+    max_message: u32,
+    stop: CancellationToken,
+) -> Result<(), TransportError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<MeshServer<Service>>().await;
+    let internal = |error: tonic_reflection::server::Error| TransportError::Listen {
+        address: "reflection".to_owned(),
+        detail: error.to_string(),
+    };
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTOR)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(internal)?;
+    let touch = InterceptorLayer::new(|request: Request<()>| {
+        if let Some(connection) = request.extensions().get::<ConnectionInfo>() {
+            connection.touch();
+        }
+        Ok(request)
+    });
+    Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(2 * STREAM_WINDOW)
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_max_header_list_size(MAX_HEADERS)
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
+        .http2_max_local_error_reset_streams(Some(MAX_RESET_STREAMS))
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
+        .layer(touch)
+        .add_service(MeshServer::new(Service(accept)).max_decoding_message_size(max_frame(max_message)))
+        .add_service(health_service)
+        .add_service(reflection)
+        .serve_with_incoming_shutdown(listener, stop.cancelled_owned())
+        .await
+        .map_err(|error| TransportError::Listen { address: "server".to_owned(), detail: error.to_string() })
+}

@@ -1,0 +1,28 @@
+//! The whole policy of what a peer hears, on one screen.
+//!
+//! A stranger learns three things at most: refused, busy, or wrong version.
+//! Which check refused it stays in this side's log.
+
+use tonic::Status;
+
+use crate::handshake::{HandshakeError, PROTOCOL_VERSION};
+
+/// The answer to a failed handshake.
+pub(crate) fn refusal(error: &HandshakeError) -> Status {
+    match error {
+        HandshakeError::Version => {
+            Status::failed_precondition(format!("supported protocol versions: {PROTOCOL_VERSION}"))
+        }
+        _ => Status::unauthenticated("handshake refused"),
+    }
+}
+
+/// The answer when a limit is reached.
+pub(crate) fn busy() -> Status {
+    Status::resource_exhausted("too many handshakes or sessions")
+}
+
+/// The answer when this mesh is closing.
+pub(crate) fn shutting_down() -> Status {
+    Status::unavailable("shutting down")
+}

@@ -1,0 +1,164 @@
+//! Core events, written as frames for JavaScript.
+
+use std::sync::{Arc, OnceLock};
+
+use mesh_core::{
+    mesh::{AbortCause, CallError, CallId, Events, Level, LogEvent, Reply, Request, RequestId, SessionInfo},
+    record::message::Encoding,
+};
+use napi::{
+    Status,
+    bindgen_prelude::{Function, Result},
+    threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    frames::{ABORT, ERROR, Frame, LOG, REQUEST, RESULT, SESSION_CLOSED, SESSION_OPENED},
+    inbox::Inbox,
+};
+
+/// Wakes the event loop. Weak: whether the process lives on is decided in `js/`.
+type Wake = ThreadsafeFunction<(), (), (), Status, false, true, 4>;
+
+/// The application on the other side of the boundary.
+pub(crate) struct Outlet {
+    pub(crate) inbox: Inbox,
+    wake: OnceLock<Wake>,
+}
+
+impl Outlet {
+    pub(crate) fn new(on_wake: &Function<'_, (), ()>) -> Result<Arc<Self>> {
+        let wake = on_wake
+            .build_threadsafe_function::<()>()
+            .weak::<true>()
+            .callee_handled::<false>()
+            .max_queue_size::<4>()
+            .build()?;
+        Ok(Arc::new(Self { inbox: Inbox::default(), wake: OnceLock::from(wake) }))
+    }
+
+    fn push_json(&self, kind: u8, id: u32, value: &Value) {
+        let text = value.to_string();
+        self.inbox.push(&Frame {
+            kind,
+            encoding: Encoding::Json,
+            a: 0,
+            id,
+            numbers: &[],
+            parts: &[text.as_bytes()],
+        });
+    }
+}
+
+impl Events for Outlet {
+    fn settled(&self, call: CallId, outcome: std::result::Result<Reply<'_>, CallError>) {
+        match outcome {
+            Ok(Reply { payload, metadata }) => self.inbox.push(&Frame {
+                kind: RESULT,
+                encoding: payload.encoding,
+                a: 0,
+                id: call,
+                numbers: &[metadata.len() as u32],
+                parts: &[metadata, payload.bytes],
+            }),
+            Err(error) => self.push_json(ERROR, call, &describe(error)),
+        }
+    }
+
+    fn request(&self, request: Request<'_>) {
+        let time_left = u32::try_from(request.time_left.as_millis()).unwrap_or(u32::MAX);
+        let Request { id, session, method, payload, metadata, attempt, .. } = request;
+        self.inbox.push(&Frame {
+            kind: REQUEST,
+            encoding: payload.encoding,
+            a: method.len() as u16,
+            id,
+            numbers: &[session.handle, time_left, metadata.len() as u32 | u32::from(attempt) << 24],
+            parts: &[method.as_bytes(), metadata, payload.bytes],
+        });
+    }
+
+    fn aborted(&self, request: RequestId, cause: AbortCause) {
+        self.inbox.push(&Frame {
+            kind: ABORT,
+            encoding: Encoding::Empty,
+            a: cause as u16,
+            id: request,
+            numbers: &[],
+            parts: &[],
+        });
+    }
+
+    fn session_opened(&self, session: &Arc<SessionInfo>) {
+        let claims = &session.claims;
+        let value = json!({
+            "serviceId": session.peer.as_str(),
+            "sessionId": session.id.to_string(),
+            "inbound": session.inbound,
+            "trust": session.trust_name(),
+            "suite": session.suite,
+            "aesKeySize": session.aes_bits,
+            "claims": {
+                "iss": claims.iss, "sub": claims.sub, "aud": claims.aud, "sid": claims.sid,
+                "iat": claims.iat, "nbf": claims.nbf, "exp": claims.exp, "jti": claims.jti,
+                "cnf": { "jkt": claims.jkt },
+            },
+        });
+        self.push_json(SESSION_OPENED, session.handle, &value);
+    }
+
+    fn session_closed(&self, session: &SessionInfo) {
+        self.inbox.push(&Frame { id: session.handle, ..Frame::empty(SESSION_CLOSED) });
+    }
+
+    fn log(&self, event: LogEvent) {
+        let level = match event.level {
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        };
+        let fields: Map<String, Value> =
+            event.fields.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect();
+        let value =
+            json!({ "level": level, "event": event.event, "message": event.message, "fields": fields });
+        let text = value.to_string();
+        self.inbox.push_log(&Frame {
+            encoding: Encoding::Json,
+            parts: &[text.as_bytes()],
+            ..Frame::empty(LOG)
+        });
+    }
+
+    fn flush(&self) {
+        if self.inbox.wants_wake()
+            && let Some(wake) = self.wake.get()
+        {
+            // Fails only while the environment is being torn down.
+            wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }
+}
+
+fn describe(error: CallError) -> Value {
+    let mut value = json!({
+        "code": error.code.as_str(),
+        "reason": error.reason,
+        "message": error.message,
+        "retryable": error.retryable,
+        "remote": error.remote,
+        "attempts": error.attempts,
+    });
+    if let Some(time) = error.retry_after {
+        value["retryAfterMs"] = json!(time.as_millis() as u64);
+    }
+    if let Some(id) = error.error_id {
+        value["errorId"] = Value::String(id);
+    }
+    // The data is the peer's: what is not JSON is left out.
+    if let Some(data) = error.data.and_then(|data| serde_json::from_slice(&data).ok()) {
+        value["data"] = data;
+    }
+    value
+}

@@ -1,0 +1,191 @@
+//! The byte format of batches between Rust and JavaScript; `js/codec.ts` is its
+//! other half. Little-endian, since that is what a JavaScript engine writes
+//! fastest:
+//!
+//! ```text
+//! u32 length of what follows | u8 kind | u8 encoding | u16 a | u32 id | parts
+//! ```
+
+use mesh_core::record::message::{Encoding, Payload};
+
+pub(crate) const CALL: u8 = 1;
+pub(crate) const CANCEL: u8 = 2;
+pub(crate) const RESPOND: u8 = 3;
+pub(crate) const FAIL: u8 = 4;
+
+pub(crate) const RESULT: u8 = 1;
+pub(crate) const ERROR: u8 = 2;
+pub(crate) const REQUEST: u8 = 3;
+pub(crate) const ABORT: u8 = 4;
+pub(crate) const SESSION_OPENED: u8 = 5;
+pub(crate) const SESSION_CLOSED: u8 = 6;
+pub(crate) const LOG: u8 = 7;
+pub(crate) const MORE: u8 = 8;
+
+const HEADER: usize = 12;
+
+/// A frame to be written: its header, and its parts in order.
+#[derive(Debug)]
+pub(crate) struct Frame<'a> {
+    pub(crate) kind: u8,
+    pub(crate) encoding: Encoding,
+    pub(crate) a: u16,
+    pub(crate) id: u32,
+    pub(crate) numbers: &'a [u32],
+    pub(crate) parts: &'a [&'a [u8]],
+}
+
+impl Frame<'_> {
+    /// A frame that says all by its kind.
+    pub(crate) const fn empty(kind: u8) -> Self {
+        Frame { kind, encoding: Encoding::Empty, a: 0, id: 0, numbers: &[], parts: &[] }
+    }
+
+    /// Bytes this frame takes.
+    pub(crate) fn len(&self) -> usize {
+        HEADER + self.numbers.len() * 4 + self.parts.iter().map(|part| part.len()).sum::<usize>()
+    }
+
+    /// Appends the frame.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.reserve(self.len());
+        out.extend_from_slice(&((self.len() - 4) as u32).to_le_bytes());
+        out.extend_from_slice(&[self.kind, encoding_number(self.encoding)]);
+        out.extend_from_slice(&self.a.to_le_bytes());
+        out.extend_from_slice(&self.id.to_le_bytes());
+        for number in self.numbers {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        for part in self.parts {
+            out.extend_from_slice(part);
+        }
+    }
+}
+
+const fn encoding_number(encoding: Encoding) -> u8 {
+    match encoding {
+        Encoding::Json => 0,
+        Encoding::Raw => 1,
+        Encoding::Empty => 2,
+    }
+}
+
+/// A batch that does not hold what it says: a fault of `js/`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Malformed;
+
+/// A command read from a batch.
+#[derive(Debug)]
+pub(crate) enum Command<'a> {
+    Call {
+        id: u32,
+        timeout_ms: u32,
+        idempotent: bool,
+        service: &'a str,
+        method: &'a str,
+        metadata: &'a [u8],
+        payload: Payload<'a>,
+    },
+    Cancel {
+        id: u32,
+    },
+    Respond {
+        id: u32,
+        metadata: &'a [u8],
+        payload: Payload<'a>,
+    },
+    Fail {
+        id: u32,
+        failure: &'a [u8],
+    },
+}
+
+/// Reads the commands of a batch.
+#[derive(Debug)]
+pub(crate) struct Commands<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Iterator for Commands<'a> {
+    type Item = Result<Command<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let command = self.read();
+        if command.is_none() {
+            self.0 = &[];
+        }
+        Some(command.ok_or(Malformed))
+    }
+}
+
+impl<'a> Commands<'a> {
+    fn read(&mut self) -> Option<Command<'a>> {
+        let mut batch = Cursor(self.0);
+        let length = batch.u32()?;
+        let mut frame = Cursor(batch.bytes(length as usize)?);
+        self.0 = batch.0;
+
+        let [kind, encoding] = frame.array()?;
+        let a = usize::from(u16::from_le_bytes(frame.array()?));
+        let id = frame.u32()?;
+        let encoding = match encoding {
+            0 => Encoding::Json,
+            1 => Encoding::Raw,
+            2 => Encoding::Empty,
+            _ => return None,
+        };
+        Some(match kind {
+            CALL => {
+                let timeout_ms = frame.u32()?;
+                let method_len = usize::from(u16::from_le_bytes(frame.array()?));
+                let flags = u16::from_le_bytes(frame.array()?);
+                let metadata_len = frame.u32()? as usize;
+                Command::Call {
+                    id,
+                    timeout_ms,
+                    idempotent: flags & 1 != 0,
+                    service: frame.text(a)?,
+                    method: frame.text(method_len)?,
+                    metadata: frame.bytes(metadata_len)?,
+                    payload: Payload { encoding, bytes: frame.0 },
+                }
+            }
+            CANCEL => Command::Cancel { id },
+            RESPOND => {
+                let metadata_len = frame.u32()? as usize;
+                Command::Respond {
+                    id,
+                    metadata: frame.bytes(metadata_len)?,
+                    payload: Payload { encoding, bytes: frame.0 },
+                }
+            }
+            FAIL => Command::Fail { id, failure: frame.0 },
+            _ => return None,
+        })
+    }
+}
+
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (head, tail) = self.0.split_at_checked(len)?;
+        self.0 = tail;
+        Some(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, tail) = self.0.split_first_chunk::<N>()?;
+        self.0 = tail;
+        Some(*head)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn text(&mut self, len: usize) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes(len)?).ok()
+    }
+}

@@ -1,0 +1,92 @@
+//! Frames on their way to JavaScript, in bounded batches.
+//!
+//! The I/O thread appends; one wake-up tells the event loop that something is
+//! there; JavaScript takes one batch a turn, so that a full load never holds
+//! the loop for longer than a batch takes.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::frames::{Frame, MORE};
+
+/// A batch is closed once it has this many frames or bytes.
+const BATCH_FRAMES: usize = 32;
+const BATCH_BYTES: usize = 64 * 1024;
+/// Log lines are dropped while this many batches wait: strangers cause them.
+const LOG_BATCHES: usize = 256;
+
+/// The queue between the I/O thread and the event loop.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    batches: VecDeque<Batch>,
+    /// JavaScript has been woken and has not yet seen the end of the queue.
+    awake: bool,
+}
+
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    frames: usize,
+}
+
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends a frame.
+    pub(crate) fn push(&self, frame: &Frame<'_>) {
+        let mut state = self.lock();
+        let full =
+            |batch: &Batch| batch.frames >= BATCH_FRAMES || batch.bytes.len() + frame.len() > BATCH_BYTES;
+        match state.batches.back_mut() {
+            Some(batch) if !full(batch) => batch.append(frame),
+            _ => {
+                let mut batch = Batch::default();
+                batch.append(frame);
+                state.batches.push_back(batch);
+            }
+        }
+    }
+
+    /// Appends a log line, unless nobody is reading.
+    pub(crate) fn push_log(&self, frame: &Frame<'_>) {
+        if self.lock().batches.len() < LOG_BATCHES {
+            self.push(frame);
+        }
+    }
+
+    /// Whether JavaScript has to be woken; true once until it has taken all.
+    pub(crate) fn wants_wake(&self) -> bool {
+        let mut state = self.lock();
+        let wants = !state.awake && !state.batches.is_empty();
+        state.awake |= wants;
+        wants
+    }
+
+    /// The next batch; it ends with a `MORE` frame if another one waits.
+    pub(crate) fn take(&self) -> Option<Vec<u8>> {
+        let mut state = self.lock();
+        let Some(mut batch) = state.batches.pop_front() else {
+            state.awake = false;
+            return None;
+        };
+        state.awake = !state.batches.is_empty();
+        if state.awake {
+            batch.append(&Frame::empty(MORE));
+        }
+        Some(batch.bytes)
+    }
+}
+
+impl Batch {
+    fn append(&mut self, frame: &Frame<'_>) {
+        frame.write(&mut self.bytes);
+        self.frames += 1;
+    }
+}

@@ -1,0 +1,237 @@
+//! `NativeMesh`: one mesh.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use mesh_core::{
+    config::MeshConfig,
+    error::{Code, Reason},
+    mesh::{CallSpec, Events, Io, Level, LogEvent, Mesh},
+    record::message::{Encoding, Failure as WireFailure, Payload},
+};
+use napi::{
+    Env,
+    bindgen_prelude::{Buffer, Function, Result},
+};
+use napi_derive::napi;
+use serde_json::Value;
+
+use crate::{
+    error::{Failure, Settled, throw},
+    events::Outlet,
+    frames::{Command, Commands},
+};
+
+/// A mesh, driven by batches of commands and answering with batches of events.
+#[napi]
+pub struct NativeMesh {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    state: Mutex<State>,
+    outlet: Arc<Outlet>,
+}
+
+enum State {
+    New(Box<MeshConfig>),
+    Starting,
+    Running(Arc<Mesh>),
+    Closed,
+}
+
+/// Where a mesh listens.
+#[napi(object)]
+pub struct NativeAddress {
+    /// An IP address.
+    pub host: String,
+    /// A port.
+    pub port: u32,
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn running(&self) -> Option<Arc<Mesh>> {
+        match &*self.lock() {
+            State::Running(mesh) => Some(Arc::clone(mesh)),
+            _ => None,
+        }
+    }
+}
+
+#[napi]
+impl NativeMesh {
+    /// Checks the configuration, given as JSON, as are the `SECURE_MESH_…`
+    /// variables. `onWake` is called when there is something to `take`.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: Env, config: String, variables: String, on_wake: Function<'_, (), ()>) -> Result<Self> {
+        let unreadable = |_| {
+            throw(
+                env,
+                Failure::new(Code::InvalidArgument, Reason::Config, "the configuration must be an object"),
+            )
+        };
+        let config: Value = serde_json::from_str(&config).map_err(unreadable)?;
+        let variables: Value = serde_json::from_str(&variables).map_err(unreadable)?;
+        let lookup = |name: &str| variables.get(name).and_then(Value::as_str).map(str::to_owned);
+        let config = MeshConfig::parse(&config, lookup).map_err(|error| throw(env, error))?;
+        let outlet = Outlet::new(&on_wake)?;
+        Ok(Self { inner: Arc::new(Inner { state: Mutex::new(State::New(Box::new(config))), outlet }) })
+    }
+
+    /// Binds the port, makes or loads keys, and serves.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub async fn start(&self) -> Settled<()> {
+        let config = {
+            let mut state = self.inner.lock();
+            match std::mem::replace(&mut *state, State::Starting) {
+                State::New(config) => config,
+                former => {
+                    *state = former;
+                    let text = "the mesh was started before; make a new one";
+                    return Settled(Err(Failure::new(Code::FailedPrecondition, Reason::Closed, text)));
+                }
+            }
+        };
+        let again = config.clone();
+        let outlet: Arc<dyn Events> = Arc::clone(&self.inner.outlet) as _;
+        let started = Mesh::start(*config, outlet).await;
+        let mut state = self.inner.lock();
+        match started {
+            // Closed while it was starting: dropping the mesh ends it.
+            Ok(_) if matches!(*state, State::Closed) => Settled(Err(Failure::new(
+                Code::Cancelled,
+                Reason::Closed,
+                "the mesh was closed while it started",
+            ))),
+            Ok(mesh) => {
+                *state = State::Running(Arc::new(mesh));
+                Settled(Ok(()))
+            }
+            Err(error) => {
+                if matches!(*state, State::Starting) {
+                    // What was wrong can be mended, and tried again.
+                    *state = State::New(again);
+                }
+                Settled(Err(error.into()))
+            }
+        }
+    }
+
+    /// Where the mesh listens; `null` before it has started, or if it only calls.
+    #[napi(catch_unwind)]
+    pub fn address(&self) -> Option<NativeAddress> {
+        let address = self.inner.running()?.address()?;
+        Some(NativeAddress { host: address.ip().to_string(), port: address.port().into() })
+    }
+
+    /// This service's RSA public key in PEM; throws before the mesh has started.
+    #[napi(catch_unwind)]
+    pub fn public_key(&self, env: Env) -> Result<String> {
+        let mesh = self.inner.running().ok_or_else(|| throw(env, not_running()))?;
+        Ok(mesh.public_key().to_pem())
+    }
+
+    /// Hands over a batch of commands.
+    #[napi(catch_unwind)]
+    pub fn submit(&self, env: Env, batch: Buffer) -> Result<()> {
+        let mesh = self.inner.running().ok_or_else(|| throw(env, not_running()))?;
+        // Copied: JavaScript uses its buffer again at once.
+        let batch = batch.to_vec();
+        let outlet = Arc::clone(&self.inner.outlet);
+        if mesh.post(move |io| execute(io, &batch, &outlet)) {
+            Ok(())
+        } else {
+            Err(throw(env, not_running()))
+        }
+    }
+
+    /// The next batch of events, or `null`.
+    #[napi(catch_unwind)]
+    pub fn take(&self) -> Option<Buffer> {
+        self.inner.outlet.inbox.take().map(Buffer::from)
+    }
+
+    /// The mesh's figures as JSON.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub async fn stats(&self) -> Settled<String> {
+        let Some(mesh) = self.inner.running() else { return Settled(Err(not_running())) };
+        let Some(stats) = mesh.stats().await else { return Settled(Err(not_running())) };
+        let value = serde_json::json!({
+            "activeSessions": stats.active_sessions,
+            "inboundSessions": stats.inbound_sessions,
+            "callsSucceeded": stats.calls_ok,
+            "callsFailed": stats.calls_failed,
+            "callsInFlight": stats.calls_in_flight,
+            "requestsSucceeded": stats.requests_ok,
+            "requestsFailed": stats.requests_failed,
+            "requestsInFlight": stats.requests_in_flight,
+            "handshakesSucceeded": stats.handshakes_ok,
+            "handshakesFailed": stats.handshakes_failed,
+            "recordsDiscarded": stats.records_discarded,
+            "privateKeyOperations": stats.private_operations,
+        });
+        Settled(Ok(value.to_string()))
+    }
+
+    /// Takes no more requests, waits for those under way, at most `drainMs`,
+    /// ends every call still pending, and stops.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub async fn close(&self, drain_ms: u32) -> Settled<()> {
+        let former = std::mem::replace(&mut *self.inner.lock(), State::Closed);
+        if let State::Running(mesh) = former {
+            mesh.close(Duration::from_millis(drain_ms.into())).await;
+        }
+        Settled(Ok(()))
+    }
+}
+
+fn not_running() -> Failure {
+    Failure::new(Code::FailedPrecondition, Reason::NotInitialized, "call `await mesh.initialize()` first")
+}
+
+/// Carries out a batch, on the I/O thread.
+fn execute(io: &Io, batch: &[u8], outlet: &Outlet) {
+    for command in Commands(batch) {
+        match command {
+            Ok(Command::Call { id, timeout_ms, idempotent, service, method, metadata, payload }) => {
+                let timeout = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into()));
+                io.call(id, &CallSpec { service, method, payload, metadata, timeout, idempotent });
+            }
+            Ok(Command::Cancel { id }) => io.cancel(id),
+            Ok(Command::Respond { id, metadata, payload }) => io.respond(id, metadata, payload),
+            Ok(Command::Fail { id, failure }) => fail(io, id, failure),
+            Err(_) => {
+                let message = "a batch of commands was malformed".to_owned();
+                outlet.log(LogEvent { level: Level::Error, event: "internal", message, fields: Vec::new() });
+                outlet.flush();
+            }
+        }
+    }
+}
+
+fn fail(io: &Io, id: u32, failure: &[u8]) {
+    let value: Value = serde_json::from_slice(failure).unwrap_or_default();
+    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
+    let data = value.get("data").map(Value::to_string);
+    let retry_after = value.get("retryAfterMs").and_then(Value::as_u64);
+    io.fail(
+        id,
+        &WireFailure {
+            code: Code::from_name(text("code")).unwrap_or(Code::Internal),
+            reason: text("reason"),
+            message: text("message"),
+            retry_after_ms: retry_after.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)),
+            error_id: text("errorId"),
+            data: match &data {
+                Some(data) => Payload { encoding: Encoding::Json, bytes: data.as_bytes() },
+                None => Payload::EMPTY,
+            },
+        },
+    );
+}
