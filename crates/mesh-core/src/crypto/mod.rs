@@ -4,6 +4,7 @@
 use crate::error::{Code, Coded, Reason};
 
 pub mod aead;
+pub mod envelope;
 pub mod kdf;
 pub mod kem;
 pub mod keystore;
