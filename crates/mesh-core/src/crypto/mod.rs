@@ -7,6 +7,7 @@ pub mod aead;
 pub mod envelope;
 pub mod kdf;
 pub mod kem;
+pub mod keyring;
 pub mod keystore;
 pub mod mac;
 pub mod rsa;
