@@ -4,8 +4,10 @@
 use crate::error::{Code, Coded, Reason};
 
 pub mod aead;
+pub mod envelope;
 pub mod kdf;
 pub mod kem;
+pub mod keyring;
 pub mod keystore;
 pub mod mac;
 pub mod rsa;

@@ -28,7 +28,7 @@ mod error;
 #[cfg(any(not(unix), test))]
 mod portable;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(unix)]
 mod unix;
 
@@ -140,16 +140,22 @@ impl KeyStore {
     /// `KEYDIR_KEY_SIZE` if the stored key has not `bits` bits, `KEYDIR_CORRUPT`
     /// if it is not a key.
     pub fn key_pair(&self, id: &ServiceId, bits: u32) -> Result<KeyPair, KeyStoreError> {
-        let pair = match self.load_key_pair(id)? {
-            Some(pair) => pair,
-            None => self.create_key_pair(id, bits)?,
-        };
+        let pair = self.any_key_pair(id, bits)?;
         let stored = pair.public_key().bits();
         if stored != bits {
             let path = self.path().join(key_file(id));
             return Err(KeyStoreError::KeySize { path, stored, wanted: bits });
         }
         Ok(pair)
+    }
+
+    /// The key pair of the service `id`, whatever its size; made with `bits`
+    /// bits when first asked for.
+    pub fn any_key_pair(&self, id: &ServiceId, bits: u32) -> Result<KeyPair, KeyStoreError> {
+        match self.load_key_pair(id)? {
+            Some(pair) => Ok(pair),
+            None => self.create_key_pair(id, bits),
+        }
     }
 
     fn create_key_pair(&self, id: &ServiceId, bits: u32) -> Result<KeyPair, KeyStoreError> {
@@ -164,14 +170,35 @@ impl KeyStore {
 
     /// The stored key pair of `id`, if there is one.
     pub fn load_key_pair(&self, id: &ServiceId) -> Result<Option<KeyPair>, KeyStoreError> {
-        let name = key_file(id);
-        let Some(pem) = self.read_text(&name, MAX_KEY_FILE)? else { return Ok(None) };
-        KeyPair::from_pkcs8_pem(&pem).map(Some).map_err(|err| self.not_a_key(&name, err))
+        self.read_key_pair(&key_file(id))
+    }
+
+    fn read_key_pair(&self, name: &str) -> Result<Option<KeyPair>, KeyStoreError> {
+        let Some(pem) = self.read_text(name, MAX_KEY_FILE)? else { return Ok(None) };
+        KeyPair::from_pkcs8_pem(&pem).map(Some).map_err(|err| self.not_a_key(name, err))
     }
 
     /// Stores `pair` as the key pair of `id`, in place of one that is there.
     pub fn save_key_pair(&self, id: &ServiceId, pair: &KeyPair) -> Result<(), KeyStoreError> {
         self.directory.replace(&key_file(id), pair.to_pkcs8_pem()?.as_bytes())
+    }
+
+    /// The key pair that [`replace_key_pair`](Self::replace_key_pair) took the
+    /// place of, if there was one.
+    pub fn load_previous_key_pair(&self, id: &ServiceId) -> Result<Option<KeyPair>, KeyStoreError> {
+        self.read_key_pair(&previous_file(id))
+    }
+
+    /// Stores `pair` as the key pair of `id` and keeps the former one as the
+    /// previous, so that what was encrypted to it stays readable. What was
+    /// encrypted to the one before that is not.
+    pub fn replace_key_pair(&self, id: &ServiceId, pair: &KeyPair) -> Result<(), KeyStoreError> {
+        if let Some(former) = self.load_key_pair(id)?
+            && former.public_key() != pair.public_key()
+        {
+            self.directory.replace(&previous_file(id), former.to_pkcs8_pem()?.as_bytes())?;
+        }
+        self.save_key_pair(id, pair)
     }
 
     /// The stored public key of `id`: that of its key pair, or the one that
@@ -286,6 +313,10 @@ impl fmt::Debug for KeyStore {
 
 fn key_file(id: &ServiceId) -> String {
     format!("key-{}.pem", hash(id))
+}
+
+fn previous_file(id: &ServiceId) -> String {
+    format!("previous-{}.pem", hash(id))
 }
 
 fn public_file(id: &ServiceId) -> String {

@@ -137,6 +137,21 @@ fn a_saved_pair_takes_the_place_of_the_former() {
 }
 
 #[test]
+fn a_replaced_pair_is_kept_as_the_previous() {
+    let temp = TempDir::new();
+    let store = KeyStore::open(&temp.keys()).unwrap();
+    let other = KeyPair::generate(2048).unwrap();
+    store.replace_key_pair(&id("a"), pair()).unwrap();
+    assert!(store.load_previous_key_pair(&id("a")).unwrap().is_none());
+    store.replace_key_pair(&id("a"), &other).unwrap();
+    // Again, as after a crash between the two writes.
+    store.replace_key_pair(&id("a"), &other).unwrap();
+    let previous = store.load_previous_key_pair(&id("a")).unwrap().unwrap();
+    assert_eq!(previous.public_key(), pair().public_key());
+    assert_eq!(store.load_key_pair(&id("a")).unwrap().unwrap().public_key(), other.public_key());
+}
+
+#[test]
 fn strangers_cannot_fill_the_directory() {
     let temp = TempDir::new();
     let store = KeyStore::open(&temp.keys()).unwrap();

@@ -185,6 +185,9 @@ impl fmt::Debug for PublicKey {
 pub struct Thumbprint([u8; 32]);
 
 impl Thumbprint {
+    /// Bytes of the hash.
+    pub const LEN: usize = 32;
+
     /// Takes the bytes as they are.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {

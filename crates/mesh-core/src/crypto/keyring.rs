@@ -1,0 +1,146 @@
+//! A key pair and the one it took the place of: rotation without losing what
+//! was encrypted before it.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    CryptoError,
+    envelope::{self, Envelope, EnvelopeError, LegacyEnvelope},
+    keystore::{KeyStore, KeyStoreError},
+    rsa::{KeyPair, PublicKey},
+    secret::SecretVec,
+};
+use crate::id::ServiceId;
+
+/// The current key pair, which signs, and the previous one, which only opens.
+#[derive(Clone)]
+pub struct KeyRing {
+    current: KeyPair,
+    previous: Option<KeyPair>,
+    home: Option<Arc<Home>>,
+}
+
+/// Where the keys are kept, if they are.
+struct Home {
+    store: KeyStore,
+    id: ServiceId,
+}
+
+impl KeyRing {
+    /// A ring that lives and ends in memory.
+    #[must_use]
+    pub fn in_memory(current: KeyPair) -> Self {
+        Self { current, previous: None, home: None }
+    }
+
+    /// The keys of the service `id` in `store`; the first one is made there, of
+    /// `bits` bits or 4096.
+    ///
+    /// # Errors
+    /// Those of [`KeyStore::key_pair`]: also `KEYDIR_KEY_SIZE`, if `bits` are
+    /// given and the stored key has another size.
+    pub fn stored(store: KeyStore, id: ServiceId, bits: Option<u32>) -> Result<Self, KeyStoreError> {
+        let current = match bits {
+            Some(bits) => store.key_pair(&id, bits)?,
+            None => store.any_key_pair(&id, 4096)?,
+        };
+        let previous = store.load_previous_key_pair(&id)?;
+        Ok(Self { current, previous, home: Some(Arc::new(Home { store, id })) })
+    }
+
+    /// The ring with `next` as its current key and the current one as the
+    /// previous. Where the keys are stored, they are stored so before this
+    /// returns.
+    pub fn succeeded_by(&self, next: KeyPair) -> Result<Self, KeyStoreError> {
+        if let Some(home) = &self.home {
+            home.store.replace_key_pair(&home.id, &next)?;
+        }
+        let same = next.public_key() == self.current.public_key();
+        let previous = if same { self.previous.clone() } else { Some(self.current.clone()) };
+        Ok(Self { current: next, previous, home: self.home.clone() })
+    }
+
+    /// The key pair in use.
+    #[must_use]
+    pub fn current(&self) -> &KeyPair {
+        &self.current
+    }
+
+    /// Opens an envelope sealed to either key.
+    ///
+    /// # Errors
+    /// Those of [`envelope::open`].
+    pub fn open(&self, envelope: &Envelope, sender: Option<&PublicKey>) -> Result<Vec<u8>, EnvelopeError> {
+        self.try_each(EnvelopeError::Open, |pair| envelope::open(envelope, pair, sender))
+    }
+
+    /// Opens an envelope of 0.2.0 encrypted to either key.
+    ///
+    /// # Errors
+    /// Those of [`envelope::open_legacy`].
+    pub fn open_legacy(&self, envelope: &LegacyEnvelope) -> Result<Vec<u8>, EnvelopeError> {
+        self.try_each(EnvelopeError::Open, |pair| envelope::open_legacy(envelope, pair))
+    }
+
+    /// Decrypts what was encrypted to either key with RSA-OAEP-SHA256.
+    ///
+    /// # Errors
+    /// [`CryptoError::Open`].
+    pub fn oaep_decrypt(&self, ciphertext: &[u8], label: &[u8]) -> Result<SecretVec, CryptoError> {
+        self.try_each(CryptoError::Open, |pair| pair.oaep_decrypt(ciphertext, label))
+    }
+
+    /// Tries the previous key where the current one gives `unfit`.
+    fn try_each<T, E: PartialEq>(&self, unfit: E, open: impl Fn(&KeyPair) -> Result<T, E>) -> Result<T, E> {
+        match (open(&self.current), &self.previous) {
+            (Err(err), Some(previous)) if err == unfit => open(previous),
+            (outcome, _) => outcome,
+        }
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyRing").field("current", &self.current).field("previous", &self.previous).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{aead::AesKeySize, keystore::tests::TempDir, rsa::SignatureDomain};
+
+    fn sealed_to(pair: &KeyPair) -> Envelope {
+        envelope::seal(b"data", pair.public_key(), pair, AesKeySize::Aes256).unwrap()
+    }
+
+    #[test]
+    fn the_previous_key_opens_and_no_longer_signs() {
+        let first = KeyRing::in_memory(KeyPair::generate(2048).unwrap());
+        let old = sealed_to(first.current());
+        let wrapped = first.current().public_key().oaep_encrypt(b"x", b"").unwrap();
+        let second = first.succeeded_by(KeyPair::generate(2048).unwrap()).unwrap();
+        let sender = Some(first.current().public_key());
+        assert_eq!(second.open(&old, sender).unwrap(), b"data");
+        assert_eq!(second.oaep_decrypt(&wrapped, b"").unwrap().as_bytes(), b"x");
+        let signature = second.current().pss_sign(SignatureDomain::Data, b"m").unwrap();
+        assert!(!first.current().public_key().pss_verify(SignatureDomain::Data, b"m", &signature));
+        // One key back, not two.
+        let third = second.succeeded_by(KeyPair::generate(2048).unwrap()).unwrap();
+        assert_eq!(third.open(&old, sender), Err(EnvelopeError::Open));
+    }
+
+    #[test]
+    fn stored_rings_survive_a_restart() {
+        let temp = TempDir::new();
+        let (dir, id) = (temp.0.join("keys"), "a".parse::<ServiceId>().unwrap());
+        let open = |bits| KeyRing::stored(KeyStore::open(&dir).unwrap(), id.clone(), bits);
+        let first = open(Some(2048)).unwrap();
+        let old = sealed_to(first.current());
+        first.succeeded_by(KeyPair::generate(3072).unwrap()).unwrap();
+        let again = open(None).unwrap();
+        assert_eq!(again.current().public_key().bits(), 3072);
+        assert_eq!(again.open(&old, None).unwrap(), b"data");
+        assert!(matches!(open(Some(2048)), Err(KeyStoreError::KeySize { stored: 3072, .. })));
+    }
+}
