@@ -1,0 +1,117 @@
+// Two services in two processes: `shop` asks `inventory` what is in stock.
+//
+//   npm start                              both: the shop starts the inventory
+//   node dist/mesh-example.js inventory    the inventory alone
+//
+// There is no security configuration: both run as the same user on this
+// machine, which is what they prove to each other. With an inventory on another
+// machine, only `discovery` and `security` would change.
+
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { MeshError, SecureMesh } from '@lemur-bookstores/secure-stack-mesh';
+
+interface Item {
+  sku: string;
+  count: number;
+}
+
+// ---- the service that answers ---------------------------------------------
+
+async function inventory(): Promise<void> {
+  const stock = new Map([
+    ['lemur-mug', 3],
+    ['lemur-poster', 0],
+  ]);
+  const mesh = new SecureMesh({ serviceId: 'inventory', port: 0 });
+
+  mesh.handle<{ sku: string }, Item>('stock.get', async ({ sku }) => {
+    const count = stock.get(sku);
+    if (count === undefined) throw new MeshError('NOT_FOUND', `no such item: ${sku}`);
+    return { sku, count };
+  });
+
+  mesh.handle<Item, Item>('stock.reserve', async ({ sku, count }, ctx) => {
+    // Who calls is proved. Whether they may is for the handler to say.
+    if (ctx.caller.serviceId !== 'shop') {
+      throw new MeshError('PERMISSION_DENIED', 'only the shop reserves');
+    }
+    const left = (stock.get(sku) ?? 0) - count;
+    if (left < 0) {
+      throw new MeshError('FAILED_PRECONDITION', 'not enough in stock', {
+        reason: 'OUT_OF_STOCK',
+        data: { missing: -left },
+      });
+    }
+    stock.set(sku, left);
+    return { sku, count: left };
+  });
+
+  // Bytes in, bytes out, without JSON.
+  mesh.handle<Uint8Array, Uint8Array>('label.print', async (text) => {
+    return Buffer.from(Buffer.from(text).toString('utf8').toUpperCase());
+  });
+
+  // Never answers: the caller's deadline ends it, and `signal` tells us.
+  mesh.handle('stock.recount', async (_input, ctx) => {
+    await once(ctx.signal, 'abort');
+  });
+
+  await mesh.initialize();
+  const address = mesh.address();
+  process.send?.(address);
+  console.log('inventory: listening on', address);
+
+  const stop = once(process, process.send ? 'disconnect' : 'SIGINT');
+  await stop;
+  await mesh.cleanup();
+}
+
+// ---- the service that calls -------------------------------------------------
+
+async function shop(): Promise<void> {
+  const child = fork(fileURLToPath(import.meta.url), ['inventory']);
+  const [address] = (await once(child, 'message')) as [{ host: string; port: number }];
+
+  // No port: the shop calls, and cannot be called.
+  const mesh = new SecureMesh({
+    serviceId: 'shop',
+    discovery: { services: [{ id: 'inventory', ...address }] },
+  });
+  await mesh.initialize();
+  const client = mesh.connect('inventory');
+
+  // One connection and one handshake, however many calls race for it.
+  const items = await Promise.all([
+    client.call<{ sku: string }, Item>('stock.get', { sku: 'lemur-mug' }),
+    client.call<{ sku: string }, Item>('stock.get', { sku: 'lemur-poster' }),
+  ]);
+  console.log('shop: in stock', items);
+
+  const left = await client.call<Item, Item>('stock.reserve', { sku: 'lemur-mug', count: 2 });
+  console.log('shop: reserved, left', left);
+
+  // An error that the handler threw arrives as it was thrown.
+  await client.call<Item, Item>('stock.reserve', { sku: 'lemur-mug', count: 2 }).catch(told);
+
+  const label = await client.call<Uint8Array, Uint8Array>('label.print', Buffer.from('lemur mug'));
+  console.log('shop: label', Buffer.from(label).toString('utf8'));
+
+  // A call never waits longer than it is allowed to.
+  await client.call('stock.recount', {}, { timeoutMs: 200 }).catch(told);
+
+  console.log('shop: active sessions', mesh.getStats().activeSessions);
+  await mesh.cleanup();
+
+  child.disconnect();
+  const [code] = (await once(child, 'exit')) as [number | null];
+  console.log('shop: the inventory has left with', code);
+}
+
+function told(error: unknown): void {
+  if (!(error instanceof MeshError)) throw error;
+  console.log('shop: refused with', error.code, error.reason, error.data ?? '');
+}
+
+await (process.argv[2] === 'inventory' ? inventory() : shop());
