@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{Address, DiscoveryError, Endpoint, HealthStatus};
-use crate::id::ServiceId;
+use crate::{clock::Timestamp, id::ServiceId};
 
 /// An instance with what is known about its health.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Entry<Key> {
     pub endpoint: Arc<Endpoint<Key>>,
     /// Whether it can be used.
     pub health: HealthStatus,
+    /// When the health was last set, to the same value or another.
+    pub checked: Option<Timestamp>,
 }
 
 /// What has changed in a [`Registry`].
@@ -104,6 +106,7 @@ impl<Key> Registry<Key> {
         id: &ServiceId,
         address: Option<&Address>,
         health: HealthStatus,
+        now: Timestamp,
     ) -> Result<(), DiscoveryError> {
         let mut changes = Vec::new();
         {
@@ -114,6 +117,7 @@ impl<Key> Registry<Key> {
                 instances.iter_mut().filter(|entry| address.is_none_or(|address| entry.is_at(address)))
             {
                 found = true;
+                entry.checked = Some(now);
                 if entry.health != health {
                     entry.health = health;
                     changes.push(Change::Health(id.clone(), entry.endpoint.address.clone(), health));
@@ -203,7 +207,11 @@ impl<Key: PartialEq> Registry<Key> {
             match instances.iter_mut().find(|entry| entry.is_at(&endpoint.address)) {
                 Some(entry) if *entry.endpoint == endpoint => return false,
                 Some(entry) => entry.endpoint = Arc::new(endpoint),
-                None => instances.push(Entry { endpoint: Arc::new(endpoint), health: HealthStatus::Unknown }),
+                None => instances.push(Entry {
+                    endpoint: Arc::new(endpoint),
+                    health: HealthStatus::Unknown,
+                    checked: None,
+                }),
             }
         }
         self.announce(&[change]);
@@ -218,7 +226,7 @@ impl<Key> Entry<Key> {
 
     /// A copy that shares the endpoint; deriving `Clone` would ask it of `Key`.
     fn share(&self) -> Self {
-        Self { endpoint: Arc::clone(&self.endpoint), health: self.health }
+        Self { endpoint: Arc::clone(&self.endpoint), health: self.health, checked: self.checked }
     }
 }
 
@@ -228,6 +236,8 @@ mod tests {
 
     use super::{super::Picker, *};
     use crate::error::{Code, Coded, Reason};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
     fn id(text: &str) -> ServiceId {
         text.parse().unwrap()
@@ -268,7 +278,7 @@ mod tests {
     fn registering_again_replaces_what_is_known_and_keeps_the_health() {
         let registry = Registry::new();
         registry.register(endpoint("a", 1));
-        registry.set_health(&id("a"), None, HealthStatus::NotServing).unwrap();
+        registry.set_health(&id("a"), None, HealthStatus::NotServing, NOW).unwrap();
         let version = registry.version();
         assert!(!registry.register(endpoint("a", 1)), "the same again is no change");
         assert_eq!(registry.version(), version);
@@ -282,14 +292,16 @@ mod tests {
         let registry = Registry::new();
         registry.register(endpoint("a", 1));
         registry.register(endpoint("a", 2));
-        registry.set_health(&id("a"), Some(&address(2)), HealthStatus::Serving).unwrap();
+        registry.set_health(&id("a"), Some(&address(2)), HealthStatus::Serving, NOW).unwrap();
         let health: Vec<_> = registry.lookup(&id("a")).iter().map(|entry| entry.health).collect();
         assert_eq!(health, [HealthStatus::Unknown, HealthStatus::Serving]);
+        let checked: Vec<_> = registry.lookup(&id("a")).iter().map(|entry| entry.checked).collect();
+        assert_eq!(checked, [None, Some(NOW)]);
 
         let serving = HealthStatus::Serving;
-        let unknown = registry.set_health(&id("x"), None, serving).unwrap_err();
+        let unknown = registry.set_health(&id("x"), None, serving, NOW).unwrap_err();
         assert_eq!((unknown.code(), unknown.reason()), (Code::NotFound, Reason::UnknownService));
-        assert!(registry.set_health(&id("a"), Some(&address(3)), serving).is_err());
+        assert!(registry.set_health(&id("a"), Some(&address(3)), serving, NOW).is_err());
     }
 
     #[test]
@@ -305,8 +317,8 @@ mod tests {
         });
         registry.register(endpoint("a", 1));
         registry.register(endpoint("a", 1));
-        registry.set_health(&id("a"), None, HealthStatus::Serving).unwrap();
-        registry.set_health(&id("a"), None, HealthStatus::Serving).unwrap();
+        registry.set_health(&id("a"), None, HealthStatus::Serving, NOW).unwrap();
+        registry.set_health(&id("a"), None, HealthStatus::Serving, NOW).unwrap();
         registry.remove(&id("a"), None);
         assert!(registry.unwatch(watch) && !registry.unwatch(watch));
         registry.register(endpoint("a", 1));
@@ -331,9 +343,9 @@ mod tests {
         let picker = Picker::new();
         let pick = || picker.pick(&registry.lookup(&id("a"))).map(|entry| entry.endpoint.address.port.get());
         assert_eq!([pick(), pick(), pick(), pick()], [Some(1), Some(2), Some(3), Some(1)]);
-        registry.set_health(&id("a"), Some(&address(2)), HealthStatus::NotServing).unwrap();
+        registry.set_health(&id("a"), Some(&address(2)), HealthStatus::NotServing, NOW).unwrap();
         assert_eq!([pick(), pick(), pick(), pick()], [Some(1), Some(3), Some(1), Some(3)]);
-        registry.set_health(&id("a"), None, HealthStatus::NotServing).unwrap();
+        registry.set_health(&id("a"), None, HealthStatus::NotServing, NOW).unwrap();
         assert_eq!(pick(), None);
         assert!(Picker::new().pick::<()>(&[]).is_none());
     }

@@ -1,0 +1,72 @@
+//! Numbers and texts of JavaScript as the core's values.
+
+use std::time::Duration;
+
+use mesh_core::{
+    clock::Timestamp,
+    duration,
+    error::{Code, Reason},
+};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use crate::error::{Failure, throw};
+
+/// The largest integer that a JavaScript number holds exactly.
+const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+
+/// A refused argument; `message` names it and the repair.
+pub(crate) fn argument(env: Env, message: impl Into<String>) -> napi::Error {
+    throw(env, Failure::new(Code::InvalidArgument, Reason::Argument, message))
+}
+
+/// A core error about one argument, with the argument's name before it.
+pub(crate) fn at(env: Env, name: &str, error: impl std::error::Error) -> napi::Error {
+    argument(env, format!("{name}: {error}"))
+}
+
+/// Milliseconds from 0 to 36500 days.
+pub(crate) fn millis(env: Env, name: &str, value: f64) -> Result<Duration> {
+    if !(value >= 0.0 && value <= MAX_SAFE_INTEGER) {
+        return Err(argument(env, format!("{name} must be a number of milliseconds from 0, got {value}")));
+    }
+    let duration = Duration::from_millis(integer(value));
+    if duration > duration::MAX {
+        return Err(argument(env, format!("{name} must be at most 36500 days, got {value} ms")));
+    }
+    Ok(duration)
+}
+
+/// What `Date.now()` returned.
+pub(crate) fn timestamp(env: Env, value: f64) -> Result<Timestamp> {
+    if !(value >= 0.0 && value <= MAX_SAFE_INTEGER) {
+        return Err(argument(env, format!("the clock must show milliseconds since 1970, got {value}")));
+    }
+    Ok(Timestamp::from_millis(integer(value)))
+}
+
+/// A time as `Date.now()` counts.
+#[allow(clippy::cast_precision_loss, reason = "times of day are far below 2⁵³ milliseconds")]
+pub(crate) fn from_timestamp(value: Timestamp) -> f64 {
+    value.as_millis() as f64
+}
+
+/// A count. Beyond 2⁵³ the last digits would be lost, which nobody lives to see.
+#[allow(clippy::cast_precision_loss, reason = "as said")]
+pub(crate) fn from_count(value: u64) -> f64 {
+    value as f64
+}
+
+#[allow(clippy::cast_sign_loss, reason = "callers have checked the range")]
+fn integer(value: f64) -> u64 {
+    value as u64
+}
+
+/// The milliseconds that a text such as `'15m'` stands for.
+#[napi(catch_unwind)]
+pub fn parse_duration(env: Env, name: String, text: String) -> Result<f64> {
+    match duration::parse(&text) {
+        Ok(duration) => Ok(from_count(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))),
+        Err(error) => Err(at(env, &name, error)),
+    }
+}
