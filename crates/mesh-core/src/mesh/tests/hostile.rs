@@ -1,0 +1,489 @@
+//! Peers that know the secret and do not keep to the protocol, and strangers
+//! that know nothing. After each of them a healthy session completes a call.
+
+use bytes::{Bytes, BytesMut};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::*;
+use crate::{
+    auth::{TokenIssuer, TokenType},
+    clock::Timestamp,
+    crypto::{aead::AesKeySize, rsa::KeyPair},
+    discovery::Address,
+    handshake::{Established, Expectation, Initiator, Local, MeshSecret, Parameters, Suite},
+    record::{
+        Opened, Opener, Sealer,
+        message::{Encoded, Message, Messages, RequestFields},
+    },
+    transport::{Duplex, connect},
+};
+
+/// A peer that speaks the protocol by hand.
+struct Raw {
+    duplex: Duplex,
+    session: Established,
+    sealer: Sealer,
+    opener: Opener,
+    calls: u32,
+}
+
+fn local(key: KeyPair) -> Arc<Local> {
+    Arc::new(Local {
+        id: "raw".parse().unwrap(),
+        key,
+        secrets: vec![MeshSecret::new(SECRET.as_bytes())],
+        suites: vec![Suite::X25519],
+        aes: AesKeySize::Aes256,
+        token_lifetime: Duration::from_secs(3600),
+        parameters: Parameters { max_message: 1 << 20, max_calls: 100 },
+    })
+}
+
+fn raw_key() -> KeyPair {
+    static KEY: std::sync::OnceLock<KeyPair> = std::sync::OnceLock::new();
+    KEY.get_or_init(|| KeyPair::generate(2048).unwrap()).clone()
+}
+
+async fn dial(server: &Node) -> Duplex {
+    let address = Address::new("127.0.0.1", server.mesh.address().unwrap().port()).unwrap();
+    connect(&address, 1 << 20).await.unwrap()
+}
+
+impl Raw {
+    async fn connect(server: &Node) -> Self {
+        let mut duplex = dial(server).await;
+        let now = Timestamp::now();
+        let name = "server".parse().unwrap();
+        let (m1, state) = Initiator::start(local(raw_key()), name, Expectation::Unknown, now).unwrap();
+        duplex.outgoing.send(m1.into()).await;
+        let m2 = duplex.receive().await.unwrap().unwrap();
+        let (m3, state) = state.on_hello(&m2, now).unwrap().prove(now).unwrap();
+        duplex.outgoing.send(m3.into()).await;
+        let m4 = duplex.receive().await.unwrap().unwrap();
+        let session = state.on_finish(&m4, now).unwrap();
+        let copy = |secret: &crate::crypto::secret::Secret<32>| secret.clone();
+        let sealer = Sealer::new(copy(&session.seal), session.aes, now).unwrap();
+        let opener = Opener::new(copy(&session.open), session.aes, 1 << 21).unwrap();
+        Self { duplex, session, sealer, opener, calls: 0 }
+    }
+
+    fn token(&self, typ: TokenType, change: impl FnOnce(&mut Wrong)) -> String {
+        let mut wrong = Wrong {
+            key: *self.sealer.token_key().as_bytes(),
+            iss: "raw".to_owned(),
+            aud: "server".to_owned(),
+            session: self.session.session,
+            jkt: self.session.own_thumbprint.to_string(),
+            issued: Timestamp::now(),
+        };
+        change(&mut wrong);
+        let Wrong { key, iss, aud, session, jkt, issued } = wrong;
+        let life = Duration::from_secs(60);
+        TokenIssuer::new(&key, typ, &iss.parse().unwrap(), &aud.parse().unwrap(), &session, jkt, life)
+            .issue(issued)
+            .unwrap()
+    }
+
+    fn good_token(&self) -> String {
+        self.token(TokenType::Request, |_| {})
+    }
+
+    /// A record with an echo request.
+    fn request(&mut self, token: &str) -> Vec<u8> {
+        self.calls += 1;
+        self.request_as(self.calls, token)
+    }
+
+    fn request_as(&mut self, call: u32, token: &str) -> Vec<u8> {
+        let payload = Payload { encoding: Encoding::Raw, bytes: b"raw" };
+        let request =
+            Encoded::request("echo", None, RequestFields::default(), payload).unwrap().with_call(call);
+        self.record(&request, token)
+    }
+
+    fn record(&mut self, message: &Encoded, token: &str) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        self.sealer.seal(&mut out, |out| message.put(out, token, Timestamp::now())).unwrap();
+        out.to_vec()
+    }
+
+    async fn send(&mut self, bytes: impl Into<Bytes>) {
+        self.duplex.outgoing.send(bytes.into()).await;
+    }
+
+    /// The next answer: `Ok` for a response, the reason of an error, or `None`
+    /// if the session is over.
+    async fn answer(&mut self) -> Option<Result<Vec<u8>, String>> {
+        loop {
+            let frame =
+                timeout(Duration::from_secs(5), self.duplex.receive()).await.expect("an answer").ok()??;
+            let mut frame = frame.to_vec();
+            let mut input = &mut frame[..];
+            let Ok(Opened::Messages(text)) = self.opener.open(&mut input) else { panic!("a good record") };
+            match Messages::new(text).next().unwrap().unwrap() {
+                Message::Response { payload, .. } => return Some(Ok(payload.bytes.to_vec())),
+                Message::Error { failure, .. } => return Some(Err(failure.reason.to_owned())),
+                _ => {}
+            }
+        }
+    }
+
+    async fn works(&mut self) {
+        let record = self.request(&self.good_token());
+        self.send(record).await;
+        assert_eq!(self.answer().await, Some(Ok(b"raw".to_vec())));
+    }
+
+    async fn is_over(&mut self) {
+        assert_eq!(self.answer().await, None);
+    }
+}
+
+struct Wrong {
+    key: [u8; 32],
+    iss: String,
+    aud: String,
+    session: crate::id::SessionId,
+    jkt: String,
+    issued: Timestamp,
+}
+
+/// A server, a hostile peer, and a healthy client beside it.
+async fn stage(options: Value) -> (Node, Raw, Node) {
+    let server = Node::server(options, echo()).await;
+    let raw = Raw::connect(&server).await;
+    let healthy = Node::client_of(&server, json!({})).await;
+    healthy.call("echo", b"before").await.unwrap();
+    (server, raw, healthy)
+}
+
+async fn is_healthy(server: &Node, healthy: &Node) {
+    assert_eq!(healthy.call("echo", b"after").await.unwrap(), b"after");
+    assert_eq!(healthy.stats().await.handshakes_ok, 1, "on the session it had");
+    assert_eq!(server.stats().await.requests_in_flight, 0);
+}
+
+#[tokio::test]
+async fn a_replayed_record_reaches_no_handler() {
+    let (server, mut raw, healthy) = stage(json!({})).await;
+    let record = raw.request(&raw.good_token());
+    raw.send(record.clone()).await;
+    assert!(raw.answer().await.unwrap().is_ok());
+    let handled = server.app.handled.load(Ordering::SeqCst);
+    raw.send(record).await;
+    eventually(async || server.logged(Reason::Replay)).await;
+    assert_eq!(server.app.handled.load(Ordering::SeqCst), handled);
+    raw.works().await;
+    is_healthy(&server, &healthy).await;
+}
+
+#[tokio::test]
+async fn forged_records_are_discarded_and_the_ninth_ends_the_session() {
+    let (server, mut raw, healthy) = stage(json!({})).await;
+    let good = raw.request(&raw.good_token());
+    for position in [0, 5, 9, 16, 30, good.len() - 40, good.len() - 20, good.len() - 1] {
+        let mut forged = good.clone();
+        forged[position] ^= 1;
+        raw.send(forged).await;
+    }
+    raw.send(good).await;
+    assert_eq!(raw.answer().await, Some(Ok(b"raw".to_vec())), "eight forgeries later");
+    assert_eq!(server.stats().await.records_discarded, 8);
+    raw.send(vec![0; 100]).await;
+    raw.is_over().await;
+    Raw::connect(&server).await.works().await;
+    is_healthy(&server, &healthy).await;
+}
+
+#[tokio::test]
+async fn a_lost_record_ends_the_session() {
+    let (server, mut raw, healthy) = stage(json!({})).await;
+    raw.request(&raw.good_token()); // sealed and never sent
+    let next = raw.request(&raw.good_token());
+    raw.send(next).await;
+    raw.is_over().await;
+    is_healthy(&server, &healthy).await;
+}
+
+#[tokio::test]
+async fn hostile_tokens_fail_their_request_only() {
+    let (server, mut raw, healthy) = stage(json!({})).await;
+    let hour = Duration::from_secs(3600);
+    let tokens = [
+        (String::new(), "JWT_FORMAT"),
+        ("a.b".to_owned(), "JWT_FORMAT"),
+        (raw.token(TokenType::Handshake, |_| {}), "JWT_TYP"),
+        (raw.token(TokenType::Request, |wrong| wrong.aud = "other".to_owned()), "JWT_AUD"),
+        (raw.token(TokenType::Request, |wrong| wrong.iss = "client".to_owned()), "JWT_ISS"),
+        (
+            raw.token(TokenType::Request, |wrong| wrong.session = crate::id::SessionId::from_bytes([0; 16])),
+            "JWT_SID",
+        ),
+        (raw.token(TokenType::Request, |wrong| wrong.jkt = "x".repeat(43)), "JWT_CNF"),
+        (raw.token(TokenType::Request, |wrong| wrong.key = *raw.opener.token_key().as_bytes()), "JWT_SIG"),
+        (raw.token(TokenType::Request, |wrong| wrong.key = [0; 32]), "JWT_SIG"),
+        (
+            raw.token(TokenType::Request, |wrong| {
+                wrong.issued = Timestamp::from_millis(wrong.issued.as_millis() - 4_000_000)
+            }),
+            "JWT_EXP",
+        ),
+        (raw.token(TokenType::Request, |wrong| wrong.issued = wrong.issued + hour), "CLOCK_SKEW"),
+    ];
+    for (token, reason) in tokens {
+        let record = raw.request(&token);
+        raw.send(record).await;
+        let told = raw.answer().await.expect("the session goes on").unwrap_err();
+        let near = reason == "CLOCK_SKEW" && told == "JWT_NBF";
+        assert!(told == reason || near, "{told} instead of {reason}");
+        raw.works().await;
+    }
+    let failed = server.stats().await.requests_failed;
+    assert_eq!(failed, 11);
+    is_healthy(&server, &healthy).await;
+}
+
+#[tokio::test]
+async fn a_former_epochs_token_is_refused_and_rekeys_lose_no_call() {
+    let (server, mut raw, healthy) = stage(json!({})).await;
+    let old = raw.good_token();
+    raw.works().await;
+    let mut rekey = BytesMut::new();
+    raw.sealer.rekey(Timestamp::now(), &mut rekey).unwrap();
+    raw.send(rekey.freeze()).await;
+    let record = raw.request(&old);
+    raw.send(record).await;
+    assert_eq!(raw.answer().await, Some(Err("JWT_SIG".to_owned())));
+    raw.works().await;
+    for _ in 0..8 {
+        let mut flood = BytesMut::new();
+        raw.sealer.rekey(Timestamp::now(), &mut flood).unwrap();
+        raw.send(flood.freeze()).await;
+    }
+    raw.is_over().await;
+    is_healthy(&server, &healthy).await;
+}
+
+#[tokio::test]
+async fn messages_of_the_wrong_side_or_twice_end_the_session() {
+    let server_only = Encoded::response(1, b"", Payload::EMPTY).unwrap();
+    let (server, mut raw, healthy) = stage(json!({})).await;
+    let reflected = raw.record(&server_only, "");
+    raw.send(reflected).await;
+    raw.is_over().await;
+
+    let mut raw = Raw::connect(&server).await;
+    raw.works().await;
+    let again = raw.request_as(1, &raw.good_token());
+    raw.send(again).await;
+    raw.is_over().await;
+
+    let mut raw = Raw::connect(&server).await;
+    let mut junk = BytesMut::new();
+    raw.sealer.seal(&mut junk, |out| out.extend_from_slice(&[200; 40])).unwrap();
+    raw.send(junk.freeze()).await;
+    raw.is_over().await;
+    is_healthy(&server, &healthy).await;
+}
+
+#[tokio::test]
+async fn frames_that_lie_about_their_size_are_refused() {
+    let (server, mut raw, healthy) = stage(json!({ "limits": { "maxMessageBytes": 4096 } })).await;
+    raw.send(Bytes::new()).await;
+    eventually(async || server.stats().await.records_discarded == 1).await;
+    raw.works().await;
+    let mut huge = raw.request(&raw.good_token());
+    huge[16..20].copy_from_slice(&u32::MAX.to_be_bytes());
+    raw.send(huge).await;
+    eventually(async || server.stats().await.records_discarded == 2).await;
+    let mut raw = Raw::connect(&server).await;
+    raw.send(vec![1; 4096 + 256 * 1024]).await; // beyond the frame limit
+    raw.is_over().await;
+    // An authentic request beyond the limit fails alone.
+    let mut raw = Raw::connect(&server).await;
+    let payload = Payload { encoding: Encoding::Raw, bytes: &[0; 4097] };
+    let large = Encoded::request("echo", None, RequestFields::default(), payload).unwrap().with_call(1);
+    let record = raw.record(&large, &raw.good_token());
+    raw.calls = 1;
+    raw.send(record).await;
+    assert_eq!(raw.answer().await, Some(Err("TOO_LARGE".to_owned())));
+    raw.works().await;
+    is_healthy(&server, &healthy).await;
+}
+
+#[tokio::test]
+async fn handshake_messages_out_of_place_are_refused_alike() {
+    let (server, raw, healthy) = stage(json!({})).await;
+    let before = server.stats().await;
+    let (m1, _) =
+        Initiator::start(local(raw_key()), "server".parse().unwrap(), Expectation::Unknown, Timestamp::now())
+            .unwrap();
+    let mut flipped = m1.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let mut old = m1.clone();
+    old[0] = 9;
+    let mut answers = Vec::new();
+    for first in [vec![], vec![1, 3, 0, 0, 0, 0], flipped, m1[..m1.len() - 1].to_vec(), vec![0; 20_000]] {
+        let mut duplex = dial(&server).await;
+        duplex.outgoing.send(first.into()).await;
+        answers.push(duplex.receive().await.unwrap_err().to_string());
+    }
+    answers.dedup();
+    assert_eq!(answers, ["handshake refused"], "one answer for all");
+    // M1 twice: the second stands where M3 should.
+    let mut duplex = dial(&server).await;
+    duplex.outgoing.send(m1.clone().into()).await;
+    duplex.receive().await.unwrap();
+    duplex.outgoing.send(m1.into()).await;
+    assert_eq!(duplex.receive().await.unwrap_err().to_string(), "handshake refused");
+    let mut duplex = dial(&server).await;
+    duplex.outgoing.send(old.into()).await;
+    assert!(duplex.receive().await.unwrap_err().to_string().contains("supported protocol versions: 1"));
+
+    let after = server.stats().await;
+    assert_eq!(after.private_operations, before.private_operations);
+    assert_eq!((after.active_sessions, after.handshakes_failed), (2, 7));
+    drop(raw);
+    is_healthy(&server, &healthy).await;
+}
+
+#[tokio::test]
+async fn half_open_handshakes_are_bounded_and_expire() {
+    let options = json!({ "limits": { "maxPendingHandshakesPerAddress": 8, "handshakeTimeoutMs": 1500 } });
+    let (server, raw, healthy) = stage(options).await;
+    let mut held = Vec::new();
+    let address = Address::new("127.0.0.1", server.mesh.address().unwrap().port()).unwrap();
+    let mut busy = 0;
+    for _ in 0..40 {
+        match connect(&address, 1024).await {
+            Ok(duplex) => held.push(duplex),
+            Err(error) => {
+                assert_eq!(crate::error::Coded::reason(&error), Reason::Busy);
+                busy += 1;
+            }
+        }
+        healthy.call("echo", b"").await.unwrap();
+    }
+    assert_eq!((held.len(), busy), (8, 32));
+    let mut last = held.pop().unwrap();
+    let error = timeout(Duration::from_secs(3), last.receive()).await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "handshake refused");
+    eventually(async || server.logged(Reason::HandshakeExpired)).await;
+    drop((held, last));
+    eventually(async || connect(&address, 1024).await.is_ok()).await;
+    drop(raw);
+    is_healthy(&server, &healthy).await;
+}
+
+/// Opens a plain TCP connection, writes `bytes`, and tells how long it takes
+/// the server to close it.
+async fn closed_after(server: &Node, bytes: &[u8], drip: Option<Duration>) -> Duration {
+    let began = tokio::time::Instant::now();
+    let mut stream = TcpStream::connect(server.mesh.address().unwrap()).await.unwrap();
+    let mut sink = [0; 4096];
+    match drip {
+        None => {
+            let _ = stream.write_all(bytes).await;
+        }
+        Some(pause) => {
+            for byte in bytes {
+                if stream.write_all(&[*byte]).await.is_err() {
+                    return began.elapsed();
+                }
+                sleep(pause).await;
+            }
+        }
+    }
+    while !matches!(
+        timeout(Duration::from_secs(8), stream.read(&mut sink)).await.expect("closed"),
+        Ok(0) | Err(_)
+    ) {}
+    began.elapsed()
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+#[tokio::test]
+async fn silent_and_dripping_connections_are_closed() {
+    let (server, raw, healthy) = stage(json!({ "limits": { "handshakeTimeoutMs": 600 } })).await;
+    let drip = Some(Duration::from_millis(100));
+    let settings = [PREFACE, &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
+    for (bytes, drip) in [(&b""[..], None), (&settings[..], None), (PREFACE, drip)] {
+        let elapsed = closed_after(&server, bytes, drip).await;
+        assert!(elapsed < Duration::from_secs(4), "{elapsed:?}");
+    }
+    // Sessions outlive that patience, idle or not.
+    sleep(Duration::from_millis(700)).await;
+    drop(raw);
+    is_healthy(&server, &healthy).await;
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut out = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+    out.extend_from_slice(&[kind, flags]);
+    out.extend_from_slice(&stream.to_be_bytes());
+    out.extend_from_slice(payload);
+    out
+}
+
+#[tokio::test]
+async fn http2_abuse_closes_its_connection_only() {
+    let (server, raw, healthy) = stage(json!({ "limits": { "handshakeTimeoutMs": 1000 } })).await;
+    let start = [PREFACE, &frame(4, 0, 0, &[])].concat();
+    // A minimal header block: POST, http, /.
+    let headers = [0x83, 0x86, 0x84];
+    let continuation_flood = {
+        let mut out = start.clone();
+        out.extend(frame(1, 0, 1, &headers));
+        (0..2000).for_each(|_| out.extend(frame(9, 0, 1, &[0x40, 1, b'a', 1, b'b'])));
+        out
+    };
+    let rapid_reset = {
+        let mut out = start.clone();
+        (0..2000u32).for_each(|n| {
+            out.extend(frame(1, 4 | 1, 2 * n + 1, &headers));
+            out.extend(frame(3, 0, 2 * n + 1, &[0, 0, 0, 8]));
+        });
+        out
+    };
+    let giant_header = {
+        let mut out = start.clone();
+        let mut block = headers.to_vec();
+        for _ in 0..600 {
+            block.extend([0x40, 1, b'a', 24]);
+            block.extend([b'x'; 24]);
+        }
+        out.extend(frame(1, 4, 1, &block));
+        out
+    };
+    let empty_data = {
+        let mut out = start;
+        out.extend(frame(1, 4, 1, &headers));
+        (0..20_000).for_each(|_| out.extend(frame(0, 0, 1, &[])));
+        out
+    };
+    for attack in [continuation_flood, rapid_reset, giant_header, empty_data] {
+        let elapsed = closed_after(&server, &attack, None).await;
+        assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
+        healthy.call("echo", b"").await.unwrap();
+    }
+    drop(raw);
+    is_healthy(&server, &healthy).await;
+}
+
+#[tokio::test]
+async fn health_and_reflection_are_served_to_ordinary_tools() {
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+    let (server, ..) = stage(json!({})).await;
+    let url = format!("http://{}", server.mesh.address().unwrap());
+    let channel = tonic::transport::Endpoint::from_shared(url).unwrap().connect().await.unwrap();
+    let mut health = HealthClient::new(channel);
+    for service in ["", "securestack.mesh.v1.Mesh"] {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        assert_eq!(health.check(request).await.unwrap().into_inner().status, 1, "SERVING");
+    }
+}

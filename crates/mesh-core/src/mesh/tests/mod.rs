@@ -1,0 +1,230 @@
+//! Meshes on real sockets: the harness, and the tests by subject.
+
+mod calls;
+mod hostile;
+mod lifecycle;
+mod trust;
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+};
+
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::*;
+use crate::{
+    error::{Code, Reason},
+    record::message::Encoding,
+};
+
+const SECRET: &str = "a test's secret of more than 32 bytes";
+
+type Answer = Result<Vec<u8>, CallError>;
+type Handler = Box<dyn Fn(&Request<'_>) -> Option<Result<Vec<u8>, Code>> + Send + Sync>;
+
+/// An application: remembers what it is told, and answers requests.
+struct App {
+    calls: Mutex<HashMap<CallId, oneshot::Sender<Answer>>>,
+    mesh: Mutex<Option<Weak>>,
+    handler: Handler,
+    handled: AtomicUsize,
+    aborted: Mutex<Vec<AbortCause>>,
+    logs: Mutex<Vec<LogEvent>>,
+    opened: Mutex<Vec<Arc<SessionInfo>>>,
+    closed: AtomicUsize,
+}
+
+type Weak = std::sync::Weak<Mesh>;
+
+impl Events for App {
+    fn settled(&self, call: CallId, outcome: Result<Reply<'_>, CallError>) {
+        let sender = self.calls.lock().unwrap().remove(&call).expect("each call ends once");
+        let _ = sender.send(outcome.map(|reply| reply.payload.bytes.to_vec()));
+    }
+
+    fn request(&self, request: Request<'_>) {
+        self.handled.fetch_add(1, Ordering::SeqCst);
+        let Some(answer) = (self.handler)(&request) else { return };
+        let mesh = self.mesh.lock().unwrap().clone().and_then(|mesh| mesh.upgrade());
+        let (id, mesh) = (request.id, mesh.expect("running"));
+        mesh.post(move |io| match answer {
+            Ok(bytes) => io.respond(id, b"", Payload { encoding: Encoding::Raw, bytes: &bytes }),
+            Err(code) => {
+                let data = Payload::EMPTY;
+                let text = ("NO", "no");
+                io.fail(
+                    id,
+                    &Failure {
+                        code,
+                        reason: text.0,
+                        message: text.1,
+                        retry_after_ms: None,
+                        error_id: "e",
+                        data,
+                    },
+                );
+            }
+        });
+    }
+
+    fn aborted(&self, _: RequestId, cause: AbortCause) {
+        self.aborted.lock().unwrap().push(cause);
+    }
+
+    fn session_opened(&self, session: &Arc<SessionInfo>) {
+        self.opened.lock().unwrap().push(Arc::clone(session));
+    }
+
+    fn session_closed(&self, _: &SessionInfo) {
+        self.closed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn log(&self, event: LogEvent) {
+        self.logs.lock().unwrap().push(event);
+    }
+
+    fn flush(&self) {}
+}
+
+/// A mesh with its application, in a directory of its own unless told otherwise.
+struct Node {
+    mesh: Arc<Mesh>,
+    app: Arc<App>,
+    next: AtomicU32,
+}
+
+static DIRECTORIES: AtomicU32 = AtomicU32::new(0);
+
+fn directory() -> PathBuf {
+    let number = DIRECTORIES.fetch_add(1, Ordering::SeqCst);
+    std::env::temp_dir().join(format!("mesh-core-{}-{number}", std::process::id()))
+}
+
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+impl Node {
+    async fn try_start(id: &str, options: Value, handler: Handler) -> Result<Self, Error> {
+        let mut config = json!({
+            "serviceId": id,
+            "host": "127.0.0.1",
+            "security": { "rsaKeySize": 2048, "jwtSecret": SECRET },
+            "paths": { "keysDir": directory() },
+        });
+        merge(&mut config, options);
+        if config["security"]["jwtSecret"].is_null() {
+            config["security"].as_object_mut().unwrap().remove("jwtSecret");
+        }
+        let app = Arc::new(App {
+            calls: Mutex::default(),
+            mesh: Mutex::default(),
+            handler,
+            handled: AtomicUsize::new(0),
+            aborted: Mutex::default(),
+            logs: Mutex::default(),
+            opened: Mutex::default(),
+            closed: AtomicUsize::new(0),
+        });
+        let events: Arc<dyn Events> = Arc::clone(&app) as _;
+        let mesh = Arc::new(Mesh::start(MeshConfig::parse(&config, |_| None)?, events).await?);
+        *app.mesh.lock().unwrap() = Some(Arc::downgrade(&mesh));
+        Ok(Self { mesh, app, next: AtomicU32::new(1) })
+    }
+
+    async fn server(options: Value, handler: Handler) -> Self {
+        let mut config = json!({ "port": 0 });
+        merge(&mut config, options);
+        Self::try_start("server", config, handler).await.unwrap()
+    }
+
+    async fn client_of(server: &Self, options: Value) -> Self {
+        Self::client_at(server.mesh.address().unwrap().port(), options).await
+    }
+
+    async fn client_at(port: u16, options: Value) -> Self {
+        let mut config =
+            json!({ "discovery": { "services": [{ "id": "server", "host": "127.0.0.1", "port": port }] } });
+        merge(&mut config, options);
+        Self::try_start("client", config, echo()).await.unwrap()
+    }
+
+    fn begin(
+        &self,
+        method: &'static str,
+        input: &[u8],
+        timeout_ms: u64,
+        idempotent: bool,
+    ) -> (CallId, oneshot::Receiver<Answer>) {
+        let id = self.next.fetch_add(1, Ordering::SeqCst);
+        let (sender, receiver) = oneshot::channel();
+        self.app.calls.lock().unwrap().insert(id, sender);
+        let bytes = input.to_vec();
+        self.mesh.post(move |io| {
+            let spec = CallSpec {
+                service: "server",
+                method,
+                payload: Payload { encoding: Encoding::Raw, bytes: &bytes },
+                metadata: b"",
+                timeout: Some(Duration::from_millis(timeout_ms)),
+                idempotent,
+            };
+            io.call(id, &spec);
+        });
+        (id, receiver)
+    }
+
+    async fn call(&self, method: &'static str, input: &[u8]) -> Answer {
+        self.begin(method, input, 5000, false).1.await.unwrap()
+    }
+
+    async fn reason(&self, method: &'static str) -> String {
+        self.call(method, b"x").await.unwrap_err().reason.into_owned()
+    }
+
+    fn logged(&self, reason: Reason) -> bool {
+        let logs = self.app.logs.lock().unwrap();
+        logs.iter().any(|event| event.fields.contains(&("reason", reason.to_string())))
+    }
+
+    async fn stats(&self) -> Stats {
+        self.mesh.stats().await.unwrap()
+    }
+}
+
+fn echo() -> Handler {
+    Box::new(|request| match request.method {
+        "echo" => Some(Ok(request.payload.bytes.to_vec())),
+        "fail" => Some(Err(Code::NotFound)),
+        _ => None, // never answers
+    })
+}
+
+async fn pair() -> (Node, Node) {
+    let server = Node::server(json!({}), echo()).await;
+    let client = Node::client_of(&server, json!({})).await;
+    (server, client)
+}
+
+async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
+    for _ in 0..500 {
+        if condition().await {
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never happened");
+}
