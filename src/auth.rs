@@ -125,13 +125,6 @@ impl NativeJwt {
     pub fn weak_secret(&self) -> bool {
         self.ring.is_weak()
     }
-
-    /// The claims of any token, without a check of who made it.
-    #[napi(catch_unwind)]
-    pub fn decode(env: Env, token: String) -> Result<NativeClaims> {
-        let claims = SecretRing::decode_unverified(&token.into_bytes());
-        claims.map(NativeClaims::from).map_err(|error| throw(env, error))
-    }
 }
 
 /// PS256 tokens of one service.

@@ -131,13 +131,6 @@ impl NativeSessions {
         self.store.next_sweep().map(from_timestamp)
     }
 
-    /// The sessions alive.
-    #[napi(catch_unwind)]
-    pub fn list(&self, env: Env, now: f64) -> Result<Vec<NativeSession>> {
-        let now = timestamp(env, now)?;
-        Ok(self.store.iter(now).map(|(id, session)| convert(id, session)).collect())
-    }
-
     /// Figures about the table.
     #[napi(catch_unwind)]
     pub fn counts(&self, env: Env, now: f64) -> Result<NativeSessionCounts> {

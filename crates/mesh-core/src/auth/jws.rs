@@ -120,14 +120,6 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Reads the claims of a token without checking who made it: for looking at,
-/// never for deciding.
-pub(super) fn read_unverified(token: &[u8]) -> Result<Claims, AuthError> {
-    let parts = Parts::parse(token)?;
-    let payload = parse_object(&parts.payload).ok_or(AuthError::Format("its claims are no JSON object"))?;
-    Claims::from_object(&payload)
-}
-
 pub(super) fn sign(
     alg: Alg,
     typ: TokenType,

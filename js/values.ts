@@ -1,0 +1,24 @@
+// Arguments of the kinds that come up everywhere.
+
+import { invalidArgument } from './arguments.js';
+import { wrapNative } from './errors.js';
+import { native } from './native.js';
+
+/**
+ * Milliseconds of a duration.
+ *
+ * @param name the argument's path, for the error
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+ */
+export function toMillis(name: string, value: number | string): number {
+  if (typeof value === 'string') return wrapNative(() => native().parseDuration(name, value));
+  if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value;
+  throw invalidArgument(
+    `${name} must be a number of milliseconds or a text such as '15m' or '1h', got ${String(value)}`,
+  );
+}
+
+/** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when `value` is no text */
+export function checkText(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string') throw invalidArgument(`${name} must be a text, got ${typeof value}`);
+}
