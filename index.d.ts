@@ -82,18 +82,6 @@ declare class MeshError extends Error {
     toJSON(): Record<string, unknown>;
 }
 
-/** Why a request's work is no longer wanted, as the addon numbers it. */
-declare const enum AbortCause {
-    Cancelled = 1,
-    Deadline = 2,
-    SessionLost = 3,
-    Shutdown = 4
-}
-/** What a context needs of its mesh. */
-interface ContextHost {
-    /** A client whose calls inherit from the context. */
-    clientFor(service: string, context: Context): SecureMeshClient;
-}
 /**
  * What a handler knows about the call it answers: who calls, how much time is
  * left, and whether the answer is still wanted.
@@ -106,8 +94,6 @@ declare class Context {
     readonly caller: Caller;
     /** Which try of its caller this is, from 1. */
     readonly attempt: number;
-    /** @internal */
-    constructor(host: ContextHost, method: string, caller: Caller, id: number, deadline: number, meta: string);
     /** Names the request in logs: the session and a number. */
     get requestId(): string;
     /** What the caller sent beside the input. */
@@ -133,16 +119,6 @@ declare class Context {
     call<TInput = unknown, TResult = unknown>(service: string, method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
     /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
     connect(service: string): SecureMeshClient;
-    /** @internal */
-    static abort(context: Context, cause: AbortCause): void;
-    /** @internal */
-    static responseMetadata(context: Context): Record<string, string> | undefined;
-    /**
-     * Options for a call made on behalf of the request.
-     *
-     * @internal
-     */
-    static inherit(context: Context, options: CallOptions | undefined): CallOptions;
 }
 
 /** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
@@ -372,21 +348,6 @@ interface HealthStatus {
 }
 
 /**
- * How a client of a mesh sends its calls.
- *
- * @internal
- */
-interface Link {
-    /** The service that is called. */
-    readonly service: string;
-    /** Sends a call. */
-    start(method: string, input: unknown, options: CallOptions | undefined): Promise<unknown>;
-    /** Waits until calls can be sent. */
-    ready(): Promise<void>;
-    /** Gives up the client. */
-    close(): Promise<void>;
-}
-/**
  * Calls one service. Made by {@link SecureMesh.connect}; making one costs
  * nothing, and the first call establishes the session.
  */
@@ -404,10 +365,6 @@ declare class SecureMeshClient {
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CONFIG`
      */
     constructor(serviceId: string, targetServiceId: string, address: string, keysDir?: string, protoPath?: string);
-    /**
-     * @internal
-     */
-    static of(link: Link): SecureMeshClient;
     /** The id of the service that is called. */
     get serviceId(): string;
     /**
