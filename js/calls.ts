@@ -31,6 +31,12 @@ export class Calls {
   readonly #writer: CommandWriter;
   readonly #onCount: () => void;
   #lastId = 0;
+  /** Calls made. */
+  made = 0;
+  /** Calls answered with a result. */
+  answered = 0;
+  /** Calls that ended in an error. */
+  failed = 0;
 
   /** @param onCount is told when the first call becomes pending and when the last one is settled */
   constructor(writer: CommandWriter, onCount: () => void) {
@@ -77,6 +83,7 @@ export class Calls {
         throw unencodable(error, service, method);
       }
       const id = this.#nextId();
+      this.made += 1;
       const pending: Pending = { service, method, resolve, reject, signal, onAbort: undefined };
       if (signal !== undefined) {
         pending.onAbort = () => this.#cancel(id);
@@ -95,7 +102,9 @@ export class Calls {
             this.#writer.call(id, service, method, payload, timeoutMs, idempotent, meta);
           }
         },
-        (error: unknown) => this.#take(id)?.reject(MeshError.from(error)),
+        (error: unknown) => {
+          if (this.#take(id) !== undefined) this.#fail(pending, MeshError.from(error));
+        },
       );
     });
   }
@@ -106,7 +115,9 @@ export class Calls {
     if (pending === undefined) return;
     try {
       pending.resolve(payload.decode());
+      this.answered += 1;
     } catch (error) {
+      this.failed += 1;
       pending.reject(
         new MeshError('INTERNAL', 'the answer is not the JSON it should be', {
           reason: 'PAYLOAD',
@@ -121,14 +132,15 @@ export class Calls {
   /** @param text the JSON of what went wrong */
   error(id: number, text: string): void {
     const pending = this.#take(id);
-    pending?.reject(readError(text, pending.service, pending.method));
+    if (pending !== undefined)
+      this.#fail(pending, readError(text, pending.service, pending.method));
   }
 
   /** Rejects every call that is still pending. */
   rejectAll(make: (service: string, method: string) => MeshError): void {
     for (const id of [...this.#pending.keys()]) {
       const pending = this.#take(id);
-      pending?.reject(make(pending.service, pending.method));
+      if (pending !== undefined) this.#fail(pending, make(pending.service, pending.method));
     }
   }
 
@@ -136,7 +148,12 @@ export class Calls {
     const pending = this.#take(id);
     if (pending === undefined) return;
     this.#writer.cancel(id);
-    pending.reject(cancelled(pending.signal, pending.service, pending.method));
+    this.#fail(pending, cancelled(pending.signal, pending.service, pending.method));
+  }
+
+  #fail(pending: Pending, error: MeshError): void {
+    this.failed += 1;
+    pending.reject(error);
   }
 
   #take(id: number): Pending | undefined {

@@ -33,6 +33,7 @@ export const enum Event {
   SessionOpened = 5,
   SessionClosed = 6,
   Log = 7,
+  More = 8,
 }
 
 /** A batch holds at most this many frames… */
@@ -277,6 +278,7 @@ export interface EventSink {
     id: number,
     session: number,
     timeoutMs: number,
+    attempt: number,
     method: string,
     meta: string,
     payload: Incoming,
@@ -287,6 +289,8 @@ export interface EventSink {
   sessionClosed(handle: number): void;
   /** @param entry a JSON object */
   log(entry: string): void;
+  /** Another batch waits. */
+  more(): void;
   /** A frame could not be taken; the ones after it are. */
   broken(error: unknown): void;
 }
@@ -326,11 +330,12 @@ function readEvent(batch: Buffer, start: number, end: number, sink: EventSink): 
     case Event.Request: {
       const methodAt = start + 24;
       const metaAt = methodAt + a;
-      const at = metaAt + batch.readUInt32LE(start + 20);
+      const at = metaAt + batch.readUIntLE(start + 20, 3);
       sink.request(
         id,
         batch.readUInt32LE(start + 12),
         batch.readUInt32LE(start + 16),
+        batch[start + 23] as number,
         batch.utf8Slice(methodAt, metaAt),
         at === metaAt ? '' : batch.utf8Slice(metaAt, at),
         new Incoming(batch, encoding, at, end),
@@ -348,6 +353,9 @@ function readEvent(batch: Buffer, start: number, end: number, sink: EventSink): 
       break;
     case Event.Log:
       sink.log(batch.utf8Slice(start + HEADER, end));
+      break;
+    case Event.More:
+      sink.more();
       break;
     default:
     // A newer addon may tell more; what is not understood is left out.

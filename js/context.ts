@@ -31,7 +31,7 @@ export class Context {
   /** Who calls: the verified identity. */
   readonly caller: Caller;
   /** Which try of its caller this is, from 1. */
-  readonly attempt: number = 1;
+  readonly attempt: number;
   readonly #host: ContextHost;
   readonly #id: number;
   readonly #deadline: number;
@@ -46,6 +46,7 @@ export class Context {
     host: ContextHost,
     method: string,
     caller: Caller,
+    attempt: number,
     id: number,
     deadline: number,
     meta: string,
@@ -53,6 +54,7 @@ export class Context {
     this.#host = host;
     this.method = method;
     this.caller = caller;
+    this.attempt = attempt;
     this.#id = id;
     this.#deadline = deadline;
     this.#meta = meta;

@@ -16,6 +16,7 @@ export type {
   MeshConfig,
   MeshLimits,
   MeshStats,
+  PeerSession,
   SecureMeshConfig,
   SecurityConfig,
   ServiceConfig,

@@ -10,6 +10,7 @@ import { invalidArgument } from './arguments.js';
 import { KeepAlive } from './keep-alive.js';
 import { SafeLogger } from './logger.js';
 import { native, type Addon } from './native.js';
+import { Peers } from './peers.js';
 import { Router } from './router.js';
 import type {
   CallOptions,
@@ -49,8 +50,17 @@ export class SecureMesh {
   readonly #writer: CommandWriter;
   readonly #calls: Calls;
   readonly #router: Router;
+  readonly #peers = new Peers();
+  readonly #sink = this.#makeSink();
+  readonly #serviceId: string;
+  readonly #services: number;
   readonly #keepAlive = new KeepAlive();
   readonly #clients = new Map<string, SecureMeshClient>();
+  /** Takes a batch of events; the core says when there is one. */
+  readonly #take = (): void => {
+    const batch = this.#native.take();
+    if (batch !== null) readEvents(batch, this.#sink);
+  };
   #state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed' = 'new';
   #listening = false;
   #starting: Promise<void> | undefined;
@@ -68,15 +78,15 @@ export class SecureMesh {
     this.#logger = new SafeLogger(config?.logger);
     const json = encodeConfig(config, this.#logger);
     const environment = encodeEnvironment(process.env);
-    const sink = this.#sink();
     const { NativeMesh } = native();
-    this.#native = wrapNative(
-      () => new NativeMesh(json, environment, (batch) => readEvents(batch, sink)),
-    );
+    this.#native = wrapNative(() => new NativeMesh(json, environment, this.#take));
+    this.#serviceId = config.serviceId;
+    this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
     this.#writer = new CommandWriter((batch) => this.#submit(batch));
     this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive());
     this.#router = new Router(
       this.#writer,
+      this.#peers,
       { clientFor: (service, context) => this.#clientFor(service, context) },
       this.#logger,
     );
@@ -147,16 +157,42 @@ export class SecureMesh {
 
   /** Current statistics. */
   getStats(): MeshStats {
-    const stats = JSON.parse(wrapNative(() => this.#native.stats())) as MeshStats;
-    stats.sessions = { activeSessions: stats.activeSessions };
-    stats.metrics ??= { messages: stats.messages };
-    return stats;
+    const peers = this.#peers.list();
+    const messages = {
+      sent: this.#calls.made + this.#router.answers,
+      received: this.#router.requests + this.#calls.answered,
+      failed: this.#calls.failed + this.#router.failures,
+    };
+    return {
+      service: this.#serviceId,
+      activeSessions: peers.length,
+      messages,
+      services: this.#services,
+      connectedServices: [...new Set(peers.map((peer) => peer.serviceId))],
+      peers,
+      sessions: { activeSessions: peers.length },
+      metrics: { connections: { active: peers.length }, messages: { ...messages } },
+    };
   }
 
-  /** Whether this service works, and which of those it knows can be reached. */
+  /** Whether this service can be called and can call. Never rejects. */
   async healthCheck(): Promise<HealthStatus> {
-    const text = await wrapNativeAsync(() => this.#native.health());
-    return JSON.parse(text) as HealthStatus;
+    const state = this.#state;
+    const between = state === 'starting' || state === 'draining';
+    const health: HealthStatus = {
+      status: state === 'ready' ? 'healthy' : between ? 'degraded' : 'unhealthy',
+      services: this.#services,
+      details: { state, address: null },
+    };
+    try {
+      health.details.address = this.#native.address();
+      if (state === 'ready') Object.assign(health.details, JSON.parse(await this.#native.stats()));
+    } catch (error) {
+      // It was closed meanwhile.
+      health.status = 'unhealthy';
+      health.details['error'] = MeshError.from(error).message;
+    }
+    return health;
   }
 
   /**
@@ -230,6 +266,7 @@ export class SecureMesh {
     } finally {
       this.#state = 'closed';
       this.#router.abortAll(AbortCause.Shutdown);
+      this.#peers.clear();
       this.#calls.rejectAll((service, method) => MeshError.from(closedError({ service, method })));
       this.#keepAlive.end();
     }
@@ -297,16 +334,18 @@ export class SecureMesh {
     }
   }
 
-  #sink(): EventSink {
+  #makeSink(): EventSink {
     return {
       result: (id, _meta, payload) => this.#calls.result(id, payload),
       error: (id, text) => this.#calls.error(id, text),
-      request: (id, session, timeoutMs, method, meta, payload) =>
-        this.#router.request(id, session, timeoutMs, method, meta, payload),
+      request: (id, session, timeoutMs, attempt, method, meta, payload) =>
+        this.#router.request(id, session, timeoutMs, attempt, method, meta, payload),
       abort: (id, cause) => this.#router.abort(id, cause),
-      sessionOpened: (handle, session) => this.#router.sessionOpened(handle, session),
-      sessionClosed: (handle) => this.#router.sessionClosed(handle),
+      sessionOpened: (handle, session) => this.#peers.open(handle, session),
+      sessionClosed: (handle) => this.#peers.close(handle),
       log: (entry) => this.#logger.forward(entry),
+      // One batch a turn: between two of them the event loop does other things.
+      more: () => setImmediate(this.#take),
       broken: (error) =>
         this.#logger.error('an event of the addon cannot be read', {
           event: 'boundary.broken',

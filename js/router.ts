@@ -5,9 +5,10 @@ import { checkKeys, invalidArgument } from './arguments.js';
 import { checkMethod, checkTimeout, encodeMetadata } from './calls.js';
 import { encodePayload, PayloadError, type CommandWriter, type Incoming } from './codec.js';
 import { AbortCause, Context, type ContextHost } from './context.js';
-import { MeshError } from './errors.js';
+import { MeshError, type MeshErrorCode } from './errors.js';
 import type { SafeLogger } from './logger.js';
-import type { Caller, Handler, HandlerOptions } from './types.js';
+import type { Peers } from './peers.js';
+import type { Handler, HandlerOptions } from './types.js';
 
 interface Route {
   readonly handler: Handler;
@@ -23,13 +24,21 @@ export class Router {
   // The requests whose handler has not finished. One that is not here any
   // more when its handler finishes was aborted, and is not answered.
   readonly #running = new Map<number, Context>();
-  readonly #callers = new Map<number, Caller>();
   readonly #writer: CommandWriter;
+  readonly #peers: Peers;
   readonly #host: ContextHost;
   readonly #logger: SafeLogger;
 
-  constructor(writer: CommandWriter, host: ContextHost, logger: SafeLogger) {
+  /** Requests received. */
+  requests = 0;
+  /** Requests answered, one way or the other. */
+  answers = 0;
+  /** Requests answered with an error. */
+  failures = 0;
+
+  constructor(writer: CommandWriter, peers: Peers, host: ContextHost, logger: SafeLogger) {
     this.#writer = writer;
+    this.#peers = peers;
     this.#host = host;
     this.#logger = logger;
   }
@@ -64,26 +73,17 @@ export class Router {
     });
   }
 
-  /** @param text the JSON of who is at the other end */
-  sessionOpened(handle: number, text: string): void {
-    const { serviceId, sessionId, trust, claims } = JSON.parse(text) as Caller;
-    this.#callers.set(handle, Object.freeze({ serviceId, sessionId, trust, claims: claims ?? {} }));
-  }
-
-  /** The session is over; its requests are aborted one by one. */
-  sessionClosed(handle: number): void {
-    this.#callers.delete(handle);
-  }
-
   /** Runs the handler of a request. */
   request(
     id: number,
     session: number,
     timeoutMs: number,
+    attempt: number,
     method: string,
     meta: string,
     payload: Incoming,
   ): void {
+    this.requests += 1;
     const route = this.#routes.get(method);
     if (route === undefined) {
       this.#refuse(
@@ -94,7 +94,7 @@ export class Router {
       );
       return;
     }
-    const caller = this.#callers.get(session);
+    const caller = this.#peers.caller(session);
     if (caller === undefined) {
       this.#refuse(id, 'INTERNAL', 'INTERNAL', 'a request of a session that is not known');
       return;
@@ -120,7 +120,7 @@ export class Router {
     this.#run(
       route,
       input,
-      new Context(this.#host, method, caller, id, deadline, meta),
+      new Context(this.#host, method, caller, attempt, id, deadline, meta),
       id,
       timeoutMs,
     );
@@ -137,7 +137,6 @@ export class Router {
   /** The answers to all requests are no longer wanted. */
   abortAll(cause: AbortCause): void {
     for (const id of [...this.#running.keys()]) this.abort(id, cause);
-    this.#callers.clear();
   }
 
   #run(route: Route, input: unknown, context: Context, id: number, timeoutMs: number): void {
@@ -194,6 +193,7 @@ export class Router {
       );
       return;
     }
+    this.answers += 1;
     this.#writer.respond(id, payload, meta);
   }
 
@@ -202,7 +202,7 @@ export class Router {
     if (error instanceof MeshError) {
       const text = encodeFailure(error);
       if (text !== undefined) {
-        this.#writer.fail(id, text);
+        this.#sendFailure(id, text);
         return;
       }
     }
@@ -215,14 +215,18 @@ export class Router {
       requestId: context.requestId,
       error,
     });
-    this.#writer.fail(
-      id,
-      JSON.stringify({ code: 'INTERNAL', reason: 'HANDLER', message: 'internal error', errorId }),
-    );
+    const answer = { code: 'INTERNAL', reason: 'HANDLER', message: 'internal error', errorId };
+    this.#sendFailure(id, JSON.stringify(answer));
   }
 
-  #refuse(id: number, code: string, reason: string, message: string): void {
-    this.#writer.fail(id, JSON.stringify({ code, reason, message }));
+  #refuse(id: number, code: MeshErrorCode, reason: string, message: string): void {
+    this.#sendFailure(id, JSON.stringify({ code, reason, message }));
+  }
+
+  #sendFailure(id: number, text: string): void {
+    this.answers += 1;
+    this.failures += 1;
+    this.#writer.fail(id, text);
   }
 }
 
@@ -234,7 +238,7 @@ function encodeFailure(error: MeshError): string | undefined {
       reason: error.reason,
       message: error.message,
       data: error.data,
-      retryAfterMs: error.retryAfterMs,
+      retryAfterMs: error.retryAfterMs === undefined ? undefined : Math.ceil(error.retryAfterMs),
       errorId: error.errorId,
     });
   } catch {
