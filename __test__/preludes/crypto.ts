@@ -1,20 +1,15 @@
 import assert from 'node:assert/strict';
 import { CryptoManager as Original } from '@lemur-bookstores/secure-stack-mesh';
 
-// The block encrypts to a recipient and decrypts as one: they are the same
-// here, so its key is known only once the block has made it.
-let own: Original;
+// The block encrypts to a recipient and decrypts as one: here they are the
+// same, so its key is known only once the block has made it.
+let recipientPublicKey = '';
+let senderPublicKey = '';
 class CryptoManager extends Original {
-  constructor(...args: ConstructorParameters<typeof Original>) {
-    super(...args);
-    own = this;
+  override async initialize(serviceId?: string): Promise<void> {
+    await super.initialize(serviceId as string);
+    recipientPublicKey = this.getPublicKey();
+    senderPublicKey = this.getPublicKey();
   }
 }
 const data = 'data';
-declare global {
-  var recipientPublicKey: string;
-  var senderPublicKey: string;
-}
-for (const name of ['recipientPublicKey', 'senderPublicKey']) {
-  Object.defineProperty(globalThis, name, { get: () => own.getPublicKey() });
-}
