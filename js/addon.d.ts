@@ -1,11 +1,12 @@
 // Generated from src/ by scripts/addon.mjs. Do not edit.
+/** A mesh, driven by batches of commands and answering with batches of events. */
 export declare class NativeMesh {
-  constructor(configJson: string, envJson: string, onEvents: (batch: Buffer) => void)
+  constructor(config: string, variables: string, onWake: () => void)
   start(): Promise<void>
   address(): { host: string, port: number } | null
   publicKey(): string
   submit(batch: Buffer): void
-  stats(): string
-  health(): Promise<string>
+  take(): Buffer | null
+  stats(): Promise<string>
   close(drainMs: number): Promise<void>
 }

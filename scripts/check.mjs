@@ -64,8 +64,10 @@ await main(async () => {
 /** Generated files that are committed must be what their source makes now. */
 async function generatedFiles() {
   const { generateTypes } = await import('./types.mjs');
+  const { platformManifests } = await import('./npm-dirs.mjs');
   const files = {
     'index.d.ts': await generateTypes(),
+    ...platformManifests(),
     // The build has just written this one.
     'js/addon.d.ts': readFileSync(join(root, 'js', 'addon.d.ts'), 'utf8'),
   };
@@ -75,7 +77,7 @@ async function generatedFiles() {
   }
   if (stale.length > 0) {
     throw new StepFailed(
-      `${stale.join(', ')}: not what is generated now; run npm run build, then git add`,
+      `${stale.join(', ')}: not what is generated now; run npm run build (for npm/: node scripts/npm-dirs.mjs), then git add`,
     );
   }
 }

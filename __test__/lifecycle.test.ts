@@ -1,0 +1,123 @@
+// When processes end, and that nothing holds them or their event loop up.
+// Each in a process of its own, with the package as it is published.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import { root } from '../scripts/lib.mjs';
+
+const keysDir = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-life-'));
+afterAll(() => rmSync(keysDir, { recursive: true, force: true }));
+
+interface Told {
+  what: any;
+  at: number;
+}
+
+/** Runs a program of `fixtures`. */
+function run(
+  name: string,
+  settings: object = {},
+  flags: string[] = [],
+): {
+  told: () => Told[];
+  next: () => Promise<any>;
+  ended: Promise<{ code: unknown; at: number; output: string }>;
+} {
+  const file = join(root, '__test__', 'fixtures', `${name}.cjs`);
+  const child = spawn(
+    process.execPath,
+    [...flags, file, JSON.stringify({ keysDir, ...settings })],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  }
+  const ended = new Promise<{ code: unknown; at: number; output: string }>((resolve) =>
+    child.on('exit', (code, signal) => {
+      const at = Date.now();
+      child.on('close', () => resolve({ code: signal ?? code, at, output }));
+    }),
+  );
+  let over = false;
+  void ended.then(() => (over = true));
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const told = (): Told[] =>
+    output
+      .split('\n')
+      .filter((line) => line.startsWith('{"what"'))
+      .map((line) => JSON.parse(line) as Told);
+  const next = async (): Promise<any> => {
+    const end = Date.now() + 30_000;
+    while (told().length === 0) {
+      if (over || Date.now() > end) throw new Error(`${name} told nothing: ${output}`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return told()[0]?.what;
+  };
+  return { told, next, ended };
+}
+
+describe('a process', () => {
+  it('with a client only ends within a second, without cleanup', async () => {
+    const server = run('server');
+    const address = await server.next();
+    const client = run('client-only', { server: { id: 'server', ...address }, method: 'echo' });
+    const { code, at, output } = await client.ended;
+    expect(code, output).toBe(0);
+    expect(client.told()[0]?.what).toBe('x');
+    expect(at - (client.told()[0]?.at ?? 0)).toBeLessThan(1000);
+  });
+
+  it('lives on until a call that is pending is answered', async () => {
+    const address = await run('server').next();
+    const client = run('client-only', { server: { id: 'server', ...address }, method: 'slow' });
+    const { code, output } = await client.ended;
+    expect(code, output).toBe(0);
+    expect(client.told()[0]?.what).toBe('x');
+  });
+
+  it('that listens without a handler ends within a second', async () => {
+    const idle = run('idle');
+    const { code, at, output } = await idle.ended;
+    expect(code, output).toBe(0);
+    expect(at - (idle.told()[0]?.at ?? 0)).toBeLessThan(1000);
+  });
+
+  it('that serves lives on, and ends within a second after cleanup', async () => {
+    const server = run('server', { cleanupAfterMs: 1500 });
+    const { code, at, output } = await server.ended;
+    expect(code, output).toBe(0);
+    const [listening, clean] = server.told();
+    expect((clean?.at ?? 0) - (listening?.at ?? 0)).toBeGreaterThanOrEqual(1490);
+    expect(at - (clean?.at ?? 0)).toBeLessThan(1000);
+  });
+});
+
+it('fifty worker threads are made, used and terminated', { timeout: 120_000 }, async () => {
+  const workers = run('workers');
+  const { code, output } = await workers.ended;
+  expect(code, output).toBe(0);
+  expect(workers.told()[0]?.what).toBe(50);
+});
+
+it(
+  'the event loop is not held while a 4096-bit key is made',
+  { timeout: 60_000, retry: 2 },
+  async () => {
+    const loop = run('event-loop', {
+      rsaKeySize: 4096,
+      keysDir: mkdtempSync(join(keysDir, 'new-')),
+    });
+    const { code, output } = await loop.ended;
+    expect(code, output).toBe(0);
+    const { took, maxMs } = loop.told()[0]?.what as { took: number; maxMs: number };
+    expect(took).toBeGreaterThan(50);
+    // The sampling interval of 1 ms is part of what is measured.
+    expect(maxMs).toBeLessThan(1 + 5);
+  },
+);

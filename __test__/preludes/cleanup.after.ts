@@ -1,0 +1,1 @@
+await mesh.cleanup();

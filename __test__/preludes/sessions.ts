@@ -1,0 +1,2 @@
+import assert from 'node:assert/strict';
+import { SessionManager } from '@lemur-bookstores/secure-stack-mesh';

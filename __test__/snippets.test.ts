@@ -1,0 +1,143 @@
+// Every `typescript` block of the README, run as it stands: as TypeScript
+// under strict, and as ESM and CommonJS JavaScript, each in a process that
+// has to end by itself.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { transform } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { root, tool } from '../scripts/lib.mjs';
+import {
+  assemble,
+  extractSnippets,
+  makeProject,
+  wrapForCommonJs,
+  type Snippet,
+} from '../scripts/snippets.mjs';
+
+const snippets = extractSnippets('README.md');
+const nameOf = (snippet: Snippet): string => `${snippet.heading}, line ${snippet.line}`;
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-snippets-'));
+  makeProject(directory);
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+/** Writes JavaScript made from a module's TypeScript. */
+async function write(name: string, module: string, format: 'esm' | 'cjs'): Promise<string> {
+  const source = format === 'cjs' ? wrapForCommonJs(module) : module;
+  const { code } = await transform(source, { loader: 'ts', format, target: 'node20' });
+  const file = join(directory, `${name}.${format === 'cjs' ? 'cjs' : 'mjs'}`);
+  writeFileSync(file, code);
+  return file;
+}
+
+function start(file: string): {
+  child: ChildProcess;
+  output: () => string;
+  ended: Promise<unknown>;
+} {
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith('SECURE_MESH_')),
+  );
+  const child = spawn(process.execPath, [file], {
+    // All of them are one user, whose keys are made once.
+    env: { ...env, XDG_STATE_HOME: join(directory, 'state') },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  }
+  const ended = new Promise((resolve) =>
+    child.on('close', (code, signal) => resolve(signal ?? code)),
+  );
+  return { child, output: () => text, ended };
+}
+
+async function startPeer(path: string): Promise<ChildProcess> {
+  const module = readFileSync(join(root, path), 'utf8');
+  const { child, output, ended } = start(await write('peer', module, 'esm'));
+  const deadline = Date.now() + 30_000;
+  let over = false;
+  void ended.then(() => (over = true));
+  while (!output().includes('ready\n')) {
+    if (over || Date.now() > deadline) throw new Error(`${path} is not ready: ${output()}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return child;
+}
+
+describe.each(['esm', 'cjs'] as const)('the README as %s', (format) => {
+  it.each(snippets.map((snippet) => [nameOf(snippet), snippet] as const))(
+    '%s',
+    { timeout: 90_000 },
+    async (_name, snippet) => {
+      const peers: ChildProcess[] = [];
+      try {
+        for (const peer of snippet.peer) peers.push(await startPeer(peer));
+        const { child, output, ended } = start(
+          await write(`line-${snippet.line}`, assemble(snippet), format),
+        );
+        const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
+        const code = await ended;
+        clearTimeout(timer);
+        expect(code, output()).toBe(0);
+      } finally {
+        await Promise.all(
+          peers.map((peer) => {
+            const gone = new Promise((resolve) => peer.once('close', resolve));
+            peer.kill();
+            return gone;
+          }),
+        );
+      }
+    },
+  );
+});
+
+it(
+  'the README is correct TypeScript under strict, as ESM and as CommonJS',
+  { timeout: 120_000 },
+  async () => {
+    for (const snippet of snippets) {
+      const module = assemble(snippet);
+      writeFileSync(join(directory, `line-${snippet.line}.mts`), module);
+      writeFileSync(join(directory, `line-${snippet.line}.cts`), wrapForCommonJs(module));
+    }
+    const files = snippets.flatMap(({ line }) => [`line-${line}.mts`, `line-${line}.cts`]);
+    const config = {
+      compilerOptions: {
+        strict: true,
+        noEmit: true,
+        target: 'es2022',
+        module: 'nodenext',
+        esModuleInterop: true,
+        types: ['node'],
+      },
+      files,
+    };
+    writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify(config));
+    const child = spawn(process.execPath, [tool('typescript', 'tsc'), '-p', directory]);
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect(code, text).toBe(0);
+  },
+);
+
+it('the README has the five snippets it is to have, and the quick start', () => {
+  const all = snippets.map(({ code }) => code).join('\n');
+  for (const text of [
+    "const client = mesh.connect('other-service');",
+    'const encrypted = crypto.encrypt(data, recipientPublicKey);',
+    "const jwt = new JWTManager({ secret: 'my-secret' });",
+    'sessions.trackMessage(session.id);',
+    "const service = discovery.lookup('my-service');",
+  ]) {
+    expect(all).toContain(text);
+  }
+});

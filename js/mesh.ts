@@ -1,0 +1,377 @@
+// The mesh: this process as a service that calls and is called.
+
+import { checkTimeout, Calls } from './calls.js';
+import { SecureMeshClient, type Link } from './client.js';
+import { CommandWriter, readEvents, type EventSink } from './codec.js';
+import { encodeConfig, encodeEnvironment } from './config.js';
+import { AbortCause, Context } from './context.js';
+import { MeshError, wrapNative, wrapNativeAsync } from './errors.js';
+import { invalidArgument } from './arguments.js';
+import { KeepAlive } from './keep-alive.js';
+import { SafeLogger } from './logger.js';
+import { native, type Addon } from './native.js';
+import { Peers } from './peers.js';
+import { Router } from './router.js';
+import type {
+  CallOptions,
+  Handler,
+  HandlerOptions,
+  HealthStatus,
+  MeshConfig,
+  MeshStats,
+} from './types.js';
+
+type NativeMesh = InstanceType<Addon['NativeMesh']>;
+
+const DEFAULT_DRAIN_MS = 10_000;
+
+// Node has had the symbol since 18.18; a sandbox may lack it.
+const asyncDispose: typeof Symbol.asyncDispose =
+  Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
+
+/**
+ * A service of the mesh. It answers the methods it has handlers for, and calls
+ * other services; every call is encrypted, and both sides have proved who
+ * they are.
+ *
+ * The process lives on while a call is pending, and while the mesh listens
+ * and has a handler; else it exits by itself, `cleanup` or not.
+ *
+ * @example
+ * ```js
+ * const mesh = new SecureMesh({ serviceId: 'orders', port: 50051 });
+ * mesh.handle('orders.get', async ({ id }, ctx) => find(id, ctx.caller.serviceId));
+ * await mesh.initialize();
+ * ```
+ */
+export class SecureMesh {
+  readonly #native: NativeMesh;
+  readonly #logger: SafeLogger;
+  readonly #writer: CommandWriter;
+  readonly #calls: Calls;
+  readonly #router: Router;
+  readonly #peers = new Peers();
+  readonly #sink = this.#makeSink();
+  readonly #serviceId: string;
+  readonly #services: number;
+  readonly #keepAlive = new KeepAlive();
+  readonly #clients = new Map<string, SecureMeshClient>();
+  /** Takes a batch of events; the core says when there is one. */
+  readonly #take = (): void => {
+    const batch = this.#native.take();
+    if (batch !== null) readEvents(batch, this.#sink);
+  };
+  #state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed' = 'new';
+  #listening = false;
+  #starting: Promise<void> | undefined;
+  #draining: Promise<void> | undefined;
+  #cleaning: Promise<void> | undefined;
+
+  /**
+   * Checks the configuration; nothing is opened, read or made yet.
+   *
+   * @throws MeshError `INVALID_ARGUMENT`, reason `CONFIG` (or `ID_SYNTAX`, `WEAK_SECRET`, `BAD_KEY`),
+   *   naming the option by its path; `FAILED_PRECONDITION`, reason `ADDON`, when this platform has no
+   *   binary
+   */
+  constructor(config: MeshConfig) {
+    this.#logger = new SafeLogger(config?.logger);
+    const json = encodeConfig(config, this.#logger);
+    const environment = encodeEnvironment(process.env);
+    const { NativeMesh } = native();
+    this.#native = wrapNative(() => new NativeMesh(json, environment, this.#take));
+    this.#serviceId = config.serviceId;
+    this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
+    this.#writer = new CommandWriter((batch) => this.#submit(batch));
+    this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive());
+    this.#router = new Router(
+      this.#writer,
+      this.#peers,
+      { clientFor: (service, context) => this.#clientFor(service, context) },
+      this.#logger,
+    );
+  }
+
+  /**
+   * Loads or makes this service's keys and starts to listen. Making a
+   * 4096-bit key takes a second or so, off the event loop. Doing it again, or
+   * twice at once, does it once; after a failure it can be tried again.
+   *
+   * @throws MeshError `UNAVAILABLE` (`LISTEN`) when the port is taken; `FAILED_PRECONDITION`
+   *   (`KEYDIR_…`) when the key directory is not safe or not usable, saying which file and what to
+   *   do; `FAILED_PRECONDITION` (`CLOSED`) after `cleanup`
+   */
+  initialize(): Promise<void> {
+    if (this.#isClosing()) return Promise.reject(closedError());
+    return (this.#starting ??= this.#start());
+  }
+
+  /**
+   * A client for a service. Nothing is sent before its first call; clients
+   * are kept, so the same service has the same one.
+   *
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when the id is no text
+   */
+  connect(serviceId: string): SecureMeshClient {
+    let client = this.#clients.get(serviceId);
+    if (client === undefined) {
+      client = SecureMeshClient.of(this.#link(serviceId, undefined));
+      this.#clients.set(serviceId, client);
+    }
+    return client;
+  }
+
+  /**
+   * Answers calls of `method`. Handlers can be added before and after
+   * {@link SecureMesh.initialize}.
+   *
+   * @throws MeshError `ALREADY_EXISTS` when the method has one; `INVALID_ARGUMENT`, reason `ARGUMENT`
+   */
+  handle<TInput = any, TResult = unknown>(method: string, handler: Handler<TInput, TResult>): this;
+  /** Answers calls of `method` under conditions. */
+  handle<TInput = any, TResult = unknown>(
+    method: string,
+    options: HandlerOptions,
+    handler: Handler<TInput, TResult>,
+  ): this;
+  handle(method: string, second: Handler | HandlerOptions, third?: Handler): this {
+    if (typeof second === 'function') this.#router.add(method, {}, second);
+    else this.#router.add(method, second, third as Handler);
+    this.#updateKeepAlive();
+    return this;
+  }
+
+  /** Where this service listens; `null` before it is initialized, and when it does not listen. */
+  address(): { host: string; port: number } | null {
+    return wrapNative(() => this.#native.address());
+  }
+
+  /**
+   * This service's public key as PEM (SPKI): what others put into their `publicKey`.
+   *
+   * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before it is initialized
+   */
+  publicKey(): string {
+    return wrapNative(() => this.#native.publicKey());
+  }
+
+  /** Current statistics. */
+  getStats(): MeshStats {
+    const peers = this.#peers.list();
+    const messages = {
+      sent: this.#calls.made + this.#router.answers,
+      received: this.#router.requests + this.#calls.answered,
+      failed: this.#calls.failed + this.#router.failures,
+    };
+    return {
+      service: this.#serviceId,
+      activeSessions: peers.length,
+      messages,
+      services: this.#services,
+      connectedServices: [...new Set(peers.map((peer) => peer.serviceId))],
+      peers,
+      sessions: { activeSessions: peers.length },
+      metrics: { connections: { active: peers.length }, messages: { ...messages } },
+    };
+  }
+
+  /** Whether this service can be called and can call. Never rejects. */
+  async healthCheck(): Promise<HealthStatus> {
+    const state = this.#state;
+    const between = state === 'starting' || state === 'draining';
+    const health: HealthStatus = {
+      status: state === 'ready' ? 'healthy' : between ? 'degraded' : 'unhealthy',
+      services: this.#services,
+      details: { state, address: null },
+    };
+    try {
+      health.details.address = this.#native.address();
+      if (state === 'ready') Object.assign(health.details, JSON.parse(await this.#native.stats()));
+    } catch (error) {
+      // It was closed meanwhile.
+      health.status = 'unhealthy';
+      health.details['error'] = MeshError.from(error).message;
+    }
+    return health;
+  }
+
+  /**
+   * Stops in good order: takes no new calls, and waits for those under way.
+   * When the time is up the rest is broken off, as by {@link SecureMesh.cleanup}.
+   *
+   * @param options.timeoutMs how long to wait at most, in ms. Default: 10,000.
+   */
+  drain(options: { timeoutMs?: number } = {}): Promise<void> {
+    let timeoutMs: number;
+    try {
+      timeoutMs = checkTimeout(options.timeoutMs) || DEFAULT_DRAIN_MS;
+    } catch (error) {
+      return Promise.reject(error as MeshError);
+    }
+    return (this.#draining ??= this.#close(timeoutMs));
+  }
+
+  /**
+   * Stops at once. Calls still pending are rejected with `CANCELLED` or
+   * `UNAVAILABLE`, reason `CLOSED`; the signals of requests being answered are
+   * aborted. Doing it again, or while it is being done, changes nothing.
+   */
+  cleanup(): Promise<void> {
+    return (this.#cleaning ??= this.#close(0));
+  }
+
+  /** The same as {@link SecureMesh.cleanup}, for `await using`. */
+  [asyncDispose](): Promise<void> {
+    return this.cleanup();
+  }
+
+  /**
+   * Forgets the client of a service.
+   *
+   * @deprecated Sessions are closed when they are idle, and by {@link SecureMesh.cleanup}.
+   */
+  async disconnect(serviceId: string): Promise<void> {
+    this.#clients.delete(serviceId);
+  }
+
+  async #start(): Promise<void> {
+    this.#state = 'starting';
+    this.#updateKeepAlive();
+    try {
+      await wrapNativeAsync(() => this.#native.start());
+      this.#listening = this.#native.address() !== null;
+      if (this.#state === 'starting') this.#state = 'ready';
+    } catch (error) {
+      if (this.#state === 'starting') {
+        this.#state = 'new';
+        this.#starting = undefined;
+      }
+      throw error;
+    } finally {
+      this.#updateKeepAlive();
+    }
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    if (this.#state === 'closed') return;
+    const starting = this.#state === 'starting' ? this.#starting : undefined;
+    this.#state = drainMs > 0 && this.#state !== 'closing' ? 'draining' : 'closing';
+    this.#updateKeepAlive();
+    await starting?.catch(() => {
+      // Whoever called `initialize` is told.
+    });
+    this.#writer.flush();
+    try {
+      await wrapNativeAsync(() => this.#native.close(drainMs));
+    } finally {
+      this.#state = 'closed';
+      this.#router.abortAll(AbortCause.Shutdown);
+      this.#peers.clear();
+      this.#calls.rejectAll((service, method) => MeshError.from(closedError({ service, method })));
+      this.#keepAlive.end();
+    }
+  }
+
+  #call(
+    service: string,
+    method: string,
+    input: unknown,
+    options: CallOptions | undefined,
+    nested: boolean,
+  ): Promise<unknown> {
+    if (this.#state === 'ready') return this.#calls.start(service, method, input, options);
+    if (this.#state === 'starting') {
+      return this.#calls.start(service, method, input, options, this.#starting);
+    }
+    // A request that is still being answered may need others for it.
+    if (this.#state === 'draining' && nested) {
+      return this.#calls.start(service, method, input, options);
+    }
+    return Promise.reject(
+      this.#isClosing()
+        ? closedError({ service, method })
+        : new MeshError('FAILED_PRECONDITION', 'call initialize() before making calls', {
+            reason: 'NOT_INITIALIZED',
+            service,
+            method,
+          }),
+    );
+  }
+
+  #link(service: string, context: Context | undefined): Link {
+    if (typeof service !== 'string' || service === '') {
+      throw invalidArgument(`serviceId must be a non-empty string, got ${String(service)}`);
+    }
+    return {
+      service,
+      start:
+        context === undefined
+          ? (method, input, options) => this.#call(service, method, input, options, false)
+          : async (method, input, options) =>
+              this.#call(service, method, input, Context.inherit(context, options), true),
+      ready: () => this.initialize(),
+      close: () => this.disconnect(service),
+    };
+  }
+
+  #clientFor(service: string, context: Context): SecureMeshClient {
+    return SecureMeshClient.of(this.#link(service, context));
+  }
+
+  #submit(batch: Buffer): void {
+    try {
+      this.#native.submit(batch);
+    } catch (error) {
+      if (this.#state === 'closed') return;
+      // None of these calls will be heard of again, nor can it be told apart
+      // which of them were in the batch.
+      const failure = MeshError.from(error);
+      this.#logger.error('the addon refused a batch', {
+        event: 'boundary.refused',
+        error: failure,
+      });
+      this.#calls.rejectAll(() => failure);
+    }
+  }
+
+  #makeSink(): EventSink {
+    return {
+      result: (id, _meta, payload) => this.#calls.result(id, payload),
+      error: (id, text) => this.#calls.error(id, text),
+      request: (id, session, timeoutMs, attempt, method, meta, payload) =>
+        this.#router.request(id, session, timeoutMs, attempt, method, meta, payload),
+      abort: (id, cause) => this.#router.abort(id, cause),
+      sessionOpened: (handle, session) => this.#peers.open(handle, session),
+      sessionClosed: (handle) => this.#peers.close(handle),
+      log: (entry) => this.#logger.forward(entry),
+      // One batch a turn: between two of them the event loop does other things.
+      more: () => setImmediate(this.#take),
+      broken: (error) =>
+        this.#logger.error('an event of the addon cannot be read', {
+          event: 'boundary.broken',
+          error,
+        }),
+    };
+  }
+
+  #isClosing(): boolean {
+    return this.#state === 'draining' || this.#state === 'closing' || this.#state === 'closed';
+  }
+
+  #updateKeepAlive(): void {
+    this.#keepAlive.set(
+      this.#state === 'starting' ||
+        this.#state === 'draining' ||
+        this.#state === 'closing' ||
+        (this.#state !== 'closed' && this.#calls.size > 0) ||
+        (this.#state === 'ready' && this.#listening && !this.#router.empty),
+    );
+  }
+}
+
+function closedError(options: { service?: string; method?: string } = {}): MeshError {
+  return new MeshError('FAILED_PRECONDITION', 'the mesh is closed', {
+    reason: 'CLOSED',
+    ...options,
+  });
+}

@@ -1,0 +1,2 @@
+export const root: string;
+export function tool(packageName: string, binary?: string): string;
