@@ -1,0 +1,13 @@
+import { MeshError, SecureMesh } from '@lemur-bookstores/secure-stack-mesh';
+
+interface Order {
+  id: string;
+  title: string;
+}
+
+const mesh = new SecureMesh({
+  serviceId: 'my-service',
+  discovery: { services: [{ id: 'other-service', host: 'localhost', port: 50052 }] },
+});
+await mesh.initialize();
+const client = mesh.connect('other-service');

@@ -1,0 +1,2 @@
+// What the block started, ends.
+await mesh.cleanup();

@@ -1,0 +1,1 @@
+if (decrypted.toString() !== data) throw new Error(`decrypted ${String(decrypted)}`);

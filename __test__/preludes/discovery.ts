@@ -1,0 +1,1 @@
+import { StaticDiscovery } from '@lemur-bookstores/secure-stack-mesh';

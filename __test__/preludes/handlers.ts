@@ -1,0 +1,9 @@
+import { MeshError, SecureMesh } from '@lemur-bookstores/secure-stack-mesh';
+
+interface Order {
+  id: string;
+  title: string;
+}
+
+const orders = new Map<string, Order>([['1', { id: '1', title: 'Lemurs of Madagascar' }]]);
+const mesh = new SecureMesh({ serviceId: 'other-service', port: 0 });

@@ -1,0 +1,4 @@
+import { JWTManager } from '@lemur-bookstores/secure-stack-mesh';
+
+const serviceId = 'my-service';
+const sessionId = 'session-1';

@@ -1,0 +1,1 @@
+if (sessions.getSession(session.id)?.id !== session.id) throw new Error('the session is not kept');

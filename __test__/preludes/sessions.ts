@@ -1,0 +1,1 @@
+import { SessionManager } from '@lemur-bookstores/secure-stack-mesh';
