@@ -1,8 +1,15 @@
 //! The addon: what Node sees. It converts, delegates and settles; every
 //! decision is made in `mesh-core` or in `js/`.
 
+// What `#[napi]` exports is reached from JavaScript, not through `pub` paths.
+#![allow(unreachable_pub)]
+
+mod auth;
+mod convert;
+mod discovery;
 mod error;
 mod events;
 mod frames;
 mod inbox;
 mod mesh;
+mod sessions;
