@@ -63,8 +63,7 @@ async function inventory(): Promise<void> {
   process.send?.(address);
   console.log('inventory: listening on', address);
 
-  const stop = once(process, process.send ? 'disconnect' : 'SIGINT');
-  await stop;
+  await once(process, process.send ? 'disconnect' : 'SIGINT');
   await mesh.cleanup();
 }
 
@@ -111,7 +110,7 @@ async function shop(): Promise<void> {
 
 function told(error: unknown): void {
   if (!(error instanceof MeshError)) throw error;
-  console.log('shop: refused with', error.code, error.reason, error.data ?? '');
+  console.log('shop: refused with', error.code, error.reason, ...(error.data ? [error.data] : []));
 }
 
 await (process.argv[2] === 'inventory' ? inventory() : shop());
