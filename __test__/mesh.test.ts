@@ -588,7 +588,7 @@ describe('the configuration', () => {
     ],
     [{ serviceId: 'a', discovery: { services: 7 } }, /discovery\.services/],
     [{ serviceId: 'a', logger: 7 }, /logger must be/],
-  ])('%j is refused by path', (wrong, message) => {
+  ])('%o is refused by path', (wrong, message) => {
     let error: any;
     try {
       new SecureMesh(wrong);

@@ -1,12 +1,177 @@
 // Generated from src/ by scripts/addon.mjs. Do not edit.
+/** A table of services with a picker for each. */
+export declare class NativeDiscovery {
+  /** An empty table. */
+  constructor()
+  /** Adds or replaces an instance; whether anything has changed. */
+  register(instance: NativeInstance): boolean
+  /** The instance whose turn it is among those that serve. */
+  pick(id: string): NativeInstance | null
+  /** All instances of a service. */
+  lookup(id: string): Array<NativeInstance>
+  /** All instances of all services. */
+  list(): Array<NativeInstance>
+  /** Sets the health of one instance, or of all of them. */
+  setHealth(id: string, host: string | undefined | null, port: number | undefined | null, health: string, now: number): void
+  /** Removes one instance, or all of them; whether there was any. */
+  remove(id: string, host?: string | undefined | null, port?: number | undefined | null): boolean
+}
+
+/** HS256 tokens under a secret that can be rotated. */
+export declare class NativeJwt {
+  /** With the secret given, or a random one. */
+  constructor(secret?: Uint8Array | undefined | null)
+  /** A token of `iss` for `aud`. */
+  issue(iss: string, aud: string, sid: string, lifetimeMs: number, now: number): string
+  /** The claims of a good token; `iss` and `sid` are compared where given. */
+  verify(token: string, aud: string, iss: string | undefined | null, sid: string | undefined | null, now: number): NativeClaims
+  /** Signs with another secret from now on. */
+  rotate(secret: Uint8Array | undefined | null, graceMs: number, now: number): void
+  /** Whether the secret has fewer than 32 bytes. */
+  get weakSecret(): boolean
+}
+
 /** A mesh, driven by batches of commands and answering with batches of events. */
 export declare class NativeMesh {
+  /**
+   * Checks the configuration, given as JSON, as are the `SECURE_MESH_…`
+   * variables. `onWake` is called when there is something to `take`.
+   */
   constructor(config: string, variables: string, onWake: () => void)
+  /** Binds the port, makes or loads keys, and serves. */
   start(): Promise<void>
-  address(): { host: string, port: number } | null
+  /** Where the mesh listens; `null` before it has started, or if it only calls. */
+  address(): NativeAddress | null
+  /** This service's RSA public key in PEM; throws before the mesh has started. */
   publicKey(): string
+  /** Hands over a batch of commands. */
   submit(batch: Buffer): void
+  /** The next batch of events, or `null`. */
   take(): Buffer | null
+  /** The mesh's figures as JSON. */
   stats(): Promise<string>
+  /**
+   * Takes no more requests, waits for those under way, at most `drainMs`,
+   * ends every call still pending, and stops.
+   */
   close(drainMs: number): Promise<void>
 }
+
+/** PS256 tokens of one service. */
+export declare class NativeRsaIssuer {
+  /** With the service's private key in PEM. */
+  constructor(privateKey: string, iss: string)
+  /** A token for `aud`. */
+  issue(aud: string, lifetimeMs: number, now: number): string
+}
+
+/** Checks the PS256 tokens of one service. */
+export declare class NativeRsaVerifier {
+  /** For tokens of `iss`, whose public key in PEM is given, for `aud`. */
+  constructor(publicKey: string, iss: string, aud: string)
+  /** The claims of a good token. */
+  verify(token: string, now: number): NativeClaims
+}
+
+/** A bounded table of sessions. */
+export declare class NativeSessions {
+  /** With an idle limit, a lifetime and a bound. */
+  constructor(idleMs: number, lifetimeMs: number, maxSessions: number)
+  /** Begins a session. */
+  create(service: string, peer: string | undefined | null, now: number): NativeSession
+  /** The session, if it is alive. Does not prolong it. */
+  get(id: string, now: number): NativeSession | null
+  /** Counts a message and prolongs the session. */
+  track(id: string, now: number): NativeSession
+  /** Ends a session; whether there was one. */
+  remove(id: string): boolean
+  /** Removes what has ended and returns the ids. */
+  sweep(now: number): Array<string>
+  /** When to sweep next, if there is anything. */
+  nextSweep(): number | null
+  /** Figures about the table. */
+  counts(now: number): NativeSessionCounts
+}
+
+/** Where a mesh listens. */
+export interface NativeAddress {
+  /** An IP address. */
+  host: string
+  /** A port. */
+  port: number
+}
+
+/** The claims of a token; times in seconds since 1970. */
+export interface NativeClaims {
+  /** Issuer. */
+  iss: string
+  /** Subject. */
+  sub: string
+  /** Audience. */
+  aud: string
+  /** Session id. */
+  sid?: string
+  /** Issued at. */
+  iat: number
+  /** Not before. */
+  nbf: number
+  /** Expires at. */
+  exp: number
+  /** Unique name. */
+  jti: string
+}
+
+/** One instance of a service. */
+export interface NativeInstance {
+  /** Service id. */
+  id: string
+  /** Name or address. */
+  host: string
+  /** TCP port. */
+  port: number
+  /** Whatever text was registered. */
+  publicKey?: string
+  /** Texts by name. */
+  metadata: Record<string, string>
+  /** `UNKNOWN`, `SERVING` or `NOT_SERVING`. */
+  health?: string
+  /** When the health was set, in milliseconds since 1970. */
+  checkedAt?: number
+}
+
+/** A session as it is now; times in milliseconds since 1970. */
+export interface NativeSession {
+  /** 32 hexadecimal digits. */
+  id: string
+  /** The service it was made for. */
+  serviceId: string
+  /** The other side. */
+  peerServiceId?: string
+  /** When it began. */
+  createdAt: number
+  /** When it was last used. */
+  lastActivity: number
+  /** When it ends if nothing happens until then. */
+  expiresAt: number
+  /** Messages tracked. */
+  messageCount: number
+}
+
+/** Figures about the table. */
+export interface NativeSessionCounts {
+  /** Alive now. */
+  active: number
+  /** Begun since the start. */
+  created: number
+  /** Ended by a limit. */
+  expired: number
+  /** Ended on purpose. */
+  removed: number
+  /** Refused because the table was full. */
+  refused: number
+  /** Messages tracked. */
+  messages: number
+}
+
+/** The milliseconds that a text such as `'15m'` stands for. */
+export declare function parseDuration(name: string, text: string): number

@@ -192,7 +192,8 @@ export class JWTManager {
   verifyToken(token: string, sourceServiceId: string): TokenPayload;
   verifyToken(token: string, expected?: ExpectedToken | string): TokenPayload {
     checkText('token', token);
-    const wanted: ExpectedToken = typeof expected === 'string' ? { serviceId: expected } : (expected ?? {});
+    const wanted: ExpectedToken =
+      typeof expected === 'string' ? { serviceId: expected } : (expected ?? {});
     checkKeys('expected', wanted, ['serviceId', 'sessionId']);
     if (wanted.serviceId !== undefined) checkText('expected.serviceId', wanted.serviceId);
     if (wanted.sessionId !== undefined) checkText('expected.sessionId', wanted.sessionId);
@@ -224,7 +225,9 @@ export class JWTManager {
     const segments = token.split('.');
     if (segments.length !== 3) return null;
     try {
-      const claims: unknown = JSON.parse(Buffer.from(segments[1] as string, 'base64url').toString());
+      const claims: unknown = JSON.parse(
+        Buffer.from(segments[1] as string, 'base64url').toString(),
+      );
       if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) return null;
       const { iss, sid } = claims as { iss: string; sid?: string };
       const payload = { ...claims, serviceId: iss } as TokenPayload;
@@ -267,11 +270,15 @@ class SharedSecretSigner {
   }
 
   sign(serviceId: string, sessionId: string, lifetimeMs: number): string {
-    return wrapNative(() => this.#jwt.issue(serviceId, this.#audience, sessionId, lifetimeMs, Date.now()));
+    return wrapNative(() =>
+      this.#jwt.issue(serviceId, this.#audience, sessionId, lifetimeMs, Date.now()),
+    );
   }
 
   verify(token: string, { serviceId, sessionId }: ExpectedToken): NativeClaims {
-    return wrapNative(() => this.#jwt.verify(token, this.#audience, serviceId, sessionId, Date.now()));
+    return wrapNative(() =>
+      this.#jwt.verify(token, this.#audience, serviceId, sessionId, Date.now()),
+    );
   }
 
   rotate(secret: string | Uint8Array | undefined, graceMs: number): void {
@@ -341,7 +348,9 @@ class RsaSigner {
         { reason: 'UNKNOWN_PEER' },
       );
     }
-    const verifier = wrapNative(() => new (native().NativeRsaVerifier)(publicKey, source, this.#serviceId));
+    const verifier = wrapNative(
+      () => new (native().NativeRsaVerifier)(publicKey, source, this.#serviceId),
+    );
     const loaded = { publicKey, verifier };
     this.#verifiers.set(source, loaded);
     return loaded;

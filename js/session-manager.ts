@@ -91,7 +91,9 @@ export class SessionManager {
     checkKeys('options', options, OPTIONS);
     const { timeout = '1h', maxLifetime = '24h', maxSessions = 10_000 } = options;
     if (!Number.isInteger(maxSessions) || maxSessions < 1 || maxSessions > 0xffff_ffff) {
-      throw invalidArgument(`maxSessions must be a whole number from 1, got ${String(maxSessions)}`);
+      throw invalidArgument(
+        `maxSessions must be a whole number from 1, got ${String(maxSessions)}`,
+      );
     }
     const idleMs = toMillis('timeout', timeout);
     const lifetimeMs = toMillis('maxLifetime', maxLifetime);
@@ -221,5 +223,7 @@ export class SessionManager {
 }
 
 function present({ peerServiceId, ...session }: NativeSession): Mutable<Session> {
-  return peerServiceId === undefined || peerServiceId === null ? session : { ...session, peerServiceId };
+  return peerServiceId === undefined || peerServiceId === null
+    ? session
+    : { ...session, peerServiceId };
 }

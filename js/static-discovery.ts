@@ -74,7 +74,15 @@ export interface ServiceDiscovery {
   updateServiceHealth(serviceId: string, status: 'healthy' | 'unhealthy'): Promise<void>;
 }
 
-const FIELDS = ['id', 'host', 'port', 'publicKey', 'metadata', 'status', 'lastHealthCheck'] as const;
+const FIELDS = [
+  'id',
+  'host',
+  'port',
+  'publicKey',
+  'metadata',
+  'status',
+  'lastHealthCheck',
+] as const;
 const HEALTH = { healthy: 'SERVING', unhealthy: 'NOT_SERVING', unknown: 'UNKNOWN' } as const;
 
 /**
@@ -149,7 +157,10 @@ export class StaticDiscovery implements ServiceDiscovery {
         const status = error === undefined ? 'healthy' : 'unhealthy';
         // It may have been removed while we were waiting for it.
         if (this.#find(instance) !== undefined) this.#setHealth(serviceId, status, instance);
-        const current: ServiceHealth['instances'][number] = this.#find(instance) ?? { ...instance, status };
+        const current: ServiceHealth['instances'][number] = this.#find(instance) ?? {
+          ...instance,
+          status,
+        };
         if (error !== undefined) current.error = error;
         return current;
       }),
@@ -219,7 +230,9 @@ export class StaticDiscovery implements ServiceDiscovery {
   async removeService(serviceId: string, instance?: InstanceAddress): Promise<boolean> {
     checkText('serviceId', serviceId);
     const former = this.#instances(serviceId, instance);
-    const removed = wrapNative(() => this.#native.remove(serviceId, instance?.host, instance?.port));
+    const removed = wrapNative(() =>
+      this.#native.remove(serviceId, instance?.host, instance?.port),
+    );
     for (const service of former) this.#announce({ type: 'removed', service });
     return removed;
   }
@@ -254,7 +267,9 @@ export class StaticDiscovery implements ServiceDiscovery {
   #setHealth(id: string, status: ServiceStatus, instance?: InstanceAddress): void {
     checkStatus('status', status);
     const before = this.#instances(id, instance);
-    wrapNative(() => this.#native.setHealth(id, instance?.host, instance?.port, HEALTH[status], Date.now()));
+    wrapNative(() =>
+      this.#native.setHealth(id, instance?.host, instance?.port, HEALTH[status], Date.now()),
+    );
     for (const { status: former, ...service } of before) {
       const now = this.#find(service);
       if (now !== undefined && former !== status) this.#announce({ type: 'health', service: now });
@@ -336,6 +351,8 @@ function checkMetadata(name: string, metadata: Record<string, string>): void {
 
 function checkStatus(name: string, status: unknown): asserts status is ServiceStatus {
   if (typeof status !== 'string' || !Object.hasOwn(HEALTH, status)) {
-    throw invalidArgument(`${name} must be 'healthy', 'unhealthy' or 'unknown', got ${JSON.stringify(status)}`);
+    throw invalidArgument(
+      `${name} must be 'healthy', 'unhealthy' or 'unknown', got ${JSON.stringify(status)}`,
+    );
   }
 }

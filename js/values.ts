@@ -20,5 +20,6 @@ export function toMillis(name: string, value: number | string): number {
 
 /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when `value` is no text */
 export function checkText(name: string, value: unknown): asserts value is string {
-  if (typeof value !== 'string') throw invalidArgument(`${name} must be a text, got ${typeof value}`);
+  if (typeof value !== 'string')
+    throw invalidArgument(`${name} must be a text, got ${typeof value}`);
 }

@@ -1,13 +1,17 @@
 // npm run build: the addon, the CommonJS bundle, its ESM wrapper, the types.
 //
-//   --dev        builds the addon with the quick-to-build profile
+//   --dev        builds the addon with the quick-to-build profile, as does
+//                MESH_BUILD_PROFILE=dev in the environment, also for npm test
 //   --no-addon   leaves the addon as it is
 import { parseArgs } from 'node:util';
 import { main, progress } from './lib.mjs';
 import { setup } from './setup.mjs';
 
 /** Builds whatever is stale. */
-export async function build({ dev = false, addon = true } = {}) {
+export async function build({
+  dev = process.env.MESH_BUILD_PROFILE === 'dev',
+  addon = true,
+} = {}) {
   await setup();
   // Only now is anything installed that these need.
   const [{ buildAddon }, { buildBundle }, { buildTypes }] = await Promise.all([

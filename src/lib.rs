@@ -6,6 +6,7 @@
 
 mod auth;
 mod convert;
+mod crypto;
 mod discovery;
 mod error;
 mod events;

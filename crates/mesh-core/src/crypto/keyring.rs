@@ -7,7 +7,7 @@ use super::{
     CryptoError,
     envelope::{self, Envelope, EnvelopeError, LegacyEnvelope},
     keystore::{KeyStore, KeyStoreError},
-    rsa::{KeyPair, PublicKey},
+    rsa::{KeyPair, MAX_BITS, PublicKey},
     secret::SecretVec,
 };
 use crate::id::ServiceId;
@@ -42,7 +42,7 @@ impl KeyRing {
     pub fn stored(store: KeyStore, id: ServiceId, bits: Option<u32>) -> Result<Self, KeyStoreError> {
         let current = match bits {
             Some(bits) => store.key_pair(&id, bits)?,
-            None => store.any_key_pair(&id, 4096)?,
+            None => store.any_key_pair(&id, MAX_BITS)?,
         };
         let previous = store.load_previous_key_pair(&id)?;
         Ok(Self { current, previous, home: Some(Arc::new(Home { store, id })) })
@@ -71,7 +71,7 @@ impl KeyRing {
     /// # Errors
     /// Those of [`envelope::open`].
     pub fn open(&self, envelope: &Envelope, sender: Option<&PublicKey>) -> Result<Vec<u8>, EnvelopeError> {
-        self.try_each(EnvelopeError::Open, |pair| envelope::open(envelope, pair, sender))
+        self.try_each(&EnvelopeError::Open, |pair| envelope::open(envelope, pair, sender))
     }
 
     /// Opens an envelope of 0.2.0 encrypted to either key.
@@ -79,7 +79,7 @@ impl KeyRing {
     /// # Errors
     /// Those of [`envelope::open_legacy`].
     pub fn open_legacy(&self, envelope: &LegacyEnvelope) -> Result<Vec<u8>, EnvelopeError> {
-        self.try_each(EnvelopeError::Open, |pair| envelope::open_legacy(envelope, pair))
+        self.try_each(&EnvelopeError::Open, |pair| envelope::open_legacy(envelope, pair))
     }
 
     /// Decrypts what was encrypted to either key with RSA-OAEP-SHA256.
@@ -87,13 +87,13 @@ impl KeyRing {
     /// # Errors
     /// [`CryptoError::Open`].
     pub fn oaep_decrypt(&self, ciphertext: &[u8], label: &[u8]) -> Result<SecretVec, CryptoError> {
-        self.try_each(CryptoError::Open, |pair| pair.oaep_decrypt(ciphertext, label))
+        self.try_each(&CryptoError::Open, |pair| pair.oaep_decrypt(ciphertext, label))
     }
 
     /// Tries the previous key where the current one gives `unfit`.
-    fn try_each<T, E: PartialEq>(&self, unfit: E, open: impl Fn(&KeyPair) -> Result<T, E>) -> Result<T, E> {
+    fn try_each<T, E: PartialEq>(&self, unfit: &E, open: impl Fn(&KeyPair) -> Result<T, E>) -> Result<T, E> {
         match (open(&self.current), &self.previous) {
-            (Err(err), Some(previous)) if err == unfit => open(previous),
+            (Err(err), Some(previous)) if err == *unfit => open(previous),
             (outcome, _) => outcome,
         }
     }
@@ -101,7 +101,10 @@ impl KeyRing {
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyRing").field("current", &self.current).field("previous", &self.previous).finish()
+        f.debug_struct("KeyRing")
+            .field("current", &self.current)
+            .field("previous", &self.previous)
+            .finish_non_exhaustive()
     }
 }
 

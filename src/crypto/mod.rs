@@ -1,0 +1,69 @@
+//! `NativeCrypto` and `NativeKeys`: what `CryptoManager` and `KeyManager` do.
+
+mod keys;
+mod manager;
+mod slot;
+
+use mesh_core::crypto::{
+    CryptoError,
+    rsa::{KeyPair, PublicKey},
+};
+use mesh_core::error::{Code, Coded, Reason};
+use napi::bindgen_prelude::spawn_blocking;
+use napi_derive::napi;
+
+use crate::error::{Failure, Settled};
+
+/// Bits of a key pair when neither the options nor a stored key say.
+const DEFAULT_BITS: u32 = 4096;
+
+/// A key pair in PEM.
+#[napi(object)]
+pub struct NativeKeyPair {
+    /// `PUBLIC KEY`, SPKI.
+    pub public_key: String,
+    /// `PRIVATE KEY`, PKCS#8.
+    pub private_key: String,
+}
+
+impl NativeKeyPair {
+    fn of(pair: &KeyPair) -> Result<Self, CryptoError> {
+        // The text is JavaScript's from here on, which wipes nothing.
+        let private_key = pair.to_pkcs8_pem()?.to_string();
+        Ok(Self { public_key: pair.public_key().to_pem(), private_key })
+    }
+}
+
+/// Parses the argument called `name`, which an error then names.
+fn public_key(name: &str, pem: &str) -> Result<PublicKey, Failure> {
+    PublicKey::from_pem(pem).map_err(|err| in_argument(name, &err))
+}
+
+/// As [`public_key`], for a pair. If `public` is given, it must be the pair's.
+fn key_pair(name: &str, private: &str, public: Option<&str>) -> Result<KeyPair, Failure> {
+    let pair =
+        KeyPair::from_pkcs8_pem(private).map_err(|err| in_argument(&format!("{name}.privateKey"), &err))?;
+    if let Some(public) = public
+        && public_key(&format!("{name}.publicKey"), public)? != *pair.public_key()
+    {
+        let text = format!("{name}.publicKey does not belong to {name}.privateKey");
+        return Err(Failure::new(Code::InvalidArgument, Reason::BadKey, text));
+    }
+    Ok(pair)
+}
+
+fn in_argument(name: &str, err: &CryptoError) -> Failure {
+    Failure::new(err.code(), err.reason(), format!("{name}: {err}"))
+}
+
+/// Runs `job` where it may block.
+async fn off_the_loop<T, E>(job: impl FnOnce() -> Result<T, E> + Send + 'static) -> Settled<T>
+where
+    T: Send + 'static,
+    E: Into<Failure> + Send + 'static,
+{
+    match spawn_blocking(job).await {
+        Ok(result) => result.into(),
+        Err(_) => Settled(Err(Failure::new(Code::Internal, Reason::Internal, "the operation panicked"))),
+    }
+}
