@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { SecureMesh } from '@lemur-bookstores/secure-stack-mesh';
 
-process.env['MESH_SECRET'] = 'a secret for this test and no other purpose';
+const secret = 'a secret for this test and no other purpose';
 const otherServicePublicKey = generateKeyPairSync('rsa', { modulusLength: 2048 })
   .publicKey.export({ type: 'spki', format: 'pem' })
   .toString();
