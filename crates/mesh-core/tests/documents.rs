@@ -1,0 +1,84 @@
+//! What the documents say about the tests is true.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its own files should fail")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+#[test]
+fn every_test_the_threat_model_names_exists() {
+    let crate_root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(crate_root.join("../../docs/threat-model.md")).unwrap();
+    let code: String = ["src", "tests"].iter().flat_map(|folder| sources(crate_root.join(folder))).collect();
+
+    let mut threats = 0;
+    for row in page.lines().filter(|line| line.starts_with("| ") && line.contains("| A")) {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [number, _asset, _attacker, _attack, _defence, tests] = cells[..] else { continue };
+        threats += 1;
+        let names: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty() || tests == "not yet", "threat {number} names no test");
+        for name in names {
+            assert!(code.contains(&format!("fn {name}(")), "threat {number}: no test {name}");
+        }
+    }
+    assert!(threats > 30, "the table was not read");
+}
+
+#[test]
+fn every_reason_and_variable_of_the_readme_exists() {
+    let crate_root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(crate_root.join("../../README.md")).unwrap();
+    let config: String = sources(crate_root.join("src/config")).concat();
+
+    let variables: Vec<_> = page.split('`').filter(|word| word.starts_with("SECURE_MESH_")).collect();
+    assert!(variables.len() > 5, "no variables were read");
+    for variable in variables {
+        assert!(config.contains(&format!("\"{variable}\"")), "{variable} is not read");
+    }
+
+    let table = page.split("| for instance the reason |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let reasons: Vec<_> = table.lines().filter_map(|row| row.rsplit('|').nth(1)).collect();
+    let reasons: Vec<_> = reasons.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(reasons.len() > 10, "no reasons were read");
+    for reason in reasons {
+        let known = mesh_core::error::Reason::ALL.iter().any(|(known, _)| known.as_str() == reason);
+        assert!(known, "no reason {reason}");
+    }
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut pages: Vec<_> =
+        ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md"].map(|name| root.join(name)).into();
+    for folder in ["docs", "docs/decisions", "examples/basic"] {
+        let entries = fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        pages.extend(entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    }
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = link.split('#').next().unwrap();
+            if !target.is_empty() && !target.contains("://") {
+                let path = page.parent().unwrap().join(target);
+                assert!(path.exists(), "{}: {link} leads nowhere", page.display());
+            }
+        }
+    }
+}
+
+fn sources(folder: PathBuf) -> Vec<String> {
+    let mut texts = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            texts.extend(sources(path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            texts.push(fs::read_to_string(path).unwrap());
+        }
+    }
+    texts
+}
