@@ -96,5 +96,7 @@ export function tool(packageName, binary = packageName.split('/').pop()) {
   const file = join(directory, 'package.json');
   if (!existsSync(file)) throw new StepFailed(`${packageName} is not installed: run npm ci`);
   const { bin } = JSON.parse(readFileSync(file, 'utf8'));
-  return join(directory, typeof bin === 'string' ? bin : bin[binary]);
+  const path = typeof bin === 'string' ? bin : bin[binary];
+  if (path === undefined) throw new StepFailed(`${packageName} has no program ${binary}`);
+  return join(directory, path);
 }
