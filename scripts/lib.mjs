@@ -31,7 +31,7 @@ export function run(command, args, options = {}) {
     const child = spawn(command, args, {
       cwd: root,
       stdio: 'inherit',
-      shell: process.platform === 'win32',
+      shell: needsShell(command),
       ...options,
       env: { ...process.env, ...options.env },
     });
@@ -60,7 +60,7 @@ export function capture(command, args, options = {}) {
     const child = spawn(command, args, {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
-      shell: process.platform === 'win32',
+      shell: needsShell(command),
       ...options,
       env: { ...process.env, ...options.env },
     });
@@ -72,6 +72,9 @@ export function capture(command, args, options = {}) {
     child.on('close', (code) => resolve({ code: code ?? 1, stdout, stderr }));
   });
 }
+
+// On Windows npm is a script, which only a shell can run.
+const needsShell = (command) => process.platform === 'win32' && command === 'npm';
 
 /** Whether `cargo <subcommand>` is installed. */
 export async function hasCargo(subcommand) {
