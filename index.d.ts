@@ -496,9 +496,9 @@ declare class SecureMesh {
      * 4096-bit key takes a second or so, off the event loop. Doing it again, or
      * twice at once, does it once; after a failure it can be tried again.
      *
-     * @throws MeshError `UNAVAILABLE` (`LISTEN`) when the port is taken; `FAILED_PRECONDITION`
-     *   (`KEYDIR_…`) when the key directory is not safe or not usable, saying which file and what to
-     *   do; `FAILED_PRECONDITION` (`CLOSED`) after `cleanup`
+     * @throws MeshError `FAILED_PRECONDITION`: reason `LISTEN` when the port is taken; `KEYDIR_…` when
+     *   the key directory is not safe or not usable, saying which file and what to do; `CLOSED` after
+     *   `cleanup`
      */
     initialize(): Promise<void>;
     /**
@@ -542,9 +542,9 @@ declare class SecureMesh {
         timeoutMs?: number;
     }): Promise<void>;
     /**
-     * Stops at once. Calls still pending are rejected with `CANCELLED` or
-     * `UNAVAILABLE`, reason `CLOSED`; the signals of requests being answered are
-     * aborted. Doing it again, or while it is being done, changes nothing.
+     * Stops at once. Calls still pending are rejected with `CANCELLED`, reason
+     * `CLOSED`; the signals of requests being answered are aborted. Doing it
+     * again, or while it is being done, changes nothing.
      */
     cleanup(): Promise<void>;
     /** The same as {@link SecureMesh.cleanup}, for `await using`. */
@@ -612,14 +612,13 @@ declare class KeyManager {
     saveKeyPair(name: string, keyPair: Partial<KeyPair>): void;
     /** {@link saveKeyPair}, off the event loop. */
     saveKeyPairAsync(name: string, keyPair: Partial<KeyPair>): Promise<void>;
-    /** The key pair stored under `name`, or `null`. */
+    /**
+     * The key pair stored under `name`, or `null`. Where only another service's
+     * public key is stored, `privateKey` is empty.
+     */
     loadKeyPair(name: string): KeyPair | null;
     /** {@link loadKeyPair}, off the event loop. */
     loadKeyPairAsync(name: string): Promise<KeyPair | null>;
-    /** The public key stored under `name`, alone or as half of a pair; or `null`. */
-    loadPublicKey(name: string): string | null;
-    /** {@link loadPublicKey}, off the event loop. */
-    loadPublicKeyAsync(name: string): Promise<string | null>;
     /**
      * The key pair stored under `name`, made when there is none. Processes that
      * do this together get the same one.
