@@ -557,8 +557,695 @@ declare class SecureMesh {
     disconnect(serviceId: string): Promise<void>;
 }
 
+/** An RSA key pair in PEM. */
+interface KeyPair {
+    /** The public half: a `PUBLIC KEY` block (SPKI). */
+    publicKey: string;
+    /** The private half: a `PRIVATE KEY` block (PKCS#8). Whoever has it is the service. */
+    privateKey: string;
+}
+/** The size of an RSA key in bits. */
+type RsaKeySize = 2048 | 3072 | 4096;
+/**
+ * Keeps RSA key pairs in a directory of mode 0700, in files of mode 0600 that
+ * appear whole or not at all. File names are hashes of the names given here.
+ *
+ * The directory is opened when it is first needed. If other users have access
+ * to it or to a file in it, if it belongs to another user, or is a symbolic
+ * link, the methods throw `FAILED_PRECONDITION` with reason `KEYDIR_MODE`,
+ * `KEYDIR_OWNER` or `KEYDIR_TYPE`, and a message that says how to repair it;
+ * `KEYDIR_CORRUPT` for a damaged file, `KEYDIR_IO` for what the operating
+ * system refuses.
+ *
+ * Names follow the rules for service ids: 1 to 128 ASCII letters, digits, `.`,
+ * `_` and `-`, beginning and ending with a letter or digit. Another name throws
+ * `INVALID_ARGUMENT`, reason `ID_SYNTAX`.
+ *
+ * Each method blocks for as long as the file system takes, and for seconds
+ * where a key is made; its `…Async` twin does the same off the event loop.
+ */
+declare class KeyManager {
+    #private;
+    /**
+     * @param keyDir the directory. Default: `SECURE_MESH_KEYS_DIR`, or
+     *   `secure-stack-mesh` in the user's state directory; never below the
+     *   working directory.
+     * @param keySize bits of the keys: 2048, 3072 or 4096. Default: 4096 for new
+     *   keys, and stored ones may have any size. With a size, a stored key of
+     *   another one throws `FAILED_PRECONDITION`, reason `KEYDIR_KEY_SIZE`.
+     */
+    constructor(keyDir?: string, keySize?: RsaKeySize);
+    /** Makes a key pair and stores it nowhere. 4096 bits take seconds: prefer {@link generateKeyPairAsync}. */
+    generateKeyPair(): KeyPair;
+    /** {@link generateKeyPair}, off the event loop. */
+    generateKeyPairAsync(): Promise<KeyPair>;
+    /**
+     * Stores a key pair under `name`, in place of one that is there; or, if only
+     * `publicKey` is given, another service's public key, which then stays.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`, reason `BAD_KEY`: not RSA keys in PEM
+     *   of 2048 to 4096 bits with exponent 65537, or not halves of one pair.
+     *   `UNAUTHENTICATED`, reason `PEER_KEY_CHANGED`: another public key is
+     *   stored under `name`. `RESOURCE_EXHAUSTED`, reason `KEYDIR_FULL`: 4096
+     *   public keys are stored.
+     */
+    saveKeyPair(name: string, keyPair: Partial<KeyPair>): void;
+    /** {@link saveKeyPair}, off the event loop. */
+    saveKeyPairAsync(name: string, keyPair: Partial<KeyPair>): Promise<void>;
+    /** The key pair stored under `name`, or `null`. */
+    loadKeyPair(name: string): KeyPair | null;
+    /** {@link loadKeyPair}, off the event loop. */
+    loadKeyPairAsync(name: string): Promise<KeyPair | null>;
+    /** The public key stored under `name`, alone or as half of a pair; or `null`. */
+    loadPublicKey(name: string): string | null;
+    /** {@link loadPublicKey}, off the event loop. */
+    loadPublicKeyAsync(name: string): Promise<string | null>;
+    /**
+     * The key pair stored under `name`, made when there is none. Processes that
+     * do this together get the same one.
+     */
+    getOrCreateKeyPair(name: string): KeyPair;
+    /** {@link getOrCreateKeyPair}, off the event loop. */
+    getOrCreateKeyPairAsync(name: string): Promise<KeyPair>;
+}
+
+/** The size of an AES key in bits. */
+type AesKeySize = 128 | 192 | 256;
+/**
+ * What can be encrypted, signed or authenticated: a string as its UTF-8 bytes,
+ * bytes as they are, anything else as `JSON.stringify` writes it.
+ */
+type CryptoData = string | Uint8Array | ArrayBuffer | object | number | boolean | null;
+/** Options of {@link CryptoManager}. */
+interface CryptoManagerOptions {
+    /** Bits of the RSA key: 2048, 3072 or 4096. Default: 4096, or those of the stored key. */
+    rsaKeySize?: RsaKeySize;
+    /** Bits of the AES key of each envelope: 128, 192 or 256. Default: 256. */
+    aesKeySize?: AesKeySize;
+    /**
+     * The directory to keep the key in, for `initialize(serviceId)`. Default:
+     * `SECURE_MESH_KEYS_DIR`, or `secure-stack-mesh` in the user's state
+     * directory.
+     */
+    keysDir?: string;
+    /** Where to get the key from, instead of `keysDir`. */
+    keyManager?: KeyManager | Pick<KeyManager, 'getOrCreateKeyPair'>;
+}
+/**
+ * An envelope: data encrypted to one RSA key and signed by another. It holds
+ * strings and a number only, so it survives JSON. The format is specified in
+ * `docs/envelope.md`.
+ */
+interface EncryptedData {
+    /** The format's version: 1. */
+    version: number;
+    /** AES-GCM ciphertext, base64. */
+    encryptedData: string;
+    /** The wrapped secret, base64. */
+    encryptedKey: string;
+    /** 96-bit nonce, base64. */
+    iv: string;
+    /** 128-bit tag, base64. */
+    authTag: string;
+    /** HMAC-SHA256 over all of the above, hexadecimal. */
+    hmac: string;
+    /** The sender's RSASSA-PSS signature over all of that, base64. */
+    signature: string;
+}
+/** An envelope as 0.2.0 wrote it. */
+type LegacyEncryptedData = Omit<EncryptedData, 'version' | 'signature'>;
+/** Options of {@link CryptoManager.decrypt}. */
+interface DecryptOptions {
+    /**
+     * Reads an envelope of 0.2.0 instead. Nothing in it says who made it; read it
+     * to encrypt it anew. Default: false.
+     */
+    legacy?: boolean;
+}
+/**
+ * Encrypts, decrypts, signs and verifies with one RSA key pair.
+ *
+ * `encrypt` makes an envelope: a fresh AES-GCM key per message, wrapped with
+ * RSA-OAEP-SHA256, all of it under an HMAC-SHA256 and the sender's RSA-PSS
+ * signature. `decrypt` with the sender's public key proves who sent it.
+ *
+ * `initialize()` makes the key off the event loop. A synchronous method called
+ * before it is done waits for it; one called without it throws
+ * `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`. RSA takes up to a few
+ * milliseconds per operation; the `…Async` twins spend them off the event loop.
+ *
+ * Public keys are RSA keys in PEM of 2048 to 4096 bits with the exponent 65537.
+ * Others throw `INVALID_ARGUMENT`, reason `BAD_KEY`.
+ *
+ * @example
+ * ```js
+ * const crypto = new CryptoManager({ rsaKeySize: 4096, aesKeySize: 256 });
+ * await crypto.initialize();
+ * const encrypted = crypto.encrypt(data, recipientPublicKey);
+ * const decrypted = crypto.decrypt(encrypted, senderPublicKey);
+ * ```
+ */
+declare class CryptoManager {
+    #private;
+    /**
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: an option is
+     *   unknown or has an impossible value.
+     */
+    constructor(options?: CryptoManagerOptions);
+    /**
+     * Makes the key pair, in memory; or, for a service id, loads it from the key
+     * directory, where it is made the first time. Resolves when the key is
+     * there. Calling it again changes nothing, unless the last time failed.
+     *
+     * @param serviceId whose key to load. `KeyManager` says what is asked of the
+     *   key directory and how it fails.
+     */
+    initialize(serviceId?: string): Promise<void>;
+    /** This side's public key, PEM (SPKI): what others encrypt to and verify with. */
+    getPublicKey(): string;
+    /** The public key's SHA-256 JWK thumbprint (RFC 7638), base64url: its name. */
+    getThumbprint(): string;
+    /**
+     * Encrypts `data` to the owner of `recipientPublicKey` and signs it.
+     *
+     * @returns an envelope for {@link decrypt}
+     * @throws MeshError `INVALID_ARGUMENT`, reason `BAD_KEY` or `ARGUMENT`
+     */
+    encrypt(data: CryptoData, recipientPublicKey: string): EncryptedData;
+    /** {@link encrypt}, off the event loop. `data` may change as soon as this returns. */
+    encryptAsync(data: CryptoData, recipientPublicKey: string): Promise<EncryptedData>;
+    /**
+     * Opens an envelope that was encrypted to this key, or to the one before
+     * {@link rotate}, and that the owner of `senderPublicKey` signed.
+     *
+     * @returns the bytes that were encrypted; `.toString()` gives the string,
+     *   `JSON.parse` the object
+     * @throws MeshError `INVALID_ARGUMENT`, reason `DECRYPT_FAILED`: it is not
+     *   for this key, not from this sender, or damaged; deliberately it is not
+     *   told which. Reason `ENVELOPE_FORMAT`: a member is malformed.
+     */
+    decrypt(encrypted: EncryptedData, senderPublicKey: string): Buffer;
+    /**
+     * Opens an envelope **without proof of who made it**: whoever has this public
+     * key may have.
+     *
+     * @deprecated Give the sender's public key too.
+     */
+    decrypt(encrypted: EncryptedData): Buffer;
+    /** Opens an envelope of 0.2.0, without proof of who made it. */
+    decrypt(encrypted: LegacyEncryptedData, senderPublicKey: undefined, options: {
+        legacy: true;
+    }): Buffer;
+    /** {@link decrypt}, off the event loop. */
+    decryptAsync(...args: [
+        encrypted: EncryptedData | LegacyEncryptedData,
+        senderPublicKey?: string,
+        options?: DecryptOptions
+    ]): Promise<Buffer>;
+    /** A fresh random AES key of `aesKeySize` bits. */
+    generateSessionKey(): Buffer;
+    /**
+     * Encrypts a few bytes, such as a key, with RSA-OAEP-SHA256 alone. It says
+     * nothing about the sender.
+     *
+     * @param data at most 446 bytes for a key of 4096 bits, 190 for one of 2048;
+     *   `INVALID_ARGUMENT`, reason `TOO_LARGE`, beyond
+     * @returns base64
+     */
+    encryptWithPublicKey(data: CryptoData, publicKey: string): string;
+    /** {@link encryptWithPublicKey}, off the event loop. */
+    encryptWithPublicKeyAsync(data: CryptoData, publicKey: string): Promise<string>;
+    /**
+     * Decrypts what {@link encryptWithPublicKey} made for this key.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`, reason `DECRYPT_FAILED`
+     */
+    decryptWithPrivateKey(encryptedData: string): Buffer;
+    /** {@link decryptWithPrivateKey}, off the event loop. */
+    decryptWithPrivateKeyAsync(encryptedData: string): Promise<Buffer>;
+    /**
+     * Signs `data`: RSASSA-PSS with SHA-256 and a salt of 32 bytes, over
+     * `"secure-stack-mesh/data/v1"`, a zero byte, and the data. Because of what
+     * comes first, a signature made here is never that of a token or an envelope.
+     *
+     * @returns base64
+     */
+    sign(data: CryptoData): string;
+    /** {@link sign}, off the event loop. */
+    signAsync(data: CryptoData): Promise<string>;
+    /**
+     * Whether `signature` is what {@link sign} of the owner of `publicKey` made
+     * for `data`.
+     */
+    verify(data: CryptoData, signature: string, publicKey: string): boolean;
+    /** {@link verify}, off the event loop. */
+    verifyAsync(data: CryptoData, signature: string, publicKey: string): Promise<boolean>;
+    /**
+     * HMAC-SHA256 (RFC 2104) of `data`.
+     *
+     * @param key at least 16 bytes; 32 random ones are right. A string counts as
+     *   its UTF-8 bytes.
+     * @returns 64 hexadecimal digits
+     * @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`: a shorter key
+     */
+    hmac(data: CryptoData, key: string | Uint8Array): string;
+    /** Whether `hmac` is what {@link hmac} makes of `data`, compared in constant time. */
+    verifyHmac(data: CryptoData, hmac: string, key: string | Uint8Array): boolean;
+    /** Both halves of the key, PEM. The private one is now yours to protect. */
+    exportKeyPair(): KeyPair;
+    /**
+     * Makes `keyPair` the current key, as {@link rotate} does with a fresh one.
+     * Without `initialize()` before, it takes its place.
+     *
+     * @param keyPair `privateKey` in PEM, PKCS#8 or PKCS#1; `publicKey`, if
+     *   given, must belong to it
+     * @throws MeshError `INVALID_ARGUMENT`, reason `BAD_KEY`
+     */
+    importKeyPair(keyPair: Partial<KeyPair> & Pick<KeyPair, 'privateKey'>): void;
+    /**
+     * Makes a fresh key the current one, off the event loop, and stores it if
+     * `initialize` was given a service id. The former key still opens what was
+     * encrypted to it, until the next rotation: encrypt that anew.
+     *
+     * @returns the new public key, PEM, for those who encrypt or verify
+     */
+    rotate(): Promise<string>;
+}
+
+/** How a {@link JWTManager} signs. */
+interface JWTManagerOptions {
+    /**
+     * The secret all services that check each other's tokens share: at least 32
+     * random bytes, as bytes or as text (UTF-8). Make one with
+     * `node -e "console.log(require('node:crypto').randomBytes(32).toString('base64url'))"`.
+     * A shorter one is accepted, see {@link JWTManager.weakSecret}; an empty one is not.
+     * Default: a random one, known to this object alone.
+     */
+    secret?: string | Uint8Array;
+    /** Who the tokens are for (`aud`), the same wherever they are checked. Default: `'secure-stack-mesh'`. */
+    audience?: string;
+    /** How long a token lives: milliseconds or `'15m'`. Default: `'1h'`. */
+    expiresIn?: number | string;
+}
+/** Which token is acceptable; what is left out is not compared. */
+interface ExpectedToken {
+    /** The service that must have made it (`iss`). */
+    serviceId?: string;
+    /** The session it must belong to (`sid`). */
+    sessionId?: string;
+}
+/** How a secret is replaced. */
+interface RotateSecretOptions {
+    /** The new secret, as in {@link JWTManagerOptions.secret}. Default: a random one. */
+    secret?: string | Uint8Array;
+    /**
+     * How long tokens signed with the former secret still count, in milliseconds;
+     * 0 ends them at once. Default: as long as a token lives, so that every token
+     * out there lives to its own end.
+     */
+    graceMs?: number;
+}
+/** The claims of a token (RFC 7519); times are seconds since 1970. */
+interface TokenPayload {
+    /** Issuer: the service that made the token. */
+    iss: string;
+    /** Subject: the same service. */
+    sub: string;
+    /** Audience: who the token is for. */
+    aud: string;
+    /** Session id. */
+    sid?: string;
+    /** Issued at. */
+    iat?: number;
+    /** Not valid before. */
+    nbf?: number;
+    /** Expires at: from this second on the token is invalid. */
+    exp?: number;
+    /** The token's unique name. */
+    jti?: string;
+    /** The same as `iss`. */
+    serviceId: string;
+    /** The same as `sid`. */
+    sessionId?: string;
+    /** Further claims, in a payload that {@link JWTManager.decodeToken} returned. */
+    [claim: string]: unknown;
+}
+/** Where the RSA keys of services are kept, for the shape of 0.2.0; `KeyManager` is one. */
+interface KeyPairSource {
+    /** This service's own pair, PEM, made if there is none. */
+    getOrCreateKeyPair(name: string): {
+        publicKey: string;
+        privateKey: string;
+    };
+    /** Another service's key, PEM. Only the public half is looked at; `null` if it is not known. */
+    loadKeyPair(name: string): {
+        publicKey: string;
+        privateKey?: string;
+    } | null;
+}
+/**
+ * Makes and checks tokens: JWT (RFC 7519) in the strict reading of RFC 8725.
+ *
+ * Signed with HS256 under a shared secret. Whoever knows the secret can make
+ * a token in any service's name: it proves membership, not which member. The
+ * algorithm and the type are pinned, `iss` and `sub` are the sender, `aud` is
+ * one text, and a header that points anywhere (`jku`, `x5u`, `jwk`, `crit`…)
+ * is refused. A token also names the secret it was signed with (`kid`), by a
+ * digest, so that {@link rotateSecret} disturbs nobody.
+ *
+ * @example
+ * ```js
+ * const jwt = new JWTManager({ secret: process.env.JWT_SECRET });
+ * const token = jwt.generateToken('orders', 'session-1', '15m');
+ * const { serviceId, sessionId } = jwt.verifyToken(token);
+ * ```
+ */
+declare class JWTManager {
+    #private;
+    /**
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: the secret is empty, or an option is
+     *   misspelt or of another type
+     */
+    constructor(options?: JWTManagerOptions);
+    /**
+     * Tokens signed with the service's own RSA key (PS256) and checked with the
+     * sender's public key.
+     *
+     * @param serviceId this service
+     * @param keyManager asked for this service's pair at the first token made, and for a sender's
+     *   public key at the first token of that sender; both are kept from then on
+     * @deprecated The shape of 0.2.0. Use `new JWTManager({ secret })`, or let `SecureMesh`
+     *   authenticate calls: it binds each token to a session and a key.
+     */
+    constructor(serviceId: string, keyManager: KeyPairSource);
+    /**
+     * Whether the secret has fewer than 32 bytes. Such a secret can be found by
+     * trying, given a single token; `SecureMesh` refuses one.
+     */
+    get weakSecret(): boolean;
+    /**
+     * Makes a token.
+     *
+     * @param serviceId the service that makes it: `iss` and `sub`
+     * @param sessionId the session it belongs to: `sid`, 1 to 128 bytes
+     * @param expiresIn how long it lives: milliseconds or `'15m'`, at least a second. Default: `'1h'`,
+     *   or what the constructor was given
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    generateToken(serviceId: string, sessionId: string, expiresIn?: number | string): string;
+    /**
+     * @param targetServiceId the service it is for: `aud`
+     * @param expiresIn how long it lives. Default: `'1h'`
+     * @throws MeshError `INVALID_ARGUMENT`: an argument (reason `ARGUMENT`) or the private key
+     *   (reason `BAD_KEY`) is unusable
+     * @deprecated The shape of 0.2.0, for a manager made with a service id and a key manager.
+     */
+    generateToken(targetServiceId: string, expiresIn?: number | string): string;
+    /**
+     * Checks form, signature, times and claims of a token, in this order.
+     *
+     * The clocks may differ by 30 s for a token to count as issued; it ends
+     * exactly when it says.
+     *
+     * @param expected who must have made it, and for which session. A text is the service's id.
+     * @throws MeshError `UNAUTHENTICATED` with one of the reasons `JWT_FORMAT`, `JWT_HEADER`,
+     *   `JWT_ALG`, `JWT_TYP`, `JWT_SIG`, `SECRET_RETIRED`, `JWT_ISS`, `JWT_AUD`, `JWT_SID`, `JWT_EXP`,
+     *   `JWT_NBF`, `CLOCK_SKEW`
+     */
+    verifyToken(token: string, expected?: ExpectedToken): TokenPayload;
+    /**
+     * @param sourceServiceId the service that must have made it, by whose public key it is checked
+     * @throws MeshError `UNAUTHENTICATED`, as above; reason `UNKNOWN_PEER` when the key manager has no
+     *   key of that service. `INVALID_ARGUMENT`, reason `BAD_KEY`, when it has an unusable one
+     * @deprecated The shape of 0.2.0, for a manager made with a service id and a key manager.
+     */
+    verifyToken(token: string, sourceServiceId: string): TokenPayload;
+    /**
+     * Signs with another secret from now on. Tokens signed with the former one
+     * count until `graceMs` are over; then they are refused with the reason
+     * `SECRET_RETIRED`. At most 8 former secrets are kept at once.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`: the secret is empty, or is or was in use here.
+     *   `FAILED_PRECONDITION`: this manager signs with an RSA key
+     */
+    rotateSecret(options?: RotateSecretOptions): void;
+    /**
+     * Reads a token **without checking who made it**: for logs and debugging,
+     * never for a decision.
+     *
+     * @returns the claims, or `null` if it is no JWT
+     */
+    decodeToken(token: string): TokenPayload | null;
+    /**
+     * Whether a token's time is over, or it says none or is no JWT. Its
+     * signature is not checked: `false` does not mean that it is good.
+     */
+    isTokenExpired(token: string): boolean;
+    /** When a token says it expires, unchecked; `null` if it says nothing or is no JWT. */
+    getTokenExpiration(token: string): Date | null;
+}
+
+/** How long sessions live and how many there may be. */
+interface SessionManagerOptions {
+    /** How long a session lives without a message: milliseconds or `'1h'`. Default: `3600000`. */
+    timeout?: number | string;
+    /** How long it lives at most, however busy: milliseconds or `'24h'`. Default: `86400000`. */
+    maxLifetime?: number | string;
+    /** The most sessions at once. Default: 10,000. */
+    maxSessions?: number;
+}
+/** A session; times are milliseconds since 1970, as `Date.now()` counts. */
+interface Session {
+    /** 128 random bits, as 32 hexadecimal digits. */
+    readonly id: string;
+    /** The service it was made for. */
+    readonly serviceId: string;
+    /** The other side, where it was given. */
+    readonly peerServiceId?: string;
+    /** When it began. */
+    readonly createdAt: number;
+    /** When its last message was tracked; at first, when it began. */
+    readonly lastActivity: number;
+    /** When it ends if nothing happens until then. */
+    readonly expiresAt: number;
+    /** How many messages were tracked. */
+    readonly messageCount: number;
+    /** What was given to `createSession`. */
+    readonly metadata?: Record<string, unknown>;
+    /** The key given to `createSession`, as it was given. Not enumerable, so that it is not printed. */
+    readonly sessionKey?: Uint8Array;
+}
+/** Figures about a {@link SessionManager}. */
+interface SessionStats {
+    /** Sessions alive. */
+    activeSessions: number;
+    /** Sessions begun since the manager was made. */
+    totalSessions: number;
+    /** Of these, ended by a limit. */
+    expiredSessions: number;
+    /** Of these, ended by `invalidateSession`. */
+    invalidatedSessions: number;
+    /** Messages tracked. */
+    totalMessages: number;
+}
+/**
+ * Keeps track of sessions: who, since when, how many messages.
+ *
+ * A session ends when no message was tracked for `timeout`, and after
+ * `maxLifetime` in any case. Looking one up never prolongs it. Ended sessions
+ * are removed by themselves; the timer for it does not keep the process alive.
+ *
+ * @example
+ * ```js
+ * const sessions = new SessionManager({ timeout: 3600000 });
+ * const session = sessions.createSession('service1', 'service2');
+ * sessions.trackMessage(session.id);
+ * ```
+ */
+declare class SessionManager {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: an option is misspelt or out of range */
+    constructor(options?: SessionManagerOptions);
+    /**
+     * @param defaultTTL how long a session lives without a message, in milliseconds
+     * @deprecated The shape of 0.2.0. Use `new SessionManager({ timeout })`.
+     */
+    constructor(defaultTTL: number);
+    /**
+     * Begins a session between two services.
+     *
+     * @param metadata kept with the session as it is
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: an id is outside the allowed alphabet.
+     *   `RESOURCE_EXHAUSTED`, reason `SESSION_LIMIT`: there are `maxSessions` alive; none of them is
+     *   ever pushed out
+     */
+    createSession(serviceId: string, peerServiceId?: string, metadata?: Record<string, unknown>): Session;
+    /**
+     * @param sessionKey kept with the session as it is, not copied
+     * @deprecated The shape of 0.2.0. Use `createSession(serviceId, peerServiceId, metadata)`; the
+     *   keys of a mesh's sessions never leave its native part.
+     */
+    createSession(serviceId: string, sessionKey: Uint8Array, metadata?: Record<string, unknown>): Session;
+    /** The session, if it is alive. Looking at it does not prolong it. */
+    getSession(id: string): Session | undefined;
+    /** The newest live session in which the service is either side. */
+    getSessionByServiceId(serviceId: string): Session | undefined;
+    /** The sessions alive, oldest first. */
+    listSessions(): Session[];
+    /**
+     * Counts a message and prolongs the session by its `timeout`, up to its
+     * `maxLifetime`. Call it once a message has been authenticated.
+     *
+     * @returns how many messages the session has had
+     * @throws MeshError `NOT_FOUND`, reason `SESSION_NOT_FOUND`: there is none of this id, or no longer.
+     *   `FAILED_PRECONDITION`, reason `SESSION_EXPIRED`: it has just ended
+     */
+    trackMessage(id: string): number;
+    /** Ends a session. Returns whether there was one. */
+    invalidateSession(id: string): boolean;
+    /** Removes the sessions that have ended, which also happens by itself. Returns how many. */
+    cleanupExpiredSessions(): number;
+    /** Figures as of now. */
+    getStats(): SessionStats;
+}
+
+/** Whether an instance can be used, as far as anybody has found out. */
+type ServiceStatus = 'healthy' | 'unhealthy' | 'unknown';
+/** One instance of a service. */
+interface ServiceInfo {
+    /** Service id: 1 to 128 ASCII letters, digits, `.`, `_` and `-`. Several instances may share it. */
+    id: string;
+    /** DNS name, IPv4 or IPv6 address. */
+    host: string;
+    /** TCP port, 1…65535. */
+    port: number;
+    /** The service's RSA public key, PEM. Kept as it is; a mesh checks a key when it uses it. */
+    publicKey?: string;
+    /** Whatever you want to know about the instance: texts by name. */
+    metadata?: Record<string, string>;
+    /** Its health. Default, when registering: what is known already, else `'unknown'`. */
+    status?: ServiceStatus;
+    /** When its health was last found out. Set by the registry. */
+    lastHealthCheck?: Date;
+}
+/** Which instance of a service, where there are several. */
+interface InstanceAddress {
+    /** As it was registered. */
+    host: string;
+    /** As it was registered. */
+    port: number;
+}
+/** What has changed in a registry. */
+interface DiscoveryChange {
+    /** A new instance or new facts about one; one that is gone; another health. */
+    type: 'registered' | 'removed' | 'health';
+    /** The instance, after the change. */
+    service: ServiceInfo;
+}
+/** How health is checked. */
+interface CheckHealthOptions {
+    /** How long to wait for an answer, in milliseconds or as `'2s'`. Default: 2,000. */
+    timeoutMs?: number | string;
+}
+/** What a health check has found. */
+interface ServiceHealth {
+    /** The service's id. */
+    id: string;
+    /** `'healthy'` if at least one instance is. */
+    status: 'healthy' | 'unhealthy';
+    /** Each instance, with why it is unhealthy. */
+    instances: (ServiceInfo & {
+        error?: string;
+    })[];
+}
+/** What 0.2.0 called a discovery; {@link StaticDiscovery} is one. */
+interface ServiceDiscovery {
+    /** Adds or replaces an instance. */
+    registerService(service: ServiceInfo): Promise<void>;
+    /** One instance of the service. */
+    getService(serviceId: string): Promise<ServiceInfo | undefined>;
+    /** Every instance of every service. */
+    listServices(): Promise<ServiceInfo[]>;
+    /** Sets the health of a service. */
+    updateServiceHealth(serviceId: string, status: 'healthy' | 'unhealthy'): Promise<void>;
+}
+/**
+ * Knows where services are because it was told.
+ *
+ * An id may have several instances, told apart by host and port; `lookup`
+ * takes them in turn and leaves out those known to be unhealthy.
+ *
+ * @example
+ * ```js
+ * const discovery = new StaticDiscovery();
+ * discovery.register({ id: 'orders', host: 'localhost', port: 50051 });
+ * const service = discovery.lookup('orders');
+ * ```
+ */
+declare class StaticDiscovery implements ServiceDiscovery {
+    #private;
+    /**
+     * @param services registered at once
+     * @throws MeshError as {@link register}, with the path, as in `services[1].port`
+     */
+    constructor(services?: readonly ServiceInfo[]);
+    /**
+     * Adds an instance, or replaces what is known about the one at this host and
+     * port.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a field is missing, misspelt or wrong;
+     *   the message has its path
+     */
+    register(service: ServiceInfo): void;
+    /**
+     * The instance whose turn it is among those not known to be unhealthy;
+     * `undefined` if there is none, or no such service.
+     */
+    lookup(serviceId: string): ServiceInfo | undefined;
+    /** All instances of a service, whatever their health, in the order they were registered. */
+    lookupAll(serviceId: string): ServiceInfo[];
+    /**
+     * Finds out whether the instances of a service can be connected to (TCP), and
+     * keeps the outcome as their health. That something listens does not prove
+     * that it is the service: a call does.
+     *
+     * @throws MeshError (as a rejection) `NOT_FOUND`, reason `UNKNOWN_SERVICE`: no such service
+     */
+    checkHealth(serviceId: string, options?: CheckHealthOptions): Promise<ServiceHealth>;
+    /**
+     * Calls `listener` after each change, in the call that made it.
+     *
+     * @returns a function that ends it
+     */
+    watch(listener: (change: DiscoveryChange) => void): () => void;
+    /**
+     * As {@link register}.
+     *
+     * @deprecated The shape of 0.2.0. Use `register`.
+     */
+    registerService(service: ServiceInfo): Promise<void>;
+    /**
+     * As {@link lookup}, and an unhealthy instance where there is no other.
+     *
+     * @deprecated The shape of 0.2.0. Use `lookup` or `lookupAll`.
+     */
+    getService(serviceId: string): Promise<ServiceInfo | undefined>;
+    /** Every instance of every service, ordered by id. */
+    listServices(): Promise<ServiceInfo[]>;
+    /** Every instance that is not known to be unhealthy, ordered by id. */
+    getHealthyServices(): Promise<ServiceInfo[]>;
+    /**
+     * Sets the health of one instance, or of all of them.
+     *
+     * @throws MeshError (as a rejection) `NOT_FOUND`, reason `UNKNOWN_SERVICE`: no such service or instance
+     */
+    updateServiceHealth(serviceId: string, status: ServiceStatus, instance?: InstanceAddress): Promise<void>;
+    /** Removes one instance, or all of them. Resolves to whether there was any. */
+    removeService(serviceId: string, instance?: InstanceAddress): Promise<boolean>;
+}
+
 /** This package's version. */
 declare const version: string;
 
-export { Context, MeshError, SecureMesh, SecureMeshClient, version };
-export type { CallOptions, Caller, Duration, Handler, HandlerOptions, HealthStatus, Logger, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshStats, PeerSession, SecureMeshConfig, SecurityConfig, ServiceConfig, Trust };
+export { Context, CryptoManager, JWTManager, KeyManager, MeshError, SecureMesh, SecureMeshClient, SessionManager, StaticDiscovery, version };
+export type { AesKeySize, CallOptions, Caller, CheckHealthOptions, CryptoData, CryptoManagerOptions, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ExpectedToken, Handler, HandlerOptions, HealthStatus, InstanceAddress, JWTManagerOptions, KeyPair, KeyPairSource, LegacyEncryptedData, Logger, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshStats, PeerSession, RotateSecretOptions, RsaKeySize, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, TokenPayload, Trust };

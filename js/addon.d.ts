@@ -1,4 +1,64 @@
 // Generated from src/ by scripts/addon.mjs. Do not edit.
+/**
+ * A service's keys, and what is done with them. Until `begin` or
+ * `importKeyPair` there are none; while they are being made, every method
+ * waits for them. Buffers given to asynchronous methods must not change.
+ */
+export declare class NativeCrypto {
+  /** Sizes in bits. Without `rsaKeySize`, 4096 or what is stored. */
+  constructor(rsaKeySize: number | undefined | null, aesKeySize: number)
+  /**
+   * Begins to make the keys, off the event loop: in memory, or, for a
+   * service id, in the key directory. `false` if they are there or begun.
+   */
+  begin(serviceId: string | undefined | null, keysDir: string | undefined | null, variables: string): boolean
+  /** Resolves when the keys are there. */
+  ready(): Promise<void>
+  /** The current public key, PEM. */
+  publicKey(): string
+  /** The current public key's thumbprint (RFC 7638). */
+  thumbprint(): string
+  /** Seals `data` to a public key. */
+  encrypt(data: Uint8Array, recipient: string): NativeEnvelope
+  /** As `encrypt`, off the event loop. */
+  encryptAsync(data: Buffer, recipient: string): Promise<NativeEnvelope>
+  /** Opens an envelope, of 0.2.0 if `legacy`. */
+  decrypt(envelope: NativeEnvelope, sender: string | undefined | null, legacy: boolean): Buffer
+  /** As `decrypt`, off the event loop. */
+  decryptAsync(envelope: NativeEnvelope, sender: string | undefined | null, legacy: boolean): Promise<Buffer>
+  /** Encrypts a few bytes with RSA-OAEP-SHA256. */
+  wrap(data: Uint8Array, recipient: string): Buffer
+  /** As `wrap`, off the event loop. */
+  wrapAsync(data: Buffer, recipient: string): Promise<Buffer>
+  /** Decrypts what `wrap` made. */
+  unwrap(ciphertext: Uint8Array): Buffer
+  /** As `unwrap`, off the event loop. */
+  unwrapAsync(ciphertext: Buffer): Promise<Buffer>
+  /** Signs with RSASSA-PSS. */
+  sign(data: Uint8Array): Buffer
+  /** As `sign`, off the event loop. */
+  signAsync(data: Buffer): Promise<Buffer>
+  /** Whether `signature` is that of the owner of `publicKey` over `data`. */
+  verify(data: Uint8Array, signature: Uint8Array, publicKey: string): boolean
+  /** As `verify`, off the event loop. */
+  verifyAsync(data: Buffer, signature: Buffer, publicKey: string): Promise<boolean>
+  /** HMAC-SHA256. */
+  hmac(data: Uint8Array, key: Uint8Array): Buffer
+  /** Whether `mac` is the whole HMAC-SHA256, in constant time. */
+  verifyHmac(data: Uint8Array, mac: Uint8Array, key: Uint8Array): boolean
+  /** A fresh AES key of the configured size. */
+  generateSessionKey(): Buffer
+  /** The current key pair, PEM. */
+  exportKeyPair(): NativeKeyPair
+  /** Makes a given pair the current one. */
+  importKeyPair(privateKey: string, publicKey?: string | undefined | null): void
+  /**
+   * Makes a fresh pair the current one, off the event loop; returns its
+   * public key.
+   */
+  rotate(): Promise<string>
+}
+
 /** A table of services with a picker for each. */
 export declare class NativeDiscovery {
   /** An empty table. */
@@ -29,6 +89,36 @@ export declare class NativeJwt {
   rotate(secret: Uint8Array | undefined | null, graceMs: number, now: number): void
   /** Whether the secret has fewer than 32 bytes. */
   get weakSecret(): boolean
+}
+
+/** Key pairs in a directory. */
+export declare class NativeKeys {
+  /**
+   * `variables` are the environment variables that decide where keys are
+   * kept when `keysDir` is absent, as a JSON object. Without `keySize`, keys
+   * are made with 4096 bits and accepted with any. Nothing is opened yet.
+   */
+  constructor(keysDir: string | undefined | null, variables: string, keySize?: number | undefined | null)
+  /** Makes a key pair and stores it nowhere. */
+  generate(): NativeKeyPair
+  /** As `generate`, off the event loop. */
+  generateAsync(): Promise<NativeKeyPair>
+  /** Stores a pair, or another service's public key alone. */
+  save(name: string, publicKey?: string | undefined | null, privateKey?: string | undefined | null): void
+  /** As `save`, off the event loop. */
+  saveAsync(name: string, publicKey?: string | undefined | null, privateKey?: string | undefined | null): Promise<void>
+  /** The stored pair. */
+  load(name: string): NativeKeyPair | null
+  /** As `load`, off the event loop. */
+  loadAsync(name: string): Promise<NativeKeyPair | null>
+  /** The stored public key. */
+  loadPublicKey(name: string): string | null
+  /** As `loadPublicKey`, off the event loop. */
+  loadPublicKeyAsync(name: string): Promise<string | null>
+  /** The stored pair, made when there is none. */
+  getOrCreate(name: string): NativeKeyPair
+  /** As `getOrCreate`, off the event loop. */
+  getOrCreateAsync(name: string): Promise<NativeKeyPair>
 }
 
 /** A mesh, driven by batches of commands and answering with batches of events. */
@@ -121,6 +211,24 @@ export interface NativeClaims {
   jti: string
 }
 
+/** An envelope; the format is in `docs/envelope.md`. */
+export interface NativeEnvelope {
+  /** The format's version. */
+  version: number
+  /** Base64. */
+  encryptedData: string
+  /** Base64. */
+  encryptedKey: string
+  /** Base64. */
+  iv: string
+  /** Base64. */
+  authTag: string
+  /** Hexadecimal. */
+  hmac: string
+  /** Base64. */
+  signature: string
+}
+
 /** One instance of a service. */
 export interface NativeInstance {
   /** Service id. */
@@ -137,6 +245,14 @@ export interface NativeInstance {
   health?: string
   /** When the health was set, in milliseconds since 1970. */
   checkedAt?: number
+}
+
+/** A key pair in PEM. */
+export interface NativeKeyPair {
+  /** `PUBLIC KEY`, SPKI. */
+  publicKey: string
+  /** `PRIVATE KEY`, PKCS#8. */
+  privateKey: string
 }
 
 /** A session as it is now; times in milliseconds since 1970. */

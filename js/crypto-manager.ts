@@ -130,9 +130,7 @@ export class CryptoManager {
       }
       this.#keyManager = keyManager;
     }
-    this.#native = wrapNative(
-      () => new (native().NativeCrypto)(rsaKeySize ?? null, aesKeySize),
-    );
+    this.#native = wrapNative(() => new (native().NativeCrypto)(rsaKeySize ?? null, aesKeySize));
   }
 
   /**
@@ -147,7 +145,8 @@ export class CryptoManager {
     const former = this.#initialized;
     if (former !== undefined && former.serviceId === serviceId) return former.done;
     if (former !== undefined) {
-      const text = 'the CryptoManager has been initialized for another service id: make a second one';
+      const text =
+        'the CryptoManager has been initialized for another service id: make a second one';
       return Promise.reject(failedPrecondition(text));
     }
     const done = this.#begin(serviceId);
@@ -355,7 +354,8 @@ export class CryptoManager {
   /** Whether `hmac` is what {@link hmac} makes of `data`, compared in constant time. */
   verifyHmac(data: CryptoData, hmac: string, key: string | Uint8Array): boolean {
     const [bytes, secret] = [toBytes('data', data), hmacKey(key)];
-    if (typeof hmac !== 'string') throw invalidArgument(`hmac must be a string, got ${describe(hmac)}`);
+    if (typeof hmac !== 'string')
+      throw invalidArgument(`hmac must be a string, got ${describe(hmac)}`);
     if (!/^[0-9a-fA-F]{64}$/.test(hmac)) return false;
     return wrapNative(() => this.#native.verifyHmac(bytes, Buffer.from(hmac, 'hex'), secret));
   }
@@ -391,9 +391,11 @@ export class CryptoManager {
   }
 }
 
-function decryptArguments(
-  args: [EncryptedData | LegacyEncryptedData, string?, DecryptOptions?],
-): { envelope: NativeEnvelope; sender: string | null; legacy: boolean } {
+function decryptArguments(args: [EncryptedData | LegacyEncryptedData, string?, DecryptOptions?]): {
+  envelope: NativeEnvelope;
+  sender: string | null;
+  legacy: boolean;
+} {
   const [encrypted, senderPublicKey, options = {}] = args;
   checkKeys('options', options, ['legacy']);
   const legacy = options.legacy ?? false;

@@ -3,7 +3,41 @@
 export { SecureMesh } from './mesh.js';
 export { SecureMeshClient } from './client.js';
 export { Context } from './context.js';
+export {
+  CryptoManager,
+  type AesKeySize,
+  type CryptoData,
+  type CryptoManagerOptions,
+  type DecryptOptions,
+  type EncryptedData,
+  type LegacyEncryptedData,
+} from './crypto-manager.js';
 export { MeshError, type MeshErrorCode, type MeshErrorOptions } from './errors.js';
+export {
+  JWTManager,
+  type ExpectedToken,
+  type JWTManagerOptions,
+  type KeyPairSource,
+  type RotateSecretOptions,
+  type TokenPayload,
+} from './jwt-manager.js';
+export { KeyManager, type KeyPair, type RsaKeySize } from './key-manager.js';
+export {
+  SessionManager,
+  type Session,
+  type SessionManagerOptions,
+  type SessionStats,
+} from './session-manager.js';
+export {
+  StaticDiscovery,
+  type CheckHealthOptions,
+  type DiscoveryChange,
+  type InstanceAddress,
+  type ServiceDiscovery,
+  type ServiceHealth,
+  type ServiceInfo,
+  type ServiceStatus,
+} from './static-discovery.js';
 export { version } from './version.js';
 export type {
   Caller,

@@ -104,7 +104,10 @@ export class KeyManager {
     await wrapNativeAsync(() => this.#keys.saveAsync(checkName(name), publicKey, privateKey));
   }
 
-  /** The key pair stored under `name`, or `null`. */
+  /**
+   * The key pair stored under `name`, or `null`. Where only another service's
+   * public key is stored, `privateKey` is empty.
+   */
   loadKeyPair(name: string): KeyPair | null {
     return wrapNative(() => this.#keys.load(checkName(name)));
   }
@@ -112,16 +115,6 @@ export class KeyManager {
   /** {@link loadKeyPair}, off the event loop. */
   async loadKeyPairAsync(name: string): Promise<KeyPair | null> {
     return wrapNativeAsync(this.#keys.loadAsync(checkName(name)));
-  }
-
-  /** The public key stored under `name`, alone or as half of a pair; or `null`. */
-  loadPublicKey(name: string): string | null {
-    return wrapNative(() => this.#keys.loadPublicKey(checkName(name)));
-  }
-
-  /** {@link loadPublicKey}, off the event loop. */
-  async loadPublicKeyAsync(name: string): Promise<string | null> {
-    return wrapNativeAsync(this.#keys.loadPublicKeyAsync(checkName(name)));
   }
 
   /**

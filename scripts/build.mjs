@@ -8,10 +8,7 @@ import { main, progress } from './lib.mjs';
 import { setup } from './setup.mjs';
 
 /** Builds whatever is stale. */
-export async function build({
-  dev = process.env.MESH_BUILD_PROFILE === 'dev',
-  addon = true,
-} = {}) {
+export async function build({ dev = process.env.MESH_BUILD_PROFILE === 'dev', addon = true } = {}) {
   await setup();
   // Only now is anything installed that these need.
   const [{ buildAddon }, { buildBundle }, { buildTypes }] = await Promise.all([

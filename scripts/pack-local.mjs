@@ -41,7 +41,7 @@ export async function pack(directory, { allPlatforms = false } = {}) {
 }
 
 function rootManifest(named) {
-  const { scripts: _, devDependencies: __, napi: ___, ...published } = manifest;
+  const { scripts: _, devDependencies: __, overrides: ___, napi: ____, ...published } = manifest;
   const optionalDependencies = Object.fromEntries(
     named.map((platform) => [platformPackage(platform), manifest.version]),
   );

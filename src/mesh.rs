@@ -183,10 +183,11 @@ impl NativeMesh {
     /// ends every call still pending, and stops.
     #[napi(ts_return_type = "Promise<void>")]
     pub async fn close(&self, drain_ms: u32) -> Settled<()> {
-        let former = std::mem::replace(&mut *self.inner.lock(), State::Closed);
-        if let State::Running(mesh) = former {
+        // Requests under way are still answered while the mesh drains.
+        if let Some(mesh) = self.inner.running() {
             mesh.close(Duration::from_millis(drain_ms.into())).await;
         }
+        *self.inner.lock() = State::Closed;
         Settled(Ok(()))
     }
 }

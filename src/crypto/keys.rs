@@ -83,7 +83,7 @@ impl NativeKeys {
         off_the_loop(move || inner.save(&name, public_key.as_deref(), private_key.as_deref())).await
     }
 
-    /// The stored pair.
+    /// The stored pair; with an empty private key if only the public one is.
     #[napi(catch_unwind)]
     pub fn load(&self, env: Env, name: String) -> Result<Option<NativeKeyPair>> {
         self.inner.load(&name).map_err(|err| throw(env, err))
@@ -94,19 +94,6 @@ impl NativeKeys {
     pub async fn load_async(&self, name: String) -> Settled<Option<NativeKeyPair>> {
         let inner = Arc::clone(&self.inner);
         off_the_loop(move || inner.load(&name)).await
-    }
-
-    /// The stored public key.
-    #[napi(catch_unwind)]
-    pub fn load_public_key(&self, env: Env, name: String) -> Result<Option<String>> {
-        self.inner.load_public_key(&name).map_err(|err| throw(env, err))
-    }
-
-    /// As `loadPublicKey`, off the event loop.
-    #[napi(ts_return_type = "Promise<string | null>")]
-    pub async fn load_public_key_async(&self, name: String) -> Settled<Option<String>> {
-        let inner = Arc::clone(&self.inner);
-        off_the_loop(move || inner.load_public_key(&name)).await
     }
 
     /// The stored pair, made when there is none.
@@ -152,13 +139,12 @@ impl Inner {
 
     fn load(&self, name: &str) -> Outcome<Option<NativeKeyPair>> {
         let id = name.parse::<ServiceId>()?;
-        let pair = self.store()?.load_key_pair(&id)?;
-        Ok(pair.as_ref().map(NativeKeyPair::of).transpose()?)
-    }
-
-    fn load_public_key(&self, name: &str) -> Outcome<Option<String>> {
-        let id = name.parse::<ServiceId>()?;
-        Ok(self.store()?.load_public_key(&id)?.map(|key| key.to_pem()))
+        let store = self.store()?;
+        if let Some(pair) = store.load_key_pair(&id)? {
+            return Ok(Some(NativeKeyPair::of(&pair)?));
+        }
+        let public = store.load_public_key(&id)?;
+        Ok(public.map(|key| NativeKeyPair { public_key: key.to_pem(), private_key: String::new() }))
     }
 
     fn get_or_create(&self, name: &str) -> Outcome<NativeKeyPair> {

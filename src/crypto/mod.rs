@@ -1,5 +1,8 @@
 //! `NativeCrypto` and `NativeKeys`: what `CryptoManager` and `KeyManager` do.
 
+#![allow(clippy::needless_pass_by_value, reason = "napi hands over owned values")]
+#![allow(clippy::unused_self, reason = "JavaScript calls methods, whether they need the object or not")]
+
 mod keys;
 mod manager;
 mod slot;

@@ -42,13 +42,11 @@ impl Slot {
 
     /// Makes the announced ring. Should `make` panic, those who wait are told.
     pub(super) fn fill(&self, make: impl FnOnce() -> Result<KeyRing, KeyStoreError>) {
-        let guard = Abandoned(self);
-        let made = make();
-        self.settle(match made {
+        let _told = Abandoned(self);
+        self.settle(match make() {
             Ok(ring) => State::Ready(Arc::new(ring)),
             Err(err) => State::Failed(Shared(Arc::new(err))),
         });
-        drop(guard);
     }
 
     /// Puts `ring` in the place of whatever is there.

@@ -2,6 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
@@ -41,6 +42,20 @@ fn reason_of_claims(claims: &Value) -> Result<(), Reason> {
 
 fn reason_of_payload(payload: &str) -> Result<(), Reason> {
     reason(&forge(&header().to_string(), payload, KEY))
+}
+
+proptest! {
+    #[test]
+    fn nothing_random_is_a_token(bytes in prop::collection::vec(any::<u8>(), 0..600), text in "[!-~]*\\.[!-~]*\\.[!-~]*") {
+        prop_assert!(verifier(TokenType::Request).verify(&bytes, at(NOW)).is_err());
+        prop_assert!(verifier(TokenType::Request).verify(text.as_bytes(), at(NOW)).is_err());
+    }
+
+    #[test]
+    fn nothing_random_is_a_token_even_when_signed(header_text in any::<String>(), payload in any::<String>()) {
+        prop_assert!(reason(&forge(&header_text, &claims().to_string(), KEY)).is_err());
+        prop_assert!(reason(&forge(&header().to_string(), &payload, KEY)).is_err());
+    }
 }
 
 /// Each test below changes one thing about this token.
@@ -268,6 +283,9 @@ fn headers_that_point_somewhere_are_never_followed() {
     ] {
         assert_eq!(reason_of_header(&with(header(), name, value)), Err(Reason::JwtHeader), "{name}");
     }
+    let named = with(header(), "x5u", json!("x")).to_string();
+    let token = forge(&named, &claims().to_string(), KEY);
+    assert_eq!(verifier(TokenType::Request).verify(token.as_bytes(), at(NOW)), Err(AuthError::Header("x5u")));
 }
 
 #[test]

@@ -154,16 +154,9 @@ impl CachedVerifier {
     /// Checks `token`, in full if it is not the last one accepted. A refused
     /// token does not displace the accepted one.
     pub fn check(&mut self, token: &[u8], now: Timestamp) -> Result<&Claims, AuthError> {
-        let known = self.accepted.as_ref().is_some_and(|accepted| accepted.is(token));
-        let accepted = match self.accepted.take() {
-            Some(accepted) if known => accepted,
-            former => match self.verifier.verify(token, now) {
-                Ok(claims) => Accepted { token: token.into(), claims },
-                Err(error) => {
-                    self.accepted = former;
-                    return Err(error);
-                }
-            },
+        let accepted = match self.accepted.take_if(|accepted| accepted.is(token)) {
+            Some(accepted) => accepted,
+            None => Accepted { token: token.into(), claims: self.verifier.verify(token, now)? },
         };
         let claims = &self.accepted.insert(accepted).claims;
         self.verifier.expected.check_times(claims, now)?;

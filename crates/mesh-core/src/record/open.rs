@@ -52,6 +52,7 @@ impl Opener {
     /// may go on with the next record: nothing has changed. Input whose form
     /// is wrong is skipped whole, since where the next record begins is then
     /// unknown.
+    #[allow(clippy::mut_mut)] // a cursor: what is left moves forward through the slice
     pub fn open<'a>(&mut self, input: &mut &'a mut [u8]) -> Result<Opened<'a>, RecordError> {
         let result = self.try_open(input);
         if let Err(error) = &result {
@@ -89,6 +90,7 @@ impl Opener {
         self.keys.token_key()
     }
 
+    #[allow(clippy::mut_mut)]
     fn try_open<'a>(&mut self, input: &mut &'a mut [u8]) -> Result<Opened<'a>, RecordError> {
         let taken = std::mem::take(input);
         let header = parse(taken, self.max_plaintext)?;

@@ -298,3 +298,39 @@ fn debug_redacts_the_private_half() {
     let text = format!("{:?}", pair());
     assert!(text.contains("redacted") && text.len() < 120, "{text}");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_bytes_panic_and_no_key_has_two_encodings(
+        edits in proptest::collection::vec((0..600_usize, proptest::num::u8::ANY), 0..6),
+        cut in 0..600_usize,
+    ) {
+        let mut bytes = pair().public_key().spki_der().to_vec();
+        for (at, byte) in edits {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        bytes.truncate(cut.max(280));
+        if let Ok(key) = PublicKey::from_spki_der(&bytes) {
+            proptest::prop_assert_eq!(key.spki_der(), &bytes[..]);
+        }
+    }
+
+    #[test]
+    fn no_damaged_private_key_panics_or_loads(
+        edits in proptest::collection::vec((26..1190_usize, 1..=u8::MAX), 1..4),
+    ) {
+        let pem = pair().to_pkcs8_pem().unwrap();
+        let mut bytes = rsa::pkcs8::SecretDocument::from_pem(&pem).unwrap().1.as_bytes().to_vec();
+        for (at, change) in &edits {
+            bytes[*at] ^= change;
+        }
+        let whole = pair().to_pkcs8_pem().unwrap();
+        if let Ok(key) = KeyPair::from_pkcs8_der(&bytes) {
+            // Edits can undo each other.
+            proptest::prop_assert_eq!(&key.to_pkcs8_pem().unwrap(), &whole);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+export function pack(directory: string, options?: { allPlatforms?: boolean }): Promise<string[]>;
