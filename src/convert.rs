@@ -27,7 +27,7 @@ pub(crate) fn at(env: Env, name: &str, error: impl std::error::Error) -> napi::E
 
 /// Milliseconds from 0 to 36500 days.
 pub(crate) fn millis(env: Env, name: &str, value: f64) -> Result<Duration> {
-    if !(value >= 0.0 && value <= MAX_SAFE_INTEGER) {
+    if !(0.0..=MAX_SAFE_INTEGER).contains(&value) {
         return Err(argument(env, format!("{name} must be a number of milliseconds from 0, got {value}")));
     }
     let duration = Duration::from_millis(integer(value));
@@ -39,7 +39,7 @@ pub(crate) fn millis(env: Env, name: &str, value: f64) -> Result<Duration> {
 
 /// What `Date.now()` returned.
 pub(crate) fn timestamp(env: Env, value: f64) -> Result<Timestamp> {
-    if !(value >= 0.0 && value <= MAX_SAFE_INTEGER) {
+    if !(0.0..=MAX_SAFE_INTEGER).contains(&value) {
         return Err(argument(env, format!("the clock must show milliseconds since 1970, got {value}")));
     }
     Ok(Timestamp::from_millis(integer(value)))

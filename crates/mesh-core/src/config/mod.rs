@@ -238,7 +238,7 @@ impl MeshConfig {
         if paths.string("protoFile")?.is_some() {
             warnings.push("paths.protoFile is ignored: the protocol is built in".to_owned());
         }
-        let day = Duration::from_secs(86_400);
+        let day = Duration::from_hours(24);
         Ok(Self {
             service_id,
             port,
@@ -281,7 +281,7 @@ impl MeshConfig {
     }
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 fn parse_secret(
     security: &Options<'_>,

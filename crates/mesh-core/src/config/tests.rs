@@ -65,8 +65,8 @@ fn every_documented_option_is_honoured() {
     .unwrap();
     assert_eq!((config.rsa_bits, config.aes_bits, config.port), (2048, 192, None));
     assert_eq!(config.secret.unwrap().as_bytes().len(), 32);
-    assert_eq!(config.token_lifetime, Duration::from_secs(900));
-    assert_eq!(config.session_timeout, Duration::from_secs(60));
+    assert_eq!(config.token_lifetime, Duration::from_mins(15));
+    assert_eq!(config.session_timeout, Duration::from_mins(1));
     assert!(!config.enforce_peer_keys);
     assert_eq!(config.keys_dir, Some(PathBuf::from("/new")));
     assert_eq!((config.limits.max_message, config.limits.call_timeout), (2048, Duration::from_millis(5)));

@@ -21,7 +21,7 @@ use crate::{
         secret::Secret,
     },
     id::ServiceId,
-    wire::{Reader, Write},
+    wire::Write,
 };
 
 /// Begins handshakes.
@@ -200,10 +200,9 @@ impl Unproved {
 
         let mut messages = self.messages;
         messages.put(&m3);
-        let stage = stage.server_stage(transcript(&[&messages]), &k_c);
-        let state = AwaitFinish {
+        let waiting = AwaitFinish {
             local: self.local,
-            stage,
+            stage: stage.server_stage(transcript(&[&messages]), &k_c),
             messages,
             deadline: self.deadline,
             established: Pending {
@@ -214,7 +213,7 @@ impl Unproved {
                 choice: self.choice,
             },
         };
-        Ok((m3, state))
+        Ok((m3, waiting))
     }
 }
 
@@ -277,12 +276,4 @@ impl AwaitFinish {
             own_thumbprint: self.local.key.public_key().thumbprint(),
         })
     }
-}
-
-/// The vectors of M3, for the responder.
-pub(super) fn read_client_finish(m3: &[u8]) -> Result<(&[u8], &[u8], &[u8]), HandshakeError> {
-    let mut reader: Reader<'_> = messages::body(m3, CLIENT_FINISH)?;
-    let parts = (reader.vec16()?, reader.vec16()?, reader.bytes(MAC_LEN)?);
-    reader.end()?;
-    Ok(parts)
 }

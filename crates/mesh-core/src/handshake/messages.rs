@@ -233,6 +233,23 @@ impl ServerHello {
     }
 }
 
+/// M3.
+pub(super) struct ClientFinish<'a> {
+    pub(super) wrapped: &'a [u8],
+    pub(super) sealed: &'a [u8],
+    pub(super) finished: &'a [u8],
+}
+
+impl<'a> ClientFinish<'a> {
+    pub(super) fn decode(message: &'a [u8]) -> Result<Self, HandshakeError> {
+        let mut reader = body(message, CLIENT_FINISH)?;
+        let (wrapped, sealed) = (reader.vec16()?, reader.vec16()?);
+        let finished = reader.bytes(MAC_LEN)?;
+        reader.end()?;
+        Ok(Self { wrapped, sealed, finished })
+    }
+}
+
 /// The plaintext of the sealed part of M3 and M4.
 pub(super) fn encode_sealed(token: &str, parameters: Parameters) -> Result<Vec<u8>, Malformed> {
     let mut out = Vec::with_capacity(token.len() + 24);

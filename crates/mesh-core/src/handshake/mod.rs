@@ -46,7 +46,7 @@ use crate::{
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest life of a token that is accepted; `security.jwtExpiration` ends here too.
-pub(crate) const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const MAX_TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 
 /// How the two sides agree on a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

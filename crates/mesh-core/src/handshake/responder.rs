@@ -6,8 +6,8 @@ use super::{
     Established, Expectation, HandshakeError, Local, MAX_TOKEN_LIFETIME, MeshSecret, Mode, Parameters, Suite,
     Trust, check_deadline, deadline,
     messages::{
-        self, Choice, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH, ServerHello, Shares,
-        split_mac,
+        self, Choice, ClientFinish, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH,
+        ServerHello, Shares, split_mac,
     },
     schedule::{ClientStage, transcript},
     unwrap_secret,
@@ -74,65 +74,71 @@ impl Responder {
             aes: local.aes.max(hello.offer.aes),
             mode,
         };
-        Self::answer(local, m1, &hello.shares, secret, choice, client_key, trust, now)
+        answer(local, m1, &hello.shares, Checked { secret, choice, client_key, trust }, now)
     }
+}
 
-    #[allow(clippy::too_many_arguments)]
-    fn answer(
-        local: Arc<Local>,
-        m1: &[u8],
-        client: &Shares,
-        secret: MeshSecret,
-        choice: Choice,
-        client_key: PublicKey,
-        trust: Trust,
-        now: Timestamp,
-    ) -> Result<(Vec<u8>, AwaitProof), HandshakeError> {
-        let ml_kem = match choice.suite {
-            Suite::Hybrid => Some(encapsulate(&client.ml_kem).map_err(|_| HandshakeError::BadShare)?),
-            Suite::X25519 => None,
-        };
-        let x25519 = X25519Secret::generate()?;
-        let share = x25519.public_share();
-        let agreed = x25519.agree(&client.x25519).map_err(|_| HandshakeError::BadShare)?;
-        let (ml_kem_ciphertext, ml_kem_secret) = ml_kem.unzip();
+/// What the checks of M1 have found.
+struct Checked {
+    secret: MeshSecret,
+    choice: Choice,
+    client_key: PublicKey,
+    trust: Trust,
+}
 
-        let mut m2 = ServerHello {
-            choice,
-            offer: Offer::new(&local.suites, local.aes),
-            shares: Shares {
-                client: client.client.clone(),
-                server: local.id.clone(),
-                nonce: *Secret::random()?.as_bytes(),
-                x25519: share,
-                ml_kem: ml_kem_ciphertext.unwrap_or_default(),
-                key: local.key.public_key().spki_der().to_vec(),
-                secret_id: secret.id,
-            },
-        }
-        .encode(client_key.size())?;
-        let k_s = Secret::random()?;
-        let wrapped = client_key.oaep_encrypt(k_s.as_bytes(), &transcript(&[m1, &m2]))?;
-        m2.put_vec16(&wrapped)?;
-        let mac = secret.hello_key("server hello").sign(&[&transcript(&[m1]), &m2]);
-        m2.put(&mac);
+/// Makes M2, with public operations only.
+fn answer(
+    local: Arc<Local>,
+    m1: &[u8],
+    client: &Shares,
+    checked: Checked,
+    now: Timestamp,
+) -> Result<(Vec<u8>, AwaitProof), HandshakeError> {
+    let Checked { secret, choice, client_key, trust } = checked;
+    let ml_kem = match choice.suite {
+        Suite::Hybrid => Some(encapsulate(&client.ml_kem).map_err(|_| HandshakeError::BadShare)?),
+        Suite::X25519 => None,
+    };
+    let x25519 = X25519Secret::generate()?;
+    let share = x25519.public_share();
+    let agreed = x25519.agree(&client.x25519).map_err(|_| HandshakeError::BadShare)?;
+    let (ciphertext, kem_secret) = ml_kem.unzip();
 
-        let messages = [m1, &m2].concat();
-        let shared: Vec<Secret<32>> = ml_kem_secret.into_iter().chain([agreed]).collect();
-        let shared: Vec<&[u8]> = shared.iter().map(|secret| &secret.as_bytes()[..]).collect();
-        let stage = ClientStage::new(&secret, transcript(&[&messages]), &shared, &k_s);
-        let state = AwaitProof {
-            local,
+    let mut m2 = ServerHello {
+        choice,
+        offer: Offer::new(&local.suites, local.aes),
+        shares: Shares {
             client: client.client.clone(),
-            client_key,
-            trust,
-            choice,
-            stage,
-            messages,
-            deadline: deadline(now),
-        };
-        Ok((m2, state))
+            server: local.id.clone(),
+            nonce: *Secret::random()?.as_bytes(),
+            x25519: share,
+            ml_kem: ciphertext.unwrap_or_default(),
+            key: local.key.public_key().spki_der().to_vec(),
+            secret_id: secret.id,
+        },
     }
+    .encode(client_key.size())?;
+    let k_s = Secret::random()?;
+    let wrapped = client_key.oaep_encrypt(k_s.as_bytes(), &transcript(&[m1, &m2]))?;
+    m2.put_vec16(&wrapped)?;
+    let mac = secret.hello_key("server hello").sign(&[&transcript(&[m1]), &m2]);
+    m2.put(&mac);
+
+    let messages = [m1, &m2].concat();
+    let shared: Vec<Secret<32>> = kem_secret.into_iter().chain([agreed]).collect();
+    let shared: Vec<&[u8]> = shared.iter().map(|secret| &secret.as_bytes()[..]).collect();
+    let keys = ClientStage::new(&secret, transcript(&[&messages]), &shared, &k_s);
+    let state = AwaitProof {
+        local,
+        client: client.client.clone(),
+        client_key,
+        trust,
+        choice,
+        stage: keys,
+        messages,
+        deadline: deadline(now),
+    };
+    Ok((m2, state))
 }
 
 /// M2 is sent; the client has yet to prove itself.
@@ -152,7 +158,7 @@ impl AwaitProof {
     /// Checks M3; the client is proved. No private operation yet.
     pub fn on_finish(self, m3: &[u8], now: Timestamp) -> Result<Proved, HandshakeError> {
         check_deadline(self.deadline, now)?;
-        let (wrapped, sealed, finished) = super::initiator::read_client_finish(m3)?;
+        let ClientFinish { wrapped, sealed, finished } = ClientFinish::decode(m3)?;
         let (covered, _) = split_mac(m3)?;
         if !self.stage.finished().verify(&[&transcript(&[&self.messages, covered])], finished) {
             return Err(HandshakeError::Finished);

@@ -17,7 +17,7 @@ fn local(id: &str, key: KeyPair, secrets: &[&[u8]]) -> Local {
         secrets: secrets.iter().map(|secret| MeshSecret::new(secret)).collect(),
         suites: vec![Suite::Hybrid, Suite::X25519],
         aes: AesKeySize::Aes256,
-        token_lifetime: Duration::from_secs(3600),
+        token_lifetime: Duration::from_hours(1),
         parameters: Parameters { max_message: 1 << 22, max_calls: 1024 },
     }
 }

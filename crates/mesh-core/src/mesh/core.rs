@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     error::Error,
     events::{AbortCause, Events, Level, LogEvent, Reply, SessionInfo},
-    inbound::{Inbound, Pending},
+    inbound::{Inbound, Pending, leave},
     outbound::Outbound,
     session::{self, End, Prepared, Receive, Role, Session, lock},
     stats::{Counters, Stats},
@@ -161,7 +161,7 @@ impl Core {
             }
             match &session.role {
                 Role::Server(_) => {
-                    self.leave(&session);
+                    leave(&session);
                 }
                 // Calls under way keep their session until they are over.
                 Role::Client(_) => self.on_go_away(&session, u32::MAX),
@@ -178,7 +178,7 @@ impl Core {
                 let sessions: Vec<_> = lock(&self.sessions).values().cloned().collect();
                 let inbound = sessions.iter().filter(|session| session.info.inbound);
                 // Every session is told, also when the first is still busy.
-                let busy = inbound.filter(|session| !self.leave(session)).count();
+                let busy = inbound.filter(|session| !leave(session)).count();
                 if busy == 0 {
                     return;
                 }
@@ -218,12 +218,6 @@ impl Core {
             result
         });
         result.await.map_err(|_| Stopped)
-    }
-
-    /// Remembers the key of a peer that has proved itself.
-    pub(super) async fn remember(self: &Arc<Self>, established: &Established) -> Result<(), String> {
-        // The common case, a peer already known, touches no disk.
-        self.trust.remember(established).map_err(|error| error.to_string())
     }
 
     /// Makes a session of a finished handshake.

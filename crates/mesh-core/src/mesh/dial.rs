@@ -88,7 +88,7 @@ async fn open(
     duplex.outgoing.send(m3.into()).await;
     let m4 = handshake_message(&mut duplex).await?;
     let established = state.on_finish(&m4, Timestamp::now()).map_err(explain)?;
-    core.remember(&established).await.map_err(DialError::Setup)?;
+    core.trust.remember(&established).map_err(|error| DialError::Setup(error.to_string()))?;
     Ok((established, duplex))
 }
 

@@ -166,7 +166,7 @@ async fn respond(core: &Arc<Core>, duplex: &mut Duplex) -> Result<Established, R
     check_room(core, &proved)?;
     let accepted = core.private_operation(move || proved.accept(Timestamp::now())).await;
     let (m4, established) = accepted.map_err(|_| Refused::Setup("the mesh is closing".to_owned()))??;
-    core.remember(&established).await.map_err(Refused::Setup)?;
+    core.trust.remember(&established).map_err(|error| Refused::Setup(error.to_string()))?;
     duplex.outgoing.send(m4.into()).await;
     Ok(established)
 }
@@ -368,7 +368,7 @@ impl Core {
 
     fn take_request(&self, id: RequestId) -> Option<Active> {
         let active = lock(&self.inbound).requests.remove(&id)?;
-        if let Some(key) = &active.timer {
+        if let Some(key) = active.timer {
             self.timers.remove(key);
         }
         if let Role::Server(side) = &active.session.role {
@@ -376,22 +376,22 @@ impl Core {
         }
         Some(active)
     }
+}
 
-    /// Takes no more requests on a session; true if none is under way.
-    pub(super) fn leave(&self, session: &Session) -> bool {
-        let Role::Server(side) = &session.role else { return true };
-        let mut side = lock(side);
-        if !side.leaving {
-            side.leaving = true;
-            session.send(Encoded::go_away(side.last, Code::Unavailable));
-        }
-        let idle = side.requests.is_empty();
-        if idle {
-            session.finish(End::Closed);
-        }
-        idle
+/// Takes no more requests on a session; true if none is under way.
+pub(super) fn leave(session: &Session) -> bool {
+    let Role::Server(side) = &session.role else { return true };
+    let mut side = lock(side);
+    if !side.leaving {
+        side.leaving = true;
+        session.send(Encoded::go_away(side.last, Code::Unavailable));
     }
+    let idle = side.requests.is_empty();
+    if idle {
+        session.finish(End::Closed);
+    }
+    idle
 }
 
 /// The longest a request may hold its place.
-const MAX_TIME: Duration = Duration::from_secs(24 * 3600);
+const MAX_TIME: Duration = Duration::from_hours(24);

@@ -348,7 +348,7 @@ impl Core {
     /// Takes a call out of the table: whoever gets it tells its end.
     fn take(&self, id: CallId) -> Option<Call> {
         let call = lock(&self.outbound).calls.remove(&id)?;
-        if let Some(key) = &call.timer {
+        if let Some(key) = call.timer {
             self.timers.remove(key);
         }
         Some(call)

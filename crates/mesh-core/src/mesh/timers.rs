@@ -27,8 +27,8 @@ impl Timers {
         lock(&self.0).insert(timer, after)
     }
 
-    pub(super) fn remove(&self, key: &TimerKey) {
-        lock(&self.0).try_remove(key);
+    pub(super) fn remove(&self, key: TimerKey) {
+        lock(&self.0).try_remove(&key);
     }
 
     /// The next deadline that has passed.

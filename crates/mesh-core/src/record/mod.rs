@@ -33,7 +33,7 @@ const VERSION: u8 = 1;
 /// When a sender changes keys, whichever comes first.
 pub(crate) const REKEY_RECORDS: u64 = 1 << 20;
 pub(crate) const REKEY_BYTES: u64 = 1 << 30;
-pub(crate) const REKEY_AGE: Duration = Duration::from_secs(3600);
+pub(crate) const REKEY_AGE: Duration = Duration::from_hours(1);
 /// Rekeys with fewer records than [`HASTY_RECORDS`] in their epoch that a
 /// receiver puts up with.
 const MAX_HASTY_REKEYS: u32 = 8;

@@ -55,12 +55,12 @@ impl Opener {
     #[allow(clippy::mut_mut)] // a cursor: what is left moves forward through the slice
     pub fn open<'a>(&mut self, input: &mut &'a mut [u8]) -> Result<Opened<'a>, RecordError> {
         let result = self.try_open(input);
-        if let Err(error) = &result {
-            if error.is_survivable() {
-                self.discarded += 1;
-                if self.discarded > MAX_DISCARDED {
-                    return Err(RecordError::Discarded);
-                }
+        if let Err(error) = &result
+            && error.is_survivable()
+        {
+            self.discarded += 1;
+            if self.discarded > MAX_DISCARDED {
+                return Err(RecordError::Discarded);
             }
         }
         result

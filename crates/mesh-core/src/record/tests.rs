@@ -128,7 +128,7 @@ fn keys_change_by_count_by_age_and_on_demand_without_losing_a_record() {
     let before = seal(&mut sealer, b"before");
     let token_key = *sealer.token_key().as_bytes();
     let mut out = BytesMut::new();
-    let later = NOW + Duration::from_secs(3600);
+    let later = NOW + Duration::from_hours(1);
     assert!(!sealer.is_due(NOW) && sealer.is_due(later));
     sealer.rekey(later, &mut out).unwrap();
     assert!(!sealer.is_due(later));

@@ -38,7 +38,7 @@ fn local(key: KeyPair) -> Arc<Local> {
         secrets: vec![MeshSecret::new(SECRET.as_bytes())],
         suites: vec![Suite::X25519],
         aes: AesKeySize::Aes256,
-        token_lifetime: Duration::from_secs(3600),
+        token_lifetime: Duration::from_hours(1),
         parameters: Parameters { max_message: 1 << 20, max_calls: 100 },
     })
 }
@@ -82,7 +82,7 @@ impl Raw {
         };
         change(&mut wrong);
         let Wrong { key, iss, aud, session, jkt, issued } = wrong;
-        let life = Duration::from_secs(60);
+        let life = Duration::from_mins(1);
         TokenIssuer::new(&key, typ, &iss.parse().unwrap(), &aud.parse().unwrap(), &session, jkt, life)
             .issue(issued)
             .unwrap()
@@ -212,7 +212,7 @@ async fn a_lost_record_ends_the_session() {
 #[tokio::test]
 async fn hostile_tokens_fail_their_request_only() {
     let (server, mut raw, healthy) = stage(json!({})).await;
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     let tokens = [
         (String::new(), "JWT_FORMAT"),
         ("a.b".to_owned(), "JWT_FORMAT"),
@@ -228,7 +228,7 @@ async fn hostile_tokens_fail_their_request_only() {
         (raw.token(TokenType::Request, |wrong| wrong.key = [0; 32]), "JWT_SIG"),
         (
             raw.token(TokenType::Request, |wrong| {
-                wrong.issued = Timestamp::from_millis(wrong.issued.as_millis() - 4_000_000)
+                wrong.issued = Timestamp::from_millis(wrong.issued.as_millis() - 4_000_000);
             }),
             "JWT_EXP",
         ),
