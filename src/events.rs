@@ -131,6 +131,10 @@ impl Events for Outlet {
         });
     }
 
+    fn backlog(&self) -> usize {
+        self.inbox.bytes()
+    }
+
     fn flush(&self) {
         if self.inbox.wants_wake()
             && let Some(wake) = self.wake.get()

@@ -24,6 +24,8 @@ pub(crate) struct Inbox(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     batches: VecDeque<Batch>,
+    /// Bytes in all batches.
+    bytes: usize,
     /// JavaScript has been woken and has not yet seen the end of the queue.
     awake: bool,
 }
@@ -42,6 +44,7 @@ impl Inbox {
     /// Appends a frame.
     pub(crate) fn push(&self, frame: &Frame<'_>) {
         let mut state = self.lock();
+        state.bytes += frame.len();
         let full =
             |batch: &Batch| batch.frames >= BATCH_FRAMES || batch.bytes.len() + frame.len() > BATCH_BYTES;
         match state.batches.back_mut() {
@@ -52,6 +55,11 @@ impl Inbox {
                 state.batches.push_back(batch);
             }
         }
+    }
+
+    /// Bytes that JavaScript has yet to take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
     }
 
     /// Appends a log line, unless nobody is reading.
@@ -76,6 +84,7 @@ impl Inbox {
             state.awake = false;
             return None;
         };
+        state.bytes -= batch.bytes.len();
         state.awake = !state.batches.is_empty();
         if state.awake {
             batch.append(&Frame::empty(MORE));

@@ -1,6 +1,7 @@
 //! `NativeMesh`: one mesh.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -8,7 +9,7 @@ use std::{
 use mesh_core::{
     config::MeshConfig,
     error::{Code, Reason},
-    mesh::{CallSpec, Events, Io, Level, LogEvent, Mesh},
+    mesh::{CallError, CallSpec, Events, Io, Level, LogEvent, Mesh},
     record::message::{Encoding, Failure as WireFailure, Payload},
 };
 use napi::{
@@ -21,7 +22,7 @@ use serde_json::Value;
 use crate::{
     error::{Failure, Settled, throw},
     events::Outlet,
-    frames::{Command, Commands},
+    frames::{Command, Commands, Malformed},
 };
 
 /// A mesh, driven by batches of commands and answering with batches of events.
@@ -196,24 +197,47 @@ fn not_running() -> Failure {
     Failure::new(Code::FailedPrecondition, Reason::NotInitialized, "call `await mesh.initialize()` first")
 }
 
-/// Carries out a batch, on the I/O thread.
+/// Carries out a batch, on the I/O thread. A fault in one command is that
+/// command's failure, and nobody else's.
 fn execute(io: &Io, batch: &[u8], outlet: &Outlet) {
     for command in Commands(batch) {
-        match command {
-            Ok(Command::Call { id, timeout_ms, idempotent, service, method, metadata, payload }) => {
-                let timeout = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into()));
-                io.call(id, &CallSpec { service, method, payload, metadata, timeout, idempotent });
+        let call = match &command {
+            Ok(Command::Call { id, .. }) => Some(*id),
+            _ => None,
+        };
+        if catch_unwind(AssertUnwindSafe(|| carry_out(io, command, outlet))).is_err() {
+            complain(outlet, "a command panicked");
+            if let Some(id) = call {
+                outlet.settled(id, Err(CallError::internal("a fault in the mesh itself; please report it")));
             }
-            Ok(Command::Cancel { id }) => io.cancel(id),
-            Ok(Command::Respond { id, metadata, payload }) => io.respond(id, metadata, payload),
-            Ok(Command::Fail { id, failure }) => fail(io, id, failure),
-            Err(_) => {
-                let message = "a batch of commands was malformed".to_owned();
-                outlet.log(LogEvent { level: Level::Error, event: "internal", message, fields: Vec::new() });
-                outlet.flush();
-            }
+            outlet.flush();
         }
     }
+}
+
+fn carry_out(io: &Io, command: std::result::Result<Command<'_>, Malformed>, outlet: &Outlet) {
+    match command {
+        #[cfg(feature = "fault-injection")]
+        Ok(Command::Call { method: "fault.panic", .. }) => panic!("injected"),
+        Ok(Command::Call { id, timeout_ms, idempotent, service, method, metadata, payload }) => {
+            let timeout = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into()));
+            io.call(id, &CallSpec { service, method, payload, metadata, timeout, idempotent });
+        }
+        Ok(Command::Cancel { id }) => io.cancel(id),
+        Ok(Command::Respond { id, metadata, payload }) => io.respond(id, metadata, payload),
+        Ok(Command::Fail { id, failure }) => fail(io, id, failure),
+        Err(Malformed) => complain(outlet, "a batch of commands was malformed"),
+    }
+}
+
+fn complain(outlet: &Outlet, message: &str) {
+    outlet.log(LogEvent {
+        level: Level::Error,
+        event: "internal",
+        message: message.to_owned(),
+        fields: Vec::new(),
+    });
+    outlet.flush();
 }
 
 fn fail(io: &Io, id: u32, failure: &[u8]) {

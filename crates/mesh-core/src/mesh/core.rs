@@ -354,4 +354,8 @@ impl Receive for Receiver {
     fn on_burst(&self) {
         self.0.events.flush();
     }
+
+    fn backlog(&self) -> usize {
+        self.0.events.backlog()
+    }
 }

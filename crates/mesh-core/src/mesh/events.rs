@@ -67,6 +67,12 @@ pub struct CallError {
 }
 
 impl CallError {
+    /// A fault in this library.
+    #[must_use]
+    pub fn internal(message: &str) -> Self {
+        Self::local(Code::Internal, Reason::Internal, message)
+    }
+
     /// A failure noticed on this side.
     pub(crate) fn local(code: Code, reason: Reason, message: impl Into<String>) -> Self {
         Self {
@@ -217,4 +223,7 @@ pub trait Events: Send + Sync + 'static {
     fn log(&self, event: LogEvent);
     /// A burst of events is over; now is a good time to wake somebody.
     fn flush(&self);
+    /// Bytes of events that have been told and not yet been dealt with. While
+    /// they are many, nothing more is read from peers.
+    fn backlog(&self) -> usize;
 }

@@ -32,6 +32,10 @@ const FRAME_TARGET: usize = 64 * 1024;
 const BATCH: usize = 64;
 /// Beyond this many queued bytes a session takes no more requests.
 const BACKLOG_LIMIT: usize = 8 * 1024 * 1024;
+/// Beyond this many bytes of events that the application has yet to deal with,
+/// no session reads; how often that is looked at again.
+const APPLICATION_LIMIT: usize = 32 * 1024 * 1024;
+const APPLICATION_PAUSE: Duration = Duration::from_millis(2);
 /// How long a peer may take to end a stream that this side has finished.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Plaintext of a record beyond its largest payload.
@@ -154,6 +158,8 @@ pub(super) trait Receive: Send + Sync + 'static {
     fn on_discarded(&self, session: &Arc<Session>, error: RecordError);
     /// A burst of messages is over.
     fn on_burst(&self);
+    /// Bytes handed on and not yet dealt with.
+    fn backlog(&self) -> usize;
 }
 
 /// A session about to run.
@@ -276,6 +282,14 @@ async fn read(
         receiver.on_burst();
         if let Err(error) = outcome {
             return End::Record(error);
+        }
+        // An application that does not keep up stops its peers, instead of
+        // filling the memory with what they send.
+        while receiver.backlog() > APPLICATION_LIMIT {
+            tokio::select! {
+                () = session.ended.cancelled() => return End::Closed,
+                () = tokio::time::sleep(APPLICATION_PAUSE) => {}
+            }
         }
         while session.backlog.load(Ordering::Relaxed) > BACKLOG_LIMIT {
             tokio::select! {

@@ -38,6 +38,7 @@ struct App {
     logs: Mutex<Vec<LogEvent>>,
     opened: Mutex<Vec<Arc<SessionInfo>>>,
     closed: AtomicUsize,
+    backlog: AtomicUsize,
 }
 
 type Weak = std::sync::Weak<Mesh>;
@@ -90,6 +91,10 @@ impl Events for App {
     }
 
     fn flush(&self) {}
+
+    fn backlog(&self) -> usize {
+        self.backlog.load(Ordering::SeqCst)
+    }
 }
 
 /// A mesh with its application, in a directory of its own unless told otherwise.
@@ -138,6 +143,7 @@ impl Node {
             logs: Mutex::default(),
             opened: Mutex::default(),
             closed: AtomicUsize::new(0),
+            backlog: AtomicUsize::new(0),
         });
         let events: Arc<dyn Events> = Arc::clone(&app) as _;
         let mesh = Arc::new(Mesh::start(MeshConfig::parse(&config, |_| None)?, events).await?);
