@@ -496,9 +496,9 @@ declare class SecureMesh {
      * 4096-bit key takes a second or so, off the event loop. Doing it again, or
      * twice at once, does it once; after a failure it can be tried again.
      *
-     * @throws MeshError `UNAVAILABLE` (`LISTEN`) when the port is taken; `FAILED_PRECONDITION`
-     *   (`KEYDIR_…`) when the key directory is not safe or not usable, saying which file and what to
-     *   do; `FAILED_PRECONDITION` (`CLOSED`) after `cleanup`
+     * @throws MeshError `FAILED_PRECONDITION`: reason `LISTEN` when the port is taken; `KEYDIR_…` when
+     *   the key directory is not safe or not usable, saying which file and what to do; `CLOSED` after
+     *   `cleanup`
      */
     initialize(): Promise<void>;
     /**
@@ -542,9 +542,9 @@ declare class SecureMesh {
         timeoutMs?: number;
     }): Promise<void>;
     /**
-     * Stops at once. Calls still pending are rejected with `CANCELLED` or
-     * `UNAVAILABLE`, reason `CLOSED`; the signals of requests being answered are
-     * aborted. Doing it again, or while it is being done, changes nothing.
+     * Stops at once. Calls still pending are rejected with `CANCELLED`, reason
+     * `CLOSED`; the signals of requests being answered are aborted. Doing it
+     * again, or while it is being done, changes nothing.
      */
     cleanup(): Promise<void>;
     /** The same as {@link SecureMesh.cleanup}, for `await using`. */
@@ -612,14 +612,13 @@ declare class KeyManager {
     saveKeyPair(name: string, keyPair: Partial<KeyPair>): void;
     /** {@link saveKeyPair}, off the event loop. */
     saveKeyPairAsync(name: string, keyPair: Partial<KeyPair>): Promise<void>;
-    /** The key pair stored under `name`, or `null`. */
+    /**
+     * The key pair stored under `name`, or `null`. Where only another service's
+     * public key is stored, `privateKey` is empty.
+     */
     loadKeyPair(name: string): KeyPair | null;
     /** {@link loadKeyPair}, off the event loop. */
     loadKeyPairAsync(name: string): Promise<KeyPair | null>;
-    /** The public key stored under `name`, alone or as half of a pair; or `null`. */
-    loadPublicKey(name: string): string | null;
-    /** {@link loadPublicKey}, off the event loop. */
-    loadPublicKeyAsync(name: string): Promise<string | null>;
     /**
      * The key pair stored under `name`, made when there is none. Processes that
      * do this together get the same one.
@@ -950,14 +949,15 @@ declare class JWTManager {
      * @param sessionId the session it belongs to: `sid`, 1 to 128 bytes
      * @param expiresIn how long it lives: milliseconds or `'15m'`, at least a second. Default: `'1h'`,
      *   or what the constructor was given
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     * @throws MeshError `INVALID_ARGUMENT`: `serviceId` is outside the allowed alphabet (reason
+     *   `ID_SYNTAX`), or another argument is wrong (reason `ARGUMENT`)
      */
     generateToken(serviceId: string, sessionId: string, expiresIn?: number | string): string;
     /**
      * @param targetServiceId the service it is for: `aud`
      * @param expiresIn how long it lives. Default: `'1h'`
-     * @throws MeshError `INVALID_ARGUMENT`: an argument (reason `ARGUMENT`) or the private key
-     *   (reason `BAD_KEY`) is unusable
+     * @throws MeshError `INVALID_ARGUMENT`: the id (reason `ID_SYNTAX`), `expiresIn` (reason
+     *   `ARGUMENT`) or the private key (reason `BAD_KEY`) is unusable
      * @deprecated The shape of 0.2.0, for a manager made with a service id and a key manager.
      */
     generateToken(targetServiceId: string, expiresIn?: number | string): string;
@@ -1075,7 +1075,7 @@ declare class SessionManager {
      * Begins a session between two services.
      *
      * @param metadata kept with the session as it is
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: an id is outside the allowed alphabet.
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ID_SYNTAX`: an id is outside the allowed alphabet.
      *   `RESOURCE_EXHAUSTED`, reason `SESSION_LIMIT`: there are `maxSessions` alive; none of them is
      *   ever pushed out
      */
@@ -1194,7 +1194,7 @@ declare class StaticDiscovery implements ServiceDiscovery {
      * port.
      *
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a field is missing, misspelt or wrong;
-     *   the message has its path
+     *   the message has its path. Reason `ID_SYNTAX`: the id is outside the allowed alphabet
      */
     register(service: ServiceInfo): void;
     /**

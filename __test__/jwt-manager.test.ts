@@ -6,9 +6,13 @@ import {
   createVerify,
   constants,
 } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MeshError } from '../js/errors.js';
 import { JWTManager, type JWTManagerOptions, type KeyPairSource } from '../js/jwt-manager.js';
+import { KeyManager } from '../js/key-manager.js';
 
 const SECRET = 'a shared secret of forty bytes, or so...';
 const HOUR = 3_600_000;
@@ -225,6 +229,7 @@ describe('JWTManager with a secret', () => {
       'did you mean secret?',
     );
     expect(message(() => jwt.generateToken('../../etc', 's'))).toContain('serviceId');
+    expect(reasonOf(() => jwt.generateToken('../../etc', 's'))).toBe('ID_SYNTAX');
     expect(message(() => jwt.generateToken('orders'))).toContain('sessionId');
     expect(message(() => jwt.generateToken('orders', ''))).toContain('sessionId');
     expect(message(() => jwt.generateToken('orders', 's', '0s'))).toContain('expiresIn');
@@ -329,6 +334,19 @@ describe('JWTManager in the shape of 0.2.0', () => {
     known.a = second.publicKey;
     expect(receiver.verifyToken(token(second), 'a').iss).toBe('a');
     expect(reasonOf(() => receiver.verifyToken(former, 'a'))).toBe('JWT_SIG');
+  });
+
+  it('works with a KeyManager that was given public keys only', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-jwt-'));
+    try {
+      const [ofA, ofB] = ['a', 'b'].map((name) => new KeyManager(join(directory, name), 2048));
+      const { publicKey } = ofA!.getOrCreateKeyPair('a');
+      ofB!.saveKeyPair('a', { publicKey });
+      const token = new JWTManager('a', ofA!).generateToken('b');
+      expect(new JWTManager('b', ofB!).verifyToken(token, 'a').iss).toBe('a');
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
   });
 
   it('says what is wrong with a key, and that there is no secret', () => {

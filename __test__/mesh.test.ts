@@ -500,7 +500,9 @@ describe('the life of a mesh', () => {
     await mesh.cleanup();
     await Promise.all(calls);
     expect(outcomes).toHaveLength(50);
-    expect(new Set(outcomes.map((error) => error.reason))).toEqual(new Set(['CLOSED']));
+    expect(new Set(outcomes.map(({ code, reason }) => `${code} ${reason}`))).toEqual(
+      new Set(['CANCELLED CLOSED']),
+    );
     await until(() => context.signal.aborted);
     expect(await errorOf(client.call('never'))).toMatchObject({
       code: 'FAILED_PRECONDITION',

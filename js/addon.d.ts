@@ -107,14 +107,10 @@ export declare class NativeKeys {
   save(name: string, publicKey?: string | undefined | null, privateKey?: string | undefined | null): void
   /** As `save`, off the event loop. */
   saveAsync(name: string, publicKey?: string | undefined | null, privateKey?: string | undefined | null): Promise<void>
-  /** The stored pair. */
+  /** The stored pair; with an empty private key if only the public one is. */
   load(name: string): NativeKeyPair | null
   /** As `load`, off the event loop. */
   loadAsync(name: string): Promise<NativeKeyPair | null>
-  /** The stored public key. */
-  loadPublicKey(name: string): string | null
-  /** As `loadPublicKey`, off the event loop. */
-  loadPublicKeyAsync(name: string): Promise<string | null>
   /** The stored pair, made when there is none. */
   getOrCreate(name: string): NativeKeyPair
   /** As `getOrCreate`, off the event loop. */

@@ -151,14 +151,15 @@ export class JWTManager {
    * @param sessionId the session it belongs to: `sid`, 1 to 128 bytes
    * @param expiresIn how long it lives: milliseconds or `'15m'`, at least a second. Default: `'1h'`,
    *   or what the constructor was given
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+   * @throws MeshError `INVALID_ARGUMENT`: `serviceId` is outside the allowed alphabet (reason
+   *   `ID_SYNTAX`), or another argument is wrong (reason `ARGUMENT`)
    */
   generateToken(serviceId: string, sessionId: string, expiresIn?: number | string): string;
   /**
    * @param targetServiceId the service it is for: `aud`
    * @param expiresIn how long it lives. Default: `'1h'`
-   * @throws MeshError `INVALID_ARGUMENT`: an argument (reason `ARGUMENT`) or the private key
-   *   (reason `BAD_KEY`) is unusable
+   * @throws MeshError `INVALID_ARGUMENT`: the id (reason `ID_SYNTAX`), `expiresIn` (reason
+   *   `ARGUMENT`) or the private key (reason `BAD_KEY`) is unusable
    * @deprecated The shape of 0.2.0, for a manager made with a service id and a key manager.
    */
   generateToken(targetServiceId: string, expiresIn?: number | string): string;

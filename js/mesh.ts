@@ -97,9 +97,9 @@ export class SecureMesh {
    * 4096-bit key takes a second or so, off the event loop. Doing it again, or
    * twice at once, does it once; after a failure it can be tried again.
    *
-   * @throws MeshError `UNAVAILABLE` (`LISTEN`) when the port is taken; `FAILED_PRECONDITION`
-   *   (`KEYDIR_…`) when the key directory is not safe or not usable, saying which file and what to
-   *   do; `FAILED_PRECONDITION` (`CLOSED`) after `cleanup`
+   * @throws MeshError `FAILED_PRECONDITION`: reason `LISTEN` when the port is taken; `KEYDIR_…` when
+   *   the key directory is not safe or not usable, saying which file and what to do; `CLOSED` after
+   *   `cleanup`
    */
   initialize(): Promise<void> {
     if (this.#isClosing()) return Promise.reject(closedError());
@@ -212,9 +212,9 @@ export class SecureMesh {
   }
 
   /**
-   * Stops at once. Calls still pending are rejected with `CANCELLED` or
-   * `UNAVAILABLE`, reason `CLOSED`; the signals of requests being answered are
-   * aborted. Doing it again, or while it is being done, changes nothing.
+   * Stops at once. Calls still pending are rejected with `CANCELLED`, reason
+   * `CLOSED`; the signals of requests being answered are aborted. Doing it
+   * again, or while it is being done, changes nothing.
    */
   cleanup(): Promise<void> {
     return (this.#cleaning ??= this.#close(0));
@@ -265,9 +265,20 @@ export class SecureMesh {
       await wrapNativeAsync(() => this.#native.close(drainMs));
     } finally {
       this.#state = 'closed';
+      // What arrived in time still counts.
+      for (let batch = this.#native.take(); batch !== null; batch = this.#native.take()) {
+        readEvents(batch, this.#sink);
+      }
       this.#router.abortAll(AbortCause.Shutdown);
       this.#peers.clear();
-      this.#calls.rejectAll((service, method) => MeshError.from(closedError({ service, method })));
+      this.#calls.rejectAll(
+        (service, method) =>
+          new MeshError('CANCELLED', 'the mesh was closed during the call', {
+            reason: 'CLOSED',
+            service,
+            method,
+          }),
+      );
       this.#keepAlive.end();
     }
   }
@@ -338,8 +349,11 @@ export class SecureMesh {
     return {
       result: (id, _meta, payload) => this.#calls.result(id, payload),
       error: (id, text) => this.#calls.error(id, text),
-      request: (id, session, timeoutMs, attempt, method, meta, payload) =>
-        this.#router.request(id, session, timeoutMs, attempt, method, meta, payload),
+      request: (id, session, timeoutMs, attempt, method, meta, payload) => {
+        // Nobody would hear the answer.
+        if (this.#state === 'closed') return;
+        this.#router.request(id, session, timeoutMs, attempt, method, meta, payload);
+      },
       abort: (id, cause) => this.#router.abort(id, cause),
       sessionOpened: (handle, session) => this.#peers.open(handle, session),
       sessionClosed: (handle) => this.#peers.close(handle),

@@ -104,7 +104,7 @@ export class SessionManager {
    * Begins a session between two services.
    *
    * @param metadata kept with the session as it is
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: an id is outside the allowed alphabet.
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ID_SYNTAX`: an id is outside the allowed alphabet.
    *   `RESOURCE_EXHAUSTED`, reason `SESSION_LIMIT`: there are `maxSessions` alive; none of them is
    *   ever pushed out
    */

@@ -117,7 +117,7 @@ export class StaticDiscovery implements ServiceDiscovery {
    * port.
    *
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a field is missing, misspelt or wrong;
-   *   the message has its path
+   *   the message has its path. Reason `ID_SYNTAX`: the id is outside the allowed alphabet
    */
   register(service: ServiceInfo): void {
     this.#register('service', service);
@@ -256,8 +256,8 @@ export class StaticDiscovery implements ServiceDiscovery {
       );
     } catch (error) {
       // The core names the field; the path is known here.
-      const { message } = error as MeshError;
-      throw invalidArgument(`${path}.${message}`);
+      const { code, message, reason } = error as MeshError;
+      throw new MeshError(code, `${path}.${message}`, { reason });
     }
     const registered = this.#find(service);
     if (changed && registered) this.#announce({ type: 'registered', service: registered });

@@ -27,9 +27,9 @@ const steps = [
     run: () => run('typos', []),
   },
   { name: 'prettier', run: () => npx('prettier', '--check', '--log-level=warn', '.') },
-  { name: 'tsc', run: () => npx('typescript', 'tsc') },
+  { name: 'tsc', run: () => node(tool('typescript', 'tsc')) },
   { name: 'publint', run: () => npx('publint', '--strict', '--pack', 'npm') },
-  { name: 'attw', run: () => npx('@arethetypeswrong/cli', '--pack', '.') },
+  { name: 'attw', run: () => node(tool('@arethetypeswrong/cli', 'attw'), '--pack', '.') },
   { name: 'generated', run: generatedFiles },
 ];
 

@@ -31,7 +31,7 @@ export function run(command, args, options = {}) {
     const child = spawn(command, args, {
       cwd: root,
       stdio: 'inherit',
-      shell: process.platform === 'win32',
+      shell: needsShell(command),
       ...options,
       env: { ...process.env, ...options.env },
     });
@@ -60,7 +60,7 @@ export function capture(command, args, options = {}) {
     const child = spawn(command, args, {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
-      shell: process.platform === 'win32',
+      shell: needsShell(command),
       ...options,
       env: { ...process.env, ...options.env },
     });
@@ -72,6 +72,9 @@ export function capture(command, args, options = {}) {
     child.on('close', (code) => resolve({ code: code ?? 1, stdout, stderr }));
   });
 }
+
+// On Windows npm is a script, which only a shell can run.
+const needsShell = (command) => process.platform === 'win32' && command === 'npm';
 
 /** Whether `cargo <subcommand>` is installed. */
 export async function hasCargo(subcommand) {
@@ -96,5 +99,7 @@ export function tool(packageName, binary = packageName.split('/').pop()) {
   const file = join(directory, 'package.json');
   if (!existsSync(file)) throw new StepFailed(`${packageName} is not installed: run npm ci`);
   const { bin } = JSON.parse(readFileSync(file, 'utf8'));
-  return join(directory, typeof bin === 'string' ? bin : bin[binary]);
+  const path = typeof bin === 'string' ? bin : bin[binary];
+  if (path === undefined) throw new StepFailed(`${packageName} has no program ${binary}`);
+  return join(directory, path);
 }

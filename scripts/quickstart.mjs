@@ -5,11 +5,11 @@ import { fork } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { main, progress, root, StepFailed } from './lib.mjs';
+import { main, progress, StepFailed } from './lib.mjs';
 import { build } from './build.mjs';
 import { extractSnippets, makeProject } from './snippets.mjs';
 
-const OBSERVER = join(root, 'scripts', 'quickstart-observer.mjs');
+const OBSERVER = new URL('quickstart-observer.mjs', import.meta.url).href;
 const children = new Set();
 
 await main(async () => {

@@ -6,7 +6,7 @@ use mesh_core::{
     auth::{Claims, Expected, RsaTokenIssuer, RsaTokenVerifier, SecretRing, TokenType},
     crypto::rsa::{KeyPair, PublicKey},
     duration,
-    id::ServiceId,
+    id::{IdSyntaxError, ServiceId},
 };
 use napi::{Env, Result, bindgen_prelude::Uint8Array};
 use napi_derive::napi;
@@ -181,5 +181,5 @@ impl NativeRsaVerifier {
 
 /// A service id, or an error that names the argument it came in.
 pub(crate) fn service_id(env: Env, name: &str, text: &str) -> Result<ServiceId> {
-    text.parse().map_err(|error| at(env, name, error))
+    text.parse().map_err(|error: IdSyntaxError| at(env, name, &error))
 }

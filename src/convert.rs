@@ -5,7 +5,7 @@ use std::time::Duration;
 use mesh_core::{
     clock::Timestamp,
     duration,
-    error::{Code, Reason},
+    error::{Code, Coded, Reason},
 };
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -21,8 +21,8 @@ pub(crate) fn argument(env: Env, message: impl Into<String>) -> napi::Error {
 }
 
 /// A core error about one argument, with the argument's name before it.
-pub(crate) fn at(env: Env, name: &str, error: impl std::error::Error) -> napi::Error {
-    argument(env, format!("{name}: {error}"))
+pub(crate) fn at(env: Env, name: &str, error: &impl Coded) -> napi::Error {
+    throw(env, Failure::new(error.code(), error.reason(), format!("{name}: {error}")))
 }
 
 /// Milliseconds from 0 to 36500 days.
@@ -67,6 +67,6 @@ fn integer(value: f64) -> u64 {
 pub fn parse_duration(env: Env, name: String, text: String) -> Result<f64> {
     match duration::parse(&text) {
         Ok(duration) => Ok(from_count(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))),
-        Err(error) => Err(at(env, &name, error)),
+        Err(error) => Err(at(env, &name, &error)),
     }
 }
