@@ -332,7 +332,10 @@ impl Receive for Receiver {
                 Ok(())
             }
             Message::Ping(nonce) => {
-                session.send(Encoded::pong(nonce));
+                // A peer that floods with pings and does not read gets no more pongs.
+                if !session.is_backlogged() {
+                    session.send(Encoded::pong(nonce));
+                }
                 Ok(())
             }
             Message::Pong(_) => Ok(()),

@@ -8,6 +8,7 @@ use super::{
     core::Core,
     events::{CallError, Level},
     session::{ClientSide, Role, handshake_message},
+    trust::NotRemembered,
 };
 use crate::{
     clock::Timestamp,
@@ -88,7 +89,10 @@ async fn open(
     duplex.outgoing.send(m3.into()).await;
     let m4 = handshake_message(&mut duplex).await?;
     let established = state.on_finish(&m4, Timestamp::now()).map_err(explain)?;
-    core.trust.remember(&established).map_err(|error| DialError::Setup(error.to_string()))?;
+    core.trust.remember(&established).map_err(|error| match error {
+        NotRemembered::Changed(error) => explain(error),
+        NotRemembered::Store(error) => DialError::Setup(error.to_string()),
+    })?;
     Ok((established, duplex))
 }
 

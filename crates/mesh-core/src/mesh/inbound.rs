@@ -18,6 +18,7 @@ use super::{
     events::{AbortCause, Level, Request, RequestId},
     session::{End, Role, ServerSide, Session, handshake_message, lock},
     timers::{Timer, TimerKey},
+    trust::NotRemembered,
 };
 use crate::{
     auth::AuthError,
@@ -166,7 +167,10 @@ async fn respond(core: &Arc<Core>, duplex: &mut Duplex) -> Result<Established, R
     check_room(core, &proved)?;
     let accepted = core.private_operation(move || proved.accept(Timestamp::now())).await;
     let (m4, established) = accepted.map_err(|_| Refused::Setup("the mesh is closing".to_owned()))??;
-    core.trust.remember(&established).map_err(|error| Refused::Setup(error.to_string()))?;
+    core.trust.remember(&established).map_err(|error| match error {
+        NotRemembered::Changed(error) => Refused::Handshake(error),
+        NotRemembered::Store(error) => Refused::Setup(error.to_string()),
+    })?;
     duplex.outgoing.send(m4.into()).await;
     Ok(established)
 }

@@ -130,6 +130,11 @@ impl Session {
         let _ = self.outgoing.send(Item::Finish);
     }
 
+    /// Whether more is queued than the peer reads.
+    pub(super) fn is_backlogged(&self) -> bool {
+        self.backlog.load(Ordering::Relaxed) > BACKLOG_LIMIT
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.ended.is_cancelled() || self.end.get().is_some()
     }
@@ -201,7 +206,7 @@ pub(super) fn prepare(
         session: Arc::new(session),
         queue,
         sealer: Sealer::new(established.seal, established.aes, now)?,
-        opener: Opener::new(established.open, established.aes, max_message as usize + PLAINTEXT_EXTRA)?,
+        opener: Opener::new(established.open, established.aes, max_message as usize + PLAINTEXT_EXTRA, now)?,
         own,
         own_thumbprint: established.own_thumbprint,
         peer_thumbprint: established.peer_key.thumbprint(),
@@ -291,7 +296,9 @@ async fn read(
                 () = tokio::time::sleep(APPLICATION_PAUSE) => {}
             }
         }
-        while session.backlog.load(Ordering::Relaxed) > BACKLOG_LIMIT {
+        // A client always reads: answers are what empties both sides. If it
+        // waited as well, two sides with much to send would wait for each other.
+        while session.info.inbound && session.is_backlogged() {
             tokio::select! {
                 () = session.ended.cancelled() => return End::Closed,
                 () = session.drained.notified() => {}
@@ -312,7 +319,7 @@ fn read_frame(
     let mut frame = BytesMut::from(frame);
     let mut input = &mut frame[..];
     loop {
-        match opener.open(&mut input) {
+        match opener.open(&mut input, now) {
             Ok(Opened::Messages(plaintext)) => {
                 for message in Messages::new(plaintext) {
                     let mut verify = |token: &[u8]| verifier.check(token, now).map(|_| ());

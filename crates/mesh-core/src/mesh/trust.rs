@@ -13,6 +13,15 @@ use crate::{
     id::ServiceId,
 };
 
+/// Why a proved peer's key was not remembered, and so its session is refused.
+#[derive(Debug)]
+pub(super) enum NotRemembered {
+    /// Another key was.
+    Changed(HandshakeError),
+    /// The key directory failed.
+    Store(KeyStoreError),
+}
+
 #[derive(Debug)]
 pub(super) struct TrustStore {
     pins: HashMap<ServiceId, Thumbprint>,
@@ -49,16 +58,30 @@ impl TrustStore {
 
     /// Remembers the key of a peer that has just proved itself. Writes a file
     /// the first time.
-    pub(super) fn remember(&self, established: &Established) -> Result<(), KeyStoreError> {
+    ///
+    /// What was known when the handshake began may be out of date: another one,
+    /// with another key, may have been first.
+    pub(super) fn remember(&self, established: &Established) -> Result<(), NotRemembered> {
         let peer = &established.peer;
-        let rests_on_memory = established.trust == Trust::Secret && self.enforce;
-        if !rests_on_memory || lock(&self.known).contains_key(peer) {
+        if established.trust != Trust::Secret || !self.enforce {
             return Ok(());
         }
         let thumbprint = established.peer_key.thumbprint();
-        self.store.remember_peer(peer, &thumbprint)?;
-        lock(&self.known).insert(peer.clone(), thumbprint);
-        Ok(())
+        let changed = || NotRemembered::Changed(HandshakeError::PeerKeyChanged(peer.clone()));
+        let known = lock(&self.known).get(peer).copied();
+        match known {
+            Some(known) if known == thumbprint => return Ok(()),
+            Some(_) => return Err(changed()),
+            None => {}
+        }
+        match self.store.remember_peer(peer, &thumbprint) {
+            Ok(()) => {
+                lock(&self.known).insert(peer.clone(), thumbprint);
+                Ok(())
+            }
+            Err(KeyStoreError::PeerKeyChanged { .. }) => Err(changed()),
+            Err(error) => Err(NotRemembered::Store(error)),
+        }
     }
 
     /// What to do about a failed handshake, if this side can tell.

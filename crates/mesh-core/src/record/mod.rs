@@ -34,10 +34,13 @@ const VERSION: u8 = 1;
 pub(crate) const REKEY_RECORDS: u64 = 1 << 20;
 pub(crate) const REKEY_BYTES: u64 = 1 << 30;
 pub(crate) const REKEY_AGE: Duration = Duration::from_hours(1);
-/// Rekeys with fewer records than [`HASTY_RECORDS`] in their epoch that a
-/// receiver puts up with.
+/// Rekeys with fewer records than [`HASTY_RECORDS`] in an epoch shorter than
+/// [`HASTY_AGE`] that a receiver puts up with.
 const MAX_HASTY_REKEYS: u32 = 8;
 const HASTY_RECORDS: u64 = 1024;
+/// An epoch this long is over by age, however few its records. Half of
+/// [`REKEY_AGE`]: two clocks do not run alike.
+const HASTY_AGE: Duration = Duration::from_mins(30);
 
 /// What a record carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

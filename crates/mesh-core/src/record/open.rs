@@ -1,10 +1,11 @@
 //! Checking and opening records.
 
 use super::{
-    HASTY_RECORDS, HEADER_LEN, MAC_LEN, MAX_DISCARDED, MAX_HASTY_REKEYS, OVERHEAD, RecordError, RecordType,
-    TAG_LEN, VERSION, keys::EpochKeys,
+    HASTY_AGE, HASTY_RECORDS, HEADER_LEN, MAC_LEN, MAX_DISCARDED, MAX_HASTY_REKEYS, OVERHEAD, RecordError,
+    RecordType, TAG_LEN, VERSION, keys::EpochKeys,
 };
 use crate::{
+    clock::Timestamp,
     crypto::{
         aead::{AesKeySize, Tag},
         secret::Secret,
@@ -18,6 +19,8 @@ pub struct Opener {
     keys: EpochKeys,
     next: u64,
     records: u64,
+    /// When the current epoch began.
+    since: Timestamp,
     discarded: u32,
     hasty_rekeys: u32,
     max_plaintext: usize,
@@ -35,11 +38,17 @@ pub enum Opened<'a> {
 impl Opener {
     /// Starts at epoch and sequence 0; larger plaintexts than `max_plaintext`
     /// bytes are not well formed.
-    pub fn new(traffic: Secret<32>, size: AesKeySize, max_plaintext: usize) -> Result<Self, RecordError> {
+    pub fn new(
+        traffic: Secret<32>,
+        size: AesKeySize,
+        max_plaintext: usize,
+        now: Timestamp,
+    ) -> Result<Self, RecordError> {
         Ok(Self {
             keys: EpochKeys::first(traffic, size)?,
             next: 0,
             records: 0,
+            since: now,
             discarded: 0,
             hasty_rekeys: 0,
             max_plaintext,
@@ -53,8 +62,8 @@ impl Opener {
     /// is wrong is skipped whole, since where the next record begins is then
     /// unknown.
     #[allow(clippy::mut_mut)] // a cursor: what is left moves forward through the slice
-    pub fn open<'a>(&mut self, input: &mut &'a mut [u8]) -> Result<Opened<'a>, RecordError> {
-        let result = self.try_open(input);
+    pub fn open<'a>(&mut self, input: &mut &'a mut [u8], now: Timestamp) -> Result<Opened<'a>, RecordError> {
+        let result = self.try_open(input, now);
         if let Err(error) = &result
             && error.is_survivable()
         {
@@ -91,7 +100,7 @@ impl Opener {
     }
 
     #[allow(clippy::mut_mut)]
-    fn try_open<'a>(&mut self, input: &mut &'a mut [u8]) -> Result<Opened<'a>, RecordError> {
+    fn try_open<'a>(&mut self, input: &mut &'a mut [u8], now: Timestamp) -> Result<Opened<'a>, RecordError> {
         let taken = std::mem::take(input);
         let header = parse(taken, self.max_plaintext)?;
         let (record, rest) = taken.split_at_mut(header.len + OVERHEAD);
@@ -116,12 +125,13 @@ impl Opener {
         self.records += 1;
         match header.kind {
             RecordType::Messages => Ok(Opened::Messages(text)),
-            RecordType::Rekey => self.rekey(),
+            RecordType::Rekey => self.rekey(now),
         }
     }
 
-    fn rekey<'a>(&mut self) -> Result<Opened<'a>, RecordError> {
-        if self.records < HASTY_RECORDS {
+    fn rekey<'a>(&mut self, now: Timestamp) -> Result<Opened<'a>, RecordError> {
+        // A quiet session changes keys by age with few records in between.
+        if self.records < HASTY_RECORDS && now.since(self.since) < HASTY_AGE {
             self.hasty_rekeys += 1;
             if self.hasty_rekeys > MAX_HASTY_REKEYS {
                 return Err(RecordError::RekeyLimit);
@@ -129,6 +139,7 @@ impl Opener {
         }
         self.keys = self.keys.next()?;
         self.records = 0;
+        self.since = now;
         Ok(Opened::Rekeyed)
     }
 }

@@ -15,7 +15,7 @@ const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
 fn pair(size: AesKeySize) -> (Sealer, Opener) {
     let sealer = Sealer::new(Secret::new([7; 32]), size, NOW).unwrap();
-    (sealer, Opener::new(Secret::new([7; 32]), size, LIMIT).unwrap())
+    (sealer, Opener::new(Secret::new([7; 32]), size, LIMIT, NOW).unwrap())
 }
 
 fn seal(sealer: &mut Sealer, text: &[u8]) -> Vec<u8> {
@@ -26,7 +26,7 @@ fn seal(sealer: &mut Sealer, text: &[u8]) -> Vec<u8> {
 
 fn open(opener: &mut Opener, record: &[u8]) -> Result<Vec<u8>, RecordError> {
     let mut copy = record.to_vec();
-    match opener.open(&mut &mut copy[..])? {
+    match opener.open(&mut &mut copy[..], NOW)? {
         Opened::Messages(text) => Ok(text.to_vec()),
         Opened::Rekeyed => Ok(Vec::new()),
     }
@@ -109,7 +109,7 @@ fn a_forged_sequence_changes_nothing() {
 #[test]
 fn a_record_of_the_other_direction_is_refused() {
     let (mut sealer, _) = pair(AesKeySize::Aes256);
-    let mut other = Opener::new(Secret::new([8; 32]), AesKeySize::Aes256, LIMIT).unwrap();
+    let mut other = Opener::new(Secret::new([8; 32]), AesKeySize::Aes256, LIMIT, NOW).unwrap();
     assert_eq!(open(&mut other, &seal(&mut sealer, b"request")), Err(RecordError::Auth));
 }
 
@@ -139,8 +139,8 @@ fn keys_change_by_count_by_age_and_on_demand_without_losing_a_record() {
     open(&mut opener, &before).unwrap();
     let mut copy = out.to_vec();
     let mut input = &mut copy[..];
-    assert_eq!(opener.open(&mut input), Ok(Opened::Rekeyed));
-    assert_eq!(opener.open(&mut input), Ok(Opened::Messages(b"after")));
+    assert_eq!(opener.open(&mut input, NOW), Ok(Opened::Rekeyed));
+    assert_eq!(opener.open(&mut input, NOW), Ok(Opened::Messages(b"after")));
     assert!(input.is_empty());
     assert_eq!(open(&mut opener, &before), Err(RecordError::Auth), "a former epoch is closed");
 }
@@ -164,6 +164,22 @@ fn a_rekey_flood_is_refused() {
         flood().unwrap();
     }
     assert_eq!(flood(), Err(RecordError::RekeyLimit));
+}
+
+#[test]
+fn a_quiet_session_outlives_any_number_of_rekeys_by_age() {
+    let (mut sealer, mut opener) = pair(AesKeySize::Aes256);
+    for hour in 1..=100 {
+        let now = NOW + Duration::from_hours(hour);
+        assert!(sealer.is_due(now));
+        let mut out = BytesMut::new();
+        sealer.rekey(now, &mut out).unwrap();
+        sealer.seal(&mut out, |out| out.extend_from_slice(b"once an hour")).unwrap();
+        let mut copy = out.to_vec();
+        let mut input = &mut copy[..];
+        assert_eq!(opener.open(&mut input, now), Ok(Opened::Rekeyed), "hour {hour}");
+        assert_eq!(opener.open(&mut input, now), Ok(Opened::Messages(b"once an hour")));
+    }
 }
 
 #[test]

@@ -58,6 +58,17 @@ async fn large_messages_pass_up_to_the_limit_either_way() {
 }
 
 #[tokio::test]
+async fn much_both_ways_at_once_blocks_neither_side() {
+    let (server, client) = pair().await;
+    let full = vec![3; 1 << 20];
+    let calls: Vec<_> = (0..48).map(|_| client.begin("echo", &full, 30_000, false).1).collect();
+    for answer in calls {
+        assert_eq!(answer.await.unwrap().unwrap().len(), full.len());
+    }
+    assert_eq!(server.stats().await.requests_ok, 48);
+}
+
+#[tokio::test]
 async fn deadlines_hold_on_both_sides() {
     let (server, client) = pair().await;
     client.call("echo", b"").await.unwrap();

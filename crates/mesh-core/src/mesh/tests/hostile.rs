@@ -22,6 +22,29 @@ use crate::{
     transport::{Duplex, connect},
 };
 
+#[tokio::test]
+async fn of_two_first_contacts_with_two_keys_one_is_accepted() {
+    let server = Node::server(json!({}), echo()).await;
+    let now = Timestamp::now();
+    let mut begun = Vec::new();
+    for key in [raw_key(), KeyPair::generate(2048).unwrap()] {
+        let mut duplex = dial(&server).await;
+        let name = "server".parse().unwrap();
+        let (m1, state) = Initiator::start(local(key), name, Expectation::Unknown, now).unwrap();
+        duplex.outgoing.send(m1.into()).await;
+        let m2 = duplex.receive().await.unwrap().unwrap();
+        begun.push((duplex, state.on_hello(&m2, now).unwrap().prove(now).unwrap()));
+    }
+    let mut answers = Vec::new();
+    for (mut duplex, (m3, state)) in begun {
+        duplex.outgoing.send(m3.into()).await;
+        let m4 = duplex.receive().await;
+        answers.push(m4.is_ok_and(|m4| m4.is_some_and(|m4| state.on_finish(&m4, now).is_ok())));
+    }
+    assert_eq!(answers, [true, false]);
+    assert!(server.logged(Reason::PeerKeyChanged));
+}
+
 /// A peer that speaks the protocol by hand.
 struct Raw {
     duplex: Duplex,
@@ -67,7 +90,7 @@ impl Raw {
         let session = state.on_finish(&m4, now).unwrap();
         let copy = |secret: &crate::crypto::secret::Secret<32>| secret.clone();
         let sealer = Sealer::new(copy(&session.seal), session.aes, now).unwrap();
-        let opener = Opener::new(copy(&session.open), session.aes, 1 << 21).unwrap();
+        let opener = Opener::new(copy(&session.open), session.aes, 1 << 21, now).unwrap();
         Self { duplex, session, sealer, opener, calls: 0 }
     }
 
@@ -123,7 +146,9 @@ impl Raw {
                 timeout(Duration::from_secs(5), self.duplex.receive()).await.expect("an answer").ok()??;
             let mut frame = frame.to_vec();
             let mut input = &mut frame[..];
-            let Ok(Opened::Messages(text)) = self.opener.open(&mut input) else { panic!("a good record") };
+            let Ok(Opened::Messages(text)) = self.opener.open(&mut input, Timestamp::now()) else {
+                panic!("a good record")
+            };
             match Messages::new(text).next().unwrap().unwrap() {
                 Message::Response { payload, .. } => return Some(Ok(payload.bytes.to_vec())),
                 Message::Error { failure, .. } => return Some(Err(failure.reason.to_owned())),
