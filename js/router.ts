@@ -152,15 +152,19 @@ export class Router {
       return;
     }
     this.#running.set(id, context);
+    // A request that was aborted meanwhile keeps its place in the core until its
+    // handler is done, which a late failure says; its caller never hears of it.
     const timer = this.#limit(route, id, timeoutMs);
     Promise.resolve(result).then(
       (value) => {
         clearTimeout(timer);
         if (this.#running.delete(id)) this.#respond(id, context, value);
+        else this.#writer.fail(id, '');
       },
       (error: unknown) => {
         clearTimeout(timer);
         if (this.#running.delete(id)) this.#fail(id, context, error);
+        else this.#writer.fail(id, '');
       },
     );
   }

@@ -94,7 +94,7 @@ pub struct Service {
 pub struct Limits {
     /// `maxMessageBytes`: largest payload either way. 4 MiB.
     pub max_message: u32,
-    /// `maxConcurrentCalls`: calls in flight on one session, and requests of one peer. 1,024.
+    /// `maxConcurrentCalls`: calls in flight on one session. 1,024.
     pub max_calls: u32,
     /// `maxPendingCalls`: calls this mesh has in flight in all. 16,384.
     pub max_pending_calls: u32,
@@ -237,6 +237,11 @@ impl MeshConfig {
         let mut warnings = Vec::new();
         if paths.string("protoFile")?.is_some() {
             warnings.push("paths.protoFile is ignored: the protocol is built in".to_owned());
+        }
+        for section in ["resilience", "monitoring", "rotation"] {
+            if config.get(section).is_some() {
+                warnings.push(format!("{section} has no effect yet"));
+            }
         }
         let day = Duration::from_hours(24);
         Ok(Self {

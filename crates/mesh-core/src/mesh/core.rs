@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     error::Error,
     events::{AbortCause, Events, Level, LogEvent, Reply, SessionInfo},
-    inbound::{Inbound, Pending, leave},
+    inbound::{Inbound, Pending, is_metadata, leave},
     outbound::Outbound,
     session::{self, End, Prepared, Receive, Role, Session, lock},
     stats::{Counters, Stats},
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     auth::AuthError,
     clock::Timestamp,
-    config::MeshConfig,
+    config::{ConfigError, MeshConfig},
     crypto::{aead::AesKeySize, keystore::KeyStore, rsa::PublicKey},
     discovery::{Address, Endpoint, Registry},
     error::Coded,
@@ -54,6 +54,8 @@ pub(super) struct Core {
     pub(super) pending: Mutex<Pending>,
     /// No more requests are taken.
     pub(super) draining: CancellationToken,
+    /// The port, if there was one, is free again.
+    released: Option<CancellationToken>,
     /// Everything ends.
     pub(super) stop: CancellationToken,
     /// As many RSA private operations at once as there are cores.
@@ -67,7 +69,12 @@ pub(super) struct Stopped;
 
 impl Core {
     /// Makes or loads keys and secrets. Blocks: runs on the blocking pool.
-    pub(super) fn load(config: MeshConfig, events: Arc<dyn Events>) -> Result<Self, Error> {
+    pub(super) fn load(
+        config: MeshConfig,
+        events: Arc<dyn Events>,
+        draining: CancellationToken,
+        released: Option<CancellationToken>,
+    ) -> Result<Self, Error> {
         let directory = match &config.keys_dir {
             Some(directory) => directory.clone(),
             None => KeyStore::default_dir(|name| std::env::var_os(name))?,
@@ -83,7 +90,14 @@ impl Core {
                 })?),
             };
             if let Some(key) = &public_key {
-                pins.insert(service.id.clone(), key.thumbprint());
+                let former = pins.insert(service.id.clone(), key.thumbprint());
+                if former.is_some_and(|former| former != key.thumbprint()) {
+                    return Err(Error::Config(ConfigError::Value {
+                        path: format!("discovery.services[{index}].publicKey"),
+                        expected: format!("the key that the other instances of {} have", service.id),
+                        got: "another one".to_owned(),
+                    }));
+                }
             }
             let address = Address::new(&service.host, service.port)
                 .map_err(|source| Error::Address { path: format!("discovery.services[{index}]"), source })?;
@@ -115,7 +129,8 @@ impl Core {
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
-            trust: TrustStore::new(pins, store, config.enforce_peer_keys),
+            // Without a secret only pins count; nothing is looked up for strangers.
+            trust: TrustStore::new(pins, store, config.enforce_peer_keys && !local.secrets.is_empty()),
             config,
             local: Arc::new(local),
             registry,
@@ -126,7 +141,8 @@ impl Core {
             outbound: Mutex::default(),
             inbound: Mutex::default(),
             pending: Mutex::default(),
-            draining: CancellationToken::new(),
+            draining,
+            released,
             stop: CancellationToken::new(),
             rsa: Arc::new(Semaphore::new(cores)),
             last_handle: AtomicU32::new(0),
@@ -173,6 +189,10 @@ impl Core {
     /// `patience`; then ends everything.
     pub(super) async fn close(self: &Arc<Self>, patience: Duration) {
         self.draining.cancel();
+        if let Some(released) = &self.released {
+            // So that whoever waits for the end of this can listen there at once.
+            let _ = tokio::time::timeout(Duration::from_secs(1), released.cancelled()).await;
+        }
         let drained = async {
             loop {
                 let sessions: Vec<_> = lock(&self.sessions).values().cloned().collect();
@@ -320,6 +340,7 @@ impl Receive for Receiver {
                 Ok(())
             }
             Message::Response { call, metadata, payload } if !inbound => {
+                let metadata = if is_metadata(metadata) { metadata } else { &[] };
                 core.on_response(session, call, Ok(Reply { payload, metadata }));
                 Ok(())
             }

@@ -36,6 +36,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Inbound {
     pub(super) requests: HashMap<RequestId, Active>,
+    /// Requests nobody waits for any more, whose handlers still run. They keep
+    /// their place, or a peer could start any number by cancelling each.
+    abandoned: HashMap<RequestId, Arc<Session>>,
     last: RequestId,
 }
 
@@ -230,13 +233,16 @@ impl Core {
                 return Ok(());
             }
             side.last = wire;
-            side.requests.len()
+            side.requests.len() + side.abandoned
         };
         let refusal = if let Err(error) = token {
             Some((error.code(), error.reason(), format!("the request's token: {error}"), None))
         } else if in_flight >= limits.max_calls as usize {
             let text = format!("{} calls of this session are under way", limits.max_calls);
             Some((Code::ResourceExhausted, Reason::CallLimit, text, Some(50)))
+        } else if !is_metadata(fields.metadata) {
+            let text = "the metadata is not a JSON object of strings".to_owned();
+            Some((Code::InvalidArgument, Reason::Payload, text, None))
         } else if payload.bytes.len() > limits.max_message as usize {
             let text = format!("the input is larger than {} bytes", limits.max_message);
             Some((Code::ResourceExhausted, Reason::TooLarge, text, None))
@@ -265,10 +271,10 @@ impl Core {
         };
         let id = {
             let mut inbound = lock(&self.inbound);
-            let Inbound { requests, last } = &mut *inbound;
+            let Inbound { requests, abandoned, last } = &mut *inbound;
             loop {
                 *last = last.wrapping_add(1);
-                if !requests.contains_key(last) {
+                if !requests.contains_key(last) && !abandoned.contains_key(last) {
                     break;
                 }
             }
@@ -300,9 +306,9 @@ impl Core {
         self.abort(id, cause);
     }
 
-    /// Answers a request. Late answers are dropped.
+    /// Answers a request. A late answer only says that the handler is done.
     pub(super) fn respond(&self, id: RequestId, metadata: &[u8], payload: Payload<'_>) {
-        let Some(active) = self.take_request(id) else { return };
+        let Some(active) = self.take_request(id) else { return self.release(id) };
         let limit = active.session.parameters.max_message as usize;
         let encoded = if payload.bytes.len() > limit {
             Err(format!(
@@ -327,9 +333,9 @@ impl Core {
         }));
     }
 
-    /// Fails a request. Late failures are dropped.
+    /// Fails a request. A late failure only says that the handler is done.
     pub(super) fn fail(&self, id: RequestId, failure: &Failure<'_>) {
-        let Some(active) = self.take_request(id) else { return };
+        let Some(active) = self.take_request(id) else { return self.release(id) };
         self.stats.count_request(false);
         let limit = active.session.parameters.max_message as usize;
         let data = if failure.data.bytes.len() > limit { Payload::EMPTY } else { failure.data };
@@ -338,7 +344,7 @@ impl Core {
 
     /// A request's time is over.
     pub(super) fn request_expired(&self, id: RequestId) {
-        let Some(active) = self.take_request(id) else { return };
+        let Some(active) = self.abandon(id) else { return };
         self.stats.count_request(false);
         let failure = Failure {
             code: Code::DeadlineExceeded,
@@ -354,7 +360,7 @@ impl Core {
     }
 
     fn abort(&self, id: RequestId, cause: AbortCause) {
-        if self.take_request(id).is_some() {
+        if self.abandon(id).is_some() {
             self.stats.count_request(false);
             self.events.aborted(id, cause);
         }
@@ -368,6 +374,25 @@ impl Core {
             self.abort(id, cause);
         }
         self.events.flush();
+    }
+
+    /// Takes a request out of the table whose handler goes on.
+    fn abandon(&self, id: RequestId) -> Option<Active> {
+        let active = self.take_request(id)?;
+        if let Role::Server(side) = &active.session.role {
+            lock(side).abandoned += 1;
+        }
+        lock(&self.inbound).abandoned.insert(id, Arc::clone(&active.session));
+        Some(active)
+    }
+
+    /// The handler of an abandoned request is done.
+    fn release(&self, id: RequestId) {
+        if let Some(session) = lock(&self.inbound).abandoned.remove(&id)
+            && let Role::Server(side) = &session.role
+        {
+            lock(side).abandoned -= 1;
+        }
     }
 
     fn take_request(&self, id: RequestId) -> Option<Active> {
@@ -399,3 +424,8 @@ pub(super) fn leave(session: &Session) -> bool {
 
 /// The longest a request may hold its place.
 const MAX_TIME: Duration = Duration::from_hours(24);
+
+/// Whether this is nothing, or a JSON object of strings.
+pub(super) fn is_metadata(text: &[u8]) -> bool {
+    text.is_empty() || serde_json::from_slice::<HashMap<String, String>>(text).is_ok()
+}

@@ -20,6 +20,7 @@ mod trust;
 use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, thread, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use self::{core::Core, inbound::Gate};
 pub use self::{
@@ -171,7 +172,7 @@ async fn run(
             return;
         }
     };
-    let address = listener.as_ref().and_then(|listener| listener.address().ok());
+    let address = listener.as_ref().and_then(Listener::address);
     let public_key = core.local.key.public_key().clone();
     let guard = core.stop.clone().drop_guard();
     if started.send(Ok(Started { address, public_key, guard })).is_err() {
@@ -180,7 +181,7 @@ async fn run(
     tokio::spawn(Arc::clone(&core).tick());
     if let Some(listener) = listener {
         let gate = Arc::new(Gate(Arc::clone(&core)));
-        tokio::spawn(serve(listener, gate, core.config.limits.max_message, core.draining.clone()));
+        tokio::spawn(serve(listener, gate, core.config.limits.max_message));
     }
     let io = Io(Arc::clone(&core));
     loop {
@@ -200,6 +201,7 @@ async fn run(
 }
 
 async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<(Arc<Core>, Option<Listener>), Error> {
+    let draining = CancellationToken::new();
     let listener = match config.port {
         None => None,
         Some(port) => {
@@ -209,10 +211,12 @@ async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<(Arc<Core>
                 None => None,
             };
             let limits = &config.limits;
-            Some(Listener::bind(host, port, limits.max_connections, limits.handshake_timeout).await?)
+            let (most, patience) = (limits.max_connections, limits.handshake_timeout);
+            Some(Listener::bind(host, port, most, patience, draining.clone()).await?)
         }
     };
-    let loading = tokio::task::spawn_blocking(move || Core::load(config, events));
+    let released = listener.as_ref().map(Listener::released);
+    let loading = tokio::task::spawn_blocking(move || Core::load(config, events, draining, released));
     let core = Arc::new(loading.await.map_err(|_| Error::Thread)??);
     for warning in &core.config.warnings {
         core.log(Level::Warn, "config", warning.clone(), Vec::new());

@@ -84,6 +84,8 @@ pub(super) struct ClientSide {
 pub(super) struct ServerSide {
     pub(super) last: u32,
     pub(super) requests: HashMap<u32, RequestId>,
+    /// Handlers that still run though nobody waits for them.
+    pub(super) abandoned: usize,
     /// This side takes no more calls.
     pub(super) leaving: bool,
 }

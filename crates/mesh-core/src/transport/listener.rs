@@ -1,11 +1,12 @@
 //! Accepting TCP connections, with bounds on what a stranger can hold open.
 
 use std::{
+    collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
@@ -18,6 +19,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 use tokio_stream::Stream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
 use super::TransportError;
@@ -25,23 +27,33 @@ use super::TransportError;
 /// A bound TCP socket.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    socket: TcpListener,
+    /// Gone once the listener is stopped, and the port free with it.
+    socket: Option<TcpListener>,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
+    released: CancellationToken,
     live: Arc<AtomicUsize>,
+    unproven: Arc<Unproven>,
     max_connections: usize,
     patience: Duration,
     /// Pauses accepting after an error such as "too many open files".
     pause: Option<Pin<Box<Sleep>>>,
 }
 
+/// Bytes that a connection may send while it has no established session, in one
+/// span of patience: a handshake is 8 KiB, a health check a few hundred bytes.
+const UNPROVEN_BYTES: usize = 256 * 1024;
+/// Connections that one address may have without an established session.
+const UNPROVEN_CONNECTIONS: usize = 256;
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Listener {
-    /// Binds. `None` as host means every interface.
+    /// Binds, until `stop`. `None` as host means every interface.
     pub(crate) async fn bind(
         host: Option<&str>,
         port: u16,
         max_connections: u32,
         patience: Duration,
+        stop: CancellationToken,
     ) -> Result<Self, TransportError> {
         let bound = match host {
             Some(host) => TcpListener::bind((host, port)).await,
@@ -56,8 +68,11 @@ impl Listener {
             detail: error.to_string(),
         })?;
         Ok(Self {
-            socket,
+            socket: Some(socket),
+            stop: Box::pin(stop.cancelled_owned()),
+            released: CancellationToken::new(),
             live: Arc::default(),
+            unproven: Arc::default(),
             max_connections: max_connections as usize,
             patience,
             pause: None,
@@ -65,8 +80,13 @@ impl Listener {
     }
 
     /// The address in use, with the port the system chose.
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.socket.as_ref()?.local_addr().ok()
+    }
+
+    /// Tells when the port is free again.
+    pub(crate) fn released(&self) -> CancellationToken {
+        self.released.clone()
     }
 }
 
@@ -74,22 +94,32 @@ impl Stream for Listener {
     type Item = io::Result<Connection>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.stop.as_mut().poll(cx).is_ready() {
+            self.socket = None;
+            self.released.cancel();
+        }
         loop {
             if let Some(pause) = &mut self.pause {
                 ready!(pause.as_mut().poll(cx));
                 self.pause = None;
             }
-            match ready!(self.socket.poll_accept(cx)) {
+            let Some(socket) = &self.socket else { return Poll::Ready(None) };
+            match ready!(socket.poll_accept(cx)) {
                 Ok((stream, address)) => {
-                    if self.live.load(Ordering::Relaxed) >= self.max_connections {
+                    let full = self.live.load(Ordering::Relaxed) >= self.max_connections;
+                    let subject = subject(address.ip());
+                    if full || !self.unproven.enter(subject) {
                         continue; // dropped, which closes it
                     }
-                    return Poll::Ready(Some(Ok(Connection::new(
-                        stream,
-                        address,
-                        Arc::clone(&self.live),
-                        self.patience,
-                    ))));
+                    let state = ConnectionState {
+                        subject,
+                        unproven: Arc::clone(&self.unproven),
+                        sessions: AtomicUsize::new(0),
+                        requested: AtomicBool::new(false),
+                    };
+                    let info = ConnectionInfo { address, state: Arc::new(state) };
+                    let live = Arc::clone(&self.live);
+                    return Poll::Ready(Some(Ok(Connection::new(stream, info, live, self.patience))));
                 }
                 // The connection is gone or the system is out of something;
                 // neither is a reason to stop listening.
@@ -106,8 +136,10 @@ pub(crate) struct ConnectionInfo {
     state: Arc<ConnectionState>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct ConnectionState {
+    subject: IpAddr,
+    unproven: Arc<Unproven>,
     sessions: AtomicUsize,
     requested: AtomicBool,
 }
@@ -120,18 +152,51 @@ impl ConnectionInfo {
 
     /// Keeps the connection open for as long as the guard lives.
     pub(crate) fn hold(&self) -> Hold {
-        self.state.sessions.fetch_add(1, Ordering::Relaxed);
+        if self.state.sessions.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.state.unproven.leave(self.state.subject);
+        }
         Hold(Arc::clone(&self.state))
     }
 
-    /// The address limits are counted by: an IPv6 host owns a whole /64.
+    /// The address limits are counted by.
     pub(crate) fn subject(&self) -> IpAddr {
-        match self.address.ip().to_canonical() {
-            IpAddr::V6(address) => {
-                let prefix = u128::from(address) >> 64 << 64;
-                IpAddr::V6(prefix.into())
+        self.state.subject
+    }
+}
+
+/// An IPv6 host owns a whole /64, so that is what it is counted by.
+fn subject(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// Connections without an established session, by address.
+#[derive(Debug, Default)]
+struct Unproven(Mutex<HashMap<IpAddr, usize>>);
+
+impl Unproven {
+    fn table(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts one more; false if there are too many already.
+    fn enter(&self, subject: IpAddr) -> bool {
+        let mut table = self.table();
+        let count = table.entry(subject).or_default();
+        let fits = *count < UNPROVEN_CONNECTIONS;
+        *count += usize::from(fits);
+        fits
+    }
+
+    fn leave(&self, subject: IpAddr) {
+        let mut table = self.table();
+        if let Some(count) = table.get_mut(&subject) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                table.remove(&subject);
             }
-            v4 @ IpAddr::V4(_) => v4,
         }
     }
 }
@@ -142,7 +207,10 @@ pub(crate) struct Hold(Arc<ConnectionState>);
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.0.sessions.fetch_sub(1, Ordering::Relaxed);
+        if self.0.sessions.fetch_sub(1, Ordering::Relaxed) == 1 {
+            // Back among the unproven, also when those are many: it was here first.
+            *self.0.unproven.table().entry(self.0.subject).or_default() += 1;
+        }
     }
 }
 
@@ -156,16 +224,16 @@ pub(crate) struct Connection {
     live: Arc<AtomicUsize>,
     patience: Duration,
     check: Pin<Box<Sleep>>,
+    unproven_bytes: usize,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, address: SocketAddr, live: Arc<AtomicUsize>, patience: Duration) -> Self {
+    fn new(stream: TcpStream, info: ConnectionInfo, live: Arc<AtomicUsize>, patience: Duration) -> Self {
         live.fetch_add(1, Ordering::Relaxed);
         // Small frames must not wait for each other; without it they only are slower.
         let _ = stream.set_nodelay(true);
-        let info = ConnectionInfo { address, state: Arc::default() };
         let check = Box::pin(sleep_until(Instant::now() + patience));
-        Self { stream, info, live, patience, check }
+        Self { stream, info, live, patience, check, unproven_bytes: 0 }
     }
 
     fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
@@ -174,6 +242,7 @@ impl Connection {
             if !requested && self.info.state.sessions.load(Ordering::Relaxed) == 0 {
                 return true;
             }
+            self.unproven_bytes = 0;
             let next = Instant::now() + self.patience;
             self.check.as_mut().reset(next);
         }
@@ -184,6 +253,9 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.live.fetch_sub(1, Ordering::Relaxed);
+        if self.info.state.sessions.load(Ordering::Relaxed) == 0 {
+            self.info.state.unproven.leave(self.info.state.subject);
+        }
     }
 }
 
@@ -204,7 +276,15 @@ impl AsyncRead for Connection {
         if self.is_silent(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if self.info.state.sessions.load(Ordering::Relaxed) == 0 {
+            self.unproven_bytes += buf.filled().len() - before;
+            if self.unproven_bytes > UNPROVEN_BYTES {
+                return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -50,8 +50,20 @@ pub enum TransportError {
         detail: String,
     },
     /// The peer refused or ended the stream.
-    #[error("{}", .0.message())]
+    #[error("{}", describe(.0))]
     Status(Box<tonic::Status>),
+}
+
+/// What a status means here. Its own text is a stranger's, and not repeated.
+fn describe(status: &tonic::Status) -> &'static str {
+    match status.code() {
+        tonic::Code::Unauthenticated => "handshake refused",
+        tonic::Code::ResourceExhausted => "too many handshakes, sessions or bytes",
+        tonic::Code::FailedPrecondition => "it speaks other protocol versions",
+        tonic::Code::Unavailable => "the connection was closed",
+        tonic::Code::Unimplemented => "it is a gRPC server, and not one of a mesh",
+        _ => "the stream was refused",
+    }
 }
 
 impl From<tonic::Status> for TransportError {

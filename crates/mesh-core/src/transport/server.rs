@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, service::InterceptorLayer, transport::Server};
 
 use super::{
@@ -56,12 +55,11 @@ impl Mesh for Service {
     }
 }
 
-/// Serves until `stop`, then waits for the streams to end.
+/// Serves until the listener ends. Streams go on in tasks of their own.
 pub(crate) async fn serve(
     listener: Listener,
     accept: Arc<dyn Accept>,
     max_message: u32,
-    stop: CancellationToken,
 ) -> Result<(), TransportError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<MeshServer<Service>>().await;
@@ -93,7 +91,7 @@ pub(crate) async fn serve(
         .add_service(MeshServer::new(Service(accept)).max_decoding_message_size(max_frame(max_message)))
         .add_service(health_service)
         .add_service(reflection)
-        .serve_with_incoming_shutdown(listener, stop.cancelled_owned())
+        .serve_with_incoming(listener)
         .await
         .map_err(|error| TransportError::Listen { address: "server".to_owned(), detail: error.to_string() })
 }

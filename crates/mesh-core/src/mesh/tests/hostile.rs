@@ -19,7 +19,7 @@ use crate::{
         Opened, Opener, Sealer,
         message::{Encoded, Message, Messages, RequestFields},
     },
-    transport::{Duplex, connect},
+    transport::{Duplex, TransportError, connect},
 };
 
 #[tokio::test]
@@ -367,7 +367,8 @@ async fn handshake_messages_out_of_place_are_refused_alike() {
     assert_eq!(duplex.receive().await.unwrap_err().to_string(), "handshake refused");
     let mut duplex = dial(&server).await;
     duplex.outgoing.send(old.into()).await;
-    assert!(duplex.receive().await.unwrap_err().to_string().contains("supported protocol versions: 1"));
+    let Err(TransportError::Status(status)) = duplex.receive().await else { panic!("refused") };
+    assert_eq!(status.message(), "supported protocol versions: 1");
 
     let after = server.stats().await;
     assert_eq!(after.private_operations, before.private_operations);
@@ -511,4 +512,71 @@ async fn health_and_reflection_are_served_to_ordinary_tools() {
         let request = HealthCheckRequest { service: service.to_owned() };
         assert_eq!(health.check(request).await.unwrap().into_inner().status, 1, "SERVING");
     }
+}
+
+#[tokio::test]
+async fn strangers_cannot_make_the_server_buffer_much() {
+    let (server, raw, healthy) = stage(json!({})).await;
+    let mut duplex = dial(&server).await;
+    let sending = async {
+        for _ in 0..64 {
+            if !duplex.outgoing.send(vec![0; 256 * 1024].into()).await {
+                break;
+            }
+        }
+    };
+    let _ = timeout(Duration::from_secs(2), sending).await;
+    let error = timeout(Duration::from_secs(2), duplex.receive()).await.expect("closed at once");
+    assert!(error.is_err());
+    drop(raw);
+    is_healthy(&server, &healthy).await;
+}
+
+#[tokio::test]
+async fn cancelling_does_not_free_the_place_of_a_handler_that_runs() {
+    let server = Node::server(json!({ "limits": { "maxConcurrentCalls": 4 } }), echo()).await;
+    server.app.stubborn.store(true, Ordering::SeqCst);
+    let client = Node::client_of(&server, json!({})).await;
+    client.call("echo", b"").await.unwrap();
+    for _ in 0..20 {
+        let _ = client.begin("never", b"", 20, false).1.await;
+    }
+    assert_eq!(server.app.handled.load(Ordering::SeqCst), 1 + 4);
+    assert_eq!(client.reason("echo").await, "CALL_LIMIT");
+}
+
+#[tokio::test]
+async fn metadata_that_is_no_object_of_strings_fails_its_request() {
+    let (server, mut raw, healthy) = stage(json!({})).await;
+    for metadata in [&b"[1]"[..], b"{\"a\":1}", b"x"] {
+        raw.calls += 1;
+        let fields = RequestFields { attempt: 1, metadata };
+        let request = Encoded::request("echo", None, fields, Payload::EMPTY).unwrap().with_call(raw.calls);
+        let record = raw.record(&request, &raw.good_token());
+        raw.send(record).await;
+        assert_eq!(raw.answer().await, Some(Err("PAYLOAD".to_owned())));
+    }
+    raw.works().await;
+    is_healthy(&server, &healthy).await;
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_every_connection() {
+    let (server, raw, healthy) = stage(json!({ "limits": { "handshakeTimeoutMs": 3000 } })).await;
+    let mut held = Vec::new();
+    for _ in 0..300 {
+        held.push(TcpStream::connect(server.mesh.address().unwrap()).await.unwrap());
+    }
+    let mut closed = 0;
+    for stream in &mut held {
+        let mut byte = [0];
+        if matches!(timeout(Duration::from_millis(20), stream.read(&mut byte)).await, Ok(Ok(0) | Err(_))) {
+            closed += 1;
+        }
+    }
+    assert!(closed >= 300 - 256, "{closed}");
+    drop(raw);
+    is_healthy(&server, &healthy).await;
+    drop(held);
+    eventually(async || Node::client_of(&server, json!({})).await.call("echo", b"").await.is_ok()).await;
 }

@@ -119,3 +119,12 @@ async fn an_occupied_port_is_told_and_nothing_is_written() {
     assert_eq!(crate::error::Coded::reason(&error), Reason::Listen);
     assert!(!keys.exists());
 }
+
+#[tokio::test]
+async fn a_closed_mesh_has_left_its_port() {
+    let (server, client) = pair().await;
+    client.call("echo", b"").await.unwrap();
+    let port = server.mesh.address().unwrap().port();
+    server.mesh.close(Duration::ZERO).await;
+    tokio::net::TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
+}

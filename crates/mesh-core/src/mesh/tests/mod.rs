@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
     sync::{
         Mutex,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
 };
 
@@ -39,6 +39,7 @@ struct App {
     opened: Mutex<Vec<Arc<SessionInfo>>>,
     closed: AtomicUsize,
     backlog: AtomicUsize,
+    stubborn: AtomicBool,
 }
 
 type Weak = std::sync::Weak<Mesh>;
@@ -74,8 +75,15 @@ impl Events for App {
         });
     }
 
-    fn aborted(&self, _: RequestId, cause: AbortCause) {
+    fn aborted(&self, id: RequestId, cause: AbortCause) {
         self.aborted.lock().unwrap().push(cause);
+        // The handler gives up, and says that it is done, unless it is stubborn.
+        let mesh = self.mesh.lock().unwrap().clone().and_then(|mesh| mesh.upgrade());
+        if let Some(mesh) = mesh
+            && !self.stubborn.load(Ordering::SeqCst)
+        {
+            mesh.post(move |io| io.respond(id, b"", Payload::EMPTY));
+        }
     }
 
     fn session_opened(&self, session: &Arc<SessionInfo>) {
@@ -144,6 +152,7 @@ impl Node {
             opened: Mutex::default(),
             closed: AtomicUsize::new(0),
             backlog: AtomicUsize::new(0),
+            stubborn: AtomicBool::new(false),
         });
         let events: Arc<dyn Events> = Arc::clone(&app) as _;
         let mesh = Arc::new(Mesh::start(MeshConfig::parse(&config, |_| None)?, events).await?);
