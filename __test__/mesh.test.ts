@@ -4,6 +4,7 @@ import { expect, describe, it } from 'vitest';
 import { MeshError, SecureMesh, SecureMeshClient, type Context } from '../js/index.js';
 import {
   call,
+  config,
   deferred,
   entry,
   errorOf,
@@ -690,4 +691,30 @@ describe('a client of 0.2.0', () => {
     await until(() => server.getStats().activeSessions === 0);
     expect(() => new SecureMeshClient('a', 'b', 'nonsense')).toThrow(/address must be host:port/);
   });
+});
+
+it('a client that nobody holds any more still gets its answer', async () => {
+  const { setFlagsFromString } = await import('node:v8');
+  const { runInNewContext } = await import('node:vm');
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const gate = deferred();
+  const server = await serve('server', (mesh) =>
+    mesh.handle('slow', async () => {
+      await gate.promise;
+      return 'answer';
+    }),
+  );
+  const start = async (): Promise<{ answer: Promise<unknown> }> => {
+    const mesh = new SecureMesh(
+      config('caller', { discovery: { services: [entry('server', server)] } }),
+    );
+    await mesh.initialize();
+    return { answer: mesh.connect('server').call('slow') };
+  };
+  const { answer } = await start();
+  await sleep(50);
+  collect();
+  gate.resolve();
+  expect(await answer).toBe('answer');
 });

@@ -31,7 +31,10 @@ export async function pack(directory, { allPlatforms = false } = {}) {
   const staging = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-pack-'));
   try {
     const own = join(staging, 'platform');
-    stage(own, platformManifests()[`npm/${platform.name}/package.json`], [binaryName(platform)]);
+    stage(own, platformManifests()[`npm/${platform.name}/package.json`], [
+      binaryName(platform),
+      'LICENSE',
+    ]);
     const main = join(staging, 'root');
     stage(main, rootManifest(allPlatforms ? platforms : [platform]), rootFiles());
     return [await npmPack(own, directory), await npmPack(main, directory)];
