@@ -19,6 +19,8 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 mod trust;
+#[cfg(test)]
+mod vectors;
 
 use std::time::Duration;
 

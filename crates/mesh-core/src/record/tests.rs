@@ -262,3 +262,32 @@ proptest! {
         }
     }
 }
+
+/// The records of `tests/vectors/records.json`, made again byte for byte. With
+/// `MESH_WRITE_VECTORS=1` they are recorded anew.
+#[test]
+fn record_vectors_follow_the_document() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/records.json");
+    let mut made = Vec::new();
+    for bits in [128, 192, 256] {
+        let (mut sealer, _) = pair(AesKeySize::from_bits(bits).unwrap());
+        let mut records =
+            vec![hex::encode(seal(&mut sealer, b"first")), hex::encode(seal(&mut sealer, b"second"))];
+        let mut rekey = BytesMut::new();
+        sealer.rekey(NOW, &mut rekey).unwrap();
+        records.push(hex::encode(rekey));
+        records.push(hex::encode(seal(&mut sealer, b"third")));
+        made.push(serde_json::json!({
+            "aes_bits": bits,
+            "traffic_secret": hex::encode([7; 32]),
+            "plaintexts": ["first", "second", null, "third"],
+            "records": records,
+            "token_key_of_epoch_1": hex::encode(sealer.token_key().as_bytes()),
+        }));
+    }
+    if std::env::var_os("MESH_WRITE_VECTORS").is_some() {
+        std::fs::write(path, serde_json::to_string_pretty(&made).unwrap() + "\n").unwrap();
+    }
+    let recorded: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(recorded, serde_json::Value::Array(made));
+}
