@@ -20,7 +20,11 @@ const steps = [
     name: 'clippy',
     run: () => cargo('clippy', '--workspace', '--all-targets', '--locked', '--', '-D', 'warnings'),
   },
-  { name: 'deny', available: () => hasCargo('deny'), run: () => cargo('deny', 'check') },
+  {
+    name: 'deny',
+    available: () => hasCargo('deny'),
+    run: () => cargo('deny', '--workspace', 'check'),
+  },
   {
     name: 'typos',
     available: async () => (await capture('typos', ['--version'])).code === 0,
@@ -30,6 +34,10 @@ const steps = [
   { name: 'tsc', run: () => node(tool('typescript', 'tsc')) },
   { name: 'publint', run: () => npx('publint', '--strict', '--pack', 'npm') },
   { name: 'attw', run: () => node(tool('@arethetypeswrong/cli', 'attw'), '--pack', '.') },
+  {
+    name: 'codegen',
+    run: () => cargo('run', '--quiet', '--locked', '-p', 'xtask', '--', 'codegen', '--check'),
+  },
   { name: 'generated', run: generatedFiles },
 ];
 
