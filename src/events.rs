@@ -74,6 +74,7 @@ impl Events for Outlet {
             encoding: payload.encoding,
             a: method.len() as u16,
             id,
+            // Metadata has 8 KiB at most, so its length leaves a byte for the attempt.
             numbers: &[session.handle, time_left, metadata.len() as u32 | u32::from(attempt) << 24],
             parts: &[method.as_bytes(), metadata, payload.bytes],
         });
