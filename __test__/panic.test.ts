@@ -36,7 +36,9 @@ const { SecureMesh } = require('./dist/index.cjs');
 it('makes one call fail as INTERNAL, and nothing else', { timeout: 600_000 }, async () => {
   const args = ['build', '--release', '--locked', '--package', 'secure-stack-mesh'];
   await run('cargo', [...args, '--features', 'fault-injection'], { cwd: root });
-  const metadata = await run('cargo', ['metadata', '--no-deps', '--format-version=1'], { cwd: root });
+  const metadata = await run('cargo', ['metadata', '--no-deps', '--format-version=1'], {
+    cwd: root,
+  });
   const target = (JSON.parse(metadata.stdout) as { target_directory: string }).target_directory;
   const library = readdirSync(join(target, 'release')).find((name) =>
     /^(lib)?secure_stack_mesh\.(so|dylib|dll)$/.test(name),
