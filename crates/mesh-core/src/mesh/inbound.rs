@@ -238,7 +238,7 @@ impl Core {
         let refusal = if let Err(error) = token {
             Some((error.code(), error.reason(), format!("the request's token: {error}"), None))
         } else if in_flight >= limits.max_calls as usize {
-            let text = format!("{} calls of this session are under way", limits.max_calls);
+            let text = format!("{} calls are under way on one session", limits.max_calls);
             Some((Code::ResourceExhausted, Reason::CallLimit, text, Some(50)))
         } else if !is_metadata(fields.metadata) {
             let text = "the metadata is not a JSON object of strings".to_owned();
@@ -366,7 +366,7 @@ impl Core {
         }
     }
 
-    /// Nobody waits for the requests of this session any more.
+    /// Nobody waits for the requests of `session` any more.
     pub(super) fn abort_session(&self, session: &Session, cause: AbortCause) {
         let Role::Server(side) = &session.role else { return };
         let ids: Vec<RequestId> = lock(side).requests.values().copied().collect();

@@ -75,7 +75,7 @@ pub enum RecordError {
     #[error("more than {MAX_DISCARDED} records were discarded")]
     Discarded,
     /// No further epoch or sequence is left.
-    #[error("the keys of this session are used up")]
+    #[error("the session's keys are used up")]
     Exhausted,
     /// A message larger than the limit.
     #[error("a message larger than the limit")]
