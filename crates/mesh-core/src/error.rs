@@ -264,6 +264,10 @@ reasons! {
     NotInitialized = "NOT_INITIALIZED",
     /// The address cannot be listened on.
     Listen = "LISTEN",
+    /// A peer broke the rules of a stream; only that stream ends.
+    StreamProtocol = "STREAM_PROTOCOL",
+    /// The method is not of the kind it was called as: unary, or which stream.
+    CallKind = "CALL_KIND",
     /// A fault in this library. Please report it.
     Internal = "INTERNAL",
 }

@@ -352,6 +352,17 @@ impl Receive for Receiver {
                 core.on_go_away(session, last);
                 Ok(())
             }
+            Message::Item { call, payload } => core.on_item(session, call, payload),
+            Message::End { call, metadata } => {
+                let metadata = if is_metadata(metadata) { metadata } else { &[] };
+                core.on_end(session, call, metadata);
+                Ok(())
+            }
+            Message::Window { call, credit } => core.on_window(session, call, credit),
+            Message::Malformed { call } => {
+                core.on_malformed(session, call);
+                Ok(())
+            }
             Message::Ping(nonce) => {
                 // A peer that floods with pings and does not read gets no more pongs.
                 if !session.is_backlogged() {
