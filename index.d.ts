@@ -1,4 +1,88 @@
 // Generated from js/ by scripts/types.mjs. Do not edit.
+/**
+ * Calls one service. Made by {@link SecureMesh.connect}; making one costs
+ * nothing, and the first call establishes the session.
+ */
+declare class SecureMeshClient {
+    #private;
+    /**
+     * A client with a mesh of its own, as 0.2.0 had it.
+     *
+     * @deprecated Use {@link SecureMesh.connect}.
+     * @param serviceId the id of this process
+     * @param targetServiceId the id of the service to call
+     * @param address `host:port`
+     * @param keysDir the key directory; default as for {@link SecurityConfig.keysDir}
+     * @param protoPath ignored: the protocol is built in
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CONFIG`
+     */
+    constructor(serviceId: string, targetServiceId: string, address: string, keysDir?: string, protoPath?: string);
+    /** The id of the service that is called. */
+    get serviceId(): string;
+    /**
+     * Makes an encrypted, authenticated call and resolves with the handler's
+     * result. The input is any JSON value, or a `Uint8Array` to send bytes; it
+     * is taken as it is now, whatever is done to it afterwards.
+     *
+     * @param method the name under which the service has its handler
+     * @throws MeshError what the handler threw, exactly, with `remote` true; or `DEADLINE_EXCEEDED`
+     *   when the time ran out, `CANCELLED` when the signal was aborted, `UNAVAILABLE` when the
+     *   service cannot be reached, `UNAUTHENTICATED` when one side could not prove who it is,
+     *   `UNIMPLEMENTED` (`METHOD_NOT_FOUND`), `NOT_FOUND` (`UNKNOWN_SERVICE`), `INVALID_ARGUMENT`
+     *   (`PAYLOAD`) for an input that cannot be sent, `RESOURCE_EXHAUSTED` (`TOO_LARGE`, `CALL_LIMIT`),
+     *   `FAILED_PRECONDITION` (`NOT_INITIALIZED`, `CLOSED`)
+     */
+    call<TInput = unknown, TResult = unknown>(method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
+    /**
+     * Calls a method that answers with many items. Leaving the loop cancels it
+     * on the other side.
+     *
+     * @example
+     * ```js
+     * for await (const event of client.serverStream('orders.watch', { since })) { … }
+     * ```
+     * @param method the name under which the service has its handler
+     * @throws MeshError as {@link SecureMeshClient.call}, from the iterator; `UNIMPLEMENTED`
+     *   (`CALL_KIND`) when the method is of another kind
+     */
+    serverStream<TInput = unknown, TItem = unknown>(method: string, input?: TInput, options?: CallOptions): AsyncIterableIterator<TItem>;
+    /**
+     * Sends many items, and resolves with the one result.
+     *
+     * @param method the name under which the service has its handler
+     * @param items what to send; no faster than the other side takes it
+     * @throws MeshError as {@link SecureMeshClient.call}; `UNIMPLEMENTED` (`CALL_KIND`) when the method
+     *   is of another kind
+     */
+    clientStream<TItem = unknown, TResult = unknown>(method: string, items: AsyncIterable<TItem> | Iterable<TItem>, options?: CallOptions): Promise<TResult>;
+    /**
+     * Sends many items and receives many, in whatever order the two sides like.
+     *
+     * @param method the name under which the service has its handler
+     * @param items what to send; no faster than the other side takes it
+     * @throws MeshError as {@link SecureMeshClient.serverStream}
+     */
+    bidiStream<TInput = unknown, TOutput = unknown>(method: string, items: AsyncIterable<TInput> | Iterable<TInput>, options?: CallOptions): AsyncIterableIterator<TOutput>;
+    /**
+     * Waits until calls can be made.
+     *
+     * @deprecated The first call does what is needed.
+     */
+    connect(): Promise<void>;
+    /**
+     * Sends text to the service's `sendMessage` handler.
+     *
+     * @deprecated Use {@link SecureMeshClient.call}.
+     */
+    sendMessage(data: string): Promise<string>;
+    /**
+     * Gives up the client.
+     *
+     * @deprecated Use {@link SecureMesh.cleanup}.
+     */
+    disconnect(): void;
+}
+
 /** The sixteen error codes of gRPC, by their canonical names. */
 type MeshErrorCode = 'CANCELLED' | 'UNKNOWN' | 'INVALID_ARGUMENT' | 'DEADLINE_EXCEEDED' | 'NOT_FOUND' | 'ALREADY_EXISTS' | 'PERMISSION_DENIED' | 'RESOURCE_EXHAUSTED' | 'FAILED_PRECONDITION' | 'ABORTED' | 'OUT_OF_RANGE' | 'UNIMPLEMENTED' | 'INTERNAL' | 'UNAVAILABLE' | 'DATA_LOSS' | 'UNAUTHENTICATED';
 /** What a {@link MeshError} can say beyond its code and message. */
@@ -82,44 +166,91 @@ declare class MeshError extends Error {
     toJSON(): Record<string, unknown>;
 }
 
-/**
- * What a handler knows about the call it answers: who calls, how much time is
- * left, and whether the answer is still wanted.
- */
-declare class Context {
-    #private;
-    /** The method that was called. */
-    readonly method: string;
-    /** Who calls: the verified identity. */
-    readonly caller: Caller;
-    /** Which try of its caller this is, from 1. */
-    readonly attempt: number;
-    /** Names the request in logs: the session and a number. */
-    get requestId(): string;
-    /** What the caller sent beside the input. */
-    get metadata(): Readonly<Record<string, string>>;
-    /** Set entries here to send them beside the result. */
-    get responseMetadata(): Record<string, string>;
-    /** The W3C trace context the caller sent, if it did. */
-    get traceparent(): string | undefined;
-    /**
-     * Aborted when the answer is no longer wanted: the caller cancelled, the
-     * deadline passed, the peer was lost, or the mesh stops. Its `reason` is a
-     * {@link MeshError} that says which. Pass it on to whatever takes time.
-     */
-    get signal(): AbortSignal;
-    /** The time left for the answer, in ms, never below 0; `Infinity` without a deadline. */
-    timeoutMs(): number;
-    /**
-     * Calls another service on behalf of this request: the call is cancelled
-     * with it and has no more time than it.
-     *
-     * @throws MeshError as {@link SecureMeshClient.call}
-     */
-    call<TInput = unknown, TResult = unknown>(service: string, method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
-    /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
-    connect(service: string): SecureMeshClient;
+/** Anything that implements Standard Schema, version 1. */
+interface StandardSchema<TInput = unknown, TOutput = TInput> {
+    /** What the standard asks for. */
+    readonly '~standard': {
+        /** The standard's version. */
+        readonly version: 1;
+        /** Who made the library. */
+        readonly vendor: string;
+        /** Checks a value. */
+        readonly validate: (value: unknown) => SchemaResult<TOutput> | Promise<SchemaResult<TOutput>>;
+        /** What it takes and makes, for the compiler only. */
+        readonly types?: {
+            readonly input: TInput;
+            readonly output: TOutput;
+        } | undefined;
+    };
 }
+/** What a schema says about a value. */
+type SchemaResult<TOutput> = {
+    readonly value: TOutput;
+    readonly issues?: undefined;
+} | {
+    readonly issues: readonly SchemaIssue[];
+};
+/** What is wrong with a value. */
+interface SchemaIssue {
+    /** For people. */
+    readonly message: string;
+    /** Where: property names and indices, or objects that hold one. */
+    readonly path?: readonly (PropertyKey | {
+        readonly key: PropertyKey;
+    })[] | undefined;
+}
+/** What a schema takes: what its caller writes. `unknown` without a schema. */
+type SchemaInput<T> = T extends StandardSchema ? NonNullable<T['~standard']['types']>['input'] : unknown;
+/** What a schema makes: what its handler reads. `unknown` without a schema. */
+type SchemaOutput<T> = T extends StandardSchema ? NonNullable<T['~standard']['types']>['output'] : unknown;
+/** An entry of `data.issues` of an error with the reason `VALIDATION`. */
+interface ValidationIssue {
+    /** Where in the input, from the outside in; empty for the input itself. */
+    path: (string | number)[];
+    /** What is wrong, as the schema says it. */
+    message: string;
+}
+
+/** An error a method can answer with. Its name is the `reason`. */
+interface ErrorDefinition {
+    /** One of the sixteen gRPC codes. */
+    readonly code: MeshErrorCode;
+    /** What went wrong, for people. Default: the name. */
+    readonly message?: string | undefined;
+    /** A Standard Schema of `error.data`. Default: it has none. */
+    readonly data?: StandardSchema | undefined;
+    /** Whether the same call can succeed later. Default: true for `UNAVAILABLE`, else false. */
+    readonly retryable?: boolean | undefined;
+}
+/** Errors by their names, which are upper-case words: `OUT_OF_STOCK`. */
+type ErrorMap = Readonly<Record<string, ErrorDefinition>>;
+/** A {@link MeshError} whose reason and data are known to the compiler. */
+interface DeclaredError<TReason extends string, TData> extends MeshError {
+    readonly reason: TReason;
+    readonly data: TData;
+}
+/** The union of the errors of a map, as their receiver sees them. */
+type DeclaredErrors<TErrors extends ErrorMap> = {
+    [K in keyof TErrors & string]: DeclaredError<K, DataOf<TErrors[K]>>;
+}[keyof TErrors & string];
+type DataOf<T extends ErrorDefinition | undefined> = T extends {
+    data: infer S extends StandardSchema;
+} ? SchemaOutput<S> : undefined;
+/** What one error of a declared kind says beyond its data. */
+interface DeclaredErrorOptions {
+    /** What went wrong, for people. Default: what is declared. */
+    message?: string | undefined;
+    /** How long to wait before trying again makes sense, in milliseconds. */
+    retryAfterMs?: number | undefined;
+    /** The error behind this one. It never leaves the process. */
+    cause?: unknown;
+}
+/** Makes errors of a map: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
+type ErrorFactories<TErrors extends ErrorMap> = {
+    readonly [K in keyof TErrors & string]: TErrors[K] extends {
+        data: infer S extends StandardSchema;
+    } ? (data: SchemaInput<S>, options?: DeclaredErrorOptions) => DeclaredError<K, SchemaInput<S>> : (data?: undefined, options?: DeclaredErrorOptions) => DeclaredError<K, undefined>;
+};
 
 /** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
 type Duration = number | string;
@@ -291,34 +422,6 @@ interface MeshConfig {
 }
 /** @deprecated 0.2.0's name of {@link MeshConfig}. */
 type SecureMeshConfig = MeshConfig;
-/** What can be said about one call. */
-interface CallOptions {
-    /** Cancels the call, on both sides, when aborted. */
-    signal?: AbortSignal | undefined;
-    /** How long the call may take, in ms, 1…4,294,967,295. Default: 10,000. */
-    timeoutMs?: number | undefined;
-    /** Whether running the method twice does no harm, so that it may be tried again. Default: false. */
-    idempotent?: boolean | undefined;
-    /** Facts beside the input, for handlers' `ctx.metadata`. */
-    metadata?: Record<string, string> | undefined;
-}
-/** How a method is served. */
-interface HandlerOptions {
-    /** The longest a request may take here, in ms, even if its caller would wait longer. */
-    timeoutMs?: number | undefined;
-    /** The services that may call it; others get `PERMISSION_DENIED`. Default: every authenticated one. */
-    allow?: readonly string[] | undefined;
-}
-/**
- * Answers a method's calls. What it returns, or resolves with, is the result:
- * a JSON value, `undefined`, or a `Uint8Array` that arrives as one. What it
- * throws is the error: a `MeshError` arrives as thrown, anything else as
- * `INTERNAL` with an `errorId`, the original going to the logger only.
- *
- * @param input what the caller sent; unchecked
- * @param context who calls, how much time is left, and so on
- */
-type Handler<TInput = any, TResult = unknown> = (input: TInput, context: Context) => TResult | Promise<TResult>;
 /** How a peer proved who it is. */
 type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';
 /** Who is calling: always the verified identity, never a claimed one. */
@@ -412,58 +515,161 @@ interface HealthStatus {
 }
 
 /**
- * Calls one service. Made by {@link SecureMesh.connect}; making one costs
- * nothing, and the first call establishes the session.
+ * What a handler knows about the call it answers: who calls, how much time is
+ * left, and whether the answer is still wanted.
  */
-declare class SecureMeshClient {
+declare class Context<TErrors extends ErrorMap = {}> {
     #private;
+    /** The method that was called. */
+    readonly method: string;
+    /** How it was called. */
+    readonly kind: CallKind;
+    /** Who calls: the verified identity. */
+    readonly caller: Caller;
+    /** Which try of its caller this is, from 1. */
+    readonly attempt: number;
+    /** Makes the errors this method declares, by their names: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
+    readonly errors: ErrorFactories<TErrors>;
+    /** Names the request in logs: what the caller sent as `x-request-id`, else the session and a number. */
+    get requestId(): string;
+    /** What the caller sent beside the input. */
+    get metadata(): Readonly<Record<string, string>>;
+    /** Set entries here to send them beside the result. */
+    get responseMetadata(): Record<string, string>;
+    /** The W3C trace context the caller sent, if it sent one that is well formed. */
+    get traceparent(): string | undefined;
     /**
-     * A client with a mesh of its own, as 0.2.0 had it.
-     *
-     * @deprecated Use {@link SecureMesh.connect}.
-     * @param serviceId the id of this process
-     * @param targetServiceId the id of the service to call
-     * @param address `host:port`
-     * @param keysDir the key directory; default as for {@link SecurityConfig.keysDir}
-     * @param protoPath ignored: the protocol is built in
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CONFIG`
+     * Aborted when the answer is no longer wanted: the caller cancelled, the
+     * deadline passed, the peer was lost, or the mesh stops. Its `reason` is a
+     * {@link MeshError} that says which. Pass it on to whatever takes time.
      */
-    constructor(serviceId: string, targetServiceId: string, address: string, keysDir?: string, protoPath?: string);
-    /** The id of the service that is called. */
-    get serviceId(): string;
+    get signal(): AbortSignal;
+    /** The time left for the answer, in ms, never below 0; `Infinity` without a deadline. */
+    timeoutMs(): number;
     /**
-     * Makes an encrypted, authenticated call and resolves with the handler's
-     * result. The input is any JSON value, or a `Uint8Array` to send bytes; it
-     * is taken as it is now, whatever is done to it afterwards.
+     * Calls another service on behalf of this request: the call is cancelled
+     * with it, has no more time than it, and continues its trace and request id.
      *
-     * @param method the name under which the service has its handler
-     * @throws MeshError what the handler threw, exactly, with `remote` true; or `DEADLINE_EXCEEDED`
-     *   when the time ran out, `CANCELLED` when the signal was aborted, `UNAVAILABLE` when the
-     *   service cannot be reached, `UNAUTHENTICATED` when one side could not prove who it is,
-     *   `UNIMPLEMENTED` (`METHOD_NOT_FOUND`), `NOT_FOUND` (`UNKNOWN_SERVICE`), `INVALID_ARGUMENT`
-     *   (`PAYLOAD`) for an input that cannot be sent, `RESOURCE_EXHAUSTED` (`TOO_LARGE`, `CALL_LIMIT`),
-     *   `FAILED_PRECONDITION` (`NOT_INITIALIZED`, `CLOSED`)
+     * @throws MeshError as {@link SecureMeshClient.call}
      */
-    call<TInput = unknown, TResult = unknown>(method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
-    /**
-     * Waits until calls can be made.
-     *
-     * @deprecated The first call does what is needed.
-     */
-    connect(): Promise<void>;
-    /**
-     * Sends text to the service's `sendMessage` handler.
-     *
-     * @deprecated Use {@link SecureMeshClient.call}.
-     */
-    sendMessage(data: string): Promise<string>;
-    /**
-     * Gives up the client.
-     *
-     * @deprecated Use {@link SecureMesh.cleanup}.
-     */
-    disconnect(): void;
+    call<TInput = unknown, TResult = unknown>(service: string, method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
+    /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
+    connect(service: string): SecureMeshClient;
 }
+
+/**
+ * How many messages go each way: one and one; one and many; many and one; many
+ * and many. The words are gRPC's.
+ */
+type CallKind = 'unary' | 'serverStream' | 'clientStream' | 'bidiStream';
+/** What can be said about one call. */
+interface CallOptions {
+    /** Cancels the call, on both sides, when aborted. */
+    signal?: AbortSignal | undefined;
+    /** How long the call may take, in ms, 1…4,294,967,295. Default: 10,000, or `limits.callTimeoutMs`. */
+    timeoutMs?: number | undefined;
+    /** Whether running the method twice does no harm, so that it may be tried again. Default: false. */
+    idempotent?: boolean | undefined;
+    /**
+     * Names what this call does, so that it is done once however often it is
+     * asked for: the service keeps the outcome for 10 minutes and gives it to
+     * every later call with the same key, method and input. 1…128 visible ASCII
+     * characters; a UUID is one. Implies `idempotent`. Unary calls only.
+     */
+    idempotencyKey?: string | undefined;
+    /**
+     * Facts beside the input, for handlers' `ctx.metadata`: names of letters,
+     * digits, `.`, `_` and `-`, at most 64; in all at most 8,000 bytes as JSON.
+     * `traceparent`, `tracestate` and `x-request-id` mean what they mean in HTTP.
+     */
+    metadata?: Record<string, string> | undefined;
+    /** Takes what the handler set in `ctx.responseMetadata`, before the call resolves. What it throws rejects the call. */
+    onResponseMetadata?: ((metadata: Readonly<Record<string, string>>) => void) | undefined;
+    /**
+     * Whether a call made by a handler has nothing to do with the request it
+     * answers: it does not inherit deadline, cancellation, trace and request id.
+     * Default: false.
+     */
+    detached?: boolean | undefined;
+}
+/** What a handler allows, and what is done around it. */
+interface HandlerPolicy {
+    /** The longest a request may take here, in ms, even if its caller would wait longer. */
+    timeoutMs?: number | undefined;
+    /** The services that may call it; others get `PERMISSION_DENIED`. Default: every authenticated one. */
+    allow?: readonly string[] | undefined;
+    /** Middleware around this handler, inside of the mesh's own, outermost first. */
+    use?: readonly Middleware[] | undefined;
+}
+/** How a method is served. */
+interface HandlerOptions<TInput extends StandardSchema | undefined = StandardSchema | undefined, TOutput extends StandardSchema | undefined = StandardSchema | undefined, TErrors extends ErrorMap = ErrorMap, TKind extends CallKind | undefined = CallKind | undefined> extends HandlerPolicy {
+    /**
+     * The kind of call it answers; others get `UNIMPLEMENTED`, reason
+     * `CALL_KIND`. Default: whatever kind it is called with, but a generator
+     * function answers `serverStream` and `bidiStream` only.
+     */
+    kind?: TKind;
+    /**
+     * A Standard Schema (zod, valibot, arktype and others) of the input, or of
+     * each item that arrives. The handler gets what it makes of it; a caller who
+     * sends anything else gets `INVALID_ARGUMENT`, reason `VALIDATION`, with
+     * `data.issues`.
+     */
+    input?: TInput;
+    /**
+     * A Standard Schema of the result, or of each item that is sent. A result
+     * that does not fit is this service's fault: its caller gets `INTERNAL`, and
+     * the issues are logged.
+     */
+    output?: TOutput;
+    /** The errors its callers can expect: the handler makes them by `ctx.errors`. */
+    errors?: TErrors;
+    /**
+     * Whether running it twice does no harm. Outcomes are not kept for
+     * idempotency keys then. Default: false.
+     */
+    idempotent?: boolean | undefined;
+}
+/**
+ * Answers a method's calls. What it returns, or resolves with, is the result:
+ * a JSON value, `undefined`, or a `Uint8Array` that arrives as one. What it
+ * throws is the error: a `MeshError` arrives as thrown, anything else as
+ * `INTERNAL` with an `errorId`, the original going to the logger only.
+ *
+ * @param input what the caller sent; unchecked, unless the handler has an `input` schema
+ * @param context who calls, how much time is left, and so on
+ */
+type Handler<TInput = any, TResult = unknown, TErrors extends ErrorMap = {}> = (input: TInput, context: Context<TErrors>) => TResult | Promise<TResult>;
+/**
+ * Runs around handlers. `next()` runs what is inside, once, and resolves with
+ * its result or rejects with its error; for a stream it resolves with
+ * `undefined` when the stream is over.
+ *
+ * What a middleware returns is the answer. Returning `undefined` leaves the
+ * answer as it is: `await next()` as the last line is enough. Without a call
+ * of `next()` the handler does not run, and what is returned is the answer.
+ * What it throws is treated as if the handler had thrown it.
+ */
+type Middleware = (context: Context, next: () => Promise<unknown>) => unknown;
+/** A call on its way out, as client middleware sees it. */
+interface OutgoingCall {
+    /** The service that is called. */
+    readonly service: string;
+    /** The method that is called. */
+    readonly method: string;
+    /** Its kind. */
+    readonly kind: CallKind;
+    /** The input; for `clientStream` and `bidiStream` the iterable of items. Can be replaced before `next()`. */
+    input: unknown;
+    /** This call's own copy of the options, with what it inherits; can be changed before `next()`. */
+    readonly options: CallOptions & {
+        metadata: Record<string, string>;
+    };
+}
+/**
+ * Runs around the calls a mesh makes, by the same rules as {@link Middleware}.
+ */
+type ClientMiddleware = (call: OutgoingCall, next: () => Promise<unknown>) => unknown;
 
 declare const asyncDispose: typeof Symbol.asyncDispose;
 /**
@@ -517,6 +723,39 @@ declare class SecureMesh {
     handle<TInput = any, TResult = unknown>(method: string, handler: Handler<TInput, TResult>): this;
     /** Answers calls of `method` under conditions. */
     handle<TInput = any, TResult = unknown>(method: string, options: HandlerOptions, handler: Handler<TInput, TResult>): this;
+    /**
+     * Puts a middleware around every handler, those added before and after,
+     * inside of the middleware that is there.
+     *
+     * @example
+     * ```js
+     * mesh.use(async (ctx, next) => {
+     *   const start = performance.now();
+     *   try {
+     *     return await next();
+     *   } finally {
+     *     log(ctx.method, ctx.caller.serviceId, performance.now() - start);
+     *   }
+     * });
+     * ```
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
+     */
+    use(middleware: Middleware): this;
+    /**
+     * Puts a middleware around every call this mesh makes, inside of the
+     * middleware that is there. It can change the input and the options before
+     * `next()`, and the result after.
+     *
+     * @example
+     * ```js
+     * mesh.useClient((call, next) => {
+     *   call.options.metadata.tenant = 't1';
+     *   return next();
+     * });
+     * ```
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
+     */
+    useClient(middleware: ClientMiddleware): this;
     /** Where this service listens; `null` before it is initialized, and when it does not listen. */
     address(): {
         host: string;
@@ -1248,4 +1487,4 @@ declare class StaticDiscovery implements ServiceDiscovery {
 declare const version: string;
 
 export { Context, CryptoManager, JWTManager, KeyManager, MeshError, SecureMesh, SecureMeshClient, SessionManager, StaticDiscovery, version };
-export type { AesKeySize, CallOptions, Caller, CheckHealthOptions, CryptoData, CryptoManagerOptions, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ExpectedToken, Handler, HandlerOptions, HealthStatus, InstanceAddress, JWTManagerOptions, KeyPair, KeyPairSource, LegacyEncryptedData, Logger, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshStats, PeerSession, RotateSecretOptions, RsaKeySize, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, TokenPayload, Trust };
+export type { AesKeySize, CallKind, CallOptions, Caller, CheckHealthOptions, ClientMiddleware, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ExpectedToken, Handler, HandlerOptions, HandlerPolicy, HealthStatus, InstanceAddress, JWTManagerOptions, KeyPair, KeyPairSource, LegacyEncryptedData, Logger, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshStats, Middleware, OutgoingCall, PeerSession, RotateSecretOptions, RsaKeySize, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TokenPayload, Trust, ValidationIssue };

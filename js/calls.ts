@@ -8,8 +8,9 @@ import {
   type Payload,
 } from './codec.js';
 import { MeshError, isCode, type MeshErrorOptions } from './errors.js';
-import type { CallOptions } from './types.js';
-import { checkKeys, invalidArgument } from './arguments.js';
+import { checkMethod, prepareOptions } from './call-options.js';
+import type { CallOptions } from './call-types.js';
+import { decodeMetadata, type Metadata } from './metadata.js';
 
 /** One call without its answer. */
 interface Pending {
@@ -18,12 +19,9 @@ interface Pending {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: MeshError) => void;
   readonly signal: AbortSignal | undefined;
+  readonly onResponseMetadata: ((metadata: Metadata) => void) | undefined;
   onAbort: (() => void) | undefined;
 }
-
-const MAX_TIMEOUT = 0xffff_ffff;
-const MAX_METHOD_BYTES = 0xffff;
-const OPTION_KEYS = ['signal', 'timeoutMs', 'idempotent', 'metadata'] as const;
 
 /** Sends calls and gives each exactly one outcome. */
 export class Calls {
@@ -64,18 +62,11 @@ export class Calls {
   ): Promise<unknown> {
     return new Promise((resolve, reject) => {
       checkMethod(method);
-      let timeoutMs = 0;
-      let idempotent = false;
-      let meta = '';
-      let signal: AbortSignal | undefined;
-      if (options !== undefined) {
-        checkKeys('options', options, OPTION_KEYS);
-        timeoutMs = checkTimeout(options.timeoutMs);
-        idempotent = options.idempotent === true;
-        if (options.metadata !== undefined) meta = encodeMetadata(options.metadata);
-        signal = checkSignal(options.signal);
-        if (signal?.aborted) throw cancelled(signal, service, method);
-      }
+      const { timeoutMs, idempotent, meta, signal, onResponseMetadata } = prepareOptions(
+        options,
+        'unary',
+      );
+      if (signal?.aborted) throw cancelled(signal, service, method);
       let payload: Payload;
       try {
         payload = encodePayload(input);
@@ -84,7 +75,15 @@ export class Calls {
       }
       const id = this.#nextId();
       this.made += 1;
-      const pending: Pending = { service, method, resolve, reject, signal, onAbort: undefined };
+      const pending: Pending = {
+        service,
+        method,
+        resolve,
+        reject,
+        signal,
+        onResponseMetadata,
+        onAbort: undefined,
+      };
       if (signal !== undefined) {
         pending.onAbort = () => this.#cancel(id);
         signal.addEventListener('abort', pending.onAbort, { once: true });
@@ -109,23 +108,37 @@ export class Calls {
     });
   }
 
-  /** The peer's answer. */
-  result(id: number, payload: Incoming): void {
+  /**
+   * The peer's answer.
+   *
+   * @param meta a JSON object of texts, or '' for none
+   */
+  result(id: number, meta: string, payload: Incoming): void {
     const pending = this.#take(id);
     if (pending === undefined) return;
+    const { service, method } = pending;
+    let value: unknown;
     try {
-      pending.resolve(payload.decode());
-      this.answered += 1;
-    } catch (error) {
-      this.failed += 1;
-      pending.reject(
+      value = payload.decode();
+    } catch (cause) {
+      this.#fail(
+        pending,
         new MeshError('INTERNAL', 'the answer is not the JSON it should be', {
           reason: 'PAYLOAD',
-          service: pending.service,
-          method: pending.method,
-          cause: error,
+          service,
+          method,
+          cause,
         }),
       );
+      return;
+    }
+    this.answered += 1;
+    try {
+      pending.onResponseMetadata?.(decodeMetadata(meta));
+      pending.resolve(value);
+    } catch (error) {
+      // The caller's own code has failed, and its own call tells it.
+      pending.reject(error as MeshError);
     }
   }
 
@@ -175,56 +188,6 @@ export class Calls {
     } while (this.#pending.has(this.#lastId));
     return this.#lastId;
   }
-}
-
-/** A method's name must be text that fits its frame. */
-export function checkMethod(method: unknown): asserts method is string {
-  if (typeof method !== 'string' || method === '') {
-    throw invalidArgument(`method must be a non-empty string, got ${show(method)}`);
-  }
-  if (method.length * 3 > MAX_METHOD_BYTES && Buffer.byteLength(method) > MAX_METHOD_BYTES) {
-    throw invalidArgument(`method must not be longer than ${MAX_METHOD_BYTES} bytes`);
-  }
-}
-
-/** Milliseconds as the wire has them; 0 where none are given. */
-export function checkTimeout(timeoutMs: unknown, name = 'options.timeoutMs'): number {
-  if (timeoutMs === undefined) return 0;
-  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) {
-    throw invalidArgument(
-      `${name} must be a number of milliseconds above 0, got ${show(timeoutMs)}`,
-    );
-  }
-  // Infinity too: 49 days are as good as for ever.
-  return Math.min(Math.ceil(timeoutMs), MAX_TIMEOUT);
-}
-
-function checkSignal(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined || signal instanceof AbortSignal) return signal;
-  throw invalidArgument(`options.signal must be an AbortSignal, got ${show(signal)}`);
-}
-
-/** Metadata as JSON, with every value checked to be a string. */
-export function encodeMetadata(metadata: unknown, name = 'options.metadata'): string {
-  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
-    throw invalidArgument(`${name} must be an object of strings, got ${show(metadata)}`);
-  }
-  let any = false;
-  for (const [key, value] of Object.entries(metadata)) {
-    any = true;
-    if (typeof value !== 'string') {
-      throw invalidArgument(`${name}.${key} must be a string, got ${show(value)}`);
-    }
-  }
-  return any ? JSON.stringify({ ...metadata }) : '';
-}
-
-function show(value: unknown): string {
-  return typeof value === 'string'
-    ? JSON.stringify(value)
-    : typeof value === 'object' && value !== null
-      ? 'an object'
-      : String(value);
 }
 
 function cancelled(signal: AbortSignal | undefined, service: string, method: string): MeshError {

@@ -3,6 +3,32 @@
 export { SecureMesh } from './mesh.js';
 export { SecureMeshClient } from './client.js';
 export { Context } from './context.js';
+export type {
+  CallKind,
+  CallOptions,
+  ClientMiddleware,
+  Handler,
+  HandlerOptions,
+  HandlerPolicy,
+  Middleware,
+  OutgoingCall,
+} from './call-types.js';
+export type {
+  DeclaredError,
+  DeclaredErrorOptions,
+  DeclaredErrors,
+  ErrorDefinition,
+  ErrorFactories,
+  ErrorMap,
+} from './declared-errors.js';
+export type {
+  SchemaInput,
+  SchemaIssue,
+  SchemaOutput,
+  SchemaResult,
+  StandardSchema,
+  ValidationIssue,
+} from './schema.js';
 export {
   CryptoManager,
   type AesKeySize,
@@ -41,10 +67,7 @@ export {
 export { version } from './version.js';
 export type {
   Caller,
-  CallOptions,
   Duration,
-  Handler,
-  HandlerOptions,
   HealthStatus,
   Logger,
   MeshConfig,

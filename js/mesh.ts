@@ -1,7 +1,9 @@
 // The mesh: this process as a service that calls and is called.
 
-import { checkTimeout, Calls } from './calls.js';
-import { SecureMeshClient, type Link } from './client.js';
+import { Calls } from './calls.js';
+import { checkTimeout } from './call-options.js';
+import type { ClientMiddleware, Handler, HandlerOptions, Middleware } from './call-types.js';
+import { SecureMeshClient } from './client.js';
 import { CommandWriter, readEvents, type EventSink } from './codec.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
 import { AbortCause, Context } from './context.js';
@@ -10,20 +12,17 @@ import { invalidArgument } from './arguments.js';
 import { KeepAlive } from './keep-alive.js';
 import { SafeLogger } from './logger.js';
 import { native, type Addon } from './native.js';
+import { Outgoing } from './outgoing.js';
 import { Peers } from './peers.js';
 import { Router } from './router.js';
-import type {
-  CallOptions,
-  Handler,
-  HandlerOptions,
-  HealthStatus,
-  MeshConfig,
-  MeshStats,
-} from './types.js';
+import { enableScope } from './scope.js';
+import type { HealthStatus, MeshConfig, MeshStats } from './types.js';
 
 type NativeMesh = InstanceType<Addon['NativeMesh']>;
 
 const DEFAULT_DRAIN_MS = 10_000;
+// The core's own.
+const DEFAULT_CALL_MS = 10_000;
 
 // Node has had the symbol since 18.18; a sandbox may lack it.
 const asyncDispose: typeof Symbol.asyncDispose =
@@ -49,6 +48,7 @@ export class SecureMesh {
   readonly #logger: SafeLogger;
   readonly #writer: CommandWriter;
   readonly #calls: Calls;
+  readonly #outgoing: Outgoing;
   readonly #router: Router;
   readonly #peers = new Peers();
   readonly #sink = this.#makeSink();
@@ -84,12 +84,17 @@ export class SecureMesh {
     this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
     this.#writer = new CommandWriter((batch) => this.#submit(batch));
     this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive());
-    this.#router = new Router(
-      this.#writer,
-      this.#peers,
-      { clientFor: (service, context) => this.#clientFor(service, context) },
-      this.#logger,
-    );
+    this.#outgoing = new Outgoing(this.#calls, {
+      enter: (service, method, nested) => this.#enter(service, method, nested),
+      ready: () => this.initialize(),
+      forget: (service) => this.disconnect(service),
+    });
+    const host = {
+      clientFor: (service: string, context: Context) => this.#client(service, context),
+      callTimeoutMs: config.limits?.callTimeoutMs ?? DEFAULT_CALL_MS,
+    };
+    this.#router = new Router(this.#writer, this.#peers, host, this.#logger);
+    if (this.#services > 0) enableScope();
   }
 
   /**
@@ -115,8 +120,9 @@ export class SecureMesh {
   connect(serviceId: string): SecureMeshClient {
     let client = this.#clients.get(serviceId);
     if (client === undefined) {
-      client = SecureMeshClient.of(this.#link(serviceId, undefined));
+      client = this.#client(serviceId, undefined);
       this.#clients.set(serviceId, client);
+      enableScope();
     }
     return client;
   }
@@ -138,6 +144,47 @@ export class SecureMesh {
     if (typeof second === 'function') this.#router.add(method, {}, second);
     else this.#router.add(method, second, third as Handler);
     this.#updateKeepAlive();
+    return this;
+  }
+
+  /**
+   * Puts a middleware around every handler, those added before and after,
+   * inside of the middleware that is there.
+   *
+   * @example
+   * ```js
+   * mesh.use(async (ctx, next) => {
+   *   const start = performance.now();
+   *   try {
+   *     return await next();
+   *   } finally {
+   *     log(ctx.method, ctx.caller.serviceId, performance.now() - start);
+   *   }
+   * });
+   * ```
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
+   */
+  use(middleware: Middleware): this {
+    this.#router.use(middleware);
+    return this;
+  }
+
+  /**
+   * Puts a middleware around every call this mesh makes, inside of the
+   * middleware that is there. It can change the input and the options before
+   * `next()`, and the result after.
+   *
+   * @example
+   * ```js
+   * mesh.useClient((call, next) => {
+   *   call.options.metadata.tenant = 't1';
+   *   return next();
+   * });
+   * ```
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
+   */
+  useClient(middleware: ClientMiddleware): this {
+    this.#outgoing.use(middleware);
     return this;
   }
 
@@ -283,50 +330,25 @@ export class SecureMesh {
     }
   }
 
-  #call(
-    service: string,
-    method: string,
-    input: unknown,
-    options: CallOptions | undefined,
-    nested: boolean,
-  ): Promise<unknown> {
-    if (this.#state === 'ready') return this.#calls.start(service, method, input, options);
-    if (this.#state === 'starting') {
-      return this.#calls.start(service, method, input, options, this.#starting);
-    }
+  #enter(service: string, method: string, nested: boolean): Promise<void> | undefined {
+    if (this.#state === 'ready') return undefined;
+    if (this.#state === 'starting') return this.#starting;
     // A request that is still being answered may need others for it.
-    if (this.#state === 'draining' && nested) {
-      return this.#calls.start(service, method, input, options);
-    }
-    return Promise.reject(
-      this.#isClosing()
-        ? closedError({ service, method })
-        : new MeshError('FAILED_PRECONDITION', 'call initialize() before making calls', {
-            reason: 'NOT_INITIALIZED',
-            service,
-            method,
-          }),
-    );
+    if (this.#state === 'draining' && nested) return undefined;
+    throw this.#isClosing()
+      ? closedError({ service, method })
+      : new MeshError('FAILED_PRECONDITION', 'call initialize() before making calls', {
+          reason: 'NOT_INITIALIZED',
+          service,
+          method,
+        });
   }
 
-  #link(service: string, context: Context | undefined): Link {
+  #client(service: string, context: Context | undefined): SecureMeshClient {
     if (typeof service !== 'string' || service === '') {
       throw invalidArgument(`serviceId must be a non-empty string, got ${String(service)}`);
     }
-    return {
-      service,
-      start:
-        context === undefined
-          ? (method, input, options) => this.#call(service, method, input, options, false)
-          : async (method, input, options) =>
-              this.#call(service, method, input, Context.inherit(context, options), true),
-      ready: () => this.initialize(),
-      close: () => this.disconnect(service),
-    };
-  }
-
-  #clientFor(service: string, context: Context): SecureMeshClient {
-    return SecureMeshClient.of(this.#link(service, context));
+    return SecureMeshClient.of(this.#outgoing.link(service, context));
   }
 
   #submit(batch: Buffer): void {
@@ -347,7 +369,7 @@ export class SecureMesh {
 
   #makeSink(): EventSink {
     return {
-      result: (id, _meta, payload) => this.#calls.result(id, payload),
+      result: (id, meta, payload) => this.#calls.result(id, meta, payload),
       error: (id, text) => this.#calls.error(id, text),
       request: (id, session, timeoutMs, attempt, method, meta, payload) => {
         // Nobody would hear the answer.

@@ -1,22 +1,23 @@
 // The methods this process answers, and the requests it is answering.
 
-import { randomUUID } from 'node:crypto';
-import { checkKeys, invalidArgument } from './arguments.js';
-import { checkMethod, checkTimeout, encodeMetadata } from './calls.js';
-import { encodePayload, PayloadError, type CommandWriter, type Incoming } from './codec.js';
+import { encodeError, encodeResult, writeAnswer, type Answer } from './answers.js';
+import type { CallKind, Handler, HandlerOptions, Middleware } from './call-types.js';
+import type { CommandWriter, Incoming } from './codec.js';
 import { AbortCause, Context, type ContextHost } from './context.js';
 import { MeshError, type MeshErrorCode } from './errors.js';
 import type { SafeLogger } from './logger.js';
+import { checkMiddleware } from './middleware.js';
 import type { Peers } from './peers.js';
-import type { Handler, HandlerOptions } from './types.js';
+import { invoke } from './pipeline.js';
+import { makeRoute, wrongKind, type Route } from './route.js';
+import { runInScope } from './scope.js';
+import type { Caller } from './types.js';
 
-interface Route {
-  readonly handler: Handler;
-  readonly timeoutMs: number;
-  readonly allow: ReadonlySet<string> | undefined;
+/** A request that may be answered. */
+export interface Admitted {
+  readonly route: Route;
+  readonly caller: Caller;
 }
-
-const OPTION_KEYS = ['timeoutMs', 'allow'] as const;
 
 /** Runs handlers and sends exactly one answer for each request that still wants one. */
 export class Router {
@@ -28,6 +29,7 @@ export class Router {
   readonly #peers: Peers;
   readonly #host: ContextHost;
   readonly #logger: SafeLogger;
+  #middleware: readonly Middleware[] = [];
 
   /** Requests received. */
   requests = 0;
@@ -48,32 +50,34 @@ export class Router {
     return this.#routes.size === 0;
   }
 
+  /** What is around every handler, outermost first. */
+  get middleware(): readonly Middleware[] {
+    return this.#middleware;
+  }
+
+  /** Puts a middleware around every handler, inside of those that are there. */
+  use(middleware: Middleware): void {
+    checkMiddleware('middleware', middleware);
+    this.#middleware = [...this.#middleware, middleware];
+  }
+
   /** Registers a handler. */
   add(method: string, options: HandlerOptions, handler: Handler): void {
-    checkMethod(method);
-    checkKeys('options', options, OPTION_KEYS);
-    if (typeof handler !== 'function') {
-      throw invalidArgument(`the handler of ${method} must be a function, got ${typeof handler}`);
-    }
-    if (/GeneratorFunction\]$/.test(Object.prototype.toString.call(handler))) {
-      throw new MeshError(
-        'UNIMPLEMENTED',
-        `the handler of ${method} is a generator; streams are not served yet`,
-      );
-    }
-    if (this.#routes.has(method)) {
-      throw new MeshError('ALREADY_EXISTS', `${method} has a handler already`, {
+    this.addAll([makeRoute(method, options, handler)]);
+  }
+
+  /** Registers all of some handlers, or none. */
+  addAll(routes: readonly Route[]): void {
+    const taken = routes.find(({ method }) => this.#routes.has(method));
+    if (taken !== undefined) {
+      throw new MeshError('ALREADY_EXISTS', `${taken.method} has a handler already`, {
         reason: 'ARGUMENT',
       });
     }
-    this.#routes.set(method, {
-      handler,
-      timeoutMs: checkTimeout(options.timeoutMs),
-      allow: checkAllow(options.allow),
-    });
+    for (const route of routes) this.#routes.set(route.method, route);
   }
 
-  /** Runs the handler of a request. */
+  /** Runs the handler of a unary request. */
   request(
     id: number,
     session: number,
@@ -83,47 +87,70 @@ export class Router {
     meta: string,
     payload: Incoming,
   ): void {
+    const admitted = this.admit(id, session, method, 'unary');
+    if (admitted === undefined) return;
+    let input: unknown;
+    try {
+      input = payload.decode();
+    } catch {
+      this.refuse(id, 'INVALID_ARGUMENT', 'PAYLOAD', 'the input is not the JSON it should be');
+      return;
+    }
+    const context = this.open(admitted, 'unary', id, timeoutMs, attempt, meta);
+    this.#run(admitted.route, context, id, timeoutMs, input);
+  }
+
+  /**
+   * Whether a request may be answered: there is such a method, its caller is
+   * known and allowed, and it is called as it can be. If not, it is refused.
+   */
+  admit(id: number, session: number, method: string, kind: CallKind): Admitted | undefined {
     this.requests += 1;
     const route = this.#routes.get(method);
     if (route === undefined) {
-      this.#refuse(
+      this.refuse(
         id,
         'UNIMPLEMENTED',
         'METHOD_NOT_FOUND',
         `no method ${JSON.stringify(method)} here`,
       );
-      return;
+      return undefined;
     }
     const caller = this.#peers.caller(session);
     if (caller === undefined) {
-      this.#refuse(id, 'INTERNAL', 'INTERNAL', 'a request of a session that is not known');
-      return;
+      this.refuse(id, 'INTERNAL', 'INTERNAL', 'a request of a session that is not known');
+      return undefined;
     }
     if (route.allow !== undefined && !route.allow.has(caller.serviceId)) {
-      this.#refuse(
+      this.refuse(
         id,
         'PERMISSION_DENIED',
         'PERMISSION_DENIED',
         `${caller.serviceId} may not call ${method}`,
       );
-      return;
+      return undefined;
     }
-    let input: unknown;
-    try {
-      input = payload.decode();
-    } catch {
-      this.#refuse(id, 'INVALID_ARGUMENT', 'PAYLOAD', 'the input is not the JSON it should be');
-      return;
+    const wrong = wrongKind(route, kind);
+    if (wrong !== undefined) {
+      this.refuse(id, 'UNIMPLEMENTED', 'CALL_KIND', wrong);
+      return undefined;
     }
+    return { route, caller };
+  }
+
+  /** The context of an admitted request. */
+  open(
+    { route, caller }: Admitted,
+    kind: CallKind,
+    id: number,
+    timeoutMs: number,
+    attempt: number,
+    meta: string,
+  ): Context {
     const left = shorter(timeoutMs, route.timeoutMs);
     const deadline = left === 0 ? Infinity : performance.now() + left;
-    this.#run(
-      route,
-      input,
-      new Context(this.#host, method, caller, attempt, id, deadline, meta),
-      id,
-      timeoutMs,
-    );
+    const { method, factories: errors } = route;
+    return new Context(this.#host, { method, kind, caller, attempt, id, deadline, meta, errors });
   }
 
   /** The answer to a request is no longer wanted. */
@@ -139,34 +166,49 @@ export class Router {
     for (const id of [...this.#running.keys()]) this.abort(id, cause);
   }
 
-  #run(route: Route, input: unknown, context: Context, id: number, timeoutMs: number): void {
+  /** Answers a request with an error that is not its handler's. */
+  refuse(id: number, code: MeshErrorCode, reason: string, message: string): void {
+    this.#send(id, { failed: true, text: JSON.stringify({ code, reason, message }) });
+  }
+
+  #run(route: Route, context: Context, id: number, timeoutMs: number, input: unknown): void {
     let result: unknown;
     try {
-      result = route.handler(input, context);
+      result = runInScope(context, () => invoke(route, this.#middleware, context, input));
       if (!isThenable(result)) {
-        this.#respond(id, context, result);
+        Context.end(context);
+        this.#send(id, encodeResult(context, result, this.#logger));
         return;
       }
     } catch (error) {
-      this.#fail(id, context, error);
+      Context.end(context);
+      this.#send(id, encodeError(context, error, this.#logger));
       return;
     }
     this.#running.set(id, context);
-    // A request that was aborted meanwhile keeps its place in the core until its
-    // handler is done, which a late failure says; its caller never hears of it.
     const timer = this.#limit(route, id, timeoutMs);
     Promise.resolve(result).then(
       (value) => {
         clearTimeout(timer);
-        if (this.#running.delete(id)) this.#respond(id, context, value);
-        else this.#writer.fail(id, '');
+        this.#settle(id, context, () => encodeResult(context, value, this.#logger));
       },
       (error: unknown) => {
         clearTimeout(timer);
-        if (this.#running.delete(id)) this.#fail(id, context, error);
-        else this.#writer.fail(id, '');
+        this.#settle(id, context, () => encodeError(context, error, this.#logger));
       },
     );
+  }
+
+  /** The handler is done; its caller may have given up meanwhile. */
+  #settle(id: number, context: Context, encode: () => Answer): void {
+    Context.end(context);
+    if (this.#running.delete(id)) {
+      this.#send(id, encode());
+      return;
+    }
+    // A request that was aborted keeps its place in the core until its handler
+    // is done, which a late failure says; its caller never hears of it.
+    this.#writer.fail(id, '');
   }
 
   /** Ends a request that takes longer than its handler's own limit; the caller's is the core's business. */
@@ -176,77 +218,15 @@ export class Router {
     const expire = (): void => {
       if (!this.#running.has(id)) return;
       this.abort(id, AbortCause.Deadline);
-      this.#refuse(id, 'DEADLINE_EXCEEDED', 'DEADLINE', `not done within ${route.timeoutMs} ms`);
+      this.refuse(id, 'DEADLINE_EXCEEDED', 'DEADLINE', `not done within ${route.timeoutMs} ms`);
     };
     return setTimeout(expire, Math.min(route.timeoutMs, 0x7fff_ffff)).unref();
   }
 
-  #respond(id: number, context: Context, result: unknown): void {
-    let payload;
-    let meta = '';
-    try {
-      payload = encodePayload(result);
-      const metadata = Context.responseMetadata(context);
-      if (metadata !== undefined) meta = encodeMetadata(metadata, 'responseMetadata');
-    } catch (error) {
-      const text = error instanceof PayloadError ? error.message : String(error);
-      this.#fail(
-        id,
-        context,
-        new TypeError(`the result of ${context.method} cannot be sent: ${text}`),
-      );
-      return;
-    }
+  #send(id: number, answer: Answer): void {
     this.answers += 1;
-    this.#writer.respond(id, payload, meta);
-  }
-
-  /** A thrown `MeshError` is for the caller; anything else is for this service's log. */
-  #fail(id: number, context: Context, error: unknown): void {
-    if (error instanceof MeshError) {
-      const text = encodeFailure(error);
-      if (text !== undefined) {
-        this.#sendFailure(id, text);
-        return;
-      }
-    }
-    const errorId = randomUUID();
-    this.#logger.error('a handler failed', {
-      event: 'handler.failed',
-      errorId,
-      method: context.method,
-      caller: context.caller.serviceId,
-      requestId: context.requestId,
-      error,
-    });
-    const answer = { code: 'INTERNAL', reason: 'HANDLER', message: 'internal error', errorId };
-    this.#sendFailure(id, JSON.stringify(answer));
-  }
-
-  #refuse(id: number, code: MeshErrorCode, reason: string, message: string): void {
-    this.#sendFailure(id, JSON.stringify({ code, reason, message }));
-  }
-
-  #sendFailure(id: number, text: string): void {
-    this.answers += 1;
-    this.failures += 1;
-    this.#writer.fail(id, text);
-  }
-}
-
-/** The frame's JSON; undefined when the error's own data cannot be encoded. */
-function encodeFailure(error: MeshError): string | undefined {
-  try {
-    return JSON.stringify({
-      code: error.code,
-      reason: error.reason,
-      message: error.message,
-      data: error.data,
-      retryAfterMs: error.retryAfterMs === undefined ? undefined : Math.ceil(error.retryAfterMs),
-      errorId: error.errorId,
-    });
-  } catch {
-    return undefined;
+    if (answer.failed) this.failures += 1;
+    writeAnswer(this.#writer, id, answer);
   }
 }
 
@@ -262,12 +242,4 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 /** The shorter of two times, where 0 is none. */
 function shorter(a: number, b: number): number {
   return a === 0 ? b : b === 0 ? a : Math.min(a, b);
-}
-
-function checkAllow(allow: unknown): ReadonlySet<string> | undefined {
-  if (allow === undefined) return undefined;
-  if (!Array.isArray(allow) || !allow.every((id) => typeof id === 'string')) {
-    throw invalidArgument('options.allow must be an array of service ids');
-  }
-  return new Set(allow as string[]);
 }
