@@ -1,6 +1,7 @@
 //! Meshes on real sockets: the harness, and the tests by subject.
 
 mod calls;
+mod faults;
 mod hostile;
 mod lifecycle;
 mod memory;
