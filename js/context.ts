@@ -176,11 +176,13 @@ export class Context<TErrors extends ErrorMap = {}> {
    * @throws MeshError what the request's signal says, when its answer is no longer wanted
    * @internal
    */
-  static inherit(context: Context, options: CallOptions | undefined): CallOptions {
+  static inherit(context: Context, options: CallOptions | undefined, kind: CallKind): CallOptions {
     const left = context.timeoutMs();
     if (context.#aborted === undefined && left === 0) Context.abort(context, AbortCause.Deadline);
     if (context.#aborted !== undefined) throw abortError(context.#aborted);
-    const wanted = options?.timeoutMs ?? context.#host.callTimeoutMs;
+    // A stream has no limit of its own.
+    const usual = kind === 'unary' ? context.#host.callTimeoutMs : Infinity;
+    const wanted = options?.timeoutMs ?? usual;
     const inherited: CallOptions = {
       ...options,
       signal:

@@ -4,7 +4,7 @@ import { Calls } from './calls.js';
 import { checkTimeout } from './call-options.js';
 import type { ClientMiddleware, Handler, HandlerOptions, Middleware } from './call-types.js';
 import { SecureMeshClient } from './client.js';
-import { CommandWriter, readEvents, type EventSink } from './codec.js';
+import { CommandWriter, readEvents, Side, type EventSink } from './codec.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
 import { AbortCause, Context } from './context.js';
 import { MeshError, wrapNative, wrapNativeAsync } from './errors.js';
@@ -371,11 +371,15 @@ export class SecureMesh {
     return {
       result: (id, meta, payload) => this.#calls.result(id, meta, payload),
       error: (id, text) => this.#calls.error(id, text),
-      request: (id, session, timeoutMs, attempt, method, meta, payload) => {
+      request: (id, session, timeoutMs, attempt, method, meta, payload, kind) => {
         // Nobody would hear the answer.
         if (this.#state === 'closed') return;
-        this.#router.request(id, session, timeoutMs, attempt, method, meta, payload);
+        this.#router.request(id, session, timeoutMs, attempt, method, meta, payload, kind);
       },
+      item: (side, id, payload) =>
+        (side === Side.Call ? this.#calls : this.#router).item(id, payload),
+      inputEnded: (id) => this.#router.inputEnded(id),
+      sent: (side, id, cost) => (side === Side.Call ? this.#calls : this.#router).sent(id, cost),
       abort: (id, cause) => this.#router.abort(id, cause),
       sessionOpened: (handle, session) => this.#peers.open(handle, session),
       sessionClosed: (handle) => this.#peers.close(handle),

@@ -5,7 +5,8 @@ import { prepareOptions } from './call-options.js';
 import type { CallKind, CallOptions, ClientMiddleware, OutgoingCall } from './call-types.js';
 import type { Items, Link } from './client.js';
 import { Context } from './context.js';
-import { MeshError } from './errors.js';
+import type { MeshError } from './errors.js';
+import { Inflow } from './inflow.js';
 import { checkMiddleware, compose } from './middleware.js';
 import { currentScope } from './scope.js';
 
@@ -51,36 +52,72 @@ export class Outgoing {
   link(service: string, context: Context | undefined): Link {
     return {
       service,
-      start: (method, input, options) => this.#unary(service, method, input, options, context),
-      serverStream: (method, _input: unknown, _options) => {
-        throw notYet(service, method);
-      },
-      clientStream: (method, _items: Items, _options) => Promise.reject(notYet(service, method)),
-      bidiStream: (method, _items: Items, _options) => {
-        throw notYet(service, method);
-      },
+      start: (method, input, options) =>
+        this.#single('unary', service, method, input, options, context),
+      serverStream: (method, input, options) =>
+        this.#stream('serverStream', service, method, input, options, context),
+      clientStream: (method, items: Items, options) =>
+        this.#single('clientStream', service, method, items, options, context),
+      bidiStream: (method, items: Items, options) =>
+        this.#stream('bidiStream', service, method, items, options, context),
       ready: () => this.#gate.ready(),
       close: () => this.#gate.forget(service),
     };
   }
 
-  #unary(
+  /** A call with one result. */
+  #single(
+    kind: CallKind,
     service: string,
     method: string,
     input: unknown,
     options: CallOptions | undefined,
     context: Context | undefined,
   ): Promise<unknown> {
+    return this.#begin(kind, service, method, input, options, requestOf(context, options));
+  }
+
+  /** A call with a stream of results. It begins when the first of them is asked for. */
+  #stream(
+    kind: CallKind,
+    service: string,
+    method: string,
+    input: unknown,
+    options: CallOptions | undefined,
+    context: Context | undefined,
+  ): AsyncIterableIterator<unknown> {
+    const request = requestOf(context, options);
+    const inflow: Inflow = new Inflow({
+      begin: () => {
+        this.#begin(kind, service, method, input, options, request, inflow).then(
+          () => inflow.finish(),
+          (error: unknown) => inflow.fail(error),
+        );
+      },
+      consumed: (cost) => this.#calls.consumed(inflow, cost),
+      left: () => this.#calls.leave(inflow),
+    });
+    return inflow;
+  }
+
+  #begin(
+    kind: CallKind,
+    service: string,
+    method: string,
+    input: unknown,
+    options: CallOptions | undefined,
+    request: Context | undefined,
+    inflow?: Inflow,
+  ): Promise<unknown> {
     try {
-      const request = requestOf(context, options);
-      const inherited = request === undefined ? options : Context.inherit(request, options);
+      const inherited = request === undefined ? options : Context.inherit(request, options, kind);
       const nested = request !== undefined;
       if (this.#middleware.length === 0) {
-        return this.#send(service, method, input, inherited, nested);
+        return this.#send(kind, service, method, input, inherited, nested, inflow);
       }
-      const call = outgoingCall(service, method, 'unary', input, inherited);
+      const call = outgoingCall(service, method, kind, input, inherited);
       return compose(this.#middleware, call, () =>
-        this.#send(service, method, call.input, call.options, nested),
+        this.#send(kind, service, method, call.input, call.options, nested, inflow),
       );
     } catch (error) {
       return Promise.reject(error as MeshError);
@@ -88,14 +125,16 @@ export class Outgoing {
   }
 
   #send(
+    kind: CallKind,
     service: string,
     method: string,
     input: unknown,
     options: CallOptions | undefined,
     nested: boolean,
+    inflow: Inflow | undefined,
   ): Promise<unknown> {
     const wait = this.#gate.enter(service, method, nested);
-    return this.#calls.start(service, method, input, options, wait);
+    return this.#calls.start(kind, service, method, input, options, wait, inflow);
   }
 }
 
@@ -122,8 +161,4 @@ function outgoingCall(
   prepareOptions(options, kind);
   const own = { ...options, metadata: { ...options?.metadata } };
   return { service, method, kind, input, options: own };
-}
-
-function notYet(service: string, method: string): MeshError {
-  return new MeshError('UNIMPLEMENTED', 'streams are not served yet', { service, method });
 }

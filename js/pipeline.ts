@@ -5,7 +5,7 @@ import type { Middleware } from './call-types.js';
 import type { Context } from './context.js';
 import { checkDeclared } from './declared-errors.js';
 import { compose } from './middleware.js';
-import type { Route } from './route.js';
+import { streamsIn, type Route } from './route.js';
 import { validateInput, validateOutput } from './schema.js';
 
 /** What a handler gets of one input, or of one item of a stream. */
@@ -43,6 +43,48 @@ export function invoke(
     return route.handler(input, context);
   }
   return invokeChecked(route, [...middleware, ...route.use], context, input);
+}
+
+/**
+ * The same for a handler with a stream on one side or both.
+ *
+ * @param input the items, if the inputs are a stream
+ * @param send sends the items that the handler yields, if the answer is a stream; the middleware
+ *   around the handler is done when they are sent
+ */
+export async function invokeStream(
+  route: Route,
+  middleware: readonly Middleware[],
+  context: Context,
+  input: unknown,
+  send: ((items: unknown) => Promise<void>) | undefined,
+): Promise<unknown> {
+  try {
+    const checked = streamsIn(context.kind)
+      ? readItems(route, input as AsyncIterableIterator<unknown>)
+      : await readInput(route, input);
+    const result = await compose([...middleware, ...route.use], context, async () => {
+      const answer = await route.handler(checked, context);
+      return send === undefined ? answer : send(answer);
+    });
+    return send === undefined ? await checkOutput(route, result) : undefined;
+  } catch (error) {
+    throw await checkError(route, error);
+  }
+}
+
+function readItems(
+  route: Route,
+  items: AsyncIterableIterator<unknown>,
+): AsyncIterableIterator<unknown> {
+  return route.input === undefined ? items : checkItems(route, items);
+}
+
+async function* checkItems(
+  route: Route,
+  items: AsyncIterableIterator<unknown>,
+): AsyncIterableIterator<unknown> {
+  for await (const item of items) yield await readInput(route, item);
 }
 
 async function invokeChecked(

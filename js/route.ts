@@ -95,7 +95,13 @@ const CLIENT: Record<CallKind, string> = {
   bidiStream: 'bidiStream',
 };
 
-function streamsOut(kind: CallKind): boolean {
+/** Whether the inputs of a call are a stream. */
+export function streamsIn(kind: CallKind): boolean {
+  return kind === 'clientStream' || kind === 'bidiStream';
+}
+
+/** Whether the answer of a call is a stream. */
+export function streamsOut(kind: CallKind): boolean {
   return kind === 'serverStream' || kind === 'bidiStream';
 }
 

@@ -2,14 +2,16 @@
 
 import { encodeError, encodeResult, writeAnswer, type Answer } from './answers.js';
 import type { CallKind, Handler, HandlerOptions, Middleware } from './call-types.js';
-import type { CommandWriter, Incoming } from './codec.js';
-import { AbortCause, Context, type ContextHost } from './context.js';
+import { PayloadError, Side, type CommandWriter, type Incoming } from './codec.js';
+import { AbortCause, abortError, Context, type ContextHost } from './context.js';
 import { MeshError, type MeshErrorCode } from './errors.js';
 import type { SafeLogger } from './logger.js';
 import { checkMiddleware } from './middleware.js';
 import type { Peers } from './peers.js';
-import { invoke } from './pipeline.js';
-import { makeRoute, wrongKind, type Route } from './route.js';
+import { Inflow, ITEM_COST } from './inflow.js';
+import { isItems, Outflow } from './outflow.js';
+import { checkOutput, invoke, invokeStream } from './pipeline.js';
+import { makeRoute, streamsIn, streamsOut, wrongKind, type Route } from './route.js';
 import { runInScope } from './scope.js';
 import type { Caller } from './types.js';
 
@@ -19,12 +21,19 @@ export interface Admitted {
   readonly caller: Caller;
 }
 
+/** The streams of a request whose handler has not finished. */
+interface Streams {
+  readonly inputs: Inflow | undefined;
+  readonly outputs: Outflow | undefined;
+}
+
 /** Runs handlers and sends exactly one answer for each request that still wants one. */
 export class Router {
   readonly #routes = new Map<string, Route>();
   // The requests whose handler has not finished. One that is not here any
   // more when its handler finishes was aborted, and is not answered.
   readonly #running = new Map<number, Context>();
+  readonly #streams = new Map<number, Streams>();
   readonly #writer: CommandWriter;
   readonly #peers: Peers;
   readonly #host: ContextHost;
@@ -77,7 +86,7 @@ export class Router {
     for (const route of routes) this.#routes.set(route.method, route);
   }
 
-  /** Runs the handler of a unary request. */
+  /** Runs the handler of a request. */
   request(
     id: number,
     session: number,
@@ -86,8 +95,9 @@ export class Router {
     method: string,
     meta: string,
     payload: Incoming,
+    kind: CallKind,
   ): void {
-    const admitted = this.admit(id, session, method, 'unary');
+    const admitted = this.admit(id, session, method, kind);
     if (admitted === undefined) return;
     let input: unknown;
     try {
@@ -96,8 +106,9 @@ export class Router {
       this.refuse(id, 'INVALID_ARGUMENT', 'PAYLOAD', 'the input is not the JSON it should be');
       return;
     }
-    const context = this.open(admitted, 'unary', id, timeoutMs, attempt, meta);
-    this.#run(admitted.route, context, id, timeoutMs, input);
+    const context = this.open(admitted, kind, id, timeoutMs, attempt, meta);
+    if (kind === 'unary') this.#run(admitted.route, context, id, timeoutMs, input);
+    else this.#runStream(admitted.route, context, id, timeoutMs, input);
   }
 
   /**
@@ -153,12 +164,41 @@ export class Router {
     return new Context(this.#host, { method, kind, caller, attempt, id, deadline, meta, errors });
   }
 
+  /** An item of a request's input. */
+  item(id: number, payload: Incoming): void {
+    const inputs = this.#streams.get(id)?.inputs;
+    if (inputs === undefined) return;
+    try {
+      inputs.push(payload.decode(), payload.size + ITEM_COST);
+    } catch {
+      inputs.fail(
+        new MeshError('INVALID_ARGUMENT', 'an item of the input is not the JSON it should be', {
+          reason: 'PAYLOAD',
+        }),
+      );
+    }
+  }
+
+  /** A request's input is all there. */
+  inputEnded(id: number): void {
+    this.#streams.get(id)?.inputs?.finish();
+  }
+
+  /** Items of an answer that cost this much have gone. */
+  sent(id: number, cost: number): void {
+    this.#streams.get(id)?.outputs?.sent(cost);
+  }
+
   /** The answer to a request is no longer wanted. */
   abort(id: number, cause: AbortCause): void {
     const context = this.#running.get(id);
     if (context === undefined) return;
     this.#running.delete(id);
     Context.abort(context, cause);
+    const streams = this.#streams.get(id);
+    if (streams === undefined) return;
+    streams.inputs?.fail(abortError(cause), true);
+    streams.outputs?.stop();
   }
 
   /** The answers to all requests are no longer wanted. */
@@ -199,6 +239,54 @@ export class Router {
     );
   }
 
+  /** Runs a handler with a stream on one side or both. */
+  #runStream(route: Route, context: Context, id: number, timeoutMs: number, input: unknown): void {
+    const { kind } = context;
+    const inputs = streamsIn(kind)
+      ? new Inflow({
+          consumed: (cost) => this.#writer.consumed(Side.Request, id, cost),
+          left: () => {
+            // What is still on its way is given back when the request is over.
+          },
+        })
+      : undefined;
+    const outputs = streamsOut(kind)
+      ? new Outflow((item) => this.#writer.item(Side.Request, id, item))
+      : undefined;
+    this.#running.set(id, context);
+    this.#streams.set(id, { inputs, outputs });
+    const timer = this.#limit(route, id, timeoutMs);
+    const send = outputs && ((items: unknown) => sendItems(route, outputs, items));
+    runInScope(context, () =>
+      invokeStream(route, this.#middleware, context, inputs ?? input, send),
+    ).then(
+      (value) => {
+        this.#endStream(id, timer);
+        const answer = encodeResult(context, value, this.#logger);
+        if (outputs === undefined || answer.failed || !this.#running.has(id)) {
+          this.#settle(id, context, () => answer);
+          return;
+        }
+        Context.end(context);
+        this.#running.delete(id);
+        this.answers += 1;
+        this.#writer.end(Side.Request, id, answer.meta);
+      },
+      (error: unknown) => {
+        this.#endStream(id, timer);
+        this.#settle(id, context, () => encodeError(context, error, this.#logger));
+      },
+    );
+  }
+
+  #endStream(id: number, timer: NodeJS.Timeout | undefined): void {
+    clearTimeout(timer);
+    const inputs = this.#streams.get(id)?.inputs;
+    this.#streams.delete(id);
+    // A handler that left its input running gets no more of it.
+    inputs?.finish();
+  }
+
   /** The handler is done; its caller may have given up meanwhile. */
   #settle(id: number, context: Context, encode: () => Answer): void {
     Context.end(context);
@@ -227,6 +315,21 @@ export class Router {
     this.answers += 1;
     if (answer.failed) this.failures += 1;
     writeAnswer(this.#writer, id, answer);
+  }
+}
+
+/** Sends what a handler yields, as it is checked. */
+async function sendItems(route: Route, outputs: Outflow, items: unknown): Promise<void> {
+  if (!isItems(items)) {
+    throw new MeshError('UNIMPLEMENTED', `${route.method} does not answer with a stream`, {
+      reason: 'CALL_KIND',
+    });
+  }
+  try {
+    await outputs.run(items, route.output && ((item) => checkOutput(route, item)));
+  } catch (error) {
+    if (!(error instanceof PayloadError)) throw error;
+    throw new TypeError(`an item of ${route.method} cannot be sent: ${error.message}`);
   }
 }
 

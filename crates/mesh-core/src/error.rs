@@ -272,8 +272,6 @@ reasons! {
     Listen = "LISTEN",
     /// A peer broke the rules of a stream; only that stream ends.
     StreamProtocol = "STREAM_PROTOCOL",
-    /// The method is not of the kind it was called as: unary, or which stream.
-    CallKind = "CALL_KIND",
     /// A fault in this library. Please report it.
     Internal = "INTERNAL",
 }

@@ -111,17 +111,15 @@ impl Core {
 
     /// Ends this side's items.
     pub(super) fn send_end(&self, stream: StreamId, metadata: &[u8]) {
-        match Encoded::end(0, metadata) {
-            Ok(end) => match stream {
-                StreamId::Call(_) => {
-                    self.queue(stream, end, true);
-                }
-                StreamId::Request(id) => self.finish_stream(id, end, true),
-            },
-            Err(_) => {
-                let text = "the response metadata is larger than 8 KiB";
-                self.fail_own(stream, Code::ResourceExhausted, Reason::TooLarge, text);
+        let Ok(end) = Encoded::end(0, metadata) else {
+            let text = "the response metadata is larger than 8 KiB";
+            return self.fail_own(stream, Code::ResourceExhausted, Reason::TooLarge, text);
+        };
+        match stream {
+            StreamId::Call(_) => {
+                self.queue(stream, end, true);
             }
+            StreamId::Request(id) => self.finish_stream(id, end, true),
         }
     }
 
@@ -186,7 +184,7 @@ impl Core {
     }
 
     fn pump(&self, stream: StreamId) {
-        let pumped = self.with_placed(stream, |streams, session, wire| streams.pump(session, wire));
+        let pumped = self.with_placed(stream, Streams::pump);
         let Some(Pumped { cost, finished }) = pumped else { return };
         if cost > 0 {
             self.events.sent(stream, cost);

@@ -88,12 +88,7 @@ fn read<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>, Malformed> {
     Ok(message)
 }
 
-fn read_of_stream<'a>(
-    number: u8,
-    flags: u8,
-    call: u32,
-    mut body: Reader<'a>,
-) -> Result<Message<'a>, Malformed> {
+fn read_of_stream(number: u8, flags: u8, call: u32, mut body: Reader<'_>) -> Result<Message<'_>, Malformed> {
     let message = match number {
         kind::ITEM => return Ok(Message::Item { call, payload: Payload::read(flags, body.rest())? }),
         kind::END => Message::End { call, metadata: read_metadata(&mut body)? },
