@@ -160,10 +160,11 @@ describe('how a stream ends', () => {
 
   it('what the caller’s own iterable throws ends the call, as it is', async () => {
     const ended = deferred<unknown>();
+    const read = deferred();
     const { client } = await pair((mesh) => {
       mesh.handle('sum', async (numbers: AsyncIterable<number>) => {
         try {
-          for await (const _ of numbers);
+          for await (const _ of numbers) read.resolve();
         } catch (error) {
           ended.resolve(error);
         }
@@ -172,6 +173,7 @@ describe('how a stream ends', () => {
     const mine = new Error('mine');
     async function* broken(): AsyncGenerator<number> {
       yield 1;
+      await read.promise;
       throw mine;
     }
     expect(await errorOf(client.clientStream('sum', broken()))).toBe(mine);

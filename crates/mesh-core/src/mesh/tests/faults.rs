@@ -1,11 +1,12 @@
 //! Networks that fail: what a call is told, when, and what the next one finds.
 
-use std::{io, time::Instant};
+use std::io;
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
+    time::Instant,
 };
 
 use super::*;

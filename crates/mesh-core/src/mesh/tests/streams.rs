@@ -234,12 +234,12 @@ async fn who_breaks_the_rules_of_a_stream_loses_that_stream() {
     assert_eq!(peer.answer().await, broken, "malformed");
 
     let call = peer.open(CallKind::ClientStream).await;
-    peer.say(&Encoded::item(call, raw(&[0; 100_000])), "").await;
+    peer.say(&Encoded::item(call, raw(&vec![0; 100_000])), "").await;
     peer.say(&Encoded::item(call, raw(b"one too many")), "").await;
     assert_eq!(peer.answer().await, broken, "beyond its window");
 
     let call = peer.open(CallKind::ClientStream).await;
-    peer.say(&Encoded::item(call, raw(&[0; 128 * 1024 + 1])), "").await;
+    peer.say(&Encoded::item(call, raw(&vec![0; 128 * 1024 + 1])), "").await;
     assert_eq!(peer.answer().await, Some(Err("TOO_LARGE".to_owned())));
 
     let call = peer.open(CallKind::ServerStream).await;
