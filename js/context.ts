@@ -2,6 +2,7 @@
 
 import type { CallKind, CallOptions } from './call-types.js';
 import type { SecureMeshClient } from './client.js';
+import type { ConnectOptions, Contract, ContractClient } from './contract.js';
 import type { ErrorFactories, ErrorMap } from './declared-errors.js';
 import { MeshError } from './errors.js';
 import {
@@ -26,7 +27,11 @@ export const enum AbortCause {
 /** What a context needs of its mesh. */
 export interface ContextHost {
   /** A client whose calls inherit from the context. */
-  clientFor(service: string, context: Context): SecureMeshClient;
+  connect(
+    context: Context,
+    target: string | Contract,
+    options?: ConnectOptions,
+  ): SecureMeshClient | ContractClient<Contract>;
   /** The time a call has unless it says otherwise, in ms. */
   readonly callTimeoutMs: number;
 }
@@ -136,8 +141,14 @@ export class Context<TErrors extends ErrorMap = {}> {
   }
 
   /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
-  connect(service: string): SecureMeshClient {
-    return this.#host.clientFor(service, this);
+  connect(service: string): SecureMeshClient;
+  /** A client of a contract, whose calls are made on behalf of this request. */
+  connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
+  connect(
+    target: string | Contract,
+    options?: ConnectOptions,
+  ): SecureMeshClient | ContractClient<Contract> {
+    return this.#host.connect(this, target, options);
   }
 
   /** @internal */

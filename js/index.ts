@@ -13,6 +13,24 @@ export type {
   Middleware,
   OutgoingCall,
 } from './call-types.js';
+export {
+  bidiStream,
+  clientStream,
+  defineContract,
+  serverStream,
+  unary,
+  type ConnectOptions,
+  type Contract,
+  type ContractClient,
+  type ErrorsOf,
+  type Implementation,
+  type ImplementOptions,
+  type Procedure,
+  type ProcedureDefinition,
+  type Procedures,
+} from './contract.js';
+export { isDeclaredError, safe, type CallPromise, type SafeResult } from './safe.js';
+export type { RouteLike, RouterLike, RouterTree } from './mount.js';
 export type {
   DeclaredError,
   DeclaredErrorOptions,

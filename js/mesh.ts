@@ -2,18 +2,37 @@
 
 import { Calls } from './calls.js';
 import { checkTimeout } from './call-options.js';
-import type { ClientMiddleware, Handler, HandlerOptions, Middleware } from './call-types.js';
+import type {
+  ClientMiddleware,
+  Handler,
+  HandlerOptions,
+  HandlerPolicy,
+  Middleware,
+} from './call-types.js';
 import { SecureMeshClient } from './client.js';
 import { CommandWriter, readEvents, Side, type EventSink } from './codec.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
+import {
+  contractClient,
+  contractRoutes,
+  isContract,
+  serviceOf,
+  type ConnectOptions,
+  type Contract,
+  type ContractClient,
+  type Implementation,
+  type ImplementOptions,
+} from './contract.js';
 import { AbortCause, Context } from './context.js';
 import { MeshError, wrapNative, wrapNativeAsync } from './errors.js';
 import { invalidArgument } from './arguments.js';
 import { KeepAlive } from './keep-alive.js';
 import { SafeLogger } from './logger.js';
 import { native, type Addon } from './native.js';
+import { mountRoutes, type RouterLike, type RouterTree } from './mount.js';
 import { Outgoing } from './outgoing.js';
 import { Peers } from './peers.js';
+import { makeRoute, type Route } from './route.js';
 import { Router } from './router.js';
 import { enableScope } from './scope.js';
 import type { HealthStatus, MeshConfig, MeshStats } from './types.js';
@@ -90,7 +109,11 @@ export class SecureMesh {
       forget: (service) => this.disconnect(service),
     });
     const host = {
-      clientFor: (service: string, context: Context) => this.#client(service, context),
+      connect: (
+        context: Context,
+        target: string | Contract,
+        options?: ConnectOptions,
+      ): SecureMeshClient | ContractClient<Contract> => this.#connect(target, options, context),
       callTimeoutMs: config.limits?.callTimeoutMs ?? DEFAULT_CALL_MS,
     };
     this.#router = new Router(this.#writer, this.#peers, host, this.#logger);
@@ -117,12 +140,28 @@ export class SecureMesh {
    *
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when the id is no text
    */
-  connect(serviceId: string): SecureMeshClient {
-    let client = this.#clients.get(serviceId);
+  connect(serviceId: string): SecureMeshClient;
+  /**
+   * A client with a function for each method of a contract, typed by it.
+   *
+   * @example
+   * ```js
+   * const client = mesh.connect(orders);
+   * const order = await client.create({ sku: 'A-1' }, { timeoutMs: 800 });
+   * ```
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+   */
+  connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
+  connect(
+    target: string | Contract,
+    options?: ConnectOptions,
+  ): SecureMeshClient | ContractClient<Contract> {
+    enableScope();
+    if (isContract(target)) return this.#connect(target, options, undefined);
+    let client = this.#clients.get(target);
     if (client === undefined) {
-      client = this.#client(serviceId, undefined);
-      this.#clients.set(serviceId, client);
-      enableScope();
+      client = this.#connect(target, undefined, undefined) as SecureMeshClient;
+      this.#clients.set(target, client);
     }
     return client;
   }
@@ -141,10 +180,60 @@ export class SecureMesh {
     handler: Handler<TInput, TResult>,
   ): this;
   handle(method: string, second: Handler | HandlerOptions, third?: Handler): this {
-    if (typeof second === 'function') this.#router.add(method, {}, second);
-    else this.#router.add(method, second, third as Handler);
-    this.#updateKeepAlive();
-    return this;
+    return this.#add([
+      typeof second === 'function'
+        ? makeRoute(method, {}, second)
+        : makeRoute(method, second, third as Handler),
+    ]);
+  }
+
+  /**
+   * Answers the methods of a contract, all of them.
+   *
+   * @example
+   * ```js
+   * mesh.implement(orders, {
+   *   async create(input, ctx) {
+   *     if (!(await inStock(input.sku))) throw ctx.errors.OUT_OF_STOCK({ sku: input.sku });
+   *     return save(input);
+   *   },
+   * });
+   * ```
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when a handler is missing or is for no
+   *   method of the contract; `ALREADY_EXISTS` when one of them has a handler. None is added then.
+   */
+  implement<T extends Contract>(
+    contract: T,
+    handlers: Implementation<T>,
+    options?: ImplementOptions<T>,
+  ): this {
+    return this.#add(contractRoutes(contract, handlers, options));
+  }
+
+  /**
+   * Answers the procedures of a router of `@lemur-bookstores/secure-stack-core`:
+   * queries and mutations as unary calls, subscriptions as server streams, each
+   * with the router's schemas and middleware. A handler's `ctx` is the
+   * {@link Context}.
+   *
+   * @example
+   * ```js
+   * mesh.mount({ product: router().query('get', { handler: ({ input, ctx }) => find(input.id) }) });
+   * await client.call('product.get', { id: 7 });
+   * ```
+   * @param router a router, or routers by the first parts of their methods' names, as deep as you like
+   * @param policy what all of them allow
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`; `ALREADY_EXISTS`. None is added then.
+   */
+  mount(router: RouterLike | RouterTree, policy?: HandlerPolicy): this;
+  /** The same, with a name before the names of its methods. */
+  mount(name: string, router: RouterLike | RouterTree, policy?: HandlerPolicy): this;
+  mount(first: string | RouterLike | RouterTree, second?: unknown, third?: HandlerPolicy): this {
+    return this.#add(
+      typeof first === 'string'
+        ? mountRoutes(first, second as RouterLike, third)
+        : mountRoutes('', first, second as HandlerPolicy | undefined),
+    );
   }
 
   /**
@@ -330,6 +419,12 @@ export class SecureMesh {
     }
   }
 
+  #add(routes: Route[]): this {
+    this.#router.add(routes);
+    this.#updateKeepAlive();
+    return this;
+  }
+
   #enter(service: string, method: string, nested: boolean): Promise<void> | undefined {
     if (this.#state === 'ready') return undefined;
     if (this.#state === 'starting') return this.#starting;
@@ -344,11 +439,17 @@ export class SecureMesh {
         });
   }
 
-  #client(service: string, context: Context | undefined): SecureMeshClient {
+  #connect(
+    target: string | Contract,
+    options: ConnectOptions | undefined,
+    context: Context | undefined,
+  ): SecureMeshClient | ContractClient<Contract> {
+    const service = isContract(target) ? serviceOf(target, options) : target;
     if (typeof service !== 'string' || service === '') {
       throw invalidArgument(`serviceId must be a non-empty string, got ${String(service)}`);
     }
-    return SecureMeshClient.of(this.#outgoing.link(service, context));
+    const link = this.#outgoing.link(service, context);
+    return isContract(target) ? contractClient(target, link) : SecureMeshClient.of(link);
   }
 
   #submit(batch: Buffer): void {

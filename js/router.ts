@@ -1,17 +1,19 @@
 // The methods this process answers, and the requests it is answering.
 
 import { encodeError, encodeResult, writeAnswer, type Answer } from './answers.js';
-import type { CallKind, Handler, HandlerOptions, Middleware } from './call-types.js';
+import type { CallKind, Middleware } from './call-types.js';
 import { PayloadError, Side, type CommandWriter, type Incoming } from './codec.js';
 import { AbortCause, abortError, Context, type ContextHost } from './context.js';
+import { digestOf, Idempotency, type Outcome } from './idempotency.js';
 import { MeshError, type MeshErrorCode } from './errors.js';
 import type { SafeLogger } from './logger.js';
+import { IDEMPOTENCY_KEY, isId } from './metadata.js';
 import { checkMiddleware } from './middleware.js';
 import type { Peers } from './peers.js';
 import { Inflow, ITEM_COST } from './inflow.js';
 import { isItems, Outflow } from './outflow.js';
 import { checkOutput, invoke, invokeStream } from './pipeline.js';
-import { makeRoute, streamsIn, streamsOut, wrongKind, type Route } from './route.js';
+import { streamsIn, streamsOut, wrongKind, type Route } from './route.js';
 import { runInScope } from './scope.js';
 import type { Caller } from './types.js';
 
@@ -20,6 +22,8 @@ export interface Admitted {
   readonly route: Route;
   readonly caller: Caller;
 }
+
+const ABANDONED: Outcome = { answer: { failed: true, text: '' }, keep: false };
 
 /** The streams of a request whose handler has not finished. */
 interface Streams {
@@ -38,6 +42,7 @@ export class Router {
   readonly #peers: Peers;
   readonly #host: ContextHost;
   readonly #logger: SafeLogger;
+  readonly #idempotency = new Idempotency();
   #middleware: readonly Middleware[] = [];
 
   /** Requests received. */
@@ -70,13 +75,8 @@ export class Router {
     this.#middleware = [...this.#middleware, middleware];
   }
 
-  /** Registers a handler. */
-  add(method: string, options: HandlerOptions, handler: Handler): void {
-    this.addAll([makeRoute(method, options, handler)]);
-  }
-
   /** Registers all of some handlers, or none. */
-  addAll(routes: readonly Route[]): void {
+  add(routes: readonly Route[]): void {
     const taken = routes.find(({ method }) => this.#routes.has(method));
     if (taken !== undefined) {
       throw new MeshError('ALREADY_EXISTS', `${taken.method} has a handler already`, {
@@ -107,8 +107,25 @@ export class Router {
       return;
     }
     const context = this.open(admitted, kind, id, timeoutMs, attempt, meta);
-    if (kind === 'unary') this.#run(admitted.route, context, id, timeoutMs, input);
-    else this.#runStream(admitted.route, context, id, timeoutMs, input);
+    const { route } = admitted;
+    if (kind !== 'unary') {
+      this.#runStream(route, context, id, timeoutMs, input);
+      return;
+    }
+    // Not every request's metadata need be read to learn that it has no key.
+    if (!route.idempotent && meta.includes(IDEMPOTENCY_KEY)) {
+      const key = context.metadata[IDEMPOTENCY_KEY];
+      if (key !== undefined && !isId(key)) {
+        const text = 'an idempotency key must be 1…128 visible ASCII characters';
+        this.refuse(id, 'INVALID_ARGUMENT', 'ARGUMENT', text);
+        return;
+      }
+      if (key !== undefined) {
+        this.#runOnce(route, context, id, timeoutMs, input, key, digestOf(payload));
+        return;
+      }
+    }
+    this.#run(route, context, id, timeoutMs, input);
   }
 
   /**
@@ -237,6 +254,51 @@ export class Router {
         this.#settle(id, context, () => encodeError(context, error, this.#logger));
       },
     );
+  }
+
+  /** Runs the handler unless it has run for this key, and answers what was answered then. */
+  #runOnce(
+    route: Route,
+    context: Context,
+    id: number,
+    timeoutMs: number,
+    input: unknown,
+    key: string,
+    digest: string,
+  ): void {
+    this.#running.set(id, context);
+    const timer = this.#limit(route, id, timeoutMs);
+    const work = (): Promise<Outcome> => this.#outcome(route, context, input);
+    this.#idempotency.run(context.caller.serviceId, route.method, key, digest, work).then(
+      (answer) => {
+        clearTimeout(timer);
+        this.#settle(id, context, () => answer);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        this.#settle(id, context, () => encodeError(context, error, this.#logger));
+      },
+    );
+  }
+
+  /**
+   * What the handler makes of a request with an idempotency key. It is not
+   * kept when trying again makes sense: the handler says so, or it was broken
+   * off. A result is kept though nobody waits for it any more: who asks again
+   * with the key wants just that.
+   */
+  async #outcome(route: Route, context: Context, input: unknown): Promise<Outcome> {
+    if (Context.isAborted(context)) return ABANDONED;
+    try {
+      const result = await runInScope(context, () =>
+        invoke(route, this.#middleware, context, input),
+      );
+      return { answer: encodeResult(context, result, this.#logger), keep: true };
+    } catch (error) {
+      if (Context.isAborted(context)) return ABANDONED;
+      const keep = !(error instanceof MeshError && error.retryable);
+      return { answer: encodeError(context, error, this.#logger), keep };
+    }
   }
 
   /** Runs a handler with a stream on one side or both. */
