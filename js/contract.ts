@@ -249,7 +249,11 @@ export function serviceOf(contract: Contract, options: ConnectOptions | undefine
   return options?.service ?? contract.name;
 }
 
-/** A function for each method of a contract. */
+/**
+ * A function for each method of a contract.
+ *
+ * @internal
+ */
 export function contractClient<T extends Contract>(contract: T, link: Link): ContractClient<T> {
   const client: Record<string, unknown> = Object.create(null);
   for (const [name, procedure] of Object.entries(contract.procedures)) {
