@@ -252,6 +252,146 @@ type ErrorFactories<TErrors extends ErrorMap> = {
     } ? (data: SchemaInput<S>, options?: DeclaredErrorOptions) => DeclaredError<K, SchemaInput<S>> : (data?: undefined, options?: DeclaredErrorOptions) => DeclaredError<K, undefined>;
 };
 
+/** A promise of a call whose declared errors the compiler knows. */
+interface CallPromise<TResult, TError = never> extends Promise<TResult> {
+    /** For the compiler only; it is never there. */
+    readonly '~error'?: TError;
+}
+/** What {@link safe} resolves with. */
+type SafeResult<TResult, TError = never> = {
+    readonly ok: true;
+    readonly data: TResult;
+    readonly error?: undefined;
+} | SafeFailure<TError> | {
+    readonly ok: false;
+    /** The error is none that the contract declares: the service, or the way to it, has failed. */
+    readonly declared: false;
+    readonly error: MeshError;
+};
+type SafeFailure<TError> = [TError] extends [never] ? never : {
+    readonly ok: false;
+    /** The error is one that the contract declares; its reason says which. */
+    readonly declared: true;
+    readonly error: TError;
+};
+/**
+ * The outcome of a call as a value. It never rejects.
+ *
+ * @example
+ * ```js
+ * const result = await safe(client.create(order));
+ * if (result.ok) return result.data;
+ * if (result.declared && result.error.reason === 'OUT_OF_STOCK') return substitute(result.error.data);
+ * throw result.error;
+ * ```
+ */
+declare function safe<TResult, TError = never>(promise: CallPromise<TResult, TError> | Promise<TResult>): Promise<SafeResult<TResult, TError>>;
+/**
+ * Whether an error that was caught is one a method of a contract declares.
+ *
+ * @example
+ * ```js
+ * if (isDeclaredError(orders.procedures.create, error) && error.reason === 'OUT_OF_STOCK') { … }
+ * ```
+ */
+declare function isDeclaredError<TErrors extends ErrorMap>(procedure: {
+    readonly errors?: TErrors;
+}, error: unknown): error is DeclaredErrors<TErrors>;
+
+type OptionalSchema = StandardSchema | undefined;
+/** What is said about a method of a contract. */
+interface ProcedureDefinition<TInput extends OptionalSchema = OptionalSchema, TOutput extends OptionalSchema = OptionalSchema, TErrors extends ErrorMap = ErrorMap> {
+    /** A Standard Schema of the input, or of each item the client sends. */
+    readonly input?: TInput;
+    /** A Standard Schema of the result, or of each item the service sends. */
+    readonly output?: TOutput;
+    /** The errors its callers can expect, by their names. */
+    readonly errors?: TErrors;
+    /** Whether running it twice does no harm, so that its calls may be tried again. Default: false. */
+    readonly idempotent?: boolean | undefined;
+}
+/** A method of a contract. Made by {@link unary} and its like. */
+interface Procedure<TKind extends CallKind = CallKind, TInput extends OptionalSchema = OptionalSchema, TOutput extends OptionalSchema = OptionalSchema, TErrors extends ErrorMap = ErrorMap> extends ProcedureDefinition<TInput, TOutput, TErrors> {
+    /** How it is called. */
+    readonly kind: TKind;
+}
+/** The methods of a contract, by their names. */
+type Procedures = Readonly<Record<string, Procedure>>;
+/** What a service offers. Made by {@link defineContract}. */
+interface Contract<TProcedures extends Procedures = Procedures> {
+    /** The first part of its methods' names, and the id of the service unless another is named. */
+    readonly name: string;
+    /** Its methods. */
+    readonly procedures: TProcedures;
+}
+/** The errors a method declares, as its caller sees them. */
+type ErrorsOf<T> = T extends {
+    readonly errors?: infer E;
+} ? NonNullable<E> extends ErrorMap ? DeclaredErrors<NonNullable<E>> : never : never;
+type ErrorMapOf<T extends Procedure> = T extends Procedure<any, any, any, infer E> ? E : {};
+/** What is passed for `T`: it can be left out where it may be `undefined`. */
+type InputArguments<T> = undefined extends T ? [input?: T, options?: CallOptions] : [input: T, options?: CallOptions];
+type ClientMethod<T extends Procedure> = T extends Procedure<infer K, infer I, infer O, ErrorMap> ? {
+    unary: (...args: InputArguments<SchemaInput<I>>) => CallPromise<SchemaOutput<O>, DeclaredErrors<ErrorMapOf<T>>>;
+    serverStream: (...args: InputArguments<SchemaInput<I>>) => AsyncIterableIterator<SchemaOutput<O>>;
+    clientStream: (items: Items<SchemaInput<I>>, options?: CallOptions) => CallPromise<SchemaOutput<O>, DeclaredErrors<ErrorMapOf<T>>>;
+    bidiStream: (items: Items<SchemaInput<I>>, options?: CallOptions) => AsyncIterableIterator<SchemaOutput<O>>;
+}[K] : never;
+/** A service, with a function for each method of its contract. */
+type ContractClient<T extends Contract> = {
+    readonly [K in keyof T['procedures']]: ClientMethod<T['procedures'][K]>;
+};
+type Answer<T> = T | Promise<T>;
+type ProcedureHandler<T extends Procedure> = T extends Procedure<infer K, infer I, infer O, ErrorMap> ? {
+    unary: (input: SchemaOutput<I>, context: Context<ErrorMapOf<T>>) => Answer<SchemaInput<O>>;
+    serverStream: (input: SchemaOutput<I>, context: Context<ErrorMapOf<T>>) => Answer<Items<SchemaInput<O>>>;
+    clientStream: (items: AsyncIterable<SchemaOutput<I>>, context: Context<ErrorMapOf<T>>) => Answer<SchemaInput<O>>;
+    bidiStream: (items: AsyncIterable<SchemaOutput<I>>, context: Context<ErrorMapOf<T>>) => Answer<Items<SchemaInput<O>>>;
+}[K] : never;
+/** A handler for each method of a contract. */
+type Implementation<T extends Contract> = {
+    [K in keyof T['procedures']]: ProcedureHandler<T['procedures'][K]>;
+};
+/** What the handlers of a contract allow, and what is done around them. */
+interface ImplementOptions<T extends Contract = Contract> extends HandlerPolicy {
+    /** For single methods; what is said here wins. */
+    methods?: {
+        [K in keyof T['procedures']]?: HandlerPolicy;
+    } | undefined;
+}
+/** Which service a client of a contract calls. */
+interface ConnectOptions {
+    /** The service's id. Default: the contract's name. */
+    service?: string | undefined;
+}
+type Make<K extends CallKind> = <const TInput extends OptionalSchema = undefined, const TOutput extends OptionalSchema = undefined, const TErrors extends ErrorMap = {}>(definition?: ProcedureDefinition<TInput, TOutput, TErrors>) => Procedure<K, TInput, TOutput, TErrors>;
+/**
+ * A method that takes one input and answers with one result.
+ *
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong
+ */
+declare const unary: Make<'unary'>;
+/** A method that takes one input and answers with many items. Throws as {@link unary}. */
+declare const serverStream: Make<'serverStream'>;
+/** A method that takes many items and answers with one result. Throws as {@link unary}. */
+declare const clientStream: Make<'clientStream'>;
+/** A method that takes many items and answers with many. Throws as {@link unary}. */
+declare const bidiStream: Make<'bidiStream'>;
+/**
+ * What a service offers, for both sides: {@link SecureMesh.implement} and
+ * {@link SecureMesh.connect}. Its methods are named `name.method`.
+ *
+ * @example
+ * ```js
+ * export const orders = defineContract('orders', {
+ *   create: unary({ input: NewOrder, output: Order }),
+ *   watch: serverStream({ input: Filter, output: OrderEvent }),
+ * });
+ * ```
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong
+ */
+declare function defineContract<const TProcedures extends Procedures>(name: string, procedures: TProcedures): Contract<TProcedures>;
+
 /** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
 type Duration = number | string;
 /** Where a service is found, and by which key it is known. */
@@ -555,6 +695,8 @@ declare class Context<TErrors extends ErrorMap = {}> {
     call<TInput = unknown, TResult = unknown>(service: string, method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
     /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
     connect(service: string): SecureMeshClient;
+    /** A client of a contract, whose calls are made on behalf of this request. */
+    connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
 }
 
 /**
@@ -562,6 +704,8 @@ declare class Context<TErrors extends ErrorMap = {}> {
  * and many. The words are gRPC's.
  */
 type CallKind = 'unary' | 'serverStream' | 'clientStream' | 'bidiStream';
+/** What is sent one after the other. */
+type Items<T = unknown> = AsyncIterable<T> | Iterable<T>;
 /** What can be said about one call. */
 interface CallOptions {
     /** Cancels the call, on both sides, when aborted. */
@@ -671,6 +815,29 @@ interface OutgoingCall {
  */
 type ClientMiddleware = (call: OutgoingCall, next: () => Promise<unknown>) => unknown;
 
+/** A router of `@lemur-bookstores/secure-stack-core`, as `router().query(…).mutation(…)` makes it. */
+interface RouterLike {
+    /** Its procedures, by their names. */
+    getRoutes(): ReadonlyMap<string, RouteLike>;
+    /** What it runs around them. */
+    getMiddlewares?(): readonly unknown[];
+}
+/** A procedure of a {@link RouterLike}. */
+interface RouteLike {
+    /** `query` and `mutation` are unary calls, `subscription` is a server stream. */
+    readonly type: string;
+    /** Its schemas and its handler, which gets `{ input, ctx }`. */
+    readonly config: {
+        readonly input?: unknown;
+        readonly output?: unknown;
+        readonly handler: (call: any) => unknown;
+    };
+}
+/** Routers by their names, which become the first parts of their methods' names. */
+interface RouterTree {
+    readonly [name: string]: RouterLike | RouterTree;
+}
+
 declare const asyncDispose: typeof Symbol.asyncDispose;
 /**
  * A service of the mesh. It answers the methods it has handlers for, and calls
@@ -715,6 +882,17 @@ declare class SecureMesh {
      */
     connect(serviceId: string): SecureMeshClient;
     /**
+     * A client with a function for each method of a contract, typed by it.
+     *
+     * @example
+     * ```js
+     * const client = mesh.connect(orders);
+     * const order = await client.create({ sku: 'A-1' }, { timeoutMs: 800 });
+     * ```
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
+    /**
      * Answers calls of `method`. Handlers can be added before and after
      * {@link SecureMesh.initialize}.
      *
@@ -723,6 +901,40 @@ declare class SecureMesh {
     handle<TInput = any, TResult = unknown>(method: string, handler: Handler<TInput, TResult>): this;
     /** Answers calls of `method` under conditions. */
     handle<TInput = any, TResult = unknown>(method: string, options: HandlerOptions, handler: Handler<TInput, TResult>): this;
+    /**
+     * Answers the methods of a contract, all of them.
+     *
+     * @example
+     * ```js
+     * mesh.implement(orders, {
+     *   async create(input, ctx) {
+     *     if (!(await inStock(input.sku))) throw ctx.errors.OUT_OF_STOCK({ sku: input.sku });
+     *     return save(input);
+     *   },
+     * });
+     * ```
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when a handler is missing or is for no
+     *   method of the contract; `ALREADY_EXISTS` when one of them has a handler. None is added then.
+     */
+    implement<T extends Contract>(contract: T, handlers: Implementation<T>, options?: ImplementOptions<T>): this;
+    /**
+     * Answers the procedures of a router of `@lemur-bookstores/secure-stack-core`:
+     * queries and mutations as unary calls, subscriptions as server streams, each
+     * with the router's schemas and middleware. A handler's `ctx` is the
+     * {@link Context}.
+     *
+     * @example
+     * ```js
+     * mesh.mount({ product: router().query('get', { handler: ({ input, ctx }) => find(input.id) }) });
+     * await client.call('product.get', { id: 7 });
+     * ```
+     * @param router a router, or routers by the first parts of their methods' names, as deep as you like
+     * @param policy what all of them allow
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`; `ALREADY_EXISTS`. None is added then.
+     */
+    mount(router: RouterLike | RouterTree, policy?: HandlerPolicy): this;
+    /** The same, with a name before the names of its methods. */
+    mount(name: string, router: RouterLike | RouterTree, policy?: HandlerPolicy): this;
     /**
      * Puts a middleware around every handler, those added before and after,
      * inside of the middleware that is there.
@@ -1486,5 +1698,5 @@ declare class StaticDiscovery implements ServiceDiscovery {
 /** This package's version. */
 declare const version: string;
 
-export { Context, CryptoManager, JWTManager, KeyManager, MeshError, SecureMesh, SecureMeshClient, SessionManager, StaticDiscovery, version };
-export type { AesKeySize, CallKind, CallOptions, Caller, CheckHealthOptions, ClientMiddleware, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ExpectedToken, Handler, HandlerOptions, HandlerPolicy, HealthStatus, InstanceAddress, JWTManagerOptions, KeyPair, KeyPairSource, LegacyEncryptedData, Logger, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshStats, Middleware, OutgoingCall, PeerSession, RotateSecretOptions, RsaKeySize, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TokenPayload, Trust, ValidationIssue };
+export { Context, CryptoManager, JWTManager, KeyManager, MeshError, SecureMesh, SecureMeshClient, SessionManager, StaticDiscovery, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
+export type { AesKeySize, CallKind, CallOptions, CallPromise, Caller, CheckHealthOptions, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, Handler, HandlerOptions, HandlerPolicy, HealthStatus, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, LegacyEncryptedData, Logger, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshStats, Middleware, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RotateSecretOptions, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TokenPayload, Trust, ValidationIssue };

@@ -13,16 +13,15 @@ import { SecureMeshClient } from './client.js';
 import { CommandWriter, readEvents, Side, type EventSink } from './codec.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
 import {
-  contractClient,
-  contractRoutes,
   isContract,
-  serviceOf,
   type ConnectOptions,
   type Contract,
   type ContractClient,
   type Implementation,
   type ImplementOptions,
 } from './contract.js';
+import { contractClient, serviceOf } from './contract-client.js';
+import { contractRoutes } from './contract-routes.js';
 import { AbortCause, Context } from './context.js';
 import { MeshError, wrapNative, wrapNativeAsync } from './errors.js';
 import { invalidArgument } from './arguments.js';
