@@ -11,8 +11,7 @@ import {
 import { MeshError, isCode, type MeshErrorOptions } from './errors.js';
 import { invalidArgument, show } from './arguments.js';
 import { checkMethod, prepareOptions, type PreparedOptions } from './call-options.js';
-import type { CallKind, CallOptions } from './call-types.js';
-import type { Items } from './client.js';
+import type { CallKind, CallOptions, Items } from './call-types.js';
 import { ITEM_COST, type Inflow } from './inflow.js';
 import { isItems, Outflow } from './outflow.js';
 import { decodeMetadata, type Metadata } from './metadata.js';
