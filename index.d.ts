@@ -693,10 +693,10 @@ declare class Context<TErrors extends ErrorMap = {}> {
      * @throws MeshError as {@link SecureMeshClient.call}
      */
     call<TInput = unknown, TResult = unknown>(service: string, method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
-    /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
-    connect(service: string): SecureMeshClient;
     /** A client of a contract, whose calls are made on behalf of this request. */
     connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
+    /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
+    connect(service: string): SecureMeshClient;
 }
 
 /**
@@ -875,13 +875,6 @@ declare class SecureMesh {
      */
     initialize(): Promise<void>;
     /**
-     * A client for a service. Nothing is sent before its first call; clients
-     * are kept, so the same service has the same one.
-     *
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when the id is no text
-     */
-    connect(serviceId: string): SecureMeshClient;
-    /**
      * A client with a function for each method of a contract, typed by it.
      *
      * @example
@@ -892,6 +885,13 @@ declare class SecureMesh {
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
      */
     connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
+    /**
+     * A client for a service. Nothing is sent before its first call; clients
+     * are kept, so the same service has the same one.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when the id is no text
+     */
+    connect(serviceId: string): SecureMeshClient;
     /**
      * Answers calls of `method`. Handlers can be added before and after
      * {@link SecureMesh.initialize}.

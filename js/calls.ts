@@ -202,11 +202,9 @@ export class Calls {
     this.answered += 1;
     try {
       pending.onResponseMetadata?.(decodeMetadata(meta));
-      pending.inflow?.finish();
       pending.resolve(value);
     } catch (error) {
       // The caller's own code has failed, and its own call tells it.
-      pending.inflow?.fail(error);
       pending.reject(error as MeshError);
     }
   }
@@ -236,7 +234,8 @@ export class Calls {
   /** @param now whether items that came before are dropped */
   #fail(pending: Pending, error: MeshError, now = false): void {
     this.failed += 1;
-    pending.inflow?.fail(error, now);
+    // Else the middleware has a say in how the stream ends.
+    if (now) pending.inflow?.fail(error, true);
     pending.reject(error);
   }
 

@@ -134,13 +134,6 @@ export class SecureMesh {
   }
 
   /**
-   * A client for a service. Nothing is sent before its first call; clients
-   * are kept, so the same service has the same one.
-   *
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when the id is no text
-   */
-  connect(serviceId: string): SecureMeshClient;
-  /**
    * A client with a function for each method of a contract, typed by it.
    *
    * @example
@@ -151,6 +144,13 @@ export class SecureMesh {
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
    */
   connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
+  /**
+   * A client for a service. Nothing is sent before its first call; clients
+   * are kept, so the same service has the same one.
+   *
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when the id is no text
+   */
+  connect(serviceId: string): SecureMeshClient;
   connect(
     target: string | Contract,
     options?: ConnectOptions,
