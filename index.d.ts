@@ -1,6 +1,4 @@
 // Generated from js/ by scripts/types.mjs. Do not edit.
-/** What is sent one after the other. */
-type Items<T = unknown> = AsyncIterable<T> | Iterable<T>;
 /**
  * Calls one service. Made by {@link SecureMesh.connect}; making one costs
  * nothing, and the first call establishes the session.
@@ -695,10 +693,10 @@ declare class Context<TErrors extends ErrorMap = {}> {
      * @throws MeshError as {@link SecureMeshClient.call}
      */
     call<TInput = unknown, TResult = unknown>(service: string, method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
-    /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
-    connect(service: string): SecureMeshClient;
     /** A client of a contract, whose calls are made on behalf of this request. */
     connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
+    /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
+    connect(service: string): SecureMeshClient;
 }
 
 /**
@@ -706,6 +704,8 @@ declare class Context<TErrors extends ErrorMap = {}> {
  * and many. The words are gRPC's.
  */
 type CallKind = 'unary' | 'serverStream' | 'clientStream' | 'bidiStream';
+/** What is sent one after the other. */
+type Items<T = unknown> = AsyncIterable<T> | Iterable<T>;
 /** What can be said about one call. */
 interface CallOptions {
     /** Cancels the call, on both sides, when aborted. */
@@ -875,13 +875,6 @@ declare class SecureMesh {
      */
     initialize(): Promise<void>;
     /**
-     * A client for a service. Nothing is sent before its first call; clients
-     * are kept, so the same service has the same one.
-     *
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when the id is no text
-     */
-    connect(serviceId: string): SecureMeshClient;
-    /**
      * A client with a function for each method of a contract, typed by it.
      *
      * @example
@@ -892,6 +885,13 @@ declare class SecureMesh {
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
      */
     connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
+    /**
+     * A client for a service. Nothing is sent before its first call; clients
+     * are kept, so the same service has the same one.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when the id is no text
+     */
+    connect(serviceId: string): SecureMeshClient;
     /**
      * Answers calls of `method`. Handlers can be added before and after
      * {@link SecureMesh.initialize}.
@@ -1699,4 +1699,4 @@ declare class StaticDiscovery implements ServiceDiscovery {
 declare const version: string;
 
 export { Context, CryptoManager, JWTManager, KeyManager, MeshError, SecureMesh, SecureMeshClient, SessionManager, StaticDiscovery, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
-export type { AesKeySize, CallKind, CallOptions, CallPromise, Caller, CheckHealthOptions, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, Handler, HandlerOptions, HandlerPolicy, HealthStatus, ImplementOptions, Implementation, InstanceAddress, JWTManagerOptions, KeyPair, KeyPairSource, LegacyEncryptedData, Logger, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshStats, Middleware, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RotateSecretOptions, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TokenPayload, Trust, ValidationIssue };
+export type { AesKeySize, CallKind, CallOptions, CallPromise, Caller, CheckHealthOptions, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, Handler, HandlerOptions, HandlerPolicy, HealthStatus, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, LegacyEncryptedData, Logger, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshStats, Middleware, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RotateSecretOptions, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TokenPayload, Trust, ValidationIssue };

@@ -160,6 +160,7 @@ describe('errors', () => {
     ['returns a cycle', () => cycle],
     ['returns a BigInt', () => ({ n: 1n })],
     ['returns a function', async () => () => 1],
+    ['returns a stream', () => (async function* () {})()],
     [
       'returns a thenable that throws',
       () => ({

@@ -21,6 +21,9 @@ export function writeAnswer(writer: CommandWriter, id: number, answer: Answer): 
 /** What a handler returned. */
 export function encodeResult(context: Context, result: unknown, logger: SafeLogger): Answer {
   try {
+    if (typeof result === 'object' && result !== null && Symbol.asyncIterator in result) {
+      throw new PayloadError('it is a stream, and the call asks for one result');
+    }
     const payload = encodePayload(result);
     const metadata = Context.responseMetadata(context);
     const meta = metadata === undefined ? '' : encodeMetadata(metadata, 'ctx.responseMetadata');

@@ -10,6 +10,9 @@ import type { StandardSchema } from './schema.js';
  */
 export type CallKind = 'unary' | 'serverStream' | 'clientStream' | 'bidiStream';
 
+/** What is sent one after the other. */
+export type Items<T = unknown> = AsyncIterable<T> | Iterable<T>;
+
 /** What can be said about one call. */
 export interface CallOptions {
   /** Cancels the call, on both sides, when aborted. */

@@ -11,8 +11,7 @@ import {
 import { MeshError, isCode, type MeshErrorOptions } from './errors.js';
 import { invalidArgument, show } from './arguments.js';
 import { checkMethod, prepareOptions, type PreparedOptions } from './call-options.js';
-import type { CallKind, CallOptions } from './call-types.js';
-import type { Items } from './client.js';
+import type { CallKind, CallOptions, Items } from './call-types.js';
 import { ITEM_COST, type Inflow } from './inflow.js';
 import { isItems, Outflow } from './outflow.js';
 import { decodeMetadata, type Metadata } from './metadata.js';
@@ -203,11 +202,9 @@ export class Calls {
     this.answered += 1;
     try {
       pending.onResponseMetadata?.(decodeMetadata(meta));
-      pending.inflow?.finish();
       pending.resolve(value);
     } catch (error) {
       // The caller's own code has failed, and its own call tells it.
-      pending.inflow?.fail(error);
       pending.reject(error as MeshError);
     }
   }
@@ -237,7 +234,8 @@ export class Calls {
   /** @param now whether items that came before are dropped */
   #fail(pending: Pending, error: MeshError, now = false): void {
     this.failed += 1;
-    pending.inflow?.fail(error, now);
+    // Else the middleware has a say in how the stream ends.
+    if (now) pending.inflow?.fail(error, true);
     pending.reject(error);
   }
 

@@ -3,10 +3,7 @@
 import { invalidArgument } from './arguments.js';
 import { MeshError } from './errors.js';
 import { SecureMesh } from './mesh.js';
-import type { CallOptions } from './call-types.js';
-
-/** What is sent one after the other. */
-export type Items<T = unknown> = AsyncIterable<T> | Iterable<T>;
+import type { CallOptions, Items } from './call-types.js';
 
 /**
  * How a client of a mesh sends its calls.

@@ -140,10 +140,10 @@ export class Context<TErrors extends ErrorMap = {}> {
     return this.connect(service).call<TInput, TResult>(method, input, options);
   }
 
-  /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
-  connect(service: string): SecureMeshClient;
   /** A client of a contract, whose calls are made on behalf of this request. */
   connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
+  /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
+  connect(service: string): SecureMeshClient;
   connect(
     target: string | Contract,
     options?: ConnectOptions,

@@ -2,18 +2,11 @@
 // code of the service, so that its callers can have them.
 
 import { checkKeys, invalidArgument, show } from './arguments.js';
-import type {
-  CallKind,
-  CallOptions,
-  Handler,
-  HandlerOptions,
-  HandlerPolicy,
-} from './call-types.js';
-import type { Items, Link } from './client.js';
+import type { CallKind, CallOptions, HandlerPolicy, Items } from './call-types.js';
 import type { Context } from './context.js';
 import { makeErrorFactories, type DeclaredErrors, type ErrorMap } from './declared-errors.js';
-import { makeRoute, type Route } from './route.js';
-import { rememberErrors, type CallPromise } from './safe.js';
+import { CALL_KINDS } from './route.js';
+import type { CallPromise } from './safe.js';
 import { checkSchema } from './schema.js';
 import type { SchemaInput, SchemaOutput, StandardSchema } from './schema.js';
 
@@ -163,7 +156,6 @@ export const bidiStream: Make<'bidiStream'> = (definition) =>
   makeProcedure('bidiStream', definition);
 
 const DEFINITION_KEYS = ['input', 'output', 'errors', 'idempotent'] as const;
-const POLICY_KEYS = ['timeoutMs', 'allow', 'use'] as const;
 
 const CONTRACT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const METHOD_NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
@@ -213,7 +205,7 @@ export function defineContract<const TProcedures extends Procedures>(
         `${name}.${method}: a method's name is a letter, then letters, digits and '_', and not 'then'`,
       );
     }
-    if (!Object.hasOwn(KIND_OF, String(procedure?.kind))) {
+    if (!CALL_KINDS.includes(procedure?.kind)) {
       throw invalidArgument(
         `${name}.${method} must be made by unary, serverStream, clientStream or bidiStream`,
       );
@@ -226,95 +218,7 @@ export function defineContract<const TProcedures extends Procedures>(
   }) as unknown as Contract<TProcedures>;
 }
 
-/** Sends a call of each kind. */
-const KIND_OF = {
-  unary: (link, method, input, options) => link.start(method, input, options),
-  serverStream: (link, method, input, options) => link.serverStream(method, input, options),
-  clientStream: (link, method, input, options) =>
-    link.clientStream(method, input as Items, options),
-  bidiStream: (link, method, input, options) => link.bidiStream(method, input as Items, options),
-} satisfies Record<
-  CallKind,
-  (link: Link, method: string, input: unknown, options: CallOptions | undefined) => unknown
->;
-
 /** Whether something is a contract, and not the id of a service. */
 export function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'procedures' in value && 'name' in value;
-}
-
-/** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` */
-export function serviceOf(contract: Contract, options: ConnectOptions | undefined): string {
-  if (options !== undefined) checkKeys('options', options, ['service']);
-  return options?.service ?? contract.name;
-}
-
-/**
- * A function for each method of a contract.
- *
- * @internal
- */
-export function contractClient<T extends Contract>(contract: T, link: Link): ContractClient<T> {
-  const client: Record<string, unknown> = Object.create(null);
-  for (const [name, procedure] of Object.entries(contract.procedures)) {
-    const method = `${contract.name}.${name}`;
-    const send = KIND_OF[procedure.kind];
-    client[name] = (input: unknown, options?: CallOptions): unknown => {
-      const idempotent = procedure.idempotent === true && options?.idempotent === undefined;
-      const answer = send(link, method, input, idempotent ? { ...options, idempotent } : options);
-      if (procedure.errors !== undefined && answer instanceof Promise) {
-        rememberErrors(answer, procedure.errors);
-      }
-      return answer;
-    };
-  }
-  return Object.freeze(client) as ContractClient<T>;
-}
-
-/**
- * The routes of a contract's handlers.
- *
- * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when a handler is missing, or is for no
- *   method of the contract
- */
-export function contractRoutes(
-  contract: Contract,
-  handlers: Readonly<Record<string, unknown>>,
-  options: ImplementOptions = {},
-): Route[] {
-  if (!isContract(contract)) {
-    throw invalidArgument('the contract must be made by defineContract');
-  }
-  const { name, procedures } = contract;
-  if (typeof handlers !== 'object' || handlers === null) {
-    throw invalidArgument(`the handlers of ${name} must be an object, got ${show(handlers)}`);
-  }
-  checkKeys('options', options, [...POLICY_KEYS, 'methods']);
-  const methods = Object.keys(procedures);
-  checkKeys(`the handlers of ${name}`, handlers, methods);
-  const { methods: policies = {}, ...shared } = options;
-  checkKeys('options.methods', policies, methods);
-  return methods.map((method) => {
-    const { kind, input, output, errors, idempotent } = procedures[method] as Procedure;
-    if (!Object.hasOwn(handlers, method) && !(method in handlers)) {
-      throw invalidArgument(`${name}.${method} has no handler`);
-    }
-    const policy = policies[method] ?? {};
-    checkKeys(`options.methods.${method}`, policy, POLICY_KEYS);
-    const route: HandlerOptions = { ...shared, ...policy, kind, idempotent };
-    if (input !== undefined) route.input = input;
-    if (output !== undefined) route.output = output;
-    if (errors !== undefined) route.errors = errors;
-    // Handlers may be methods of an object that needs its `this`.
-    const handler = handlers[method];
-    return makeRoute(
-      `${name}.${method}`,
-      route,
-      typeof handler === 'function' ? bindHandler(handler, handlers) : (handler as Handler),
-    );
-  });
-}
-
-function bindHandler(handler: Function, owner: object): Handler {
-  return handler.bind(owner) as Handler;
 }

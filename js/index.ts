@@ -10,6 +10,7 @@ export type {
   Handler,
   HandlerOptions,
   HandlerPolicy,
+  Items,
   Middleware,
   OutgoingCall,
 } from './call-types.js';

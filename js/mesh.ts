@@ -13,16 +13,15 @@ import { SecureMeshClient } from './client.js';
 import { CommandWriter, readEvents, Side, type EventSink } from './codec.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
 import {
-  contractClient,
-  contractRoutes,
   isContract,
-  serviceOf,
   type ConnectOptions,
   type Contract,
   type ContractClient,
   type Implementation,
   type ImplementOptions,
 } from './contract.js';
+import { contractClient, serviceOf } from './contract-client.js';
+import { contractRoutes } from './contract-routes.js';
 import { AbortCause, Context } from './context.js';
 import { MeshError, wrapNative, wrapNativeAsync } from './errors.js';
 import { invalidArgument } from './arguments.js';
@@ -135,13 +134,6 @@ export class SecureMesh {
   }
 
   /**
-   * A client for a service. Nothing is sent before its first call; clients
-   * are kept, so the same service has the same one.
-   *
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when the id is no text
-   */
-  connect(serviceId: string): SecureMeshClient;
-  /**
    * A client with a function for each method of a contract, typed by it.
    *
    * @example
@@ -152,6 +144,13 @@ export class SecureMesh {
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
    */
   connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
+  /**
+   * A client for a service. Nothing is sent before its first call; clients
+   * are kept, so the same service has the same one.
+   *
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when the id is no text
+   */
+  connect(serviceId: string): SecureMeshClient;
   connect(
     target: string | Contract,
     options?: ConnectOptions,

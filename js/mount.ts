@@ -3,7 +3,7 @@
 
 import { checkKeys, invalidArgument, show } from './arguments.js';
 import type { CallKind, Handler, HandlerOptions, HandlerPolicy, Middleware } from './call-types.js';
-import { makeRoute, type Route } from './route.js';
+import { makeRoute, POLICY_KEYS, type Route } from './route.js';
 import type { StandardSchema } from './schema.js';
 
 /** A router of `@lemur-bookstores/secure-stack-core`, as `router().query(…).mutation(…)` makes it. */
@@ -50,7 +50,7 @@ export function mountRoutes(
   router: RouterLike | RouterTree,
   policy: HandlerPolicy = {},
 ): Route[] {
-  checkKeys('policy', policy, ['timeoutMs', 'allow', 'use']);
+  checkKeys('policy', policy, POLICY_KEYS);
   return collect(prefix, router, policy, 0);
 }
 

@@ -1,7 +1,7 @@
 // Items on their way out, no faster than they are let go.
 
 import { encodePayload, type Payload } from './codec.js';
-import type { Items } from './client.js';
+import type { Items } from './call-types.js';
 import { ITEM_COST } from './inflow.js';
 
 /** Beyond this many bytes that have not gone yet, the source waits. */

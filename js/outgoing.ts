@@ -2,8 +2,8 @@
 
 import type { Calls } from './calls.js';
 import { prepareOptions } from './call-options.js';
-import type { CallKind, CallOptions, ClientMiddleware, OutgoingCall } from './call-types.js';
-import type { Items, Link } from './client.js';
+import type { CallKind, CallOptions, ClientMiddleware, Items, OutgoingCall } from './call-types.js';
+import type { Link } from './client.js';
 import { Context } from './context.js';
 import type { MeshError } from './errors.js';
 import { Inflow } from './inflow.js';

@@ -28,18 +28,17 @@ export interface Route {
   readonly use: readonly Middleware[];
 }
 
-const OPTION_KEYS = [
-  'kind',
-  'timeoutMs',
-  'allow',
-  'use',
-  'input',
-  'output',
-  'errors',
-  'idempotent',
-] as const;
+/** The options that say what a handler allows. */
+export const POLICY_KEYS = ['timeoutMs', 'allow', 'use'] as const;
+const OPTION_KEYS = ['kind', ...POLICY_KEYS, 'input', 'output', 'errors', 'idempotent'] as const;
 
-const KINDS: readonly unknown[] = ['unary', 'serverStream', 'clientStream', 'bidiStream'];
+/** Every kind of call. */
+export const CALL_KINDS: readonly unknown[] = [
+  'unary',
+  'serverStream',
+  'clientStream',
+  'bidiStream',
+];
 const NO_ERRORS: ErrorFactories<ErrorMap> = Object.freeze({});
 
 /**
@@ -111,8 +110,10 @@ function isGenerator(handler: object): boolean {
 
 function checkKind(method: string, kind: unknown, generator: boolean): CallKind | undefined {
   if (kind === undefined) return undefined;
-  if (!KINDS.includes(kind)) {
-    throw invalidArgument(`options.kind must be one of ${KINDS.join(', ')}; got ${String(kind)}`);
+  if (!CALL_KINDS.includes(kind)) {
+    throw invalidArgument(
+      `options.kind must be one of ${CALL_KINDS.join(', ')}; got ${String(kind)}`,
+    );
   }
   if (generator && !streamsOut(kind as CallKind)) {
     throw invalidArgument(

@@ -82,7 +82,7 @@ export async function validate(
 ): Promise<{ value: unknown } | { issues: ValidationIssue[] }> {
   const result = await schema['~standard'].validate(value);
   // The standard says that issues mean failure, even when there are none of them.
-  if (result.issues) return { issues: result.issues.slice(0, MAX_ISSUES).map(toIssue) };
+  if (result.issues) return { issues: Array.from(result.issues).slice(0, MAX_ISSUES).map(toIssue) };
   return { value: result.value };
 }
 
@@ -128,10 +128,13 @@ export async function validateOutput(
 }
 
 function toIssue(issue: SchemaIssue): ValidationIssue {
-  const path = (issue.path ?? []).slice(0, MAX_PATH).map((part) => {
-    const key = typeof part === 'object' ? part.key : part;
-    return typeof key === 'number' ? key : shorten(String(key));
-  });
+  // A library's own kind of array may be more than one.
+  const path = Array.from(issue.path ?? [])
+    .slice(0, MAX_PATH)
+    .map((part) => {
+      const key = typeof part === 'object' ? part.key : part;
+      return typeof key === 'number' ? key : shorten(String(key));
+    });
   return { path, message: shorten(String(issue.message)) };
 }
 
