@@ -3,6 +3,7 @@
 export { SecureMesh } from './mesh.js';
 export { SecureMeshClient } from './client.js';
 export { Context } from './context.js';
+export { CircuitBreaker, CircuitState, type CircuitBreakerConfig } from './circuit-breaker.js';
 export {
   CryptoManager,
   type AesKeySize,
@@ -22,6 +23,8 @@ export {
   type TokenPayload,
 } from './jwt-manager.js';
 export { KeyManager, type KeyPair, type RsaKeySize } from './key-manager.js';
+export { RateLimiter, type RateLimiterConfig, type RateLimitResult } from './rate-limiter.js';
+export { RetryPolicy, type RetryOptions, type RetryPolicyConfig } from './retry-policy.js';
 export {
   SessionManager,
   type Session,
@@ -38,6 +41,7 @@ export {
   type ServiceInfo,
   type ServiceStatus,
 } from './static-discovery.js';
+export { TimeoutManager, type TimeoutConfig } from './timeout-manager.js';
 export { version } from './version.js';
 export type {
   Caller,
