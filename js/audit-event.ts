@@ -1,5 +1,6 @@
 // What an audit log holds, and where it goes.
 
+import { invalidArgument } from './arguments.js';
 import { wrapNative } from './errors.js';
 import { native } from './native.js';
 
@@ -58,7 +59,13 @@ export interface MonitoringAdapter {
  * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no audit entry
  */
 export function auditLine(event: MeshAuditEvent): string {
-  return wrapNative(() => native().auditLine(JSON.stringify(event)));
+  let json: string;
+  try {
+    json = JSON.stringify(event);
+  } catch (error) {
+    throw invalidArgument(`the audit event cannot be written as JSON: ${(error as Error).message}`);
+  }
+  return wrapNative(() => native().auditLine(json));
 }
 
 /** Figures as one line of JSON, with the time, as {@link auditLine}. */

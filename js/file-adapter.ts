@@ -83,7 +83,7 @@ class LogFile {
   #handle: FileHandle | undefined;
   #size = 0;
   #tail: Promise<unknown> = Promise.resolve();
-  #waiting: string[] = [];
+  #batch: { lines: string[]; done: Promise<void> } | undefined;
 
   constructor(
     readonly path: string,
@@ -91,10 +91,18 @@ class LogFile {
     readonly maxFiles: number,
   ) {}
 
-  /** Lines that wait for the one before are written together. */
+  /** Lines that come while others are being written are written together, and fail together. */
   append(line: string): Promise<void> {
-    this.#waiting.push(`${line}\n`);
-    return this.#inTurn(() => this.#write());
+    const lines: string[] = [];
+    this.#batch ??= {
+      lines,
+      done: this.#inTurn(() => {
+        this.#batch = undefined;
+        return this.#write(lines);
+      }),
+    };
+    this.#batch.lines.push(`${line}\n`);
+    return this.#batch.done;
   }
 
   sync(): Promise<void> {
@@ -121,9 +129,7 @@ class LogFile {
     return turn;
   }
 
-  async #write(): Promise<void> {
-    const lines = this.#waiting;
-    this.#waiting = [];
+  async #write(lines: string[]): Promise<void> {
     try {
       while (lines.length > 0) {
         this.#handle ??= await this.#open();
@@ -136,7 +142,7 @@ class LogFile {
         this.#size += bytes.length;
       }
     } catch (error) {
-      // Another turn may succeed; whoever waits for these lines is told now.
+      // The next turn may succeed, with the file opened anew.
       await this.#letGo();
       throw error;
     }

@@ -106,6 +106,7 @@ export class HttpAdapter implements MonitoringAdapter {
   readonly #maxBuffer: number;
   #waiting: MeshAuditEvent[] = [];
   #underWay = 0;
+  #failure: MeshError | undefined;
   #timer: NodeJS.Timeout | undefined;
   #tail: Promise<void> = Promise.resolve();
 
@@ -167,13 +168,21 @@ export class HttpAdapter implements MonitoringAdapter {
     }
   }
 
-  /** Resolves when everything logged until now has been sent or given up. */
+  /**
+   * Resolves when everything logged until now has been sent.
+   *
+   * @throws MeshError (as a rejection, without `onError`) `UNAVAILABLE`, reason `AUDIT_DELIVERY`: a batch
+   *   since the last time could not be
+   */
   async flush(): Promise<void> {
     this.#send();
     await this.#tail;
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure;
   }
 
-  /** {@link flush}. */
+  /** The same as {@link flush}. */
   close(): Promise<void> {
     return this.flush();
   }
@@ -184,9 +193,8 @@ export class HttpAdapter implements MonitoringAdapter {
     const batch = this.#waiting;
     this.#waiting = [];
     if (batch.length === 0) return;
-    this.#inTurn(batch).catch(() => {
-      // Nobody waits for a batch, and without `onError` nobody wants to be told.
-    });
+    // Nobody waits for a batch: whoever flushes is told.
+    this.#inTurn(batch).catch((error: MeshError) => (this.#failure = error));
   }
 
   #inTurn(batch: MeshAuditEvent[]): Promise<void> {
