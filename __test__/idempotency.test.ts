@@ -146,18 +146,15 @@ describe('a call with an idempotency key', () => {
     expect(await client.call('get', 1, KEY)).toBe(2);
   });
 
-  it.each([
-    ['', 0],
-    ['a b', 0],
-    ['é', 0],
-    ['x'.repeat(129), 0],
-    [7, 0],
-  ])('must have a key that can be one: %j', async (key) => {
-    const { client } = await pair((mesh) => mesh.handle('pay', () => 1));
-    const error = await errorOf(client.call('pay', 1, { idempotencyKey: key } as never));
-    expect(error).toMatchObject({ reason: 'ARGUMENT', remote: false });
-    expect(error.message).toMatch(/^options\.idempotencyKey must be 1…128 visible ASCII/);
-  });
+  it.each<any>(['', 'a b', 'é', 'x'.repeat(129), 7])(
+    'must have a key that can be one: %j',
+    async (key) => {
+      const { client } = await pair((mesh) => mesh.handle('pay', () => 1));
+      const error = await errorOf(client.call('pay', 1, { idempotencyKey: key } as never));
+      expect(error).toMatchObject({ reason: 'ARGUMENT', remote: false });
+      expect(error.message).toMatch(/^options\.idempotencyKey must be 1…128 visible ASCII/);
+    },
+  );
 
   it('is unary', async () => {
     const { client } = await pair((mesh) => mesh.handle('many', async function* () {}));
