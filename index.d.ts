@@ -1014,6 +1014,186 @@ declare class SecureMesh {
     disconnect(serviceId: string): Promise<void>;
 }
 
+/** One entry of the audit log. */
+interface MeshAuditEvent {
+    /** Unique name. */
+    id: string;
+    /** When it happened. */
+    timestamp: Date;
+    /** What it is about. */
+    eventType: 'connection' | 'message' | 'key_rotation' | 'rate_limit' | 'circuit_breaker' | 'error' | 'system';
+    /** The service that reports it. */
+    serviceId: string;
+    /** The other side. */
+    targetServiceId?: string;
+    /** How it went. */
+    details: {
+        /** What was done. */
+        action?: string;
+        /** Whether it succeeded. */
+        success: boolean;
+        /** How long it took, in milliseconds. */
+        duration?: number;
+        /** How many messages. */
+        messageCount?: number;
+        /** Why it failed. */
+        error?: string;
+        /** Further facts; never secrets. */
+        metadata?: Record<string, any>;
+    };
+}
+/** Where audit entries and metrics go. */
+interface MonitoringAdapter {
+    /** Delivers an entry: resolves when it is delivered, rejects when it cannot be. */
+    logEvent(event: MeshAuditEvent): Promise<void>;
+    /** Delivers figures. */
+    logMetrics?(metrics: any): Promise<void>;
+    /** Delivers whatever it still holds. */
+    flush?(): Promise<void>;
+    /** Delivers whatever it still holds, and lets go of files and connections. */
+    close?(): Promise<void>;
+}
+
+/** Settings of an {@link AuditLogger}. */
+interface AuditLoggerConfig {
+    /** Where entries go: to each of them. */
+    adapters: MonitoringAdapter[];
+    /** Whether anything is logged. Default: true. */
+    enabled?: boolean | undefined;
+    /** The most entries that wait for one adapter. Beyond, new ones are dropped and counted. Default: 10,000. */
+    maxQueue?: number | undefined;
+    /** How long an adapter may take for one entry: milliseconds or `'10s'`. Default: 30,000. */
+    adapterTimeoutMs?: number | string | undefined;
+    /**
+     * Told of each entry that an adapter did not take: reason `AUDIT_DELIVERY`, with the adapter's
+     * error as `cause`, or `AUDIT_LIMIT`. Default: nobody is told.
+     */
+    onError?: ((error: MeshError, event: MeshAuditEvent) => void) | undefined;
+}
+/** Figures about an {@link AuditLogger}. */
+interface AuditLoggerStats {
+    /** Entries that wait for an adapter now. */
+    queued: number;
+    /** Entries an adapter has taken. */
+    delivered: number;
+    /** Entries an adapter has refused, or not taken in time. */
+    failed: number;
+    /** Entries dropped because too many waited. */
+    dropped: number;
+}
+/**
+ * Writes the audit log: connections, key rotations, refused requests and
+ * whatever else somebody may have to account for.
+ *
+ * Each adapter gets every entry, in order, one at a time; a slow or broken one
+ * does not hold up the others. Logging never rejects for an adapter's sake.
+ *
+ * @example
+ * ```js
+ * const audit = new AuditLogger({ adapters: [new FileAdapter('/var/log/orders/audit.log')] });
+ * await audit.logConnection('orders', 'stock', true);
+ * await audit.close();
+ * ```
+ */
+declare class AuditLogger {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: AuditLoggerConfig);
+    /**
+     * Logs an entry. Resolves when every adapter has taken or refused it; there
+     * is no need to wait for that.
+     *
+     * @throws MeshError (as a rejection) `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no audit entry
+     */
+    log(event: Omit<MeshAuditEvent, 'id' | 'timestamp'>): Promise<void>;
+    /** A connection was made, or could not be. */
+    logConnection(serviceId: string, targetServiceId: string, success: boolean, error?: string): Promise<void>;
+    /** Messages were exchanged; `duration` in milliseconds. */
+    logMessage(serviceId: string, targetServiceId: string, messageCount: number, duration: number): Promise<void>;
+    /** A key was rotated, or could not be. */
+    logKeyRotation(serviceId: string, success: boolean, error?: string): Promise<void>;
+    /** A client met its quota. */
+    logRateLimit(serviceId: string, clientId: string, blocked: boolean): Promise<void>;
+    /** A circuit breaker changed its state. */
+    logCircuitBreaker(serviceId: string, targetServiceId: string, state: string, error?: string): Promise<void>;
+    /** Resolves when every entry logged until now has been taken or refused, and adapters hold none back. */
+    flush(): Promise<void>;
+    /** {@link flush}, then closes the adapters. Entries logged afterwards still go to them. */
+    close(): Promise<void>;
+    /** Figures of all adapters together. */
+    getStats(): AuditLoggerStats;
+}
+
+/** What a {@link CircuitBreaker} does with calls. */
+declare enum CircuitState {
+    /** All are made. */
+    CLOSED = "closed",
+    /** None is. */
+    OPEN = "open",
+    /** Only a few are, to find out whether it is well again. */
+    HALF_OPEN = "half_open"
+}
+/** Settings of a {@link CircuitBreaker}. */
+interface CircuitBreakerConfig {
+    /** Failures within `monitoringPeriod` that open it. */
+    failureThreshold: number;
+    /** Successes that close it again. While half open, no more calls than these are let through. */
+    successThreshold: number;
+    /** How long it stays open: milliseconds or `'30s'`. */
+    timeout: number | string;
+    /** The sliding window failures are counted in: milliseconds or `'1m'`. Default: 60,000. */
+    monitoringPeriod?: number | string | undefined;
+    /**
+     * The share of the window's calls that must have failed besides, 0 to 1, so that a few failures
+     * of a busy service do not cut it off. Default: 0.5.
+     */
+    failureRate?: number | undefined;
+    /**
+     * Whether an error is a failure of what is protected. Default: one that is no {@link MeshError},
+     * and `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`. An error of the caller's making is
+     * none, and neither is a message that somebody has tampered with.
+     */
+    isFailure?: ((error: unknown) => boolean) | undefined;
+    /** Told of each change. What it throws is ignored. */
+    onStateChange?: ((state: CircuitState) => void) | undefined;
+}
+/**
+ * Makes calls as long as enough of them succeed. After `failureThreshold`
+ * failures within `monitoringPeriod` it opens: for `timeout` nothing is called,
+ * and callers are told at once. Then it is half open: `successThreshold` calls
+ * are let through, and no more at once. If they succeed it closes, if one fails
+ * it opens anew.
+ *
+ * @example
+ * ```js
+ * const breaker = new CircuitBreaker({ failureThreshold: 5, successThreshold: 2, timeout: 30_000 });
+ * const stock = await breaker.execute(() => fetchStock());
+ * ```
+ */
+declare class CircuitBreaker {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: CircuitBreakerConfig);
+    /**
+     * Calls `fn`, if calls are made at present, and resolves or rejects as it does.
+     *
+     * @throws MeshError `UNAVAILABLE`, reason `CIRCUIT_OPEN`, with `retryAfterMs`: `fn` was not called
+     */
+    execute<T>(fn: () => Promise<T> | T): Promise<T>;
+    /** The state. An open breaker whose `timeout` has passed is open until it is asked. */
+    getState(): CircuitState;
+    /** Closes it and forgets all failures. */
+    reset(): void;
+}
+
+/** Prints audit entries and metrics, a line each, with everything visible that could deceive a reader. */
+declare class ConsoleAdapter implements MonitoringAdapter {
+    /** Prints an entry. */
+    logEvent(event: MeshAuditEvent): Promise<void>;
+    /** Prints figures. */
+    logMetrics(metrics: any): Promise<void>;
+}
+
 /** An RSA key pair in PEM. */
 interface KeyPair {
     /** The public half: a `PUBLIC KEY` block (SPKI). */
@@ -1288,6 +1468,197 @@ declare class CryptoManager {
     rotate(): Promise<string>;
 }
 
+/** Settings of a {@link FileAdapter}. */
+interface FileAdapterOptions {
+    /** The size in bytes at which a file is put aside and a new one begun. Default: 10 MiB. */
+    maxBytes?: number | undefined;
+    /** How many files put aside are kept: `audit.log.1`, the newest, and so on. Default: 5. */
+    maxFiles?: number | undefined;
+}
+/**
+ * Appends audit entries to a file, a line of JSON each; metrics to another, if
+ * one is given. A line is written whole or not at all, however the process
+ * ends: what was cut off is closed by a line's end at the next start.
+ *
+ * Files are made for their owner only (0600, directories 0700); a symbolic link
+ * is refused. A full one is put aside, and the oldest of those deleted.
+ */
+declare class FileAdapter implements MonitoringAdapter {
+    #private;
+    /**
+     * @param filePath the file for entries. Default: `mesh-audit.log` in `SECURE_MESH_LOGS_DIR`, or in
+     *   `secure-stack-mesh/logs` of the user's state directory; never below the working directory
+     * @param metricsFilePath the file for metrics. Default: they are not kept
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    constructor(filePath?: string, metricsFilePath?: string, options?: FileAdapterOptions);
+    /**
+     * Appends an entry.
+     *
+     * @throws MeshError (as a rejection) `FAILED_PRECONDITION`, reason `AUDIT_DELIVERY`: the file cannot
+     *   be written; the message names it and says why
+     */
+    logEvent(event: MeshAuditEvent): Promise<void>;
+    /** Appends figures, if there is a file for them. */
+    logMetrics(metrics: any): Promise<void>;
+    /** Resolves when everything is on the disk. */
+    flush(): Promise<void>;
+    /** {@link flush}, then closes the files. They are opened anew when they are needed. */
+    close(): Promise<void>;
+}
+
+/** Settings of a {@link RetryPolicy}. */
+interface RetryPolicyConfig {
+    /** Tries in all, 1 to 100. */
+    maxAttempts: number;
+    /** The longest delay after the first try: milliseconds or `'1s'`. Default: 100. */
+    initialDelay?: number | string | undefined;
+    /** The longest delay of all. Default: 30,000, or `initialDelay` if that is longer. */
+    maxDelay?: number | string | undefined;
+    /** How much longer delays may be from try to try, 1 to 100. Default: 2. */
+    backoffMultiplier?: number | undefined;
+    /**
+     * The errors worth another try: their `code`, `reason` or `name`, or a part of their message.
+     * Default: a {@link MeshError} that says it is `retryable`; of other errors all but those that
+     * show a mistake in the program (`TypeError` and the like) or that it was cancelled (`AbortError`).
+     */
+    retryableErrors?: readonly string[] | undefined;
+    /** Decides instead of `retryableErrors`. */
+    isRetryable?: ((error: unknown, attempt: number) => boolean) | undefined;
+    /** Whether delays are chosen at random up to their length, or are exactly as long. Default: true. */
+    jitter?: boolean | undefined;
+    /**
+     * Bounds the retries of all `execute` together: at most `ratio` retries a call in the long run,
+     * and `reserve` at once. Default: no bound but `maxAttempts`.
+     */
+    budget?: {
+        ratio: number;
+        reserve?: number | undefined;
+    } | undefined;
+}
+/** What can be said about one {@link RetryPolicy.execute}. */
+interface RetryOptions {
+    /** Ends the waiting, and the trying, when aborted. */
+    signal?: AbortSignal | undefined;
+}
+/**
+ * Calls a function until it succeeds, as often as allowed, with growing delays
+ * of random length between the tries: callers that failed together do not come
+ * back together.
+ *
+ * It cannot know whether a try that failed has done its work nevertheless. Use
+ * it for what may be done twice.
+ *
+ * @example
+ * ```js
+ * const retry = new RetryPolicy({ maxAttempts: 3, initialDelay: 100 });
+ * const page = await retry.execute(() => fetchPage());
+ * ```
+ */
+declare class RetryPolicy {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: RetryPolicyConfig);
+    /**
+     * Calls `fn` until it succeeds, and resolves as it does.
+     *
+     * @param fn is given the number of the try, from 1
+     * @throws what the last try threw, or the signal's reason
+     */
+    execute<T>(fn: (attempt: number) => Promise<T> | T, options?: RetryOptions): Promise<T>;
+}
+
+/** What sends requests for an {@link HttpAdapter}. */
+interface HttpClient {
+    /** Resolves when the server has accepted the data, rejects when it has not. */
+    post(url: string, data: any, headers?: Record<string, string>): Promise<any>;
+}
+/** How an {@link HttpAdapter} shows who it is. */
+interface HttpAuth {
+    /**
+     * `bearer` with `token`, `basic` with `username` and `password`, `api-key` with `apiKey` in the
+     * header `headerName` (default: `X-API-Key`), or `custom` with `customHeader`.
+     */
+    type: 'bearer' | 'basic' | 'api-key' | 'custom';
+    /** The token of `bearer`. */
+    token?: string;
+    /** The name of `basic`. */
+    username?: string;
+    /** The password of `basic`. */
+    password?: string;
+    /** The key of `api-key`. */
+    apiKey?: string;
+    /** The header of `api-key`. */
+    headerName?: string;
+    /** The header of `custom`. */
+    customHeader?: {
+        /** Its name. */
+        name: string;
+        /** Its value. */
+        value: string;
+    };
+}
+/** Settings of an {@link HttpAdapter}. */
+interface HttpAdapterConfig {
+    /** Sends the requests. Default: `fetch`, which follows no redirects. */
+    client?: HttpClient;
+    /** Where entries go: an `http:` or `https:` URL. */
+    endpoint: string;
+    /** Where metrics go. Default: nowhere. */
+    metricsEndpoint?: string;
+    /** Further headers. */
+    headers?: Record<string, string>;
+    /** How it shows who it is. */
+    auth?: HttpAuth;
+    /** What is sent of an entry. Default: the entry, with everything visible that could deceive a reader. */
+    mapEvent?: (event: MeshAuditEvent) => any;
+    /** What is sent of metrics. Default: they, and `timestamp`. */
+    mapMetrics?: (metrics: any) => any;
+    /** Told of what could not be sent; then nothing rejects. */
+    onError?: (error: Error, event: MeshAuditEvent | any) => void;
+    /**
+     * Entries sent in one request. With 1 an entry is sent by itself, as an object; with more an array of
+     * them is, and `logEvent` does not wait for it. Default: 1.
+     */
+    batchSize?: number;
+    /** The longest an entry waits for its batch to fill: milliseconds or `'5s'`. Default: 1,000. */
+    flushIntervalMs?: number | string;
+    /** How long a request may take: milliseconds or `'10s'`. Default: 10,000. */
+    timeoutMs?: number | string;
+    /** How requests are tried again. Default: 3 tries. */
+    retry?: RetryPolicyConfig;
+    /** The most entries that wait. Beyond, they are refused with `AUDIT_LIMIT`. Default: 10,000. */
+    maxBuffer?: number;
+}
+/**
+ * Posts audit entries as JSON, in order, one request at a time, with a time
+ * limit and retries. An entry can arrive twice when an answer is lost; its `id`
+ * tells.
+ */
+declare class HttpAdapter implements MonitoringAdapter {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: HttpAdapterConfig);
+    /**
+     * Sends an entry, or puts it into the batch.
+     *
+     * @throws MeshError (as a rejection, without `onError`) `UNAVAILABLE`, reason `AUDIT_DELIVERY`: it
+     *   could not be sent. `RESOURCE_EXHAUSTED`, reason `AUDIT_LIMIT`: `maxBuffer` entries wait
+     */
+    logEvent(event: MeshAuditEvent): Promise<void>;
+    /** Sends figures, if there is an endpoint for them. */
+    logMetrics(metrics: any): Promise<void>;
+    /**
+     * Resolves when everything logged until now has been sent.
+     *
+     * @throws MeshError (as a rejection, without `onError`) `UNAVAILABLE`, reason `AUDIT_DELIVERY`: a batch
+     *   since the last time could not be
+     */
+    flush(): Promise<void>;
+    /** The same as {@link flush}. */
+    close(): Promise<void>;
+}
+
 /** How a {@link JWTManager} signs. */
 interface JWTManagerOptions {
     /**
@@ -1460,6 +1831,174 @@ declare class JWTManager {
     isTokenExpired(token: string): boolean;
     /** When a token says it expires, unchecked; `null` if it says nothing or is no JWT. */
     getTokenExpiration(token: string): Date | null;
+}
+
+/** What a {@link MetricsCollector} has counted since it was made or reset. */
+interface MeshMetrics {
+    /** Connections. */
+    connections: {
+        /** Attempted. */
+        total: number;
+        /** Open now. */
+        active: number;
+        /** That could not be made. */
+        failed: number;
+    };
+    /** Messages. */
+    messages: {
+        /** Sent. */
+        sent: number;
+        /** Received. */
+        received: number;
+        /** That failed. */
+        failed: number;
+    };
+    /** How long calls took, in milliseconds; 0 where there was none. */
+    performance: {
+        /** The mean. */
+        avgLatency: number;
+        /** The longest. */
+        maxLatency: number;
+        /** The shortest. */
+        minLatency: number;
+    };
+    /** Requests that met a quota. */
+    rateLimiting: {
+        /** Within it. */
+        allowed: number;
+        /** Beyond it. */
+        blocked: number;
+    };
+    /** How often circuit breakers took a state. */
+    circuitBreaker: {
+        /** Closed. */
+        closed: number;
+        /** Opened. */
+        open: number;
+        /** Became half open. */
+        halfOpen: number;
+    };
+}
+/** One call, for {@link MetricsCollector.recordCall}. */
+interface CallRecord {
+    /** The service that was called. */
+    service: string;
+    /** Its method. */
+    method: string;
+    /** How long it took, in milliseconds. */
+    latencyMs: number;
+    /** How it failed, if it did. */
+    code?: MeshErrorCode | undefined;
+}
+/**
+ * Counts what happens. It keeps sums and histograms, never single values: what
+ * it takes in memory has a bound, however long it runs.
+ */
+declare class MetricsCollector {
+    #private;
+    /** A connection was made (`true`), or could not be. */
+    recordConnection(success: boolean): void;
+    /** A connection is over. */
+    recordConnectionClosed(): void;
+    /** A message was sent. */
+    recordMessageSent(): void;
+    /** A message was received. */
+    recordMessageReceived(): void;
+    /** A message failed. */
+    recordMessageFailed(): void;
+    /**
+     * A call took this long.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no number of milliseconds from 0
+     */
+    recordLatency(latencyMs: number): void;
+    /** A request was within its quota. */
+    recordRateLimitAllowed(): void;
+    /** A request was beyond its quota. */
+    recordRateLimitBlocked(): void;
+    /**
+     * A circuit breaker took a state.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: there is no such state
+     */
+    recordCircuitBreakerState(state: 'closed' | 'open' | 'half_open'): void;
+    /**
+     * A call of a method ended. Calls are counted by service, method and code;
+     * beyond 500 pairs of service and method, together as `other`.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    recordCall({ service, method, latencyMs, code }: CallRecord): void;
+    /** The figures as they are now. */
+    getMetrics(): MeshMetrics;
+    /**
+     * The figures in the OpenMetrics text format, for Prometheus to scrape. Send it as
+     * `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+     */
+    toPrometheus(): string;
+    /** Begins at zero. */
+    reset(): void;
+}
+
+/** Settings of a {@link RateLimiter}. */
+interface RateLimiterConfig {
+    /** Requests in a window. */
+    maxRequests: number;
+    /** The window: milliseconds or `'1m'`. */
+    windowMs: number | string;
+    /** How long a client that asks for too much is refused at least. Default: 0, only while its quota is used up. */
+    blockDuration?: number | string | undefined;
+    /**
+     * The most clients remembered at once. For a new one, the one nearest to a full quota is
+     * forgotten. Default: 10,000.
+     */
+    maxKeys?: number | undefined;
+}
+/** What {@link RateLimiter.check} says. */
+interface RateLimitResult {
+    /** Whether the request is within the quota. */
+    allowed: boolean;
+    /** How many more would be allowed now. */
+    remaining: number;
+    /** When the whole quota is there again. */
+    resetTime: Date;
+    /** Whole seconds to wait, as in the header `Retry-After`, where the request is not allowed. */
+    retryAfter?: number;
+    /** The same in milliseconds. */
+    retryAfterMs?: number;
+}
+/**
+ * Bounds the requests of each client. A quota refills steadily, not at the edge
+ * of a window, so nobody gets two windows' worth at once (GCRA, ITU-T I.371).
+ *
+ * Give it ids that have been verified: by a claimed one, anybody can use up
+ * somebody else's quota.
+ *
+ * @example
+ * ```js
+ * const limiter = new RateLimiter({ maxRequests: 100, windowMs: 60_000 });
+ * const { allowed, retryAfterMs } = limiter.check(ctx.caller.serviceId);
+ * ```
+ */
+declare class RateLimiter {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: RateLimiterConfig);
+    /**
+     * Takes a request off a client's quota, if that allows it.
+     *
+     * @param clientId 1 to 1,024 bytes of text
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    check(clientId: string): RateLimitResult;
+    /** {@link check}, as a promise: the shape of 0.2.0. */
+    checkLimit(clientId: string): Promise<RateLimitResult>;
+    /** Gives a client its whole quota back. */
+    reset(clientId: string): void;
+    /** How many clients are remembered. */
+    get size(): number;
+    /** Forgets all clients. There is no timer to stop. */
+    destroy(): void;
 }
 
 /** How long sessions live and how many there may be. */
@@ -1701,8 +2240,40 @@ declare class StaticDiscovery implements ServiceDiscovery {
     removeService(serviceId: string, instance?: InstanceAddress): Promise<boolean>;
 }
 
+/** Settings of a {@link TimeoutManager}. */
+interface TimeoutConfig {
+    /** How long an operation may take: milliseconds or `'5s'`. */
+    timeout: number | string;
+    /** What the error says. Default: `Operation timed out`. */
+    errorMessage?: string | undefined;
+}
+/**
+ * Bounds how long an operation may take. Its timer is gone as soon as the
+ * operation is over, and the operation is told when its time is.
+ *
+ * @example
+ * ```js
+ * const limit = new TimeoutManager({ timeout: 2_000 });
+ * const page = await limit.execute((signal) => fetch(url, { signal }));
+ * ```
+ */
+declare class TimeoutManager {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: TimeoutConfig);
+    /**
+     * Calls `fn`, and resolves or rejects as it does, or when its time is up.
+     *
+     * @param fn is given a signal that is aborted when its time is up, or `options.signal` is
+     * @throws MeshError `DEADLINE_EXCEEDED`, reason `DEADLINE`: its time was up
+     */
+    execute<T>(fn: (signal: AbortSignal) => Promise<T> | T, options?: {
+        signal?: AbortSignal | undefined;
+    }): Promise<T>;
+}
+
 /** This package's version. */
 declare const version: string;
 
-export { Context, CryptoManager, JWTManager, KeyManager, MeshError, SecureMesh, SecureMeshClient, SessionManager, StaticDiscovery, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
-export type { AesKeySize, CallKind, CallOptions, CallPromise, Caller, CheckHealthOptions, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthStatus, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, LegacyEncryptedData, Logger, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshStats, Middleware, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RotateSecretOptions, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TokenPayload, Trust, ValidationIssue };
+export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HttpAdapter, JWTManager, KeyManager, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
+export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, LegacyEncryptedData, Logger, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateSecretOptions, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };

@@ -1,4 +1,21 @@
 // Generated from src/ by scripts/addon.mjs. Do not edit.
+/** A breaker; times in milliseconds of a clock that never goes back. */
+export declare class NativeCircuitBreaker {
+  /** A closed one. */
+  constructor(failures: number, failureRate: number, windowMs: number, openMs: number, probes: number)
+  /** Lets a call through, or throws `UNAVAILABLE`, reason `CIRCUIT_OPEN`. */
+  acquire(now: number): NativeAdmission
+  /**
+   * Takes a permit back: the outcome is `success`, `failure` or `ignored`. The new state, if
+   * it is another.
+   */
+  settle(permit: number, outcome: string, now: number): string | null
+  /** `closed`, `open` or `half_open`. */
+  state(): string
+  /** Closes it. The new state, if it is another. */
+  reset(): string | null
+}
+
 /**
  * A service's keys, and what is done with them. Until `begin` or
  * `importKeyPair` there are none; while they are being made, every method
@@ -143,6 +160,58 @@ export declare class NativeMesh {
   close(drainMs: number): Promise<void>
 }
 
+/** Counters and histograms of one mesh. */
+export declare class NativeMetrics {
+  /** All at zero. */
+  constructor()
+  /** A connection was made, or could not be. */
+  connection(success: boolean): void
+  /** A connection is over. */
+  connectionClosed(): void
+  /** A message was sent. */
+  sent(): void
+  /** A message was received. */
+  received(): void
+  /** A message failed. */
+  failed(): void
+  /** A call took this long. */
+  latency(ms: number): void
+  /** A request met its quota. */
+  quota(allowed: boolean): void
+  /** A circuit breaker changed its state. */
+  circuit(state: string): void
+  /** A call of a method ended, without `code` in success. */
+  call(service: string, method: string, code: string | undefined | null, ms: number): void
+  /** The figures as they are now. */
+  snapshot(): NativeMetricsSnapshot
+  /** The figures for Prometheus. */
+  toText(): string
+}
+
+/** A request rate for each of a bounded number of callers. */
+export declare class NativeQuota {
+  /** With all quotas full. */
+  constructor(requests: number, windowMs: number, blockMs: number, maxKeys: number)
+  /** Takes a request off a caller's quota. */
+  check(key: string, now: number): NativeDecision
+  /** Gives a caller its whole quota back. */
+  reset(key: string): void
+  /** How many callers are remembered. */
+  size(): number
+}
+
+/** Delays between tries, and a bound on retries in all. */
+export declare class NativeRetryPolicy {
+  /** Without `budget_ratio` there is no bound but that of each call. */
+  constructor(maxAttempts: number, initialMs: number, maxMs: number, multiplier: number, jitter: boolean, budgetRatio: number | undefined | null, budgetReserve: number)
+  /** A call is about to be made for the first time. */
+  begin(): void
+  /** Milliseconds until the next try of a call that failed with `code`; `null` if there must be none. */
+  next(attempt: number, code: string, neverRan: boolean, idempotent: boolean, retryAfterMs: number | undefined | null, random: number): number | null
+  /** The same for a failure that was found worth a retry by somebody else. */
+  delay(attempt: number, retryAfterMs: number | undefined | null, random: number): number | null
+}
+
 /** PS256 tokens of one service. */
 export declare class NativeRsaIssuer {
   /** With the service's private key in PEM. */
@@ -179,12 +248,26 @@ export declare class NativeSessions {
   counts(now: number): NativeSessionCounts
 }
 
+/** An audit entry, given as JSON, as one line that is safe to show and to keep. */
+export declare function auditLine(json: string): string
+
+/** A text with everything visible that could deceive whoever reads it in a log. */
+export declare function escapeText(text: string): string
+
 /** Where a mesh listens. */
 export interface NativeAddress {
   /** An IP address. */
   host: string
   /** A port. */
   port: number
+}
+
+/** The right to make a call, and what giving it has changed. */
+export interface NativeAdmission {
+  /** To be given back to `settle`. */
+  permit: number
+  /** The new state, if it is another: `closed`, `open` or `half_open`. */
+  entered?: string
 }
 
 /** The claims of a token; times in seconds since 1970. */
@@ -205,6 +288,18 @@ export interface NativeClaims {
   exp: number
   /** Unique name. */
   jti: string
+}
+
+/** What becomes of a request; times in milliseconds from now. */
+export interface NativeDecision {
+  /** Whether it is allowed. */
+  allowed: boolean
+  /** How long to wait, where it is not. */
+  retryAfterMs?: number
+  /** How many more are allowed at once. */
+  remaining: number
+  /** Until the whole quota is there again. */
+  resetMs: number
 }
 
 /** An envelope; the format is in `docs/envelope.md`. */
@@ -251,6 +346,38 @@ export interface NativeKeyPair {
   privateKey: string
 }
 
+/** The figures as they are now; times in milliseconds. */
+export interface NativeMetricsSnapshot {
+  /** Connections attempted. */
+  connections: number
+  /** Connections there are now. */
+  connectionsActive: number
+  /** Connections that failed. */
+  connectionsFailed: number
+  /** Messages sent. */
+  sent: number
+  /** Messages received. */
+  received: number
+  /** Messages that failed. */
+  failed: number
+  /** The mean of all latencies. */
+  avgLatency: number
+  /** The longest. */
+  maxLatency: number
+  /** The shortest. */
+  minLatency: number
+  /** Requests within their quota. */
+  allowed: number
+  /** Requests beyond it. */
+  blocked: number
+  /** Times a circuit closed. */
+  closed: number
+  /** Times a circuit opened. */
+  open: number
+  /** Times a circuit became half open. */
+  halfOpen: number
+}
+
 /** A session as it is now; times in milliseconds since 1970. */
 export interface NativeSession {
   /** 32 hexadecimal digits. */
@@ -284,6 +411,9 @@ export interface NativeSessionCounts {
   /** Messages tracked. */
   messages: number
 }
+
+/** What a call that failed with `code` says of the service: `success`, `failure` or `ignored`. */
+export declare function outcomeOfError(code: string): string
 
 /** The milliseconds that a text such as `'15m'` stands for. */
 export declare function parseDuration(name: string, text: string): number

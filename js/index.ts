@@ -49,6 +49,10 @@ export type {
   StandardSchema,
   ValidationIssue,
 } from './schema.js';
+export type { MeshAuditEvent, MonitoringAdapter } from './audit-event.js';
+export { AuditLogger, type AuditLoggerConfig, type AuditLoggerStats } from './audit-logger.js';
+export { CircuitBreaker, CircuitState, type CircuitBreakerConfig } from './circuit-breaker.js';
+export { ConsoleAdapter } from './console-adapter.js';
 export {
   CryptoManager,
   type AesKeySize,
@@ -59,6 +63,13 @@ export {
   type LegacyEncryptedData,
 } from './crypto-manager.js';
 export { MeshError, type MeshErrorCode, type MeshErrorOptions } from './errors.js';
+export { FileAdapter, type FileAdapterOptions } from './file-adapter.js';
+export {
+  HttpAdapter,
+  type HttpAdapterConfig,
+  type HttpAuth,
+  type HttpClient,
+} from './http-adapter.js';
 export {
   JWTManager,
   type ExpectedToken,
@@ -68,6 +79,9 @@ export {
   type TokenPayload,
 } from './jwt-manager.js';
 export { KeyManager, type KeyPair, type RsaKeySize } from './key-manager.js';
+export { MetricsCollector, type CallRecord, type MeshMetrics } from './metrics-collector.js';
+export { RateLimiter, type RateLimiterConfig, type RateLimitResult } from './rate-limiter.js';
+export { RetryPolicy, type RetryOptions, type RetryPolicyConfig } from './retry-policy.js';
 export {
   SessionManager,
   type Session,
@@ -84,6 +98,7 @@ export {
   type ServiceInfo,
   type ServiceStatus,
 } from './static-discovery.js';
+export { TimeoutManager, type TimeoutConfig } from './timeout-manager.js';
 export { version } from './version.js';
 export type {
   Caller,

@@ -23,3 +23,17 @@ export function checkText(name: string, value: unknown): asserts value is string
   if (typeof value !== 'string')
     throw invalidArgument(`${name} must be a text, got ${typeof value}`);
 }
+
+/** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when `value` is no whole number from `least` */
+export function checkCount(name: string, value: unknown, least = 1): asserts value is number {
+  if (!Number.isInteger(value) || (value as number) < least || (value as number) > 0xffff_ffff) {
+    throw invalidArgument(`${name} must be a whole number from ${least}, got ${String(value)}`);
+  }
+}
+
+/** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when `value` is no function */
+export function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') {
+    throw invalidArgument(`${name} must be a function, got ${typeof value}`);
+  }
+}

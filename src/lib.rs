@@ -17,4 +17,6 @@ mod events;
 mod frames;
 mod inbox;
 mod mesh;
+mod resilience;
 mod sessions;
+mod telemetry;

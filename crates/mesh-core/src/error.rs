@@ -244,6 +244,14 @@ reasons! {
     SessionLimit = "SESSION_LIMIT",
     /// Too many calls in flight.
     CallLimit = "CALL_LIMIT",
+    /// The caller makes more requests than its quota allows.
+    RateLimited = "RATE_LIMITED",
+    /// The service has failed too often lately and is left alone for a while.
+    CircuitOpen = "CIRCUIT_OPEN",
+    /// Audit entries arrive faster than they can be delivered.
+    AuditLimit = "AUDIT_LIMIT",
+    /// An audit entry could not be delivered.
+    AuditDelivery = "AUDIT_DELIVERY",
     /// The peer cannot be reached.
     ConnectFailed = "CONNECT_FAILED",
     /// Discovery knows no service of this name.

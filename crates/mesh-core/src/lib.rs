@@ -12,6 +12,8 @@ pub mod handshake;
 pub mod id;
 pub mod mesh;
 pub mod record;
+pub mod resilience;
 pub mod session;
+pub mod telemetry;
 pub mod transport;
 pub mod wire;

@@ -1,0 +1,74 @@
+//! When to call again, when to leave a service alone, how much one caller may
+//! ask. Nothing here sleeps or looks at a clock: time and chance are arguments,
+//! decisions are values.
+
+mod backoff;
+mod breaker;
+mod budget;
+mod quota;
+mod retry;
+
+pub use backoff::ExponentialBackoff;
+pub use breaker::{Admission, BreakerLimits, BreakerState, CircuitBreaker, Outcome, Permit, Transition};
+pub use budget::RetryBudget;
+pub use quota::{Decision, Quota, QuotaLimits};
+pub use retry::{Attempt, RetryPolicy};
+
+use std::time::Duration;
+
+use crate::error::{Code, Coded, Reason};
+
+/// Why something of this module is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResilienceError {
+    /// A setting is out of range; the text names it and what would be right.
+    #[error("{0}")]
+    Setting(&'static str),
+    /// The circuit is open, or the probes of a half-open one are all out.
+    #[error("the circuit is open after too many failures; try again in {} ms", .0.as_millis())]
+    CircuitOpen(Duration),
+    /// The caller has used up its quota.
+    #[error("too many requests; try again in {} ms", .0.as_millis())]
+    RateLimited(Duration),
+}
+
+impl Coded for ResilienceError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Setting(_) => Code::InvalidArgument,
+            Self::CircuitOpen(_) => Code::Unavailable,
+            Self::RateLimited(_) => Code::ResourceExhausted,
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Setting(_) => Reason::Argument,
+            Self::CircuitOpen(_) => Reason::CircuitOpen,
+            Self::RateLimited(_) => Reason::RateLimited,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Setting(_) => None,
+            Self::CircuitOpen(time) | Self::RateLimited(time) => Some(*time),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_say_what_they_are() {
+        let wait = Duration::from_millis(7);
+        let open = ResilienceError::CircuitOpen(wait);
+        assert_eq!((open.code(), open.reason()), (Code::Unavailable, Reason::CircuitOpen));
+        let limited = ResilienceError::RateLimited(wait);
+        assert_eq!((limited.code(), limited.reason()), (Code::ResourceExhausted, Reason::RateLimited));
+        assert_eq!(limited.retry_after(), Some(wait));
+        assert_eq!(limited.to_string(), "too many requests; try again in 7 ms");
+    }
+}

@@ -1,0 +1,176 @@
+//! Audit entries as one line of JSON each.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::escape;
+
+/// The largest text of an entry, in bytes; longer ones are cut.
+const MAX_TEXT: usize = 4096;
+/// How deep the metadata of an entry may nest.
+const MAX_DEPTH: usize = 8;
+/// How many values the metadata of an entry may hold in all.
+const MAX_VALUES: usize = 256;
+
+/// What an entry is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditEventType {
+    /// A connection was made, refused or lost.
+    Connection,
+    /// Messages were exchanged.
+    Message,
+    /// A key was rotated.
+    KeyRotation,
+    /// A caller met its quota.
+    RateLimit,
+    /// A circuit breaker changed its state.
+    CircuitBreaker,
+    /// Something failed.
+    Error,
+    /// Anything else about the service.
+    System,
+}
+
+/// One entry of the audit log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEvent {
+    /// Unique name.
+    pub id: String,
+    /// When it happened, ISO 8601.
+    pub timestamp: String,
+    /// What it is about.
+    pub event_type: AuditEventType,
+    /// The service that reports it.
+    pub service_id: String,
+    /// The other side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_service_id: Option<String>,
+    /// How it went.
+    pub details: AuditDetails,
+}
+
+/// How an audited event went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditDetails {
+    /// What was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// Whether it succeeded.
+    pub success: bool,
+    /// How long it took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<f64>,
+    /// How many messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_count: Option<f64>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Further facts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Value>,
+}
+
+impl AuditEvent {
+    /// The entry as one line of JSON without its end. Whatever its texts hold,
+    /// it stays one line, shows nothing that is not there, and is bounded.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        let event = Self {
+            id: tidy(&self.id),
+            timestamp: tidy(&self.timestamp),
+            event_type: self.event_type,
+            service_id: tidy(&self.service_id),
+            target_service_id: self.target_service_id.as_deref().map(tidy),
+            details: AuditDetails {
+                action: self.details.action.as_deref().map(tidy),
+                error: self.details.error.as_deref().map(tidy),
+                metadata: self.details.metadata.as_ref().map(|value| bounded(value, 0, &mut { MAX_VALUES })),
+                ..self.details
+            },
+        };
+        // Texts and numbers always have a JSON form.
+        serde_json::to_string(&event).unwrap_or_default()
+    }
+}
+
+fn tidy(text: &str) -> String {
+    let end = (0..=MAX_TEXT.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let cut = if end < text.len() { "…" } else { "" };
+    format!("{}{cut}", escape(&text[..end]))
+}
+
+fn bounded(value: &Value, depth: usize, left: &mut usize) -> Value {
+    let Some(fewer) = left.checked_sub(1) else { return Value::String("…".to_owned()) };
+    *left = fewer;
+    match value {
+        Value::String(text) => Value::String(tidy(text)),
+        Value::Array(_) | Value::Object(_) if depth >= MAX_DEPTH => Value::String("…".to_owned()),
+        Value::Array(items) => {
+            let some = items.len().min(*left);
+            items[..some].iter().map(|item| bounded(item, depth + 1, left)).collect()
+        }
+        Value::Object(map) => {
+            let some = map.len().min(*left);
+            map.iter().take(some).map(|(key, item)| (tidy(key), bounded(item, depth + 1, left))).collect()
+        }
+        plain => plain.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(details: &Value) -> AuditEvent {
+        serde_json::from_value(json!({
+            "id": "1", "timestamp": "2027-01-15T08:00:00.000Z", "eventType": "key_rotation",
+            "serviceId": "a\nb", "targetServiceId": "\u{1b}[2Jc", "details": details,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_entry_is_one_line_with_nothing_hidden() {
+        let line = event(&json!({
+            "success": false,
+            "error": "no\r\n{\"forged\":true}",
+            "metadata": { "key\u{2028}": ["\u{202e}", 1, null] },
+        }))
+        .to_line();
+        assert!(!line.contains(|c: char| c.is_control() || c == '\u{2028}' || c == '\u{202e}'), "{line}");
+        assert_eq!(
+            serde_json::from_str::<Value>(&line).unwrap(),
+            json!({
+                "id": "1", "timestamp": "2027-01-15T08:00:00.000Z", "eventType": "key_rotation",
+                "serviceId": r"a\nb", "targetServiceId": r"\u{1b}[2Jc",
+                "details": {
+                    "success": false, "error": "no\\r\\n{\"forged\":true}",
+                    "metadata": { r"key\u{2028}": [r"\u{202e}", 1, null] },
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn no_entry_is_large() {
+        let mut deep = json!("x".repeat(10_000));
+        for _ in 0..40 {
+            deep = json!({ "in": deep });
+        }
+        let wide: Vec<_> = (0..10_000).map(|n| "y".repeat(n % 7)).collect();
+        let line = event(&json!({
+            "success": true,
+            "error": "é".repeat(100_000),
+            "metadata": { "deep": deep, "wide": wide },
+        }))
+        .to_line();
+        assert!(line.len() < 16_384, "{}", line.len());
+        assert!(serde_json::from_str::<Value>(&line).is_ok());
+    }
+}

@@ -1,0 +1,33 @@
+// Time that never goes back, whatever is done to the system's clock.
+
+/** Milliseconds since some moment of this process. */
+export function monotonicMs(): number {
+  return performance.now();
+}
+
+// Node fires a longer timer at once.
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** A timer of any length, as far as Node can: it may fire early, after 24 days. */
+export function timer(ms: number, fire: () => void): NodeJS.Timeout {
+  return setTimeout(fire, Math.min(Math.max(Math.ceil(ms), 0), LONGEST_TIMER));
+}
+
+/** Waits; rejects with the signal's reason when it is aborted meanwhile. */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(signal.reason as Error);
+      return;
+    }
+    const onAbort = (): void => {
+      clearTimeout(waiting);
+      reject(signal?.reason as Error);
+    };
+    const waiting = timer(ms, () => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}

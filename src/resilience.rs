@@ -1,0 +1,261 @@
+//! The native halves of `CircuitBreaker`, `RetryPolicy` and `RateLimiter`.
+
+use std::time::Duration;
+
+use mesh_core::{
+    error::Code,
+    resilience::{
+        Admission, Attempt, BreakerLimits, CircuitBreaker, ExponentialBackoff, Outcome, Permit, Quota,
+        QuotaLimits, RetryBudget, RetryPolicy, Transition,
+    },
+};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use crate::{
+    convert::{argument, from_count, millis, timestamp},
+    error::throw,
+};
+
+/// The longest key of a quota, in bytes.
+const MAX_KEY: usize = 1024;
+
+/// The right to make a call, and what giving it has changed.
+#[napi(object)]
+pub struct NativeAdmission {
+    /// To be given back to `settle`.
+    pub permit: f64,
+    /// The new state, if it is another: `closed`, `open` or `half_open`.
+    pub entered: Option<String>,
+}
+
+/// A breaker; times in milliseconds of a clock that never goes back.
+#[napi]
+pub struct NativeCircuitBreaker {
+    breaker: CircuitBreaker,
+}
+
+#[napi]
+impl NativeCircuitBreaker {
+    /// A closed one.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(
+        env: Env,
+        failures: u32,
+        failure_rate: f64,
+        window_ms: f64,
+        open_ms: f64,
+        probes: u32,
+    ) -> Result<Self> {
+        let limits = BreakerLimits {
+            failures,
+            failure_rate,
+            window: millis(env, "monitoringPeriod", window_ms)?,
+            open_for: millis(env, "timeout", open_ms)?,
+            probes,
+        };
+        CircuitBreaker::new(limits).map(|breaker| Self { breaker }).map_err(|error| throw(env, error))
+    }
+
+    /// Lets a call through, or throws `UNAVAILABLE`, reason `CIRCUIT_OPEN`.
+    #[napi(catch_unwind)]
+    pub fn acquire(&mut self, env: Env, now: f64) -> Result<NativeAdmission> {
+        let now = timestamp(env, now)?;
+        match self.breaker.acquire(now) {
+            Ok(Admission { permit, transition }) => {
+                Ok(NativeAdmission { permit: from_count(permit.into_raw()), entered: entered(transition) })
+            }
+            Err(error) => Err(throw(env, error)),
+        }
+    }
+
+    /// Takes a permit back: the outcome is `success`, `failure` or `ignored`. The new state, if
+    /// it is another.
+    #[napi(catch_unwind)]
+    pub fn settle(&mut self, env: Env, permit: f64, outcome: String, now: f64) -> Result<Option<String>> {
+        let now = timestamp(env, now)?;
+        let outcome = match outcome.as_str() {
+            "success" => Outcome::Success,
+            "failure" => Outcome::Failure,
+            "ignored" => Outcome::Ignored,
+            _ => return Err(argument(env, "outcome must be success, failure or ignored")),
+        };
+        #[allow(clippy::cast_sign_loss, reason = "it was made of a count")]
+        let permit = Permit::from_raw(permit as u64);
+        Ok(entered(self.breaker.settle(permit, outcome, now)))
+    }
+
+    /// `closed`, `open` or `half_open`.
+    #[napi(catch_unwind)]
+    pub fn state(&self) -> &'static str {
+        self.breaker.state().as_str()
+    }
+
+    /// Closes it. The new state, if it is another.
+    #[napi(catch_unwind)]
+    pub fn reset(&mut self) -> Option<String> {
+        entered(self.breaker.reset())
+    }
+}
+
+fn entered(transition: Option<Transition>) -> Option<String> {
+    transition.map(|transition| transition.to.as_str().to_owned())
+}
+
+/// What a call that failed with `code` says of the service: `success`, `failure` or `ignored`.
+#[napi(catch_unwind)]
+pub fn outcome_of_error(code: String) -> &'static str {
+    // Without a code it is not known to be anybody else's fault.
+    match Outcome::of_error(Code::from_name(&code).unwrap_or(Code::Unknown)) {
+        Outcome::Success => "success",
+        Outcome::Failure => "failure",
+        Outcome::Ignored => "ignored",
+    }
+}
+
+/// Delays between tries, and a bound on retries in all.
+#[napi]
+pub struct NativeRetryPolicy {
+    policy: RetryPolicy,
+    budget: Option<RetryBudget>,
+}
+
+#[napi]
+impl NativeRetryPolicy {
+    /// Without `budget_ratio` there is no bound but that of each call.
+    #[napi(constructor, catch_unwind)]
+    #[allow(clippy::too_many_arguments, reason = "options of an object in JavaScript")]
+    pub fn new(
+        env: Env,
+        max_attempts: u32,
+        initial_ms: f64,
+        max_ms: f64,
+        multiplier: f64,
+        jitter: bool,
+        budget_ratio: Option<f64>,
+        budget_reserve: u32,
+    ) -> Result<Self> {
+        let initial = millis(env, "initialDelay", initial_ms)?;
+        let max = millis(env, "maxDelay", max_ms)?;
+        let backoff = ExponentialBackoff::new(initial, max, multiplier).map_err(|error| throw(env, error))?;
+        let backoff = if jitter { backoff } else { backoff.without_jitter() };
+        let budget = budget_ratio
+            .map(|ratio| RetryBudget::new(ratio, budget_reserve))
+            .transpose()
+            .map_err(|error| throw(env, error))?;
+        let policy = RetryPolicy::new(max_attempts, backoff).map_err(|error| throw(env, error))?;
+        Ok(Self { policy, budget })
+    }
+
+    /// A call is about to be made for the first time.
+    #[napi(catch_unwind)]
+    pub fn begin(&mut self) {
+        if let Some(budget) = &mut self.budget {
+            budget.deposit();
+        }
+    }
+
+    /// Milliseconds until the next try of a call that failed with `code`; `null` if there must be none.
+    #[napi(catch_unwind)]
+    pub fn next(
+        &mut self,
+        env: Env,
+        attempt: u32,
+        code: String,
+        never_ran: bool,
+        idempotent: bool,
+        retry_after_ms: Option<f64>,
+        random: f64,
+    ) -> Result<Option<f64>> {
+        let Some(code) = Code::from_name(&code) else {
+            return Err(argument(env, "code must be a gRPC code"));
+        };
+        let retry_after = retry_after_ms.map(|ms| millis(env, "retryAfterMs", ms)).transpose()?;
+        let failed = Attempt { number: attempt, code, never_ran, idempotent, retry_after };
+        Ok(self.granted(self.policy.next(&failed, random)))
+    }
+
+    /// The same for a failure that was found worth a retry by somebody else.
+    #[napi(catch_unwind)]
+    pub fn delay(
+        &mut self,
+        env: Env,
+        attempt: u32,
+        retry_after_ms: Option<f64>,
+        random: f64,
+    ) -> Result<Option<f64>> {
+        let retry_after = retry_after_ms.map(|ms| millis(env, "retryAfterMs", ms)).transpose()?;
+        Ok(self.granted(self.policy.delay(attempt, retry_after, random)))
+    }
+
+    fn granted(&mut self, delay: Option<Duration>) -> Option<f64> {
+        let delay = delay?;
+        if self.budget.as_mut().is_none_or(RetryBudget::withdraw) {
+            Some(delay.as_secs_f64() * 1000.0)
+        } else {
+            None
+        }
+    }
+}
+
+/// What becomes of a request; times in milliseconds from now.
+#[napi(object)]
+pub struct NativeDecision {
+    /// Whether it is allowed.
+    pub allowed: bool,
+    /// How long to wait, where it is not.
+    pub retry_after_ms: Option<f64>,
+    /// How many more are allowed at once.
+    pub remaining: u32,
+    /// Until the whole quota is there again.
+    pub reset_ms: f64,
+}
+
+/// A request rate for each of a bounded number of callers.
+#[napi]
+pub struct NativeQuota {
+    quota: Quota<String>,
+}
+
+#[napi]
+impl NativeQuota {
+    /// With all quotas full.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: Env, requests: u32, window_ms: f64, block_ms: f64, max_keys: u32) -> Result<Self> {
+        let limits = QuotaLimits {
+            requests,
+            window: millis(env, "windowMs", window_ms)?,
+            block: millis(env, "blockDuration", block_ms)?,
+            keys: max_keys as usize,
+        };
+        Quota::new(limits).map(|quota| Self { quota }).map_err(|error| throw(env, error))
+    }
+
+    /// Takes a request off a caller's quota.
+    #[napi(catch_unwind)]
+    pub fn check(&mut self, env: Env, key: String, now: f64) -> Result<NativeDecision> {
+        if key.is_empty() || key.len() > MAX_KEY {
+            return Err(argument(env, format!("clientId must be a text of 1 to {MAX_KEY} bytes")));
+        }
+        let decision = self.quota.check(&key, timestamp(env, now)?);
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        Ok(NativeDecision {
+            allowed: decision.retry_after.is_none(),
+            retry_after_ms: decision.retry_after.map(ms),
+            remaining: decision.remaining,
+            reset_ms: ms(decision.reset),
+        })
+    }
+
+    /// Gives a caller its whole quota back.
+    #[napi(catch_unwind)]
+    pub fn reset(&mut self, key: String) {
+        self.quota.reset(&key);
+    }
+
+    /// How many callers are remembered.
+    #[napi(catch_unwind)]
+    pub fn size(&self) -> u32 {
+        self.quota.len() as u32
+    }
+}

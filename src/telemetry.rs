@@ -1,0 +1,182 @@
+//! The native halves of `MetricsCollector` and of the audit adapters.
+
+use std::time::Duration;
+
+use mesh_core::{
+    error::Code,
+    telemetry::{self, AuditEvent, CircuitLabel, Metrics},
+};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use crate::convert::{argument, from_count, millis};
+
+/// The figures as they are now; times in milliseconds.
+#[napi(object)]
+pub struct NativeMetricsSnapshot {
+    /// Connections attempted.
+    pub connections: f64,
+    /// Connections there are now.
+    pub connections_active: f64,
+    /// Connections that failed.
+    pub connections_failed: f64,
+    /// Messages sent.
+    pub sent: f64,
+    /// Messages received.
+    pub received: f64,
+    /// Messages that failed.
+    pub failed: f64,
+    /// The mean of all latencies.
+    pub avg_latency: f64,
+    /// The longest.
+    pub max_latency: f64,
+    /// The shortest.
+    pub min_latency: f64,
+    /// Requests within their quota.
+    pub allowed: f64,
+    /// Requests beyond it.
+    pub blocked: f64,
+    /// Times a circuit closed.
+    pub closed: f64,
+    /// Times a circuit opened.
+    pub open: f64,
+    /// Times a circuit became half open.
+    pub half_open: f64,
+}
+
+/// Counters and histograms of one mesh.
+#[napi]
+pub struct NativeMetrics {
+    metrics: Metrics,
+}
+
+#[napi]
+impl NativeMetrics {
+    /// All at zero.
+    #[napi(constructor, catch_unwind)]
+    #[allow(clippy::new_without_default, reason = "made by JavaScript only")]
+    pub fn new() -> Self {
+        Self { metrics: Metrics::new() }
+    }
+
+    /// A connection was made, or could not be.
+    #[napi(catch_unwind)]
+    pub fn connection(&mut self, success: bool) {
+        self.metrics.connection(success);
+    }
+
+    /// A connection is over.
+    #[napi(catch_unwind)]
+    pub fn connection_closed(&mut self) {
+        self.metrics.connection_closed();
+    }
+
+    /// A message was sent.
+    #[napi(catch_unwind)]
+    pub fn sent(&mut self) {
+        self.metrics.sent();
+    }
+
+    /// A message was received.
+    #[napi(catch_unwind)]
+    pub fn received(&mut self) {
+        self.metrics.received();
+    }
+
+    /// A message failed.
+    #[napi(catch_unwind)]
+    pub fn failed(&mut self) {
+        self.metrics.failed();
+    }
+
+    /// A call took this long.
+    #[napi(catch_unwind)]
+    pub fn latency(&mut self, env: Env, ms: f64) -> Result<()> {
+        self.metrics.latency(fine(env, "latencyMs", ms)?);
+        Ok(())
+    }
+
+    /// A request met its quota.
+    #[napi(catch_unwind)]
+    pub fn quota(&mut self, allowed: bool) {
+        self.metrics.quota(allowed);
+    }
+
+    /// A circuit breaker changed its state.
+    #[napi(catch_unwind)]
+    pub fn circuit(&mut self, env: Env, state: String) -> Result<()> {
+        self.metrics.circuit(match state.as_str() {
+            "closed" => CircuitLabel::Closed,
+            "open" => CircuitLabel::Open,
+            "half_open" => CircuitLabel::HalfOpen,
+            _ => return Err(argument(env, "state must be 'closed', 'open' or 'half_open'")),
+        });
+        Ok(())
+    }
+
+    /// A call of a method ended, without `code` in success.
+    #[napi(catch_unwind)]
+    pub fn call(
+        &mut self,
+        env: Env,
+        service: String,
+        method: String,
+        code: Option<String>,
+        ms: f64,
+    ) -> Result<()> {
+        let code = code.map(|code| Code::from_name(&code).unwrap_or(Code::Unknown));
+        self.metrics.call(&service, &method, code, fine(env, "latencyMs", ms)?);
+        Ok(())
+    }
+
+    /// The figures as they are now.
+    #[napi(catch_unwind)]
+    pub fn snapshot(&self) -> NativeMetricsSnapshot {
+        let figures = self.metrics.snapshot();
+        let latencies = figures.latencies;
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        NativeMetricsSnapshot {
+            connections: from_count(figures.connections),
+            connections_active: from_count(figures.connections_active),
+            connections_failed: from_count(figures.connections_failed),
+            sent: from_count(figures.sent),
+            received: from_count(figures.received),
+            failed: from_count(figures.failed),
+            avg_latency: ms(latencies.mean()),
+            max_latency: ms(latencies.max),
+            min_latency: ms(latencies.min),
+            allowed: from_count(figures.allowed),
+            blocked: from_count(figures.blocked),
+            closed: from_count(figures.closed),
+            open: from_count(figures.open),
+            half_open: from_count(figures.half_open),
+        }
+    }
+
+    /// The figures for Prometheus.
+    #[napi(catch_unwind)]
+    pub fn to_text(&self) -> String {
+        self.metrics.to_text()
+    }
+}
+
+/// Milliseconds with their fraction: a latency may be far below one.
+fn fine(env: Env, name: &str, ms: f64) -> Result<Duration> {
+    let whole = millis(env, name, ms)?;
+    Ok(Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(whole))
+}
+
+/// An audit entry, given as JSON, as one line that is safe to show and to keep.
+#[napi(catch_unwind)]
+pub fn audit_line(env: Env, json: String) -> Result<String> {
+    match serde_json::from_str::<AuditEvent>(&json) {
+        Ok(event) => Ok(event.to_line()),
+        Err(error) => Err(argument(env, format!("the audit event is not one: {error}"))),
+    }
+}
+
+/// A text with everything visible that could deceive whoever reads it in a log.
+#[napi(catch_unwind)]
+pub fn escape_text(text: String) -> String {
+    telemetry::escape(&text).into_owned()
+}
