@@ -315,8 +315,10 @@ interface Procedure<TKind extends CallKind = CallKind, TInput extends OptionalSc
     /** How it is called. */
     readonly kind: TKind;
 }
-/** The methods of a contract, by their names. */
-type Procedures = Readonly<Record<string, Procedure>>;
+/** The methods of a contract, by their names. Made by {@link unary} and its like. */
+type Procedures = Readonly<Record<string, {
+    readonly kind: CallKind;
+}>>;
 /** What a service offers. Made by {@link defineContract}. */
 interface Contract<TProcedures extends Procedures = Procedures> {
     /** The first part of its methods' names, and the id of the service unless another is named. */
@@ -328,26 +330,19 @@ interface Contract<TProcedures extends Procedures = Procedures> {
 type ErrorsOf<T> = T extends {
     readonly errors?: infer E;
 } ? NonNullable<E> extends ErrorMap ? DeclaredErrors<NonNullable<E>> : never : never;
-type ErrorMapOf<T extends Procedure> = T extends Procedure<any, any, any, infer E> ? E : {};
 /** What is passed for `T`: it can be left out where it may be `undefined`. */
 type InputArguments<T> = undefined extends T ? [input?: T, options?: CallOptions] : [input: T, options?: CallOptions];
-type ClientMethod<T extends Procedure> = T extends Procedure<infer K, infer I, infer O, ErrorMap> ? {
-    unary: (...args: InputArguments<SchemaInput<I>>) => CallPromise<SchemaOutput<O>, DeclaredErrors<ErrorMapOf<T>>>;
+type ClientMethod<T> = T extends Procedure<infer K, infer I, infer O, infer E> ? {
+    unary: (...args: InputArguments<SchemaInput<I>>) => CallPromise<SchemaOutput<O>, DeclaredErrors<E>>;
     serverStream: (...args: InputArguments<SchemaInput<I>>) => AsyncIterableIterator<SchemaOutput<O>>;
-    clientStream: (items: Items<SchemaInput<I>>, options?: CallOptions) => CallPromise<SchemaOutput<O>, DeclaredErrors<ErrorMapOf<T>>>;
+    clientStream: (items: Items<SchemaInput<I>>, options?: CallOptions) => CallPromise<SchemaOutput<O>, DeclaredErrors<E>>;
     bidiStream: (items: Items<SchemaInput<I>>, options?: CallOptions) => AsyncIterableIterator<SchemaOutput<O>>;
 }[K] : never;
 /** A service, with a function for each method of its contract. */
 type ContractClient<T extends Contract> = {
     readonly [K in keyof T['procedures']]: ClientMethod<T['procedures'][K]>;
 };
-type Answer<T> = T | Promise<T>;
-type ProcedureHandler<T extends Procedure> = T extends Procedure<infer K, infer I, infer O, ErrorMap> ? {
-    unary: (input: SchemaOutput<I>, context: Context<ErrorMapOf<T>>) => Answer<SchemaInput<O>>;
-    serverStream: (input: SchemaOutput<I>, context: Context<ErrorMapOf<T>>) => Answer<Items<SchemaInput<O>>>;
-    clientStream: (items: AsyncIterable<SchemaOutput<I>>, context: Context<ErrorMapOf<T>>) => Answer<SchemaInput<O>>;
-    bidiStream: (items: AsyncIterable<SchemaOutput<I>>, context: Context<ErrorMapOf<T>>) => Answer<Items<SchemaInput<O>>>;
-}[K] : never;
+type ProcedureHandler<T> = T extends Procedure<infer K, infer I, infer O, infer E> ? HandlerOf<K, SchemaOutput<I>, SchemaInput<O>, E> : never;
 /** A handler for each method of a contract. */
 type Implementation<T extends Contract> = {
     [K in keyof T['procedures']]: ProcedureHandler<T['procedures'][K]>;
@@ -785,6 +780,12 @@ interface HandlerOptions<TInput extends StandardSchema | undefined = StandardSch
  */
 type Handler<TInput = any, TResult = unknown, TErrors extends ErrorMap = {}> = (input: TInput, context: Context<TErrors>) => TResult | Promise<TResult>;
 /**
+ * A handler whose kind of call is known, and what it reads and answers with;
+ * of items, if there are many. Without a kind it may answer with either.
+ */
+type HandlerOf<TKind extends CallKind | undefined, TInput, TOutput, TErrors extends ErrorMap = {}> = (input: TKind extends 'clientStream' | 'bidiStream' ? AsyncIterable<TInput> : TInput, context: Context<TErrors>) => MaybePromise<TKind extends 'unary' | 'clientStream' ? TOutput : TKind extends 'serverStream' | 'bidiStream' ? Items<TOutput> : TOutput | Items<TOutput>>;
+type MaybePromise<T> = T | Promise<T>;
+/**
  * Runs around handlers. `next()` runs what is inside, once, and resolves with
  * its result or rejects with its error; for a stream it resolves with
  * `undefined` when the stream is over.
@@ -899,8 +900,13 @@ declare class SecureMesh {
      * @throws MeshError `ALREADY_EXISTS` when the method has one; `INVALID_ARGUMENT`, reason `ARGUMENT`
      */
     handle<TInput = any, TResult = unknown>(method: string, handler: Handler<TInput, TResult>): this;
-    /** Answers calls of `method` under conditions. */
-    handle<TInput = any, TResult = unknown>(method: string, options: HandlerOptions, handler: Handler<TInput, TResult>): this;
+    /**
+     * Answers calls of `method`, of one kind, under conditions, checking what is
+     * received and sent: see {@link HandlerOptions}. Throws as above.
+     */
+    handle<TInput extends StandardSchema | undefined = undefined, TOutput extends StandardSchema | undefined = undefined, const TErrors extends ErrorMap = {}, TKind extends CallKind | undefined = undefined>(method: string, options: HandlerOptions<TInput, TOutput, TErrors, TKind>, handler: HandlerOf<TKind, TInput extends StandardSchema ? SchemaOutput<TInput> : any, SchemaInput<TOutput>, TErrors>): this;
+    /** The same, for a handler whose types are written out. */
+    handle<TInput = any, TResult = unknown>(method: string, options: HandlerOptions<undefined, undefined>, handler: Handler<TInput, TResult>): this;
     /**
      * Answers the methods of a contract, all of them.
      *
@@ -2270,4 +2276,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HttpAdapter, JWTManager, KeyManager, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
-export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOptions, HandlerPolicy, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, LegacyEncryptedData, Logger, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateSecretOptions, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, LegacyEncryptedData, Logger, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateSecretOptions, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };

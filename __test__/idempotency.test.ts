@@ -146,7 +146,7 @@ describe('a call with an idempotency key', () => {
     expect(await client.call('get', 1, KEY)).toBe(2);
   });
 
-  it.each<unknown>(['', 'a b', 'é', 'x'.repeat(129), 7])(
+  it.each<any>(['', 'a b', 'é', 'x'.repeat(129), 7])(
     'must have a key that can be one: %j',
     async (key) => {
       const { client } = await pair((mesh) => mesh.handle('pay', () => 1));

@@ -104,6 +104,28 @@ export type Handler<TInput = any, TResult = unknown, TErrors extends ErrorMap = 
 ) => TResult | Promise<TResult>;
 
 /**
+ * A handler whose kind of call is known, and what it reads and answers with;
+ * of items, if there are many. Without a kind it may answer with either.
+ */
+export type HandlerOf<
+  TKind extends CallKind | undefined,
+  TInput,
+  TOutput,
+  TErrors extends ErrorMap = {},
+> = (
+  input: TKind extends 'clientStream' | 'bidiStream' ? AsyncIterable<TInput> : TInput,
+  context: Context<TErrors>,
+) => MaybePromise<
+  TKind extends 'unary' | 'clientStream'
+    ? TOutput
+    : TKind extends 'serverStream' | 'bidiStream'
+      ? Items<TOutput>
+      : TOutput | Items<TOutput>
+>;
+
+type MaybePromise<T> = T | Promise<T>;
+
+/**
  * Runs around handlers. `next()` runs what is inside, once, and resolves with
  * its result or rejects with its error; for a stream it resolves with
  * `undefined` when the stream is over.

@@ -3,7 +3,7 @@
 import { checkKeys } from './arguments.js';
 import type { CallKind, CallOptions, Items } from './call-types.js';
 import type { Link } from './client.js';
-import type { ConnectOptions, Contract, ContractClient } from './contract.js';
+import type { ConnectOptions, Contract, ContractClient, Procedure } from './contract.js';
 import { rememberErrors } from './safe.js';
 
 /** Sends a call of each kind. */
@@ -27,7 +27,7 @@ export function serviceOf(contract: Contract, options: ConnectOptions | undefine
 /** A function for each method of a contract. */
 export function contractClient<T extends Contract>(contract: T, link: Link): ContractClient<T> {
   const client: Record<string, unknown> = Object.create(null);
-  for (const [name, procedure] of Object.entries(contract.procedures)) {
+  for (const [name, procedure] of Object.entries<Procedure>(contract.procedures)) {
     const method = `${contract.name}.${name}`;
     const send = SEND[procedure.kind];
     client[name] = (input: unknown, options?: CallOptions): unknown => {

@@ -30,7 +30,7 @@ export function contractRoutes(
   checkKeys('options.methods', policies, methods);
   return methods.map((method) => {
     const { kind, input, output, errors, idempotent } = procedures[method] as Procedure;
-    if (!Object.hasOwn(handlers, method) && !(method in handlers)) {
+    if (!(method in handlers)) {
       throw invalidArgument(`${name}.${method} has no handler`);
     }
     const policy = policies[method] ?? {};

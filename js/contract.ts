@@ -2,8 +2,7 @@
 // code of the service, so that its callers can have them.
 
 import { checkKeys, invalidArgument, show } from './arguments.js';
-import type { CallKind, CallOptions, HandlerPolicy, Items } from './call-types.js';
-import type { Context } from './context.js';
+import type { CallKind, CallOptions, HandlerOf, HandlerPolicy, Items } from './call-types.js';
 import { makeErrorFactories, type DeclaredErrors, type ErrorMap } from './declared-errors.js';
 import { CALL_KINDS } from './route.js';
 import type { CallPromise } from './safe.js';
@@ -39,8 +38,10 @@ export interface Procedure<
   readonly kind: TKind;
 }
 
-/** The methods of a contract, by their names. */
-export type Procedures = Readonly<Record<string, Procedure>>;
+// No more is asked of them here, or the compiler would take what is asked for
+// what is said wherever a definition says nothing.
+/** The methods of a contract, by their names. Made by {@link unary} and its like. */
+export type Procedures = Readonly<Record<string, { readonly kind: CallKind }>>;
 
 /** What a service offers. Made by {@link defineContract}. */
 export interface Contract<TProcedures extends Procedures = Procedures> {
@@ -57,27 +58,24 @@ export type ErrorsOf<T> = T extends { readonly errors?: infer E }
     : never
   : never;
 
-// Without a declaration there is none: not any.
-type ErrorMapOf<T extends Procedure> = T extends Procedure<any, any, any, infer E> ? E : {};
-
 /** What is passed for `T`: it can be left out where it may be `undefined`. */
 type InputArguments<T> = undefined extends T
   ? [input?: T, options?: CallOptions]
   : [input: T, options?: CallOptions];
 
-type ClientMethod<T extends Procedure> =
-  T extends Procedure<infer K, infer I, infer O, ErrorMap>
+type ClientMethod<T> =
+  T extends Procedure<infer K, infer I, infer O, infer E>
     ? {
         unary: (
           ...args: InputArguments<SchemaInput<I>>
-        ) => CallPromise<SchemaOutput<O>, DeclaredErrors<ErrorMapOf<T>>>;
+        ) => CallPromise<SchemaOutput<O>, DeclaredErrors<E>>;
         serverStream: (
           ...args: InputArguments<SchemaInput<I>>
         ) => AsyncIterableIterator<SchemaOutput<O>>;
         clientStream: (
           items: Items<SchemaInput<I>>,
           options?: CallOptions,
-        ) => CallPromise<SchemaOutput<O>, DeclaredErrors<ErrorMapOf<T>>>;
+        ) => CallPromise<SchemaOutput<O>, DeclaredErrors<E>>;
         bidiStream: (
           items: Items<SchemaInput<I>>,
           options?: CallOptions,
@@ -90,25 +88,9 @@ export type ContractClient<T extends Contract> = {
   readonly [K in keyof T['procedures']]: ClientMethod<T['procedures'][K]>;
 };
 
-type Answer<T> = T | Promise<T>;
-
-type ProcedureHandler<T extends Procedure> =
-  T extends Procedure<infer K, infer I, infer O, ErrorMap>
-    ? {
-        unary: (input: SchemaOutput<I>, context: Context<ErrorMapOf<T>>) => Answer<SchemaInput<O>>;
-        serverStream: (
-          input: SchemaOutput<I>,
-          context: Context<ErrorMapOf<T>>,
-        ) => Answer<Items<SchemaInput<O>>>;
-        clientStream: (
-          items: AsyncIterable<SchemaOutput<I>>,
-          context: Context<ErrorMapOf<T>>,
-        ) => Answer<SchemaInput<O>>;
-        bidiStream: (
-          items: AsyncIterable<SchemaOutput<I>>,
-          context: Context<ErrorMapOf<T>>,
-        ) => Answer<Items<SchemaInput<O>>>;
-      }[K]
+type ProcedureHandler<T> =
+  T extends Procedure<infer K, infer I, infer O, infer E>
+    ? HandlerOf<K, SchemaOutput<I>, SchemaInput<O>, E>
     : never;
 
 /** A handler for each method of a contract. */
@@ -199,10 +181,11 @@ export function defineContract<const TProcedures extends Procedures>(
   }
   const own: Record<string, Procedure> = {};
   for (const [method, procedure] of Object.entries(procedures)) {
-    // A client with a method `then` would be taken for a promise wherever it is awaited.
-    if (!METHOD_NAME.test(method) || method === 'then') {
+    // A client with a method `then` would be taken for a promise wherever it is
+    // awaited, and every object has a `toString`, meant for a handler or not.
+    if (!METHOD_NAME.test(method) || method === 'then' || method in Object.prototype) {
       throw invalidArgument(
-        `${name}.${method}: a method's name is a letter, then letters, digits and '_', and not 'then'`,
+        `${name}.${method}: a method's name is a letter, then letters, digits and '_', but not a name such as then or toString`,
       );
     }
     if (!CALL_KINDS.includes(procedure?.kind)) {

@@ -8,6 +8,7 @@ export type {
   CallOptions,
   ClientMiddleware,
   Handler,
+  HandlerOf,
   HandlerOptions,
   HandlerPolicy,
   Items,

@@ -3,8 +3,10 @@
 import { Calls } from './calls.js';
 import { checkTimeout } from './call-options.js';
 import type {
+  CallKind,
   ClientMiddleware,
   Handler,
+  HandlerOf,
   HandlerOptions,
   HandlerPolicy,
   Middleware,
@@ -23,6 +25,7 @@ import {
 import { contractClient, serviceOf } from './contract-client.js';
 import { contractRoutes } from './contract-routes.js';
 import { AbortCause, Context } from './context.js';
+import type { ErrorMap } from './declared-errors.js';
 import { MeshError, wrapNative, wrapNativeAsync } from './errors.js';
 import { invalidArgument } from './arguments.js';
 import { KeepAlive } from './keep-alive.js';
@@ -33,6 +36,7 @@ import { Outgoing } from './outgoing.js';
 import { Peers } from './peers.js';
 import { makeRoute, type Route } from './route.js';
 import { Router } from './router.js';
+import type { SchemaInput, SchemaOutput, StandardSchema } from './schema.js';
 import { enableScope } from './scope.js';
 import type { HealthStatus, MeshConfig, MeshStats } from './types.js';
 
@@ -172,10 +176,29 @@ export class SecureMesh {
    * @throws MeshError `ALREADY_EXISTS` when the method has one; `INVALID_ARGUMENT`, reason `ARGUMENT`
    */
   handle<TInput = any, TResult = unknown>(method: string, handler: Handler<TInput, TResult>): this;
-  /** Answers calls of `method` under conditions. */
+  /**
+   * Answers calls of `method`, of one kind, under conditions, checking what is
+   * received and sent: see {@link HandlerOptions}. Throws as above.
+   */
+  handle<
+    TInput extends StandardSchema | undefined = undefined,
+    TOutput extends StandardSchema | undefined = undefined,
+    const TErrors extends ErrorMap = {},
+    TKind extends CallKind | undefined = undefined,
+  >(
+    method: string,
+    options: HandlerOptions<TInput, TOutput, TErrors, TKind>,
+    handler: HandlerOf<
+      TKind,
+      TInput extends StandardSchema ? SchemaOutput<TInput> : any,
+      SchemaInput<TOutput>,
+      TErrors
+    >,
+  ): this;
+  /** The same, for a handler whose types are written out. */
   handle<TInput = any, TResult = unknown>(
     method: string,
-    options: HandlerOptions,
+    options: HandlerOptions<undefined, undefined>,
     handler: Handler<TInput, TResult>,
   ): this;
   handle(method: string, second: Handler | HandlerOptions, third?: Handler): this {
