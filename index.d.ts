@@ -1,4 +1,88 @@
 // Generated from js/ by scripts/types.mjs. Do not edit.
+/**
+ * Calls one service. Made by {@link SecureMesh.connect}; making one costs
+ * nothing, and the first call establishes the session.
+ */
+declare class SecureMeshClient {
+    #private;
+    /**
+     * A client with a mesh of its own, as 0.2.0 had it.
+     *
+     * @deprecated Use {@link SecureMesh.connect}.
+     * @param serviceId the id of this process
+     * @param targetServiceId the id of the service to call
+     * @param address `host:port`
+     * @param keysDir the key directory; default as for {@link SecurityConfig.keysDir}
+     * @param protoPath ignored: the protocol is built in
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CONFIG`
+     */
+    constructor(serviceId: string, targetServiceId: string, address: string, keysDir?: string, protoPath?: string);
+    /** The id of the service that is called. */
+    get serviceId(): string;
+    /**
+     * Makes an encrypted, authenticated call and resolves with the handler's
+     * result. The input is any JSON value, or a `Uint8Array` to send bytes; it
+     * is taken as it is now, whatever is done to it afterwards.
+     *
+     * @param method the name under which the service has its handler
+     * @throws MeshError what the handler threw, exactly, with `remote` true; or `DEADLINE_EXCEEDED`
+     *   when the time ran out, `CANCELLED` when the signal was aborted, `UNAVAILABLE` when the
+     *   service cannot be reached, `UNAUTHENTICATED` when one side could not prove who it is,
+     *   `UNIMPLEMENTED` (`METHOD_NOT_FOUND`), `NOT_FOUND` (`UNKNOWN_SERVICE`), `INVALID_ARGUMENT`
+     *   (`PAYLOAD`) for an input that cannot be sent, `RESOURCE_EXHAUSTED` (`TOO_LARGE`, `CALL_LIMIT`),
+     *   `FAILED_PRECONDITION` (`NOT_INITIALIZED`, `CLOSED`)
+     */
+    call<TInput = unknown, TResult = unknown>(method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
+    /**
+     * Calls a method that answers with many items. Leaving the loop cancels it
+     * on the other side.
+     *
+     * @example
+     * ```js
+     * for await (const event of client.serverStream('orders.watch', { since })) { … }
+     * ```
+     * @param method the name under which the service has its handler
+     * @throws MeshError as {@link SecureMeshClient.call}, from the iterator; `UNIMPLEMENTED`
+     *   (`CALL_KIND`) when the method is of another kind
+     */
+    serverStream<TInput = unknown, TItem = unknown>(method: string, input?: TInput, options?: CallOptions): AsyncIterableIterator<TItem>;
+    /**
+     * Sends many items, and resolves with the one result.
+     *
+     * @param method the name under which the service has its handler
+     * @param items what to send; no faster than the other side takes it
+     * @throws MeshError as {@link SecureMeshClient.call}; `UNIMPLEMENTED` (`CALL_KIND`) when the method
+     *   is of another kind
+     */
+    clientStream<TItem = unknown, TResult = unknown>(method: string, items: AsyncIterable<TItem> | Iterable<TItem>, options?: CallOptions): Promise<TResult>;
+    /**
+     * Sends many items and receives many, in whatever order the two sides like.
+     *
+     * @param method the name under which the service has its handler
+     * @param items what to send; no faster than the other side takes it
+     * @throws MeshError as {@link SecureMeshClient.serverStream}
+     */
+    bidiStream<TInput = unknown, TOutput = unknown>(method: string, items: AsyncIterable<TInput> | Iterable<TInput>, options?: CallOptions): AsyncIterableIterator<TOutput>;
+    /**
+     * Waits until calls can be made.
+     *
+     * @deprecated The first call does what is needed.
+     */
+    connect(): Promise<void>;
+    /**
+     * Sends text to the service's `sendMessage` handler.
+     *
+     * @deprecated Use {@link SecureMeshClient.call}.
+     */
+    sendMessage(data: string): Promise<string>;
+    /**
+     * Gives up the client.
+     *
+     * @deprecated Use {@link SecureMesh.cleanup}.
+     */
+    disconnect(): void;
+}
+
 /** The sixteen error codes of gRPC, by their canonical names. */
 type MeshErrorCode = 'CANCELLED' | 'UNKNOWN' | 'INVALID_ARGUMENT' | 'DEADLINE_EXCEEDED' | 'NOT_FOUND' | 'ALREADY_EXISTS' | 'PERMISSION_DENIED' | 'RESOURCE_EXHAUSTED' | 'FAILED_PRECONDITION' | 'ABORTED' | 'OUT_OF_RANGE' | 'UNIMPLEMENTED' | 'INTERNAL' | 'UNAVAILABLE' | 'DATA_LOSS' | 'UNAUTHENTICATED';
 /** What a {@link MeshError} can say beyond its code and message. */
@@ -82,44 +166,231 @@ declare class MeshError extends Error {
     toJSON(): Record<string, unknown>;
 }
 
-/**
- * What a handler knows about the call it answers: who calls, how much time is
- * left, and whether the answer is still wanted.
- */
-declare class Context {
-    #private;
-    /** The method that was called. */
-    readonly method: string;
-    /** Who calls: the verified identity. */
-    readonly caller: Caller;
-    /** Which try of its caller this is, from 1. */
-    readonly attempt: number;
-    /** Names the request in logs: the session and a number. */
-    get requestId(): string;
-    /** What the caller sent beside the input. */
-    get metadata(): Readonly<Record<string, string>>;
-    /** Set entries here to send them beside the result. */
-    get responseMetadata(): Record<string, string>;
-    /** The W3C trace context the caller sent, if it did. */
-    get traceparent(): string | undefined;
-    /**
-     * Aborted when the answer is no longer wanted: the caller cancelled, the
-     * deadline passed, the peer was lost, or the mesh stops. Its `reason` is a
-     * {@link MeshError} that says which. Pass it on to whatever takes time.
-     */
-    get signal(): AbortSignal;
-    /** The time left for the answer, in ms, never below 0; `Infinity` without a deadline. */
-    timeoutMs(): number;
-    /**
-     * Calls another service on behalf of this request: the call is cancelled
-     * with it and has no more time than it.
-     *
-     * @throws MeshError as {@link SecureMeshClient.call}
-     */
-    call<TInput = unknown, TResult = unknown>(service: string, method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
-    /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
-    connect(service: string): SecureMeshClient;
+/** Anything that implements Standard Schema, version 1. */
+interface StandardSchema<TInput = unknown, TOutput = TInput> {
+    /** What the standard asks for. */
+    readonly '~standard': {
+        /** The standard's version. */
+        readonly version: 1;
+        /** Who made the library. */
+        readonly vendor: string;
+        /** Checks a value. */
+        readonly validate: (value: unknown) => SchemaResult<TOutput> | Promise<SchemaResult<TOutput>>;
+        /** What it takes and makes, for the compiler only. */
+        readonly types?: {
+            readonly input: TInput;
+            readonly output: TOutput;
+        } | undefined;
+    };
 }
+/** What a schema says about a value. */
+type SchemaResult<TOutput> = {
+    readonly value: TOutput;
+    readonly issues?: undefined;
+} | {
+    readonly issues: readonly SchemaIssue[];
+};
+/** What is wrong with a value. */
+interface SchemaIssue {
+    /** For people. */
+    readonly message: string;
+    /** Where: property names and indices, or objects that hold one. */
+    readonly path?: readonly (PropertyKey | {
+        readonly key: PropertyKey;
+    })[] | undefined;
+}
+/** What a schema takes: what its caller writes. `unknown` without a schema. */
+type SchemaInput<T> = T extends StandardSchema ? NonNullable<T['~standard']['types']>['input'] : unknown;
+/** What a schema makes: what its handler reads. `unknown` without a schema. */
+type SchemaOutput<T> = T extends StandardSchema ? NonNullable<T['~standard']['types']>['output'] : unknown;
+/** An entry of `data.issues` of an error with the reason `VALIDATION`. */
+interface ValidationIssue {
+    /** Where in the input, from the outside in; empty for the input itself. */
+    path: (string | number)[];
+    /** What is wrong, as the schema says it. */
+    message: string;
+}
+
+/** An error a method can answer with. Its name is the `reason`. */
+interface ErrorDefinition {
+    /** One of the sixteen gRPC codes. */
+    readonly code: MeshErrorCode;
+    /** What went wrong, for people. Default: the name. */
+    readonly message?: string | undefined;
+    /** A Standard Schema of `error.data`. Default: it has none. */
+    readonly data?: StandardSchema | undefined;
+    /** Whether the same call can succeed later. Default: true for `UNAVAILABLE`, else false. */
+    readonly retryable?: boolean | undefined;
+}
+/** Errors by their names, which are upper-case words: `OUT_OF_STOCK`. */
+type ErrorMap = Readonly<Record<string, ErrorDefinition>>;
+/** A {@link MeshError} whose reason and data are known to the compiler. */
+interface DeclaredError<TReason extends string, TData> extends MeshError {
+    readonly reason: TReason;
+    readonly data: TData;
+}
+/** The union of the errors of a map, as their receiver sees them. */
+type DeclaredErrors<TErrors extends ErrorMap> = {
+    [K in keyof TErrors & string]: DeclaredError<K, DataOf<TErrors[K]>>;
+}[keyof TErrors & string];
+type DataOf<T extends ErrorDefinition | undefined> = T extends {
+    data: infer S extends StandardSchema;
+} ? SchemaOutput<S> : undefined;
+/** What one error of a declared kind says beyond its data. */
+interface DeclaredErrorOptions {
+    /** What went wrong, for people. Default: what is declared. */
+    message?: string | undefined;
+    /** How long to wait before trying again makes sense, in milliseconds. */
+    retryAfterMs?: number | undefined;
+    /** The error behind this one. It never leaves the process. */
+    cause?: unknown;
+}
+/** Makes errors of a map: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
+type ErrorFactories<TErrors extends ErrorMap> = {
+    readonly [K in keyof TErrors & string]: TErrors[K] extends {
+        data: infer S extends StandardSchema;
+    } ? (data: SchemaInput<S>, options?: DeclaredErrorOptions) => DeclaredError<K, SchemaInput<S>> : (data?: undefined, options?: DeclaredErrorOptions) => DeclaredError<K, undefined>;
+};
+
+/** A promise of a call whose declared errors the compiler knows. */
+interface CallPromise<TResult, TError = never> extends Promise<TResult> {
+    /** For the compiler only; it is never there. */
+    readonly '~error'?: TError;
+}
+/** What {@link safe} resolves with. */
+type SafeResult<TResult, TError = never> = {
+    readonly ok: true;
+    readonly data: TResult;
+    readonly error?: undefined;
+} | SafeFailure<TError> | {
+    readonly ok: false;
+    /** The error is none that the contract declares: the service, or the way to it, has failed. */
+    readonly declared: false;
+    readonly error: MeshError;
+};
+type SafeFailure<TError> = [TError] extends [never] ? never : {
+    readonly ok: false;
+    /** The error is one that the contract declares; its reason says which. */
+    readonly declared: true;
+    readonly error: TError;
+};
+/**
+ * The outcome of a call as a value. It never rejects.
+ *
+ * @example
+ * ```js
+ * const result = await safe(client.create(order));
+ * if (result.ok) return result.data;
+ * if (result.declared && result.error.reason === 'OUT_OF_STOCK') return substitute(result.error.data);
+ * throw result.error;
+ * ```
+ */
+declare function safe<TResult, TError = never>(promise: CallPromise<TResult, TError> | Promise<TResult>): Promise<SafeResult<TResult, TError>>;
+/**
+ * Whether an error that was caught is one a method of a contract declares.
+ *
+ * @example
+ * ```js
+ * if (isDeclaredError(orders.procedures.create, error) && error.reason === 'OUT_OF_STOCK') { … }
+ * ```
+ */
+declare function isDeclaredError<TErrors extends ErrorMap>(procedure: {
+    readonly errors?: TErrors;
+}, error: unknown): error is DeclaredErrors<TErrors>;
+
+type OptionalSchema = StandardSchema | undefined;
+/** What is said about a method of a contract. */
+interface ProcedureDefinition<TInput extends OptionalSchema = OptionalSchema, TOutput extends OptionalSchema = OptionalSchema, TErrors extends ErrorMap = ErrorMap> {
+    /** A Standard Schema of the input, or of each item the client sends. */
+    readonly input?: TInput;
+    /** A Standard Schema of the result, or of each item the service sends. */
+    readonly output?: TOutput;
+    /** The errors its callers can expect, by their names. */
+    readonly errors?: TErrors;
+    /** Whether running it twice does no harm, so that its calls may be tried again. Default: false. */
+    readonly idempotent?: boolean | undefined;
+}
+/** A method of a contract. Made by {@link unary} and its like. */
+interface Procedure<TKind extends CallKind = CallKind, TInput extends OptionalSchema = OptionalSchema, TOutput extends OptionalSchema = OptionalSchema, TErrors extends ErrorMap = ErrorMap> extends ProcedureDefinition<TInput, TOutput, TErrors> {
+    /** How it is called. */
+    readonly kind: TKind;
+}
+/** The methods of a contract, by their names. */
+type Procedures = Readonly<Record<string, Procedure>>;
+/** What a service offers. Made by {@link defineContract}. */
+interface Contract<TProcedures extends Procedures = Procedures> {
+    /** The first part of its methods' names, and the id of the service unless another is named. */
+    readonly name: string;
+    /** Its methods. */
+    readonly procedures: TProcedures;
+}
+/** The errors a method declares, as its caller sees them. */
+type ErrorsOf<T> = T extends {
+    readonly errors?: infer E;
+} ? NonNullable<E> extends ErrorMap ? DeclaredErrors<NonNullable<E>> : never : never;
+type ErrorMapOf<T extends Procedure> = T extends Procedure<any, any, any, infer E> ? E : {};
+/** What is passed for `T`: it can be left out where it may be `undefined`. */
+type InputArguments<T> = undefined extends T ? [input?: T, options?: CallOptions] : [input: T, options?: CallOptions];
+type ClientMethod<T extends Procedure> = T extends Procedure<infer K, infer I, infer O, ErrorMap> ? {
+    unary: (...args: InputArguments<SchemaInput<I>>) => CallPromise<SchemaOutput<O>, DeclaredErrors<ErrorMapOf<T>>>;
+    serverStream: (...args: InputArguments<SchemaInput<I>>) => AsyncIterableIterator<SchemaOutput<O>>;
+    clientStream: (items: Items<SchemaInput<I>>, options?: CallOptions) => CallPromise<SchemaOutput<O>, DeclaredErrors<ErrorMapOf<T>>>;
+    bidiStream: (items: Items<SchemaInput<I>>, options?: CallOptions) => AsyncIterableIterator<SchemaOutput<O>>;
+}[K] : never;
+/** A service, with a function for each method of its contract. */
+type ContractClient<T extends Contract> = {
+    readonly [K in keyof T['procedures']]: ClientMethod<T['procedures'][K]>;
+};
+type Answer<T> = T | Promise<T>;
+type ProcedureHandler<T extends Procedure> = T extends Procedure<infer K, infer I, infer O, ErrorMap> ? {
+    unary: (input: SchemaOutput<I>, context: Context<ErrorMapOf<T>>) => Answer<SchemaInput<O>>;
+    serverStream: (input: SchemaOutput<I>, context: Context<ErrorMapOf<T>>) => Answer<Items<SchemaInput<O>>>;
+    clientStream: (items: AsyncIterable<SchemaOutput<I>>, context: Context<ErrorMapOf<T>>) => Answer<SchemaInput<O>>;
+    bidiStream: (items: AsyncIterable<SchemaOutput<I>>, context: Context<ErrorMapOf<T>>) => Answer<Items<SchemaInput<O>>>;
+}[K] : never;
+/** A handler for each method of a contract. */
+type Implementation<T extends Contract> = {
+    [K in keyof T['procedures']]: ProcedureHandler<T['procedures'][K]>;
+};
+/** What the handlers of a contract allow, and what is done around them. */
+interface ImplementOptions<T extends Contract = Contract> extends HandlerPolicy {
+    /** For single methods; what is said here wins. */
+    methods?: {
+        [K in keyof T['procedures']]?: HandlerPolicy;
+    } | undefined;
+}
+/** Which service a client of a contract calls. */
+interface ConnectOptions {
+    /** The service's id. Default: the contract's name. */
+    service?: string | undefined;
+}
+type Make<K extends CallKind> = <const TInput extends OptionalSchema = undefined, const TOutput extends OptionalSchema = undefined, const TErrors extends ErrorMap = {}>(definition?: ProcedureDefinition<TInput, TOutput, TErrors>) => Procedure<K, TInput, TOutput, TErrors>;
+/**
+ * A method that takes one input and answers with one result.
+ *
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong
+ */
+declare const unary: Make<'unary'>;
+/** A method that takes one input and answers with many items. Throws as {@link unary}. */
+declare const serverStream: Make<'serverStream'>;
+/** A method that takes many items and answers with one result. Throws as {@link unary}. */
+declare const clientStream: Make<'clientStream'>;
+/** A method that takes many items and answers with many. Throws as {@link unary}. */
+declare const bidiStream: Make<'bidiStream'>;
+/**
+ * What a service offers, for both sides: {@link SecureMesh.implement} and
+ * {@link SecureMesh.connect}. Its methods are named `name.method`.
+ *
+ * @example
+ * ```js
+ * export const orders = defineContract('orders', {
+ *   create: unary({ input: NewOrder, output: Order }),
+ *   watch: serverStream({ input: Filter, output: OrderEvent }),
+ * });
+ * ```
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong
+ */
+declare function defineContract<const TProcedures extends Procedures>(name: string, procedures: TProcedures): Contract<TProcedures>;
 
 /** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
 type Duration = number | string;
@@ -291,34 +562,6 @@ interface MeshConfig {
 }
 /** @deprecated 0.2.0's name of {@link MeshConfig}. */
 type SecureMeshConfig = MeshConfig;
-/** What can be said about one call. */
-interface CallOptions {
-    /** Cancels the call, on both sides, when aborted. */
-    signal?: AbortSignal | undefined;
-    /** How long the call may take, in ms, 1…4,294,967,295. Default: 10,000. */
-    timeoutMs?: number | undefined;
-    /** Whether running the method twice does no harm, so that it may be tried again. Default: false. */
-    idempotent?: boolean | undefined;
-    /** Facts beside the input, for handlers' `ctx.metadata`. */
-    metadata?: Record<string, string> | undefined;
-}
-/** How a method is served. */
-interface HandlerOptions {
-    /** The longest a request may take here, in ms, even if its caller would wait longer. */
-    timeoutMs?: number | undefined;
-    /** The services that may call it; others get `PERMISSION_DENIED`. Default: every authenticated one. */
-    allow?: readonly string[] | undefined;
-}
-/**
- * Answers a method's calls. What it returns, or resolves with, is the result:
- * a JSON value, `undefined`, or a `Uint8Array` that arrives as one. What it
- * throws is the error: a `MeshError` arrives as thrown, anything else as
- * `INTERNAL` with an `errorId`, the original going to the logger only.
- *
- * @param input what the caller sent; unchecked
- * @param context who calls, how much time is left, and so on
- */
-type Handler<TInput = any, TResult = unknown> = (input: TInput, context: Context) => TResult | Promise<TResult>;
 /** How a peer proved who it is. */
 type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';
 /** Who is calling: always the verified identity, never a claimed one. */
@@ -412,57 +655,187 @@ interface HealthStatus {
 }
 
 /**
- * Calls one service. Made by {@link SecureMesh.connect}; making one costs
- * nothing, and the first call establishes the session.
+ * What a handler knows about the call it answers: who calls, how much time is
+ * left, and whether the answer is still wanted.
  */
-declare class SecureMeshClient {
+declare class Context<TErrors extends ErrorMap = {}> {
     #private;
+    /** The method that was called. */
+    readonly method: string;
+    /** How it was called. */
+    readonly kind: CallKind;
+    /** Who calls: the verified identity. */
+    readonly caller: Caller;
+    /** Which try of its caller this is, from 1. */
+    readonly attempt: number;
+    /** Makes the errors this method declares, by their names: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
+    readonly errors: ErrorFactories<TErrors>;
+    /** Names the request in logs: what the caller sent as `x-request-id`, else the session and a number. */
+    get requestId(): string;
+    /** What the caller sent beside the input. */
+    get metadata(): Readonly<Record<string, string>>;
+    /** Set entries here to send them beside the result. */
+    get responseMetadata(): Record<string, string>;
+    /** The W3C trace context the caller sent, if it sent one that is well formed. */
+    get traceparent(): string | undefined;
     /**
-     * A client with a mesh of its own, as 0.2.0 had it.
-     *
-     * @deprecated Use {@link SecureMesh.connect}.
-     * @param serviceId the id of this process
-     * @param targetServiceId the id of the service to call
-     * @param address `host:port`
-     * @param keysDir the key directory; default as for {@link SecurityConfig.keysDir}
-     * @param protoPath ignored: the protocol is built in
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CONFIG`
+     * Aborted when the answer is no longer wanted: the caller cancelled, the
+     * deadline passed, the peer was lost, or the mesh stops. Its `reason` is a
+     * {@link MeshError} that says which. Pass it on to whatever takes time.
      */
-    constructor(serviceId: string, targetServiceId: string, address: string, keysDir?: string, protoPath?: string);
-    /** The id of the service that is called. */
-    get serviceId(): string;
+    get signal(): AbortSignal;
+    /** The time left for the answer, in ms, never below 0; `Infinity` without a deadline. */
+    timeoutMs(): number;
     /**
-     * Makes an encrypted, authenticated call and resolves with the handler's
-     * result. The input is any JSON value, or a `Uint8Array` to send bytes; it
-     * is taken as it is now, whatever is done to it afterwards.
+     * Calls another service on behalf of this request: the call is cancelled
+     * with it, has no more time than it, and continues its trace and request id.
      *
-     * @param method the name under which the service has its handler
-     * @throws MeshError what the handler threw, exactly, with `remote` true; or `DEADLINE_EXCEEDED`
-     *   when the time ran out, `CANCELLED` when the signal was aborted, `UNAVAILABLE` when the
-     *   service cannot be reached, `UNAUTHENTICATED` when one side could not prove who it is,
-     *   `UNIMPLEMENTED` (`METHOD_NOT_FOUND`), `NOT_FOUND` (`UNKNOWN_SERVICE`), `INVALID_ARGUMENT`
-     *   (`PAYLOAD`) for an input that cannot be sent, `RESOURCE_EXHAUSTED` (`TOO_LARGE`, `CALL_LIMIT`),
-     *   `FAILED_PRECONDITION` (`NOT_INITIALIZED`, `CLOSED`)
+     * @throws MeshError as {@link SecureMeshClient.call}
      */
-    call<TInput = unknown, TResult = unknown>(method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
+    call<TInput = unknown, TResult = unknown>(service: string, method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
+    /** A client of a contract, whose calls are made on behalf of this request. */
+    connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
+    /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
+    connect(service: string): SecureMeshClient;
+}
+
+/**
+ * How many messages go each way: one and one; one and many; many and one; many
+ * and many. The words are gRPC's.
+ */
+type CallKind = 'unary' | 'serverStream' | 'clientStream' | 'bidiStream';
+/** What is sent one after the other. */
+type Items<T = unknown> = AsyncIterable<T> | Iterable<T>;
+/** What can be said about one call. */
+interface CallOptions {
+    /** Cancels the call, on both sides, when aborted. */
+    signal?: AbortSignal | undefined;
+    /** How long the call may take, in ms, 1…4,294,967,295. Default: 10,000, or `limits.callTimeoutMs`. */
+    timeoutMs?: number | undefined;
+    /** Whether running the method twice does no harm, so that it may be tried again. Default: false. */
+    idempotent?: boolean | undefined;
     /**
-     * Waits until calls can be made.
-     *
-     * @deprecated The first call does what is needed.
+     * Names what this call does, so that it is done once however often it is
+     * asked for: the service keeps the outcome for 10 minutes and gives it to
+     * every later call with the same key, method and input. 1…128 visible ASCII
+     * characters; a UUID is one. Implies `idempotent`. Unary calls only.
      */
-    connect(): Promise<void>;
+    idempotencyKey?: string | undefined;
     /**
-     * Sends text to the service's `sendMessage` handler.
-     *
-     * @deprecated Use {@link SecureMeshClient.call}.
+     * Facts beside the input, for handlers' `ctx.metadata`: names of letters,
+     * digits, `.`, `_` and `-`, at most 64; in all at most 8,000 bytes as JSON.
+     * `traceparent`, `tracestate` and `x-request-id` mean what they mean in HTTP.
      */
-    sendMessage(data: string): Promise<string>;
+    metadata?: Record<string, string> | undefined;
+    /** Takes what the handler set in `ctx.responseMetadata`, before the call resolves. What it throws rejects the call. */
+    onResponseMetadata?: ((metadata: Readonly<Record<string, string>>) => void) | undefined;
     /**
-     * Gives up the client.
-     *
-     * @deprecated Use {@link SecureMesh.cleanup}.
+     * Whether a call made by a handler has nothing to do with the request it
+     * answers: it does not inherit deadline, cancellation, trace and request id.
+     * Default: false.
      */
-    disconnect(): void;
+    detached?: boolean | undefined;
+}
+/** What a handler allows, and what is done around it. */
+interface HandlerPolicy {
+    /** The longest a request may take here, in ms, even if its caller would wait longer. */
+    timeoutMs?: number | undefined;
+    /** The services that may call it; others get `PERMISSION_DENIED`. Default: every authenticated one. */
+    allow?: readonly string[] | undefined;
+    /** Middleware around this handler, inside of the mesh's own, outermost first. */
+    use?: readonly Middleware[] | undefined;
+}
+/** How a method is served. */
+interface HandlerOptions<TInput extends StandardSchema | undefined = StandardSchema | undefined, TOutput extends StandardSchema | undefined = StandardSchema | undefined, TErrors extends ErrorMap = ErrorMap, TKind extends CallKind | undefined = CallKind | undefined> extends HandlerPolicy {
+    /**
+     * The kind of call it answers; others get `UNIMPLEMENTED`, reason
+     * `CALL_KIND`. Default: whatever kind it is called with, but a generator
+     * function answers `serverStream` and `bidiStream` only.
+     */
+    kind?: TKind;
+    /**
+     * A Standard Schema (zod, valibot, arktype and others) of the input, or of
+     * each item that arrives. The handler gets what it makes of it; a caller who
+     * sends anything else gets `INVALID_ARGUMENT`, reason `VALIDATION`, with
+     * `data.issues`.
+     */
+    input?: TInput;
+    /**
+     * A Standard Schema of the result, or of each item that is sent. A result
+     * that does not fit is this service's fault: its caller gets `INTERNAL`, and
+     * the issues are logged.
+     */
+    output?: TOutput;
+    /** The errors its callers can expect: the handler makes them by `ctx.errors`. */
+    errors?: TErrors;
+    /**
+     * Whether running it twice does no harm. Outcomes are not kept for
+     * idempotency keys then. Default: false.
+     */
+    idempotent?: boolean | undefined;
+}
+/**
+ * Answers a method's calls. What it returns, or resolves with, is the result:
+ * a JSON value, `undefined`, or a `Uint8Array` that arrives as one. What it
+ * throws is the error: a `MeshError` arrives as thrown, anything else as
+ * `INTERNAL` with an `errorId`, the original going to the logger only.
+ *
+ * @param input what the caller sent; unchecked, unless the handler has an `input` schema
+ * @param context who calls, how much time is left, and so on
+ */
+type Handler<TInput = any, TResult = unknown, TErrors extends ErrorMap = {}> = (input: TInput, context: Context<TErrors>) => TResult | Promise<TResult>;
+/**
+ * Runs around handlers. `next()` runs what is inside, once, and resolves with
+ * its result or rejects with its error; for a stream it resolves with
+ * `undefined` when the stream is over.
+ *
+ * What a middleware returns is the answer. Returning `undefined` leaves the
+ * answer as it is: `await next()` as the last line is enough. Without a call
+ * of `next()` the handler does not run, and what is returned is the answer.
+ * What it throws is treated as if the handler had thrown it.
+ */
+type Middleware = (context: Context, next: () => Promise<unknown>) => unknown;
+/** A call on its way out, as client middleware sees it. */
+interface OutgoingCall {
+    /** The service that is called. */
+    readonly service: string;
+    /** The method that is called. */
+    readonly method: string;
+    /** Its kind. */
+    readonly kind: CallKind;
+    /** The input; for `clientStream` and `bidiStream` the iterable of items. Can be replaced before `next()`. */
+    input: unknown;
+    /** This call's own copy of the options, with what it inherits; can be changed before `next()`. */
+    readonly options: CallOptions & {
+        metadata: Record<string, string>;
+    };
+}
+/**
+ * Runs around the calls a mesh makes, by the same rules as {@link Middleware}.
+ */
+type ClientMiddleware = (call: OutgoingCall, next: () => Promise<unknown>) => unknown;
+
+/** A router of `@lemur-bookstores/secure-stack-core`, as `router().query(…).mutation(…)` makes it. */
+interface RouterLike {
+    /** Its procedures, by their names. */
+    getRoutes(): ReadonlyMap<string, RouteLike>;
+    /** What it runs around them. */
+    getMiddlewares?(): readonly unknown[];
+}
+/** A procedure of a {@link RouterLike}. */
+interface RouteLike {
+    /** `query` and `mutation` are unary calls, `subscription` is a server stream. */
+    readonly type: string;
+    /** Its schemas and its handler, which gets `{ input, ctx }`. */
+    readonly config: {
+        readonly input?: unknown;
+        readonly output?: unknown;
+        readonly handler: (call: any) => unknown;
+    };
+}
+/** Routers by their names, which become the first parts of their methods' names. */
+interface RouterTree {
+    readonly [name: string]: RouterLike | RouterTree;
 }
 
 declare const asyncDispose: typeof Symbol.asyncDispose;
@@ -502,6 +875,17 @@ declare class SecureMesh {
      */
     initialize(): Promise<void>;
     /**
+     * A client with a function for each method of a contract, typed by it.
+     *
+     * @example
+     * ```js
+     * const client = mesh.connect(orders);
+     * const order = await client.create({ sku: 'A-1' }, { timeoutMs: 800 });
+     * ```
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
+    /**
      * A client for a service. Nothing is sent before its first call; clients
      * are kept, so the same service has the same one.
      *
@@ -517,6 +901,73 @@ declare class SecureMesh {
     handle<TInput = any, TResult = unknown>(method: string, handler: Handler<TInput, TResult>): this;
     /** Answers calls of `method` under conditions. */
     handle<TInput = any, TResult = unknown>(method: string, options: HandlerOptions, handler: Handler<TInput, TResult>): this;
+    /**
+     * Answers the methods of a contract, all of them.
+     *
+     * @example
+     * ```js
+     * mesh.implement(orders, {
+     *   async create(input, ctx) {
+     *     if (!(await inStock(input.sku))) throw ctx.errors.OUT_OF_STOCK({ sku: input.sku });
+     *     return save(input);
+     *   },
+     * });
+     * ```
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when a handler is missing or is for no
+     *   method of the contract; `ALREADY_EXISTS` when one of them has a handler. None is added then.
+     */
+    implement<T extends Contract>(contract: T, handlers: Implementation<T>, options?: ImplementOptions<T>): this;
+    /**
+     * Answers the procedures of a router of `@lemur-bookstores/secure-stack-core`:
+     * queries and mutations as unary calls, subscriptions as server streams, each
+     * with the router's schemas and middleware. A handler's `ctx` is the
+     * {@link Context}.
+     *
+     * @example
+     * ```js
+     * mesh.mount({ product: router().query('get', { handler: ({ input, ctx }) => find(input.id) }) });
+     * await client.call('product.get', { id: 7 });
+     * ```
+     * @param router a router, or routers by the first parts of their methods' names, as deep as you like
+     * @param policy what all of them allow
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`; `ALREADY_EXISTS`. None is added then.
+     */
+    mount(router: RouterLike | RouterTree, policy?: HandlerPolicy): this;
+    /** The same, with a name before the names of its methods. */
+    mount(name: string, router: RouterLike | RouterTree, policy?: HandlerPolicy): this;
+    /**
+     * Puts a middleware around every handler, those added before and after,
+     * inside of the middleware that is there.
+     *
+     * @example
+     * ```js
+     * mesh.use(async (ctx, next) => {
+     *   const start = performance.now();
+     *   try {
+     *     return await next();
+     *   } finally {
+     *     log(ctx.method, ctx.caller.serviceId, performance.now() - start);
+     *   }
+     * });
+     * ```
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
+     */
+    use(middleware: Middleware): this;
+    /**
+     * Puts a middleware around every call this mesh makes, inside of the
+     * middleware that is there. It can change the input and the options before
+     * `next()`, and the result after.
+     *
+     * @example
+     * ```js
+     * mesh.useClient((call, next) => {
+     *   call.options.metadata.tenant = 't1';
+     *   return next();
+     * });
+     * ```
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
+     */
+    useClient(middleware: ClientMiddleware): this;
     /** Where this service listens; `null` before it is initialized, and when it does not listen. */
     address(): {
         host: string;
@@ -555,6 +1006,186 @@ declare class SecureMesh {
      * @deprecated Sessions are closed when they are idle, and by {@link SecureMesh.cleanup}.
      */
     disconnect(serviceId: string): Promise<void>;
+}
+
+/** One entry of the audit log. */
+interface MeshAuditEvent {
+    /** Unique name. */
+    id: string;
+    /** When it happened. */
+    timestamp: Date;
+    /** What it is about. */
+    eventType: 'connection' | 'message' | 'key_rotation' | 'rate_limit' | 'circuit_breaker' | 'error' | 'system';
+    /** The service that reports it. */
+    serviceId: string;
+    /** The other side. */
+    targetServiceId?: string;
+    /** How it went. */
+    details: {
+        /** What was done. */
+        action?: string;
+        /** Whether it succeeded. */
+        success: boolean;
+        /** How long it took, in milliseconds. */
+        duration?: number;
+        /** How many messages. */
+        messageCount?: number;
+        /** Why it failed. */
+        error?: string;
+        /** Further facts; never secrets. */
+        metadata?: Record<string, any>;
+    };
+}
+/** Where audit entries and metrics go. */
+interface MonitoringAdapter {
+    /** Delivers an entry: resolves when it is delivered, rejects when it cannot be. */
+    logEvent(event: MeshAuditEvent): Promise<void>;
+    /** Delivers figures. */
+    logMetrics?(metrics: any): Promise<void>;
+    /** Delivers whatever it still holds. */
+    flush?(): Promise<void>;
+    /** Delivers whatever it still holds, and lets go of files and connections. */
+    close?(): Promise<void>;
+}
+
+/** Settings of an {@link AuditLogger}. */
+interface AuditLoggerConfig {
+    /** Where entries go: to each of them. */
+    adapters: MonitoringAdapter[];
+    /** Whether anything is logged. Default: true. */
+    enabled?: boolean | undefined;
+    /** The most entries that wait for one adapter. Beyond, new ones are dropped and counted. Default: 10,000. */
+    maxQueue?: number | undefined;
+    /** How long an adapter may take for one entry: milliseconds or `'10s'`. Default: 30,000. */
+    adapterTimeoutMs?: number | string | undefined;
+    /**
+     * Told of each entry that an adapter did not take: reason `AUDIT_DELIVERY`, with the adapter's
+     * error as `cause`, or `AUDIT_LIMIT`. Default: nobody is told.
+     */
+    onError?: ((error: MeshError, event: MeshAuditEvent) => void) | undefined;
+}
+/** Figures about an {@link AuditLogger}. */
+interface AuditLoggerStats {
+    /** Entries that wait for an adapter now. */
+    queued: number;
+    /** Entries an adapter has taken. */
+    delivered: number;
+    /** Entries an adapter has refused, or not taken in time. */
+    failed: number;
+    /** Entries dropped because too many waited. */
+    dropped: number;
+}
+/**
+ * Writes the audit log: connections, key rotations, refused requests and
+ * whatever else somebody may have to account for.
+ *
+ * Each adapter gets every entry, in order, one at a time; a slow or broken one
+ * does not hold up the others. Logging never rejects for an adapter's sake.
+ *
+ * @example
+ * ```js
+ * const audit = new AuditLogger({ adapters: [new FileAdapter('/var/log/orders/audit.log')] });
+ * await audit.logConnection('orders', 'stock', true);
+ * await audit.close();
+ * ```
+ */
+declare class AuditLogger {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: AuditLoggerConfig);
+    /**
+     * Logs an entry. Resolves when every adapter has taken or refused it; there
+     * is no need to wait for that.
+     *
+     * @throws MeshError (as a rejection) `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no audit entry
+     */
+    log(event: Omit<MeshAuditEvent, 'id' | 'timestamp'>): Promise<void>;
+    /** A connection was made, or could not be. */
+    logConnection(serviceId: string, targetServiceId: string, success: boolean, error?: string): Promise<void>;
+    /** Messages were exchanged; `duration` in milliseconds. */
+    logMessage(serviceId: string, targetServiceId: string, messageCount: number, duration: number): Promise<void>;
+    /** A key was rotated, or could not be. */
+    logKeyRotation(serviceId: string, success: boolean, error?: string): Promise<void>;
+    /** A client met its quota. */
+    logRateLimit(serviceId: string, clientId: string, blocked: boolean): Promise<void>;
+    /** A circuit breaker changed its state. */
+    logCircuitBreaker(serviceId: string, targetServiceId: string, state: string, error?: string): Promise<void>;
+    /** Resolves when every entry logged until now has been taken or refused, and adapters hold none back. */
+    flush(): Promise<void>;
+    /** {@link flush}, then closes the adapters. Entries logged afterwards still go to them. */
+    close(): Promise<void>;
+    /** Figures of all adapters together. */
+    getStats(): AuditLoggerStats;
+}
+
+/** What a {@link CircuitBreaker} does with calls. */
+declare enum CircuitState {
+    /** All are made. */
+    CLOSED = "closed",
+    /** None is. */
+    OPEN = "open",
+    /** Only a few are, to find out whether it is well again. */
+    HALF_OPEN = "half_open"
+}
+/** Settings of a {@link CircuitBreaker}. */
+interface CircuitBreakerConfig {
+    /** Failures within `monitoringPeriod` that open it. */
+    failureThreshold: number;
+    /** Successes that close it again. While half open, no more calls than these are let through. */
+    successThreshold: number;
+    /** How long it stays open: milliseconds or `'30s'`. */
+    timeout: number | string;
+    /** The sliding window failures are counted in: milliseconds or `'1m'`. Default: 60,000. */
+    monitoringPeriod?: number | string | undefined;
+    /**
+     * The share of the window's calls that must have failed besides, 0 to 1, so that a few failures
+     * of a busy service do not cut it off. Default: 0.5.
+     */
+    failureRate?: number | undefined;
+    /**
+     * Whether an error is a failure of what is protected. Default: one that is no {@link MeshError},
+     * and `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`. An error of the caller's making is
+     * none, and neither is a message that somebody has tampered with.
+     */
+    isFailure?: ((error: unknown) => boolean) | undefined;
+    /** Told of each change. What it throws is ignored. */
+    onStateChange?: ((state: CircuitState) => void) | undefined;
+}
+/**
+ * Makes calls as long as enough of them succeed. After `failureThreshold`
+ * failures within `monitoringPeriod` it opens: for `timeout` nothing is called,
+ * and callers are told at once. Then it is half open: `successThreshold` calls
+ * are let through, and no more at once. If they succeed it closes, if one fails
+ * it opens anew.
+ *
+ * @example
+ * ```js
+ * const breaker = new CircuitBreaker({ failureThreshold: 5, successThreshold: 2, timeout: 30_000 });
+ * const stock = await breaker.execute(() => fetchStock());
+ * ```
+ */
+declare class CircuitBreaker {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: CircuitBreakerConfig);
+    /**
+     * Calls `fn`, if calls are made at present, and resolves or rejects as it does.
+     *
+     * @throws MeshError `UNAVAILABLE`, reason `CIRCUIT_OPEN`, with `retryAfterMs`: `fn` was not called
+     */
+    execute<T>(fn: () => Promise<T> | T): Promise<T>;
+    /** The state. An open breaker whose `timeout` has passed is open until it is asked. */
+    getState(): CircuitState;
+    /** Closes it and forgets all failures. */
+    reset(): void;
+}
+
+/** Prints audit entries and metrics, a line each, with everything visible that could deceive a reader. */
+declare class ConsoleAdapter implements MonitoringAdapter {
+    /** Prints an entry. */
+    logEvent(event: MeshAuditEvent): Promise<void>;
+    /** Prints figures. */
+    logMetrics(metrics: any): Promise<void>;
 }
 
 /** An RSA key pair in PEM. */
@@ -831,6 +1462,197 @@ declare class CryptoManager {
     rotate(): Promise<string>;
 }
 
+/** Settings of a {@link FileAdapter}. */
+interface FileAdapterOptions {
+    /** The size in bytes at which a file is put aside and a new one begun. Default: 10 MiB. */
+    maxBytes?: number | undefined;
+    /** How many files put aside are kept: `audit.log.1`, the newest, and so on. Default: 5. */
+    maxFiles?: number | undefined;
+}
+/**
+ * Appends audit entries to a file, a line of JSON each; metrics to another, if
+ * one is given. A line is written whole or not at all, however the process
+ * ends: what was cut off is closed by a line's end at the next start.
+ *
+ * Files are made for their owner only (0600, directories 0700); a symbolic link
+ * is refused. A full one is put aside, and the oldest of those deleted.
+ */
+declare class FileAdapter implements MonitoringAdapter {
+    #private;
+    /**
+     * @param filePath the file for entries. Default: `mesh-audit.log` in `SECURE_MESH_LOGS_DIR`, or in
+     *   `secure-stack-mesh/logs` of the user's state directory; never below the working directory
+     * @param metricsFilePath the file for metrics. Default: they are not kept
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    constructor(filePath?: string, metricsFilePath?: string, options?: FileAdapterOptions);
+    /**
+     * Appends an entry.
+     *
+     * @throws MeshError (as a rejection) `FAILED_PRECONDITION`, reason `AUDIT_DELIVERY`: the file cannot
+     *   be written; the message names it and says why
+     */
+    logEvent(event: MeshAuditEvent): Promise<void>;
+    /** Appends figures, if there is a file for them. */
+    logMetrics(metrics: any): Promise<void>;
+    /** Resolves when everything is on the disk. */
+    flush(): Promise<void>;
+    /** {@link flush}, then closes the files. They are opened anew when they are needed. */
+    close(): Promise<void>;
+}
+
+/** Settings of a {@link RetryPolicy}. */
+interface RetryPolicyConfig {
+    /** Tries in all, 1 to 100. */
+    maxAttempts: number;
+    /** The longest delay after the first try: milliseconds or `'1s'`. Default: 100. */
+    initialDelay?: number | string | undefined;
+    /** The longest delay of all. Default: 30,000, or `initialDelay` if that is longer. */
+    maxDelay?: number | string | undefined;
+    /** How much longer delays may be from try to try, 1 to 100. Default: 2. */
+    backoffMultiplier?: number | undefined;
+    /**
+     * The errors worth another try: their `code`, `reason` or `name`, or a part of their message.
+     * Default: a {@link MeshError} that says it is `retryable`; of other errors all but those that
+     * show a mistake in the program (`TypeError` and the like) or that it was cancelled (`AbortError`).
+     */
+    retryableErrors?: readonly string[] | undefined;
+    /** Decides instead of `retryableErrors`. */
+    isRetryable?: ((error: unknown, attempt: number) => boolean) | undefined;
+    /** Whether delays are chosen at random up to their length, or are exactly as long. Default: true. */
+    jitter?: boolean | undefined;
+    /**
+     * Bounds the retries of all `execute` together: at most `ratio` retries a call in the long run,
+     * and `reserve` at once. Default: no bound but `maxAttempts`.
+     */
+    budget?: {
+        ratio: number;
+        reserve?: number | undefined;
+    } | undefined;
+}
+/** What can be said about one {@link RetryPolicy.execute}. */
+interface RetryOptions {
+    /** Ends the waiting, and the trying, when aborted. */
+    signal?: AbortSignal | undefined;
+}
+/**
+ * Calls a function until it succeeds, as often as allowed, with growing delays
+ * of random length between the tries: callers that failed together do not come
+ * back together.
+ *
+ * It cannot know whether a try that failed has done its work nevertheless. Use
+ * it for what may be done twice.
+ *
+ * @example
+ * ```js
+ * const retry = new RetryPolicy({ maxAttempts: 3, initialDelay: 100 });
+ * const page = await retry.execute(() => fetchPage());
+ * ```
+ */
+declare class RetryPolicy {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: RetryPolicyConfig);
+    /**
+     * Calls `fn` until it succeeds, and resolves as it does.
+     *
+     * @param fn is given the number of the try, from 1
+     * @throws what the last try threw, or the signal's reason
+     */
+    execute<T>(fn: (attempt: number) => Promise<T> | T, options?: RetryOptions): Promise<T>;
+}
+
+/** What sends requests for an {@link HttpAdapter}. */
+interface HttpClient {
+    /** Resolves when the server has accepted the data, rejects when it has not. */
+    post(url: string, data: any, headers?: Record<string, string>): Promise<any>;
+}
+/** How an {@link HttpAdapter} shows who it is. */
+interface HttpAuth {
+    /**
+     * `bearer` with `token`, `basic` with `username` and `password`, `api-key` with `apiKey` in the
+     * header `headerName` (default: `X-API-Key`), or `custom` with `customHeader`.
+     */
+    type: 'bearer' | 'basic' | 'api-key' | 'custom';
+    /** The token of `bearer`. */
+    token?: string;
+    /** The name of `basic`. */
+    username?: string;
+    /** The password of `basic`. */
+    password?: string;
+    /** The key of `api-key`. */
+    apiKey?: string;
+    /** The header of `api-key`. */
+    headerName?: string;
+    /** The header of `custom`. */
+    customHeader?: {
+        /** Its name. */
+        name: string;
+        /** Its value. */
+        value: string;
+    };
+}
+/** Settings of an {@link HttpAdapter}. */
+interface HttpAdapterConfig {
+    /** Sends the requests. Default: `fetch`, which follows no redirects. */
+    client?: HttpClient;
+    /** Where entries go: an `http:` or `https:` URL. */
+    endpoint: string;
+    /** Where metrics go. Default: nowhere. */
+    metricsEndpoint?: string;
+    /** Further headers. */
+    headers?: Record<string, string>;
+    /** How it shows who it is. */
+    auth?: HttpAuth;
+    /** What is sent of an entry. Default: the entry, with everything visible that could deceive a reader. */
+    mapEvent?: (event: MeshAuditEvent) => any;
+    /** What is sent of metrics. Default: they, and `timestamp`. */
+    mapMetrics?: (metrics: any) => any;
+    /** Told of what could not be sent; then nothing rejects. */
+    onError?: (error: Error, event: MeshAuditEvent | any) => void;
+    /**
+     * Entries sent in one request. With 1 an entry is sent by itself, as an object; with more an array of
+     * them is, and `logEvent` does not wait for it. Default: 1.
+     */
+    batchSize?: number;
+    /** The longest an entry waits for its batch to fill: milliseconds or `'5s'`. Default: 1,000. */
+    flushIntervalMs?: number | string;
+    /** How long a request may take: milliseconds or `'10s'`. Default: 10,000. */
+    timeoutMs?: number | string;
+    /** How requests are tried again. Default: 3 tries. */
+    retry?: RetryPolicyConfig;
+    /** The most entries that wait. Beyond, they are refused with `AUDIT_LIMIT`. Default: 10,000. */
+    maxBuffer?: number;
+}
+/**
+ * Posts audit entries as JSON, in order, one request at a time, with a time
+ * limit and retries. An entry can arrive twice when an answer is lost; its `id`
+ * tells.
+ */
+declare class HttpAdapter implements MonitoringAdapter {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: HttpAdapterConfig);
+    /**
+     * Sends an entry, or puts it into the batch.
+     *
+     * @throws MeshError (as a rejection, without `onError`) `UNAVAILABLE`, reason `AUDIT_DELIVERY`: it
+     *   could not be sent. `RESOURCE_EXHAUSTED`, reason `AUDIT_LIMIT`: `maxBuffer` entries wait
+     */
+    logEvent(event: MeshAuditEvent): Promise<void>;
+    /** Sends figures, if there is an endpoint for them. */
+    logMetrics(metrics: any): Promise<void>;
+    /**
+     * Resolves when everything logged until now has been sent.
+     *
+     * @throws MeshError (as a rejection, without `onError`) `UNAVAILABLE`, reason `AUDIT_DELIVERY`: a batch
+     *   since the last time could not be
+     */
+    flush(): Promise<void>;
+    /** The same as {@link flush}. */
+    close(): Promise<void>;
+}
+
 /** How a {@link JWTManager} signs. */
 interface JWTManagerOptions {
     /**
@@ -1003,6 +1825,174 @@ declare class JWTManager {
     isTokenExpired(token: string): boolean;
     /** When a token says it expires, unchecked; `null` if it says nothing or is no JWT. */
     getTokenExpiration(token: string): Date | null;
+}
+
+/** What a {@link MetricsCollector} has counted since it was made or reset. */
+interface MeshMetrics {
+    /** Connections. */
+    connections: {
+        /** Attempted. */
+        total: number;
+        /** Open now. */
+        active: number;
+        /** That could not be made. */
+        failed: number;
+    };
+    /** Messages. */
+    messages: {
+        /** Sent. */
+        sent: number;
+        /** Received. */
+        received: number;
+        /** That failed. */
+        failed: number;
+    };
+    /** How long calls took, in milliseconds; 0 where there was none. */
+    performance: {
+        /** The mean. */
+        avgLatency: number;
+        /** The longest. */
+        maxLatency: number;
+        /** The shortest. */
+        minLatency: number;
+    };
+    /** Requests that met a quota. */
+    rateLimiting: {
+        /** Within it. */
+        allowed: number;
+        /** Beyond it. */
+        blocked: number;
+    };
+    /** How often circuit breakers took a state. */
+    circuitBreaker: {
+        /** Closed. */
+        closed: number;
+        /** Opened. */
+        open: number;
+        /** Became half open. */
+        halfOpen: number;
+    };
+}
+/** One call, for {@link MetricsCollector.recordCall}. */
+interface CallRecord {
+    /** The service that was called. */
+    service: string;
+    /** Its method. */
+    method: string;
+    /** How long it took, in milliseconds. */
+    latencyMs: number;
+    /** How it failed, if it did. */
+    code?: MeshErrorCode | undefined;
+}
+/**
+ * Counts what happens. It keeps sums and histograms, never single values: what
+ * it takes in memory has a bound, however long it runs.
+ */
+declare class MetricsCollector {
+    #private;
+    /** A connection was made (`true`), or could not be. */
+    recordConnection(success: boolean): void;
+    /** A connection is over. */
+    recordConnectionClosed(): void;
+    /** A message was sent. */
+    recordMessageSent(): void;
+    /** A message was received. */
+    recordMessageReceived(): void;
+    /** A message failed. */
+    recordMessageFailed(): void;
+    /**
+     * A call took this long.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no number of milliseconds from 0
+     */
+    recordLatency(latencyMs: number): void;
+    /** A request was within its quota. */
+    recordRateLimitAllowed(): void;
+    /** A request was beyond its quota. */
+    recordRateLimitBlocked(): void;
+    /**
+     * A circuit breaker took a state.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: there is no such state
+     */
+    recordCircuitBreakerState(state: 'closed' | 'open' | 'half_open'): void;
+    /**
+     * A call of a method ended. Calls are counted by service, method and code;
+     * beyond 500 pairs of service and method, together as `other`.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    recordCall({ service, method, latencyMs, code }: CallRecord): void;
+    /** The figures as they are now. */
+    getMetrics(): MeshMetrics;
+    /**
+     * The figures in the OpenMetrics text format, for Prometheus to scrape. Send it as
+     * `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+     */
+    toPrometheus(): string;
+    /** Begins at zero. */
+    reset(): void;
+}
+
+/** Settings of a {@link RateLimiter}. */
+interface RateLimiterConfig {
+    /** Requests in a window. */
+    maxRequests: number;
+    /** The window: milliseconds or `'1m'`. */
+    windowMs: number | string;
+    /** How long a client that asks for too much is refused at least. Default: 0, only while its quota is used up. */
+    blockDuration?: number | string | undefined;
+    /**
+     * The most clients remembered at once. For a new one, the one nearest to a full quota is
+     * forgotten. Default: 10,000.
+     */
+    maxKeys?: number | undefined;
+}
+/** What {@link RateLimiter.check} says. */
+interface RateLimitResult {
+    /** Whether the request is within the quota. */
+    allowed: boolean;
+    /** How many more would be allowed now. */
+    remaining: number;
+    /** When the whole quota is there again. */
+    resetTime: Date;
+    /** Whole seconds to wait, as in the header `Retry-After`, where the request is not allowed. */
+    retryAfter?: number;
+    /** The same in milliseconds. */
+    retryAfterMs?: number;
+}
+/**
+ * Bounds the requests of each client. A quota refills steadily, not at the edge
+ * of a window, so nobody gets two windows' worth at once (GCRA, ITU-T I.371).
+ *
+ * Give it ids that have been verified: by a claimed one, anybody can use up
+ * somebody else's quota.
+ *
+ * @example
+ * ```js
+ * const limiter = new RateLimiter({ maxRequests: 100, windowMs: 60_000 });
+ * const { allowed, retryAfterMs } = limiter.check(ctx.caller.serviceId);
+ * ```
+ */
+declare class RateLimiter {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: RateLimiterConfig);
+    /**
+     * Takes a request off a client's quota, if that allows it.
+     *
+     * @param clientId 1 to 1,024 bytes of text
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    check(clientId: string): RateLimitResult;
+    /** {@link check}, as a promise: the shape of 0.2.0. */
+    checkLimit(clientId: string): Promise<RateLimitResult>;
+    /** Gives a client its whole quota back. */
+    reset(clientId: string): void;
+    /** How many clients are remembered. */
+    get size(): number;
+    /** Forgets all clients. There is no timer to stop. */
+    destroy(): void;
 }
 
 /** How long sessions live and how many there may be. */
@@ -1244,8 +2234,40 @@ declare class StaticDiscovery implements ServiceDiscovery {
     removeService(serviceId: string, instance?: InstanceAddress): Promise<boolean>;
 }
 
+/** Settings of a {@link TimeoutManager}. */
+interface TimeoutConfig {
+    /** How long an operation may take: milliseconds or `'5s'`. */
+    timeout: number | string;
+    /** What the error says. Default: `Operation timed out`. */
+    errorMessage?: string | undefined;
+}
+/**
+ * Bounds how long an operation may take. Its timer is gone as soon as the
+ * operation is over, and the operation is told when its time is.
+ *
+ * @example
+ * ```js
+ * const limit = new TimeoutManager({ timeout: 2_000 });
+ * const page = await limit.execute((signal) => fetch(url, { signal }));
+ * ```
+ */
+declare class TimeoutManager {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: TimeoutConfig);
+    /**
+     * Calls `fn`, and resolves or rejects as it does, or when its time is up.
+     *
+     * @param fn is given a signal that is aborted when its time is up, or `options.signal` is
+     * @throws MeshError `DEADLINE_EXCEEDED`, reason `DEADLINE`: its time was up
+     */
+    execute<T>(fn: (signal: AbortSignal) => Promise<T> | T, options?: {
+        signal?: AbortSignal | undefined;
+    }): Promise<T>;
+}
+
 /** This package's version. */
 declare const version: string;
 
-export { Context, CryptoManager, JWTManager, KeyManager, MeshError, SecureMesh, SecureMeshClient, SessionManager, StaticDiscovery, version };
-export type { AesKeySize, CallOptions, Caller, CheckHealthOptions, CryptoData, CryptoManagerOptions, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ExpectedToken, Handler, HandlerOptions, HealthStatus, InstanceAddress, JWTManagerOptions, KeyPair, KeyPairSource, LegacyEncryptedData, Logger, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshStats, PeerSession, RotateSecretOptions, RsaKeySize, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, TokenPayload, Trust };
+export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HttpAdapter, JWTManager, KeyManager, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
+export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOptions, HandlerPolicy, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, LegacyEncryptedData, Logger, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateSecretOptions, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };

@@ -160,6 +160,7 @@ describe('errors', () => {
     ['returns a cycle', () => cycle],
     ['returns a BigInt', () => ({ n: 1n })],
     ['returns a function', async () => () => 1],
+    ['returns a stream', () => (async function* () {})()],
     [
       'returns a thenable that throws',
       () => ({
@@ -425,11 +426,12 @@ describe('the context', () => {
         ctx.responseMetadata['cache'] = 'hit';
       }),
     );
-    await client.call('orders.get', {}, { metadata: { tenant: 't1', traceparent: '00-a-b-01' } });
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    await client.call('orders.get', {}, { metadata: { tenant: 't1', traceparent } });
     expect(context.method).toBe('orders.get');
     expect(context.attempt).toBe(1);
-    expect(context.metadata).toEqual({ tenant: 't1', traceparent: '00-a-b-01' });
-    expect(context.traceparent).toBe('00-a-b-01');
+    expect(context.metadata).toEqual({ tenant: 't1', traceparent });
+    expect(context.traceparent).toBe(traceparent);
     expect(context.caller).toMatchObject({ serviceId: 'caller', trust: 'embedded' });
     expect(context.requestId).toContain(context.caller.sessionId);
     expect(context.caller.claims['iss']).toBe('caller');
@@ -456,7 +458,29 @@ describe('handlers', () => {
     expect(() => mesh.handle('x', { allow: 'a' } as never, () => 1)).toThrow(
       /array of service ids/,
     );
-    expect(() => mesh.handle('x', async function* () {})).toThrow(/streams/);
+    expect(() => mesh.handle('x', { kind: 'many' } as never, () => 1)).toThrow(
+      /options\.kind must be one of unary/,
+    );
+    expect(() => mesh.handle('x', { kind: 'unary' }, function* () {})).toThrow(
+      /generator function, which cannot answer a unary call/,
+    );
+  });
+
+  it('answer the kind of call they are for', async () => {
+    const { client } = await pair((mesh) =>
+      mesh
+        .handle('many', async function* () {})
+        .handle('upload', { kind: 'clientStream' }, () => 1),
+    );
+    expect(await errorOf(client.call('many'))).toMatchObject({
+      code: 'UNIMPLEMENTED',
+      reason: 'CALL_KIND',
+      message: expect.stringContaining('client.serverStream()'),
+    });
+    expect(await errorOf(client.call('upload'))).toMatchObject({
+      reason: 'CALL_KIND',
+      message: 'upload is called with client.clientStream()',
+    });
   });
 });
 

@@ -1,10 +1,10 @@
-// Every `typescript` block of the README, run as it stands: as TypeScript
+// Every `typescript` block of the README and the guides, run as it stands: as TypeScript
 // under strict, and as ESM and CommonJS JavaScript, each in a process that
 // has to end by itself.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { transform } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { root, tool } from '../scripts/lib.mjs';
@@ -16,8 +16,14 @@ import {
   type Snippet,
 } from '../scripts/snippets.mjs';
 
-const snippets = extractSnippets('README.md');
-const nameOf = (snippet: Snippet): string => `${snippet.heading}, line ${snippet.line}`;
+const files = [
+  'README.md',
+  ...readdirSync(join(root, 'docs/guides')).map((name) => `docs/guides/${name}`),
+];
+const snippets = files.flatMap((file) => extractSnippets(file));
+const nameOf = (snippet: Snippet): string =>
+  `${snippet.file}: ${snippet.heading}, line ${snippet.line}`;
+const fileOf = ({ file, line }: Snippet): string => `${basename(file, '.md')}-${line}`;
 
 let directory: string;
 beforeAll(() => {
@@ -71,7 +77,7 @@ async function startPeer(path: string): Promise<ChildProcess> {
   return child;
 }
 
-describe.each(['esm', 'cjs'] as const)('the README as %s', (format) => {
+describe.each(['esm', 'cjs'] as const)('the documents as %s', (format) => {
   it.each(snippets.map((snippet) => [nameOf(snippet), snippet] as const))(
     '%s',
     { timeout: 90_000 },
@@ -80,7 +86,7 @@ describe.each(['esm', 'cjs'] as const)('the README as %s', (format) => {
       try {
         for (const peer of snippet.peer) peers.push(await startPeer(peer));
         const { child, output, ended } = start(
-          await write(`line-${snippet.line}`, assemble(snippet), format),
+          await write(fileOf(snippet), assemble(snippet), format),
         );
         const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
         const code = await ended;
@@ -100,15 +106,18 @@ describe.each(['esm', 'cjs'] as const)('the README as %s', (format) => {
 });
 
 it(
-  'the README is correct TypeScript under strict, as ESM and as CommonJS',
+  'they are correct TypeScript under strict, as ESM and as CommonJS',
   { timeout: 120_000 },
   async () => {
     for (const snippet of snippets) {
       const module = assemble(snippet);
-      writeFileSync(join(directory, `line-${snippet.line}.mts`), module);
-      writeFileSync(join(directory, `line-${snippet.line}.cts`), wrapForCommonJs(module));
+      writeFileSync(join(directory, `${fileOf(snippet)}.mts`), module);
+      writeFileSync(join(directory, `${fileOf(snippet)}.cts`), wrapForCommonJs(module));
     }
-    const files = snippets.flatMap(({ line }) => [`line-${line}.mts`, `line-${line}.cts`]);
+    const modules = snippets.flatMap((snippet) => [
+      `${fileOf(snippet)}.mts`,
+      `${fileOf(snippet)}.cts`,
+    ]);
     const config = {
       compilerOptions: {
         strict: true,
@@ -118,7 +127,7 @@ it(
         esModuleInterop: true,
         types: ['node'],
       },
-      files,
+      files: modules,
     };
     writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify(config));
     const child = spawn(process.execPath, [tool('typescript', 'tsc'), '-p', directory]);

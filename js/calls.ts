@@ -3,13 +3,18 @@
 import {
   encodePayload,
   PayloadError,
+  Side,
   type CommandWriter,
   type Incoming,
   type Payload,
 } from './codec.js';
 import { MeshError, isCode, type MeshErrorOptions } from './errors.js';
-import type { CallOptions } from './types.js';
-import { checkKeys, invalidArgument } from './arguments.js';
+import { invalidArgument, show } from './arguments.js';
+import { checkMethod, prepareOptions, type PreparedOptions } from './call-options.js';
+import type { CallKind, CallOptions, Items } from './call-types.js';
+import { ITEM_COST, type Inflow } from './inflow.js';
+import { isItems, Outflow } from './outflow.js';
+import { decodeMetadata, type Metadata } from './metadata.js';
 
 /** One call without its answer. */
 interface Pending {
@@ -18,16 +23,19 @@ interface Pending {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: MeshError) => void;
   readonly signal: AbortSignal | undefined;
+  readonly onResponseMetadata: ((metadata: Metadata) => void) | undefined;
   onAbort: (() => void) | undefined;
+  /** Where the items of the answer go, if it is a stream. */
+  readonly inflow: Inflow | undefined;
+  /** Where the inputs come from, if they are a stream. */
+  readonly outflow: Outflow | undefined;
 }
-
-const MAX_TIMEOUT = 0xffff_ffff;
-const MAX_METHOD_BYTES = 0xffff;
-const OPTION_KEYS = ['signal', 'timeoutMs', 'idempotent', 'metadata'] as const;
 
 /** Sends calls and gives each exactly one outcome. */
 export class Calls {
   readonly #pending = new Map<number, Pending>();
+  // The calls of the inflows that are not over.
+  readonly #streams = new Map<Inflow, number>();
   readonly #writer: CommandWriter;
   readonly #onCount: () => void;
   #lastId = 0;
@@ -53,79 +61,151 @@ export class Calls {
    * Sends a call. The input is encoded before this returns: changing it
    * afterwards changes nothing. Wrong arguments reject, they do not throw.
    *
+   * @param input the items, where the inputs are a stream
    * @param wait what has to be done before anything can be sent, if it is not yet
+   * @param inflow takes the items, where the answer is a stream; the promise then says how it ended
    */
   start(
+    kind: CallKind,
     service: string,
     method: string,
     input: unknown,
     options: CallOptions | undefined,
-    wait?: Promise<void>,
+    wait: Promise<void> | undefined,
+    inflow?: Inflow,
   ): Promise<unknown> {
     return new Promise((resolve, reject) => {
       checkMethod(method);
-      let timeoutMs = 0;
-      let idempotent = false;
-      let meta = '';
-      let signal: AbortSignal | undefined;
-      if (options !== undefined) {
-        checkKeys('options', options, OPTION_KEYS);
-        timeoutMs = checkTimeout(options.timeoutMs);
-        idempotent = options.idempotent === true;
-        if (options.metadata !== undefined) meta = encodeMetadata(options.metadata);
-        signal = checkSignal(options.signal);
-        if (signal?.aborted) throw cancelled(signal, service, method);
-      }
-      let payload: Payload;
-      try {
-        payload = encodePayload(input);
-      } catch (error) {
-        throw unencodable(error, service, method);
+      const prepared = prepareOptions(options, kind);
+      const { signal } = prepared;
+      if (signal?.aborted) throw cancelled(signal, service, method);
+      const streamed = kind === 'clientStream' || kind === 'bidiStream';
+      let payload = streamed ? undefined : encodeInput(input, service, method);
+      if (streamed && !isItems(input)) {
+        throw invalidArgument(`items must be an iterable or an async iterable, got ${show(input)}`);
       }
       const id = this.#nextId();
       this.made += 1;
-      const pending: Pending = { service, method, resolve, reject, signal, onAbort: undefined };
+      const pending: Pending = {
+        service,
+        method,
+        resolve,
+        reject,
+        signal,
+        onResponseMetadata: prepared.onResponseMetadata,
+        onAbort: undefined,
+        inflow,
+        outflow: streamed
+          ? new Outflow((item) => this.#writer.item(Side.Call, id, item))
+          : undefined,
+      };
       if (signal !== undefined) {
         pending.onAbort = () => this.#cancel(id);
         signal.addEventListener('abort', pending.onAbort, { once: true });
       }
       this.#pending.set(id, pending);
+      if (inflow !== undefined) this.#streams.set(inflow, id);
       if (this.#pending.size === 1) this.#onCount();
       if (wait === undefined) {
-        this.#writer.call(id, service, method, payload, timeoutMs, idempotent, meta);
+        this.#send(id, pending, kind, payload, prepared, input);
         return;
       }
       if (payload instanceof Uint8Array) payload = payload.slice();
       wait.then(
         () => {
-          if (this.#pending.has(id)) {
-            this.#writer.call(id, service, method, payload, timeoutMs, idempotent, meta);
-          }
+          if (this.#pending.has(id)) this.#send(id, pending, kind, payload, prepared, input);
+          else pending.outflow?.discard(input as Items);
         },
         (error: unknown) => {
-          if (this.#take(id) !== undefined) this.#fail(pending, MeshError.from(error));
+          if (this.#take(id) === undefined) return;
+          pending.outflow?.discard(input as Items);
+          this.#fail(pending, MeshError.from(error));
         },
       );
     });
   }
 
-  /** The peer's answer. */
-  result(id: number, payload: Incoming): void {
+  #send(
+    id: number,
+    { service, method, outflow }: Pending,
+    kind: CallKind,
+    payload: Payload,
+    { timeoutMs, idempotent, meta }: PreparedOptions,
+    input: unknown,
+  ): void {
+    this.#writer.call(id, service, method, payload, timeoutMs, idempotent, meta, kind);
+    outflow?.run(input as Items).then(
+      (complete) => {
+        if (complete && this.#pending.has(id)) this.#writer.end(Side.Call, id, '');
+      },
+      (error: unknown) => {
+        // What the caller's own iterable throws ends its call, as it is.
+        const pending = this.#take(id);
+        if (pending === undefined) return;
+        this.#writer.cancel(id);
+        const known = error instanceof PayloadError ? unencodable(error, service, method) : error;
+        this.#fail(pending, known as MeshError);
+      },
+    );
+  }
+
+  /** An item of an answer. */
+  item(id: number, payload: Incoming): void {
+    const inflow = this.#pending.get(id)?.inflow;
+    if (inflow === undefined) return;
+    let value: unknown;
+    try {
+      value = payload.decode();
+    } catch (cause) {
+      const pending = this.#take(id) as Pending;
+      this.#writer.cancel(id);
+      this.#fail(pending, unreadable(pending, cause));
+      return;
+    }
+    inflow.push(value, payload.size + ITEM_COST);
+  }
+
+  /** Items that cost this much have gone. */
+  sent(id: number, cost: number): void {
+    this.#pending.get(id)?.outflow?.sent(cost);
+  }
+
+  /** Items of an answer that cost this much are consumed. */
+  consumed(inflow: Inflow, cost: number): void {
+    const id = this.#streams.get(inflow);
+    if (id !== undefined) this.#writer.consumed(Side.Call, id, cost);
+  }
+
+  /** Nobody reads an answer any more. */
+  leave(inflow: Inflow): void {
+    const id = this.#streams.get(inflow);
+    if (id === undefined) return;
+    this.#writer.cancel(id);
+    this.#take(id)?.resolve(undefined);
+  }
+
+  /**
+   * The peer's answer.
+   *
+   * @param meta a JSON object of texts, or '' for none
+   */
+  result(id: number, meta: string, payload: Incoming): void {
     const pending = this.#take(id);
     if (pending === undefined) return;
+    let value: unknown;
     try {
-      pending.resolve(payload.decode());
-      this.answered += 1;
+      value = payload.decode();
+    } catch (cause) {
+      this.#fail(pending, unreadable(pending, cause));
+      return;
+    }
+    this.answered += 1;
+    try {
+      pending.onResponseMetadata?.(decodeMetadata(meta));
+      pending.resolve(value);
     } catch (error) {
-      this.failed += 1;
-      pending.reject(
-        new MeshError('INTERNAL', 'the answer is not the JSON it should be', {
-          reason: 'PAYLOAD',
-          service: pending.service,
-          method: pending.method,
-          cause: error,
-        }),
-      );
+      // The caller's own code has failed, and its own call tells it.
+      pending.reject(error as MeshError);
     }
   }
 
@@ -148,11 +228,14 @@ export class Calls {
     const pending = this.#take(id);
     if (pending === undefined) return;
     this.#writer.cancel(id);
-    this.#fail(pending, cancelled(pending.signal, pending.service, pending.method));
+    this.#fail(pending, cancelled(pending.signal, pending.service, pending.method), true);
   }
 
-  #fail(pending: Pending, error: MeshError): void {
+  /** @param now whether items that came before are dropped */
+  #fail(pending: Pending, error: MeshError, now = false): void {
     this.failed += 1;
+    // Else the middleware has a say in how the stream ends.
+    if (now) pending.inflow?.fail(error, true);
     pending.reject(error);
   }
 
@@ -163,6 +246,8 @@ export class Calls {
     if (pending.onAbort !== undefined) {
       pending.signal?.removeEventListener('abort', pending.onAbort);
     }
+    pending.outflow?.stop();
+    if (pending.inflow !== undefined) this.#streams.delete(pending.inflow);
     if (this.#pending.size === 0) this.#onCount();
     return pending;
   }
@@ -177,62 +262,29 @@ export class Calls {
   }
 }
 
-/** A method's name must be text that fits its frame. */
-export function checkMethod(method: unknown): asserts method is string {
-  if (typeof method !== 'string' || method === '') {
-    throw invalidArgument(`method must be a non-empty string, got ${show(method)}`);
-  }
-  if (method.length * 3 > MAX_METHOD_BYTES && Buffer.byteLength(method) > MAX_METHOD_BYTES) {
-    throw invalidArgument(`method must not be longer than ${MAX_METHOD_BYTES} bytes`);
-  }
-}
-
-/** Milliseconds as the wire has them; 0 where none are given. */
-export function checkTimeout(timeoutMs: unknown, name = 'options.timeoutMs'): number {
-  if (timeoutMs === undefined) return 0;
-  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) {
-    throw invalidArgument(
-      `${name} must be a number of milliseconds above 0, got ${show(timeoutMs)}`,
-    );
-  }
-  // Infinity too: 49 days are as good as for ever.
-  return Math.min(Math.ceil(timeoutMs), MAX_TIMEOUT);
-}
-
-function checkSignal(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined || signal instanceof AbortSignal) return signal;
-  throw invalidArgument(`options.signal must be an AbortSignal, got ${show(signal)}`);
-}
-
-/** Metadata as JSON, with every value checked to be a string. */
-export function encodeMetadata(metadata: unknown, name = 'options.metadata'): string {
-  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
-    throw invalidArgument(`${name} must be an object of strings, got ${show(metadata)}`);
-  }
-  let any = false;
-  for (const [key, value] of Object.entries(metadata)) {
-    any = true;
-    if (typeof value !== 'string') {
-      throw invalidArgument(`${name}.${key} must be a string, got ${show(value)}`);
-    }
-  }
-  return any ? JSON.stringify({ ...metadata }) : '';
-}
-
-function show(value: unknown): string {
-  return typeof value === 'string'
-    ? JSON.stringify(value)
-    : typeof value === 'object' && value !== null
-      ? 'an object'
-      : String(value);
-}
-
 function cancelled(signal: AbortSignal | undefined, service: string, method: string): MeshError {
   return new MeshError('CANCELLED', `the call of ${service} ${method} was cancelled`, {
     reason: 'CANCELLED',
     service,
     method,
     cause: signal?.reason as unknown,
+  });
+}
+
+function encodeInput(input: unknown, service: string, method: string): Payload {
+  try {
+    return encodePayload(input);
+  } catch (error) {
+    throw unencodable(error, service, method);
+  }
+}
+
+function unreadable({ service, method }: Pending, cause: unknown): MeshError {
+  return new MeshError('INTERNAL', 'the answer is not the JSON it should be', {
+    reason: 'PAYLOAD',
+    service,
+    method,
+    cause,
   });
 }
 

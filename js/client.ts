@@ -3,7 +3,7 @@
 import { invalidArgument } from './arguments.js';
 import { MeshError } from './errors.js';
 import { SecureMesh } from './mesh.js';
-import type { CallOptions } from './types.js';
+import type { CallOptions, Items } from './call-types.js';
 
 /**
  * How a client of a mesh sends its calls.
@@ -15,6 +15,20 @@ export interface Link {
   readonly service: string;
   /** Sends a call. */
   start(method: string, input: unknown, options: CallOptions | undefined): Promise<unknown>;
+  /** Opens a stream that answers one input with many items. */
+  serverStream(
+    method: string,
+    input: unknown,
+    options: CallOptions | undefined,
+  ): AsyncIterableIterator<unknown>;
+  /** Opens a stream that answers many items with one result. */
+  clientStream(method: string, items: Items, options: CallOptions | undefined): Promise<unknown>;
+  /** Opens a stream of many items each way. */
+  bidiStream(
+    method: string,
+    items: Items,
+    options: CallOptions | undefined,
+  ): AsyncIterableIterator<unknown>;
   /** Waits until calls can be sent. */
   ready(): Promise<void>;
   /** Gives up the client. */
@@ -90,6 +104,57 @@ export class SecureMeshClient {
   }
 
   /**
+   * Calls a method that answers with many items. Leaving the loop cancels it
+   * on the other side.
+   *
+   * @example
+   * ```js
+   * for await (const event of client.serverStream('orders.watch', { since })) { … }
+   * ```
+   * @param method the name under which the service has its handler
+   * @throws MeshError as {@link SecureMeshClient.call}, from the iterator; `UNIMPLEMENTED`
+   *   (`CALL_KIND`) when the method is of another kind
+   */
+  serverStream<TInput = unknown, TItem = unknown>(
+    method: string,
+    input?: TInput,
+    options?: CallOptions,
+  ): AsyncIterableIterator<TItem> {
+    return this.#link.serverStream(method, input, options) as AsyncIterableIterator<TItem>;
+  }
+
+  /**
+   * Sends many items, and resolves with the one result.
+   *
+   * @param method the name under which the service has its handler
+   * @param items what to send; no faster than the other side takes it
+   * @throws MeshError as {@link SecureMeshClient.call}; `UNIMPLEMENTED` (`CALL_KIND`) when the method
+   *   is of another kind
+   */
+  clientStream<TItem = unknown, TResult = unknown>(
+    method: string,
+    items: AsyncIterable<TItem> | Iterable<TItem>,
+    options?: CallOptions,
+  ): Promise<TResult> {
+    return this.#link.clientStream(method, items, options) as Promise<TResult>;
+  }
+
+  /**
+   * Sends many items and receives many, in whatever order the two sides like.
+   *
+   * @param method the name under which the service has its handler
+   * @param items what to send; no faster than the other side takes it
+   * @throws MeshError as {@link SecureMeshClient.serverStream}
+   */
+  bidiStream<TInput = unknown, TOutput = unknown>(
+    method: string,
+    items: AsyncIterable<TInput> | Iterable<TInput>,
+    options?: CallOptions,
+  ): AsyncIterableIterator<TOutput> {
+    return this.#link.bidiStream(method, items, options) as AsyncIterableIterator<TOutput>;
+  }
+
+  /**
    * Waits until calls can be made.
    *
    * @deprecated The first call does what is needed.
@@ -139,6 +204,18 @@ function standalone(
       // 0.2.0 required `connect` first; making up for it costs nothing.
       await mesh.initialize();
       return client.call(method, input, options);
+    },
+    serverStream: async function* (method, input, options) {
+      await mesh.initialize();
+      yield* client.serverStream(method, input, options);
+    },
+    clientStream: async (method, items, options) => {
+      await mesh.initialize();
+      return client.clientStream(method, items, options);
+    },
+    bidiStream: async function* (method, items, options) {
+      await mesh.initialize();
+      yield* client.bidiStream(method, items, options);
     },
     ready: () => mesh.initialize(),
     close: () => mesh.cleanup(),

@@ -6,6 +6,8 @@
 //
 // V8 does all of the JSON; the addon never looks into a payload.
 
+import type { CallKind } from './call-types.js';
+
 /** How a payload is encoded. */
 export const enum Encoding {
   /** JSON text in UTF-8. */
@@ -22,6 +24,9 @@ export const enum Command {
   Cancel = 2,
   Respond = 3,
   Fail = 4,
+  Item = 5,
+  End = 6,
+  Consumed = 7,
 }
 
 /** Frames from the addon. */
@@ -34,7 +39,21 @@ export const enum Event {
   SessionClosed = 6,
   Log = 7,
   More = 8,
+  Item = 9,
+  InputEnded = 10,
+  Sent = 11,
 }
+
+/** Which table the id of a stream is of. */
+export const enum Side {
+  /** A call made here. */
+  Call = 0,
+  /** A request received here. */
+  Request = 1,
+}
+
+/** The kinds of calls, at their numbers. */
+export const KINDS: readonly CallKind[] = ['unary', 'clientStream', 'serverStream', 'bidiStream'];
 
 /** A batch holds at most this many frames… */
 export const MAX_FRAMES = 32;
@@ -125,6 +144,7 @@ export class CommandWriter {
     timeoutMs: number,
     idempotent: boolean,
     meta: string,
+    kind: CallKind = 'unary',
   ): void {
     const start = this.#end;
     this.#reserve(HEADER + 12 + 3 * (service.length + method.length + meta.length), payload);
@@ -138,7 +158,8 @@ export class CommandWriter {
     at += metaLength;
     buffer.writeUInt32LE(timeoutMs, start + 12);
     buffer.writeUInt16LE(methodLength, start + 16);
-    buffer.writeUInt16LE(idempotent ? 1 : 0, start + 18);
+    const kindNumber = kind === 'unary' ? 0 : KINDS.indexOf(kind);
+    buffer.writeUInt16LE((idempotent ? 1 : 0) | (kindNumber << 1), start + 18);
     buffer.writeUInt32LE(metaLength, start + 20);
     this.#finish(start, Command.Call, serviceLength, id, at, payload);
   }
@@ -166,6 +187,33 @@ export class CommandWriter {
     this.#finish(start, Command.Fail, 0, id, start + HEADER, error);
   }
 
+  /** An item of a stream; returns how many bytes its payload has. */
+  item(side: Side, id: number, payload: Payload): number {
+    const start = this.#end;
+    this.#reserve(HEADER, payload);
+    return this.#finish(start, Command.Item, side, id, start + HEADER, payload);
+  }
+
+  /**
+   * No more items follow.
+   *
+   * @param meta a JSON object, or '' for none
+   */
+  end(side: Side, id: number, meta: string): void {
+    const start = this.#end;
+    const payload = meta === '' ? undefined : meta;
+    this.#reserve(HEADER, payload);
+    this.#finish(start, Command.End, side, id, start + HEADER, payload);
+  }
+
+  /** Items that cost this much are consumed. */
+  consumed(side: Side, id: number, cost: number): void {
+    const start = this.#end;
+    this.#reserve(HEADER + 4, undefined);
+    this.#buffer.writeUInt32LE(cost, start + HEADER);
+    this.#finish(start, Command.Consumed, side, id, start + HEADER + 4, undefined);
+  }
+
   /** Hands over what has been written. */
   flush(): void {
     if (this.#end > 0) this.#hand(this.#end);
@@ -187,7 +235,15 @@ export class CommandWriter {
     this.#buffer = grown;
   }
 
-  #finish(start: number, kind: Command, a: number, id: number, at: number, payload: Payload): void {
+  /** Completes a frame; returns how many bytes its payload has. */
+  #finish(
+    start: number,
+    kind: Command,
+    a: number,
+    id: number,
+    at: number,
+    payload: Payload,
+  ): number {
     const buffer = this.#buffer;
     let encoding = Encoding.None;
     let end = at;
@@ -216,6 +272,7 @@ export class CommandWriter {
       this.#scheduled = true;
       process.nextTick(this.#onTick);
     }
+    return end - at;
   }
 
   /** Hands over the first `end` bytes, and then those from `from` to `to`, if there are any. */
@@ -252,6 +309,11 @@ export class Incoming {
     readonly end: number,
   ) {}
 
+  /** How many bytes it has. */
+  get size(): number {
+    return this.end - this.start;
+  }
+
   /**
    * The value. Bytes are a copy of exactly their size, so that keeping them
    * keeps nothing else. `JSON.parse` makes `__proto__` an ordinary property,
@@ -282,7 +344,13 @@ export interface EventSink {
     method: string,
     meta: string,
     payload: Incoming,
+    kind: CallKind,
   ): void;
+  item(side: Side, id: number, payload: Incoming): void;
+  /** The caller has no more inputs. */
+  inputEnded(id: number): void;
+  /** Items that cost this much have gone. */
+  sent(side: Side, id: number, cost: number): void;
   abort(id: number, cause: number): void;
   /** @param session a JSON object */
   sessionOpened(handle: number, session: string): void;
@@ -329,7 +397,8 @@ function readEvent(batch: Buffer, start: number, end: number, sink: EventSink): 
       break;
     case Event.Request: {
       const methodAt = start + 24;
-      const metaAt = methodAt + a;
+      // A method's name has 200 bytes at most, so its length leaves a byte for the kind.
+      const metaAt = methodAt + (a & 0xff);
       const at = metaAt + batch.readUIntLE(start + 20, 3);
       sink.request(
         id,
@@ -339,9 +408,19 @@ function readEvent(batch: Buffer, start: number, end: number, sink: EventSink): 
         batch.utf8Slice(methodAt, metaAt),
         at === metaAt ? '' : batch.utf8Slice(metaAt, at),
         new Incoming(batch, encoding, at, end),
+        KINDS[a >> 8] as CallKind,
       );
       break;
     }
+    case Event.Item:
+      sink.item(a, id, new Incoming(batch, encoding, start + HEADER, end));
+      break;
+    case Event.InputEnded:
+      sink.inputEnded(id);
+      break;
+    case Event.Sent:
+      sink.sent(a, id, batch.readUInt32LE(start + HEADER));
+      break;
     case Event.Abort:
       sink.abort(id, a);
       break;

@@ -1,8 +1,20 @@
 // What a handler knows beside its input.
 
-import { MeshError } from './errors.js';
+import type { CallKind, CallOptions } from './call-types.js';
 import type { SecureMeshClient } from './client.js';
-import type { CallOptions, Caller } from './types.js';
+import type { ConnectOptions, Contract, ContractClient } from './contract.js';
+import type { ErrorFactories, ErrorMap } from './declared-errors.js';
+import { MeshError } from './errors.js';
+import {
+  continueTrace,
+  decodeMetadata,
+  isId,
+  readTraceparent,
+  REQUEST_ID,
+  TRACEPARENT,
+  TRACESTATE,
+} from './metadata.js';
+import type { Caller } from './types.js';
 
 /** Why a request's work is no longer wanted, as the addon numbers it. */
 export const enum AbortCause {
@@ -12,64 +24,77 @@ export const enum AbortCause {
   Shutdown = 4,
 }
 
-// The default of the core: a nested call never gets more than this without asking for it.
-const DEFAULT_TIMEOUT_MS = 10_000;
-
 /** What a context needs of its mesh. */
 export interface ContextHost {
   /** A client whose calls inherit from the context. */
-  clientFor(service: string, context: Context): SecureMeshClient;
+  connect(
+    context: Context,
+    target: string | Contract,
+    options?: ConnectOptions,
+  ): SecureMeshClient | ContractClient<Contract>;
+  /** The time a call has unless it says otherwise, in ms. */
+  readonly callTimeoutMs: number;
+}
+
+/** The facts of a request. */
+export interface ContextFacts {
+  readonly method: string;
+  readonly kind: CallKind;
+  readonly caller: Caller;
+  /** From 1. */
+  readonly attempt: number;
+  /** Names the request within its mesh. */
+  readonly id: number;
+  /** On the clock of `performance.now()`; `Infinity` for none. */
+  readonly deadline: number;
+  /** A JSON object of texts, or '' for none. */
+  readonly meta: string;
+  readonly errors: ErrorFactories<ErrorMap>;
 }
 
 /**
  * What a handler knows about the call it answers: who calls, how much time is
  * left, and whether the answer is still wanted.
  */
-export class Context {
+export class Context<TErrors extends ErrorMap = {}> {
   /** The method that was called. */
   readonly method: string;
+  /** How it was called. */
+  readonly kind: CallKind;
   /** Who calls: the verified identity. */
   readonly caller: Caller;
   /** Which try of its caller this is, from 1. */
   readonly attempt: number;
+  /** Makes the errors this method declares, by their names: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
+  readonly errors: ErrorFactories<TErrors>;
   readonly #host: ContextHost;
-  readonly #id: number;
-  readonly #deadline: number;
-  readonly #meta: string;
+  readonly #facts: ContextFacts;
   #metadata: Readonly<Record<string, string>> | undefined;
   #responseMetadata: Record<string, string> | undefined;
   #controller: AbortController | undefined;
   #aborted: AbortCause | undefined;
+  #ended = false;
 
   /** @internal */
-  constructor(
-    host: ContextHost,
-    method: string,
-    caller: Caller,
-    attempt: number,
-    id: number,
-    deadline: number,
-    meta: string,
-  ) {
+  constructor(host: ContextHost, facts: ContextFacts) {
     this.#host = host;
-    this.method = method;
-    this.caller = caller;
-    this.attempt = attempt;
-    this.#id = id;
-    this.#deadline = deadline;
-    this.#meta = meta;
+    this.#facts = facts;
+    this.method = facts.method;
+    this.kind = facts.kind;
+    this.caller = facts.caller;
+    this.attempt = facts.attempt;
+    this.errors = facts.errors as ErrorFactories<TErrors>;
   }
 
-  /** Names the request in logs: the session and a number. */
+  /** Names the request in logs: what the caller sent as `x-request-id`, else the session and a number. */
   get requestId(): string {
-    return `${this.caller.sessionId}/${this.#id}`;
+    const sent = this.metadata[REQUEST_ID];
+    return isId(sent) ? sent : `${this.caller.sessionId}/${this.#facts.id}`;
   }
 
   /** What the caller sent beside the input. */
   get metadata(): Readonly<Record<string, string>> {
-    return (this.#metadata ??= Object.freeze(
-      (this.#meta === '' ? {} : JSON.parse(this.#meta)) as Record<string, string>,
-    ));
+    return (this.#metadata ??= decodeMetadata(this.#facts.meta));
   }
 
   /** Set entries here to send them beside the result. */
@@ -77,9 +102,9 @@ export class Context {
     return (this.#responseMetadata ??= {});
   }
 
-  /** The W3C trace context the caller sent, if it did. */
+  /** The W3C trace context the caller sent, if it sent one that is well formed. */
   get traceparent(): string | undefined {
-    return this.metadata['traceparent'];
+    return readTraceparent(this.metadata[TRACEPARENT]);
   }
 
   /**
@@ -97,12 +122,12 @@ export class Context {
 
   /** The time left for the answer, in ms, never below 0; `Infinity` without a deadline. */
   timeoutMs(): number {
-    return Math.max(0, this.#deadline - performance.now());
+    return Math.max(0, this.#facts.deadline - performance.now());
   }
 
   /**
    * Calls another service on behalf of this request: the call is cancelled
-   * with it and has no more time than it.
+   * with it, has no more time than it, and continues its trace and request id.
    *
    * @throws MeshError as {@link SecureMeshClient.call}
    */
@@ -115,15 +140,40 @@ export class Context {
     return this.connect(service).call<TInput, TResult>(method, input, options);
   }
 
+  /** A client of a contract, whose calls are made on behalf of this request. */
+  connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
   /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
-  connect(service: string): SecureMeshClient {
-    return this.#host.clientFor(service, this);
+  connect(service: string): SecureMeshClient;
+  connect(
+    target: string | Contract,
+    options?: ConnectOptions,
+  ): SecureMeshClient | ContractClient<Contract> {
+    return this.#host.connect(this, target, options);
   }
 
   /** @internal */
   static abort(context: Context, cause: AbortCause): void {
     context.#aborted ??= cause;
     context.#controller?.abort(abortError(cause));
+  }
+
+  /**
+   * The handler is done. What it left running is no part of the request.
+   *
+   * @internal
+   */
+  static end(context: Context): void {
+    context.#ended = true;
+  }
+
+  /** @internal */
+  static hasEnded(context: Context): boolean {
+    return context.#ended;
+  }
+
+  /** @internal */
+  static isAborted(context: Context): boolean {
+    return context.#aborted !== undefined;
   }
 
   /** @internal */
@@ -134,23 +184,39 @@ export class Context {
   /**
    * Options for a call made on behalf of the request.
    *
+   * @throws MeshError what the request's signal says, when its answer is no longer wanted
    * @internal
    */
-  static inherit(context: Context, options: CallOptions | undefined): CallOptions {
+  static inherit(context: Context, options: CallOptions | undefined, kind: CallKind): CallOptions {
     const left = context.timeoutMs();
     if (context.#aborted === undefined && left === 0) Context.abort(context, AbortCause.Deadline);
     if (context.#aborted !== undefined) throw abortError(context.#aborted);
-    const wanted = options?.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    // A stream has no limit of its own.
+    const usual = kind === 'unary' ? context.#host.callTimeoutMs : Infinity;
+    const wanted = options?.timeoutMs ?? usual;
     const inherited: CallOptions = {
       ...options,
       signal:
         options?.signal === undefined
           ? context.signal
           : AbortSignal.any([options.signal, context.signal]),
+      metadata: { ...context.#passedOn(), ...options?.metadata },
     };
     // A wrong value is left for the call to complain about.
     if (left < wanted) inherited.timeoutMs = left;
     return inherited;
+  }
+
+  /** What a call made on behalf of the request says about it. */
+  #passedOn(): Record<string, string> {
+    const passed: Record<string, string> = { [REQUEST_ID]: this.requestId };
+    const { traceparent } = this;
+    if (traceparent === undefined) return passed;
+    passed[TRACEPARENT] = continueTrace(traceparent);
+    const state = this.metadata[TRACESTATE];
+    // Without its traceparent, or beyond the length W3C asks for, it is dropped.
+    if (state !== undefined && state.length <= 512) passed[TRACESTATE] = state;
+    return passed;
   }
 }
 

@@ -3,6 +3,51 @@
 export { SecureMesh } from './mesh.js';
 export { SecureMeshClient } from './client.js';
 export { Context } from './context.js';
+export type {
+  CallKind,
+  CallOptions,
+  ClientMiddleware,
+  Handler,
+  HandlerOptions,
+  HandlerPolicy,
+  Items,
+  Middleware,
+  OutgoingCall,
+} from './call-types.js';
+export {
+  bidiStream,
+  clientStream,
+  defineContract,
+  serverStream,
+  unary,
+  type ConnectOptions,
+  type Contract,
+  type ContractClient,
+  type ErrorsOf,
+  type Implementation,
+  type ImplementOptions,
+  type Procedure,
+  type ProcedureDefinition,
+  type Procedures,
+} from './contract.js';
+export { isDeclaredError, safe, type CallPromise, type SafeResult } from './safe.js';
+export type { RouteLike, RouterLike, RouterTree } from './mount.js';
+export type {
+  DeclaredError,
+  DeclaredErrorOptions,
+  DeclaredErrors,
+  ErrorDefinition,
+  ErrorFactories,
+  ErrorMap,
+} from './declared-errors.js';
+export type {
+  SchemaInput,
+  SchemaIssue,
+  SchemaOutput,
+  SchemaResult,
+  StandardSchema,
+  ValidationIssue,
+} from './schema.js';
 export type { MeshAuditEvent, MonitoringAdapter } from './audit-event.js';
 export { AuditLogger, type AuditLoggerConfig, type AuditLoggerStats } from './audit-logger.js';
 export { CircuitBreaker, CircuitState, type CircuitBreakerConfig } from './circuit-breaker.js';
@@ -64,10 +109,7 @@ export { TimeoutManager, type TimeoutConfig } from './timeout-manager.js';
 export { version } from './version.js';
 export type {
   Caller,
-  CallOptions,
   Duration,
-  Handler,
-  HandlerOptions,
   HealthStatus,
   Logger,
   MeshConfig,

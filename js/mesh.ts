@@ -1,29 +1,46 @@
 // The mesh: this process as a service that calls and is called.
 
-import { checkTimeout, Calls } from './calls.js';
-import { SecureMeshClient, type Link } from './client.js';
-import { CommandWriter, readEvents, type EventSink } from './codec.js';
+import { Calls } from './calls.js';
+import { checkTimeout } from './call-options.js';
+import type {
+  ClientMiddleware,
+  Handler,
+  HandlerOptions,
+  HandlerPolicy,
+  Middleware,
+} from './call-types.js';
+import { SecureMeshClient } from './client.js';
+import { CommandWriter, readEvents, Side, type EventSink } from './codec.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
+import {
+  isContract,
+  type ConnectOptions,
+  type Contract,
+  type ContractClient,
+  type Implementation,
+  type ImplementOptions,
+} from './contract.js';
+import { contractClient, serviceOf } from './contract-client.js';
+import { contractRoutes } from './contract-routes.js';
 import { AbortCause, Context } from './context.js';
 import { MeshError, wrapNative, wrapNativeAsync } from './errors.js';
 import { invalidArgument } from './arguments.js';
 import { KeepAlive } from './keep-alive.js';
 import { SafeLogger } from './logger.js';
 import { native, type Addon } from './native.js';
+import { mountRoutes, type RouterLike, type RouterTree } from './mount.js';
+import { Outgoing } from './outgoing.js';
 import { Peers } from './peers.js';
+import { makeRoute, type Route } from './route.js';
 import { Router } from './router.js';
-import type {
-  CallOptions,
-  Handler,
-  HandlerOptions,
-  HealthStatus,
-  MeshConfig,
-  MeshStats,
-} from './types.js';
+import { enableScope } from './scope.js';
+import type { HealthStatus, MeshConfig, MeshStats } from './types.js';
 
 type NativeMesh = InstanceType<Addon['NativeMesh']>;
 
 const DEFAULT_DRAIN_MS = 10_000;
+// The core's own.
+const DEFAULT_CALL_MS = 10_000;
 
 // Node has had the symbol since 18.18; a sandbox may lack it.
 const asyncDispose: typeof Symbol.asyncDispose =
@@ -49,6 +66,7 @@ export class SecureMesh {
   readonly #logger: SafeLogger;
   readonly #writer: CommandWriter;
   readonly #calls: Calls;
+  readonly #outgoing: Outgoing;
   readonly #router: Router;
   readonly #peers = new Peers();
   readonly #sink = this.#makeSink();
@@ -84,12 +102,21 @@ export class SecureMesh {
     this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
     this.#writer = new CommandWriter((batch) => this.#submit(batch));
     this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive());
-    this.#router = new Router(
-      this.#writer,
-      this.#peers,
-      { clientFor: (service, context) => this.#clientFor(service, context) },
-      this.#logger,
-    );
+    this.#outgoing = new Outgoing(this.#calls, {
+      enter: (service, method, nested) => this.#enter(service, method, nested),
+      ready: () => this.initialize(),
+      forget: (service) => this.disconnect(service),
+    });
+    const host = {
+      connect: (
+        context: Context,
+        target: string | Contract,
+        options?: ConnectOptions,
+      ): SecureMeshClient | ContractClient<Contract> => this.#connect(target, options, context),
+      callTimeoutMs: config.limits?.callTimeoutMs ?? DEFAULT_CALL_MS,
+    };
+    this.#router = new Router(this.#writer, this.#peers, host, this.#logger);
+    if (this.#services > 0) enableScope();
   }
 
   /**
@@ -107,16 +134,33 @@ export class SecureMesh {
   }
 
   /**
+   * A client with a function for each method of a contract, typed by it.
+   *
+   * @example
+   * ```js
+   * const client = mesh.connect(orders);
+   * const order = await client.create({ sku: 'A-1' }, { timeoutMs: 800 });
+   * ```
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+   */
+  connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
+  /**
    * A client for a service. Nothing is sent before its first call; clients
    * are kept, so the same service has the same one.
    *
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when the id is no text
    */
-  connect(serviceId: string): SecureMeshClient {
-    let client = this.#clients.get(serviceId);
+  connect(serviceId: string): SecureMeshClient;
+  connect(
+    target: string | Contract,
+    options?: ConnectOptions,
+  ): SecureMeshClient | ContractClient<Contract> {
+    enableScope();
+    if (isContract(target)) return this.#connect(target, options, undefined);
+    let client = this.#clients.get(target);
     if (client === undefined) {
-      client = SecureMeshClient.of(this.#link(serviceId, undefined));
-      this.#clients.set(serviceId, client);
+      client = this.#connect(target, undefined, undefined) as SecureMeshClient;
+      this.#clients.set(target, client);
     }
     return client;
   }
@@ -135,9 +179,100 @@ export class SecureMesh {
     handler: Handler<TInput, TResult>,
   ): this;
   handle(method: string, second: Handler | HandlerOptions, third?: Handler): this {
-    if (typeof second === 'function') this.#router.add(method, {}, second);
-    else this.#router.add(method, second, third as Handler);
-    this.#updateKeepAlive();
+    return this.#add([
+      typeof second === 'function'
+        ? makeRoute(method, {}, second)
+        : makeRoute(method, second, third as Handler),
+    ]);
+  }
+
+  /**
+   * Answers the methods of a contract, all of them.
+   *
+   * @example
+   * ```js
+   * mesh.implement(orders, {
+   *   async create(input, ctx) {
+   *     if (!(await inStock(input.sku))) throw ctx.errors.OUT_OF_STOCK({ sku: input.sku });
+   *     return save(input);
+   *   },
+   * });
+   * ```
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when a handler is missing or is for no
+   *   method of the contract; `ALREADY_EXISTS` when one of them has a handler. None is added then.
+   */
+  implement<T extends Contract>(
+    contract: T,
+    handlers: Implementation<T>,
+    options?: ImplementOptions<T>,
+  ): this {
+    return this.#add(contractRoutes(contract, handlers, options));
+  }
+
+  /**
+   * Answers the procedures of a router of `@lemur-bookstores/secure-stack-core`:
+   * queries and mutations as unary calls, subscriptions as server streams, each
+   * with the router's schemas and middleware. A handler's `ctx` is the
+   * {@link Context}.
+   *
+   * @example
+   * ```js
+   * mesh.mount({ product: router().query('get', { handler: ({ input, ctx }) => find(input.id) }) });
+   * await client.call('product.get', { id: 7 });
+   * ```
+   * @param router a router, or routers by the first parts of their methods' names, as deep as you like
+   * @param policy what all of them allow
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`; `ALREADY_EXISTS`. None is added then.
+   */
+  mount(router: RouterLike | RouterTree, policy?: HandlerPolicy): this;
+  /** The same, with a name before the names of its methods. */
+  mount(name: string, router: RouterLike | RouterTree, policy?: HandlerPolicy): this;
+  mount(first: string | RouterLike | RouterTree, second?: unknown, third?: HandlerPolicy): this {
+    return this.#add(
+      typeof first === 'string'
+        ? mountRoutes(first, second as RouterLike, third)
+        : mountRoutes('', first, second as HandlerPolicy | undefined),
+    );
+  }
+
+  /**
+   * Puts a middleware around every handler, those added before and after,
+   * inside of the middleware that is there.
+   *
+   * @example
+   * ```js
+   * mesh.use(async (ctx, next) => {
+   *   const start = performance.now();
+   *   try {
+   *     return await next();
+   *   } finally {
+   *     log(ctx.method, ctx.caller.serviceId, performance.now() - start);
+   *   }
+   * });
+   * ```
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
+   */
+  use(middleware: Middleware): this {
+    this.#router.use(middleware);
+    return this;
+  }
+
+  /**
+   * Puts a middleware around every call this mesh makes, inside of the
+   * middleware that is there. It can change the input and the options before
+   * `next()`, and the result after.
+   *
+   * @example
+   * ```js
+   * mesh.useClient((call, next) => {
+   *   call.options.metadata.tenant = 't1';
+   *   return next();
+   * });
+   * ```
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
+   */
+  useClient(middleware: ClientMiddleware): this {
+    this.#outgoing.use(middleware);
     return this;
   }
 
@@ -283,50 +418,37 @@ export class SecureMesh {
     }
   }
 
-  #call(
-    service: string,
-    method: string,
-    input: unknown,
-    options: CallOptions | undefined,
-    nested: boolean,
-  ): Promise<unknown> {
-    if (this.#state === 'ready') return this.#calls.start(service, method, input, options);
-    if (this.#state === 'starting') {
-      return this.#calls.start(service, method, input, options, this.#starting);
-    }
-    // A request that is still being answered may need others for it.
-    if (this.#state === 'draining' && nested) {
-      return this.#calls.start(service, method, input, options);
-    }
-    return Promise.reject(
-      this.#isClosing()
-        ? closedError({ service, method })
-        : new MeshError('FAILED_PRECONDITION', 'call initialize() before making calls', {
-            reason: 'NOT_INITIALIZED',
-            service,
-            method,
-          }),
-    );
+  #add(routes: Route[]): this {
+    this.#router.add(routes);
+    this.#updateKeepAlive();
+    return this;
   }
 
-  #link(service: string, context: Context | undefined): Link {
+  #enter(service: string, method: string, nested: boolean): Promise<void> | undefined {
+    if (this.#state === 'ready') return undefined;
+    if (this.#state === 'starting') return this.#starting;
+    // A request that is still being answered may need others for it.
+    if (this.#state === 'draining' && nested) return undefined;
+    throw this.#isClosing()
+      ? closedError({ service, method })
+      : new MeshError('FAILED_PRECONDITION', 'call initialize() before making calls', {
+          reason: 'NOT_INITIALIZED',
+          service,
+          method,
+        });
+  }
+
+  #connect(
+    target: string | Contract,
+    options: ConnectOptions | undefined,
+    context: Context | undefined,
+  ): SecureMeshClient | ContractClient<Contract> {
+    const service = isContract(target) ? serviceOf(target, options) : target;
     if (typeof service !== 'string' || service === '') {
       throw invalidArgument(`serviceId must be a non-empty string, got ${String(service)}`);
     }
-    return {
-      service,
-      start:
-        context === undefined
-          ? (method, input, options) => this.#call(service, method, input, options, false)
-          : async (method, input, options) =>
-              this.#call(service, method, input, Context.inherit(context, options), true),
-      ready: () => this.initialize(),
-      close: () => this.disconnect(service),
-    };
-  }
-
-  #clientFor(service: string, context: Context): SecureMeshClient {
-    return SecureMeshClient.of(this.#link(service, context));
+    const link = this.#outgoing.link(service, context);
+    return isContract(target) ? contractClient(target, link) : SecureMeshClient.of(link);
   }
 
   #submit(batch: Buffer): void {
@@ -347,13 +469,17 @@ export class SecureMesh {
 
   #makeSink(): EventSink {
     return {
-      result: (id, _meta, payload) => this.#calls.result(id, payload),
+      result: (id, meta, payload) => this.#calls.result(id, meta, payload),
       error: (id, text) => this.#calls.error(id, text),
-      request: (id, session, timeoutMs, attempt, method, meta, payload) => {
+      request: (id, session, timeoutMs, attempt, method, meta, payload, kind) => {
         // Nobody would hear the answer.
         if (this.#state === 'closed') return;
-        this.#router.request(id, session, timeoutMs, attempt, method, meta, payload);
+        this.#router.request(id, session, timeoutMs, attempt, method, meta, payload, kind);
       },
+      item: (side, id, payload) =>
+        (side === Side.Call ? this.#calls : this.#router).item(id, payload),
+      inputEnded: (id) => this.#router.inputEnded(id),
+      sent: (side, id, cost) => (side === Side.Call ? this.#calls : this.#router).sent(id, cost),
       abort: (id, cause) => this.#router.abort(id, cause),
       sessionOpened: (handle, session) => this.#peers.open(handle, session),
       sessionClosed: (handle) => this.#peers.close(handle),

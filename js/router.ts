@@ -1,22 +1,35 @@
 // The methods this process answers, and the requests it is answering.
 
-import { randomUUID } from 'node:crypto';
-import { checkKeys, invalidArgument } from './arguments.js';
-import { checkMethod, checkTimeout, encodeMetadata } from './calls.js';
-import { encodePayload, PayloadError, type CommandWriter, type Incoming } from './codec.js';
-import { AbortCause, Context, type ContextHost } from './context.js';
+import { encodeError, encodeResult, writeAnswer, type Answer } from './answers.js';
+import type { CallKind, Middleware } from './call-types.js';
+import { PayloadError, Side, type CommandWriter, type Incoming } from './codec.js';
+import { AbortCause, abortError, Context, type ContextHost } from './context.js';
+import { digestOf, Idempotency, type Outcome } from './idempotency.js';
 import { MeshError, type MeshErrorCode } from './errors.js';
 import type { SafeLogger } from './logger.js';
+import { IDEMPOTENCY_KEY, isId } from './metadata.js';
+import { checkMiddleware } from './middleware.js';
 import type { Peers } from './peers.js';
-import type { Handler, HandlerOptions } from './types.js';
+import { Inflow, ITEM_COST } from './inflow.js';
+import { isItems, Outflow } from './outflow.js';
+import { checkOutput, invoke, invokeStream } from './pipeline.js';
+import { streamsIn, streamsOut, wrongKind, type Route } from './route.js';
+import { runInScope } from './scope.js';
+import type { Caller } from './types.js';
 
-interface Route {
-  readonly handler: Handler;
-  readonly timeoutMs: number;
-  readonly allow: ReadonlySet<string> | undefined;
+/** A request that may be answered. */
+export interface Admitted {
+  readonly route: Route;
+  readonly caller: Caller;
 }
 
-const OPTION_KEYS = ['timeoutMs', 'allow'] as const;
+const ABANDONED: Outcome = { answer: { failed: true, text: '' }, keep: false };
+
+/** The streams of a request whose handler has not finished. */
+interface Streams {
+  readonly inputs: Inflow | undefined;
+  readonly outputs: Outflow | undefined;
+}
 
 /** Runs handlers and sends exactly one answer for each request that still wants one. */
 export class Router {
@@ -24,10 +37,13 @@ export class Router {
   // The requests whose handler has not finished. One that is not here any
   // more when its handler finishes was aborted, and is not answered.
   readonly #running = new Map<number, Context>();
+  readonly #streams = new Map<number, Streams>();
   readonly #writer: CommandWriter;
   readonly #peers: Peers;
   readonly #host: ContextHost;
   readonly #logger: SafeLogger;
+  readonly #idempotency = new Idempotency();
+  #middleware: readonly Middleware[] = [];
 
   /** Requests received. */
   requests = 0;
@@ -48,29 +64,26 @@ export class Router {
     return this.#routes.size === 0;
   }
 
-  /** Registers a handler. */
-  add(method: string, options: HandlerOptions, handler: Handler): void {
-    checkMethod(method);
-    checkKeys('options', options, OPTION_KEYS);
-    if (typeof handler !== 'function') {
-      throw invalidArgument(`the handler of ${method} must be a function, got ${typeof handler}`);
-    }
-    if (/GeneratorFunction\]$/.test(Object.prototype.toString.call(handler))) {
-      throw new MeshError(
-        'UNIMPLEMENTED',
-        `the handler of ${method} is a generator; streams are not served yet`,
-      );
-    }
-    if (this.#routes.has(method)) {
-      throw new MeshError('ALREADY_EXISTS', `${method} has a handler already`, {
+  /** What is around every handler, outermost first. */
+  get middleware(): readonly Middleware[] {
+    return this.#middleware;
+  }
+
+  /** Puts a middleware around every handler, inside of those that are there. */
+  use(middleware: Middleware): void {
+    checkMiddleware('middleware', middleware);
+    this.#middleware = [...this.#middleware, middleware];
+  }
+
+  /** Registers all of some handlers, or none. */
+  add(routes: readonly Route[]): void {
+    const taken = routes.find(({ method }) => this.#routes.has(method));
+    if (taken !== undefined) {
+      throw new MeshError('ALREADY_EXISTS', `${taken.method} has a handler already`, {
         reason: 'ARGUMENT',
       });
     }
-    this.#routes.set(method, {
-      handler,
-      timeoutMs: checkTimeout(options.timeoutMs),
-      allow: checkAllow(options.allow),
-    });
+    for (const route of routes) this.#routes.set(route.method, route);
   }
 
   /** Runs the handler of a request. */
@@ -82,48 +95,115 @@ export class Router {
     method: string,
     meta: string,
     payload: Incoming,
+    kind: CallKind,
   ): void {
+    const admitted = this.admit(id, session, method, kind);
+    if (admitted === undefined) return;
+    let input: unknown;
+    try {
+      input = payload.decode();
+    } catch {
+      this.refuse(id, 'INVALID_ARGUMENT', 'PAYLOAD', 'the input is not the JSON it should be');
+      return;
+    }
+    const context = this.open(admitted, kind, id, timeoutMs, attempt, meta);
+    const { route } = admitted;
+    if (kind !== 'unary') {
+      this.#runStream(route, context, id, timeoutMs, input);
+      return;
+    }
+    // Not every request's metadata need be read to learn that it has no key.
+    if (!route.idempotent && meta.includes(IDEMPOTENCY_KEY)) {
+      const key = context.metadata[IDEMPOTENCY_KEY];
+      if (key !== undefined && !isId(key)) {
+        const text = 'an idempotency key must be 1…128 visible ASCII characters';
+        this.refuse(id, 'INVALID_ARGUMENT', 'ARGUMENT', text);
+        return;
+      }
+      if (key !== undefined) {
+        this.#runOnce(route, context, id, timeoutMs, input, key, digestOf(payload));
+        return;
+      }
+    }
+    this.#run(route, context, id, timeoutMs, input);
+  }
+
+  /**
+   * Whether a request may be answered: there is such a method, its caller is
+   * known and allowed, and it is called as it can be. If not, it is refused.
+   */
+  admit(id: number, session: number, method: string, kind: CallKind): Admitted | undefined {
     this.requests += 1;
     const route = this.#routes.get(method);
     if (route === undefined) {
-      this.#refuse(
+      this.refuse(
         id,
         'UNIMPLEMENTED',
         'METHOD_NOT_FOUND',
         `no method ${JSON.stringify(method)} here`,
       );
-      return;
+      return undefined;
     }
     const caller = this.#peers.caller(session);
     if (caller === undefined) {
-      this.#refuse(id, 'INTERNAL', 'INTERNAL', 'a request of a session that is not known');
-      return;
+      this.refuse(id, 'INTERNAL', 'INTERNAL', 'a request of a session that is not known');
+      return undefined;
     }
     if (route.allow !== undefined && !route.allow.has(caller.serviceId)) {
-      this.#refuse(
+      this.refuse(
         id,
         'PERMISSION_DENIED',
         'PERMISSION_DENIED',
         `${caller.serviceId} may not call ${method}`,
       );
-      return;
+      return undefined;
     }
-    let input: unknown;
-    try {
-      input = payload.decode();
-    } catch {
-      this.#refuse(id, 'INVALID_ARGUMENT', 'PAYLOAD', 'the input is not the JSON it should be');
-      return;
+    const wrong = wrongKind(route, kind);
+    if (wrong !== undefined) {
+      this.refuse(id, 'UNIMPLEMENTED', 'CALL_KIND', wrong);
+      return undefined;
     }
+    return { route, caller };
+  }
+
+  /** The context of an admitted request. */
+  open(
+    { route, caller }: Admitted,
+    kind: CallKind,
+    id: number,
+    timeoutMs: number,
+    attempt: number,
+    meta: string,
+  ): Context {
     const left = shorter(timeoutMs, route.timeoutMs);
     const deadline = left === 0 ? Infinity : performance.now() + left;
-    this.#run(
-      route,
-      input,
-      new Context(this.#host, method, caller, attempt, id, deadline, meta),
-      id,
-      timeoutMs,
-    );
+    const { method, factories: errors } = route;
+    return new Context(this.#host, { method, kind, caller, attempt, id, deadline, meta, errors });
+  }
+
+  /** An item of a request's input. */
+  item(id: number, payload: Incoming): void {
+    const inputs = this.#streams.get(id)?.inputs;
+    if (inputs === undefined) return;
+    try {
+      inputs.push(payload.decode(), payload.size + ITEM_COST);
+    } catch {
+      inputs.fail(
+        new MeshError('INVALID_ARGUMENT', 'an item of the input is not the JSON it should be', {
+          reason: 'PAYLOAD',
+        }),
+      );
+    }
+  }
+
+  /** A request's input is all there. */
+  inputEnded(id: number): void {
+    this.#streams.get(id)?.inputs?.finish();
+  }
+
+  /** Items of an answer that cost this much have gone. */
+  sent(id: number, cost: number): void {
+    this.#streams.get(id)?.outputs?.sent(cost);
   }
 
   /** The answer to a request is no longer wanted. */
@@ -132,6 +212,10 @@ export class Router {
     if (context === undefined) return;
     this.#running.delete(id);
     Context.abort(context, cause);
+    const streams = this.#streams.get(id);
+    if (streams === undefined) return;
+    streams.inputs?.fail(abortError(cause), true);
+    streams.outputs?.stop();
   }
 
   /** The answers to all requests are no longer wanted. */
@@ -139,34 +223,142 @@ export class Router {
     for (const id of [...this.#running.keys()]) this.abort(id, cause);
   }
 
-  #run(route: Route, input: unknown, context: Context, id: number, timeoutMs: number): void {
+  /** Answers a request with an error that is not its handler's. */
+  refuse(id: number, code: MeshErrorCode, reason: string, message: string): void {
+    this.#send(id, { failed: true, text: JSON.stringify({ code, reason, message }) });
+  }
+
+  #run(route: Route, context: Context, id: number, timeoutMs: number, input: unknown): void {
     let result: unknown;
     try {
-      result = route.handler(input, context);
+      result = runInScope(context, () => invoke(route, this.#middleware, context, input));
       if (!isThenable(result)) {
-        this.#respond(id, context, result);
+        Context.end(context);
+        this.#send(id, encodeResult(context, result, this.#logger));
         return;
       }
     } catch (error) {
-      this.#fail(id, context, error);
+      Context.end(context);
+      this.#send(id, encodeError(context, error, this.#logger));
       return;
     }
     this.#running.set(id, context);
-    // A request that was aborted meanwhile keeps its place in the core until its
-    // handler is done, which a late failure says; its caller never hears of it.
     const timer = this.#limit(route, id, timeoutMs);
     Promise.resolve(result).then(
       (value) => {
         clearTimeout(timer);
-        if (this.#running.delete(id)) this.#respond(id, context, value);
-        else this.#writer.fail(id, '');
+        this.#settle(id, context, () => encodeResult(context, value, this.#logger));
       },
       (error: unknown) => {
         clearTimeout(timer);
-        if (this.#running.delete(id)) this.#fail(id, context, error);
-        else this.#writer.fail(id, '');
+        this.#settle(id, context, () => encodeError(context, error, this.#logger));
       },
     );
+  }
+
+  /** Runs the handler unless it has run for this key, and answers what was answered then. */
+  #runOnce(
+    route: Route,
+    context: Context,
+    id: number,
+    timeoutMs: number,
+    input: unknown,
+    key: string,
+    digest: string,
+  ): void {
+    this.#running.set(id, context);
+    const timer = this.#limit(route, id, timeoutMs);
+    const work = (): Promise<Outcome> => this.#outcome(route, context, input);
+    this.#idempotency.run(context.caller.serviceId, route.method, key, digest, work).then(
+      (answer) => {
+        clearTimeout(timer);
+        this.#settle(id, context, () => answer);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        this.#settle(id, context, () => encodeError(context, error, this.#logger));
+      },
+    );
+  }
+
+  /**
+   * What the handler makes of a request with an idempotency key. It is not
+   * kept when trying again makes sense: the handler says so, or it was broken
+   * off. A result is kept though nobody waits for it any more: who asks again
+   * with the key wants just that.
+   */
+  async #outcome(route: Route, context: Context, input: unknown): Promise<Outcome> {
+    if (Context.isAborted(context)) return ABANDONED;
+    try {
+      const result = await runInScope(context, () =>
+        invoke(route, this.#middleware, context, input),
+      );
+      return { answer: encodeResult(context, result, this.#logger), keep: true };
+    } catch (error) {
+      if (Context.isAborted(context)) return ABANDONED;
+      const keep = !(error instanceof MeshError && error.retryable);
+      return { answer: encodeError(context, error, this.#logger), keep };
+    }
+  }
+
+  /** Runs a handler with a stream on one side or both. */
+  #runStream(route: Route, context: Context, id: number, timeoutMs: number, input: unknown): void {
+    const { kind } = context;
+    const inputs = streamsIn(kind)
+      ? new Inflow({
+          consumed: (cost) => this.#writer.consumed(Side.Request, id, cost),
+          left: () => {
+            // What is still on its way is given back when the request is over.
+          },
+        })
+      : undefined;
+    const outputs = streamsOut(kind)
+      ? new Outflow((item) => this.#writer.item(Side.Request, id, item))
+      : undefined;
+    this.#running.set(id, context);
+    this.#streams.set(id, { inputs, outputs });
+    const timer = this.#limit(route, id, timeoutMs);
+    const send = outputs && ((items: unknown) => sendItems(route, outputs, items));
+    runInScope(context, () =>
+      invokeStream(route, this.#middleware, context, inputs ?? input, send),
+    ).then(
+      (value) => {
+        this.#endStream(id, timer);
+        const answer = encodeResult(context, value, this.#logger);
+        if (outputs === undefined || answer.failed || !this.#running.has(id)) {
+          this.#settle(id, context, () => answer);
+          return;
+        }
+        Context.end(context);
+        this.#running.delete(id);
+        this.answers += 1;
+        this.#writer.end(Side.Request, id, answer.meta);
+      },
+      (error: unknown) => {
+        this.#endStream(id, timer);
+        this.#settle(id, context, () => encodeError(context, error, this.#logger));
+      },
+    );
+  }
+
+  #endStream(id: number, timer: NodeJS.Timeout | undefined): void {
+    clearTimeout(timer);
+    const inputs = this.#streams.get(id)?.inputs;
+    this.#streams.delete(id);
+    // A handler that left its input running gets no more of it.
+    inputs?.finish();
+  }
+
+  /** The handler is done; its caller may have given up meanwhile. */
+  #settle(id: number, context: Context, encode: () => Answer): void {
+    Context.end(context);
+    if (this.#running.delete(id)) {
+      this.#send(id, encode());
+      return;
+    }
+    // A request that was aborted keeps its place in the core until its handler
+    // is done, which a late failure says; its caller never hears of it.
+    this.#writer.fail(id, '');
   }
 
   /** Ends a request that takes longer than its handler's own limit; the caller's is the core's business. */
@@ -176,77 +368,30 @@ export class Router {
     const expire = (): void => {
       if (!this.#running.has(id)) return;
       this.abort(id, AbortCause.Deadline);
-      this.#refuse(id, 'DEADLINE_EXCEEDED', 'DEADLINE', `not done within ${route.timeoutMs} ms`);
+      this.refuse(id, 'DEADLINE_EXCEEDED', 'DEADLINE', `not done within ${route.timeoutMs} ms`);
     };
     return setTimeout(expire, Math.min(route.timeoutMs, 0x7fff_ffff)).unref();
   }
 
-  #respond(id: number, context: Context, result: unknown): void {
-    let payload;
-    let meta = '';
-    try {
-      payload = encodePayload(result);
-      const metadata = Context.responseMetadata(context);
-      if (metadata !== undefined) meta = encodeMetadata(metadata, 'responseMetadata');
-    } catch (error) {
-      const text = error instanceof PayloadError ? error.message : String(error);
-      this.#fail(
-        id,
-        context,
-        new TypeError(`the result of ${context.method} cannot be sent: ${text}`),
-      );
-      return;
-    }
+  #send(id: number, answer: Answer): void {
     this.answers += 1;
-    this.#writer.respond(id, payload, meta);
-  }
-
-  /** A thrown `MeshError` is for the caller; anything else is for this service's log. */
-  #fail(id: number, context: Context, error: unknown): void {
-    if (error instanceof MeshError) {
-      const text = encodeFailure(error);
-      if (text !== undefined) {
-        this.#sendFailure(id, text);
-        return;
-      }
-    }
-    const errorId = randomUUID();
-    this.#logger.error('a handler failed', {
-      event: 'handler.failed',
-      errorId,
-      method: context.method,
-      caller: context.caller.serviceId,
-      requestId: context.requestId,
-      error,
-    });
-    const answer = { code: 'INTERNAL', reason: 'HANDLER', message: 'internal error', errorId };
-    this.#sendFailure(id, JSON.stringify(answer));
-  }
-
-  #refuse(id: number, code: MeshErrorCode, reason: string, message: string): void {
-    this.#sendFailure(id, JSON.stringify({ code, reason, message }));
-  }
-
-  #sendFailure(id: number, text: string): void {
-    this.answers += 1;
-    this.failures += 1;
-    this.#writer.fail(id, text);
+    if (answer.failed) this.failures += 1;
+    writeAnswer(this.#writer, id, answer);
   }
 }
 
-/** The frame's JSON; undefined when the error's own data cannot be encoded. */
-function encodeFailure(error: MeshError): string | undefined {
-  try {
-    return JSON.stringify({
-      code: error.code,
-      reason: error.reason,
-      message: error.message,
-      data: error.data,
-      retryAfterMs: error.retryAfterMs === undefined ? undefined : Math.ceil(error.retryAfterMs),
-      errorId: error.errorId,
+/** Sends what a handler yields, as it is checked. */
+async function sendItems(route: Route, outputs: Outflow, items: unknown): Promise<void> {
+  if (!isItems(items)) {
+    throw new MeshError('UNIMPLEMENTED', `${route.method} does not answer with a stream`, {
+      reason: 'CALL_KIND',
     });
-  } catch {
-    return undefined;
+  }
+  try {
+    await outputs.run(items, route.output && ((item) => checkOutput(route, item)));
+  } catch (error) {
+    if (!(error instanceof PayloadError)) throw error;
+    throw new TypeError(`an item of ${route.method} cannot be sent: ${error.message}`);
   }
 }
 
@@ -262,12 +407,4 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 /** The shorter of two times, where 0 is none. */
 function shorter(a: number, b: number): number {
   return a === 0 ? b : b === 0 ? a : Math.min(a, b);
-}
-
-function checkAllow(allow: unknown): ReadonlySet<string> | undefined {
-  if (allow === undefined) return undefined;
-  if (!Array.isArray(allow) || !allow.every((id) => typeof id === 'string')) {
-    throw invalidArgument('options.allow must be an array of service ids');
-  }
-  return new Set(allow as string[]);
 }

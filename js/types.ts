@@ -1,7 +1,5 @@
 // The public shapes: configuration, calls, handlers, statistics.
 
-import type { Context } from './context.js';
-
 /** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
 export type Duration = number | string;
 
@@ -179,40 +177,6 @@ export interface MeshConfig {
 
 /** @deprecated 0.2.0's name of {@link MeshConfig}. */
 export type SecureMeshConfig = MeshConfig;
-
-/** What can be said about one call. */
-export interface CallOptions {
-  /** Cancels the call, on both sides, when aborted. */
-  signal?: AbortSignal | undefined;
-  /** How long the call may take, in ms, 1…4,294,967,295. Default: 10,000. */
-  timeoutMs?: number | undefined;
-  /** Whether running the method twice does no harm, so that it may be tried again. Default: false. */
-  idempotent?: boolean | undefined;
-  /** Facts beside the input, for handlers' `ctx.metadata`. */
-  metadata?: Record<string, string> | undefined;
-}
-
-/** How a method is served. */
-export interface HandlerOptions {
-  /** The longest a request may take here, in ms, even if its caller would wait longer. */
-  timeoutMs?: number | undefined;
-  /** The services that may call it; others get `PERMISSION_DENIED`. Default: every authenticated one. */
-  allow?: readonly string[] | undefined;
-}
-
-/**
- * Answers a method's calls. What it returns, or resolves with, is the result:
- * a JSON value, `undefined`, or a `Uint8Array` that arrives as one. What it
- * throws is the error: a `MeshError` arrives as thrown, anything else as
- * `INTERNAL` with an `errorId`, the original going to the logger only.
- *
- * @param input what the caller sent; unchecked
- * @param context who calls, how much time is left, and so on
- */
-export type Handler<TInput = any, TResult = unknown> = (
-  input: TInput,
-  context: Context,
-) => TResult | Promise<TResult>;
 
 /** How a peer proved who it is. */
 export type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';

@@ -3,8 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use mesh_core::{
-    mesh::{AbortCause, CallError, CallId, Events, Level, LogEvent, Reply, Request, RequestId, SessionInfo},
-    record::message::Encoding,
+    mesh::{
+        AbortCause, CallError, CallId, Events, Level, LogEvent, Reply, Request, RequestId, SessionInfo,
+        StreamId,
+    },
+    record::message::{Encoding, Payload},
 };
 use napi::{
     Status,
@@ -14,7 +17,10 @@ use napi::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    frames::{ABORT, ERROR, Frame, LOG, REQUEST, RESULT, SESSION_CLOSED, SESSION_OPENED},
+    frames::{
+        ABORT, ERROR, Frame, INPUT_ENDED, ITEM, LOG, REQUEST, RESULT, SENT, SESSION_CLOSED, SESSION_OPENED,
+        split,
+    },
     inbox::Inbox,
 };
 
@@ -67,17 +73,42 @@ impl Events for Outlet {
     }
 
     fn request(&self, request: Request<'_>) {
-        let time_left = u32::try_from(request.time_left.as_millis()).unwrap_or(u32::MAX);
-        let Request { id, session, method, payload, metadata, attempt, .. } = request;
+        // None is 0; a time that has run out is the shortest there is.
+        let time_left = request.time_left.map_or(0, |left| left.as_millis().max(1));
+        let time_left = u32::try_from(time_left).unwrap_or(u32::MAX);
+        let Request { id, session, method, kind, payload, metadata, attempt, .. } = request;
         self.inbox.push(&Frame {
             kind: REQUEST,
             encoding: payload.encoding,
-            a: method.len() as u16,
+            // A method's name has 200 bytes at most.
+            a: method.len() as u16 | u16::from(kind as u8) << 8,
             id,
             // Metadata has 8 KiB at most, so its length leaves a byte for the attempt.
             numbers: &[session.handle, time_left, metadata.len() as u32 | u32::from(attempt) << 24],
             parts: &[method.as_bytes(), metadata, payload.bytes],
         });
+    }
+
+    fn item(&self, stream: StreamId, payload: Payload<'_>) {
+        let (a, id) = split(stream);
+        self.inbox.push(&Frame {
+            kind: ITEM,
+            encoding: payload.encoding,
+            a,
+            id,
+            numbers: &[],
+            parts: &[payload.bytes],
+        });
+    }
+
+    fn input_ended(&self, request: RequestId) {
+        self.inbox.push(&Frame { id: request, ..Frame::empty(INPUT_ENDED) });
+    }
+
+    fn sent(&self, stream: StreamId, cost: usize) {
+        let (a, id) = split(stream);
+        let cost = u32::try_from(cost).unwrap_or(u32::MAX);
+        self.inbox.push(&Frame { a, id, numbers: &[cost], ..Frame::empty(SENT) });
     }
 
     fn aborted(&self, request: RequestId, cause: AbortCause) {

@@ -6,12 +6,18 @@
 //! u32 length of what follows | u8 kind | u8 encoding | u16 a | u32 id | parts
 //! ```
 
-use mesh_core::record::message::{Encoding, Payload};
+use mesh_core::{
+    mesh::StreamId,
+    record::message::{CallKind, Encoding, Payload},
+};
 
 pub(crate) const CALL: u8 = 1;
 pub(crate) const CANCEL: u8 = 2;
 pub(crate) const RESPOND: u8 = 3;
 pub(crate) const FAIL: u8 = 4;
+pub(crate) const SEND_ITEM: u8 = 5;
+pub(crate) const SEND_END: u8 = 6;
+pub(crate) const CONSUMED: u8 = 7;
 
 pub(crate) const RESULT: u8 = 1;
 pub(crate) const ERROR: u8 = 2;
@@ -21,6 +27,9 @@ pub(crate) const SESSION_OPENED: u8 = 5;
 pub(crate) const SESSION_CLOSED: u8 = 6;
 pub(crate) const LOG: u8 = 7;
 pub(crate) const MORE: u8 = 8;
+pub(crate) const ITEM: u8 = 9;
+pub(crate) const INPUT_ENDED: u8 = 10;
+pub(crate) const SENT: u8 = 11;
 
 const HEADER: usize = 12;
 
@@ -81,6 +90,7 @@ pub(crate) enum Command<'a> {
         id: u32,
         timeout_ms: u32,
         idempotent: bool,
+        kind: CallKind,
         service: &'a str,
         method: &'a str,
         metadata: &'a [u8],
@@ -98,6 +108,34 @@ pub(crate) enum Command<'a> {
         id: u32,
         failure: &'a [u8],
     },
+    Item {
+        stream: StreamId,
+        payload: Payload<'a>,
+    },
+    End {
+        stream: StreamId,
+        metadata: &'a [u8],
+    },
+    Consumed {
+        stream: StreamId,
+        cost: u32,
+    },
+}
+
+/// The number that says which table a stream's id is of.
+pub(crate) const fn split(stream: StreamId) -> (u16, u32) {
+    match stream {
+        StreamId::Call(id) => (0, id),
+        StreamId::Request(id) => (1, id),
+    }
+}
+
+fn stream(a: usize, id: u32) -> Option<StreamId> {
+    match a {
+        0 => Some(StreamId::Call(id)),
+        1 => Some(StreamId::Request(id)),
+        _ => None,
+    }
 }
 
 /// Reads the commands of a batch.
@@ -145,6 +183,7 @@ impl<'a> Commands<'a> {
                     id,
                     timeout_ms,
                     idempotent: flags & 1 != 0,
+                    kind: CallKind::from_number((flags >> 1) as u8)?,
                     service: frame.text(a)?,
                     method: frame.text(method_len)?,
                     metadata: frame.bytes(metadata_len)?,
@@ -161,6 +200,11 @@ impl<'a> Commands<'a> {
                 }
             }
             FAIL => Command::Fail { id, failure: frame.0 },
+            SEND_ITEM => {
+                Command::Item { stream: stream(a, id)?, payload: Payload { encoding, bytes: frame.0 } }
+            }
+            SEND_END => Command::End { stream: stream(a, id)?, metadata: frame.0 },
+            CONSUMED => Command::Consumed { stream: stream(a, id)?, cost: frame.u32()? },
             _ => return None,
         })
     }

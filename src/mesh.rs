@@ -219,13 +219,16 @@ fn carry_out(io: &Io, command: std::result::Result<Command<'_>, Malformed>, outl
     match command {
         #[cfg(feature = "fault-injection")]
         Ok(Command::Call { method: "fault.panic", .. }) => panic!("injected"),
-        Ok(Command::Call { id, timeout_ms, idempotent, service, method, metadata, payload }) => {
+        Ok(Command::Call { id, timeout_ms, idempotent, kind, service, method, metadata, payload }) => {
             let timeout = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into()));
-            io.call(id, &CallSpec { service, method, payload, metadata, timeout, idempotent });
+            io.call(id, &CallSpec { service, method, kind, payload, metadata, timeout, idempotent });
         }
         Ok(Command::Cancel { id }) => io.cancel(id),
         Ok(Command::Respond { id, metadata, payload }) => io.respond(id, metadata, payload),
         Ok(Command::Fail { id, failure }) => fail(io, id, failure),
+        Ok(Command::Item { stream, payload }) => io.item(stream, payload),
+        Ok(Command::End { stream, metadata }) => io.end(stream, metadata),
+        Ok(Command::Consumed { stream, cost }) => io.consumed(stream, cost as usize),
         Err(Malformed) => complain(outlet, "a batch of commands was malformed"),
     }
 }

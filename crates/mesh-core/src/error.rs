@@ -258,6 +258,12 @@ reasons! {
     UnknownService = "UNKNOWN_SERVICE",
     /// The service has no handler for this method.
     MethodNotFound = "METHOD_NOT_FOUND",
+    /// The method is for another kind of call.
+    CallKind = "CALL_KIND",
+    /// The input is not what the method's schema asks for.
+    Validation = "VALIDATION",
+    /// The idempotency key was used before, with another input.
+    IdempotencyMismatch = "IDEMPOTENCY_MISMATCH",
     /// A payload that cannot be encoded or decoded.
     Payload = "PAYLOAD",
     /// The handler failed.
@@ -272,6 +278,8 @@ reasons! {
     NotInitialized = "NOT_INITIALIZED",
     /// The address cannot be listened on.
     Listen = "LISTEN",
+    /// A peer broke the rules of a stream; only that stream ends.
+    StreamProtocol = "STREAM_PROTOCOL",
     /// A fault in this library. Please report it.
     Internal = "INTERNAL",
 }

@@ -7,7 +7,7 @@ use crate::{
     error::{Code, Coded, Reason},
     handshake::Trust,
     id::{ServiceId, SessionId},
-    record::message::{Failure, Payload},
+    record::message::{CallKind, Failure, Payload},
 };
 
 /// A call made here; the application chooses the number and never has two
@@ -16,6 +16,15 @@ pub type CallId = u32;
 /// A request received here; the mesh chooses the number.
 pub type RequestId = u32;
 
+/// What an item belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StreamId {
+    /// A call made here.
+    Call(CallId),
+    /// A request received here.
+    Request(RequestId),
+}
+
 /// A call to be made.
 #[derive(Clone, Debug)]
 pub struct CallSpec<'a> {
@@ -23,11 +32,14 @@ pub struct CallSpec<'a> {
     pub service: &'a str,
     /// Its method.
     pub method: &'a str,
-    /// The input.
+    /// Which sides are streams.
+    pub kind: CallKind,
+    /// The input; [`Payload::EMPTY`] where it is a stream.
     pub payload: Payload<'a>,
     /// A JSON object of strings, or nothing.
     pub metadata: &'a [u8],
-    /// How long it may take; `None` is the configured default.
+    /// How long it may take; `None` is the configured default for a unary
+    /// call, and no limit for a stream.
     pub timeout: Option<Duration>,
     /// Whether running it twice does no harm, so that it is tried again even
     /// where it may have run.
@@ -119,12 +131,14 @@ pub struct Request<'a> {
     pub session: &'a Arc<SessionInfo>,
     /// The method asked for.
     pub method: &'a str,
-    /// The input.
+    /// Which sides are streams.
+    pub kind: CallKind,
+    /// The input; [`Payload::EMPTY`] where it is a stream.
     pub payload: Payload<'a>,
     /// A JSON object of strings, or nothing.
     pub metadata: &'a [u8],
-    /// Time left to answer.
-    pub time_left: Duration,
+    /// Time left to answer; a stream may have no limit.
+    pub time_left: Option<Duration>,
     /// Which attempt of the caller this is, from 1.
     pub attempt: u8,
 }
@@ -213,6 +227,12 @@ pub trait Events: Send + Sync + 'static {
     fn settled(&self, call: CallId, outcome: Result<Reply<'_>, CallError>);
     /// A request arrived.
     fn request(&self, request: Request<'_>);
+    /// An item arrived. Its cost is held until [`super::Io::consumed`].
+    fn item(&self, stream: StreamId, payload: Payload<'_>);
+    /// A caller has no more inputs.
+    fn input_ended(&self, request: RequestId);
+    /// Items of this side that cost so much have gone, so that as much can follow.
+    fn sent(&self, stream: StreamId, cost: usize);
     /// Nobody waits for the answer to a request any more.
     fn aborted(&self, request: RequestId, cause: AbortCause);
     /// A session was established.

@@ -15,8 +15,10 @@ use tonic::Status;
 
 use super::{
     core::Core,
-    events::{AbortCause, Level, Request, RequestId},
+    events::{AbortCause, Level, Request, RequestId, StreamId},
     session::{End, Role, ServerSide, Session, handshake_message, lock},
+    streaming::failure,
+    streams::Streams,
     timers::{Timer, TimerKey},
     trust::NotRemembered,
 };
@@ -44,9 +46,12 @@ pub(super) struct Inbound {
 
 #[derive(Debug)]
 pub(super) struct Active {
-    session: Arc<Session>,
-    wire: u32,
+    pub(super) session: Arc<Session>,
+    pub(super) wire: u32,
+    pub(super) streams: Streams,
     timer: Option<TimerKey>,
+    /// Its handler is done, though not all it said has gone.
+    done: bool,
 }
 
 /// Handshakes under way, in all and by address.
@@ -251,23 +256,17 @@ impl Core {
         };
         if let Some((code, reason, message, retry_after_ms)) = refusal {
             self.stats.count_request(false);
-            let failure = Failure {
-                code,
-                reason: reason.as_str(),
-                message: &message,
-                retry_after_ms,
-                error_id: "",
-                data: Payload::EMPTY,
-            };
+            let failure = Failure { retry_after_ms, ..failure(code, reason, &message) };
             session.send(Encoded::error(wire, &failure));
             return Ok(());
         }
 
         // A caller without a deadline, or with a generous one, does not get
-        // to hold a place here for ever.
+        // to hold a place here for ever; a stream does, as long as it lives.
         let time_left = match time_left_ms {
-            0 => MAX_TIME,
-            ms => Duration::from_millis(ms.into()).min(MAX_TIME),
+            0 if fields.kind.is_stream() => None,
+            0 => Some(MAX_TIME),
+            ms => Some(Duration::from_millis(ms.into()).min(MAX_TIME)),
         };
         let id = {
             let mut inbound = lock(&self.inbound);
@@ -278,8 +277,10 @@ impl Core {
                     break;
                 }
             }
-            let timer = self.timers.insert(Timer::Request(*last), time_left);
-            requests.insert(*last, Active { session: Arc::clone(session), wire, timer: Some(timer) });
+            let timer = time_left.map(|time_left| self.timers.insert(Timer::Request(*last), time_left));
+            let streams = Streams::of_request(fields.kind);
+            requests
+                .insert(*last, Active { session: Arc::clone(session), wire, streams, timer, done: false });
             *last
         };
         lock(side).requests.insert(wire, id);
@@ -287,6 +288,7 @@ impl Core {
             id,
             session: &session.info,
             method,
+            kind: fields.kind,
             payload,
             metadata: fields.metadata,
             time_left,
@@ -311,59 +313,87 @@ impl Core {
         let Some(active) = self.take_request(id) else { return self.release(id) };
         let limit = active.session.parameters.max_message as usize;
         let encoded = if payload.bytes.len() > limit {
-            Err(format!(
-                "the result is {} bytes, more than the caller accepts ({limit})",
-                payload.bytes.len()
-            ))
+            let len = payload.bytes.len();
+            Err(format!("the result is {len} bytes, more than the caller accepts ({limit})"))
         } else {
             Encoded::response(active.wire, metadata, payload)
                 .map_err(|_| "the response metadata is larger than 8 KiB".to_owned())
         };
         self.stats.count_request(encoded.is_ok());
         active.session.send(encoded.unwrap_or_else(|message| {
-            let failure = Failure {
-                code: Code::ResourceExhausted,
-                reason: Reason::TooLarge.as_str(),
-                message: &message,
-                retry_after_ms: None,
-                error_id: "",
-                data: Payload::EMPTY,
-            };
-            Encoded::error(active.wire, &failure)
+            Encoded::error(active.wire, &failure(Code::ResourceExhausted, Reason::TooLarge, &message))
         }));
     }
 
-    /// Fails a request. A late failure only says that the handler is done.
+    /// Fails a request, after the items that are queued. A late failure only
+    /// says that the handler is done.
     pub(super) fn fail(&self, id: RequestId, failure: &Failure<'_>) {
-        let Some(active) = self.take_request(id) else { return self.release(id) };
-        self.stats.count_request(false);
-        let limit = active.session.parameters.max_message as usize;
-        let data = if failure.data.bytes.len() > limit { Payload::EMPTY } else { failure.data };
-        active.session.send(Encoded::error(active.wire, &Failure { data, ..*failure }));
+        let queued = {
+            let mut inbound = lock(&self.inbound);
+            let Some(active) = inbound.requests.get_mut(&id) else {
+                drop(inbound);
+                return self.release(id);
+            };
+            let limit = active.session.parameters.max_message as usize;
+            let data = if failure.data.bytes.len() > limit { Payload::EMPTY } else { failure.data };
+            let message = Encoded::error(active.wire, &Failure { data, ..*failure });
+            if active.streams.sends() { Ok(message) } else { Err(message) }
+        };
+        match queued {
+            Ok(message) => self.finish_stream(id, message, false),
+            Err(message) => {
+                let Some(active) = self.take_request(id) else { return };
+                self.stats.count_request(false);
+                active.session.send(message);
+            }
+        }
+    }
+
+    /// The handler of a stream is done; its last message follows its items.
+    pub(super) fn finish_stream(&self, id: RequestId, last: Encoded, ok: bool) {
+        if self.queue(StreamId::Request(id), last, true) {
+            self.stats.count_request(ok);
+        } else {
+            self.release(id);
+        }
+    }
+
+    /// The last message of a stream is on its way.
+    pub(super) fn answered(&self, id: RequestId) {
+        self.take_request(id);
+    }
+
+    /// Ends a request that is not as it should be, whatever its handler does.
+    pub(super) fn refuse_request(&self, id: RequestId, code: Code, reason: Reason, message: &str) {
+        self.stop_request(id, AbortCause::Cancelled, Some(&failure(code, reason, message)));
     }
 
     /// A request's time is over.
     pub(super) fn request_expired(&self, id: RequestId) {
-        let Some(active) = self.abandon(id) else { return };
-        self.stats.count_request(false);
-        let failure = Failure {
-            code: Code::DeadlineExceeded,
-            reason: Reason::Deadline.as_str(),
-            message: "the handler did not answer in time",
-            retry_after_ms: None,
-            error_id: "",
-            data: Payload::EMPTY,
-        };
-        active.session.send(Encoded::error(active.wire, &failure));
-        self.events.aborted(id, AbortCause::Deadline);
-        self.events.flush();
+        let failure = failure(Code::DeadlineExceeded, Reason::Deadline, "the handler did not answer in time");
+        self.stop_request(id, AbortCause::Deadline, Some(&failure));
     }
 
     fn abort(&self, id: RequestId, cause: AbortCause) {
-        if self.abandon(id).is_some() {
-            self.stats.count_request(false);
-            self.events.aborted(id, cause);
+        self.stop_request(id, cause, None);
+    }
+
+    /// Tells the caller, if it is told anything, and the handler, if it still runs.
+    fn stop_request(&self, id: RequestId, cause: AbortCause, failure: Option<&Failure<'_>>) {
+        let Some(active) = self.take_request(id) else { return };
+        if let Some(failure) = failure {
+            active.session.send(Encoded::error(active.wire, failure));
         }
+        if active.done {
+            return;
+        }
+        self.stats.count_request(false);
+        if let Role::Server(side) = &active.session.role {
+            lock(side).abandoned += 1;
+        }
+        lock(&self.inbound).abandoned.insert(id, active.session);
+        self.events.aborted(id, cause);
+        self.events.flush();
     }
 
     /// Nobody waits for the requests of `session` any more.
@@ -376,16 +406,6 @@ impl Core {
         self.events.flush();
     }
 
-    /// Takes a request out of the table whose handler goes on.
-    fn abandon(&self, id: RequestId) -> Option<Active> {
-        let active = self.take_request(id)?;
-        if let Role::Server(side) = &active.session.role {
-            lock(side).abandoned += 1;
-        }
-        lock(&self.inbound).abandoned.insert(id, Arc::clone(&active.session));
-        Some(active)
-    }
-
     /// The handler of an abandoned request is done.
     fn release(&self, id: RequestId) {
         if let Some(session) = lock(&self.inbound).abandoned.remove(&id)
@@ -396,13 +416,15 @@ impl Core {
     }
 
     fn take_request(&self, id: RequestId) -> Option<Active> {
-        let active = lock(&self.inbound).requests.remove(&id)?;
+        let mut active = lock(&self.inbound).requests.remove(&id)?;
         if let Some(key) = active.timer {
             self.timers.remove(key);
         }
         if let Role::Server(side) = &active.session.role {
             lock(side).requests.remove(&active.wire);
         }
+        active.done = active.streams.has_ended();
+        active.streams.release(&active.session, active.wire);
         Some(active)
     }
 }

@@ -12,12 +12,14 @@ mod inbound;
 mod outbound;
 mod session;
 mod stats;
+mod streaming;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod timers;
 mod trust;
 
-use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, thread, time::Duration};
+use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +29,7 @@ pub use self::{
     error::Error,
     events::{
         AbortCause, CallError, CallId, CallSpec, Events, Level, LogEvent, Reply, Request, RequestId,
-        SessionInfo,
+        SessionInfo, StreamId,
     },
     stats::Stats,
 };
@@ -63,6 +65,24 @@ impl Io {
     /// Gives a call up: nothing is told of it any more.
     pub fn cancel(&self, id: CallId) {
         self.0.cancel(id);
+    }
+
+    /// Sends an item of a stream, or queues it until the peer lets it go;
+    /// [`Events::sent`] says when it has gone. Dropped if the stream is over.
+    pub fn item(&self, stream: StreamId, payload: Payload<'_>) {
+        self.0.send_item(stream, payload);
+    }
+
+    /// Ends this side's items, after those that are queued. `metadata` goes
+    /// with the answer to a request.
+    pub fn end(&self, stream: StreamId, metadata: &[u8]) {
+        self.0.send_end(stream, metadata);
+    }
+
+    /// The application is done with items that cost so much: the length of
+    /// each and [`ITEM_COST`](crate::record::ITEM_COST).
+    pub fn consumed(&self, stream: StreamId, cost: usize) {
+        self.0.consumed(stream, cost);
     }
 
     /// Answers a request. Late answers are dropped.
@@ -191,11 +211,7 @@ async fn run(
             job = queue.recv() => job,
         };
         let Some(job) = job else { break };
-        // A fault in one job must not take the mesh down with it.
-        if std::panic::catch_unwind(AssertUnwindSafe(|| job(&io))).is_err() {
-            core.log(Level::Error, "internal", "a job on the I/O thread panicked".to_owned(), Vec::new());
-            core.events.flush();
-        }
+        core.guarded(|| job(&io));
     }
     core.stop.cancel();
 }

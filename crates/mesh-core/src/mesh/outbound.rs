@@ -8,6 +8,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -15,6 +16,8 @@ use super::{
     dial,
     events::{CallError, CallId, CallSpec, Reply},
     session::{End, Role, Session, lock},
+    streaming::call_of,
+    streams::{StreamError, Streams},
     timers::{Timer, TimerKey},
 };
 use crate::{
@@ -24,7 +27,7 @@ use crate::{
     id::{IdSyntaxError, ServiceId},
     record::{
         RecordError,
-        message::{CancelCause, Encoded, Failure, MAX_METHOD, RequestFields, is_method_name},
+        message::{CallKind, CancelCause, Encoded, Failure, MAX_METHOD, RequestFields, is_method_name},
     },
 };
 
@@ -48,7 +51,9 @@ pub(super) struct Call {
     /// Instances that could not be reached for this call.
     unreachable: Vec<Address>,
     idempotent: bool,
-    placed: Option<(Arc<Session>, u32)>,
+    pub(super) kind: CallKind,
+    pub(super) streams: Streams,
+    pub(super) placed: Option<(Arc<Session>, u32)>,
 }
 
 /// The connection to one instance.
@@ -76,16 +81,23 @@ impl Core {
                         Err(CallError::local(Code::Internal, Reason::Internal, "call id reused")),
                     );
                 }
-                let timeout = spec.timeout.unwrap_or(self.config.limits.call_timeout);
-                let key = self.timers.insert(Timer::Call(id), timeout);
-                if let Some(call) = lock(&self.outbound).calls.get_mut(&id) {
-                    call.timer = Some(key);
+                if let Some(timeout) = self.timeout(spec) {
+                    let key = self.timers.insert(Timer::Call(id), timeout);
+                    if let Some(call) = lock(&self.outbound).calls.get_mut(&id) {
+                        call.timer = Some(key);
+                    }
                 }
                 self.place(id);
             }
             Err(error) => self.events.settled(id, Err(error)),
         }
         self.events.flush();
+    }
+
+    /// A stream lives as long as both sides want it, unless it is limited.
+    fn timeout(&self, spec: &CallSpec<'_>) -> Option<Duration> {
+        let default = (!spec.kind.is_stream()).then_some(self.config.limits.call_timeout);
+        spec.timeout.or(default)
     }
 
     fn begin(&self, spec: &CallSpec<'_>) -> Result<Call, CallError> {
@@ -123,13 +135,12 @@ impl Core {
                 ),
             );
             error.retryable = true;
-            error.retry_after = Some(std::time::Duration::from_millis(50));
+            error.retry_after = Some(Duration::from_millis(50));
             return Err(error);
         }
-        let timeout = spec.timeout.unwrap_or(self.config.limits.call_timeout);
-        let fields = RequestFields { attempt: 1, metadata: spec.metadata };
-        let message = Encoded::request(spec.method, Some(Timestamp::now() + timeout), fields, spec.payload)
-            .map_err(|_| {
+        let deadline = self.timeout(spec).map(|timeout| Timestamp::now() + timeout);
+        let fields = RequestFields { kind: spec.kind, attempt: 1, metadata: spec.metadata };
+        let message = Encoded::request(spec.method, deadline, fields, spec.payload).map_err(|_| {
             CallError::local(Code::ResourceExhausted, Reason::TooLarge, "the metadata is larger than 8 KiB")
         })?;
         Ok(Call {
@@ -139,6 +150,8 @@ impl Core {
             attempts: 0,
             unreachable: Vec::new(),
             idempotent: spec.idempotent,
+            kind: spec.kind,
+            streams: Streams::of_call(spec.kind),
             placed: None,
         })
     }
@@ -172,9 +185,12 @@ impl Core {
             Some(Link { state: LinkState::Connecting(waiting), .. }) => waiting.push_back(id),
             Some(Link { state: LinkState::Ready(session), .. }) => {
                 let session = Arc::clone(session);
-                if let Err(error) = send(call, id, &session) {
-                    drop(outbound);
-                    self.settle(id, Err(error));
+                let sent = send(call, id, &session);
+                drop(outbound);
+                match sent {
+                    // What a stream had to say meanwhile goes with it.
+                    Ok(()) => self.pump_call(id),
+                    Err(error) => self.settle(id, Err(error)),
                 }
             }
         }
@@ -241,8 +257,10 @@ impl Core {
 
     /// A response came.
     pub(super) fn on_response(&self, session: &Session, wire: u32, outcome: Result<Reply<'_>, &Failure<'_>>) {
-        let Role::Client(side) = &session.role else { return };
-        let Some(id) = lock(side).pending.remove(&wire) else { return };
+        let Some(id) = call_of(session, wire) else { return };
+        if outcome.is_ok() && self.kind(id).is_some_and(CallKind::streams_output) {
+            return self.break_call(id, StreamError::Unexpected);
+        }
         self.settle(id, outcome.map_err(CallError::remote));
     }
 
@@ -288,7 +306,8 @@ impl Core {
             let mut outbound = lock(&self.outbound);
             let Some(call) = outbound.calls.get_mut(&id) else { return };
             call.placed = None;
-            (never_ran || call.idempotent) && call.attempts < MAX_ATTEMPTS && !self.stop.is_cancelled()
+            let safe = never_ran || (call.idempotent && !call.kind.is_stream());
+            safe && !call.streams.has_started() && call.attempts < MAX_ATTEMPTS && !self.stop.is_cancelled()
         };
         if again {
             self.place(id);
@@ -334,22 +353,28 @@ impl Core {
         self.events.flush();
     }
 
-    fn settle(&self, id: CallId, outcome: Result<Reply<'_>, CallError>) {
+    pub(super) fn settle(&self, id: CallId, outcome: Result<Reply<'_>, CallError>) {
         let Some(call) = self.take(id) else { return };
         let outcome =
             outcome.map_err(|error| CallError { attempts: call.attempts.max(error.attempts), ..error });
         self.stats.count_call(outcome.is_ok());
         self.events.settled(id, outcome);
-        if let Some((session, _)) = &call.placed {
+        if let Some((session, wire)) = &call.placed {
+            if let Role::Client(side) = &session.role {
+                lock(side).pending.remove(wire);
+            }
             finish_if_left(session);
         }
     }
 
     /// Takes a call out of the table: whoever gets it tells its end.
-    fn take(&self, id: CallId) -> Option<Call> {
-        let call = lock(&self.outbound).calls.remove(&id)?;
+    pub(super) fn take(&self, id: CallId) -> Option<Call> {
+        let mut call = lock(&self.outbound).calls.remove(&id)?;
         if let Some(key) = call.timer {
             self.timers.remove(key);
+        }
+        if let Some((session, wire)) = &call.placed {
+            call.streams.release(session, *wire);
         }
         Some(call)
     }
@@ -376,7 +401,7 @@ fn send(call: &mut Call, id: CallId, session: &Arc<Session>) -> Result<(), CallE
                 format!("{} accepts {} calls at once", call.service, session.parameters.max_calls),
             );
             error.retryable = true;
-            error.retry_after = Some(std::time::Duration::from_millis(50));
+            error.retry_after = Some(Duration::from_millis(50));
             return Err(error);
         }
         side.last += 1;
@@ -395,7 +420,7 @@ fn send(call: &mut Call, id: CallId, session: &Arc<Session>) -> Result<(), CallE
 }
 
 /// Tells the server that nobody waits any more.
-fn abandon(call: &Call, cause: CancelCause) {
+pub(super) fn abandon(call: &Call, cause: CancelCause) {
     if let Some((session, wire)) = &call.placed {
         if let Role::Client(side) = &session.role {
             lock(side).pending.remove(wire);

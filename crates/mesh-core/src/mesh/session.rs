@@ -14,14 +14,20 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::events::{CallId, RequestId, SessionInfo};
+use super::{
+    events::{CallId, RequestId, SessionInfo},
+    streams::SessionFlow,
+};
 use crate::{
     auth::{AuthError, CachedVerifier, TokenIssuer, TokenType, TokenVerifier},
     clock::Timestamp,
     crypto::rsa::Thumbprint,
     handshake::{Established, MAX_TOKEN_LIFETIME, Parameters},
     id::ServiceId,
-    record::{Opened, Opener, RecordError, Sealer, message::Encoded, message::Message, message::Messages},
+    record::{
+        Opened, Opener, RecordError, Sealer,
+        message::{Encoded, Message, Messages},
+    },
     transport::{Duplex, Outgoing, TransportError, receive},
 };
 
@@ -48,6 +54,7 @@ pub(super) struct Session {
     pub(super) role: Role,
     pub(super) parameters: Parameters,
     pub(super) created: Timestamp,
+    pub(super) flow: Mutex<SessionFlow>,
     last_activity: AtomicU64,
     outgoing: mpsc::UnboundedSender<Item>,
     backlog: AtomicUsize,
@@ -197,6 +204,7 @@ pub(super) fn prepare(
         role,
         parameters: established.parameters,
         created: now,
+        flow: Mutex::default(),
         last_activity: AtomicU64::new(now.as_millis()),
         outgoing: sender,
         backlog: AtomicUsize::new(0),

@@ -1,6 +1,7 @@
 //! The record layer of `docs/protocol.md`, section 5: one [`Sealer`] and one
 //! [`Opener`] a direction, without sockets or a clock.
 
+mod flow;
 mod keys;
 pub mod message;
 mod open;
@@ -11,6 +12,7 @@ mod tests;
 use std::time::Duration;
 
 pub use self::{
+    flow::{ITEM_COST, Overrun, ReceiveWindow, SendWindow},
     open::{Opened, Opener},
     seal::Sealer,
 };

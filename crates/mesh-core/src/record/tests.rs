@@ -185,7 +185,7 @@ fn a_quiet_session_outlives_any_number_of_rekeys_by_age() {
 #[test]
 fn messages_round_trip() {
     let payload = Payload { encoding: Encoding::Json, bytes: b"{\"id\":1}" };
-    let fields = RequestFields { attempt: 2, metadata: b"{\"tenant\":\"t1\"}" };
+    let fields = RequestFields { attempt: 2, metadata: b"{\"tenant\":\"t1\"}", ..RequestFields::default() };
     let failure = Failure {
         code: Code::NotFound,
         reason: "NO_ORDER",
@@ -290,4 +290,59 @@ fn record_vectors_follow_the_document() {
     }
     let recorded: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!(recorded, serde_json::Value::Array(made));
+}
+
+#[test]
+fn messages_of_streams_round_trip() {
+    let item = Payload { encoding: Encoding::Raw, bytes: b"item" };
+    let mut out = BytesMut::new();
+    for kind in [CallKind::ClientStream, CallKind::ServerStream, CallKind::BidiStream] {
+        let fields = RequestFields { kind, attempt: 1, ..RequestFields::default() };
+        let input = if kind.streams_input() { Payload::EMPTY } else { item };
+        Encoded::request("m", None, fields, input).unwrap().put(&mut out, "t", NOW);
+    }
+    Encoded::item(4, item).put(&mut out, "", NOW);
+    Encoded::end(5, b"{}").unwrap().put(&mut out, "", NOW);
+    Encoded::window(0, 6).put(&mut out, "", NOW);
+    let read: Vec<_> = Messages::new(&out).map(Result::unwrap).collect();
+    let kinds = read.iter().filter_map(|message| match message {
+        Message::Request { fields, .. } => Some(fields.kind),
+        _ => None,
+    });
+    assert!(kinds.eq([CallKind::ClientStream, CallKind::ServerStream, CallKind::BidiStream]));
+    assert_eq!(
+        read[3..],
+        [
+            Message::Item { call: 4, payload: item },
+            Message::End { call: 5, metadata: b"{}" },
+            Message::Window { call: 0, credit: 6 },
+        ]
+    );
+}
+
+#[test]
+fn a_bad_message_of_a_stream_is_that_streams_alone() {
+    let message = |kind: u8, flags: u8, body: &[u8]| {
+        let mut out = vec![kind, flags, 0, 0, 0, 9];
+        out.extend_from_slice(&(body.len() as u32).to_be_bytes());
+        out.extend_from_slice(body);
+        out
+    };
+    let bad = [
+        message(8, 2, b"not empty"),
+        message(8, 3, b""),
+        message(8, 0x80, b"x"),
+        message(9, 0, b""),
+        message(9, 0, &[0, 0, 1]),
+        message(9, 1, &[0, 0]),
+        message(10, 0, &[0, 0, 1]),
+        message(10, 0, &[0, 0, 0, 0, 1]),
+        message(10, 4, &[0, 0, 0, 1]),
+    ];
+    for bytes in bad {
+        let mut out = bytes.clone();
+        out.extend_from_slice(&message(5, 0, &[7; 8]));
+        let read: Vec<_> = Messages::new(&out).collect();
+        assert_eq!(read, [Ok(Message::Malformed { call: 9 }), Ok(Message::Ping([7; 8]))], "{bytes:?}");
+    }
 }

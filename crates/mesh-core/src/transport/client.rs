@@ -9,13 +9,11 @@ use tonic::transport::Endpoint;
 use crate::discovery::Address;
 
 use super::{
-    Duplex, OUTGOING_FRAMES, Outgoing, TransportError, generated::mesh_client::MeshClient, max_frame,
+    Duplex, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, OUTGOING_FRAMES, Outgoing, TransportError,
+    generated::mesh_client::MeshClient, max_frame,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// An idle connection is probed, so that a vanished peer is noticed.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 1 << 20;
 
 /// Opens one stream on a connection of its own.

@@ -22,6 +22,12 @@ pub(crate) use self::{
     status::{busy, refusal, shutting_down},
 };
 
+/// A connection that is quiet for so long is probed with an HTTP/2 PING, from
+/// either side.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How long the answer may take. A peer that has vanished without a word costs
+/// calls their deadlines for both together, and then its session is over.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Frames queued for HTTP/2 before a writer waits.
 const OUTGOING_FRAMES: usize = 4;
 

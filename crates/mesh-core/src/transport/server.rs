@@ -1,14 +1,15 @@
 //! The gRPC server: the mesh's own service, and beside it the standard health
 //! and reflection services, so that ordinary gRPC tools see it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, service::InterceptorLayer, transport::Server};
 
 use super::{
-    ConnectionInfo, Duplex, Frame, Listener, OUTGOING_FRAMES, Outgoing, TransportError,
+    ConnectionInfo, Duplex, Frame, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, Listener, OUTGOING_FRAMES, Outgoing,
+    TransportError,
     generated::{
         DESCRIPTOR,
         mesh_server::{Mesh, MeshServer},
@@ -20,8 +21,6 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const MAX_STREAMS: u32 = 32;
 const MAX_HEADERS: u32 = 8 * 1024;
 const MAX_RESET_STREAMS: usize = 16;
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Takes each stream that a peer opens.
 pub(crate) trait Accept: Send + Sync + 'static {

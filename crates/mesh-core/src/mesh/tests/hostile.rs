@@ -46,12 +46,12 @@ async fn of_two_first_contacts_with_two_keys_one_is_accepted() {
 }
 
 /// A peer that speaks the protocol by hand.
-struct Raw {
+pub(super) struct Raw {
     duplex: Duplex,
     session: Established,
     sealer: Sealer,
     opener: Opener,
-    calls: u32,
+    pub(super) calls: u32,
 }
 
 fn local(key: KeyPair) -> Arc<Local> {
@@ -77,7 +77,7 @@ async fn dial(server: &Node) -> Duplex {
 }
 
 impl Raw {
-    async fn connect(server: &Node) -> Self {
+    pub(super) async fn connect(server: &Node) -> Self {
         let mut duplex = dial(server).await;
         let now = Timestamp::now();
         let name = "server".parse().unwrap();
@@ -111,7 +111,7 @@ impl Raw {
             .unwrap()
     }
 
-    fn good_token(&self) -> String {
+    pub(super) fn good_token(&self) -> String {
         self.token(TokenType::Request, |_| {})
     }
 
@@ -128,19 +128,23 @@ impl Raw {
         self.record(&request, token)
     }
 
-    fn record(&mut self, message: &Encoded, token: &str) -> Vec<u8> {
+    pub(super) fn record(&mut self, message: &Encoded, token: &str) -> Vec<u8> {
+        self.record_of(|out| message.put(out, token, Timestamp::now()))
+    }
+
+    pub(super) fn record_of(&mut self, write: impl FnOnce(&mut BytesMut)) -> Vec<u8> {
         let mut out = BytesMut::new();
-        self.sealer.seal(&mut out, |out| message.put(out, token, Timestamp::now())).unwrap();
+        self.sealer.seal(&mut out, write).unwrap();
         out.to_vec()
     }
 
-    async fn send(&mut self, bytes: impl Into<Bytes>) {
+    pub(super) async fn send(&mut self, bytes: impl Into<Bytes>) {
         self.duplex.outgoing.send(bytes.into()).await;
     }
 
     /// The next answer: `Ok` for a response, the reason of an error, or `None`
     /// if the session is over.
-    async fn answer(&mut self) -> Option<Result<Vec<u8>, String>> {
+    pub(super) async fn answer(&mut self) -> Option<Result<Vec<u8>, String>> {
         loop {
             let frame =
                 timeout(Duration::from_secs(5), self.duplex.receive()).await.expect("an answer").ok()??;
@@ -157,13 +161,13 @@ impl Raw {
         }
     }
 
-    async fn works(&mut self) {
+    pub(super) async fn works(&mut self) {
         let record = self.request(&self.good_token());
         self.send(record).await;
         assert_eq!(self.answer().await, Some(Ok(b"raw".to_vec())));
     }
 
-    async fn is_over(&mut self) {
+    pub(super) async fn is_over(&mut self) {
         assert_eq!(self.answer().await, None);
     }
 }
@@ -178,7 +182,7 @@ struct Wrong {
 }
 
 /// A server, a hostile peer, and a healthy client beside it.
-async fn stage(options: Value) -> (Node, Raw, Node) {
+pub(super) async fn stage(options: Value) -> (Node, Raw, Node) {
     let server = Node::server(options, echo()).await;
     let raw = Raw::connect(&server).await;
     let healthy = Node::client_of(&server, json!({})).await;
@@ -186,7 +190,7 @@ async fn stage(options: Value) -> (Node, Raw, Node) {
     (server, raw, healthy)
 }
 
-async fn is_healthy(server: &Node, healthy: &Node) {
+pub(super) async fn is_healthy(server: &Node, healthy: &Node) {
     assert_eq!(healthy.call("echo", b"after").await.unwrap(), b"after");
     assert_eq!(healthy.stats().await.handshakes_ok, 1, "on the session it had");
     assert_eq!(server.stats().await.requests_in_flight, 0);
@@ -550,7 +554,7 @@ async fn metadata_that_is_no_object_of_strings_fails_its_request() {
     let (server, mut raw, healthy) = stage(json!({})).await;
     for metadata in [&b"[1]"[..], b"{\"a\":1}", b"x"] {
         raw.calls += 1;
-        let fields = RequestFields { attempt: 1, metadata };
+        let fields = RequestFields { attempt: 1, metadata, ..RequestFields::default() };
         let request = Encoded::request("echo", None, fields, Payload::EMPTY).unwrap().with_call(raw.calls);
         let record = raw.record(&request, &raw.good_token());
         raw.send(record).await;

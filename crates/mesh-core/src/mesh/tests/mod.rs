@@ -1,9 +1,11 @@
 //! Meshes on real sockets: the harness, and the tests by subject.
 
 mod calls;
+mod faults;
 mod hostile;
 mod lifecycle;
 mod memory;
+mod streams;
 mod trust;
 
 use std::{
@@ -21,7 +23,7 @@ use tokio::time::sleep;
 use super::*;
 use crate::{
     error::{Code, Reason},
-    record::message::Encoding,
+    record::message::{CallKind, Encoding},
 };
 
 const SECRET: &str = "a test's secret of more than 32 bytes";
@@ -41,6 +43,10 @@ struct App {
     closed: AtomicUsize,
     backlog: AtomicUsize,
     stubborn: AtomicBool,
+    items: Mutex<HashMap<StreamId, Vec<Vec<u8>>>>,
+    sent: AtomicUsize,
+    /// Whether items are left unconsumed.
+    hoarding: AtomicBool,
 }
 
 type Weak = std::sync::Weak<Mesh>;
@@ -76,6 +82,23 @@ impl Events for App {
         });
     }
 
+    fn item(&self, stream: StreamId, payload: Payload<'_>) {
+        self.items.lock().unwrap().entry(stream).or_default().push(payload.bytes.to_vec());
+        if !self.hoarding.load(Ordering::SeqCst) {
+            let cost = payload.bytes.len() + crate::record::ITEM_COST;
+            self.post(move |io| io.consumed(stream, cost));
+        }
+    }
+
+    fn input_ended(&self, id: RequestId) {
+        let items = self.items_of(StreamId::Request(id)).concat();
+        self.post(move |io| io.respond(id, b"", Payload { encoding: Encoding::Raw, bytes: &items }));
+    }
+
+    fn sent(&self, _: StreamId, cost: usize) {
+        self.sent.fetch_add(cost, Ordering::SeqCst);
+    }
+
     fn aborted(&self, id: RequestId, cause: AbortCause) {
         self.aborted.lock().unwrap().push(cause);
         // The handler gives up, and says that it is done, unless it is stubborn.
@@ -103,6 +126,18 @@ impl Events for App {
 
     fn backlog(&self) -> usize {
         self.backlog.load(Ordering::SeqCst)
+    }
+}
+
+impl App {
+    fn post(&self, job: impl FnOnce(&Io) + Send + 'static) {
+        if let Some(mesh) = self.mesh.lock().unwrap().clone().and_then(|mesh| mesh.upgrade()) {
+            mesh.post(job);
+        }
+    }
+
+    fn items_of(&self, stream: StreamId) -> Vec<Vec<u8>> {
+        self.items.lock().unwrap().get(&stream).cloned().unwrap_or_default()
     }
 }
 
@@ -154,6 +189,9 @@ impl Node {
             closed: AtomicUsize::new(0),
             backlog: AtomicUsize::new(0),
             stubborn: AtomicBool::new(false),
+            items: Mutex::default(),
+            sent: AtomicUsize::new(0),
+            hoarding: AtomicBool::new(false),
         });
         let events: Arc<dyn Events> = Arc::clone(&app) as _;
         let mesh = Arc::new(Mesh::start(MeshConfig::parse(&config, |_| None)?, events).await?);
@@ -185,6 +223,17 @@ impl Node {
         timeout_ms: u64,
         idempotent: bool,
     ) -> (CallId, oneshot::Receiver<Answer>) {
+        self.begin_kind(CallKind::Unary, method, input, Some(timeout_ms), idempotent)
+    }
+
+    fn begin_kind(
+        &self,
+        kind: CallKind,
+        method: &'static str,
+        input: &[u8],
+        timeout_ms: Option<u64>,
+        idempotent: bool,
+    ) -> (CallId, oneshot::Receiver<Answer>) {
         let id = self.next.fetch_add(1, Ordering::SeqCst);
         let (sender, receiver) = oneshot::channel();
         self.app.calls.lock().unwrap().insert(id, sender);
@@ -193,9 +242,14 @@ impl Node {
             let spec = CallSpec {
                 service: "server",
                 method,
-                payload: Payload { encoding: Encoding::Raw, bytes: &bytes },
+                kind,
+                payload: if kind.streams_input() {
+                    Payload::EMPTY
+                } else {
+                    Payload { encoding: Encoding::Raw, bytes: &bytes }
+                },
                 metadata: b"",
-                timeout: Some(Duration::from_millis(timeout_ms)),
+                timeout: timeout_ms.map(Duration::from_millis),
                 idempotent,
             };
             io.call(id, &spec);

@@ -1,0 +1,163 @@
+// Contracts: written once, typed on both sides, checked on both.
+import { expect, it } from 'vitest';
+import {
+  bidiStream,
+  clientStream,
+  defineContract,
+  isDeclaredError,
+  MeshError,
+  safe,
+  serverStream,
+  unary,
+} from '../js/index.js';
+import { call, deferred, errorOf, pair, serve } from './support.js';
+
+/** A Standard Schema by hand: what every library of them is to this package. */
+function schema<T>(name: string, check: (value: unknown) => value is T) {
+  return {
+    '~standard': {
+      version: 1 as const,
+      vendor: 'test',
+      types: undefined as unknown as { input: T; output: T },
+      validate: (value: unknown) =>
+        check(value) ? { value } : { issues: [{ message: `not a ${name}`, path: [name] }] },
+    },
+  };
+}
+
+const NewOrder = schema('order', (value): value is { sku: string } => {
+  return typeof (value as { sku?: unknown } | null)?.sku === 'string';
+});
+const Order = schema('result', (value): value is { id: number; sku: string } => {
+  return typeof (value as { id?: unknown } | null)?.id === 'number';
+});
+const Count = schema('count', (value): value is number => typeof value === 'number');
+
+const orders = defineContract('orders', {
+  create: unary({
+    input: NewOrder,
+    output: Order,
+    errors: { OUT_OF_STOCK: { code: 'FAILED_PRECONDITION', data: NewOrder } },
+  }),
+  count: serverStream({ input: Count, output: Count }),
+  sum: clientStream({ input: Count, output: Count }),
+  double: bidiStream({ input: Count, output: Count }),
+});
+
+async function shop() {
+  const server = await serve('orders', (mesh) => {
+    mesh.implement(orders, {
+      async create({ sku }, ctx) {
+        if (sku === 'gone') throw ctx.errors.OUT_OF_STOCK({ sku });
+        if (sku === 'bad') return { id: 'no number' } as never;
+        return { id: 1, sku };
+      },
+      async *count(to) {
+        for (let number = 0; number < to; number += 1) yield number;
+      },
+      async sum(numbers) {
+        let sum = 0;
+        for await (const number of numbers) sum += number;
+        return sum;
+      },
+      async *double(numbers) {
+        for await (const number of numbers) yield number * 2;
+      },
+    });
+  });
+  const { mesh } = await call(server);
+  return mesh.connect(orders);
+}
+
+it('all four kinds, by name', async () => {
+  const client = await shop();
+  expect(await client.create({ sku: 'a' }, { timeoutMs: 5000 })).toEqual({ id: 1, sku: 'a' });
+  const seen: number[] = [];
+  for await (const number of client.count(3)) seen.push(number);
+  expect(seen).toEqual([0, 1, 2]);
+  expect(await client.sum([1, 2, 3])).toBe(6);
+  for await (const number of client.double([4])) expect(number).toBe(8);
+});
+
+it('declared errors are values with types', async () => {
+  const client = await shop();
+  const result = await safe(client.create({ sku: 'gone' }));
+  expect(result.ok).toBe(false);
+  if (!result.ok && isDeclaredError(orders.procedures.create, result.error)) {
+    expect(result.error.reason).toBe('OUT_OF_STOCK');
+    expect(result.error.data).toEqual({ sku: 'gone' });
+    expect(result.error).toBeInstanceOf(MeshError);
+  } else {
+    throw new Error('not the declared error');
+  }
+  expect(await safe(client.create({ sku: 'a' }))).toMatchObject({ ok: true, data: { id: 1 } });
+});
+
+it('what does not fit is refused: inputs with their issues, results in silence', async () => {
+  const client = await shop();
+  expect(await errorOf(client.create({} as never))).toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    reason: 'VALIDATION',
+    data: { issues: [{ message: 'not a order', path: ['order'] }] },
+  });
+  const bad = await errorOf(client.create({ sku: 'bad' }));
+  expect(bad).toMatchObject({ code: 'INTERNAL' });
+  expect(JSON.stringify(bad)).not.toContain('not a result');
+  expect(await errorOf(client.sum(['x' as never]))).toMatchObject({ reason: 'VALIDATION' });
+});
+
+it('a contract is implemented whole, and nothing besides', async () => {
+  const server = await serve('orders', () => {});
+  const some = { create: async () => ({ id: 1, sku: '' }) };
+  expect(() => server.implement(orders, some as never)).toThrow(/count/);
+  expect(() =>
+    server.implement(defineContract('c', { a: unary() }), { a: () => 1, b: () => 2 } as never),
+  ).toThrow(/b/);
+});
+
+it('an idempotency key runs a handler once', async () => {
+  let runs = 0;
+  const go = deferred();
+  const { client } = await pair((mesh) => {
+    mesh.handle('pay', async (input) => {
+      runs += 1;
+      await go.promise;
+      return { run: runs, input };
+    });
+  });
+  const options = { idempotencyKey: 'key-1' };
+  const both = [client.call('pay', 1, options), client.call('pay', 1, options)];
+  go.resolve();
+  expect(await Promise.all(both)).toEqual([
+    { run: 1, input: 1 },
+    { run: 1, input: 1 },
+  ]);
+  expect(await client.call('pay', 1, options)).toEqual({ run: 1, input: 1 });
+  expect(await errorOf(client.call('pay', 2, options))).toMatchObject({
+    reason: 'IDEMPOTENCY_MISMATCH',
+  });
+  expect(await client.call('pay', 2, { idempotencyKey: 'key-2' })).toMatchObject({ run: 2 });
+});
+
+it('a router of SecureStack is mounted under its name', async () => {
+  const routes = new Map([
+    ['get', { type: 'query', config: { handler: ({ input }: any) => ({ id: input.id }) } }],
+  ]);
+  const { client } = await pair((mesh) => {
+    mesh.mount({ product: { getRoutes: () => routes } });
+  });
+  expect(await client.call('product.get', { id: 7 })).toEqual({ id: 7 });
+});
+
+it('calls inside of a handler inherit its deadline, without anything being passed', async () => {
+  const inner = await serve('inner', (mesh) => {
+    mesh.handle('left', (_input, ctx) => ctx.timeoutMs());
+  });
+  const outer = await call(inner);
+  const { client } = await pair((mesh) => {
+    mesh.handle('left', () => outer.client.call('left'));
+    mesh.handle('free', () => outer.client.call('left', undefined, { detached: true }));
+  });
+  expect(await client.call('left', undefined, { timeoutMs: 700 })).toBeLessThanOrEqual(700);
+  expect(await client.call('free', undefined, { timeoutMs: 700 })).toBeGreaterThan(5000);
+});

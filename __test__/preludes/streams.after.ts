@@ -1,0 +1,3 @@
+if (sum !== 6) throw new Error(`the sum is ${sum}`);
+await mesh.cleanup();
+await service.cleanup();

@@ -1,0 +1,260 @@
+//! What happens to the items of streams, on the side that calls and on the
+//! side that answers.
+//!
+//! A peer that breaks the rules of a stream loses that stream and nothing
+//! else. What belongs to no stream, or to one that is over, is dropped: it may
+//! have crossed with the end.
+
+use std::sync::Arc;
+
+use super::{
+    core::Core,
+    events::{CallError, CallId, RequestId, StreamId},
+    outbound::abandon,
+    session::{Role, Session, lock},
+    streams::{Pumped, StreamError, Streams, cost},
+};
+use crate::{
+    error::{Code, Reason},
+    record::{
+        RecordError,
+        message::{CallKind, CancelCause, Encoded, Failure, Payload},
+    },
+};
+
+impl Core {
+    /// An item arrived.
+    pub(super) fn on_item(
+        &self,
+        session: &Arc<Session>,
+        wire: u32,
+        payload: Payload<'_>,
+    ) -> Result<(), RecordError> {
+        // Only a peer that does not count sends more than all streams may have.
+        session.receive_item(payload).map_err(|_| RecordError::Format)?;
+        let limit = self.config.limits.max_message;
+        let Some(stream) = stream_of(session, wire) else {
+            session.consume_item(cost(payload));
+            return Ok(());
+        };
+        match self.with(stream, |streams| streams.receive(payload, limit)) {
+            Some(Ok(())) => self.events.item(stream, payload),
+            Some(Err(error)) => {
+                // What the stream did not take, it will not give back.
+                session.consume_item(cost(payload));
+                self.break_stream(stream, error);
+            }
+            None => session.consume_item(cost(payload)),
+        }
+        Ok(())
+    }
+
+    /// The peer's items are all there.
+    pub(super) fn on_end(&self, session: &Arc<Session>, wire: u32, metadata: &[u8]) {
+        let Some(stream) = stream_of(session, wire) else { return };
+        match self.with(stream, Streams::receive_end) {
+            Some(Ok(())) => match stream {
+                StreamId::Call(id) if self.kind(id).is_some_and(CallKind::streams_output) => {
+                    let reply = super::events::Reply { payload: Payload::EMPTY, metadata };
+                    self.settle(id, Ok(reply));
+                }
+                StreamId::Call(id) => self.break_call(id, StreamError::Unexpected),
+                StreamId::Request(id) => self.events.input_ended(id),
+            },
+            Some(Err(error)) => self.break_stream(stream, error),
+            None => {}
+        }
+    }
+
+    /// The peer lets this side send more.
+    pub(super) fn on_window(
+        &self,
+        session: &Arc<Session>,
+        wire: u32,
+        credit: u32,
+    ) -> Result<(), RecordError> {
+        if wire == 0 {
+            for wire in session.grant(credit).map_err(|_| RecordError::Format)? {
+                let Some(stream) = stream_of(session, wire) else { continue };
+                self.with(stream, Streams::unblock);
+                self.pump(stream);
+            }
+        } else if let Some(stream) = stream_of(session, wire) {
+            match self.with(stream, |streams| streams.grant(credit)) {
+                Some(Ok(())) => self.pump(stream),
+                Some(Err(error)) => self.break_stream(stream, error),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A message of a stream could not be read.
+    pub(super) fn on_malformed(&self, session: &Arc<Session>, wire: u32) {
+        if let Some(stream) = stream_of(session, wire) {
+            self.break_stream(stream, StreamError::Malformed);
+        }
+    }
+
+    /// Sends an item, or queues it.
+    pub(super) fn send_item(&self, stream: StreamId, payload: Payload<'_>) {
+        let limit = self.limit(stream);
+        if payload.bytes.len() > limit as usize {
+            let text = format!(
+                "an item is {} bytes, more than the other side accepts ({limit})",
+                payload.bytes.len()
+            );
+            return self.fail_own(stream, Code::ResourceExhausted, Reason::TooLarge, &text);
+        }
+        self.queue(stream, Encoded::item(0, payload), false);
+    }
+
+    /// Ends this side's items.
+    pub(super) fn send_end(&self, stream: StreamId, metadata: &[u8]) {
+        let Ok(end) = Encoded::end(0, metadata) else {
+            let text = "the response metadata is larger than 8 KiB";
+            return self.fail_own(stream, Code::ResourceExhausted, Reason::TooLarge, text);
+        };
+        match stream {
+            StreamId::Call(_) => {
+                self.queue(stream, end, true);
+            }
+            StreamId::Request(id) => self.finish_stream(id, end, true),
+        }
+    }
+
+    /// The application is done with what it was given.
+    pub(super) fn consumed(&self, stream: StreamId, cost: usize) {
+        self.with_placed(stream, |streams, session, wire| streams.consume(session, wire, cost));
+    }
+
+    /// The kind of a call that is under way.
+    pub(super) fn kind(&self, id: CallId) -> Option<CallKind> {
+        lock(&self.outbound).calls.get(&id).map(|call| call.kind)
+    }
+
+    /// Sends what a call's windows allow.
+    pub(super) fn pump_call(&self, id: CallId) {
+        self.pump(StreamId::Call(id));
+    }
+
+    /// Ends a call whose server breaks the rules.
+    pub(super) fn break_call(&self, id: CallId, error: StreamError) {
+        let text = format!("the service sent {error}");
+        self.fail_call(id, CallError::local(Code::Internal, Reason::StreamProtocol, text));
+    }
+
+    fn break_stream(&self, stream: StreamId, error: StreamError) {
+        match stream {
+            StreamId::Call(id) => self.break_call(id, error),
+            StreamId::Request(id) => {
+                let (code, reason) = match error {
+                    StreamError::TooLarge => (Code::ResourceExhausted, Reason::TooLarge),
+                    _ => (Code::InvalidArgument, Reason::StreamProtocol),
+                };
+                self.refuse_request(id, code, reason, &format!("the caller sent {error}"));
+            }
+        }
+    }
+
+    /// Ends a stream over what this side's application wants to send.
+    fn fail_own(&self, stream: StreamId, code: Code, reason: Reason, text: &str) {
+        match stream {
+            StreamId::Call(id) => self.fail_call(id, CallError::local(code, reason, text)),
+            StreamId::Request(id) => self.refuse_request(id, code, reason, text),
+        }
+    }
+
+    fn fail_call(&self, id: CallId, error: CallError) {
+        let Some(call) = self.take(id) else { return };
+        abandon(&call, CancelCause::Cancelled);
+        self.stats.count_call(false);
+        self.events.settled(id, Err(error));
+        self.events.flush();
+    }
+
+    /// Queues a message of a stream and sends what may go; false if the stream
+    /// is over.
+    pub(super) fn queue(&self, stream: StreamId, message: Encoded, last: bool) -> bool {
+        let queued = self.with(stream, |streams| streams.queue(message, last)) == Some(true);
+        if queued {
+            self.pump(stream);
+        }
+        queued
+    }
+
+    fn pump(&self, stream: StreamId) {
+        let pumped = self.with_placed(stream, Streams::pump);
+        let Some(Pumped { cost, finished }) = pumped else { return };
+        if cost > 0 {
+            self.events.sent(stream, cost);
+        }
+        if let StreamId::Request(id) = stream
+            && finished
+        {
+            self.answered(id);
+        }
+        self.events.flush();
+    }
+
+    /// The size of the items that the other side of a stream accepts.
+    fn limit(&self, stream: StreamId) -> u32 {
+        self.with_placed(stream, |_, session, _| session.parameters.max_message)
+            .unwrap_or(self.config.limits.max_message)
+    }
+
+    fn with<T>(&self, stream: StreamId, work: impl FnOnce(&mut Streams) -> T) -> Option<T> {
+        match stream {
+            StreamId::Call(id) => Some(work(&mut lock(&self.outbound).calls.get_mut(&id)?.streams)),
+            StreamId::Request(id) => Some(work(&mut lock(&self.inbound).requests.get_mut(&id)?.streams)),
+        }
+    }
+
+    /// The same for a stream that has a session.
+    fn with_placed<T>(
+        &self,
+        stream: StreamId,
+        work: impl FnOnce(&mut Streams, &Session, u32) -> T,
+    ) -> Option<T> {
+        match stream {
+            StreamId::Call(id) => {
+                let mut outbound = lock(&self.outbound);
+                let call = outbound.calls.get_mut(&id)?;
+                let (session, wire) = call.placed.as_ref()?;
+                Some(work(&mut call.streams, session, *wire))
+            }
+            StreamId::Request(id) => {
+                let mut inbound = lock(&self.inbound);
+                let active = inbound.requests.get_mut(&id)?;
+                Some(work(&mut active.streams, &active.session, active.wire))
+            }
+        }
+    }
+}
+
+/// The failure that this side tells its caller.
+pub(super) fn failure(code: Code, reason: Reason, message: &str) -> Failure<'_> {
+    Failure {
+        code,
+        reason: reason.as_str(),
+        message,
+        retry_after_ms: None,
+        error_id: "",
+        data: Payload::EMPTY,
+    }
+}
+
+/// The call with this number on a session, if it is under way.
+pub(super) fn call_of(session: &Session, wire: u32) -> Option<CallId> {
+    let Role::Client(side) = &session.role else { return None };
+    lock(side).pending.get(&wire).copied()
+}
+
+fn request_of(session: &Session, wire: u32) -> Option<RequestId> {
+    let Role::Server(side) = &session.role else { return None };
+    lock(side).requests.get(&wire).copied()
+}
+
+fn stream_of(session: &Session, wire: u32) -> Option<StreamId> {
+    call_of(session, wire).map(StreamId::Call).or_else(|| request_of(session, wire).map(StreamId::Request))
+}

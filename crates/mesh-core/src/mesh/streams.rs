@@ -1,0 +1,247 @@
+//! The items of one call, either way, and how much of them may be on the way:
+//! `docs/protocol.md`, section 7.
+
+use std::collections::VecDeque;
+
+use super::session::{Session, lock};
+use crate::record::{
+    ITEM_COST, Overrun, ReceiveWindow, SendWindow,
+    message::{CallKind, Encoded, Payload},
+};
+
+/// What the streams of a session share.
+#[derive(Debug)]
+pub(super) struct SessionFlow {
+    sending: SendWindow,
+    receiving: ReceiveWindow,
+    /// Streams that wait for the session's window, in turn.
+    blocked: VecDeque<u32>,
+}
+
+impl Default for SessionFlow {
+    fn default() -> Self {
+        Self {
+            sending: SendWindow::of_session(),
+            receiving: ReceiveWindow::of_session(),
+            blocked: VecDeque::new(),
+        }
+    }
+}
+
+impl Session {
+    /// An item arrived.
+    pub(super) fn receive_item(&self, payload: Payload<'_>) -> Result<(), Overrun> {
+        lock(&self.flow).receiving.receive(cost(payload))
+    }
+
+    /// An item's bytes are no longer held.
+    pub(super) fn consume_item(&self, cost: usize) {
+        let grant = lock(&self.flow).receiving.consume(cost);
+        if let Some(credit) = grant {
+            self.send(Encoded::window(0, credit));
+        }
+    }
+
+    /// The peer lets all streams together send more. Returns those that waited.
+    pub(super) fn grant(&self, credit: u32) -> Result<VecDeque<u32>, Overrun> {
+        let mut flow = lock(&self.flow);
+        flow.sending.grant(credit)?;
+        Ok(std::mem::take(&mut flow.blocked))
+    }
+
+    /// Takes an item's cost from the session's window; else the stream waits.
+    fn spend(&self, wire: u32, cost: usize) -> bool {
+        let mut flow = lock(&self.flow);
+        let open = flow.sending.is_open();
+        if open {
+            flow.sending.spend(cost);
+        } else {
+            flow.blocked.push_back(wire);
+        }
+        open
+    }
+}
+
+/// What an item takes from a window.
+pub(super) fn cost(payload: Payload<'_>) -> usize {
+    payload.bytes.len() + ITEM_COST
+}
+
+/// A peer that breaks the rules of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum StreamError {
+    #[error("more items than the window allows")]
+    Overrun,
+    #[error("an item larger than the limit")]
+    TooLarge,
+    #[error("a message that does not belong to a call of this kind")]
+    Unexpected,
+    #[error("a message that is not well formed")]
+    Malformed,
+}
+
+impl From<Overrun> for StreamError {
+    fn from(_: Overrun) -> Self {
+        Self::Overrun
+    }
+}
+
+/// The two streams of a call; a unary call has neither.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    sending: Option<Sending>,
+    receiving: Option<Receiving>,
+}
+
+#[derive(Debug)]
+struct Sending {
+    window: SendWindow,
+    queue: VecDeque<Encoded>,
+    /// Anything has left the queue.
+    started: bool,
+    /// The last message is in the queue, or has left it.
+    ended: bool,
+    /// Waits among the session's blocked streams.
+    blocked: bool,
+}
+
+#[derive(Debug)]
+struct Receiving {
+    window: ReceiveWindow,
+    ended: bool,
+}
+
+/// What came of letting queued items go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pumped {
+    /// What they cost.
+    pub(super) cost: usize,
+    /// The last message is gone.
+    pub(super) finished: bool,
+}
+
+impl Streams {
+    /// The streams of a call that this side makes.
+    pub(super) fn of_call(kind: CallKind) -> Self {
+        Self::new(kind.streams_input(), kind.streams_output())
+    }
+
+    /// The streams of a request that this side answers.
+    pub(super) fn of_request(kind: CallKind) -> Self {
+        Self::new(kind.streams_output(), kind.streams_input())
+    }
+
+    fn new(sends: bool, receives: bool) -> Self {
+        let sending = Sending {
+            window: SendWindow::of_stream(),
+            queue: VecDeque::new(),
+            started: false,
+            ended: false,
+            blocked: false,
+        };
+        let receiving = Receiving { window: ReceiveWindow::of_stream(), ended: false };
+        Self { sending: sends.then_some(sending), receiving: receives.then_some(receiving) }
+    }
+
+    /// Whether items have gone, so that the call cannot begin again.
+    pub(super) fn has_started(&self) -> bool {
+        self.sending.as_ref().is_some_and(|sending| sending.started)
+    }
+
+    /// Whether this side sends items.
+    pub(super) fn sends(&self) -> bool {
+        self.sending.is_some()
+    }
+
+    /// Whether this side's last message is queued or gone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.sending.as_ref().is_some_and(|sending| sending.ended)
+    }
+
+    /// Queues a message; false if this side sends none, or no more.
+    pub(super) fn queue(&mut self, message: Encoded, last: bool) -> bool {
+        let Some(sending) = self.sending.as_mut().filter(|sending| !sending.ended) else { return false };
+        sending.queue.push_back(message);
+        sending.ended = last;
+        true
+    }
+
+    /// Sends what the windows allow.
+    pub(super) fn pump(&mut self, session: &Session, wire: u32) -> Pumped {
+        let mut pumped = Pumped::default();
+        let Some(sending) = &mut self.sending else { return pumped };
+        while let Some(message) = sending.queue.front() {
+            let cost = message.cost();
+            if cost > 0 {
+                if sending.blocked || !sending.window.is_open() {
+                    return pumped;
+                }
+                if !session.spend(wire, cost) {
+                    sending.blocked = true;
+                    return pumped;
+                }
+                sending.window.spend(cost);
+            }
+            sending.started = true;
+            pumped.cost += cost;
+            if let Some(message) = sending.queue.pop_front() {
+                session.send(message.with_call(wire));
+            }
+        }
+        pumped.finished = sending.ended;
+        pumped
+    }
+
+    /// The session's window is open again.
+    pub(super) fn unblock(&mut self) {
+        if let Some(sending) = &mut self.sending {
+            sending.blocked = false;
+        }
+    }
+
+    /// The peer lets this stream send more.
+    pub(super) fn grant(&mut self, credit: u32) -> Result<(), StreamError> {
+        let sending = self.sending.as_mut().ok_or(StreamError::Unexpected)?;
+        Ok(sending.window.grant(credit)?)
+    }
+
+    /// An item arrived.
+    pub(super) fn receive(&mut self, payload: Payload<'_>, limit: u32) -> Result<(), StreamError> {
+        let receiving = self.receiving.as_mut().ok_or(StreamError::Unexpected)?;
+        if receiving.ended {
+            return Err(StreamError::Unexpected);
+        }
+        receiving.window.receive(cost(payload))?;
+        if payload.bytes.len() > limit as usize {
+            return Err(StreamError::TooLarge);
+        }
+        Ok(())
+    }
+
+    /// The peer's items are all there.
+    pub(super) fn receive_end(&mut self) -> Result<(), StreamError> {
+        let receiving = self.receiving.as_mut().ok_or(StreamError::Unexpected)?;
+        if std::mem::replace(&mut receiving.ended, true) { Err(StreamError::Unexpected) } else { Ok(()) }
+    }
+
+    /// The application is done with so much of what arrived.
+    pub(super) fn consume(&mut self, session: &Session, wire: u32, cost: usize) {
+        let Some(receiving) = &mut self.receiving else { return };
+        let cost = cost.min(receiving.window.held());
+        let grant = receiving.window.consume(cost);
+        if let Some(credit) = grant.filter(|_| !receiving.ended) {
+            session.send(Encoded::window(wire, credit));
+        }
+        session.consume_item(cost);
+    }
+
+    /// The call is over: what it holds is the session's again.
+    pub(super) fn release(&mut self, session: &Session, wire: u32) {
+        if let Some(receiving) = self.receiving.take() {
+            session.consume_item(receiving.window.held());
+        }
+        if self.sending.take().is_some_and(|sending| sending.blocked) {
+            lock(&session.flow).blocked.retain(|blocked| *blocked != wire);
+        }
+    }
+}

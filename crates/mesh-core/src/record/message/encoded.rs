@@ -1,0 +1,242 @@
+//! Messages on their way into a record.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{CancelCause, EMPTY, Failure, MAX_FIELDS, MESSAGE_HEADER, Payload, RequestFields, kind, tag};
+use crate::{
+    clock::Timestamp,
+    error::Code,
+    record::{ITEM_COST, RecordError},
+    wire::{Malformed, Write},
+};
+
+/// A message ready for a record. A request lacks its token, which belongs to
+/// the epoch in which the record is sealed, and its time left, which is known
+/// only then.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    kind: u8,
+    flags: u8,
+    call: u32,
+    deadline: Option<Timestamp>,
+    payload: usize,
+    body: Bytes,
+}
+
+impl Encoded {
+    /// Bytes this message will add to a record, a request's token aside.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        MESSAGE_HEADER + self.body.len()
+    }
+
+    /// The call this message belongs to.
+    #[must_use]
+    pub const fn call(&self) -> u32 {
+        self.call
+    }
+
+    /// Bytes of the payload.
+    #[must_use]
+    pub fn payload_len(&self) -> usize {
+        self.payload
+    }
+
+    /// What an item takes from the windows of its stream and of the session.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        if self.kind == kind::ITEM { self.payload + ITEM_COST } else { 0 }
+    }
+
+    /// Never: a message has a header.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Whether this is a request, so that it carries a token.
+    #[must_use]
+    pub const fn is_request(&self) -> bool {
+        self.kind == kind::REQUEST
+    }
+
+    /// The same message under another call number.
+    #[must_use]
+    pub fn with_call(&self, call: u32) -> Self {
+        Self { call, ..self.clone() }
+    }
+
+    /// A request for `method`, to be answered by `deadline`.
+    pub fn request(
+        method: &str,
+        deadline: Option<Timestamp>,
+        fields: RequestFields<'_>,
+        payload: Payload<'_>,
+    ) -> Result<Self, RecordError> {
+        let mut body =
+            BytesMut::with_capacity(method.len() + fields.metadata.len() + payload.bytes.len() + 32);
+        body.put_vec8(method.as_bytes()).map_err(|_| RecordError::TooLarge)?;
+        put_fields(&mut body, |out| {
+            if fields.attempt > 1 {
+                put_field(out, tag::ATTEMPT, &[fields.attempt])?;
+            }
+            put_text(out, tag::METADATA, fields.metadata)
+        })?;
+        body.put(payload.bytes);
+        Ok(Self {
+            kind: kind::REQUEST,
+            flags: payload.flags() | fields.kind.flags(),
+            call: 0,
+            deadline,
+            payload: payload.bytes.len(),
+            body: body.freeze(),
+        })
+    }
+
+    /// A response to `call`.
+    pub fn response(call: u32, metadata: &[u8], payload: Payload<'_>) -> Result<Self, RecordError> {
+        let mut body = BytesMut::with_capacity(metadata.len() + payload.bytes.len() + 8);
+        put_fields(&mut body, |out| put_text(out, tag::METADATA, metadata))?;
+        body.put(payload.bytes);
+        Ok(Self {
+            kind: kind::RESPONSE,
+            flags: payload.flags(),
+            call,
+            deadline: None,
+            payload: payload.bytes.len(),
+            body: body.freeze(),
+        })
+    }
+
+    /// The failure of `call`. Text that does not fit is left out rather than
+    /// let a failure go untold.
+    #[must_use]
+    pub fn error(call: u32, failure: &Failure<'_>) -> Self {
+        Self::try_error(call, failure).unwrap_or_else(|_| {
+            let bare = Failure { message: "", data: Payload::EMPTY, reason: "", error_id: "", ..*failure };
+            let mut body = BytesMut::new();
+            body.put(&[0, 4, tag::CODE, 0, 1, bare.code as u8]);
+            Self { kind: kind::ERROR, flags: EMPTY, call, deadline: None, payload: 0, body: body.freeze() }
+        })
+    }
+
+    fn try_error(call: u32, failure: &Failure<'_>) -> Result<Self, RecordError> {
+        let mut body = BytesMut::with_capacity(failure.message.len() + failure.data.bytes.len() + 96);
+        put_fields(&mut body, |out| {
+            put_field(out, tag::CODE, &[failure.code as u8])?;
+            put_text(out, tag::REASON, failure.reason.as_bytes())?;
+            put_text(out, tag::TEXT, failure.message.as_bytes())?;
+            if let Some(after) = failure.retry_after_ms {
+                put_field(out, tag::RETRY_AFTER, &after.to_be_bytes())?;
+            }
+            put_text(out, tag::ERROR_ID, failure.error_id.as_bytes())
+        })?;
+        body.put(failure.data.bytes);
+        Ok(Self {
+            kind: kind::ERROR,
+            flags: failure.data.flags(),
+            call,
+            deadline: None,
+            payload: failure.data.bytes.len(),
+            body: body.freeze(),
+        })
+    }
+
+    /// An item of a stream.
+    #[must_use]
+    pub fn item(call: u32, payload: Payload<'_>) -> Self {
+        Self {
+            kind: kind::ITEM,
+            flags: payload.flags(),
+            call,
+            deadline: None,
+            payload: payload.bytes.len(),
+            body: Bytes::copy_from_slice(payload.bytes),
+        }
+    }
+
+    /// The end of a stream's items.
+    pub fn end(call: u32, metadata: &[u8]) -> Result<Self, RecordError> {
+        let mut body = BytesMut::with_capacity(metadata.len() + 8);
+        put_fields(&mut body, |out| put_text(out, tag::METADATA, metadata))?;
+        Ok(Self { kind: kind::END, flags: 0, call, deadline: None, payload: 0, body: body.freeze() })
+    }
+
+    /// Lets the peer send `credit` more; call 0 is the whole session.
+    #[must_use]
+    pub fn window(call: u32, credit: u32) -> Self {
+        Self::small(kind::WINDOW, call, &credit.to_be_bytes())
+    }
+
+    /// Tells the server that nobody waits for `call` any more.
+    #[must_use]
+    pub fn cancel(call: u32, cause: CancelCause) -> Self {
+        Self::small(kind::CANCEL, call, &[cause as u8])
+    }
+
+    /// Answers a ping.
+    #[must_use]
+    pub fn pong(nonce: [u8; 8]) -> Self {
+        Self::small(kind::PONG, 0, &nonce)
+    }
+
+    /// Asks for a pong.
+    #[must_use]
+    pub fn ping(nonce: [u8; 8]) -> Self {
+        Self::small(kind::PING, 0, &nonce)
+    }
+
+    /// Says that calls above `last` never ran, and no more will.
+    #[must_use]
+    pub fn go_away(last: u32, code: Code) -> Self {
+        let mut body = Vec::with_capacity(5);
+        body.put_u32(last);
+        body.put(&[code as u8]);
+        Self::small(kind::GOAWAY, 0, &body)
+    }
+
+    fn small(kind: u8, call: u32, body: &[u8]) -> Self {
+        Self { kind, flags: 0, call, deadline: None, payload: 0, body: Bytes::copy_from_slice(body) }
+    }
+
+    /// Appends the message to a record's plaintext; `token` goes with a request.
+    pub fn put(&self, out: &mut BytesMut, token: &str, now: Timestamp) {
+        let extra = if self.is_request() { 2 + token.len() + 4 } else { 0 };
+        out.reserve(self.len() + extra);
+        out.put(&[self.kind, self.flags]);
+        out.put_u32(self.call);
+        out.put_u32((self.body.len() + extra) as u32);
+        if self.is_request() {
+            out.put_u16(token.len() as u16);
+            out.put(token.as_bytes());
+            // A deadline that passed on the way out is the shortest, not none.
+            let left = self.deadline.map_or(0, |deadline| deadline.since(now).as_millis().max(1));
+            out.put_u32(u32::try_from(left).unwrap_or(u32::MAX));
+        }
+        out.put(&self.body);
+    }
+}
+
+fn put_fields(
+    body: &mut BytesMut,
+    write: impl FnOnce(&mut BytesMut) -> Result<(), Malformed>,
+) -> Result<(), RecordError> {
+    let start = body.len();
+    body.put_u16(0);
+    write(body).map_err(|_| RecordError::TooLarge)?;
+    let len = body.len() - start - 2;
+    if len > MAX_FIELDS {
+        return Err(RecordError::TooLarge);
+    }
+    body[start..start + 2].copy_from_slice(&(len as u16).to_be_bytes());
+    Ok(())
+}
+
+fn put_field(out: &mut BytesMut, tag: u8, value: &[u8]) -> Result<(), Malformed> {
+    out.put(&[tag]);
+    out.put_vec16(value)
+}
+
+fn put_text(out: &mut BytesMut, tag: u8, value: &[u8]) -> Result<(), Malformed> {
+    if value.is_empty() { Ok(()) } else { put_field(out, tag, value) }
+}

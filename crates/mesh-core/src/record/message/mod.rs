@@ -1,0 +1,241 @@
+//! The messages inside a record: `docs/protocol.md`, section 6.
+
+mod encoded;
+mod read;
+
+pub use self::{
+    encoded::Encoded,
+    read::{Messages, is_method_name},
+};
+use crate::{error::Code, wire::Malformed};
+
+/// Longest method name, in bytes.
+pub const MAX_METHOD: usize = 200;
+/// Largest block of fields, in bytes.
+pub const MAX_FIELDS: usize = 8 * 1024;
+/// Bytes of a message before its body.
+pub const MESSAGE_HEADER: usize = 10;
+
+/// What each type of message is called on the wire.
+mod kind {
+    pub(super) const REQUEST: u8 = 1;
+    pub(super) const RESPONSE: u8 = 2;
+    pub(super) const ERROR: u8 = 3;
+    pub(super) const CANCEL: u8 = 4;
+    pub(super) const PING: u8 = 5;
+    pub(super) const PONG: u8 = 6;
+    pub(super) const GOAWAY: u8 = 7;
+    pub(super) const ITEM: u8 = 8;
+    pub(super) const END: u8 = 9;
+    pub(super) const WINDOW: u8 = 10;
+}
+
+/// The tags of fields.
+mod tag {
+    pub(super) const ATTEMPT: u8 = 2;
+    pub(super) const METADATA: u8 = 3;
+    pub(super) const CODE: u8 = 16;
+    pub(super) const REASON: u8 = 17;
+    pub(super) const TEXT: u8 = 18;
+    pub(super) const RETRY_AFTER: u8 = 19;
+    pub(super) const ERROR_ID: u8 = 20;
+}
+
+const RAW: u8 = 1;
+const EMPTY: u8 = 2;
+const STREAMS_INPUT: u8 = 4;
+const STREAMS_OUTPUT: u8 = 8;
+
+/// What a payload is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// JSON text.
+    Json,
+    /// Bytes as they are.
+    Raw,
+    /// There is none.
+    Empty,
+}
+
+/// A payload, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payload<'a> {
+    /// What it is made of.
+    pub encoding: Encoding,
+    /// The bytes; without any if `encoding` is [`Encoding::Empty`].
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Payload<'a> {
+    /// No payload.
+    pub const EMPTY: Payload<'static> = Payload { encoding: Encoding::Empty, bytes: &[] };
+
+    fn read(flags: u8, bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let encoding = match flags {
+            0 => Encoding::Json,
+            RAW => Encoding::Raw,
+            EMPTY if bytes.is_empty() => Encoding::Empty,
+            _ => return Err(Malformed),
+        };
+        Ok(Self { encoding, bytes })
+    }
+
+    fn flags(self) -> u8 {
+        match self.encoding {
+            Encoding::Json => 0,
+            Encoding::Raw => RAW,
+            Encoding::Empty => EMPTY,
+        }
+    }
+}
+
+/// Which sides of a call are streams of items, in gRPC's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CallKind {
+    /// One input, one result.
+    #[default]
+    Unary = 0,
+    /// Many inputs, one result.
+    ClientStream = 1,
+    /// One input, many results.
+    ServerStream = 2,
+    /// Many inputs, many results.
+    BidiStream = 3,
+}
+
+impl CallKind {
+    /// The kind with this number, if there is one.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Unary,
+            1 => Self::ClientStream,
+            2 => Self::ServerStream,
+            3 => Self::BidiStream,
+            _ => return None,
+        })
+    }
+
+    /// Whether the caller sends items.
+    #[must_use]
+    pub const fn streams_input(self) -> bool {
+        self as u8 & 1 != 0
+    }
+
+    /// Whether the answer is items.
+    #[must_use]
+    pub const fn streams_output(self) -> bool {
+        self as u8 & 2 != 0
+    }
+
+    /// Whether any side is a stream.
+    #[must_use]
+    pub const fn is_stream(self) -> bool {
+        self as u8 != 0
+    }
+
+    const fn flags(self) -> u8 {
+        self as u8 * STREAMS_INPUT
+    }
+
+    const fn from_flags(flags: u8) -> Self {
+        match flags & (STREAMS_INPUT | STREAMS_OUTPUT) {
+            0 => Self::Unary,
+            STREAMS_INPUT => Self::ClientStream,
+            STREAMS_OUTPUT => Self::ServerStream,
+            _ => Self::BidiStream,
+        }
+    }
+}
+
+/// What goes with a request beside its payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestFields<'a> {
+    /// Which sides are streams.
+    pub kind: CallKind,
+    /// Which attempt this is, from 1.
+    pub attempt: u8,
+    /// A JSON object of strings, or nothing.
+    pub metadata: &'a [u8],
+}
+
+/// The failure of a call, as it crosses the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure<'a> {
+    /// The kind of failure.
+    pub code: Code,
+    /// The stable detail, or nothing.
+    pub reason: &'a str,
+    /// For people.
+    pub message: &'a str,
+    /// When trying again can make sense, in milliseconds.
+    pub retry_after_ms: Option<u32>,
+    /// Finds the failure in the server's log.
+    pub error_id: &'a str,
+    /// Structured details, JSON text or nothing.
+    pub data: Payload<'a>,
+}
+
+/// Why a call was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CancelCause {
+    /// The caller gave up.
+    Cancelled = 1,
+    /// The deadline passed.
+    Deadline = 2,
+}
+
+/// A message, borrowed from the record that carried it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Message<'a> {
+    Request {
+        call: u32,
+        token: &'a [u8],
+        /// Milliseconds; 0 if the call has no deadline.
+        time_left_ms: u32,
+        method: &'a str,
+        fields: RequestFields<'a>,
+        payload: Payload<'a>,
+    },
+    Response {
+        call: u32,
+        metadata: &'a [u8],
+        payload: Payload<'a>,
+    },
+    Error {
+        call: u32,
+        failure: Failure<'a>,
+    },
+    Cancel {
+        call: u32,
+        cause: CancelCause,
+    },
+    Ping([u8; 8]),
+    Pong([u8; 8]),
+    GoAway {
+        last: u32,
+        code: Code,
+    },
+    /// One of the items of a stream.
+    Item {
+        call: u32,
+        payload: Payload<'a>,
+    },
+    /// No more items: of a caller, its inputs; of a service, all is well.
+    End {
+        call: u32,
+        metadata: &'a [u8],
+    },
+    /// The peer may send this much more; call 0 is the whole of them.
+    Window {
+        call: u32,
+        credit: u32,
+    },
+    /// A message of a stream that is not well formed. Only its stream ends.
+    Malformed {
+        call: u32,
+    },
+}

@@ -1,0 +1,164 @@
+// Calls on their way out: what they inherit, and the middleware around them.
+
+import type { Calls } from './calls.js';
+import { prepareOptions } from './call-options.js';
+import type { CallKind, CallOptions, ClientMiddleware, Items, OutgoingCall } from './call-types.js';
+import type { Link } from './client.js';
+import { Context } from './context.js';
+import type { MeshError } from './errors.js';
+import { Inflow } from './inflow.js';
+import { checkMiddleware, compose } from './middleware.js';
+import { currentScope } from './scope.js';
+
+/** What a call needs of its mesh. */
+export interface Gate {
+  /**
+   * Whether calls can be sent now.
+   *
+   * @param nested whether it is made on behalf of a request: those may be made while the mesh drains
+   * @returns what has to be waited for first, if anything
+   * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED` or `CLOSED`
+   */
+  enter(service: string, method: string, nested: boolean): Promise<void> | undefined;
+  /** Starts the mesh. */
+  ready(): Promise<void>;
+  /** Forgets a client. */
+  forget(service: string): Promise<void>;
+}
+
+/** Sends the calls of a mesh's clients. */
+export class Outgoing {
+  readonly #calls: Calls;
+  readonly #gate: Gate;
+  #middleware: readonly ClientMiddleware[] = [];
+
+  constructor(calls: Calls, gate: Gate) {
+    this.#calls = calls;
+    this.#gate = gate;
+  }
+
+  /** Puts a middleware around every call, inside of those that are there. */
+  use(middleware: ClientMiddleware): void {
+    checkMiddleware('middleware', middleware);
+    this.#middleware = [...this.#middleware, middleware];
+  }
+
+  /**
+   * How a client calls its service.
+   *
+   * @param context the request its calls are made on behalf of; without one, the one that is being
+   *   answered when a call is made
+   */
+  link(service: string, context: Context | undefined): Link {
+    return {
+      service,
+      start: (method, input, options) =>
+        this.#single('unary', service, method, input, options, context),
+      serverStream: (method, input, options) =>
+        this.#stream('serverStream', service, method, input, options, context),
+      clientStream: (method, items: Items, options) =>
+        this.#single('clientStream', service, method, items, options, context),
+      bidiStream: (method, items: Items, options) =>
+        this.#stream('bidiStream', service, method, items, options, context),
+      ready: () => this.#gate.ready(),
+      close: () => this.#gate.forget(service),
+    };
+  }
+
+  /** A call with one result. */
+  #single(
+    kind: CallKind,
+    service: string,
+    method: string,
+    input: unknown,
+    options: CallOptions | undefined,
+    context: Context | undefined,
+  ): Promise<unknown> {
+    return this.#begin(kind, service, method, input, options, requestOf(context, options));
+  }
+
+  /** A call with a stream of results. It begins when the first of them is asked for. */
+  #stream(
+    kind: CallKind,
+    service: string,
+    method: string,
+    input: unknown,
+    options: CallOptions | undefined,
+    context: Context | undefined,
+  ): AsyncIterableIterator<unknown> {
+    const request = requestOf(context, options);
+    const inflow: Inflow = new Inflow({
+      begin: () => {
+        this.#begin(kind, service, method, input, options, request, inflow).then(
+          () => inflow.finish(),
+          (error: unknown) => inflow.fail(error),
+        );
+      },
+      consumed: (cost) => this.#calls.consumed(inflow, cost),
+      left: () => this.#calls.leave(inflow),
+    });
+    return inflow;
+  }
+
+  #begin(
+    kind: CallKind,
+    service: string,
+    method: string,
+    input: unknown,
+    options: CallOptions | undefined,
+    request: Context | undefined,
+    inflow?: Inflow,
+  ): Promise<unknown> {
+    try {
+      const inherited = request === undefined ? options : Context.inherit(request, options, kind);
+      const nested = request !== undefined;
+      if (this.#middleware.length === 0) {
+        return this.#send(kind, service, method, input, inherited, nested, inflow);
+      }
+      const call = outgoingCall(service, method, kind, input, inherited);
+      return compose(this.#middleware, call, () =>
+        this.#send(kind, service, method, call.input, call.options, nested, inflow),
+      );
+    } catch (error) {
+      return Promise.reject(error as MeshError);
+    }
+  }
+
+  #send(
+    kind: CallKind,
+    service: string,
+    method: string,
+    input: unknown,
+    options: CallOptions | undefined,
+    nested: boolean,
+    inflow: Inflow | undefined,
+  ): Promise<unknown> {
+    const wait = this.#gate.enter(service, method, nested);
+    return this.#calls.start(kind, service, method, input, options, wait, inflow);
+  }
+}
+
+/** The request a call is made on behalf of. */
+function requestOf(
+  context: Context | undefined,
+  options: CallOptions | undefined,
+): Context | undefined {
+  if (options?.detached === true) return undefined;
+  if (context !== undefined) return context;
+  const scope = currentScope();
+  // What a handler left running when it was done is no part of the request.
+  return scope === undefined || Context.hasEnded(scope) ? undefined : scope;
+}
+
+/** A call as middleware sees it: with options of its own, which have been checked. */
+function outgoingCall(
+  service: string,
+  method: string,
+  kind: CallKind,
+  input: unknown,
+  options: CallOptions | undefined,
+): OutgoingCall {
+  prepareOptions(options, kind);
+  const own = { ...options, metadata: { ...options?.metadata } };
+  return { service, method, kind, input, options: own };
+}
