@@ -1507,6 +1507,64 @@ declare class FileAdapter implements MonitoringAdapter {
     close(): Promise<void>;
 }
 
+/** How a part of a service is. */
+type HealthState = 'healthy' | 'degraded' | 'unhealthy';
+/** What a {@link HealthCheck} found. */
+interface HealthCheckResult {
+    /** How it is. */
+    status: HealthState;
+    /** What was found, in detail; never secrets. */
+    details?: Record<string, any>;
+    /** When. */
+    timestamp: Date;
+}
+/** Asks one part how it is. */
+interface HealthCheck {
+    /** Its name; a later check of the same name takes its place. */
+    name: string;
+    /** Asks. One that rejects, or takes too long, has found it unhealthy. */
+    check(): Promise<HealthCheckResult>;
+}
+/** Settings of a {@link HealthMonitor}. */
+interface HealthMonitorOptions {
+    /** How long a check may take: milliseconds or `'2s'`. Default: 5,000. */
+    timeoutMs?: number | string | undefined;
+}
+/**
+ * Runs health checks, all at once, again and again, and keeps what they found
+ * last. Its timer does not keep the process alive.
+ *
+ * @example
+ * ```js
+ * const monitor = new HealthMonitor(10_000);
+ * monitor.registerCheck({ name: 'db', check: async () => ({ status: await ping(), timestamp: new Date() }) });
+ * monitor.start();
+ * ```
+ */
+declare class HealthMonitor {
+    #private;
+    /**
+     * @param checkIntervalMs the time between the end of one round and the next. Default: 30,000.
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    constructor(checkIntervalMs?: number | string, options?: HealthMonitorOptions);
+    /** Adds a check. It is run from the next round on. */
+    registerCheck(check: HealthCheck): void;
+    /** Runs every check once. While a round is under way, it resolves with that one. Never rejects. */
+    runChecks(): Promise<void>;
+    /** Runs the checks now and after each interval. */
+    start(): void;
+    /** Ends what {@link start} began. Results stay. */
+    stop(): void;
+    /**
+     * The worst that the checks found last. One that has not been run yet counts
+     * as `degraded`: nothing is known. Without checks: `healthy`.
+     */
+    getOverallStatus(): HealthState;
+    /** What each check found last, by name. */
+    getResults(): Record<string, HealthCheckResult>;
+}
+
 /** Settings of a {@link RetryPolicy}. */
 interface RetryPolicyConfig {
     /** Tries in all, 1 to 100. */
@@ -1831,6 +1889,54 @@ declare class JWTManager {
     isTokenExpired(token: string): boolean;
     /** When a token says it expires, unchecked; `null` if it says nothing or is no JWT. */
     getTokenExpiration(token: string): Date | null;
+}
+
+/** Settings of a {@link KeyRotation}. */
+interface KeyRotationConfig {
+    /** The time between rotations: milliseconds or `'30d'`. */
+    rotationInterval: number | string;
+    /** Whether keys are rotated without being asked. Default: false. */
+    autoRotate?: boolean | undefined;
+    /**
+     * Told of each new key. The fingerprint is that of its public half: the SHA-256 JWK thumbprint
+     * (RFC 7638), as `CryptoManager.getThumbprint` gives it. What it throws is for {@link onError}.
+     */
+    onRotation?: ((newKeyFingerprint: string) => void) | undefined;
+    /** Told when a rotation that nobody asked for fails. It is tried again, after a minute at most. */
+    onError?: ((error: Error) => void) | undefined;
+}
+/**
+ * Replaces the key of a {@link CryptoManager}: afterwards it encrypts nothing,
+ * signs nothing and shows nothing with the former one, which only still opens
+ * what was encrypted to it, until the next rotation.
+ *
+ * Its timer does not keep the process alive.
+ *
+ * @example
+ * ```js
+ * const rotation = new KeyRotation('orders', crypto, { rotationInterval: '30d', autoRotate: true });
+ * ```
+ */
+declare class KeyRotation {
+    #private;
+    /**
+     * @param serviceId whose key it is, for the audit log
+     * @param cryptoManager whose key is replaced; initialized before the first rotation
+     * @param auditLogger gets an entry for each rotation, successful or not
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range
+     */
+    constructor(serviceId: string, cryptoManager: CryptoManager, config: KeyRotationConfig, auditLogger?: AuditLogger);
+    /**
+     * Replaces the key now. When that is being done already, it resolves with it.
+     * The next automatic rotation is a whole interval later.
+     *
+     * @throws MeshError (as a rejection) what `CryptoManager.rotate` throws; the key is then the former one
+     */
+    rotate(): Promise<void>;
+    /** Ends automatic rotation. `rotate` still works. */
+    stop(): void;
+    /** The same as {@link stop}. */
+    destroy(): void;
 }
 
 /** What a {@link MetricsCollector} has counted since it was made or reset. */
@@ -2275,5 +2381,5 @@ declare class TimeoutManager {
 /** This package's version. */
 declare const version: string;
 
-export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HttpAdapter, JWTManager, KeyManager, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
-export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, LegacyEncryptedData, Logger, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateSecretOptions, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
+export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthState, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateSecretOptions, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };

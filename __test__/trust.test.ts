@@ -148,3 +148,20 @@ it('keys of 2048 and of 4096 bits get along', { timeout: 60_000 }, async () => {
   await mesh.initialize();
   expect(await mesh.connect('server').call('count')).toBe(requests);
 });
+
+describe('AES keys', () => {
+  it.each([
+    [128, 128, 128],
+    [192, 192, 192],
+    [256, 256, 256],
+    [128, 256, 256],
+    [192, 128, 192],
+  ] as const)('of %d bits here and %d there make a session of %d', async (here, there, both) => {
+    const server = await serve('server', count, { security: { aesKeySize: there } });
+    const { client, mesh } = await call(server, { security: { aesKeySize: here } });
+    await client.call('count');
+    for (const { peers } of [mesh.getStats(), server.getStats()]) {
+      expect(peers.map(({ aesKeySize }) => aesKeySize)).toEqual([both]);
+    }
+  });
+});

@@ -65,6 +65,13 @@ export {
 export { MeshError, type MeshErrorCode, type MeshErrorOptions } from './errors.js';
 export { FileAdapter, type FileAdapterOptions } from './file-adapter.js';
 export {
+  HealthMonitor,
+  type HealthCheck,
+  type HealthCheckResult,
+  type HealthMonitorOptions,
+  type HealthState,
+} from './health-monitor.js';
+export {
   HttpAdapter,
   type HttpAdapterConfig,
   type HttpAuth,
@@ -79,6 +86,7 @@ export {
   type TokenPayload,
 } from './jwt-manager.js';
 export { KeyManager, type KeyPair, type RsaKeySize } from './key-manager.js';
+export { KeyRotation, type KeyRotationConfig } from './key-rotation.js';
 export { MetricsCollector, type CallRecord, type MeshMetrics } from './metrics-collector.js';
 export { RateLimiter, type RateLimiterConfig, type RateLimitResult } from './rate-limiter.js';
 export { RetryPolicy, type RetryOptions, type RetryPolicyConfig } from './retry-policy.js';

@@ -156,6 +156,7 @@ impl NativeRetryPolicy {
     }
 
     /// Milliseconds until the next try of a call that failed with `code`; `null` if there must be none.
+    #[allow(clippy::too_many_arguments)]
     #[napi(catch_unwind)]
     pub fn next(
         &mut self,

@@ -156,12 +156,21 @@ impl Core {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                timer = self.timers.expired() => match timer {
+                timer = self.timers.expired() => self.guarded(|| match timer {
                     Timer::Call(id) => self.call_expired(id),
                     Timer::Request(id) => self.request_expired(id),
-                },
-                _ = sweep.tick() => self.sweep(Timestamp::now()),
+                }),
+                _ = sweep.tick() => self.guarded(|| self.sweep(Timestamp::now())),
             }
+        }
+    }
+
+    /// Does a piece of work of the I/O thread: a fault in it must not take the
+    /// mesh down with it.
+    pub(super) fn guarded(&self, work: impl FnOnce()) {
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
+            self.log(Level::Error, "internal", "a job on the I/O thread panicked".to_owned(), Vec::new());
+            self.events.flush();
         }
     }
 

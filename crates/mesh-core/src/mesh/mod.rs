@@ -19,7 +19,7 @@ mod tests;
 mod timers;
 mod trust;
 
-use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, thread, time::Duration};
+use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -211,11 +211,7 @@ async fn run(
             job = queue.recv() => job,
         };
         let Some(job) = job else { break };
-        // A fault in one job must not take the mesh down with it.
-        if std::panic::catch_unwind(AssertUnwindSafe(|| job(&io))).is_err() {
-            core.log(Level::Error, "internal", "a job on the I/O thread panicked".to_owned(), Vec::new());
-            core.events.flush();
-        }
+        core.guarded(|| job(&io));
     }
     core.stop.cancel();
 }
