@@ -10,7 +10,7 @@ import {
   serverStream,
   unary,
 } from '../js/index.js';
-import { call, deferred, errorOf, pair, serve } from './support.js';
+import { call, deferred, entry, errorOf, pair, serve } from './support.js';
 
 /** A Standard Schema by hand: what every library of them is to this package. */
 function schema<T>(name: string, check: (value: unknown) => value is T) {
@@ -104,6 +104,85 @@ it('what does not fit is refused: inputs with their issues, results in silence',
   expect(bad).toMatchObject({ code: 'INTERNAL' });
   expect(JSON.stringify(bad)).not.toContain('not a result');
   expect(await errorOf(client.sum(['x' as never]))).toMatchObject({ reason: 'VALIDATION' });
+});
+
+it.each<[any, any, RegExp]>([
+  ['', {}, /the name of a contract is letters/],
+  ['a b', {}, /got "a b"/],
+  ['a', null, /a must be an object of methods/],
+  ['a', { 'b.c': unary() }, /a\.b\.c: a method's name is a letter/],
+  ['a', { then: unary() }, /a\.then: .*not a name such as then/],
+  ['a', { toString: unary() }, /a\.toString: /],
+  ['a', { constructor: unary() }, /a\.constructor: /],
+  ['a', { get: () => 1 }, /a\.get must be made by unary/],
+  ['a', { get: { kind: 'toString' } }, /a\.get must be made by unary/],
+])('a contract is refused when it is none: %j %j', (name, procedures, message) => {
+  expect(() => defineContract(name, procedures)).toThrow(message);
+});
+
+it('a procedure is checked when it is written', () => {
+  expect(() => unary({ inputs: Count } as never)).toThrow(/unary\.inputs does not exist; did you/);
+  expect(() => serverStream({ output: 7 } as never)).toThrow(
+    /serverStream\.output must be a Standard Schema/,
+  );
+});
+
+it('a client of a contract can be awaited, and has its methods only', async () => {
+  const server = await serve('orders', () => {});
+  const { mesh } = await call(server);
+  const client = await Promise.resolve(mesh.connect(orders));
+  expect(Object.keys(client)).toEqual(['create', 'count', 'sum', 'double']);
+  expect('toString' in client).toBe(false);
+  expect(Object.isFrozen(client)).toBe(true);
+  expect(() => mesh.connect(orders, { servic: 'x' } as never)).toThrow(/did you mean service/);
+});
+
+it('a contract is served by whoever is named, and from within handlers', async () => {
+  const eu = await serve('orders-eu', (mesh) =>
+    mesh.implement(defineContract('ids', { next: unary({ idempotent: true }) }), {
+      next: (_, ctx) => ({ id: ctx.requestId, left: ctx.timeoutMs() }),
+    }),
+  );
+  const ids = defineContract('ids', { next: unary({ idempotent: true }) });
+  const front = await serve(
+    'front',
+    (mesh) =>
+      mesh.handle('next', (_, ctx) => ctx.connect(ids, { service: 'orders-eu' }).next(undefined)),
+    { discovery: { services: [entry('orders-eu', eu)] } },
+  );
+  const { client } = await call(front);
+  const options = { metadata: { 'x-request-id': 'r-1' }, timeoutMs: 2000 };
+  const answer: any = await client.call('next', 1, options);
+  expect(answer.id).toBe('r-1');
+  expect(answer.left).toBeLessThanOrEqual(2000);
+});
+
+it('a contract is implemented by an object with methods, under a policy', async () => {
+  class Counter {
+    count = 0;
+    next(): number {
+      return (this.count += 1);
+    }
+    reset(): number {
+      return (this.count = 0);
+    }
+  }
+  const counter = defineContract('counter', { next: unary(), reset: unary() });
+  const server = await serve('counter', (mesh) =>
+    mesh.implement(counter, new Counter(), {
+      allow: ['caller'],
+      methods: { reset: { allow: ['admin'] } },
+    }),
+  );
+  const { mesh } = await call(server);
+  const client = mesh.connect(counter);
+  expect([await client.next(), await client.next()]).toEqual([1, 2]);
+  expect(await errorOf(client.reset())).toMatchObject({ code: 'PERMISSION_DENIED' });
+  expect(() =>
+    server.implement(counter, { next: () => 1, reset: () => 1 }, {
+      methods: { reste: {} },
+    } as never),
+  ).toThrow(/options\.methods\.reste does not exist; did you mean reset/);
 });
 
 it('a contract is implemented whole, and nothing besides', async () => {

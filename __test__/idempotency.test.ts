@@ -61,9 +61,11 @@ describe('a call with an idempotency key', () => {
   it('keeps bytes as they were, and a large answer', async () => {
     const bytes = new Uint8Array(1 << 20).fill(1);
     const { client } = await pair((mesh) => mesh.handle('get', () => bytes));
-    const first = await client.call('get', 1, KEY);
+    await client.call('get', 1, KEY);
     bytes.fill(2);
-    expect(await client.call('get', 1, KEY)).toEqual(first);
+    const again = await client.call<number, Uint8Array>('get', 1, KEY);
+    expect(again.length).toBe(1 << 20);
+    expect([again[0], again.at(-1)]).toEqual([1, 1]);
   });
 
   it('keeps an error, unless trying again makes sense', async () => {

@@ -25,7 +25,7 @@ export function contractRoutes(
   }
   checkKeys('options', options, [...POLICY_KEYS, 'methods']);
   const methods = Object.keys(procedures);
-  checkKeys(`the handlers of ${name}`, handlers, methods);
+  checkKeys(`the handlers of ${name}`, functionsOf(handlers), methods);
   const { methods: policies = {}, ...shared } = options;
   checkKeys('options.methods', policies, methods);
   return methods.map((method) => {
@@ -47,6 +47,13 @@ export function contractRoutes(
       typeof handler === 'function' ? bindHandler(handler, handlers) : (handler as Handler),
     );
   });
+}
+
+/** What an object of handlers may have besides them: whatever is no function. */
+function functionsOf(handlers: object): object {
+  return Object.fromEntries(
+    Object.entries(handlers).filter(([, value]) => typeof value === 'function'),
+  );
 }
 
 function bindHandler(handler: Function, owner: object): Handler {
