@@ -11,6 +11,7 @@ import {
   type HealthCheckResult,
   type MeshAuditEvent,
 } from '../js/index.js';
+import { run } from './processes.js';
 import { deferred, errorOf, until } from './support.js';
 
 describe('KeyRotation', () => {
@@ -242,3 +243,10 @@ describe('HealthMonitor', () => {
     expect(() => new HealthMonitor().registerCheck({ name: 'a' } as never)).toThrow(/check.check/);
   });
 });
+
+it('keeps no process alive with its timers', async () => {
+  const { ended } = run('unref');
+  const { code, output } = await ended;
+  expect(output).toContain('started');
+  expect(code).toBe(0);
+}, 30_000);
