@@ -302,7 +302,7 @@ describe('HttpAdapter', () => {
         });
         const status = statuses.shift() ?? 200;
         if (status === 0) return; // Never answered.
-        response.writeHead(status, status === 302 ? { location: '/elsewhere' } : {}).end('ok');
+        response.writeHead(status, status === 307 ? { location: '/elsewhere' } : {}).end('ok');
       });
     });
     await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
@@ -376,7 +376,7 @@ describe('HttpAdapter', () => {
   });
 
   it('does not wait for ever, nor carry its credentials elsewhere', async () => {
-    const { url, requests } = await server(0, 302);
+    const { url, requests } = await server(0, 307);
     const adapter = new HttpAdapter({ endpoint: url, timeoutMs: 50, retry: { maxAttempts: 1 } });
     expect((await errorOf(adapter.logEvent(event()))).message).toMatch(/in time/);
     expect(await errorOf(adapter.logEvent(event()))).toMatchObject({ reason: 'AUDIT_DELIVERY' });

@@ -92,7 +92,10 @@ describe('CircuitBreaker', () => {
   });
 
   it('asks who knows better what a failure is', async () => {
-    const breaker = new CircuitBreaker({ ...settings, isFailure: (error) => error === 7 || undefined });
+    const breaker = new CircuitBreaker({
+      ...settings,
+      isFailure: (error) => error === 7 || undefined,
+    });
     for (let n = 0; n < 5; n += 1) await errorOf(breaker.execute(() => fail(8)));
     expect(breaker.getState()).toBe(CircuitState.CLOSED);
     for (let n = 0; n < 3; n += 1) await errorOf(breaker.execute(() => fail(7)));
