@@ -23,14 +23,14 @@ function* chunks(count) {
   for (let number = 0; number < count; number += 1) yield chunk(number);
 }
 
-/** Reads all of it, `pauseMs` after each MiB; returns its digest. */
+/** Reads all of it, with a pause after each item; returns its digest. */
 async function read(items, pauseMs) {
   const hash = createHash('sha256');
   let bytes = 0;
   for await (const item of items) {
     hash.update(item);
     bytes += item.length;
-    if (pauseMs > 0 && bytes % (1024 * 1024) === 0) {
+    if (pauseMs > 0) {
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
@@ -110,8 +110,8 @@ if (process.send) {
     const sample = Math.min(count, 4096);
     const begun = performance.now();
     await run(sample, 0);
-    const msPerMib = ((performance.now() - begun) / (sample * CHUNK)) * 1024 * 1024;
-    const pause = Math.max(1, Math.round(msPerMib * 9));
+    const msPerItem = (performance.now() - begun) / sample;
+    const pause = Math.max(1, Math.round(msPerItem * 9));
 
     const before = [process.memoryUsage.rss(), await server.call('reset')];
     let peak = 0;
@@ -124,7 +124,7 @@ if (process.send) {
     const good = same && Math.max(...grown) < 64 && busy <= 3 * idle;
     ok &&= good;
     console.log(
-      `${kind}: ${(1000 / msPerMib).toFixed(0)} MiB/s unhindered, then ${pause} ms a MiB; ` +
+      `${kind}: ${(CHUNK / 1048.576 / msPerItem).toFixed(0)} MiB/s unhindered, then ${pause} ms between items; ` +
         `${same ? 'bytes equal' : 'BYTES DIFFER'}, grown by ${grown.join(' and ')} MiB ` +
         `(client and server), unary p99 ${busy.toFixed(2)} ms${good ? '' : ' — MISSED'}`,
     );
