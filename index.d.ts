@@ -387,6 +387,338 @@ declare const bidiStream: Make<'bidiStream'>;
  */
 declare function defineContract<const TProcedures extends Procedures>(name: string, procedures: TProcedures): Contract<TProcedures>;
 
+/** One entry of the audit log. */
+interface MeshAuditEvent {
+    /** Unique name. */
+    id: string;
+    /** When it happened. */
+    timestamp: Date;
+    /** What it is about. */
+    eventType: 'connection' | 'message' | 'key_rotation' | 'rate_limit' | 'circuit_breaker' | 'error' | 'system';
+    /** The service that reports it. */
+    serviceId: string;
+    /** The other side. */
+    targetServiceId?: string;
+    /** How it went. */
+    details: {
+        /** What was done. */
+        action?: string;
+        /** Whether it succeeded. */
+        success: boolean;
+        /** How long it took, in milliseconds. */
+        duration?: number;
+        /** How many messages. */
+        messageCount?: number;
+        /** Why it failed. */
+        error?: string;
+        /** Further facts; never secrets. */
+        metadata?: Record<string, any>;
+    };
+}
+/** Where audit entries and metrics go. */
+interface MonitoringAdapter {
+    /** Delivers an entry: resolves when it is delivered, rejects when it cannot be. */
+    logEvent(event: MeshAuditEvent): Promise<void>;
+    /** Delivers figures. */
+    logMetrics?(metrics: any): Promise<void>;
+    /** Delivers whatever it still holds. */
+    flush?(): Promise<void>;
+    /** Delivers whatever it still holds, and lets go of files and connections. */
+    close?(): Promise<void>;
+}
+
+/** What a {@link CircuitBreaker} does with calls. */
+declare enum CircuitState {
+    /** All are made. */
+    CLOSED = "closed",
+    /** None is. */
+    OPEN = "open",
+    /** Only a few are, to find out whether it is well again. */
+    HALF_OPEN = "half_open"
+}
+/** Settings of a {@link CircuitBreaker}. */
+interface CircuitBreakerConfig {
+    /** Failures within `monitoringPeriod` that open it. */
+    failureThreshold: number;
+    /** Successes that close it again. While half open, no more calls than these are let through. */
+    successThreshold: number;
+    /** How long it stays open: milliseconds or `'30s'`. */
+    timeout: number | string;
+    /** The sliding window failures are counted in: milliseconds or `'1m'`. Default: 60,000. */
+    monitoringPeriod?: number | string | undefined;
+    /**
+     * The share of the window's calls that must have failed besides, 0 to 1, so that a few failures
+     * of a busy service do not cut it off. Default: 0.5.
+     */
+    failureRate?: number | undefined;
+    /**
+     * Whether an error is a failure of what is protected. Default: one that is no {@link MeshError},
+     * and `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`. An error of the caller's making is
+     * none, and neither is a message that somebody has tampered with. `undefined` is for what says
+     * nothing either way; `false` for an answer that is an error.
+     */
+    isFailure?: ((error: unknown) => boolean | undefined) | undefined;
+    /** Told of each change. What it throws is ignored. */
+    onStateChange?: ((state: CircuitState) => void) | undefined;
+}
+/**
+ * Makes calls as long as enough of them succeed. After `failureThreshold`
+ * failures within `monitoringPeriod` it opens: for `timeout` nothing is called,
+ * and callers are told at once. Then it is half open: `successThreshold` calls
+ * are let through, and no more at once. If they succeed it closes, if one fails
+ * it opens anew.
+ *
+ * @example
+ * ```js
+ * const breaker = new CircuitBreaker({ failureThreshold: 5, successThreshold: 2, timeout: 30_000 });
+ * const stock = await breaker.execute(() => fetchStock());
+ * ```
+ */
+declare class CircuitBreaker {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: CircuitBreakerConfig);
+    /**
+     * Calls `fn`, if calls are made at present, and resolves or rejects as it does.
+     *
+     * @throws MeshError `UNAVAILABLE`, reason `CIRCUIT_OPEN`, with `retryAfterMs`: `fn` was not called
+     */
+    execute<T>(fn: () => Promise<T> | T): Promise<T>;
+    /** The state. An open breaker whose `timeout` has passed is open until it is asked. */
+    getState(): CircuitState;
+    /** Closes it and forgets all failures. */
+    reset(): void;
+}
+
+/** What a {@link MetricsCollector} has counted since it was made or reset. */
+interface MeshMetrics {
+    /** Connections. */
+    connections: {
+        /** Attempted. */
+        total: number;
+        /** Open now. */
+        active: number;
+        /** That could not be made. */
+        failed: number;
+    };
+    /** Messages. */
+    messages: {
+        /** Sent. */
+        sent: number;
+        /** Received. */
+        received: number;
+        /** That failed. */
+        failed: number;
+    };
+    /** How long calls took, in milliseconds; 0 where there was none. */
+    performance: {
+        /** The mean. */
+        avgLatency: number;
+        /** The longest. */
+        maxLatency: number;
+        /** The shortest. */
+        minLatency: number;
+    };
+    /** Requests that met a quota. */
+    rateLimiting: {
+        /** Within it. */
+        allowed: number;
+        /** Beyond it. */
+        blocked: number;
+    };
+    /** How often circuit breakers took a state. */
+    circuitBreaker: {
+        /** Closed. */
+        closed: number;
+        /** Opened. */
+        open: number;
+        /** Became half open. */
+        halfOpen: number;
+    };
+}
+/** One call, for {@link MetricsCollector.recordCall}. */
+interface CallRecord {
+    /** The service that was called. */
+    service: string;
+    /** Its method. */
+    method: string;
+    /** How long it took, in milliseconds. */
+    latencyMs: number;
+    /** How it failed, if it did. */
+    code?: MeshErrorCode | undefined;
+}
+/**
+ * Counts what happens. It keeps sums and histograms, never single values: what
+ * it takes in memory has a bound, however long it runs.
+ */
+declare class MetricsCollector {
+    #private;
+    /** A connection was made (`true`), or could not be. */
+    recordConnection(success: boolean): void;
+    /** A connection is over. */
+    recordConnectionClosed(): void;
+    /** A message was sent. */
+    recordMessageSent(): void;
+    /** A message was received. */
+    recordMessageReceived(): void;
+    /** A message failed. */
+    recordMessageFailed(): void;
+    /**
+     * A call took this long.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no number of milliseconds from 0
+     */
+    recordLatency(latencyMs: number): void;
+    /** A request was within its quota. */
+    recordRateLimitAllowed(): void;
+    /** A request was beyond its quota. */
+    recordRateLimitBlocked(): void;
+    /**
+     * A circuit breaker took a state.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: there is no such state
+     */
+    recordCircuitBreakerState(state: 'closed' | 'open' | 'half_open'): void;
+    /**
+     * A call of a method ended. Calls are counted by service, method and code;
+     * beyond 500 pairs of service and method, together as `other`.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    recordCall({ service, method, latencyMs, code }: CallRecord): void;
+    /** The figures as they are now. */
+    getMetrics(): MeshMetrics;
+    /**
+     * The figures in the OpenMetrics text format, for Prometheus to scrape. Send it as
+     * `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+     */
+    toPrometheus(): string;
+    /** Begins at zero. */
+    reset(): void;
+}
+
+/** Settings of a {@link RateLimiter}. */
+interface RateLimiterConfig {
+    /** Requests in a window. */
+    maxRequests: number;
+    /** The window: milliseconds or `'1m'`. */
+    windowMs: number | string;
+    /** How long a client that asks for too much is refused at least. Default: 0, only while its quota is used up. */
+    blockDuration?: number | string | undefined;
+    /**
+     * The most clients remembered at once. For a new one, the one nearest to a full quota is
+     * forgotten. Default: 10,000.
+     */
+    maxKeys?: number | undefined;
+}
+/** What {@link RateLimiter.check} says. */
+interface RateLimitResult {
+    /** Whether the request is within the quota. */
+    allowed: boolean;
+    /** How many more would be allowed now. */
+    remaining: number;
+    /** When the whole quota is there again. */
+    resetTime: Date;
+    /** Whole seconds to wait, as in the header `Retry-After`, where the request is not allowed. */
+    retryAfter?: number;
+    /** The same in milliseconds. */
+    retryAfterMs?: number;
+}
+/**
+ * Bounds the requests of each client. A quota refills steadily, not at the edge
+ * of a window, so nobody gets two windows' worth at once (GCRA, ITU-T I.371).
+ *
+ * Give it ids that have been verified: by a claimed one, anybody can use up
+ * somebody else's quota.
+ *
+ * @example
+ * ```js
+ * const limiter = new RateLimiter({ maxRequests: 100, windowMs: 60_000 });
+ * const { allowed, retryAfterMs } = limiter.check(ctx.caller.serviceId);
+ * ```
+ */
+declare class RateLimiter {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: RateLimiterConfig);
+    /**
+     * Takes a request off a client's quota, if that allows it.
+     *
+     * @param clientId 1 to 1,024 bytes of text
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    check(clientId: string): RateLimitResult;
+    /** {@link check}, as a promise: the shape of 0.2.0. */
+    checkLimit(clientId: string): Promise<RateLimitResult>;
+    /** Gives a client its whole quota back. */
+    reset(clientId: string): void;
+    /** How many clients are remembered. */
+    get size(): number;
+    /** Forgets all clients. There is no timer to stop. */
+    destroy(): void;
+}
+
+/** Settings of a {@link RetryPolicy}. */
+interface RetryPolicyConfig {
+    /** Tries in all, 1 to 100. */
+    maxAttempts: number;
+    /** The longest delay after the first try: milliseconds or `'1s'`. Default: 100. */
+    initialDelay?: number | string | undefined;
+    /** The longest delay of all. Default: 30,000, or `initialDelay` if that is longer. */
+    maxDelay?: number | string | undefined;
+    /** How much longer delays may be from try to try, 1 to 100. Default: 2. */
+    backoffMultiplier?: number | undefined;
+    /**
+     * The errors worth another try: their `code`, `reason` or `name`, or a part of their message.
+     * Default: a {@link MeshError} that says it is `retryable`; of other errors all but those that
+     * show a mistake in the program (`TypeError` and the like) or that it was cancelled (`AbortError`).
+     */
+    retryableErrors?: readonly string[] | undefined;
+    /** Decides instead of `retryableErrors`. */
+    isRetryable?: ((error: unknown, attempt: number) => boolean) | undefined;
+    /** Whether delays are chosen at random up to their length, or are exactly as long. Default: true. */
+    jitter?: boolean | undefined;
+    /**
+     * Bounds the retries of all `execute` together: at most `ratio` retries a call in the long run,
+     * and `reserve` at once. Default: no bound but `maxAttempts`.
+     */
+    budget?: {
+        ratio: number;
+        reserve?: number | undefined;
+    } | undefined;
+}
+/** What can be said about one {@link RetryPolicy.execute}. */
+interface RetryOptions {
+    /** Ends the waiting, and the trying, when aborted. */
+    signal?: AbortSignal | undefined;
+}
+/**
+ * Calls a function until it succeeds, as often as allowed, with growing delays
+ * of random length between the tries: callers that failed together do not come
+ * back together.
+ *
+ * It cannot know whether a try that failed has done its work nevertheless. Use
+ * it for what may be done twice.
+ *
+ * @example
+ * ```js
+ * const retry = new RetryPolicy({ maxAttempts: 3, initialDelay: 100 });
+ * const page = await retry.execute(() => fetchPage());
+ * ```
+ */
+declare class RetryPolicy {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: RetryPolicyConfig);
+    /**
+     * Calls `fn` until it succeeds, and resolves as it does.
+     *
+     * @param fn is given the number of the try, from 1
+     * @throws what the last try threw, or the signal's reason
+     */
+    execute<T>(fn: (attempt: number) => Promise<T> | T, options?: RetryOptions): Promise<T>;
+}
+
 /** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
 type Duration = number | string;
 /** Where a service is found, and by which key it is known. */
@@ -509,45 +841,42 @@ interface MeshConfig {
          * user's state directory (`XDG_STATE_HOME`, `~/.local/state`).
          */
         keysDir?: string | undefined;
-        /** The directory for log files. */
+        /** The directory for the audit log, where `monitoring` has no adapters. */
         logsDir?: string | undefined;
-        /** The directory for metrics files. */
+        /** The directory for metrics beside that log. Default: they are not kept. */
         metricsDir?: string | undefined;
     };
-    /** What is done when calls fail or are too many, as 0.2.0 had it. */
+    /** What is done when calls fail or are too many. Default: nothing of it. */
     resilience?: {
-        /** Requests a caller may make. */
-        rateLimit?: {
-            /** Requests in a window. */
-            maxRequests: number;
-            /** The window, in ms. */
-            windowMs: number;
-        };
-        /** When a service that fails is left alone. */
-        circuitBreaker?: {
-            /** Failures until it opens. */
-            failureThreshold: number;
-            /** Successes until it closes again. */
-            successThreshold: number;
-            /** How long it stays open, in ms. */
-            timeout: number;
-        };
-        /** How calls that provably never ran are tried again. */
-        retry?: {
-            /** Tries in all. */
-            maxAttempts: number;
-            /** The delay before the second try, in ms. */
-            initialDelay: number;
-        };
+        /**
+         * Requests each caller may make here, by its verified identity. Those beyond get
+         * `RESOURCE_EXHAUSTED`, reason `RATE_LIMITED`, with `retryAfterMs`.
+         */
+        rateLimit?: RateLimiterConfig | undefined;
+        /**
+         * When a service that fails is left alone. Its calls then get `UNAVAILABLE`, reason
+         * `CIRCUIT_OPEN`, with `retryAfterMs`. Each service has a breaker of its own.
+         */
+        circuitBreaker?: Omit<CircuitBreakerConfig, 'isFailure' | 'onStateChange'> | undefined;
+        /**
+         * How calls are tried again that provably never ran, or are `idempotent`, within their
+         * `timeoutMs`. Unary calls only. `budget` is `{ ratio: 0.2, reserve: 10 }` by default.
+         */
+        retry?: Omit<RetryPolicyConfig, 'retryableErrors' | 'isRetryable'> | undefined;
     };
-    /** Audit events and metrics, as 0.2.0 had it. */
+    /** Audit entries and metrics. */
     monitoring?: {
         /** Whether anything is recorded. */
         enabled: boolean;
-        /** Where it goes. */
-        adapters?: unknown[] | undefined;
+        /** Where it goes. Default: `mesh-audit.log` in `paths.logsDir`, if that is given. */
+        adapters?: MonitoringAdapter[] | undefined;
     };
-    /** Key rotation, as 0.2.0 had it. */
+    /**
+     * Key rotation.
+     *
+     * @deprecated Has no effect, and says so to the logger. {@link KeyRotation} replaces the key of a
+     *   {@link CryptoManager}.
+     */
     rotation?: {
         /** The time between rotations, in ms. */
         interval: number;
@@ -611,23 +940,10 @@ interface MeshStats {
         /** Sessions that are open now. */
         activeSessions: number;
     };
-    /** @deprecated Use `activeSessions` and `messages`. */
-    metrics: {
-        /** Sessions. */
-        connections: {
-            /** Open now. */
-            active: number;
-        };
-        /** As in {@link MeshStats.messages}. */
-        messages: {
-            /** Calls made and answers given. */
-            sent: number;
-            /** Requests and answers received. */
-            received: number;
-            /** Calls and requests that ended in an error. */
-            failed: number;
-        };
-    };
+    /**
+     * Connections and messages as above. The rest is counted with `monitoring.enabled`, and 0 without.
+     */
+    metrics: MeshMetrics;
 }
 /** What {@link SecureMesh.healthCheck} tells. */
 interface HealthStatus {
@@ -1014,44 +1330,51 @@ declare class SecureMesh {
     disconnect(serviceId: string): Promise<void>;
 }
 
-/** One entry of the audit log. */
-interface MeshAuditEvent {
-    /** Unique name. */
-    id: string;
-    /** When it happened. */
-    timestamp: Date;
-    /** What it is about. */
-    eventType: 'connection' | 'message' | 'key_rotation' | 'rate_limit' | 'circuit_breaker' | 'error' | 'system';
-    /** The service that reports it. */
-    serviceId: string;
-    /** The other side. */
-    targetServiceId?: string;
-    /** How it went. */
-    details: {
-        /** What was done. */
-        action?: string;
-        /** Whether it succeeded. */
-        success: boolean;
-        /** How long it took, in milliseconds. */
-        duration?: number;
-        /** How many messages. */
-        messageCount?: number;
-        /** Why it failed. */
-        error?: string;
-        /** Further facts; never secrets. */
-        metadata?: Record<string, any>;
-    };
-}
-/** Where audit entries and metrics go. */
-interface MonitoringAdapter {
-    /** Delivers an entry: resolves when it is delivered, rejects when it cannot be. */
-    logEvent(event: MeshAuditEvent): Promise<void>;
-    /** Delivers figures. */
-    logMetrics?(metrics: any): Promise<void>;
-    /** Delivers whatever it still holds. */
-    flush?(): Promise<void>;
-    /** Delivers whatever it still holds, and lets go of files and connections. */
-    close?(): Promise<void>;
+/**
+ * Answers the calls of a {@link SecureMeshClient}, as 0.2.0 had it. Unless it
+ * is given a handler for them, messages are answered with `Echo: ` and their
+ * text.
+ *
+ * @deprecated Use {@link SecureMesh.handle}.
+ * @example
+ * ```js
+ * const server = new SecureMeshServer('orders');
+ * await server.start(50051);
+ * ```
+ */
+declare class SecureMeshServer {
+    #private;
+    /**
+     * @param serviceId the id of this service
+     * @param keysDir the key directory; default as for `paths.keysDir`
+     * @param rateLimitConfig the requests each caller may make; default: any number
+     * @param protoPath ignored: the protocol is built in
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    constructor(serviceId: string, keysDir?: string, rateLimitConfig?: RateLimiterConfig, _protoPath?: string);
+    /**
+     * Answers calls of `method`; of `sendMessage`, instead of the echo.
+     *
+     * @throws MeshError `FAILED_PRECONDITION`, reason `ARGUMENT`: the server has been started
+     */
+    handle(method: string, handler: Handler): this;
+    /**
+     * Begins to listen.
+     *
+     * @param port 1…65535, or 0 for any free one, which {@link address} tells
+     * @throws MeshError (as a rejection) as {@link SecureMesh.initialize}, and for a wrong setting as the
+     *   constructor of {@link SecureMesh}; `ALREADY_EXISTS`, reason `ARGUMENT`: it has been started
+     */
+    start(port: number): Promise<void>;
+    /** Where it listens; `null` while it does not. */
+    address(): {
+        host: string;
+        port: number;
+    } | null;
+    /** Stops at once. It can be started again. */
+    stop(): void;
+    /** The same as {@link stop}, and resolves when it is done. */
+    close(): Promise<void>;
 }
 
 /** Settings of an {@link AuditLogger}. */
@@ -1122,68 +1445,6 @@ declare class AuditLogger {
     close(): Promise<void>;
     /** Figures of all adapters together. */
     getStats(): AuditLoggerStats;
-}
-
-/** What a {@link CircuitBreaker} does with calls. */
-declare enum CircuitState {
-    /** All are made. */
-    CLOSED = "closed",
-    /** None is. */
-    OPEN = "open",
-    /** Only a few are, to find out whether it is well again. */
-    HALF_OPEN = "half_open"
-}
-/** Settings of a {@link CircuitBreaker}. */
-interface CircuitBreakerConfig {
-    /** Failures within `monitoringPeriod` that open it. */
-    failureThreshold: number;
-    /** Successes that close it again. While half open, no more calls than these are let through. */
-    successThreshold: number;
-    /** How long it stays open: milliseconds or `'30s'`. */
-    timeout: number | string;
-    /** The sliding window failures are counted in: milliseconds or `'1m'`. Default: 60,000. */
-    monitoringPeriod?: number | string | undefined;
-    /**
-     * The share of the window's calls that must have failed besides, 0 to 1, so that a few failures
-     * of a busy service do not cut it off. Default: 0.5.
-     */
-    failureRate?: number | undefined;
-    /**
-     * Whether an error is a failure of what is protected. Default: one that is no {@link MeshError},
-     * and `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`. An error of the caller's making is
-     * none, and neither is a message that somebody has tampered with.
-     */
-    isFailure?: ((error: unknown) => boolean) | undefined;
-    /** Told of each change. What it throws is ignored. */
-    onStateChange?: ((state: CircuitState) => void) | undefined;
-}
-/**
- * Makes calls as long as enough of them succeed. After `failureThreshold`
- * failures within `monitoringPeriod` it opens: for `timeout` nothing is called,
- * and callers are told at once. Then it is half open: `successThreshold` calls
- * are let through, and no more at once. If they succeed it closes, if one fails
- * it opens anew.
- *
- * @example
- * ```js
- * const breaker = new CircuitBreaker({ failureThreshold: 5, successThreshold: 2, timeout: 30_000 });
- * const stock = await breaker.execute(() => fetchStock());
- * ```
- */
-declare class CircuitBreaker {
-    #private;
-    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
-    constructor(config: CircuitBreakerConfig);
-    /**
-     * Calls `fn`, if calls are made at present, and resolves or rejects as it does.
-     *
-     * @throws MeshError `UNAVAILABLE`, reason `CIRCUIT_OPEN`, with `retryAfterMs`: `fn` was not called
-     */
-    execute<T>(fn: () => Promise<T> | T): Promise<T>;
-    /** The state. An open breaker whose `timeout` has passed is open until it is asked. */
-    getState(): CircuitState;
-    /** Closes it and forgets all failures. */
-    reset(): void;
 }
 
 /** Prints audit entries and metrics, a line each, with everything visible that could deceive a reader. */
@@ -1565,67 +1826,6 @@ declare class HealthMonitor {
     getResults(): Record<string, HealthCheckResult>;
 }
 
-/** Settings of a {@link RetryPolicy}. */
-interface RetryPolicyConfig {
-    /** Tries in all, 1 to 100. */
-    maxAttempts: number;
-    /** The longest delay after the first try: milliseconds or `'1s'`. Default: 100. */
-    initialDelay?: number | string | undefined;
-    /** The longest delay of all. Default: 30,000, or `initialDelay` if that is longer. */
-    maxDelay?: number | string | undefined;
-    /** How much longer delays may be from try to try, 1 to 100. Default: 2. */
-    backoffMultiplier?: number | undefined;
-    /**
-     * The errors worth another try: their `code`, `reason` or `name`, or a part of their message.
-     * Default: a {@link MeshError} that says it is `retryable`; of other errors all but those that
-     * show a mistake in the program (`TypeError` and the like) or that it was cancelled (`AbortError`).
-     */
-    retryableErrors?: readonly string[] | undefined;
-    /** Decides instead of `retryableErrors`. */
-    isRetryable?: ((error: unknown, attempt: number) => boolean) | undefined;
-    /** Whether delays are chosen at random up to their length, or are exactly as long. Default: true. */
-    jitter?: boolean | undefined;
-    /**
-     * Bounds the retries of all `execute` together: at most `ratio` retries a call in the long run,
-     * and `reserve` at once. Default: no bound but `maxAttempts`.
-     */
-    budget?: {
-        ratio: number;
-        reserve?: number | undefined;
-    } | undefined;
-}
-/** What can be said about one {@link RetryPolicy.execute}. */
-interface RetryOptions {
-    /** Ends the waiting, and the trying, when aborted. */
-    signal?: AbortSignal | undefined;
-}
-/**
- * Calls a function until it succeeds, as often as allowed, with growing delays
- * of random length between the tries: callers that failed together do not come
- * back together.
- *
- * It cannot know whether a try that failed has done its work nevertheless. Use
- * it for what may be done twice.
- *
- * @example
- * ```js
- * const retry = new RetryPolicy({ maxAttempts: 3, initialDelay: 100 });
- * const page = await retry.execute(() => fetchPage());
- * ```
- */
-declare class RetryPolicy {
-    #private;
-    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
-    constructor(config: RetryPolicyConfig);
-    /**
-     * Calls `fn` until it succeeds, and resolves as it does.
-     *
-     * @param fn is given the number of the try, from 1
-     * @throws what the last try threw, or the signal's reason
-     */
-    execute<T>(fn: (attempt: number) => Promise<T> | T, options?: RetryOptions): Promise<T>;
-}
-
 /** What sends requests for an {@link HttpAdapter}. */
 interface HttpClient {
     /** Resolves when the server has accepted the data, rejects when it has not. */
@@ -1939,174 +2139,6 @@ declare class KeyRotation {
     destroy(): void;
 }
 
-/** What a {@link MetricsCollector} has counted since it was made or reset. */
-interface MeshMetrics {
-    /** Connections. */
-    connections: {
-        /** Attempted. */
-        total: number;
-        /** Open now. */
-        active: number;
-        /** That could not be made. */
-        failed: number;
-    };
-    /** Messages. */
-    messages: {
-        /** Sent. */
-        sent: number;
-        /** Received. */
-        received: number;
-        /** That failed. */
-        failed: number;
-    };
-    /** How long calls took, in milliseconds; 0 where there was none. */
-    performance: {
-        /** The mean. */
-        avgLatency: number;
-        /** The longest. */
-        maxLatency: number;
-        /** The shortest. */
-        minLatency: number;
-    };
-    /** Requests that met a quota. */
-    rateLimiting: {
-        /** Within it. */
-        allowed: number;
-        /** Beyond it. */
-        blocked: number;
-    };
-    /** How often circuit breakers took a state. */
-    circuitBreaker: {
-        /** Closed. */
-        closed: number;
-        /** Opened. */
-        open: number;
-        /** Became half open. */
-        halfOpen: number;
-    };
-}
-/** One call, for {@link MetricsCollector.recordCall}. */
-interface CallRecord {
-    /** The service that was called. */
-    service: string;
-    /** Its method. */
-    method: string;
-    /** How long it took, in milliseconds. */
-    latencyMs: number;
-    /** How it failed, if it did. */
-    code?: MeshErrorCode | undefined;
-}
-/**
- * Counts what happens. It keeps sums and histograms, never single values: what
- * it takes in memory has a bound, however long it runs.
- */
-declare class MetricsCollector {
-    #private;
-    /** A connection was made (`true`), or could not be. */
-    recordConnection(success: boolean): void;
-    /** A connection is over. */
-    recordConnectionClosed(): void;
-    /** A message was sent. */
-    recordMessageSent(): void;
-    /** A message was received. */
-    recordMessageReceived(): void;
-    /** A message failed. */
-    recordMessageFailed(): void;
-    /**
-     * A call took this long.
-     *
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no number of milliseconds from 0
-     */
-    recordLatency(latencyMs: number): void;
-    /** A request was within its quota. */
-    recordRateLimitAllowed(): void;
-    /** A request was beyond its quota. */
-    recordRateLimitBlocked(): void;
-    /**
-     * A circuit breaker took a state.
-     *
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: there is no such state
-     */
-    recordCircuitBreakerState(state: 'closed' | 'open' | 'half_open'): void;
-    /**
-     * A call of a method ended. Calls are counted by service, method and code;
-     * beyond 500 pairs of service and method, together as `other`.
-     *
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
-     */
-    recordCall({ service, method, latencyMs, code }: CallRecord): void;
-    /** The figures as they are now. */
-    getMetrics(): MeshMetrics;
-    /**
-     * The figures in the OpenMetrics text format, for Prometheus to scrape. Send it as
-     * `application/openmetrics-text; version=1.0.0; charset=utf-8`.
-     */
-    toPrometheus(): string;
-    /** Begins at zero. */
-    reset(): void;
-}
-
-/** Settings of a {@link RateLimiter}. */
-interface RateLimiterConfig {
-    /** Requests in a window. */
-    maxRequests: number;
-    /** The window: milliseconds or `'1m'`. */
-    windowMs: number | string;
-    /** How long a client that asks for too much is refused at least. Default: 0, only while its quota is used up. */
-    blockDuration?: number | string | undefined;
-    /**
-     * The most clients remembered at once. For a new one, the one nearest to a full quota is
-     * forgotten. Default: 10,000.
-     */
-    maxKeys?: number | undefined;
-}
-/** What {@link RateLimiter.check} says. */
-interface RateLimitResult {
-    /** Whether the request is within the quota. */
-    allowed: boolean;
-    /** How many more would be allowed now. */
-    remaining: number;
-    /** When the whole quota is there again. */
-    resetTime: Date;
-    /** Whole seconds to wait, as in the header `Retry-After`, where the request is not allowed. */
-    retryAfter?: number;
-    /** The same in milliseconds. */
-    retryAfterMs?: number;
-}
-/**
- * Bounds the requests of each client. A quota refills steadily, not at the edge
- * of a window, so nobody gets two windows' worth at once (GCRA, ITU-T I.371).
- *
- * Give it ids that have been verified: by a claimed one, anybody can use up
- * somebody else's quota.
- *
- * @example
- * ```js
- * const limiter = new RateLimiter({ maxRequests: 100, windowMs: 60_000 });
- * const { allowed, retryAfterMs } = limiter.check(ctx.caller.serviceId);
- * ```
- */
-declare class RateLimiter {
-    #private;
-    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
-    constructor(config: RateLimiterConfig);
-    /**
-     * Takes a request off a client's quota, if that allows it.
-     *
-     * @param clientId 1 to 1,024 bytes of text
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
-     */
-    check(clientId: string): RateLimitResult;
-    /** {@link check}, as a promise: the shape of 0.2.0. */
-    checkLimit(clientId: string): Promise<RateLimitResult>;
-    /** Gives a client its whole quota back. */
-    reset(clientId: string): void;
-    /** How many clients are remembered. */
-    get size(): number;
-    /** Forgets all clients. There is no timer to stop. */
-    destroy(): void;
-}
-
 /** How long sessions live and how many there may be. */
 interface SessionManagerOptions {
     /** How long a session lives without a message: milliseconds or `'1h'`. Default: `3600000`. */
@@ -2381,5 +2413,5 @@ declare class TimeoutManager {
 /** This package's version. */
 declare const version: string;
 
-export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
+export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
 export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthState, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateSecretOptions, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };

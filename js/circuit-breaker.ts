@@ -35,9 +35,10 @@ export interface CircuitBreakerConfig {
   /**
    * Whether an error is a failure of what is protected. Default: one that is no {@link MeshError},
    * and `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`. An error of the caller's making is
-   * none, and neither is a message that somebody has tampered with.
+   * none, and neither is a message that somebody has tampered with. `undefined` is for what says
+   * nothing either way; `false` for an answer that is an error.
    */
-  isFailure?: ((error: unknown) => boolean) | undefined;
+  isFailure?: ((error: unknown) => boolean | undefined) | undefined;
   /** Told of each change. What it throws is ignored. */
   onStateChange?: ((state: CircuitState) => void) | undefined;
 }
@@ -69,7 +70,7 @@ const KEYS = [
  */
 export class CircuitBreaker {
   readonly #native: NativeCircuitBreaker;
-  readonly #isFailure: ((error: unknown) => boolean) | undefined;
+  readonly #isFailure: ((error: unknown) => boolean | undefined) | undefined;
   readonly #onStateChange: ((state: CircuitState) => void) | undefined;
 
   /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
@@ -131,7 +132,8 @@ export class CircuitBreaker {
   #judge(error: unknown): Outcome {
     if (this.#isFailure !== undefined) {
       try {
-        return this.#isFailure(error) ? 'failure' : 'ignored';
+        const failure = this.#isFailure(error);
+        return failure === undefined ? 'ignored' : failure ? 'failure' : 'success';
       } catch {
         // The error of the call is the one to be seen.
         return 'failure';

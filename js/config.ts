@@ -13,10 +13,8 @@ export function encodeConfig(config: MeshConfig, logger: SafeLogger): string {
   const plain: Record<string, unknown> = { ...config };
   // These are JavaScript's own business.
   delete plain['logger'];
-  if (config.monitoring !== undefined) {
-    const { adapters: _, ...monitoring } = config.monitoring;
-    plain['monitoring'] = monitoring;
-  }
+  delete plain['resilience'];
+  delete plain['monitoring'];
   if (config.paths?.protoFile !== undefined) {
     const { protoFile, ...paths } = config.paths;
     plain['paths'] = paths;

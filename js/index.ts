@@ -2,6 +2,7 @@
 
 export { SecureMesh } from './mesh.js';
 export { SecureMeshClient } from './client.js';
+export { SecureMeshServer } from './server.js';
 export { Context } from './context.js';
 export type {
   CallKind,

@@ -28,9 +28,12 @@ import { MeshError, wrapNative, wrapNativeAsync } from './errors.js';
 import { KeepAlive } from './keep-alive.js';
 import { SafeLogger } from './logger.js';
 import { native, type Addon } from './native.js';
+import { MetricsCollector, type MeshMetrics } from './metrics-collector.js';
 import { mountRoutes, type RouterLike, type RouterTree } from './mount.js';
-import { Outgoing } from './outgoing.js';
+import { Outgoing, type Gate } from './outgoing.js';
+import { Monitoring } from './monitoring.js';
 import { Peers } from './peers.js';
+import { Policy } from './policy.js';
 import { makeRoute, type Route } from './route.js';
 import { Router } from './router.js';
 import type { SchemaInput, SchemaOutput, StandardSchema } from './schema.js';
@@ -70,6 +73,7 @@ export class SecureMesh {
   readonly #outgoing: Outgoing;
   readonly #router: Router;
   readonly #peers = new Peers();
+  readonly #monitoring: Monitoring | undefined;
   readonly #sink = this.#makeSink();
   readonly #serviceId: string;
   readonly #services: number;
@@ -100,12 +104,16 @@ export class SecureMesh {
     this.#native = wrapNative(() => new NativeMesh(json, environment, this.#take));
     this.#serviceId = config.serviceId;
     this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
+    const callTimeoutMs = config.limits?.callTimeoutMs ?? DEFAULT_CALL_MS;
+    this.#monitoring = Monitoring.from(config, this.#logger);
+    const policy = Policy.from(config, callTimeoutMs, this.#monitoring);
     this.#writer = new CommandWriter((batch) => this.#submit(batch));
     this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive());
-    this.#outgoing = new Outgoing(this.#calls, {
+    const gate: Gate = {
       enter: (service, method, nested) => this.#enter(service, method, nested),
       ready: () => this.initialize(),
-    });
+    };
+    this.#outgoing = new Outgoing(this.#calls, gate, policy);
     const host = {
       connect: (
         context: Context,
@@ -113,9 +121,9 @@ export class SecureMesh {
         options?: ConnectOptions,
       ): SecureMeshClient | ContractClient<Contract> =>
         this.#outgoing.connect(target, options, context),
-      callTimeoutMs: config.limits?.callTimeoutMs ?? DEFAULT_CALL_MS,
+      callTimeoutMs,
     };
-    this.#router = new Router(this.#writer, this.#peers, host, this.#logger);
+    this.#router = new Router(this.#writer, this.#peers, host, this.#logger, policy);
     if (this.#services > 0) enableScope();
   }
 
@@ -318,7 +326,7 @@ export class SecureMesh {
       connectedServices: [...new Set(peers.map((peer) => peer.serviceId))],
       peers,
       sessions: { activeSessions: peers.length },
-      metrics: { connections: { active: peers.length }, messages: { ...messages } },
+      metrics: this.#metrics(peers.length, messages),
     };
   }
 
@@ -388,6 +396,7 @@ export class SecureMesh {
       await wrapNativeAsync(() => this.#native.start());
       this.#listening = this.#native.address() !== null;
       if (this.#state === 'starting') this.#state = 'ready';
+      this.#monitoring?.start();
     } catch (error) {
       if (this.#state === 'starting') {
         this.#state = 'new';
@@ -426,8 +435,19 @@ export class SecureMesh {
             method,
           }),
       );
+      await this.#monitoring?.stop();
       this.#keepAlive.end();
     }
+  }
+
+  /** The figures of 0.2.0; those that the mesh counts anyway are there without monitoring. */
+  #metrics(active: number, messages: MeshStats['messages']): MeshMetrics {
+    const metrics = this.#monitoring?.metrics() ?? new MetricsCollector().getMetrics();
+    return {
+      ...metrics,
+      connections: { ...metrics.connections, active },
+      messages: { ...messages },
+    };
   }
 
   #add(routes: Route[]): this {
@@ -480,9 +500,18 @@ export class SecureMesh {
       inputEnded: (id) => this.#router.inputEnded(id),
       sent: (side, id, cost) => (side === Side.Call ? this.#calls : this.#router).sent(id, cost),
       abort: (id, cause) => this.#router.abort(id, cause),
-      sessionOpened: (handle, session) => this.#peers.open(handle, session),
-      sessionClosed: (handle) => this.#peers.close(handle),
-      log: (entry) => this.#logger.forward(entry),
+      sessionOpened: (handle, session) => {
+        this.#peers.open(handle, session);
+        this.#monitoring?.sessionOpened(this.#peers.caller(handle)?.serviceId ?? '');
+      },
+      sessionClosed: (handle) => {
+        this.#peers.close(handle);
+        this.#monitoring?.sessionClosed();
+      },
+      log: (entry) => {
+        this.#logger.forward(entry);
+        this.#monitoring?.entry(entry);
+      },
       // One batch a turn: between two of them the event loop does other things.
       more: () => setImmediate(this.#take),
       broken: (error) =>

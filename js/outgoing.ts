@@ -11,6 +11,7 @@ import { Context } from './context.js';
 import type { MeshError } from './errors.js';
 import { Inflow } from './inflow.js';
 import { checkMiddleware, compose } from './middleware.js';
+import type { Policy } from './policy.js';
 import { currentScope, enableScope } from './scope.js';
 
 /** What a call needs of its mesh. */
@@ -31,12 +32,17 @@ export interface Gate {
 export class Outgoing {
   readonly #calls: Calls;
   readonly #gate: Gate;
+<<<<<<< HEAD
   readonly #clients = new Map<string, SecureMeshClient>();
+=======
+  readonly #policy: Policy | undefined;
+>>>>>>> 8922966782686a202b7a5e03cb0515f70ad41446
   #middleware: readonly ClientMiddleware[] = [];
 
-  constructor(calls: Calls, gate: Gate) {
+  constructor(calls: Calls, gate: Gate, policy: Policy | undefined) {
     this.#calls = calls;
     this.#gate = gate;
+    this.#policy = policy;
   }
 
   /** Puts a middleware around every call, inside of those that are there. */
@@ -168,8 +174,13 @@ export class Outgoing {
     nested: boolean,
     inflow: Inflow | undefined,
   ): Promise<unknown> {
-    const wait = this.#gate.enter(service, method, nested);
-    return this.#calls.start(kind, service, method, input, options, wait, inflow);
+    const attempt = (data: unknown, rest: CallOptions | undefined): Promise<unknown> => {
+      const wait = this.#gate.enter(service, method, nested);
+      return this.#calls.start(kind, service, method, data, rest, wait, inflow);
+    };
+    return this.#policy === undefined
+      ? attempt(input, options)
+      : this.#policy.send({ service, method, kind, input, options }, attempt);
   }
 }
 

@@ -10,6 +10,7 @@ import type { SafeLogger } from './logger.js';
 import { IDEMPOTENCY_KEY, isId } from './metadata.js';
 import { checkMiddleware } from './middleware.js';
 import type { Peers } from './peers.js';
+import type { Policy } from './policy.js';
 import { Inflow, ITEM_COST } from './inflow.js';
 import { isItems, Outflow } from './outflow.js';
 import { checkOutput, invoke, invokeStream } from './pipeline.js';
@@ -42,6 +43,7 @@ export class Router {
   readonly #peers: Peers;
   readonly #host: ContextHost;
   readonly #logger: SafeLogger;
+  readonly #policy: Policy | undefined;
   readonly #idempotency = new Idempotency();
   #middleware: readonly Middleware[] = [];
 
@@ -52,7 +54,14 @@ export class Router {
   /** Requests answered with an error. */
   failures = 0;
 
-  constructor(writer: CommandWriter, peers: Peers, host: ContextHost, logger: SafeLogger) {
+  constructor(
+    writer: CommandWriter,
+    peers: Peers,
+    host: ContextHost,
+    logger: SafeLogger,
+    policy: Policy | undefined,
+  ) {
+    this.#policy = policy;
     this.#writer = writer;
     this.#peers = peers;
     this.#host = host;
@@ -149,6 +158,12 @@ export class Router {
       this.refuse(id, 'INTERNAL', 'INTERNAL', 'a request of a session that is not known');
       return undefined;
     }
+    const retryAfterMs = this.#policy?.admit(caller.serviceId);
+    if (retryAfterMs !== undefined) {
+      const text = `too many requests; try again in ${retryAfterMs} ms`;
+      this.refuse(id, 'RESOURCE_EXHAUSTED', 'RATE_LIMITED', text, retryAfterMs);
+      return undefined;
+    }
     if (route.allow !== undefined && !route.allow.has(caller.serviceId)) {
       this.refuse(
         id,
@@ -224,8 +239,15 @@ export class Router {
   }
 
   /** Answers a request with an error that is not its handler's. */
-  refuse(id: number, code: MeshErrorCode, reason: string, message: string): void {
-    this.#send(id, { failed: true, text: JSON.stringify({ code, reason, message }) });
+  refuse(
+    id: number,
+    code: MeshErrorCode,
+    reason: string,
+    message: string,
+    retryAfterMs?: number,
+  ): void {
+    const text = JSON.stringify({ code, reason, message, retryAfterMs });
+    this.#send(id, { failed: true, text });
   }
 
   #run(route: Route, context: Context, id: number, timeoutMs: number, input: unknown): void {

@@ -1,5 +1,11 @@
 // The public shapes: configuration, calls, handlers, statistics.
 
+import type { MonitoringAdapter } from './audit-event.js';
+import type { CircuitBreakerConfig } from './circuit-breaker.js';
+import type { MeshMetrics } from './metrics-collector.js';
+import type { RateLimiterConfig } from './rate-limiter.js';
+import type { RetryPolicyConfig } from './retry-policy.js';
+
 /** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
 export type Duration = number | string;
 
@@ -128,45 +134,42 @@ export interface MeshConfig {
      * user's state directory (`XDG_STATE_HOME`, `~/.local/state`).
      */
     keysDir?: string | undefined;
-    /** The directory for log files. */
+    /** The directory for the audit log, where `monitoring` has no adapters. */
     logsDir?: string | undefined;
-    /** The directory for metrics files. */
+    /** The directory for metrics beside that log. Default: they are not kept. */
     metricsDir?: string | undefined;
   };
-  /** What is done when calls fail or are too many, as 0.2.0 had it. */
+  /** What is done when calls fail or are too many. Default: nothing of it. */
   resilience?: {
-    /** Requests a caller may make. */
-    rateLimit?: {
-      /** Requests in a window. */
-      maxRequests: number;
-      /** The window, in ms. */
-      windowMs: number;
-    };
-    /** When a service that fails is left alone. */
-    circuitBreaker?: {
-      /** Failures until it opens. */
-      failureThreshold: number;
-      /** Successes until it closes again. */
-      successThreshold: number;
-      /** How long it stays open, in ms. */
-      timeout: number;
-    };
-    /** How calls that provably never ran are tried again. */
-    retry?: {
-      /** Tries in all. */
-      maxAttempts: number;
-      /** The delay before the second try, in ms. */
-      initialDelay: number;
-    };
+    /**
+     * Requests each caller may make here, by its verified identity. Those beyond get
+     * `RESOURCE_EXHAUSTED`, reason `RATE_LIMITED`, with `retryAfterMs`.
+     */
+    rateLimit?: RateLimiterConfig | undefined;
+    /**
+     * When a service that fails is left alone. Its calls then get `UNAVAILABLE`, reason
+     * `CIRCUIT_OPEN`, with `retryAfterMs`. Each service has a breaker of its own.
+     */
+    circuitBreaker?: Omit<CircuitBreakerConfig, 'isFailure' | 'onStateChange'> | undefined;
+    /**
+     * How calls are tried again that provably never ran, or are `idempotent`, within their
+     * `timeoutMs`. Unary calls only. `budget` is `{ ratio: 0.2, reserve: 10 }` by default.
+     */
+    retry?: Omit<RetryPolicyConfig, 'retryableErrors' | 'isRetryable'> | undefined;
   };
-  /** Audit events and metrics, as 0.2.0 had it. */
+  /** Audit entries and metrics. */
   monitoring?: {
     /** Whether anything is recorded. */
     enabled: boolean;
-    /** Where it goes. */
-    adapters?: unknown[] | undefined;
+    /** Where it goes. Default: `mesh-audit.log` in `paths.logsDir`, if that is given. */
+    adapters?: MonitoringAdapter[] | undefined;
   };
-  /** Key rotation, as 0.2.0 had it. */
+  /**
+   * Key rotation.
+   *
+   * @deprecated Has no effect, and says so to the logger. {@link KeyRotation} replaces the key of a
+   *   {@link CryptoManager}.
+   */
   rotation?: {
     /** The time between rotations, in ms. */
     interval: number;
@@ -235,23 +238,10 @@ export interface MeshStats {
     /** Sessions that are open now. */
     activeSessions: number;
   };
-  /** @deprecated Use `activeSessions` and `messages`. */
-  metrics: {
-    /** Sessions. */
-    connections: {
-      /** Open now. */
-      active: number;
-    };
-    /** As in {@link MeshStats.messages}. */
-    messages: {
-      /** Calls made and answers given. */
-      sent: number;
-      /** Requests and answers received. */
-      received: number;
-      /** Calls and requests that ended in an error. */
-      failed: number;
-    };
-  };
+  /**
+   * Connections and messages as above. The rest is counted with `monitoring.enabled`, and 0 without.
+   */
+  metrics: MeshMetrics;
 }
 
 /** What {@link SecureMesh.healthCheck} tells. */

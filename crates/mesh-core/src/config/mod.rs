@@ -238,10 +238,8 @@ impl MeshConfig {
         if paths.string("protoFile")?.is_some() {
             warnings.push("paths.protoFile is ignored: the protocol is built in".to_owned());
         }
-        for section in ["resilience", "monitoring", "rotation"] {
-            if config.get(section).is_some() {
-                warnings.push(format!("{section} has no effect yet"));
-            }
+        if config.get("rotation").is_some() {
+            warnings.push("rotation has no effect: a service's key is not replaced while it runs".to_owned());
         }
         let day = Duration::from_hours(24);
         Ok(Self {
