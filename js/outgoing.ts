@@ -32,11 +32,8 @@ export interface Gate {
 export class Outgoing {
   readonly #calls: Calls;
   readonly #gate: Gate;
-<<<<<<< HEAD
   readonly #clients = new Map<string, SecureMeshClient>();
-=======
   readonly #policy: Policy | undefined;
->>>>>>> 8922966782686a202b7a5e03cb0515f70ad41446
   #middleware: readonly ClientMiddleware[] = [];
 
   constructor(calls: Calls, gate: Gate, policy: Policy | undefined) {
