@@ -98,7 +98,7 @@ describe('CircuitBreaker', () => {
     });
     for (let n = 0; n < 5; n += 1) await errorOf(breaker.execute(() => fail(8)));
     expect(breaker.getState()).toBe(CircuitState.CLOSED);
-    for (let n = 0; n < 3; n += 1) await errorOf(breaker.execute(() => fail(7)));
+    for (let n = 0; n < 5; n += 1) await errorOf(breaker.execute(() => fail(7)));
     expect(breaker.getState()).toBe(CircuitState.OPEN);
     breaker.reset();
     expect(await breaker.execute(() => 'back')).toBe('back');

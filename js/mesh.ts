@@ -11,23 +11,20 @@ import type {
   HandlerPolicy,
   Middleware,
 } from './call-types.js';
-import { SecureMeshClient } from './client.js';
+import type { SecureMeshClient } from './client.js';
 import { CommandWriter, readEvents, Side, type EventSink } from './codec.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
-import {
-  isContract,
-  type ConnectOptions,
-  type Contract,
-  type ContractClient,
-  type Implementation,
-  type ImplementOptions,
+import type {
+  ConnectOptions,
+  Contract,
+  ContractClient,
+  Implementation,
+  ImplementOptions,
 } from './contract.js';
-import { contractClient, serviceOf } from './contract-client.js';
 import { contractRoutes } from './contract-routes.js';
 import { AbortCause, Context } from './context.js';
 import type { ErrorMap } from './declared-errors.js';
 import { MeshError, wrapNative, wrapNativeAsync } from './errors.js';
-import { invalidArgument } from './arguments.js';
 import { KeepAlive } from './keep-alive.js';
 import { SafeLogger } from './logger.js';
 import { native, type Addon } from './native.js';
@@ -81,7 +78,6 @@ export class SecureMesh {
   readonly #serviceId: string;
   readonly #services: number;
   readonly #keepAlive = new KeepAlive();
-  readonly #clients = new Map<string, SecureMeshClient>();
   /** Takes a batch of events; the core says when there is one. */
   readonly #take = (): void => {
     const batch = this.#native.take();
@@ -116,7 +112,6 @@ export class SecureMesh {
     const gate: Gate = {
       enter: (service, method, nested) => this.#enter(service, method, nested),
       ready: () => this.initialize(),
-      forget: (service) => this.disconnect(service),
     };
     this.#outgoing = new Outgoing(this.#calls, gate, policy);
     const host = {
@@ -124,7 +119,8 @@ export class SecureMesh {
         context: Context,
         target: string | Contract,
         options?: ConnectOptions,
-      ): SecureMeshClient | ContractClient<Contract> => this.#connect(target, options, context),
+      ): SecureMeshClient | ContractClient<Contract> =>
+        this.#outgoing.connect(target, options, context),
       callTimeoutMs,
     };
     this.#router = new Router(this.#writer, this.#peers, host, this.#logger, policy);
@@ -167,14 +163,7 @@ export class SecureMesh {
     target: string | Contract,
     options?: ConnectOptions,
   ): SecureMeshClient | ContractClient<Contract> {
-    enableScope();
-    if (isContract(target)) return this.#connect(target, options, undefined);
-    let client = this.#clients.get(target);
-    if (client === undefined) {
-      client = this.#connect(target, undefined, undefined) as SecureMeshClient;
-      this.#clients.set(target, client);
-    }
-    return client;
+    return this.#outgoing.connect(target, options, undefined);
   }
 
   /**
@@ -397,7 +386,7 @@ export class SecureMesh {
    * @deprecated Sessions are closed when they are idle, and by {@link SecureMesh.cleanup}.
    */
   async disconnect(serviceId: string): Promise<void> {
-    this.#clients.delete(serviceId);
+    this.#outgoing.forget(serviceId);
   }
 
   async #start(): Promise<void> {
@@ -479,19 +468,6 @@ export class SecureMesh {
           service,
           method,
         });
-  }
-
-  #connect(
-    target: string | Contract,
-    options: ConnectOptions | undefined,
-    context: Context | undefined,
-  ): SecureMeshClient | ContractClient<Contract> {
-    const service = isContract(target) ? serviceOf(target, options) : target;
-    if (typeof service !== 'string' || service === '') {
-      throw invalidArgument(`serviceId must be a non-empty string, got ${String(service)}`);
-    }
-    const link = this.#outgoing.link(service, context);
-    return isContract(target) ? contractClient(target, link) : SecureMeshClient.of(link);
   }
 
   #submit(batch: Buffer): void {

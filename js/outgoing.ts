@@ -1,15 +1,18 @@
 // Calls on their way out: what they inherit, and the middleware around them.
 
+import { invalidArgument } from './arguments.js';
 import type { Calls } from './calls.js';
 import { prepareOptions } from './call-options.js';
 import type { CallKind, CallOptions, ClientMiddleware, Items, OutgoingCall } from './call-types.js';
-import type { Link } from './client.js';
+import { SecureMeshClient, type Link } from './client.js';
+import { isContract, type ConnectOptions, type Contract, type ContractClient } from './contract.js';
+import { contractClient, serviceOf } from './contract-client.js';
 import { Context } from './context.js';
 import type { MeshError } from './errors.js';
 import { Inflow } from './inflow.js';
 import { checkMiddleware, compose } from './middleware.js';
 import type { Policy } from './policy.js';
-import { currentScope } from './scope.js';
+import { currentScope, enableScope } from './scope.js';
 
 /** What a call needs of its mesh. */
 export interface Gate {
@@ -23,14 +26,13 @@ export interface Gate {
   enter(service: string, method: string, nested: boolean): Promise<void> | undefined;
   /** Starts the mesh. */
   ready(): Promise<void>;
-  /** Forgets a client. */
-  forget(service: string): Promise<void>;
 }
 
 /** Sends the calls of a mesh's clients. */
 export class Outgoing {
   readonly #calls: Calls;
   readonly #gate: Gate;
+  readonly #clients = new Map<string, SecureMeshClient>();
   readonly #policy: Policy | undefined;
   #middleware: readonly ClientMiddleware[] = [];
 
@@ -47,12 +49,45 @@ export class Outgoing {
   }
 
   /**
+   * A client of a service, by its id or by a contract. The client by id is
+   * made once, except on behalf of a request.
+   *
+   * @param context the request its calls are made on behalf of
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+   */
+  connect(
+    target: string | Contract,
+    options: ConnectOptions | undefined,
+    context: Context | undefined,
+  ): SecureMeshClient | ContractClient<Contract> {
+    enableScope();
+    if (isContract(target)) {
+      return contractClient(target, this.#link(serviceOf(target, options), context));
+    }
+    if (context !== undefined) return SecureMeshClient.of(this.#link(target, context));
+    let client = this.#clients.get(target);
+    if (client === undefined) {
+      client = SecureMeshClient.of(this.#link(target, undefined));
+      this.#clients.set(target, client);
+    }
+    return client;
+  }
+
+  /** Gives up the client of a service. */
+  forget(service: string): void {
+    this.#clients.delete(service);
+  }
+
+  /**
    * How a client calls its service.
    *
    * @param context the request its calls are made on behalf of; without one, the one that is being
    *   answered when a call is made
    */
-  link(service: string, context: Context | undefined): Link {
+  #link(service: string, context: Context | undefined): Link {
+    if (typeof service !== 'string' || service === '') {
+      throw invalidArgument(`serviceId must be a non-empty string, got ${String(service)}`);
+    }
     return {
       service,
       start: (method, input, options) =>
@@ -64,7 +99,7 @@ export class Outgoing {
       bidiStream: (method, items: Items, options) =>
         this.#stream('bidiStream', service, method, items, options, context),
       ready: () => this.#gate.ready(),
-      close: () => this.#gate.forget(service),
+      close: async () => this.forget(service),
     };
   }
 
