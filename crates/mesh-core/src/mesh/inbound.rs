@@ -17,7 +17,6 @@ use super::{
     core::Core,
     events::{AbortCause, Level, Request, RequestId, StreamId},
     session::{End, Role, ServerSide, Session, handshake_message, lock},
-    streaming::failure,
     streams::Streams,
     timers::{Timer, TimerKey},
     trust::NotRemembered,
@@ -256,7 +255,7 @@ impl Core {
         };
         if let Some((code, reason, message, retry_after_ms)) = refusal {
             self.stats.count_request(false);
-            let failure = Failure { retry_after_ms, ..failure(code, reason, &message) };
+            let failure = Failure { retry_after_ms, ..Failure::new(code, reason, &message) };
             session.send(Encoded::error(wire, &failure));
             return Ok(());
         }
@@ -321,7 +320,7 @@ impl Core {
         };
         self.stats.count_request(encoded.is_ok());
         active.session.send(encoded.unwrap_or_else(|message| {
-            Encoded::error(active.wire, &failure(Code::ResourceExhausted, Reason::TooLarge, &message))
+            Encoded::error(active.wire, &Failure::new(Code::ResourceExhausted, Reason::TooLarge, &message))
         }));
     }
 
@@ -365,12 +364,13 @@ impl Core {
 
     /// Ends a request that is not as it should be, whatever its handler does.
     pub(super) fn refuse_request(&self, id: RequestId, code: Code, reason: Reason, message: &str) {
-        self.stop_request(id, AbortCause::Cancelled, Some(&failure(code, reason, message)));
+        self.stop_request(id, AbortCause::Cancelled, Some(&Failure::new(code, reason, message)));
     }
 
     /// A request's time is over.
     pub(super) fn request_expired(&self, id: RequestId) {
-        let failure = failure(Code::DeadlineExceeded, Reason::Deadline, "the handler did not answer in time");
+        let failure =
+            Failure::new(Code::DeadlineExceeded, Reason::Deadline, "the handler did not answer in time");
         self.stop_request(id, AbortCause::Deadline, Some(&failure));
     }
 

@@ -186,10 +186,12 @@ impl Core {
             Some(Link { state: LinkState::Ready(session), .. }) => {
                 let session = Arc::clone(session);
                 let sent = send(call, id, &session);
+                let streams = call.kind.streams_input();
                 drop(outbound);
                 match sent {
-                    // What a stream had to say meanwhile goes with it.
-                    Ok(()) => self.pump_call(id),
+                    // What the stream had to say meanwhile goes with it.
+                    Ok(()) if streams => self.pump_call(id),
+                    Ok(()) => {}
                     Err(error) => self.settle(id, Err(error)),
                 }
             }

@@ -18,7 +18,7 @@ use crate::{
     error::{Code, Reason},
     record::{
         RecordError,
-        message::{CallKind, CancelCause, Encoded, Failure, Payload},
+        message::{CallKind, CancelCause, Encoded, Payload},
     },
 };
 
@@ -74,7 +74,8 @@ impl Core {
         credit: u32,
     ) -> Result<(), RecordError> {
         if wire == 0 {
-            for wire in session.grant(credit).map_err(|_| RecordError::Format)? {
+            session.grant(credit).map_err(|_| RecordError::Format)?;
+            while let Some(wire) = session.next_unblocked() {
                 let Some(stream) = stream_of(session, wire) else { continue };
                 self.with(stream, Streams::unblock);
                 self.pump(stream);
@@ -188,13 +189,13 @@ impl Core {
         let Some(Pumped { cost, finished }) = pumped else { return };
         if cost > 0 {
             self.events.sent(stream, cost);
+            self.events.flush();
         }
         if let StreamId::Request(id) = stream
             && finished
         {
             self.answered(id);
         }
-        self.events.flush();
     }
 
     /// The size of the items that the other side of a stream accepts.
@@ -229,18 +230,6 @@ impl Core {
                 Some(work(&mut active.streams, &active.session, active.wire))
             }
         }
-    }
-}
-
-/// The failure that this side tells its caller.
-pub(super) fn failure(code: Code, reason: Reason, message: &str) -> Failure<'_> {
-    Failure {
-        code,
-        reason: reason.as_str(),
-        message,
-        retry_after_ms: None,
-        error_id: "",
-        data: Payload::EMPTY,
     }
 }
 

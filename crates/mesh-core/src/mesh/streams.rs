@@ -42,11 +42,16 @@ impl Session {
         }
     }
 
-    /// The peer lets all streams together send more. Returns those that waited.
-    pub(super) fn grant(&self, credit: u32) -> Result<VecDeque<u32>, Overrun> {
+    /// The peer lets all streams together send more.
+    pub(super) fn grant(&self, credit: u32) -> Result<(), Overrun> {
+        lock(&self.flow).sending.grant(credit)
+    }
+
+    /// The next stream that waited for the session's window, while it is open.
+    /// One at a time, so that a little credit does not cost a look at all of them.
+    pub(super) fn next_unblocked(&self) -> Option<u32> {
         let mut flow = lock(&self.flow);
-        flow.sending.grant(credit)?;
-        Ok(std::mem::take(&mut flow.blocked))
+        if flow.sending.is_open() { flow.blocked.pop_front() } else { None }
     }
 
     /// Takes an item's cost from the session's window; else the stream waits.
@@ -211,11 +216,11 @@ impl Streams {
         if receiving.ended {
             return Err(StreamError::Unexpected);
         }
-        receiving.window.receive(cost(payload))?;
+        // First: what is refused is not held, and must not be given back twice.
         if payload.bytes.len() > limit as usize {
             return Err(StreamError::TooLarge);
         }
-        Ok(())
+        Ok(receiving.window.receive(cost(payload))?)
     }
 
     /// The peer's items are all there.

@@ -336,6 +336,7 @@ fn a_bad_message_of_a_stream_is_that_streams_alone() {
         message(9, 0, &[0, 0, 1]),
         message(9, 1, &[0, 0]),
         message(10, 0, &[0, 0, 1]),
+        message(10, 0, &[0, 0, 0, 0]),
         message(10, 0, &[0, 0, 0, 0, 1]),
         message(10, 4, &[0, 0, 0, 1]),
     ];

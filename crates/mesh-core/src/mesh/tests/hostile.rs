@@ -153,10 +153,12 @@ impl Raw {
             let Ok(Opened::Messages(text)) = self.opener.open(&mut input, Timestamp::now()) else {
                 panic!("a good record")
             };
-            match Messages::new(text).next().unwrap().unwrap() {
-                Message::Response { payload, .. } => return Some(Ok(payload.bytes.to_vec())),
-                Message::Error { failure, .. } => return Some(Err(failure.reason.to_owned())),
-                _ => {}
+            for message in Messages::new(text) {
+                match message.unwrap() {
+                    Message::Response { payload, .. } => return Some(Ok(payload.bytes.to_vec())),
+                    Message::Error { failure, .. } => return Some(Err(failure.reason.to_owned())),
+                    _ => {}
+                }
             }
         }
     }

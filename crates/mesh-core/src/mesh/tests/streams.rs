@@ -293,6 +293,66 @@ async fn more_than_all_streams_may_have_closes_the_session() {
 }
 
 #[tokio::test]
+async fn what_was_refused_is_not_given_back_twice() {
+    let (server, mut peer, healthy) = stage(json!({ "limits": { "maxMessageBytes": 1 << 20 } })).await;
+    server.app.hoarding.store(true, Ordering::SeqCst);
+    let large = vec![0; 1 << 20];
+    let too_large = vec![0; (1 << 20) + 1];
+    for _ in 0..6 {
+        let call = peer.open(CallKind::ClientStream).await;
+        peer.say(&Encoded::item(call, raw(&large)), "").await;
+    }
+    for _ in 0..12 {
+        let call = peer.open(CallKind::ClientStream).await;
+        peer.say(&Encoded::item(call, raw(&too_large)), "").await;
+        assert_eq!(peer.answer().await, Some(Err("TOO_LARGE".to_owned())));
+    }
+    // Of the session's sixteen MiB six are held, and four more owed but not granted yet.
+    for _ in 0..9 {
+        let call = peer.open(CallKind::ClientStream).await;
+        peer.say(&Encoded::item(call, raw(&large)), "").await;
+    }
+    peer.is_over().await;
+    is_healthy(&server, &healthy).await;
+}
+
+#[tokio::test]
+async fn streams_wait_for_the_window_of_the_session_and_go_on_in_turn() {
+    let (server, requests) = server().await;
+    let client = Node::client_of(&server, json!({})).await;
+    client.app.hoarding.store(true, Ordering::SeqCst);
+    let ends: Vec<_> =
+        (0..300).map(|_| client.begin_kind(CallKind::ServerStream, "watch", b"", None, false)).collect();
+    eventually(async || requests.lock().unwrap().len() == 300).await;
+    let ids = requests.lock().unwrap().clone();
+    server.mesh.post(move |io| {
+        for id in ids {
+            for _ in 0..70 {
+                io.item(StreamId::Request(id), raw(&ITEM));
+            }
+            io.end(StreamId::Request(id), b"");
+        }
+    });
+    let arrived = || -> usize {
+        client.app.items.lock().unwrap().values().flatten().map(|item| item.len() + ITEM_COST).sum()
+    };
+    eventually(async || arrived() >= 16 << 20).await;
+    client.call("echo", b"calls are no items").await.unwrap();
+    assert!(arrived() < (16 << 20) + 2 * (1000 + ITEM_COST), "{}", arrived());
+    client.app.hoarding.store(false, Ordering::SeqCst);
+    for (id, _) in &ends {
+        let stream = StreamId::Call(*id);
+        let held = client.app.items_of(stream).len() * (1000 + ITEM_COST);
+        client.mesh.post(move |io| io.consumed(stream, held));
+    }
+    for (id, end) in ends {
+        assert_eq!(end.await.unwrap().unwrap(), b"");
+        assert_eq!(client.app.items_of(StreamId::Call(id)).len(), 70);
+    }
+    is_idle(&server).await;
+}
+
+#[tokio::test]
 async fn ten_thousand_streams_opened_and_cancelled_leave_nothing() {
     let (server, _) = server().await;
     let client = Node::client_of(&server, json!({})).await;

@@ -7,7 +7,10 @@ pub use self::{
     encoded::Encoded,
     read::{Messages, is_method_name},
 };
-use crate::{error::Code, wire::Malformed};
+use crate::{
+    error::{Code, Reason},
+    wire::Malformed,
+};
 
 /// Longest method name, in bytes.
 pub const MAX_METHOD: usize = 200;
@@ -175,6 +178,15 @@ pub struct Failure<'a> {
     pub error_id: &'a str,
     /// Structured details, JSON text or nothing.
     pub data: Payload<'a>,
+}
+
+impl<'a> Failure<'a> {
+    /// A failure that the mesh itself finds: without a hint, an id or data.
+    #[must_use]
+    pub const fn new(code: Code, reason: Reason, message: &'a str) -> Self {
+        let reason = reason.as_str();
+        Self { code, reason, message, retry_after_ms: None, error_id: "", data: Payload::EMPTY }
+    }
 }
 
 /// Why a call was cancelled.

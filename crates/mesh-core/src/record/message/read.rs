@@ -94,7 +94,8 @@ fn read_of_stream(number: u8, flags: u8, call: u32, mut body: Reader<'_>) -> Res
         kind::END => Message::End { call, metadata: read_metadata(&mut body)? },
         _ => Message::Window { call, credit: body.u32()? },
     };
-    if flags != 0 {
+    // No credit is nothing to tell: it would only make work.
+    if flags != 0 || matches!(message, Message::Window { credit: 0, .. }) {
         return Err(Malformed);
     }
     body.end()?;
