@@ -18,6 +18,7 @@ mod streams;
 mod tests;
 mod timers;
 mod trust;
+mod wallet;
 
 use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
 
