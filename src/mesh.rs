@@ -174,6 +174,7 @@ impl NativeMesh {
             "requestsInFlight": stats.requests_in_flight,
             "handshakesSucceeded": stats.handshakes_ok,
             "handshakesFailed": stats.handshakes_failed,
+            "sessionsResumed": stats.sessions_resumed,
             "recordsDiscarded": stats.records_discarded,
             "privateKeyOperations": stats.private_operations,
         });
