@@ -19,6 +19,7 @@ mod tests;
 mod timers;
 mod trust;
 mod wallet;
+mod writer;
 
 use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
 
