@@ -164,16 +164,14 @@ export interface MeshConfig {
     /** Where it goes. Default: `mesh-audit.log` in `paths.logsDir`, if that is given. */
     adapters?: MonitoringAdapter[] | undefined;
   };
-  /**
-   * Key rotation.
-   *
-   * @deprecated Has no effect, and says so to the logger. {@link KeyRotation} replaces the key of a
-   *   {@link CryptoManager}.
-   */
+  /** How this service's RSA key is replaced by itself: see `SecureMesh.rotateKeys`. Default: never. */
   rotation?: {
-    /** The time between rotations, in ms. */
-    interval: number;
-    /** Whether keys are rotated without being asked. */
+    /**
+     * The time between rotations, counted from `initialize()`: milliseconds or `'30d'`. A rotation
+     * that fails is logged and tried again, after a minute at most.
+     */
+    interval: number | string;
+    /** Whether the key is replaced without being asked. */
     autoRotate: boolean;
   };
 }
@@ -216,6 +214,8 @@ export interface PeerSession {
 export interface MeshStats {
   /** This service's id. */
   service: string;
+  /** The SHA-256 JWK thumbprint (RFC 7638) of this service's key; `null` before it is initialized. */
+  keyThumbprint: string | null;
   /** Sessions that are open now, in both directions. */
   activeSessions: number;
   /** Messages since the mesh was made. */
@@ -245,7 +245,7 @@ export interface MeshStats {
 }
 
 /** What {@link SecureMesh.healthCheck} tells. */
-export interface HealthStatus {
+export interface MeshHealth {
   /** `healthy` while calls can be made and answered, `degraded` while it starts or drains, else `unhealthy`. */
   status: 'healthy' | 'degraded' | 'unhealthy';
   /** How many services discovery knows. */

@@ -14,6 +14,8 @@ pub(super) fn local(id: &str, key: KeyPair, secrets: &[&[u8]]) -> Local {
     let id = id.parse().unwrap();
     let secrets: Vec<_> = secrets.iter().map(|secret| MeshSecret::new(secret)).collect();
     Local {
+        retired: Retired::default(),
+        succession: None,
         tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
         id,
         key,
@@ -326,6 +328,7 @@ fn unacceptable_keys_are_refused_at_no_cost() {
             key: der.to_vec(),
             secret_id: MeshSecret::new(&[1; 32]).id,
             resumption: None,
+            succession: None,
         };
         assert_eq!(answer(shares, &[Suite::X25519]), Reason::BadPeerKey);
     }
@@ -342,6 +345,7 @@ fn unacceptable_shares_are_refused() {
         key: key(0).public_key().spki_der().to_vec(),
         secret_id: MeshSecret::new(&[1; 32]).id,
         resumption: None,
+        succession: None,
     };
     let mut order_two = [0; 32];
     order_two[0] = 1;

@@ -6,6 +6,7 @@ mod hostile;
 mod lifecycle;
 mod memory;
 mod resumption;
+mod rotation;
 mod streams;
 mod trust;
 
@@ -241,6 +242,7 @@ impl Node {
         let bytes = input.to_vec();
         self.mesh.post(move |io| {
             let spec = CallSpec {
+                earlier: 0,
                 service: "server",
                 method,
                 kind,
