@@ -871,16 +871,14 @@ interface MeshConfig {
         /** Where it goes. Default: `mesh-audit.log` in `paths.logsDir`, if that is given. */
         adapters?: MonitoringAdapter[] | undefined;
     };
-    /**
-     * Key rotation.
-     *
-     * @deprecated Has no effect, and says so to the logger. {@link KeyRotation} replaces the key of a
-     *   {@link CryptoManager}.
-     */
+    /** How this service's RSA key is replaced by itself: see `SecureMesh.rotateKeys`. Default: never. */
     rotation?: {
-        /** The time between rotations, in ms. */
-        interval: number;
-        /** Whether keys are rotated without being asked. */
+        /**
+         * The time between rotations, counted from `initialize()`: milliseconds or `'30d'`. A rotation
+         * that fails is logged and tried again, after a minute at most.
+         */
+        interval: number | string;
+        /** Whether the key is replaced without being asked. */
         autoRotate: boolean;
     };
 }
@@ -918,6 +916,8 @@ interface PeerSession {
 interface MeshStats {
     /** This service's id. */
     service: string;
+    /** The SHA-256 JWK thumbprint (RFC 7638) of this service's key; `null` before it is initialized. */
+    keyThumbprint: string | null;
     /** Sessions that are open now, in both directions. */
     activeSessions: number;
     /** Messages since the mesh was made. */
@@ -946,7 +946,7 @@ interface MeshStats {
     metrics: MeshMetrics;
 }
 /** What {@link SecureMesh.healthCheck} tells. */
-interface HealthStatus {
+interface MeshHealth {
     /** `healthy` while calls can be made and answered, `degraded` while it starts or drains, else `unhealthy`. */
     status: 'healthy' | 'degraded' | 'unhealthy';
     /** How many services discovery knows. */
@@ -1155,6 +1155,145 @@ interface RouterTree {
     readonly [name: string]: RouterLike | RouterTree;
 }
 
+/** Settings of an {@link AuditLogger}. */
+interface AuditLoggerConfig {
+    /** Where entries go: to each of them. */
+    adapters: MonitoringAdapter[];
+    /** Whether anything is logged. Default: true. */
+    enabled?: boolean | undefined;
+    /** The most entries that wait for one adapter. Beyond, new ones are dropped and counted. Default: 10,000. */
+    maxQueue?: number | undefined;
+    /** How long an adapter may take for one entry: milliseconds or `'10s'`. Default: 30,000. */
+    adapterTimeoutMs?: number | string | undefined;
+    /**
+     * Told of each entry that an adapter did not take: reason `AUDIT_DELIVERY`, with the adapter's
+     * error as `cause`, or `AUDIT_LIMIT`. Default: nobody is told.
+     */
+    onError?: ((error: MeshError, event: MeshAuditEvent) => void) | undefined;
+}
+/** Figures about an {@link AuditLogger}. */
+interface AuditLoggerStats {
+    /** Entries that wait for an adapter now. */
+    queued: number;
+    /** Entries an adapter has taken. */
+    delivered: number;
+    /** Entries an adapter has refused, or not taken in time. */
+    failed: number;
+    /** Entries dropped because too many waited. */
+    dropped: number;
+}
+/**
+ * Writes the audit log: connections, key rotations, refused requests and
+ * whatever else somebody may have to account for.
+ *
+ * Each adapter gets every entry, in order, one at a time; a slow or broken one
+ * does not hold up the others. Logging never rejects for an adapter's sake.
+ *
+ * @example
+ * ```js
+ * const audit = new AuditLogger({ adapters: [new FileAdapter('/var/log/orders/audit.log')] });
+ * await audit.logConnection('orders', 'stock', true);
+ * await audit.close();
+ * ```
+ */
+declare class AuditLogger {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: AuditLoggerConfig);
+    /**
+     * Logs an entry. Resolves when every adapter has taken or refused it; there
+     * is no need to wait for that.
+     *
+     * @throws MeshError (as a rejection) `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no audit entry
+     */
+    log(event: Omit<MeshAuditEvent, 'id' | 'timestamp'>): Promise<void>;
+    /** A connection was made, or could not be. */
+    logConnection(serviceId: string, targetServiceId: string, success: boolean, error?: string): Promise<void>;
+    /** Messages were exchanged; `duration` in milliseconds. */
+    logMessage(serviceId: string, targetServiceId: string, messageCount: number, duration: number): Promise<void>;
+    /** A key was rotated, or could not be. */
+    logKeyRotation(serviceId: string, success: boolean, error?: string): Promise<void>;
+    /** A client met its quota. */
+    logRateLimit(serviceId: string, clientId: string, blocked: boolean): Promise<void>;
+    /** A circuit breaker changed its state. */
+    logCircuitBreaker(serviceId: string, targetServiceId: string, state: string, error?: string): Promise<void>;
+    /** Resolves when every entry logged until now has been taken or refused, and adapters hold none back. */
+    flush(): Promise<void>;
+    /** {@link flush}, then closes the adapters. Entries logged afterwards still go to them. */
+    close(): Promise<void>;
+    /** Figures of all adapters together. */
+    getStats(): AuditLoggerStats;
+}
+
+/** Settings of a {@link KeyRotation}. */
+interface KeyRotationConfig {
+    /** The time between rotations: milliseconds or `'30d'`. */
+    rotationInterval: number | string;
+    /** Whether keys are rotated without being asked. Default: false. */
+    autoRotate?: boolean | undefined;
+    /**
+     * Told of each new key. The fingerprint is that of its public half: the SHA-256 JWK thumbprint
+     * (RFC 7638), as `CryptoManager.getThumbprint` gives it. What it throws is for {@link onError}.
+     */
+    onRotation?: ((newKeyFingerprint: string) => void) | undefined;
+    /** Told when a rotation that nobody asked for fails. It is tried again, after a minute at most. */
+    onError?: ((error: Error) => void) | undefined;
+}
+/** Whose key a {@link KeyRotation} replaces. */
+interface RotatesKeys {
+    /** Replaces the key. */
+    rotate(): Promise<unknown>;
+    /** The thumbprint of the key in use (RFC 7638). */
+    getThumbprint(): string;
+}
+/**
+ * Replaces keys in time. A mesh does it by itself, as its option `rotation` says.
+ *
+ * The key of a {@link CryptoManager}: afterwards it encrypts nothing,
+ * signs nothing and shows nothing with the former one, which only still opens
+ * what was encrypted to it, until the next rotation.
+ *
+ * Its timer does not keep the process alive.
+ *
+ * @example
+ * ```js
+ * const rotation = new KeyRotation('orders', crypto, { rotationInterval: '30d', autoRotate: true });
+ * ```
+ */
+declare class KeyRotation {
+    #private;
+    /**
+     * @param serviceId whose key it is, for the audit log
+     * @param cryptoManager whose key is replaced: a `CryptoManager`, initialized before the first
+     *   rotation, or anything else that has its two methods
+     * @param auditLogger gets an entry for each rotation, successful or not
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range
+     */
+    constructor(serviceId: string, cryptoManager: RotatesKeys, config: KeyRotationConfig, auditLogger?: AuditLogger);
+    /**
+     * Replaces the key now. When that is being done already, it resolves with it.
+     * The next automatic rotation is a whole interval later.
+     *
+     * @throws MeshError (as a rejection) what `CryptoManager.rotate` throws; the key is then the former one
+     */
+    rotate(): Promise<void>;
+    /** Begins automatic rotation, the first a whole interval from now; without effect where it has begun. */
+    start(): void;
+    /** Ends automatic rotation. `rotate` still works. */
+    stop(): void;
+    /** The same as {@link stop}. */
+    destroy(): void;
+}
+
+/** How the mesh's secret is replaced. */
+interface RotateMeshSecretOptions {
+    /**
+     * How long the former secret is accepted, and offered to peers that refuse the new one:
+     * milliseconds or `'15m'`. 0 ends it at once. Default: `'24h'`.
+     */
+    graceMs?: number | string;
+}
+
 declare const asyncDispose: typeof Symbol.asyncDispose;
 /**
  * A service of the mesh. It answers the methods it has handlers for, and calls
@@ -1301,10 +1440,41 @@ declare class SecureMesh {
      * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before it is initialized
      */
     publicKey(): string;
+    /**
+     * Replaces this service's RSA key: a new one is made, which takes a second or so off the event
+     * loop, and stored in the key directory before it is used. New sessions show it, with a statement
+     * of the former key that it is its successor; peers that remember the former one then remember
+     * the new one. Sessions under way end with the calls they carry, and no call is lost.
+     *
+     * A peer that **pins** the former key (`publicKey`) refuses the new one until it pins that. A peer
+     * that misses two rotations, or shares no session in between, has to accept the key by hand; the
+     * error says how. Of several processes of one service that share a key directory rotate one and
+     * then each of the others: those take the new key over.
+     *
+     * @returns the new key's SHA-256 JWK thumbprint (RFC 7638), also in {@link MeshStats.keyThumbprint}
+     * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before it is initialized;
+     *   reason `KEYDIR_…` when the key cannot be stored: the key is then the former one
+     */
+    rotateKeys(): Promise<string>;
+    /**
+     * Uses another mesh secret (`security.jwtSecret`) from now on. For the time of grace peers that
+     * still have the former one are served, and called, as before: services change it one after the
+     * other, in any order, without a failed call. Then the former secret is refused with the reason
+     * `SECRET_RETIRED`, and sessions end with the calls they carry.
+     *
+     * It is not stored: give it to the configuration as well, for the next start.
+     *
+     * @param secret at least 32 bytes, new here
+     * @param options.graceMs milliseconds or `'15m'`, a year at most; 0 ends the former secret at once. Default: `'24h'`.
+     * @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`, or `ARGUMENT` when it is or was in use
+     *   here; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.jwtSecret`, `NOT_INITIALIZED`
+     *   before it is initialized
+     */
+    rotateSecret(secret: string, options?: RotateMeshSecretOptions): Promise<void>;
     /** Current statistics. */
     getStats(): MeshStats;
     /** Whether this service can be called and can call. Never rejects. */
-    healthCheck(): Promise<HealthStatus>;
+    healthCheck(): Promise<MeshHealth>;
     /**
      * Stops in good order: takes no new calls, and waits for those under way.
      * When the time is up the rest is broken off, as by {@link SecureMesh.cleanup}.
@@ -1375,76 +1545,6 @@ declare class SecureMeshServer {
     stop(): void;
     /** The same as {@link stop}, and resolves when it is done. */
     close(): Promise<void>;
-}
-
-/** Settings of an {@link AuditLogger}. */
-interface AuditLoggerConfig {
-    /** Where entries go: to each of them. */
-    adapters: MonitoringAdapter[];
-    /** Whether anything is logged. Default: true. */
-    enabled?: boolean | undefined;
-    /** The most entries that wait for one adapter. Beyond, new ones are dropped and counted. Default: 10,000. */
-    maxQueue?: number | undefined;
-    /** How long an adapter may take for one entry: milliseconds or `'10s'`. Default: 30,000. */
-    adapterTimeoutMs?: number | string | undefined;
-    /**
-     * Told of each entry that an adapter did not take: reason `AUDIT_DELIVERY`, with the adapter's
-     * error as `cause`, or `AUDIT_LIMIT`. Default: nobody is told.
-     */
-    onError?: ((error: MeshError, event: MeshAuditEvent) => void) | undefined;
-}
-/** Figures about an {@link AuditLogger}. */
-interface AuditLoggerStats {
-    /** Entries that wait for an adapter now. */
-    queued: number;
-    /** Entries an adapter has taken. */
-    delivered: number;
-    /** Entries an adapter has refused, or not taken in time. */
-    failed: number;
-    /** Entries dropped because too many waited. */
-    dropped: number;
-}
-/**
- * Writes the audit log: connections, key rotations, refused requests and
- * whatever else somebody may have to account for.
- *
- * Each adapter gets every entry, in order, one at a time; a slow or broken one
- * does not hold up the others. Logging never rejects for an adapter's sake.
- *
- * @example
- * ```js
- * const audit = new AuditLogger({ adapters: [new FileAdapter('/var/log/orders/audit.log')] });
- * await audit.logConnection('orders', 'stock', true);
- * await audit.close();
- * ```
- */
-declare class AuditLogger {
-    #private;
-    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
-    constructor(config: AuditLoggerConfig);
-    /**
-     * Logs an entry. Resolves when every adapter has taken or refused it; there
-     * is no need to wait for that.
-     *
-     * @throws MeshError (as a rejection) `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no audit entry
-     */
-    log(event: Omit<MeshAuditEvent, 'id' | 'timestamp'>): Promise<void>;
-    /** A connection was made, or could not be. */
-    logConnection(serviceId: string, targetServiceId: string, success: boolean, error?: string): Promise<void>;
-    /** Messages were exchanged; `duration` in milliseconds. */
-    logMessage(serviceId: string, targetServiceId: string, messageCount: number, duration: number): Promise<void>;
-    /** A key was rotated, or could not be. */
-    logKeyRotation(serviceId: string, success: boolean, error?: string): Promise<void>;
-    /** A client met its quota. */
-    logRateLimit(serviceId: string, clientId: string, blocked: boolean): Promise<void>;
-    /** A circuit breaker changed its state. */
-    logCircuitBreaker(serviceId: string, targetServiceId: string, state: string, error?: string): Promise<void>;
-    /** Resolves when every entry logged until now has been taken or refused, and adapters hold none back. */
-    flush(): Promise<void>;
-    /** {@link flush}, then closes the adapters. Entries logged afterwards still go to them. */
-    close(): Promise<void>;
-    /** Figures of all adapters together. */
-    getStats(): AuditLoggerStats;
 }
 
 /** Prints audit entries and metrics, a line each, with everything visible that could deceive a reader. */
@@ -1769,11 +1869,11 @@ declare class FileAdapter implements MonitoringAdapter {
 }
 
 /** How a part of a service is. */
-type HealthState = 'healthy' | 'degraded' | 'unhealthy';
+type HealthStatus = 'healthy' | 'degraded' | 'unhealthy';
 /** What a {@link HealthCheck} found. */
 interface HealthCheckResult {
     /** How it is. */
-    status: HealthState;
+    status: HealthStatus;
     /** What was found, in detail; never secrets. */
     details?: Record<string, any>;
     /** When. */
@@ -1821,7 +1921,7 @@ declare class HealthMonitor {
      * The worst that the checks found last. One that has not been run yet counts
      * as `degraded`: nothing is known. Without checks: `healthy`.
      */
-    getOverallStatus(): HealthState;
+    getOverallStatus(): HealthStatus;
     /** What each check found last, by name. */
     getResults(): Record<string, HealthCheckResult>;
 }
@@ -2089,54 +2189,6 @@ declare class JWTManager {
     isTokenExpired(token: string): boolean;
     /** When a token says it expires, unchecked; `null` if it says nothing or is no JWT. */
     getTokenExpiration(token: string): Date | null;
-}
-
-/** Settings of a {@link KeyRotation}. */
-interface KeyRotationConfig {
-    /** The time between rotations: milliseconds or `'30d'`. */
-    rotationInterval: number | string;
-    /** Whether keys are rotated without being asked. Default: false. */
-    autoRotate?: boolean | undefined;
-    /**
-     * Told of each new key. The fingerprint is that of its public half: the SHA-256 JWK thumbprint
-     * (RFC 7638), as `CryptoManager.getThumbprint` gives it. What it throws is for {@link onError}.
-     */
-    onRotation?: ((newKeyFingerprint: string) => void) | undefined;
-    /** Told when a rotation that nobody asked for fails. It is tried again, after a minute at most. */
-    onError?: ((error: Error) => void) | undefined;
-}
-/**
- * Replaces the key of a {@link CryptoManager}: afterwards it encrypts nothing,
- * signs nothing and shows nothing with the former one, which only still opens
- * what was encrypted to it, until the next rotation.
- *
- * Its timer does not keep the process alive.
- *
- * @example
- * ```js
- * const rotation = new KeyRotation('orders', crypto, { rotationInterval: '30d', autoRotate: true });
- * ```
- */
-declare class KeyRotation {
-    #private;
-    /**
-     * @param serviceId whose key it is, for the audit log
-     * @param cryptoManager whose key is replaced; initialized before the first rotation
-     * @param auditLogger gets an entry for each rotation, successful or not
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range
-     */
-    constructor(serviceId: string, cryptoManager: CryptoManager, config: KeyRotationConfig, auditLogger?: AuditLogger);
-    /**
-     * Replaces the key now. When that is being done already, it resolves with it.
-     * The next automatic rotation is a whole interval later.
-     *
-     * @throws MeshError (as a rejection) what `CryptoManager.rotate` throws; the key is then the former one
-     */
-    rotate(): Promise<void>;
-    /** Ends automatic rotation. `rotate` still works. */
-    stop(): void;
-    /** The same as {@link stop}. */
-    destroy(): void;
 }
 
 /** How long sessions live and how many there may be. */
@@ -2414,4 +2466,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
-export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthState, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateSecretOptions, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };

@@ -21,7 +21,9 @@ impl Node {
 
 /// A client with no session and no ticket of an earlier one.
 async fn fresh(server: &Node, secret: &str) -> Node {
-    Node::client_of(server, json!({ "security": { "jwtSecret": secret } })).await
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let id = format!("fresh-{}", LAST.fetch_add(1, Ordering::SeqCst));
+    Node::client_of(server, json!({ "serviceId": id, "security": { "jwtSecret": secret } })).await
 }
 
 #[tokio::test]
@@ -34,7 +36,7 @@ async fn two_sides_change_their_secret_one_after_the_other_without_a_failed_call
         let (first, second) = if server_first { (&server, &client) } else { (&client, &server) };
         first.rotate(NEW, hour).await.unwrap();
         client.call("echo", b"2").await.unwrap();
-        for secret in if server_first { [SECRET, NEW] } else { [SECRET, SECRET] } {
+        for secret in if server_first { &[SECRET, NEW][..] } else { &[SECRET] } {
             fresh(&server, secret).await.call("echo", b"3").await.unwrap();
         }
         if !server_first {
@@ -99,7 +101,7 @@ async fn a_new_key_is_taken_over_by_peers_that_know_the_former_one() {
     let keys = directory();
     let server = server_in(&keys, 0).await;
     let port = server.mesh.address().unwrap().port();
-    let absent = Node::client_at(port, json!({})).await;
+    let absent = Node::client_at(port, json!({ "serviceId": "absent" })).await;
     let client = Node::client_at(port, json!({})).await;
     for node in [&client, &absent] {
         node.call("echo", b"1").await.unwrap();
