@@ -95,7 +95,8 @@ function texts(folder: string, ending: string): { name: string; path: string; te
 
 /** What of a Rust file is the product, and what its tests, which come last. */
 function split({ name, path, text }: { name: string; path: string; text: string }) {
-  if (/\/(tests|testing|vectors)(\/|\.rs$)/.test(path)) return { name, path, code: '', tests: text };
+  if (/\/(tests|testing|vectors)(\/|\.rs$)/.test(path))
+    return { name, path, code: '', tests: text };
   const at = text.search(/#\[cfg\(test\)\]\s*mod \w+ \{/);
   return at < 0
     ? { name, path, code: text, tests: '' }

@@ -70,7 +70,7 @@ impl Responder {
         };
         let (covered, mac) = split_mac(m1)?;
         if !secret.hello_key("client hello").verify(&[covered], mac) {
-            let retired = local.has_retired(&hello.shares.secret_id, now);
+            let retired = local.has_retired(hello.shares.secret_id, now);
             return Err(if retired { HandshakeError::SecretRetired } else { HandshakeError::HelloMac });
         }
         let client_key = hello.shares.public_key()?;

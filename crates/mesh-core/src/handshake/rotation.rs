@@ -75,9 +75,9 @@ impl Local {
     }
 
     /// Whether `id` names a secret that counts no longer.
-    pub(super) fn has_retired(&self, id: &SecretId, now: Timestamp) -> bool {
-        let over = |secret: &MeshSecret| secret.id == *id && !secret.is_live(now);
-        self.retired.0.contains(id) || self.secrets.iter().any(over)
+    pub(super) fn has_retired(&self, id: SecretId, now: Timestamp) -> bool {
+        let over = |secret: &MeshSecret| secret.id == id && !secret.is_live(now);
+        self.retired.0.contains(&id) || self.secrets.iter().any(over)
     }
 
     fn retire(&mut self, now: Timestamp) {
@@ -104,7 +104,7 @@ mod tests {
     use super::{super::tests::NOW, *};
     use crate::handshake::tests::{key, local};
 
-    const GRACE: Duration = Duration::from_secs(60);
+    const GRACE: Duration = Duration::from_mins(1);
 
     fn secret(number: u8) -> MeshSecret {
         MeshSecret::new(&[number; 32])
@@ -117,14 +117,14 @@ mod tests {
         let ids = |local: &Local| local.secrets.iter().map(|secret| secret.id).collect::<Vec<_>>();
         assert_eq!(ids(&next), [secret(2).id, secret(1).id]);
         let last = NOW + Duration::from_millis(59_999);
-        assert!(next.without_retired(last).unwrap().is_none() && !next.has_retired(&secret(1).id, last));
+        assert!(next.without_retired(last).unwrap().is_none() && !next.has_retired(secret(1).id, last));
         assert_eq!(Arc::new(next.clone()).offers(last).len(), 2);
         // It is over to the millisecond, tidied up or not.
-        assert!(next.has_retired(&secret(1).id, NOW + GRACE));
+        assert!(next.has_retired(secret(1).id, NOW + GRACE));
         assert_eq!(Arc::new(next.clone()).offers(NOW + GRACE).len(), 1);
         let tidy = next.without_retired(NOW + GRACE).unwrap().unwrap();
         assert_eq!(ids(&tidy), [secret(2).id]);
-        assert!(tidy.has_retired(&secret(1).id, NOW) && !tidy.has_retired(&secret(3).id, NOW));
+        assert!(tidy.has_retired(secret(1).id, NOW) && !tidy.has_retired(secret(3).id, NOW));
         for used in [secret(1), secret(2)] {
             assert!(tidy.with_secret(used, NOW, NOW).unwrap().is_none(), "there is no way back");
         }

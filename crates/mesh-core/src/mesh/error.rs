@@ -71,7 +71,7 @@ impl Coded for Error {
     fn code(&self) -> Code {
         match self {
             Self::Config(error) => error.code(),
-            Self::PinnedKey { .. } | Self::Address { .. } => Code::InvalidArgument,
+            Self::PinnedKey { .. } | Self::Address { .. } | Self::SecretInUse => Code::InvalidArgument,
             Self::KeyStore(error) => error.code(),
             Self::Crypto(error) => error.code(),
             Self::Auth(error) => error.code(),
@@ -79,7 +79,6 @@ impl Coded for Error {
             Self::Transport(error) => error.code(),
             Self::Handshake(error) => error.code(),
             Self::NoSecret => Code::FailedPrecondition,
-            Self::SecretInUse => Code::InvalidArgument,
             Self::Thread => Code::Internal,
         }
     }
