@@ -178,16 +178,21 @@ interface StandardSchema<TInput = unknown, TOutput = TInput> {
         readonly validate: (value: unknown) => SchemaResult<TOutput> | Promise<SchemaResult<TOutput>>;
         /** What it takes and makes, for the compiler only. */
         readonly types?: {
+            /** What it takes. */
             readonly input: TInput;
+            /** What it makes. */
             readonly output: TOutput;
         } | undefined;
     };
 }
 /** What a schema says about a value. */
 type SchemaResult<TOutput> = {
+    /** The value as the schema makes it. */
     readonly value: TOutput;
+    /** Nothing is wrong. */
     readonly issues?: undefined;
 } | {
+    /** What is wrong with the value; at least one thing. */
     readonly issues: readonly SchemaIssue[];
 };
 /** What is wrong with a value. */
@@ -196,6 +201,7 @@ interface SchemaIssue {
     readonly message: string;
     /** Where: property names and indices, or objects that hold one. */
     readonly path?: readonly (PropertyKey | {
+        /** The property's name or the index. */
         readonly key: PropertyKey;
     })[] | undefined;
 }
@@ -248,6 +254,7 @@ interface DeclaredErrorOptions {
 /** Makes errors of a map: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
 type ErrorFactories<TErrors extends ErrorMap> = {
     readonly [K in keyof TErrors & string]: TErrors[K] extends {
+        /** The schema of its data. */
         data: infer S extends StandardSchema;
     } ? (data: SchemaInput<S>, options?: DeclaredErrorOptions) => DeclaredError<K, SchemaInput<S>> : (data?: undefined, options?: DeclaredErrorOptions) => DeclaredError<K, undefined>;
 };
@@ -259,19 +266,26 @@ interface CallPromise<TResult, TError = never> extends Promise<TResult> {
 }
 /** What {@link safe} resolves with. */
 type SafeResult<TResult, TError = never> = {
+    /** The call was answered. */
     readonly ok: true;
+    /** Its result. */
     readonly data: TResult;
+    /** Nothing went wrong. */
     readonly error?: undefined;
 } | SafeFailure<TError> | {
+    /** The call failed. */
     readonly ok: false;
     /** The error is none that the contract declares: the service, or the way to it, has failed. */
     readonly declared: false;
+    /** Why. */
     readonly error: MeshError;
 };
 type SafeFailure<TError> = [TError] extends [never] ? never : {
+    /** The call failed. */
     readonly ok: false;
     /** The error is one that the contract declares; its reason says which. */
     readonly declared: true;
+    /** Which of the declared errors it is. */
     readonly error: TError;
 };
 /**
@@ -317,6 +331,7 @@ interface Procedure<TKind extends CallKind = CallKind, TInput extends OptionalSc
 }
 /** The methods of a contract, by their names. Made by {@link unary} and its like. */
 type Procedures = Readonly<Record<string, {
+    /** Which sides are streams. */
     readonly kind: CallKind;
 }>>;
 /** What a service offers. Made by {@link defineContract}. */
@@ -328,6 +343,7 @@ interface Contract<TProcedures extends Procedures = Procedures> {
 }
 /** The errors a method declares, as its caller sees them. */
 type ErrorsOf<T> = T extends {
+    /** What the method declares. */
     readonly errors?: infer E;
 } ? NonNullable<E> extends ErrorMap ? DeclaredErrors<NonNullable<E>> : never : never;
 /** What is passed for `T`: it can be left out where it may be `undefined`. */
@@ -683,7 +699,9 @@ interface RetryPolicyConfig {
      * and `reserve` at once. Default: no bound but `maxAttempts`.
      */
     budget?: {
+        /** Retries a call, in the long run; 0 to 1 or so. */
         ratio: number;
+        /** Retries at once. Default: 10. */
         reserve?: number | undefined;
     } | undefined;
 }
@@ -746,13 +764,29 @@ interface ServiceConfig {
  * and this package never prints.
  */
 interface Logger {
-    /** @param fields further facts; never secrets */
+    /**
+     * What helps to find a fault.
+     *
+     * @param fields further facts; never secrets
+     */
     debug?(message: string, fields?: Record<string, unknown>): void;
-    /** @param fields further facts; never secrets */
+    /**
+     * What is as it should be.
+     *
+     * @param fields further facts; never secrets
+     */
     info?(message: string, fields?: Record<string, unknown>): void;
-    /** @param fields further facts; never secrets */
+    /**
+     * What is not, and was dealt with.
+     *
+     * @param fields further facts; never secrets
+     */
     warn?(message: string, fields?: Record<string, unknown>): void;
-    /** @param fields further facts; never secrets */
+    /**
+     * What somebody has to look at.
+     *
+     * @param fields further facts; never secrets
+     */
     error?(message: string, fields?: Record<string, unknown>): void;
 }
 /** Bounds on what one mesh holds and accepts. */
@@ -945,6 +979,13 @@ interface MeshStats {
      */
     metrics: MeshMetrics;
 }
+/** Where a service listens. */
+interface MeshAddress {
+    /** An IP address. */
+    host: string;
+    /** A port, 1 to 65,535. */
+    port: number;
+}
 /** What {@link SecureMesh.healthCheck} tells. */
 interface MeshHealth {
     /** `healthy` while calls can be made and answered, `degraded` while it starts or drains, else `unhealthy`. */
@@ -956,10 +997,7 @@ interface MeshHealth {
         /** Where the mesh is in its life. */
         state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed';
         /** Where it listens. */
-        address: {
-            host: string;
-            port: number;
-        } | null;
+        address: MeshAddress | null;
         /** The core's own figures, while it runs. */
         [figure: string]: unknown;
     };
@@ -1124,6 +1162,7 @@ interface OutgoingCall {
     input: unknown;
     /** This call's own copy of the options, with what it inherits; can be changed before `next()`. */
     readonly options: CallOptions & {
+        /** What is sent beside the input, by lower-case names. */
         metadata: Record<string, string>;
     };
 }
@@ -1145,8 +1184,11 @@ interface RouteLike {
     readonly type: string;
     /** Its schemas and its handler, which gets `{ input, ctx }`. */
     readonly config: {
+        /** The schema of its inputs. */
         readonly input?: unknown;
+        /** The schema of its results. */
         readonly output?: unknown;
+        /** What answers it. */
         readonly handler: (call: any) => unknown;
     };
 }
@@ -1430,10 +1472,7 @@ declare class SecureMesh {
      */
     useClient(middleware: ClientMiddleware): this;
     /** Where this service listens; `null` before it is initialized, and when it does not listen. */
-    address(): {
-        host: string;
-        port: number;
-    } | null;
+    address(): MeshAddress | null;
     /**
      * This service's public key as PEM (SPKI): what others put into their `publicKey`.
      *
@@ -1518,7 +1557,7 @@ declare class SecureMeshServer {
      * @param serviceId the id of this service
      * @param keysDir the key directory; default as for `paths.keysDir`
      * @param rateLimitConfig the requests each caller may make; default: any number
-     * @param protoPath ignored: the protocol is built in
+     * @param _protoPath ignored: the protocol is built in
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
      */
     constructor(serviceId: string, keysDir?: string, rateLimitConfig?: RateLimiterConfig, _protoPath?: string);
@@ -1537,10 +1576,7 @@ declare class SecureMeshServer {
      */
     start(port: number): Promise<void>;
     /** Where it listens; `null` while it does not. */
-    address(): {
-        host: string;
-        port: number;
-    } | null;
+    address(): MeshAddress | null;
     /** Stops at once. It can be started again. */
     stop(): void;
     /** The same as {@link stop}, and resolves when it is done. */
@@ -1585,6 +1621,8 @@ type RsaKeySize = 2048 | 3072 | 4096;
 declare class KeyManager {
     #private;
     /**
+     * Nothing is read or made yet.
+     *
      * @param keyDir the directory. Default: `SECURE_MESH_KEYS_DIR`, or
      *   `secure-stack-mesh` in the user's state directory; never below the
      *   working directory.
@@ -1806,7 +1844,7 @@ declare class CryptoManager {
      * @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`: a shorter key
      */
     hmac(data: CryptoData, key: string | Uint8Array): string;
-    /** Whether `hmac` is what {@link hmac} makes of `data`, compared in constant time. */
+    /** Whether `hmac` is what {@link CryptoManager.hmac} makes of `data`, compared in constant time. */
     verifyHmac(data: CryptoData, hmac: string, key: string | Uint8Array): boolean;
     /** Both halves of the key, PEM. The private one is now yours to protect. */
     exportKeyPair(): KeyPair;
@@ -2078,15 +2116,9 @@ interface TokenPayload {
 /** Where the RSA keys of services are kept, for the shape of 0.2.0; `KeyManager` is one. */
 interface KeyPairSource {
     /** This service's own pair, PEM, made if there is none. */
-    getOrCreateKeyPair(name: string): {
-        publicKey: string;
-        privateKey: string;
-    };
+    getOrCreateKeyPair(name: string): KeyPair;
     /** Another service's key, PEM. Only the public half is looked at; `null` if it is not known. */
-    loadKeyPair(name: string): {
-        publicKey: string;
-        privateKey?: string;
-    } | null;
+    loadKeyPair(name: string): Pick<KeyPair, 'publicKey'> | null;
 }
 /**
  * Makes and checks tokens: JWT (RFC 7519) in the strict reading of RFC 8725.
@@ -2341,6 +2373,7 @@ interface ServiceHealth {
     status: 'healthy' | 'unhealthy';
     /** Each instance, with why it is unhealthy. */
     instances: (ServiceInfo & {
+        /** Why it is unhealthy. */
         error?: string;
     })[];
 }
@@ -2466,4 +2499,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
-export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };

@@ -114,6 +114,7 @@ export type {
   Caller,
   Duration,
   Logger,
+  MeshAddress,
   MeshConfig,
   MeshHealth,
   MeshLimits,

@@ -39,7 +39,7 @@ import { makeRoute, type Route } from './route.js';
 import { Router } from './router.js';
 import type { SchemaInput, SchemaOutput, StandardSchema } from './schema.js';
 import { enableScope } from './scope.js';
-import type { MeshHealth, MeshConfig, MeshStats } from './types.js';
+import type { MeshAddress, MeshHealth, MeshConfig, MeshStats } from './types.js';
 
 type NativeMesh = InstanceType<Addon['NativeMesh']>;
 
@@ -300,7 +300,7 @@ export class SecureMesh {
   }
 
   /** Where this service listens; `null` before it is initialized, and when it does not listen. */
-  address(): { host: string; port: number } | null {
+  address(): MeshAddress | null {
     return wrapNative(() => this.#native.address());
   }
 

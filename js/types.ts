@@ -35,13 +35,29 @@ export interface ServiceConfig {
  * and this package never prints.
  */
 export interface Logger {
-  /** @param fields further facts; never secrets */
+  /**
+   * What helps to find a fault.
+   *
+   * @param fields further facts; never secrets
+   */
   debug?(message: string, fields?: Record<string, unknown>): void;
-  /** @param fields further facts; never secrets */
+  /**
+   * What is as it should be.
+   *
+   * @param fields further facts; never secrets
+   */
   info?(message: string, fields?: Record<string, unknown>): void;
-  /** @param fields further facts; never secrets */
+  /**
+   * What is not, and was dealt with.
+   *
+   * @param fields further facts; never secrets
+   */
   warn?(message: string, fields?: Record<string, unknown>): void;
-  /** @param fields further facts; never secrets */
+  /**
+   * What somebody has to look at.
+   *
+   * @param fields further facts; never secrets
+   */
   error?(message: string, fields?: Record<string, unknown>): void;
 }
 
@@ -244,6 +260,14 @@ export interface MeshStats {
   metrics: MeshMetrics;
 }
 
+/** Where a service listens. */
+export interface MeshAddress {
+  /** An IP address. */
+  host: string;
+  /** A port, 1 to 65,535. */
+  port: number;
+}
+
 /** What {@link SecureMesh.healthCheck} tells. */
 export interface MeshHealth {
   /** `healthy` while calls can be made and answered, `degraded` while it starts or drains, else `unhealthy`. */
@@ -255,7 +279,7 @@ export interface MeshHealth {
     /** Where the mesh is in its life. */
     state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed';
     /** Where it listens. */
-    address: { host: string; port: number } | null;
+    address: MeshAddress | null;
     /** The core's own figures, while it runs. */
     [figure: string]: unknown;
   };

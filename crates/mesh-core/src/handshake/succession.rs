@@ -83,11 +83,14 @@ mod tests {
         let (id, former, next) = ("server".parse().unwrap(), key(0), key(1));
         let was = former.public_key().thumbprint();
         let text = statement(&id, was, next.public_key().thumbprint()).unwrap();
-        for (domain, holds) in [(SignatureDomain::Data, false), (SignatureDomain::Succession, true)] {
+        let of = |signer: &KeyPair, domain| {
             let mut sent = Vec::new();
-            sent.put_vec16(former.public_key().spki_der()).unwrap();
-            sent.put_vec16(&former.pss_sign(domain, &text).unwrap()).unwrap();
-            assert_eq!(verify(&sent, &id, was, next.public_key()), holds);
-        }
+            sent.put_vec16(signer.public_key().spki_der()).unwrap();
+            sent.put_vec16(&signer.pss_sign(domain, &text).unwrap()).unwrap();
+            verify(&sent, &id, was, next.public_key())
+        };
+        assert!(of(&former, SignatureDomain::Succession));
+        assert!(!of(&former, SignatureDomain::Data) && !of(&former, SignatureDomain::Envelope));
+        assert!(!of(&key(2), SignatureDomain::Succession), "in the words of the former key, by another");
     }
 }

@@ -154,7 +154,10 @@ static DIRECTORIES: AtomicU32 = AtomicU32::new(0);
 
 fn directory() -> PathBuf {
     let number = DIRECTORIES.fetch_add(1, Ordering::SeqCst);
-    std::env::temp_dir().join(format!("mesh-core-{}-{number}", std::process::id()))
+    let path = std::env::temp_dir().join(format!("mesh-core-{}-{number}", std::process::id()));
+    // An earlier process may have had this number, and left what it remembered.
+    let _ = std::fs::remove_dir_all(&path);
+    path
 }
 
 fn merge(into: &mut Value, from: Value) {
