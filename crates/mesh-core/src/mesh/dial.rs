@@ -34,7 +34,8 @@ pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address) {
     let opened = tokio::select! {
         biased;
         () = core.stop.cancelled() => return,
-        opened = timeout(core.config.limits.handshake_timeout, open(&core, &service, &target)) => {
+        // Boxed, so that its room is not part of a session that lasts for hours.
+        opened = timeout(core.config.limits.handshake_timeout, Box::pin(open(&core, &service, &target))) => {
             opened.unwrap_or(Err(DialError::Handshake(HandshakeError::Expired, String::new())))
         }
     };

@@ -130,7 +130,9 @@ impl From<TransportError> for Refused {
 }
 
 async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, place: Place) {
-    let handshake = tokio::time::timeout(core.config.limits.handshake_timeout, respond(&core, &mut duplex));
+    // Boxed, so that its room is not part of a session that lasts for hours.
+    let handshake = Box::pin(respond(&core, &mut duplex));
+    let handshake = tokio::time::timeout(core.config.limits.handshake_timeout, handshake);
     let result = tokio::select! {
         biased;
         () = core.stop.cancelled() => return duplex.outgoing.fail(shutting_down()).await,
