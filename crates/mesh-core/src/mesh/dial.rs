@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     core::Core,
@@ -28,8 +28,13 @@ enum DialError {
     Setup(String),
 }
 
-/// Opens a session with an instance and runs it to its end.
-pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address) {
+/// Opens a session with an instance, not before a time, and runs it to its end.
+pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address, at: Instant) {
+    tokio::select! {
+        biased;
+        () = core.stop.cancelled() => return,
+        () = sleep_until(at) => {}
+    }
     let opened = tokio::select! {
         biased;
         () = core.stop.cancelled() => return,
@@ -117,6 +122,8 @@ fn describe(service: &ServiceId, target: &Address, error: &DialError) -> CallErr
         ""
     };
     call_error.message = format!("{service} at {target}: {error}{advice}");
-    call_error.retryable = call_error.code == Code::Unavailable || call_error.code == Code::ResourceExhausted;
+    // Nothing was sent, so all that may pass can be tried again.
+    call_error.retryable =
+        matches!(call_error.code, Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded);
     call_error
 }

@@ -9,6 +9,7 @@ mod dial;
 mod error;
 mod events;
 mod inbound;
+mod links;
 mod outbound;
 mod session;
 mod stats;

@@ -5,6 +5,7 @@ mod faults;
 mod hostile;
 mod lifecycle;
 mod memory;
+mod reconnect;
 mod streams;
 mod trust;
 
