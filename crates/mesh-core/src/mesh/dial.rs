@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     core::Core,
-    events::{CallError, Level},
+    events::CallError,
     session::{ClientSide, Role, handshake_message},
     trust::NotRemembered,
 };
@@ -47,9 +47,9 @@ pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address, a
         Err(error) => {
             let call_error = describe(&service, &target, &error);
             core.stats.count_handshake(false);
-            core.log(
-                Level::Warn,
+            core.log_refusal(
                 "connect.failed",
+                format!("{service} at {target}"),
                 call_error.message.clone(),
                 vec![
                     ("service", service.to_string()),

@@ -17,6 +17,7 @@ mod streaming;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod timers;
 mod trust;
 

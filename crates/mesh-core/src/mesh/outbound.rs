@@ -180,13 +180,17 @@ impl Core {
                 self.settle(id, Err(error));
             }
             Route::Nowhere => {
-                let error = CallError::local(
-                    Code::NotFound,
-                    Reason::UnknownService,
-                    format!("no service {} is known; add it to discovery.services", call.service),
-                );
+                let service = call.service.clone();
                 drop(outbound);
-                self.settle(id, Err(error));
+                let text = if self.trust.is_pinned(&service) {
+                    format!(
+                        "{service} is known by its key alone, as a service that only calls; to call it, \
+                         give its host and port in discovery.services"
+                    )
+                } else {
+                    format!("no service {service} is known; add it to discovery.services")
+                };
+                self.settle(id, Err(CallError::local(Code::NotFound, Reason::UnknownService, text)));
             }
         }
     }

@@ -212,6 +212,7 @@ fn messages_round_trip() {
         code: Code::NotFound,
         reason: "NO_ORDER",
         message: "no such order",
+        retryable: true,
         retry_after_ms: Some(5),
         error_id: "e1",
         data: payload,

@@ -30,7 +30,10 @@ async fn a_service_that_is_not_there_is_given_up_soon_and_not_hammered() {
     let calls: Vec<_> = (0..100).map(|_| client.begin("echo", b"", 10_000, false).1).collect();
     for answer in calls {
         let error = answer.await.unwrap().unwrap_err();
-        assert_eq!((error.code, &*error.reason, error.retryable), (Code::Unavailable, "CONNECT_FAILED", true));
+        assert_eq!(
+            (error.code, &*error.reason, error.retryable),
+            (Code::Unavailable, "CONNECT_FAILED", true)
+        );
         assert!(error.retry_after.is_some_and(|after| after > Duration::from_secs(1)), "{error:?}");
         assert_eq!(error.attempts, 4);
     }
