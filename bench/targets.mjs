@@ -182,7 +182,8 @@ export const targets = [
   },
 ];
 
-/** The rows with their values and how they stand: `reached`, `met`, `missed` or `not measured`. */
+/** The rows with their values and how they stand: `reached`, `met`, `short` (of what is hoped for, where
+ * nothing must be), `missed` or `not measured`. */
 export function judge(results) {
   return targets.map(({ value, ...row }) => {
     const measured = value(results);
@@ -191,7 +192,8 @@ export function judge(results) {
     let state = 'missed';
     if (measured === null || Number.isNaN(measured)) state = 'not measured';
     else if (holds(row.reach)) state = 'reached';
-    else if (row.must === undefined || holds(row.must)) state = 'met';
+    else if (row.must === undefined) state = 'short';
+    else if (holds(row.must)) state = 'met';
     return { ...row, value: measured, state };
   });
 }

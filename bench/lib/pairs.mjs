@@ -10,6 +10,10 @@ export async function startPair(peer, context) {
   return { peer, server, client, stop: () => Promise.all([server.stop(), client.stop()]) };
 }
 
+/** Starts several at once. */
+export const startPairs = (peers, context) =>
+  Promise.all(peers.map((peer) => startPair(peer, context)));
+
 /**
  * Has the client do something, and adds what it took of both processes:
  * microseconds of CPU per call on each side, memory in bytes at the end and

@@ -15,7 +15,7 @@ export async function criterion(quick) {
   const metadata = await capture('cargo', ['metadata', '--no-deps', '--format-version=1']);
   const directory = join(JSON.parse(metadata.stdout).target_directory, 'criterion');
   rmSync(directory, { recursive: true, force: true });
-  const brief = ['--warm-up-time', '0.1', '--measurement-time', '0.3', '--sample-size', '10'];
+  const brief = ['--warm-up-time', '0.1', '--measurement-time', '0.2', '--sample-size', '10'];
   const options = ['--noplot', ...(quick ? brief : ['--measurement-time', '2'])];
   const { code, stderr } = await capture('cargo', [...BENCH, '--', ...options], { cwd: root });
   if (code !== 0 || !existsSync(directory)) throw new Error(`cargo bench failed\n${stderr}`);

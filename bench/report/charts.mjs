@@ -49,36 +49,22 @@ const name = (label, y, ours) =>
   text(LABEL - 8, y + 17, label, `text-anchor="end" class="${ours ? 'name ours' : 'name'}"`);
 
 /**
- * Bars, one to a row, each of one part or of several behind each other.
+ * Bars, one to a row.
  *
- * @param rows `{ label, parts, ours }`
+ * @param rows `{ label, value, ours }`
  */
 export function bars(title, unit, rows) {
-  const totals = rows.map(({ parts }) => parts.reduce((sum, part) => sum + part, 0));
-  const axis = rows.some(({ parts }) => parts.length > 1)
-    ? // Parts can only be added up on a linear scale.
-      linear(totals)
-    : scale(totals);
+  const axis = scale(rows.map(({ value }) => value));
   const height = rows.length * ROW + 28;
-  const body = rows.map(({ label, parts, ours }, index) => {
+  const body = rows.map(({ label, value, ours }, index) => {
     const y = index * ROW + 6;
-    let sum = 0;
-    const pieces = parts.map((part, number) => {
-      const from = number === 0 ? 0 : axis.at(sum);
-      sum += part;
-      const width = Math.max(1.5, axis.at(sum) - from);
-      return `<rect class="bar part${number}${ours ? ' ours' : ''}" x="${(LABEL + from).toFixed(1)}" y="${y + 3}" width="${width.toFixed(1)}" height="${ROW - 10}" rx="2"/>`;
-    });
-    const value = text(LABEL + axis.at(sum) + 6, y + 17, figure(sum), 'class="value"');
-    return name(label, y, ours) + pieces.join('') + value;
+    const width = Math.max(1.5, axis.at(value));
+    const bar = `<rect class="${ours ? 'bar ours' : 'bar'}" x="${LABEL}" y="${y + 3}" width="${width.toFixed(1)}" height="${ROW - 10}" rx="2"/>`;
+    const said = text(LABEL + width + 6, y + 17, figure(value), 'class="value"');
+    return name(label, y, ours) + bar + said;
   });
-  const said = rows.map(({ label }, index) => `${label} ${figure(totals[index])}`).join('; ');
+  const said = rows.map(({ label, value }) => `${label} ${figure(value)}`).join('; ');
   return svg(`${title}, ${unit}: ${said}`, height, grid(axis, height, unit) + body.join(''));
-}
-
-function linear(values) {
-  const high = Math.max(...values);
-  return scale([high, high]);
 }
 
 /**

@@ -9,6 +9,7 @@ const STYLE = readFileSync(new URL('style.css', import.meta.url), 'utf8');
 const WORDS = {
   reached: '★ reached',
   met: '✓ met',
+  short: '○ short',
   missed: '✗ missed',
   'not measured': 'not measured',
 };
@@ -56,8 +57,8 @@ function headline(targets) {
     .slice(0, 3)
     .filter(({ value }) => value !== null)
     .map(
-      ({ value, what }) =>
-        `<li><b>${figure(value)} ×</b><span>${escape(what.replace('Calls/s, 1 KiB × 64, against ', 'the calls a second of '))}</span></li>`,
+      ({ value, what, state }) =>
+        `<li class="${state}"><b>${figure(value)} ×</b><span>${escape(what.replace('Calls/s, 1 KiB × 64, against ', 'the calls a second of '))}</span></li>`,
     );
   return tiles.length === 0 ? '' : `<ul class="tiles">${tiles.join('')}</ul>`;
 }
@@ -115,7 +116,7 @@ function callSection(calls, titles) {
       bars(
         caption,
         'calls/s',
-        list.map((one) => row(one, titles, { parts: [one.rate] })),
+        list.map((one) => row(one, titles, { value: one.rate })),
       ),
     );
   const single = pick('json', 1024, 1);
@@ -130,9 +131,9 @@ function callSection(calls, titles) {
       ),
     );
   const cpu = bars(
-    'CPU of a call, client and server',
+    'CPU of a call, client and server together',
     'µs',
-    many.map((one) => row(one, titles, { parts: [one.clientCpuUs, one.serverCpuUs] })),
+    many.map((one) => row(one, titles, { value: one.clientCpuUs + one.serverCpuUs })),
   );
   return section(
     'calls',
@@ -144,7 +145,7 @@ function callSection(calls, titles) {
       rate('64 KiB of bytes, 64 in flight', pick('bytes', 65_536, 64)),
       latency('Time of a call, 1 KiB, one at a time: p50 ●, p99 ○, p99.9 |', single),
       latency('Time of a call, 1 KiB, 64 in flight', many),
-      figureOf('CPU of a call, 1 KiB, 64 in flight: client, then server', cpu),
+      figureOf('CPU of a call, 1 KiB, 64 in flight, client and server together', cpu),
     ].join(''),
   );
 }
@@ -174,7 +175,7 @@ function streamSection(streams, titles) {
         'items/s',
         streams
           .filter((one) => one.kind === kind)
-          .map((one) => row(one, titles, { parts: [one.rate] })),
+          .map((one) => row(one, titles, { value: one.rate })),
       ),
     );
   return section(
@@ -189,8 +190,8 @@ function cryptoSection(crypto) {
   const rows = crypto
     .filter(({ node }) => node !== null)
     .flatMap(({ name, core, node }) => [
-      { label: name, parts: [core], ours: true },
-      { label: 'node:crypto', parts: [node], ours: false },
+      { label: name, value: core, ours: true },
+      { label: 'node:crypto', value: node, ours: false },
     ]);
   const chart = bars('Time of each part, core and node:crypto', 'µs', rows);
   return section(
@@ -205,7 +206,7 @@ function sessionSection({ growth }) {
   const chart = bars(
     'Calls a second by connected peers',
     'calls/s',
-    growth.map(({ peers, rate }) => ({ label: `${peers} peers`, parts: [rate], ours: true })),
+    growth.map(({ peers, rate }) => ({ label: `${peers} peers`, value: rate, ours: true })),
   );
   return section(
     'sessions',

@@ -2,7 +2,7 @@
 import { bound, figure } from './numbers.mjs';
 import { tables } from './tables.mjs';
 
-const MARKS = { reached: '★', met: '✓', missed: '✗', 'not measured': ' ' };
+const MARKS = { reached: '★', met: '✓', short: '○', missed: '✗', 'not measured': ' ' };
 
 /** Columns as wide as their widest cell; all but the first aligned to the right. */
 function table({ heading, columns, rows }) {
@@ -39,7 +39,8 @@ export function textReport({ machine, suites, titles, targets }) {
     bound(row, row.reach),
   ]);
   const judged = {
-    heading: 'Targets (✓ must, ★ reach for)',
+    heading:
+      'Targets (★ reached what is hoped for, ✓ met what must be, ○ short of what is hoped for, ✗ missed)',
     columns: ['', 'measured', 'must', 'reach for'],
     rows,
   };

@@ -1,6 +1,6 @@
 // Unary calls in a closed loop: every peer, size, kind and number in flight,
 // in interleaved rounds.
-import { measure, startPair } from '../lib/pairs.mjs';
+import { measure, startPairs } from '../lib/pairs.mjs';
 import { SIZES, sizeName } from '../lib/payloads.mjs';
 import { medians } from '../lib/stats.mjs';
 import { load, peers } from '../peers/index.mjs';
@@ -34,12 +34,11 @@ export const cellName = ({ kind, size, inFlight }) => `${kind}, ${sizeName(size)
 
 /** A list of `{ peer, kind, size, inFlight, …medians }`. */
 export async function run({ quick, rounds, context, progress }) {
-  const seconds = quick ? 0.3 : 1;
-  const pairs = [];
-  for (const peer of Object.keys(peers)) pairs.push(await startPair(peer, context));
+  const seconds = quick ? 0.2 : 1;
+  const pairs = await startPairs(Object.keys(peers), context);
   progress('warming up');
   for (const pair of pairs) {
-    const warmUp = { kind: 'json', size: 1024, inFlight: 64, seconds: quick ? 0.7 : 2 };
+    const warmUp = { kind: 'json', size: 1024, inFlight: 64, seconds: quick ? 0.5 : 2 };
     await pair.client.run('closed', warmUp);
   }
   const samples = new Map();

@@ -12,7 +12,7 @@ export async function run({ quick, progress }) {
   const core = await criterion(quick);
   progress('the exported classes and node:crypto');
   const role = start('crypto');
-  const seconds = quick ? 0.1 : 1;
+  const seconds = quick ? 0.05 : 1;
   const classes = await role.run('classes', seconds);
   const node = await role.run('nodeCrypto', seconds);
   await role.stop();

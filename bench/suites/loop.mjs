@@ -1,5 +1,5 @@
 // How late the event loop is at full load, and while an RSA-4096 key is made.
-import { startPair } from '../lib/pairs.mjs';
+import { startPairs } from '../lib/pairs.mjs';
 import { start } from '../lib/processes.mjs';
 
 export const name = 'loop';
@@ -11,8 +11,7 @@ const PEERS = ['mesh', 'moleculer', 'tcp'];
 export async function run({ quick, context }) {
   const options = { kind: 'json', size: 1024, inFlight: 256, seconds: quick ? 0.6 : 3 };
   const load = [];
-  for (const peer of PEERS) {
-    const pair = await startPair(peer, context);
+  for (const pair of await startPairs(PEERS, context)) {
     await pair.client.run('closed', options);
     for (const side of [pair.client, pair.server]) await side.run('watchLoop');
     await pair.client.run('closed', options);
@@ -20,7 +19,7 @@ export async function run({ quick, context }) {
       await pair.client.run('loopDelay'),
       await pair.server.run('loopDelay'),
     ];
-    load.push({ peer, client, server });
+    load.push({ peer: pair.peer, client, server });
     await pair.stop();
   }
   const maker = start('clients');

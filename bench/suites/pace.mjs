@@ -1,6 +1,6 @@
 // Calls at half of each peer's own peak rate, in an open loop: the times that
 // callers see of a service that is busy but not overrun.
-import { measure, startPair } from '../lib/pairs.mjs';
+import { measure, startPairs } from '../lib/pairs.mjs';
 import { medians } from '../lib/stats.mjs';
 
 export const name = 'pace';
@@ -11,9 +11,8 @@ const PEERS = ['mesh', 'grpc-mtls', 'moleculer', 'tcp', 'tls'];
 /** A list of `{ peer, peak, …medians }`. */
 export async function run({ quick, rounds, context }) {
   const cell = { kind: 'json', size: 1024 };
-  const closed = { ...cell, inFlight: 64, seconds: quick ? 0.4 : 1 };
-  const pairs = [];
-  for (const peer of PEERS) pairs.push(await startPair(peer, context));
+  const closed = { ...cell, inFlight: 64, seconds: quick ? 0.3 : 1 };
+  const pairs = await startPairs(PEERS, context);
   const peaks = new Map(pairs.map((pair) => [pair, []]));
   for (let round = 0; round <= rounds; round += 1) {
     for (const pair of pairs) {
@@ -26,7 +25,7 @@ export async function run({ quick, rounds, context }) {
   for (let round = 0; round < rounds; round += 1) {
     for (const pair of pairs) {
       const peak = medians(peaks.get(pair).map((rate) => ({ rate }))).rate;
-      const options = { ...cell, rate: peak / 2, seconds: quick ? 0.5 : 2 };
+      const options = { ...cell, rate: peak / 2, seconds: quick ? 0.4 : 2 };
       results.get(pair).push({ peak, ...(await measure(pair, 'open', options)) });
     }
   }

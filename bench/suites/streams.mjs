@@ -1,5 +1,5 @@
 // Streams of 1 KiB of JSON an item, one at a time.
-import { measure, startPair } from '../lib/pairs.mjs';
+import { measure, startPairs } from '../lib/pairs.mjs';
 import { medians } from '../lib/stats.mjs';
 import { load, peers } from '../peers/index.mjs';
 
@@ -8,17 +8,18 @@ export const title = 'Streams, 1 KiB of JSON an item';
 
 /** A list of `{ peer, kind, …medians }`; `rate` is in items a second. */
 export async function run({ quick, rounds, context }) {
-  const seconds = quick ? 0.3 : 1;
-  const pairs = [];
+  const seconds = quick ? 0.2 : 1;
+  const able = [];
   for (const peer of Object.keys(peers)) {
-    if ((await load(peer)).streams) pairs.push(await startPair(peer, context));
+    if ((await load(peer)).streams) able.push(peer);
   }
+  const pairs = await startPairs(able, context);
   const samples = new Map();
   for (const pair of pairs) {
     for (const kind of ['down', 'up']) {
       // Also warms up.
-      await pair.client.run('stream', { kind, count: 1000 });
-      const { rate } = await measure(pair, 'stream', { kind, count: 2000 });
+      await pair.client.run('stream', { kind, count: 500 });
+      const { rate } = await measure(pair, 'stream', { kind, count: 1000 });
       samples.set({ pair, kind, count: Math.ceil(rate * seconds) }, []);
     }
   }
