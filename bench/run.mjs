@@ -4,7 +4,8 @@
 //   --only <suite>   one suite; may be given more than once
 //   --no-build       measures what is there
 //
-// Prints the figures; writes bench/results/latest.json and latest.html. Exits 0
+// Prints the figures; writes bench/results/latest.json, latest.html
+// and, with the targets alone, latest.md. Exits 0
 // if everything ran, whatever the figures are.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -72,10 +73,11 @@ async function measure(chosen) {
     import('./lib/processes.mjs'),
     import('./peers/index.mjs'),
   ]);
-  const [{ judge }, { textReport }, { htmlReport }] = await Promise.all([
+  const [{ judge }, { textReport }, { htmlReport }, { markdownTargets }] = await Promise.all([
     import('./targets.mjs'),
     import('./report/text.mjs'),
     import('./report/html.mjs'),
+    import('./report/markdown.mjs'),
   ]);
   const report = {
     machine: await machine(),
@@ -116,8 +118,9 @@ async function measure(chosen) {
   mkdirSync(results, { recursive: true });
   writeFileSync(join(results, 'latest.json'), `${JSON.stringify(report, null, 2)}\n`);
   writeFileSync(join(results, 'latest.html'), htmlReport(report));
+  writeFileSync(join(results, 'latest.md'), markdownTargets(report));
   process.stdout.write(`\n${textReport(report)}\n`);
-  progress(`written: ${join(results, 'latest.html')} and latest.json`);
+  progress(`written: ${join(results, 'latest.html')}, latest.json and latest.md`);
   const failed = Object.keys(report.failures);
   if (failed.length > 0) throw new StepFailed(`failed: ${failed.join(', ')}`);
 }

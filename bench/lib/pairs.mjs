@@ -1,10 +1,10 @@
 // A peer's two processes, and what is measured of both at once.
 import { start } from './processes.mjs';
 
-/** Starts a peer's server and client. */
-export async function startPair(peer, context) {
-  const server = start('server');
-  const client = start('client');
+/** Starts a peer's server and client, with options as of `start`. */
+export async function startPair(peer, context, options) {
+  const server = start('server', options);
+  const client = start('client', options);
   const address = await server.run('serve', peer, context);
   await client.run('connect', peer, address, context);
   return { peer, server, client, stop: () => Promise.all([server.stop(), client.stop()]) };

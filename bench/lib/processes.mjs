@@ -10,10 +10,16 @@ const running = new Set();
  * Starts a process that does what the functions of a file in roles/ do.
  *
  * @param role the file's name without its ending
+ * @param options.execArgv further options of Node
+ * @param options.env further variables
  * @returns `run(name, ...arguments)` for its functions, `usage()`, `stop()`
  */
-export function start(role) {
-  const child = fork(WORKER, [role], { execArgv: ['--expose-gc'], serialization: 'advanced' });
+export function start(role, { execArgv = [], env = {} } = {}) {
+  const child = fork(WORKER, [role], {
+    execArgv: ['--expose-gc', ...execArgv],
+    env: { ...process.env, ...env },
+    serialization: 'advanced',
+  });
   running.add(child);
   const waiting = new Map();
   let last = 0;

@@ -1,6 +1,6 @@
 // This package, as its README shows it: encrypted, both sides proven, with all
 // of its checks and limits.
-import { SecureMesh } from '../../dist/index.mjs';
+import { SecureMesh } from '../lib/mesh.mjs';
 import { order } from '../lib/payloads.mjs';
 
 const mesh = (serviceId, { directory, ...options }) =>

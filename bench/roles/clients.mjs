@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { SecureMesh } from '../../dist/index.mjs';
+import { SecureMesh } from '../lib/mesh.mjs';
 import { closedLoop } from '../lib/loops.mjs';
 import { order } from '../lib/payloads.mjs';
 import { Times } from '../lib/stats.mjs';

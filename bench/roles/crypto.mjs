@@ -1,5 +1,5 @@
 // The classes of this package, and node:crypto, in one quiet process.
-import { CryptoManager, JWTManager } from '../../dist/index.mjs';
+import { CryptoManager, JWTManager } from '../lib/mesh.mjs';
 import { nodeCrypto, time } from '../micro/node-crypto.mjs';
 
 export { nodeCrypto };

@@ -1,6 +1,6 @@
 // One server of this package, configured as a suite wants it.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SecureMesh } from '../../dist/index.mjs';
+import { SecureMesh } from '../lib/mesh.mjs';
 import { handlers } from '../peers/mesh.mjs';
 
 let server;

@@ -205,8 +205,7 @@ async fn a_call_from_core_to_core_takes_few_blocks() {
     let (server, _echo) = start(json!({ "serviceId": "server", "port": 0 })).await;
     let port = server.address().unwrap().port();
     let services = json!([{ "id": "server", "host": "127.0.0.1", "port": port }]);
-    let (client, app) =
-        start(json!({ "serviceId": "client", "discovery": { "services": services } })).await;
+    let (client, app) = start(json!({ "serviceId": "client", "discovery": { "services": services } })).await;
     for _ in 0..20 {
         batch(&client, &app).await;
     }
