@@ -74,12 +74,12 @@ reasons! {
     /// An argument of a call to this library is wrong.
     Argument = "ARGUMENT", [InvalidArgument, FailedPrecondition, AlreadyExists], Never,
         "Correct the argument or the order of the calls, as the message says.";
-    /// A secret is too short to protect anything.
+    /// A secret is too short, or too regular, to protect anything.
     WeakSecret = "WEAK_SECRET", [InvalidArgument], Never,
         "Use the output of the command in the message: 32 random bytes.";
     /// A service id is outside the allowed alphabet or length.
     IdSyntax = "ID_SYNTAX", [InvalidArgument, Unauthenticated], Never,
-        "Use 1 to 64 of the characters that the message lists.";
+        "Use the characters and the length that the message names.";
     /// The key directory, or a file in it, is open to other users.
     KeydirMode = "KEYDIR_MODE", [FailedPrecondition], Never,
         "Run the `chmod` of the message, after making sure that nobody else wrote there.";
@@ -203,9 +203,6 @@ reasons! {
     /// The token's signature is wrong.
     JwtSig = "JWT_SIG", [Unauthenticated], Never,
         "Verify with the secret or key that it was made with.";
-    /// The token was seen before.
-    JwtReplay = "JWT_REPLAY", [Unauthenticated], Never,
-        "Make a new token for each use.";
     /// The token was made under a secret that has been rotated out.
     SecretRetired = "SECRET_RETIRED", [Unauthenticated], Never,
         "Give this side the current secret; the grace period of the former one is over.";

@@ -9,6 +9,7 @@ mod dial;
 mod error;
 mod events;
 mod inbound;
+mod links;
 mod outbound;
 mod rotation;
 mod session;
@@ -17,6 +18,7 @@ mod streaming;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod timers;
 mod trust;
 mod wallet;
