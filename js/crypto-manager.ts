@@ -351,7 +351,7 @@ export class CryptoManager {
     return wrapNative(() => this.#native.hmac(bytes, secret)).toString('hex');
   }
 
-  /** Whether `hmac` is what {@link hmac} makes of `data`, compared in constant time. */
+  /** Whether `hmac` is what {@link CryptoManager.hmac} makes of `data`, compared in constant time. */
   verifyHmac(data: CryptoData, hmac: string, key: string | Uint8Array): boolean {
     const [bytes, secret] = [toBytes('data', data), hmacKey(key)];
     if (typeof hmac !== 'string')

@@ -83,8 +83,8 @@ fn sealing_and_opening_a_record_take_no_memory() {
     let found = blocks(|| {
         out.clear();
         sealer.seal(&mut out, |out| out.extend_from_slice(&text)).unwrap();
-        let opened = opener.open(&mut &mut out[..], NOW).unwrap();
-        assert!(matches!(opened, Opened::Messages(text) if text.len() == 1024));
+        let content = opener.open(&mut &mut out[..], NOW).unwrap();
+        assert!(matches!(content, Opened::Messages(text) if text.len() == 1024));
     });
     assert_at_most(0.0, found);
 }
@@ -184,6 +184,7 @@ async fn start(mut config: Value) -> (Arc<Mesh>, Arc<Echo>) {
 async fn batch(mesh: &Mesh, app: &Echo) {
     mesh.post(|io| {
         let spec = CallSpec {
+            earlier: 0,
             service: "server",
             method: "orders.get",
             kind: CallKind::Unary,

@@ -219,9 +219,6 @@ impl MeshConfig {
         if paths.string("protoFile")?.is_some() {
             warnings.push("paths.protoFile is ignored: the protocol is built in".to_owned());
         }
-        if config.get("rotation").is_some() {
-            warnings.push("rotation has no effect: a service's key is not replaced while it runs".to_owned());
-        }
         let day = Duration::from_hours(24);
         Ok(Self {
             service_id,
@@ -279,10 +276,16 @@ fn parse_secret(
         },
     };
     let secret = Zeroizing::new(secret);
+    check_secret(path, &secret)?;
+    Ok(Some(Secret(secret)))
+}
+
+/// Refuses a secret that is too weak. `path` is where it was given.
+pub(crate) fn check_secret(path: &str, secret: &str) -> Result<(), ConfigError> {
     if let Some(weakness) = Weakness::of(secret.as_bytes()) {
         return Err(ConfigError::WeakSecret { path: path.to_owned(), weakness });
     }
-    Ok(Some(Secret(secret)))
+    Ok(())
 }
 
 fn parse_services(root: &Options<'_>) -> Result<Vec<Service>, ConfigError> {

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -31,7 +31,7 @@ use crate::{
     crypto::{aead::AesKeySize, keystore::KeyStore, rsa::PublicKey},
     discovery::{Address, Endpoint, Registry},
     error::Coded,
-    handshake::{Established, Local, MeshSecret, Parameters, Suite, Tickets},
+    handshake::{Established, Local, MeshSecret, Parameters, Retired, Succession, Suite, Tickets},
     record::{
         RecordError,
         message::{Encoded, Message},
@@ -44,7 +44,11 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Everything the tasks of one mesh share.
 pub(super) struct Core {
     pub(super) config: MeshConfig,
-    pub(super) local: Arc<Local>,
+    pub(super) local: Mutex<Arc<Local>>,
+    /// Rotations of the key, one at a time.
+    pub(super) rotation: tokio::sync::Mutex<()>,
+    /// RSA private operations of keys that another took the place of.
+    pub(super) former_operations: AtomicU64,
     pub(super) trust: TrustStore,
     pub(super) wallet: Wallet,
     pub(super) registry: Registry<PublicKey>,
@@ -121,6 +125,12 @@ impl Core {
             None => Vec::new(),
         };
         let key = store.key_pair(&config.service_id, config.rsa_bits)?;
+        let succession = match store.load_previous_key_pair(&config.service_id)? {
+            Some(former) if former.public_key() != key.public_key() => {
+                Some(Succession::new(&config.service_id, &former, key.public_key())?)
+            }
+            _ => None,
+        };
         let tickets = Tickets::new(&config.service_id, &key, &secrets)?;
         let local = Local {
             id: config.service_id.clone(),
@@ -134,6 +144,8 @@ impl Core {
                 max_calls: config.limits.max_calls,
             },
             tickets: Arc::new(tickets),
+            retired: Retired::default(),
+            succession,
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
@@ -141,7 +153,9 @@ impl Core {
             trust: TrustStore::new(pins, store, config.enforce_peer_keys && !local.secrets.is_empty()),
             wallet: Wallet::default(),
             config,
-            local: Arc::new(local),
+            local: Mutex::new(Arc::new(local)),
+            rotation: tokio::sync::Mutex::default(),
+            former_operations: AtomicU64::new(0),
             registry,
             events,
             timers: Timers::default(),
@@ -188,6 +202,7 @@ impl Core {
     /// lost to it, then for good.
     fn sweep(self: &Arc<Self>, now: Timestamp) {
         self.log_withheld(self.refusals.withheld(Instant::now()));
+        self.retire_secrets(now);
         let sessions: Vec<_> = lock(&self.sessions).values().cloned().collect();
         for session in sessions {
             let idle = now.since(session.last_activity()) >= self.config.session_timeout;
@@ -277,7 +292,7 @@ impl Core {
         };
         session::prepare(
             established,
-            self.local.id.clone(),
+            self.config.service_id.clone(),
             info,
             role,
             self.config.limits.max_message,
@@ -363,7 +378,8 @@ impl Core {
             inbound_sessions,
             calls_in_flight: lock(&self.outbound).calls.len(),
             requests_in_flight: lock(&self.inbound).requests.len(),
-            private_operations: self.local.key.private_ops(),
+            private_operations: self.former_operations.load(Ordering::Relaxed)
+                + self.local().key.private_ops(),
             ..self.stats.read()
         }
     }

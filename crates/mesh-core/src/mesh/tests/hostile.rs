@@ -58,6 +58,8 @@ fn local(key: KeyPair) -> Arc<Local> {
     let id = "raw".parse().unwrap();
     let secrets = vec![MeshSecret::new(SECRET.as_bytes())];
     Arc::new(Local {
+        retired: crate::handshake::Retired::default(),
+        succession: None,
         tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
         id,
         key,

@@ -7,6 +7,7 @@ mod lifecycle;
 mod memory;
 mod reconnect;
 mod resumption;
+mod rotation;
 mod streams;
 mod trust;
 
@@ -245,6 +246,7 @@ impl Node {
         let bytes = input.to_vec();
         self.mesh.post(move |io| {
             let spec = CallSpec {
+                earlier: 0,
                 service: "server",
                 method,
                 kind,
