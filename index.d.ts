@@ -916,8 +916,20 @@ interface MeshConfig {
         autoRotate: boolean;
     };
 }
-/** @deprecated 0.2.0's name of {@link MeshConfig}. */
-type SecureMeshConfig = MeshConfig;
+/**
+ * A configuration in the shape of 0.2.0, where sizes are any number until the program runs.
+ *
+ * @deprecated Use {@link MeshConfig}.
+ */
+interface SecureMeshConfig extends Omit<MeshConfig, 'security'> {
+    /** As in {@link MeshConfig}. */
+    security?: Omit<SecurityConfig, 'rsaKeySize' | 'aesKeySize'> & {
+        /** Bits of the RSA key: 2048 or 4096. Default: 4096. */
+        rsaKeySize?: number | undefined;
+        /** Bits of the AES keys: 128, 192 or 256. Default: 256. */
+        aesKeySize?: number | undefined;
+    };
+}
 /** How a peer proved who it is. */
 type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';
 /** Who is calling: always the verified identity, never a claimed one. */
@@ -999,7 +1011,7 @@ interface MeshHealth {
         /** Where it listens. */
         address: MeshAddress | null;
         /** The core's own figures, while it runs. */
-        [figure: string]: unknown;
+        [figure: string]: any;
     };
 }
 
@@ -1362,6 +1374,11 @@ declare class SecureMesh {
      *   binary
      */
     constructor(config: MeshConfig);
+    /**
+     * @throws MeshError as above
+     * @deprecated The shape of 0.2.0. Use a {@link MeshConfig}.
+     */
+    constructor(config: SecureMeshConfig);
     /**
      * Loads or makes this service's keys and starts to listen. Making a
      * 4096-bit key takes a second or so, off the event loop. Doing it again, or
@@ -1748,6 +1765,14 @@ declare class CryptoManager {
      */
     constructor(options?: CryptoManagerOptions);
     /**
+     * @throws MeshError as above
+     * @deprecated The shape of 0.2.0, where the size is any number until the program runs.
+     */
+    constructor(options?: Omit<CryptoManagerOptions, 'aesKeySize'> & {
+        /** Bits of the AES keys: 128, 192 or 256. Default: 256. */
+        aesKeySize?: number | undefined;
+    });
+    /**
      * Makes the key pair, in memory; or, for a service id, loads it from the key
      * directory, where it is made the first time. Resolves when the key is
      * there. Calling it again changes nothing, unless the last time failed.
@@ -2111,7 +2136,7 @@ interface TokenPayload {
     /** The same as `sid`. */
     sessionId?: string;
     /** Further claims, in a payload that {@link JWTManager.decodeToken} returned. */
-    [claim: string]: unknown;
+    [claim: string]: any;
 }
 /** Where the RSA keys of services are kept, for the shape of 0.2.0; `KeyManager` is one. */
 interface KeyPairSource {
@@ -2249,9 +2274,14 @@ interface Session {
     /** How many messages were tracked. */
     readonly messageCount: number;
     /** What was given to `createSession`. */
-    readonly metadata?: Record<string, unknown>;
-    /** The key given to `createSession`, as it was given. Not enumerable, so that it is not printed. */
-    readonly sessionKey?: Uint8Array;
+    readonly metadata?: Record<string, any>;
+    /**
+     * The key given to `createSession`, as it was given: a `Uint8Array`; `undefined` where none was. Not
+     * enumerable, so that it is not printed.
+     *
+     * @deprecated The shape of 0.2.0. The keys of a mesh's sessions never leave its native part.
+     */
+    readonly sessionKey: any;
 }
 /** Figures about a {@link SessionManager}. */
 interface SessionStats {
@@ -2288,7 +2318,7 @@ declare class SessionManager {
      * @param defaultTTL how long a session lives without a message, in milliseconds
      * @deprecated The shape of 0.2.0. Use `new SessionManager({ timeout })`.
      */
-    constructor(defaultTTL: number);
+    constructor(defaultTTL?: number);
     /**
      * Begins a session between two services.
      *

@@ -73,7 +73,7 @@ export interface TokenPayload {
   /** The same as `sid`. */
   sessionId?: string;
   /** Further claims, in a payload that {@link JWTManager.decodeToken} returned. */
-  [claim: string]: unknown;
+  [claim: string]: any;
 }
 
 /** Where the RSA keys of services are kept, for the shape of 0.2.0; `KeyManager` is one. */

@@ -39,7 +39,7 @@ import { makeRoute, type Route } from './route.js';
 import { Router } from './router.js';
 import type { SchemaInput, SchemaOutput, StandardSchema } from './schema.js';
 import { enableScope } from './scope.js';
-import type { MeshAddress, MeshHealth, MeshConfig, MeshStats } from './types.js';
+import type { MeshAddress, MeshHealth, MeshConfig, MeshStats, SecureMeshConfig } from './types.js';
 
 type NativeMesh = InstanceType<Addon['NativeMesh']>;
 
@@ -99,7 +99,15 @@ export class SecureMesh {
    *   naming the option by its path; `FAILED_PRECONDITION`, reason `ADDON`, when this platform has no
    *   binary
    */
-  constructor(config: MeshConfig) {
+  constructor(config: MeshConfig);
+  /**
+   * @throws MeshError as above
+   * @deprecated The shape of 0.2.0. Use a {@link MeshConfig}.
+   */
+  constructor(config: SecureMeshConfig);
+  constructor(given: MeshConfig | SecureMeshConfig) {
+    // The core checks the sizes.
+    const config = given as MeshConfig;
     this.#logger = new SafeLogger(config?.logger);
     const json = encodeConfig(config, this.#logger);
     const environment = encodeEnvironment(process.env);

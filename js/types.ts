@@ -195,8 +195,20 @@ export interface MeshConfig {
   };
 }
 
-/** @deprecated 0.2.0's name of {@link MeshConfig}. */
-export type SecureMeshConfig = MeshConfig;
+/**
+ * A configuration in the shape of 0.2.0, where sizes are any number until the program runs.
+ *
+ * @deprecated Use {@link MeshConfig}.
+ */
+export interface SecureMeshConfig extends Omit<MeshConfig, 'security'> {
+  /** As in {@link MeshConfig}. */
+  security?: Omit<SecurityConfig, 'rsaKeySize' | 'aesKeySize'> & {
+    /** Bits of the RSA key: 2048 or 4096. Default: 4096. */
+    rsaKeySize?: number | undefined;
+    /** Bits of the AES keys: 128, 192 or 256. Default: 256. */
+    aesKeySize?: number | undefined;
+  };
+}
 
 /** How a peer proved who it is. */
 export type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';
@@ -284,6 +296,6 @@ export interface MeshHealth {
     /** Where it listens. */
     address: MeshAddress | null;
     /** The core's own figures, while it runs. */
-    [figure: string]: unknown;
+    [figure: string]: any;
   };
 }

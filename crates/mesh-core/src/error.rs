@@ -79,7 +79,7 @@ reasons! {
         "Use the output of the command in the message: 32 random bytes.";
     /// A service id is outside the allowed alphabet or length.
     IdSyntax = "ID_SYNTAX", [InvalidArgument, Unauthenticated], Never,
-        "Use 1 to 64 of the characters that the message lists.";
+        "Use the characters and the length that the message names.";
     /// The key directory, or a file in it, is open to other users.
     KeydirMode = "KEYDIR_MODE", [FailedPrecondition], Never,
         "Run the `chmod` of the message, after making sure that nobody else wrote there.";

@@ -201,8 +201,8 @@ impl Core {
     /// Ends sessions that are idle or old: politely first, so that no call is
     /// lost to it, then for good.
     fn sweep(self: &Arc<Self>, now: Timestamp) {
-        self.log_withheld(self.refusals.withheld(Instant::now()));
         self.retire_secrets(now);
+        self.log_withheld(self.refusals.withheld(Instant::now()));
         let sessions: Vec<_> = lock(&self.sessions).values().cloned().collect();
         for session in sessions {
             let idle = now.since(session.last_activity()) >= self.config.session_timeout;
