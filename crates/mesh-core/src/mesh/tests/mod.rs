@@ -6,6 +6,7 @@ mod hostile;
 mod lifecycle;
 mod memory;
 mod reconnect;
+mod refusals;
 mod streams;
 mod trust;
 
