@@ -149,8 +149,12 @@ export declare class NativeMesh {
   publicKey(): string
   /** Hands over a batch of commands. */
   submit(batch: Buffer): void
-  /** The next batch of events, or `null`. */
-  take(): Buffer | null
+  /**
+   * Copies the next batch of events into `target` and returns its length; 0
+   * if there is none. More than `target` holds: nothing was taken, ask again
+   * with a larger one.
+   */
+  take(target: Buffer): number
   /** The mesh's figures as JSON. */
   stats(): Promise<string>
   /**

@@ -363,6 +363,35 @@ export interface EventSink {
   broken(error: unknown): void;
 }
 
+/**
+ * Takes batches from the addon, into one buffer that is used again for the next:
+ * what is kept of a batch is copied.
+ */
+export class BatchReader {
+  #buffer: Buffer = Buffer.allocUnsafeSlow(MAX_BATCH + 8192);
+  readonly #take: (target: Buffer) => number;
+
+  /**
+   * @param take copies the next batch and returns its length; 0 if there is none; more than
+   *   the buffer holds: nothing was taken
+   */
+  constructor(take: (target: Buffer) => number) {
+    this.#take = take;
+  }
+
+  /** The next batch, until the one after it is taken. */
+  next(): Buffer | undefined {
+    let buffer = this.#buffer;
+    let length = this.#take(buffer);
+    while (length > buffer.length) {
+      // A buffer for a single large message is not kept.
+      buffer = Buffer.allocUnsafeSlow(length + 64);
+      length = this.#take(buffer);
+    }
+    return length === 0 ? undefined : buffer.subarray(0, length);
+  }
+}
+
 /** Reads a batch, one call of `sink` for each of its frames. */
 export function readEvents(batch: Buffer, sink: EventSink): void {
   let start = 0;

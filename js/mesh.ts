@@ -12,7 +12,7 @@ import type {
   Middleware,
 } from './call-types.js';
 import type { SecureMeshClient } from './client.js';
-import { CommandWriter, readEvents, Side, type EventSink } from './codec.js';
+import { BatchReader, CommandWriter, readEvents, Side, type EventSink } from './codec.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
 import type {
   ConnectOptions,
@@ -80,9 +80,10 @@ export class SecureMesh {
   readonly #keepAlive = new KeepAlive();
   /** Takes a batch of events; the core says when there is one. */
   readonly #take = (): void => {
-    const batch = this.#native.take();
-    if (batch !== null) readEvents(batch, this.#sink);
+    const batch = this.#batches.next();
+    if (batch !== undefined) readEvents(batch, this.#sink);
   };
+  readonly #batches = new BatchReader((target) => this.#native.take(target));
   #state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed' = 'new';
   #listening = false;
   #starting: Promise<void> | undefined;
@@ -422,9 +423,8 @@ export class SecureMesh {
     } finally {
       this.#state = 'closed';
       // What arrived in time still counts.
-      for (let batch = this.#native.take(); batch !== null; batch = this.#native.take()) {
-        readEvents(batch, this.#sink);
-      }
+      let batch: Buffer | undefined;
+      while ((batch = this.#batches.next()) !== undefined) readEvents(batch, this.#sink);
       this.#router.abortAll(AbortCause.Shutdown);
       this.#peers.clear();
       this.#calls.rejectAll(

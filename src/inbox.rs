@@ -26,6 +26,8 @@ struct State {
     batches: VecDeque<Batch>,
     /// Bytes in all batches.
     bytes: usize,
+    /// A batch that was taken, for its memory.
+    spare: Vec<u8>,
     /// JavaScript has been woken and has not yet seen the end of the queue.
     awake: bool,
 }
@@ -50,7 +52,7 @@ impl Inbox {
         match state.batches.back_mut() {
             Some(batch) if !full(batch) => batch.append(frame),
             _ => {
-                let mut batch = Batch::default();
+                let mut batch = Batch { bytes: std::mem::take(&mut state.spare), frames: 0 };
                 batch.append(frame);
                 state.batches.push_back(batch);
             }
@@ -77,19 +79,32 @@ impl Inbox {
         wants
     }
 
-    /// The next batch; it ends with a `MORE` frame if another one waits.
-    pub(crate) fn take(&self) -> Option<Vec<u8>> {
+    /// Copies the next batch to the beginning of `target` and returns its
+    /// length; 0 if there is none. It ends with a `MORE` frame if another one
+    /// waits. A batch that is longer than `target` stays where it is.
+    pub(crate) fn take(&self, target: &mut [u8]) -> usize {
         let mut state = self.lock();
-        let Some(mut batch) = state.batches.pop_front() else {
+        let waiting = state.batches.len();
+        let Some(batch) = state.batches.front_mut() else {
             state.awake = false;
-            return None;
+            return 0;
         };
-        state.bytes -= batch.bytes.len();
-        state.awake = !state.batches.is_empty();
-        if state.awake {
-            batch.append(&Frame::empty(MORE));
+        let more = Frame::empty(MORE);
+        let content = batch.bytes.len();
+        let length = content + if waiting > 1 { more.len() } else { 0 };
+        let Some(target) = target.get_mut(..length) else { return length };
+        if waiting > 1 {
+            more.write(&mut batch.bytes);
         }
-        Some(batch.bytes)
+        target.copy_from_slice(&batch.bytes);
+        state.bytes -= content;
+        state.awake = waiting > 1;
+        let mut spare = state.batches.pop_front().map(|batch| batch.bytes).unwrap_or_default();
+        if spare.capacity() <= 2 * BATCH_BYTES {
+            spare.clear();
+            state.spare = spare;
+        }
+        length
     }
 }
 

@@ -14,7 +14,7 @@ use mesh_core::{
 };
 use napi::{
     Env,
-    bindgen_prelude::{Buffer, Function, Result},
+    bindgen_prelude::{BufferSlice, Function, Result},
 };
 use napi_derive::napi;
 use serde_json::Value;
@@ -140,7 +140,7 @@ impl NativeMesh {
 
     /// Hands over a batch of commands.
     #[napi(catch_unwind)]
-    pub fn submit(&self, env: Env, batch: Buffer) -> Result<()> {
+    pub fn submit(&self, env: Env, batch: BufferSlice<'_>) -> Result<()> {
         let mesh = self.inner.running().ok_or_else(|| throw(env, not_running()))?;
         // Copied: JavaScript uses its buffer again at once.
         let batch = batch.to_vec();
@@ -152,10 +152,13 @@ impl NativeMesh {
         }
     }
 
-    /// The next batch of events, or `null`.
+    /// Copies the next batch of events into `target` and returns its length; 0
+    /// if there is none. More than `target` holds: nothing was taken, ask again
+    /// with a larger one.
     #[napi(catch_unwind)]
-    pub fn take(&self) -> Option<Buffer> {
-        self.inner.outlet.inbox.take().map(Buffer::from)
+    pub fn take(&self, mut target: BufferSlice<'_>) -> u32 {
+        // A message is far smaller than 4 GiB.
+        self.inner.outlet.inbox.take(&mut target) as u32
     }
 
     /// The mesh's figures as JSON.
@@ -174,6 +177,7 @@ impl NativeMesh {
             "requestsInFlight": stats.requests_in_flight,
             "handshakesSucceeded": stats.handshakes_ok,
             "handshakesFailed": stats.handshakes_failed,
+            "sessionsResumed": stats.sessions_resumed,
             "recordsDiscarded": stats.records_discarded,
             "privateKeyOperations": stats.private_operations,
         });

@@ -54,6 +54,18 @@ impl X25519Secret {
     /// [`CryptoError::BadShare`] for a share of another length or of small
     /// order, which would make the result all zeros whatever the secret.
     pub fn agree(self, peer: &[u8]) -> Result<Secret<32>, CryptoError> {
+        self.agree_with(peer)
+    }
+
+    /// The shared secrets with two keys of one peer, in one session.
+    ///
+    /// # Errors
+    /// As [`agree`](Self::agree), of either.
+    pub fn agree_twice(self, first: &[u8], second: &[u8]) -> Result<(Secret<32>, Secret<32>), CryptoError> {
+        Ok((self.agree_with(first)?, self.agree_with(second)?))
+    }
+
+    fn agree_with(&self, peer: &[u8]) -> Result<Secret<32>, CryptoError> {
         let peer = UnparsedPublicKey::new(&X25519, peer);
         let shared = agreement::agree(&self.private, peer, CryptoError::BadShare, |shared| {
             Secret::from_slice(shared).ok_or(CryptoError::BadShare)

@@ -6,9 +6,10 @@ use super::{
     Established, Expectation, HandshakeError, Local, MAX_TOKEN_LIFETIME, MeshSecret, Mode, Suite, Trust,
     check_deadline, deadline,
     messages::{
-        self, CLIENT_FINISH, Choice, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH,
+        self, CLIENT_FINISH, Choice, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH, Sealed,
         ServerHello, Shares, split_mac,
     },
+    resumption::Ticket,
     schedule::{ClientStage, Hash, ServerStage, transcript},
     unwrap_secret,
 };
@@ -29,11 +30,13 @@ use crate::{
 pub struct Initiator;
 
 impl Initiator {
-    /// Makes M1 for the service `server`.
+    /// Makes M1 for the service `server`. With a ticket it asks for a
+    /// resumption; the server may answer with a full handshake all the same.
     pub fn start(
         local: Arc<Local>,
         server: ServiceId,
         expectation: Expectation,
+        ticket: Option<Ticket>,
         now: Timestamp,
     ) -> Result<(Vec<u8>, AwaitHello), HandshakeError> {
         let mode = local.mode();
@@ -52,6 +55,7 @@ impl Initiator {
                 ml_kem: ml_kem.as_ref().map(MlKemSecret::public_key).transpose()?.unwrap_or_default(),
                 key: local.key.public_key().spki_der().to_vec(),
                 secret_id: secret.id,
+                resumption: ticket.as_ref().map(|ticket| ticket.sealed.clone()),
             },
         };
         let mut m1 = hello.encode()?;
@@ -65,6 +69,7 @@ impl Initiator {
             secret,
             x25519,
             ml_kem,
+            ticket,
             m1: m1.clone(),
             deadline: deadline(now),
         };
@@ -82,11 +87,19 @@ pub struct AwaitHello {
     secret: MeshSecret,
     x25519: X25519Secret,
     ml_kem: Option<MlKemSecret>,
+    ticket: Option<Ticket>,
     m1: Vec<u8>,
     deadline: Timestamp,
 }
 
 impl AwaitHello {
+    /// Gives the handshake up and the ticket back: the server was too busy to
+    /// look at it.
+    #[must_use]
+    pub fn into_ticket(self) -> Option<Ticket> {
+        self.ticket
+    }
+
     /// Checks M2. No private operation is done here.
     pub fn on_hello(self, m2: &[u8], now: Timestamp) -> Result<Unproved, HandshakeError> {
         check_deadline(self.deadline, now)?;
@@ -114,7 +127,19 @@ impl AwaitHello {
             _ => return Err(HandshakeError::BadShare),
         };
         let x25519 = self.x25519.agree(&hello.shares.x25519).map_err(|_| HandshakeError::BadShare)?;
-        let label = transcript(&[&self.m1, &m2[..prefix]]);
+        let proof = if let Some(accepted) = &hello.shares.resumption {
+            let ticket = self.ticket.ok_or(HandshakeError::Format)?;
+            if !(accepted.is_empty() && wrapped.is_empty()) {
+                return Err(HandshakeError::Format);
+            }
+            if ticket.server_key != server_key.thumbprint() {
+                return Err(HandshakeError::Finished);
+            }
+            let held = ticket.holder.agree(&hello.shares.x25519).map_err(|_| HandshakeError::BadShare)?;
+            Proof::Ticket { psk: ticket.psk, held }
+        } else {
+            Proof::Key { label: transcript(&[&self.m1, &m2[..prefix]]), wrapped: wrapped.to_vec() }
+        };
         let mut messages = self.m1;
         messages.put(m2);
         Ok(Unproved {
@@ -125,8 +150,7 @@ impl AwaitHello {
             choice: hello.choice,
             secret: self.secret,
             shared: ml_kem.into_iter().chain([x25519]).collect(),
-            label,
-            wrapped: wrapped.to_vec(),
+            proof,
             messages,
             deadline: self.deadline,
         })
@@ -148,6 +172,16 @@ impl AwaitHello {
     }
 }
 
+/// What the client proves itself with.
+#[derive(Debug)]
+pub(super) enum Proof {
+    /// Its RSA key, which `k_s` is encrypted to.
+    Key { label: Hash, wrapped: Vec<u8> },
+    /// The secrets of a ticket: the former session's, and the one that only
+    /// its holder can agree on.
+    Ticket { psk: Secret<32>, held: Secret<32> },
+}
+
 /// M2 is good; the client has yet to prove itself.
 #[derive(Debug)]
 pub struct Unproved {
@@ -158,24 +192,34 @@ pub struct Unproved {
     choice: Choice,
     secret: MeshSecret,
     pub(super) shared: Vec<Secret<32>>,
-    pub(super) label: Hash,
-    pub(super) wrapped: Vec<u8>,
+    pub(super) proof: Proof,
     messages: Vec<u8>,
     deadline: Timestamp,
 }
 
 impl Unproved {
-    /// Makes M3. Holds this side's RSA private operation.
+    /// Whether [`prove`](Self::prove) is fast: the session is resumed.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        matches!(self.proof, Proof::Ticket { .. })
+    }
+
+    /// Makes M3. Holds this side's RSA private operation, if there is one.
     pub fn prove(self, now: Timestamp) -> Result<(Vec<u8>, AwaitFinish), HandshakeError> {
         check_deadline(self.deadline, now)?;
-        let k_s = unwrap_secret(&self.local.key, &self.wrapped, &self.label)?;
+        let resumed = self.is_resumed();
         let th2 = transcript(&[&self.messages]);
-        let shared: Vec<&[u8]> = self.shared.iter().map(|secret| &secret.as_bytes()[..]).collect();
-        let stage = ClientStage::new(&self.secret, th2, &shared, &k_s);
+        let stage = |proof: &[&Secret<32>]| ClientStage::new(&self.secret, th2, &self.shared, proof);
+        let (stage, k_c, wrapped) = match self.proof {
+            Proof::Key { label, wrapped } => {
+                let stage = stage(&[&unwrap_secret(&self.local.key, &wrapped, &label)?]);
+                let k_c = Secret::random()?;
+                let wrapped = self.server_key.oaep_encrypt(k_c.as_bytes(), &th2)?;
+                (stage, k_c, wrapped)
+            }
+            Proof::Ticket { psk, held } => (stage(&[&psk, &held]), psk, Vec::new()),
+        };
         let session = stage.session_id();
-
-        let k_c = Secret::random()?;
-        let wrapped = self.server_key.oaep_encrypt(k_c.as_bytes(), &th2)?;
         let thumbprint = self.local.key.public_key().thumbprint();
         let token = TokenIssuer::new(
             stage.token_key().as_bytes(),
@@ -187,9 +231,14 @@ impl Unproved {
             self.local.token_lifetime,
         )
         .issue(now)?;
-        let sealed = stage
-            .sealing()?
-            .seal(&[&th2[..], &wrapped].concat(), messages::encode_sealed(&token, self.local.parameters)?)?;
+        let holder = X25519Secret::generate()?;
+        let plaintext = Sealed {
+            token: token.as_bytes(),
+            parameters: self.local.parameters,
+            holder: Some(holder.public_share()),
+            ticket: None,
+        };
+        let sealed = stage.sealing()?.seal(&[&th2[..], &wrapped].concat(), plaintext.encode()?)?;
 
         let mut m3 = messages::begin(CLIENT_FINISH);
         m3.put_vec16(&wrapped)?;
@@ -211,6 +260,8 @@ impl Unproved {
                 server_key: self.server_key,
                 trust: self.trust,
                 choice: self.choice,
+                holder,
+                resumed,
             },
         };
         Ok((m3, waiting))
@@ -224,6 +275,8 @@ struct Pending {
     server_key: PublicKey,
     trust: Trust,
     choice: Choice,
+    holder: X25519Secret,
+    resumed: bool,
 }
 
 /// M3 is sent; the server has yet to prove itself.
@@ -249,8 +302,8 @@ impl AwaitFinish {
             return Err(HandshakeError::Finished);
         }
         let plaintext = self.stage.sealing()?.open(&self.stage.th3, sealed)?;
-        let (token, parameters) = messages::decode_sealed(&plaintext)?;
-        let Pending { session, server, server_key, trust, choice } = self.established;
+        let Sealed { token, parameters, ticket, .. } = Sealed::decode(&plaintext)?;
+        let Pending { session, server, server_key, trust, choice, holder, resumed } = self.established;
         let claims = TokenVerifier::new(
             self.stage.token_key().as_bytes(),
             TokenType::Handshake,
@@ -261,6 +314,12 @@ impl AwaitFinish {
             MAX_TOKEN_LIFETIME,
         )
         .verify(token, now)?;
+        let ticket = ticket.map(|sealed| Ticket {
+            sealed: sealed.to_vec(),
+            psk: self.stage.resumption(),
+            holder,
+            server_key: server_key.thumbprint(),
+        });
         let (seal, open) = self.stage.traffic(&transcript(&[&self.messages, m4]));
         Ok(Established {
             session,
@@ -274,6 +333,8 @@ impl AwaitFinish {
             seal,
             open,
             own_thumbprint: self.local.key.public_key().thumbprint(),
+            resumed,
+            ticket,
         })
     }
 }

@@ -21,6 +21,7 @@ pub(super) const SERVER_FINISH: u8 = 4;
 pub(super) const MAC_LEN: usize = 32;
 const HEADER_LEN: usize = 6;
 const KEY_IDENTITY: u8 = 1;
+const RESUMPTION: u16 = 1;
 
 /// Starts a message; [`finish`] writes the length once the body is known.
 pub(super) fn begin(kind: u8) -> Vec<u8> {
@@ -118,6 +119,8 @@ pub(super) struct Shares {
     /// The sender's key in DER, not yet looked at.
     pub(super) key: Vec<u8>,
     pub(super) secret_id: [u8; 8],
+    /// In M1 the ticket of a former session; in M2 empty, if it is accepted.
+    pub(super) resumption: Option<Vec<u8>>,
 }
 
 impl Shares {
@@ -130,7 +133,12 @@ impl Shares {
         out.put(&[KEY_IDENTITY]);
         out.put_vec16(&self.key)?;
         out.put(&self.secret_id);
-        out.put_vec16(&[]) // extensions
+        let mut extensions = Vec::new();
+        if let Some(value) = &self.resumption {
+            extensions.put_u16(RESUMPTION);
+            extensions.put_vec16(value)?;
+        }
+        out.put_vec16(&extensions)
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, HandshakeError> {
@@ -145,11 +153,15 @@ impl Shares {
         let key = reader.vec16()?.to_vec();
         let secret_id = reader.array()?;
         let mut extensions = Reader::new(reader.vec16()?);
+        let mut resumption = None;
         while extensions.end().is_err() {
-            extensions.u16()?;
-            extensions.vec16()?;
+            let kind = extensions.u16()?;
+            let value = extensions.vec16()?;
+            if kind == RESUMPTION && resumption.replace(value.to_vec()).is_some() {
+                return Err(HandshakeError::Format);
+            }
         }
-        Ok(Self { client, server, nonce, x25519, ml_kem, key, secret_id })
+        Ok(Self { client, server, nonce, x25519, ml_kem, key, secret_id, resumption })
     }
 
     pub(super) fn public_key(&self) -> Result<PublicKey, HandshakeError> {
@@ -251,37 +263,65 @@ impl<'a> ClientFinish<'a> {
 }
 
 /// The plaintext of the sealed part of M3 and M4.
-pub(super) fn encode_sealed(token: &str, parameters: Parameters) -> Result<Vec<u8>, Malformed> {
-    let mut out = Vec::with_capacity(token.len() + 24);
-    out.put_vec16(token.as_bytes())?;
-    let mut list = Vec::with_capacity(16);
-    for (tag, value) in [(1, parameters.max_message), (2, parameters.max_calls)] {
-        list.put(&[tag]);
-        list.put_vec16(&value.to_be_bytes())?;
-    }
-    out.put_vec16(&list)?;
-    Ok(out)
+pub(super) struct Sealed<'a> {
+    pub(super) token: &'a [u8],
+    pub(super) parameters: Parameters,
+    /// In M3: the public half of what the client will prove itself with when
+    /// it comes with the ticket.
+    pub(super) holder: Option<[u8; 32]>,
+    /// In M4: a ticket.
+    pub(super) ticket: Option<&'a [u8]>,
 }
 
-/// The token and the parameters of a sealed part.
-pub(super) fn decode_sealed(plaintext: &[u8]) -> Result<(&[u8], Parameters), Malformed> {
-    let mut reader = Reader::new(plaintext);
-    let token = reader.vec16()?;
-    let mut list = Reader::new(reader.vec16()?);
-    reader.end()?;
-    let (mut max_message, mut max_calls) = (None, None);
-    while list.end().is_err() {
-        let tag = list.u8()?;
-        let value = list.vec16()?;
-        let slot = match tag {
-            1 => &mut max_message,
-            2 => &mut max_calls,
-            _ => continue,
+const MAX_MESSAGE: u8 = 1;
+const MAX_CALLS: u8 = 2;
+const TICKET: u8 = 3;
+const HOLDER: u8 = 4;
+
+impl<'a> Sealed<'a> {
+    pub(super) fn encode(&self) -> Result<Vec<u8>, Malformed> {
+        let mut list = Vec::with_capacity(320);
+        let mut put = |tag: u8, value: &[u8]| {
+            list.put(&[tag]);
+            list.put_vec16(value)
         };
-        *slot = Some(u32::from_be_bytes(value.try_into().map_err(|_| Malformed)?));
+        put(MAX_MESSAGE, &self.parameters.max_message.to_be_bytes())?;
+        put(MAX_CALLS, &self.parameters.max_calls.to_be_bytes())?;
+        if let Some(ticket) = self.ticket {
+            put(TICKET, ticket)?;
+        }
+        if let Some(holder) = &self.holder {
+            put(HOLDER, holder)?;
+        }
+        let mut out = Vec::with_capacity(self.token.len() + list.len() + 4);
+        out.put_vec16(self.token)?;
+        out.put_vec16(&list)?;
+        Ok(out)
     }
-    match (max_message, max_calls) {
-        (Some(max_message), Some(max_calls)) => Ok((token, Parameters { max_message, max_calls })),
-        _ => Err(Malformed),
+
+    pub(super) fn decode(plaintext: &'a [u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(plaintext);
+        let token = reader.vec16()?;
+        let mut list = Reader::new(reader.vec16()?);
+        reader.end()?;
+        let number = |value: &[u8]| value.try_into().map(u32::from_be_bytes).map_err(|_| Malformed);
+        let (mut max_message, mut max_calls, mut ticket, mut holder) = (None, None, None, None);
+        while list.end().is_err() {
+            let tag = list.u8()?;
+            let value = list.vec16()?;
+            match tag {
+                MAX_MESSAGE => max_message = Some(number(value)?),
+                MAX_CALLS => max_calls = Some(number(value)?),
+                TICKET => ticket = Some(value),
+                HOLDER => holder = Some(value.try_into().map_err(|_| Malformed)?),
+                _ => {}
+            }
+        }
+        match (max_message, max_calls) {
+            (Some(max_message), Some(max_calls)) => {
+                Ok(Self { token, parameters: Parameters { max_message, max_calls }, holder, ticket })
+            }
+            _ => Err(Malformed),
+        }
     }
 }

@@ -10,11 +10,13 @@
 //! ```
 //!
 //! `prove` and `accept` hold the RSA private operations, the only slow steps;
-//! callers run them off their I/O thread.
+//! callers run them off their I/O thread. A client that comes with a ticket of
+//! a former session goes through the same states without them ([`resumption`]).
 
 mod initiator;
 mod messages;
 mod responder;
+mod resumption;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -22,12 +24,13 @@ mod trust;
 #[cfg(test)]
 mod vectors;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub use self::{
     initiator::{AwaitFinish, AwaitHello, Initiator, Unproved},
     messages::{MAX_HANDSHAKE_MESSAGE, PROTOCOL_VERSION},
     responder::{AwaitProof, Proved, Responder},
+    resumption::{Ticket, Tickets},
     trust::{Expectation, MeshSecret, Mode, Trust},
 };
 use crate::{
@@ -96,6 +99,8 @@ pub struct Local {
     pub token_lifetime: Duration,
     /// Limits it announces to its peers.
     pub parameters: Parameters,
+    /// The tickets it gives to its clients.
+    pub tickets: Arc<Tickets>,
 }
 
 impl Local {
@@ -136,8 +141,12 @@ pub struct Established {
     pub seal: Secret<32>,
     /// Root of the keys for opening.
     pub open: Secret<32>,
-    /// Thumbprints for the tokens inside the session: own, peer's.
+    /// Thumbprint of this side's key, for the tokens inside the session.
     pub own_thumbprint: Thumbprint,
+    /// Whether a ticket took the place of the RSA operations.
+    pub resumed: bool,
+    /// For a client: what its next session with this peer may start from.
+    pub ticket: Option<Ticket>,
 }
 
 /// Why a handshake failed. Local only: a peer hears one status for all.

@@ -6,9 +6,10 @@ use super::{
     Established, Expectation, HandshakeError, Local, MAX_TOKEN_LIFETIME, MeshSecret, Mode, Parameters, Suite,
     Trust, check_deadline, deadline,
     messages::{
-        self, Choice, ClientFinish, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH,
+        self, Choice, ClientFinish, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH, Sealed,
         ServerHello, Shares, split_mac,
     },
+    resumption::{Note, TICKET_LIFETIME},
     schedule::{ClientStage, transcript},
     unwrap_secret,
 };
@@ -74,7 +75,11 @@ impl Responder {
             aes: local.aes.max(hello.offer.aes),
             mode,
         };
-        answer(local, m1, &hello.shares, Checked { secret, choice, client_key, trust }, now)
+        // A ticket that is not good is no reason to refuse its client.
+        let ticket = hello.shares.resumption.as_deref();
+        let note =
+            ticket.and_then(|ticket| local.tickets.take(ticket, &client, client_key.thumbprint(), now));
+        answer(local, m1, &hello.shares, Checked { secret, choice, client_key, trust, note }, now)
     }
 }
 
@@ -84,6 +89,7 @@ struct Checked {
     choice: Choice,
     client_key: PublicKey,
     trust: Trust,
+    note: Option<Note>,
 }
 
 /// Makes M2, with public operations only.
@@ -94,14 +100,20 @@ fn answer(
     checked: Checked,
     now: Timestamp,
 ) -> Result<(Vec<u8>, AwaitProof), HandshakeError> {
-    let Checked { secret, choice, client_key, trust } = checked;
+    let Checked { secret, choice, client_key, trust, note } = checked;
     let ml_kem = match choice.suite {
         Suite::Hybrid => Some(encapsulate(&client.ml_kem).map_err(|_| HandshakeError::BadShare)?),
         Suite::X25519 => None,
     };
     let x25519 = X25519Secret::generate()?;
     let share = x25519.public_share();
-    let agreed = x25519.agree(&client.x25519).map_err(|_| HandshakeError::BadShare)?;
+    let (agreed, held) = match &note {
+        None => x25519.agree(&client.x25519).map(|agreed| (agreed, None)),
+        Some(note) => {
+            x25519.agree_twice(&client.x25519, &note.holder).map(|(agreed, held)| (agreed, Some(held)))
+        }
+    }
+    .map_err(|_| HandshakeError::BadShare)?;
     let (ciphertext, kem_secret) = ml_kem.unzip();
 
     let mut m2 = ServerHello {
@@ -115,19 +127,26 @@ fn answer(
             ml_kem: ciphertext.unwrap_or_default(),
             key: local.key.public_key().spki_der().to_vec(),
             secret_id: secret.id,
+            resumption: note.as_ref().map(|_| Vec::new()),
         },
     }
-    .encode(client_key.size())?;
+    .encode(if note.is_some() { 0 } else { client_key.size() })?;
     let k_s = Secret::random()?;
-    let wrapped = client_key.oaep_encrypt(k_s.as_bytes(), &transcript(&[m1, &m2]))?;
+    let wrapped = match &note {
+        None => client_key.oaep_encrypt(k_s.as_bytes(), &transcript(&[m1, &m2]))?,
+        Some(_) => Vec::new(),
+    };
     m2.put_vec16(&wrapped)?;
     let mac = secret.hello_key("server hello").sign(&[&transcript(&[m1]), &m2]);
     m2.put(&mac);
 
     let messages = [m1, &m2].concat();
     let shared: Vec<Secret<32>> = kem_secret.into_iter().chain([agreed]).collect();
-    let shared: Vec<&[u8]> = shared.iter().map(|secret| &secret.as_bytes()[..]).collect();
-    let keys = ClientStage::new(&secret, transcript(&[&messages]), &shared, &k_s);
+    let proof = match (&note, &held) {
+        (Some(note), Some(held)) => vec![&note.psk, held],
+        _ => vec![&k_s],
+    };
+    let keys = ClientStage::new(&secret, transcript(&[&messages]), &shared, &proof);
     let state = AwaitProof {
         local,
         client: client.client.clone(),
@@ -136,6 +155,8 @@ fn answer(
         choice,
         stage: keys,
         messages,
+        expires: note.as_ref().map_or(now + TICKET_LIFETIME, |note| note.expires),
+        psk: note.map(|note| note.psk),
         deadline: deadline(now),
     };
     Ok((m2, state))
@@ -151,6 +172,10 @@ pub struct AwaitProof {
     choice: Choice,
     stage: ClientStage,
     messages: Vec<u8>,
+    /// Until when sessions may descend from this one.
+    pub(super) expires: Timestamp,
+    /// The former session's secret, if this one is resumed.
+    psk: Option<Secret<32>>,
     deadline: Timestamp,
 }
 
@@ -163,9 +188,12 @@ impl AwaitProof {
         if !self.stage.finished().verify(&[&transcript(&[&self.messages, covered])], finished) {
             return Err(HandshakeError::Finished);
         }
+        if self.psk.is_some() && !wrapped.is_empty() {
+            return Err(HandshakeError::Format);
+        }
         let th2 = transcript(&[&self.messages]);
         let plaintext = self.stage.sealing()?.open(&[&th2[..], wrapped].concat(), sealed)?;
-        let (token, parameters) = messages::decode_sealed(&plaintext)?;
+        let Sealed { token, parameters, holder, .. } = Sealed::decode(&plaintext)?;
         let claims = TokenVerifier::new(
             self.stage.token_key().as_bytes(),
             TokenType::Handshake,
@@ -178,7 +206,8 @@ impl AwaitProof {
         .verify(token, now)?;
         let mut messages = self.messages.clone();
         messages.put(m3);
-        Ok(Proved { state: self, wrapped: wrapped.to_vec(), label: th2, claims, parameters, messages })
+        let wrapped = wrapped.to_vec();
+        Ok(Proved { state: self, wrapped, label: th2, claims, parameters, holder, messages })
     }
 }
 
@@ -190,6 +219,8 @@ pub struct Proved {
     label: [u8; 32],
     claims: Claims,
     parameters: Parameters,
+    /// What the client will prove itself with, if it wants a ticket.
+    holder: Option<[u8; 32]>,
     messages: Vec<u8>,
 }
 
@@ -200,11 +231,22 @@ impl Proved {
         &self.state.client
     }
 
-    /// Makes M4. Holds this side's RSA private operation.
+    /// Whether [`accept`](Self::accept) is fast: the session is resumed.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.state.psk.is_some()
+    }
+
+    /// Makes M4. Holds this side's RSA private operation, if there is one.
     pub fn accept(self, now: Timestamp) -> Result<(Vec<u8>, Established), HandshakeError> {
-        let AwaitProof { local, client, client_key, trust, choice, stage, deadline, .. } = self.state;
+        let AwaitProof { local, client, client_key, trust, choice, stage, expires, psk, deadline, .. } =
+            self.state;
         check_deadline(deadline, now)?;
-        let k_c = unwrap_secret(&local.key, &self.wrapped, &self.label)?;
+        let resumed = psk.is_some();
+        let k_c = match psk {
+            Some(psk) => psk,
+            None => unwrap_secret(&local.key, &self.wrapped, &self.label)?,
+        };
         let session = stage.session_id();
         let stage = stage.server_stage(transcript(&[&self.messages]), &k_c);
         let thumbprint = local.key.public_key().thumbprint();
@@ -218,7 +260,23 @@ impl Proved {
             local.token_lifetime,
         )
         .issue(now)?;
-        let sealed = stage.sealing()?.seal(&stage.th3, messages::encode_sealed(&token, local.parameters)?)?;
+        let ticket = match self.holder {
+            None => None,
+            Some(holder) => Some(local.tickets.give(&Note {
+                client: client.clone(),
+                client_key: client_key.thumbprint(),
+                holder,
+                psk: stage.resumption(),
+                expires,
+            })?),
+        };
+        let plaintext = Sealed {
+            token: token.as_bytes(),
+            parameters: local.parameters,
+            holder: None,
+            ticket: ticket.as_deref(),
+        };
+        let sealed = stage.sealing()?.seal(&stage.th3, plaintext.encode()?)?;
         let mut m4 = messages::begin(SERVER_FINISH);
         m4.put_vec16(&sealed)?;
         messages::finish(&mut m4, MAC_LEN);
@@ -237,6 +295,8 @@ impl Proved {
             seal,
             open,
             own_thumbprint: thumbprint,
+            resumed,
+            ticket: None,
         };
         Ok((m4, established))
     }

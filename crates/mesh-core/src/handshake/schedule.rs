@@ -19,7 +19,8 @@ fn next(previous: &Prk, label: &str, transcript: &Hash, secrets: &[&[u8]]) -> Pr
     Prk::extract(salt.as_bytes(), secrets)
 }
 
-/// After both ephemeral secrets and `k_s`.
+/// After both ephemeral secrets and what proves the client: `k_s`, or the
+/// secrets of a resumption.
 #[derive(Debug)]
 pub(super) struct ClientStage {
     prk: Prk,
@@ -28,9 +29,11 @@ pub(super) struct ClientStage {
 
 impl ClientStage {
     /// `shared` is the ML-KEM secret, if any, then the X25519 secret.
-    pub(super) fn new(root: &MeshSecret, th2: Hash, shared: &[&[u8]], k_s: &Secret<32>) -> Self {
-        let ephemeral = next(&root.root, "stage 1", &th2, shared);
-        Self { prk: next(&ephemeral, "stage 2", &th2, &[k_s.as_bytes()]), th2 }
+    pub(super) fn new(root: &MeshSecret, th2: Hash, shared: &[Secret<32>], proof: &[&Secret<32>]) -> Self {
+        let shared: Vec<&[u8]> = shared.iter().map(|secret| &secret.as_bytes()[..]).collect();
+        let proof: Vec<&[u8]> = proof.iter().map(|secret| &secret.as_bytes()[..]).collect();
+        let ephemeral = next(&root.root, "stage 1", &th2, &shared);
+        Self { prk: next(&ephemeral, "stage 2", &th2, &proof), th2 }
     }
 
     pub(super) fn session_id(&self) -> SessionId {
@@ -51,12 +54,12 @@ impl ClientStage {
         MacKey::new(self.prk.expand_secret::<32>("c finished", &self.th2).as_bytes())
     }
 
-    pub(super) fn server_stage(&self, th3: Hash, k_c: &Secret<32>) -> ServerStage {
-        ServerStage { prk: next(&self.prk, "stage 3", &th3, &[k_c.as_bytes()]), th3 }
+    pub(super) fn server_stage(&self, th3: Hash, proof: &Secret<32>) -> ServerStage {
+        ServerStage { prk: next(&self.prk, "stage 3", &th3, &[proof.as_bytes()]), th3 }
     }
 }
 
-/// After `k_c` as well.
+/// After what proves the server as well: `k_c`, or the secret of a resumption.
 #[derive(Debug)]
 pub(super) struct ServerStage {
     prk: Prk,
@@ -74,6 +77,11 @@ impl ServerStage {
 
     pub(super) fn finished(&self) -> MacKey {
         MacKey::new(self.prk.expand_secret::<32>("s finished", &self.th3).as_bytes())
+    }
+
+    /// What a later session may start from.
+    pub(super) fn resumption(&self) -> Secret<32> {
+        self.prk.expand_secret("resumption", &self.th3)
     }
 
     /// Traffic secrets of the client's and the server's direction.

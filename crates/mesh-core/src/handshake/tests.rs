@@ -6,18 +6,21 @@ use std::sync::{Arc, OnceLock};
 use super::{messages::*, *};
 use crate::clock::Timestamp;
 
-const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
-fn key(index: usize) -> KeyPair {
+pub(super) fn key(index: usize) -> KeyPair {
     static KEYS: OnceLock<Vec<KeyPair>> = OnceLock::new();
     KEYS.get_or_init(|| (0..3).map(|_| KeyPair::generate(2048).unwrap()).collect())[index].clone()
 }
 
-fn local(id: &str, key: KeyPair, secrets: &[&[u8]]) -> Local {
+pub(super) fn local(id: &str, key: KeyPair, secrets: &[&[u8]]) -> Local {
+    let id = id.parse().unwrap();
+    let secrets: Vec<_> = secrets.iter().map(|secret| MeshSecret::new(secret)).collect();
     Local {
-        id: id.parse().unwrap(),
+        tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
+        id,
         key,
-        secrets: secrets.iter().map(|secret| MeshSecret::new(secret)).collect(),
+        secrets,
         suites: vec![Suite::Hybrid, Suite::X25519],
         aes: AesKeySize::Aes256,
         token_lifetime: Duration::from_hours(1),
@@ -25,40 +28,42 @@ fn local(id: &str, key: KeyPair, secrets: &[&[u8]]) -> Local {
     }
 }
 
-fn client() -> Local {
+pub(super) fn client() -> Local {
     local("client", key(0), &[&[1; 32]])
 }
 
-fn server() -> Local {
+pub(super) fn server() -> Local {
     local("server", key(1), &[&[1; 32]])
 }
 
-fn pinned(mut local: Local) -> Local {
+pub(super) fn pinned(mut local: Local) -> Local {
     local.secrets.clear();
     local
 }
 
 /// One handshake, with every message open to change on its way.
-struct Wire<'a> {
+pub(super) struct Wire<'a> {
     client: Local,
     server: Local,
-    client_expects: Expectation,
-    server_expects: Expectation,
-    tamper: &'a dyn Fn(usize, Vec<u8>) -> Vec<u8>,
+    pub(super) client_expects: Expectation,
+    pub(super) server_expects: Expectation,
+    pub(super) ticket: Option<Ticket>,
+    pub(super) tamper: &'a dyn Fn(usize, Vec<u8>) -> Vec<u8>,
 }
 
 impl Wire<'_> {
-    fn new(client: Local, server: Local) -> Self {
+    pub(super) fn new(client: Local, server: Local) -> Self {
         Self {
             client,
             server,
             client_expects: Expectation::Unknown,
             server_expects: Expectation::Unknown,
+            ticket: None,
             tamper: &|_, message| message,
         }
     }
 
-    fn pins(mut self) -> Self {
+    pub(super) fn pins(mut self) -> Self {
         self.client_expects = Expectation::Pinned(self.server.key.public_key().thumbprint());
         self.server_expects = Expectation::Pinned(self.client.key.public_key().thumbprint());
         self
@@ -66,11 +71,13 @@ impl Wire<'_> {
 
     /// The client's and the server's outcome; the server's is missing if the
     /// client gave up before the server had to decide.
-    fn run(self) -> (Result<Established, HandshakeError>, Option<Result<Established, HandshakeError>>) {
+    pub(super) fn run(
+        self,
+    ) -> (Result<Established, HandshakeError>, Option<Result<Established, HandshakeError>>) {
         let (client, server) = (Arc::new(self.client), Arc::new(self.server));
         let name = server.id.clone();
         let step = |index, message| (self.tamper)(index, message);
-        let (m1, state) = Initiator::start(client, name, self.client_expects, NOW).unwrap();
+        let (m1, state) = Initiator::start(client, name, self.client_expects, self.ticket, NOW).unwrap();
         let answered = Responder::on_hello(server, &step(1, m1), |_| self.server_expects, NOW);
         let (m2, proof) = match answered {
             Ok(answered) => answered,
@@ -97,7 +104,7 @@ impl Wire<'_> {
     }
 }
 
-fn agree(wire: Wire<'_>) -> (Established, Established) {
+pub(super) fn agree(wire: Wire<'_>) -> (Established, Established) {
     let (client, server) = wire.run();
     let (client, server) = (client.unwrap(), server.unwrap().unwrap());
     assert_eq!(client.session, server.session);
@@ -157,7 +164,8 @@ fn identity_confusion_is_refused() {
     assert_eq!(Wire::new(own, server()).server_reason(), Reason::SelfId);
 
     let (m1, _) =
-        Initiator::start(Arc::new(client()), "other".parse().unwrap(), Expectation::Unknown, NOW).unwrap();
+        Initiator::start(Arc::new(client()), "other".parse().unwrap(), Expectation::Unknown, None, NOW)
+            .unwrap();
     let error = Responder::on_hello(Arc::new(server()), &m1, |_| Expectation::Unknown, NOW).unwrap_err();
     assert_eq!(error.reason(), Reason::WrongTarget);
 }
@@ -220,7 +228,8 @@ fn a_stranger_causes_no_private_operation() {
     assert_eq!(thief.server_reason(), Reason::Finished);
 
     let (m1, _) =
-        Initiator::start(Arc::new(client()), "server".parse().unwrap(), Expectation::Unknown, NOW).unwrap();
+        Initiator::start(Arc::new(client()), "server".parse().unwrap(), Expectation::Unknown, None, NOW)
+            .unwrap();
     let server = Arc::new(server());
     let mut answers = std::collections::HashSet::new();
     for _ in 0..1000 {
@@ -301,6 +310,7 @@ fn unacceptable_keys_are_refused_at_no_cost() {
             ml_kem: Vec::new(),
             key: der.to_vec(),
             secret_id: MeshSecret::new(&[1; 32]).id,
+            resumption: None,
         };
         assert_eq!(answer(shares, &[Suite::X25519]), Reason::BadPeerKey);
     }
@@ -316,6 +326,7 @@ fn unacceptable_shares_are_refused() {
         ml_kem,
         key: key(0).public_key().spki_der().to_vec(),
         secret_id: MeshSecret::new(&[1; 32]).id,
+        resumption: None,
     };
     let mut order_two = [0; 32];
     order_two[0] = 1;
@@ -340,7 +351,8 @@ fn answer(shares: Shares, suites: &[Suite]) -> Reason {
 #[test]
 fn messages_out_of_place_are_refused() {
     let (m1, state) =
-        Initiator::start(Arc::new(client()), "server".parse().unwrap(), Expectation::Unknown, NOW).unwrap();
+        Initiator::start(Arc::new(client()), "server".parse().unwrap(), Expectation::Unknown, None, NOW)
+            .unwrap();
     assert_eq!(state.on_hello(&m1, NOW).unwrap_err().reason(), Reason::HandshakeState, "reflected");
     let (m2, proof) = Responder::on_hello(Arc::new(server()), &m1, |_| Expectation::Unknown, NOW).unwrap();
     assert_eq!(proof.on_finish(&m1, NOW).unwrap_err().reason(), Reason::HandshakeState, "M1 again for M3");
@@ -352,7 +364,8 @@ fn messages_out_of_place_are_refused() {
 fn a_late_message_is_refused() {
     let late = NOW + HANDSHAKE_TIMEOUT + Duration::from_millis(1);
     let (m1, state) =
-        Initiator::start(Arc::new(client()), "server".parse().unwrap(), Expectation::Unknown, NOW).unwrap();
+        Initiator::start(Arc::new(client()), "server".parse().unwrap(), Expectation::Unknown, None, NOW)
+            .unwrap();
     let (m2, proof) = Responder::on_hello(Arc::new(server()), &m1, |_| Expectation::Unknown, NOW).unwrap();
     let (m3, _) = state.on_hello(&m2, NOW).unwrap().prove(NOW).unwrap();
     assert_eq!(proof.on_finish(&m3, late).unwrap_err().reason(), Reason::HandshakeExpired);
@@ -362,7 +375,8 @@ fn a_late_message_is_refused() {
 fn messages_of_two_handshakes_do_not_mix() {
     let begin = || {
         let name = "server".parse().unwrap();
-        let (m1, state) = Initiator::start(Arc::new(client()), name, Expectation::Unknown, NOW).unwrap();
+        let (m1, state) =
+            Initiator::start(Arc::new(client()), name, Expectation::Unknown, None, NOW).unwrap();
         let (m2, proof) =
             Responder::on_hello(Arc::new(server()), &m1, |_| Expectation::Unknown, NOW).unwrap();
         (state, m2, proof)
@@ -379,7 +393,7 @@ fn messages_of_two_handshakes_do_not_mix() {
 #[test]
 fn a_server_that_does_not_hold_its_key_is_found_out() {
     let name = "server".parse().unwrap();
-    let (m1, state) = Initiator::start(Arc::new(client()), name, Expectation::Unknown, NOW).unwrap();
+    let (m1, state) = Initiator::start(Arc::new(client()), name, Expectation::Unknown, None, NOW).unwrap();
     let (m2, proof) = Responder::on_hello(Arc::new(server()), &m1, |_| Expectation::Unknown, NOW).unwrap();
     let (m3, finish) = state.on_hello(&m2, NOW).unwrap().prove(NOW).unwrap();
     let mut proved = proof.on_finish(&m3, NOW).unwrap();
@@ -391,10 +405,11 @@ fn a_server_that_does_not_hold_its_key_is_found_out() {
 #[test]
 fn a_client_that_does_not_hold_its_key_is_found_out() {
     let name = "server".parse().unwrap();
-    let (m1, state) = Initiator::start(Arc::new(client()), name, Expectation::Unknown, NOW).unwrap();
+    let (m1, state) = Initiator::start(Arc::new(client()), name, Expectation::Unknown, None, NOW).unwrap();
     let (m2, proof) = Responder::on_hello(Arc::new(server()), &m1, |_| Expectation::Unknown, NOW).unwrap();
     let mut unproved = state.on_hello(&m2, NOW).unwrap();
-    unproved.wrapped.fill(7); // as good as not being able to read k_s
+    let initiator::Proof::Key { wrapped, .. } = &mut unproved.proof else { unreachable!() };
+    wrapped.fill(7); // as good as not being able to read k_s
     let (m3, _) = unproved.prove(NOW).unwrap();
     assert_eq!(proof.on_finish(&m3, NOW).unwrap_err().reason(), Reason::Finished);
 }
@@ -422,6 +437,7 @@ fn a_stolen_key_does_not_pose_as_others_to_its_owner() {
         Arc::new(pinned(client())),
         "server".parse().unwrap(),
         Expectation::Pinned(key(1).public_key().thumbprint()),
+        None,
         NOW,
     )
     .unwrap();
@@ -466,7 +482,8 @@ fn no_flipped_bit_makes_a_session() {
 #[test]
 fn secrets_do_not_show() {
     let (m1, state) =
-        Initiator::start(Arc::new(client()), "server".parse().unwrap(), Expectation::Unknown, NOW).unwrap();
+        Initiator::start(Arc::new(client()), "server".parse().unwrap(), Expectation::Unknown, None, NOW)
+            .unwrap();
     let shown = format!("{state:?}");
     assert!(shown.contains("(..)") && !m1.is_empty());
     let (established, _) = agree(Wire::new(client(), server()));

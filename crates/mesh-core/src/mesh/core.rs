@@ -22,6 +22,7 @@ use super::{
     throttle::{Kind, Throttle},
     timers::{Timer, Timers},
     trust::TrustStore,
+    wallet::Wallet,
 };
 use crate::{
     auth::AuthError,
@@ -30,7 +31,7 @@ use crate::{
     crypto::{aead::AesKeySize, keystore::KeyStore, rsa::PublicKey},
     discovery::{Address, Endpoint, Registry},
     error::Coded,
-    handshake::{Established, Local, MeshSecret, Parameters, Suite},
+    handshake::{Established, Local, MeshSecret, Parameters, Suite, Tickets},
     record::{
         RecordError,
         message::{Encoded, Message},
@@ -45,6 +46,7 @@ pub(super) struct Core {
     pub(super) config: MeshConfig,
     pub(super) local: Arc<Local>,
     pub(super) trust: TrustStore,
+    pub(super) wallet: Wallet,
     pub(super) registry: Registry<PublicKey>,
     pub(super) events: Arc<dyn Events>,
     pub(super) timers: Timers,
@@ -119,6 +121,7 @@ impl Core {
             None => Vec::new(),
         };
         let key = store.key_pair(&config.service_id, config.rsa_bits)?;
+        let tickets = Tickets::new(&config.service_id, &key, &secrets)?;
         let local = Local {
             id: config.service_id.clone(),
             key,
@@ -130,11 +133,13 @@ impl Core {
                 max_message: config.limits.max_message,
                 max_calls: config.limits.max_calls,
             },
+            tickets: Arc::new(tickets),
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             // Without a secret only pins count; nothing is looked up for strangers.
             trust: TrustStore::new(pins, store, config.enforce_peer_keys && !local.secrets.is_empty()),
+            wallet: Wallet::default(),
             config,
             local: Arc::new(local),
             registry,
@@ -268,6 +273,7 @@ impl Core {
             claims: established.claims.clone(),
             suite: established.suite.as_str(),
             aes_bits: established.aes.bits(),
+            resumed: established.resumed,
         };
         session::prepare(
             established,
@@ -282,6 +288,9 @@ impl Core {
 
     pub(super) fn opened(&self, session: &Arc<Session>) {
         self.stats.count_handshake(true);
+        if session.info.resumed {
+            self.stats.count_resumption();
+        }
         lock(&self.sessions).insert(session.info.handle, Arc::clone(session));
         self.events.session_opened(&session.info);
         self.log_session(Level::Info, "session.opened", "a session was established", session);
@@ -339,6 +348,7 @@ impl Core {
             ("peer", session.info.peer.to_string()),
             ("session", session.info.id.to_string()),
             ("trust", session.info.trust_name().to_owned()),
+            ("resumed", session.info.resumed.to_string()),
         ];
         self.log(level, event, message.to_owned(), fields);
     }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     discovery::Address,
+    error::{Code, Coded, Reason},
     handshake::{Established, HandshakeError, Initiator},
     id::ServiceId,
     transport::{Duplex, TransportError, connect},
@@ -38,7 +39,8 @@ pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address, a
     let opened = tokio::select! {
         biased;
         () = core.stop.cancelled() => return,
-        opened = timeout(core.config.limits.handshake_timeout, open(&core, &service, &target)) => {
+        // Boxed, so that its room is not part of a session that lasts for hours.
+        opened = timeout(core.config.limits.handshake_timeout, Box::pin(open(&core, &service, &target))) => {
             opened.unwrap_or(Err(DialError::Handshake(HandshakeError::Expired, String::new())))
         }
     };
@@ -83,21 +85,35 @@ async fn open(
     };
     let mut duplex = connect(target, core.config.limits.max_message).await?;
     let expectation = core.trust.expectation(service).map_err(|error| DialError::Setup(error.to_string()))?;
+    let ticket = core.wallet.take(service);
     let (m1, state) =
-        Initiator::start(Arc::clone(&core.local), service.clone(), expectation, Timestamp::now())
+        Initiator::start(Arc::clone(&core.local), service.clone(), expectation, ticket, Timestamp::now())
             .map_err(explain)?;
     duplex.outgoing.send(m1.into()).await;
-    let m2 = handshake_message(&mut duplex).await?;
+    let m2 = match handshake_message(&mut duplex).await {
+        Ok(m2) => m2,
+        Err(error) => {
+            if error.reason() == Reason::Busy {
+                core.wallet.keep(service, state.into_ticket());
+            }
+            return Err(error.into());
+        }
+    };
     let state = state.on_hello(&m2, Timestamp::now()).map_err(explain)?;
-    let (m3, state) =
-        core.private_operation(move || state.prove(Timestamp::now())).await?.map_err(explain)?;
+    let proved = if state.is_resumed() {
+        state.prove(Timestamp::now())
+    } else {
+        core.private_operation(move || state.prove(Timestamp::now())).await?
+    };
+    let (m3, state) = proved.map_err(explain)?;
     duplex.outgoing.send(m3.into()).await;
     let m4 = handshake_message(&mut duplex).await?;
-    let established = state.on_finish(&m4, Timestamp::now()).map_err(explain)?;
+    let mut established = state.on_finish(&m4, Timestamp::now()).map_err(explain)?;
     core.trust.remember(&established).map_err(|error| match error {
         NotRemembered::Changed(error) => explain(error),
         NotRemembered::Store(error) => DialError::Setup(error.to_string()),
     })?;
+    core.wallet.keep(service, established.ticket.take());
     Ok((established, duplex))
 }
 
@@ -109,7 +125,6 @@ impl From<super::core::Stopped> for DialError {
 
 /// What a waiting call is told.
 fn describe(service: &ServiceId, target: &Address, error: &DialError) -> CallError {
-    use crate::error::{Code, Reason};
     let mut call_error = match error {
         DialError::Transport(error) => CallError::from_coded(error),
         DialError::Handshake(error, _) => CallError::from_coded(error),

@@ -178,6 +178,8 @@ pub struct SessionInfo {
     pub suite: &'static str,
     /// AES key size in use, in bits.
     pub aes_bits: u16,
+    /// Whether it resumed a former session, without RSA.
+    pub resumed: bool,
 }
 
 impl SessionInfo {

@@ -130,7 +130,9 @@ impl From<TransportError> for Refused {
 }
 
 async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, place: Place) {
-    let handshake = tokio::time::timeout(core.config.limits.handshake_timeout, respond(&core, &mut duplex));
+    // Boxed, so that its room is not part of a session that lasts for hours.
+    let handshake = Box::pin(respond(&core, &mut duplex));
+    let handshake = tokio::time::timeout(core.config.limits.handshake_timeout, handshake);
     let result = tokio::select! {
         biased;
         () = core.stop.cancelled() => return duplex.outgoing.fail(shutting_down()).await,
@@ -172,8 +174,13 @@ async fn respond(core: &Arc<Core>, duplex: &mut Duplex) -> Result<Established, R
     let m3 = handshake_message(duplex).await?;
     let proved = state.on_finish(&m3, Timestamp::now())?;
     check_room(core, &proved)?;
-    let accepted = core.private_operation(move || proved.accept(Timestamp::now())).await;
-    let (m4, established) = accepted.map_err(|_| Refused::Setup("the mesh is closing".to_owned()))??;
+    let accepted = if proved.is_resumed() {
+        proved.accept(Timestamp::now())
+    } else {
+        let accepted = core.private_operation(move || proved.accept(Timestamp::now())).await;
+        accepted.map_err(|_| Refused::Setup("the mesh is closing".to_owned()))?
+    };
+    let (m4, established) = accepted?;
     core.trust.remember(&established).map_err(|error| match error {
         NotRemembered::Changed(error) => Refused::Handshake(error),
         NotRemembered::Store(error) => Refused::Setup(error.to_string()),

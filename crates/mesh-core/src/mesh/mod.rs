@@ -20,6 +20,8 @@ mod tests;
 mod throttle;
 mod timers;
 mod trust;
+mod wallet;
+mod writer;
 
 use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
 

@@ -1,8 +1,11 @@
-//! An established session: one task reads, one writes. Neither waits for the
-//! other, so that two sides that both send much cannot block each other.
+//! An established session: one task reads, one writes ([`writer`]). Neither
+//! waits for the other, so that two sides that both send much cannot block each
+//! other.
+//!
+//! [`writer`]: super::writer
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -17,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     events::{CallId, RequestId, SessionInfo},
     streams::SessionFlow,
+    writer::{Item, write},
 };
 use crate::{
     auth::{AuthError, CachedVerifier, TokenIssuer, TokenType, TokenVerifier},
@@ -28,22 +32,15 @@ use crate::{
         Opened, Opener, RecordError, Sealer,
         message::{Encoded, Message, Messages},
     },
-    transport::{Duplex, Outgoing, TransportError, receive},
+    transport::{Duplex, TransportError, receive},
 };
 
-/// Messages are packed into records, and records into frames, up to these sizes.
-const RECORD_TARGET: usize = 16 * 1024;
-const FRAME_TARGET: usize = 64 * 1024;
-/// Messages taken from the queue at once.
-const BATCH: usize = 64;
 /// Beyond this many queued bytes a session takes no more requests.
 const BACKLOG_LIMIT: usize = 8 * 1024 * 1024;
 /// Beyond this many bytes of events that the application has yet to deal with,
 /// no session reads; how often that is looked at again.
 const APPLICATION_LIMIT: usize = 32 * 1024 * 1024;
 const APPLICATION_PAUSE: Duration = Duration::from_millis(2);
-/// How long a peer may take to end a stream that this side has finished.
-const FAREWELL: Duration = Duration::from_secs(1);
 /// Plaintext of a record beyond its largest payload.
 pub(super) const PLAINTEXT_EXTRA: usize = 16 * 1024 + 8 * 1024;
 
@@ -61,13 +58,6 @@ pub(super) struct Session {
     drained: Notify,
     ended: CancellationToken,
     end: OnceLock<End>,
-}
-
-#[derive(Debug)]
-enum Item {
-    Message(Encoded),
-    /// Ends this side's half once everything before it is written.
-    Finish,
 }
 
 /// Which side opened the session.
@@ -126,6 +116,14 @@ impl Session {
         self.outgoing.send(Item::Message(message)).is_ok()
     }
 
+    /// Queues a message of a stream. It keeps its place behind the stream's
+    /// others, and lets everything else pass.
+    pub(super) fn send_streamed(&self, message: Encoded) {
+        self.backlog.fetch_add(message.len(), Ordering::Relaxed);
+        // A session that is over ends its streams by itself.
+        let _ = self.outgoing.send(Item::Streamed(message));
+    }
+
     /// Ends the session at once.
     pub(super) fn end(&self, end: End) {
         // The first reason is the reason.
@@ -155,6 +153,18 @@ impl Session {
 
     fn touch(&self, now: Timestamp) {
         self.last_activity.store(now.as_millis(), Ordering::Relaxed);
+    }
+
+    /// So many bytes of the queue were handed to the connection.
+    pub(super) fn written(&self, bytes: usize, now: Timestamp) {
+        self.touch(now);
+        self.backlog.fetch_sub(bytes, Ordering::Relaxed);
+        self.drained.notify_one();
+    }
+
+    /// Completes when the session is to end at once.
+    pub(super) async fn until_ended(&self) {
+        self.ended.cancelled().await;
     }
 }
 
@@ -242,8 +252,9 @@ pub(super) async fn run(
     (session.end.get().cloned().unwrap_or(End::Lost), unwritten)
 }
 
+/// What the tokens of a session are made of.
 #[derive(Clone)]
-struct Tokens {
+pub(super) struct Tokens {
     own: ServiceId,
     own_thumbprint: Thumbprint,
     peer_thumbprint: Thumbprint,
@@ -251,7 +262,7 @@ struct Tokens {
 }
 
 impl Tokens {
-    fn issuer(&self, sealer: &Sealer, session: &SessionInfo) -> TokenIssuer {
+    pub(super) fn issuer(&self, sealer: &Sealer, session: &SessionInfo) -> TokenIssuer {
         TokenIssuer::new(
             sealer.token_key().as_bytes(),
             TokenType::Request,
@@ -342,120 +353,6 @@ fn read_frame(
         }
         if input.is_empty() {
             return Ok(());
-        }
-    }
-}
-
-async fn write(
-    session: Arc<Session>,
-    mut queue: mpsc::UnboundedReceiver<Item>,
-    mut sealer: Sealer,
-    tokens: Tokens,
-    outgoing: Outgoing,
-) -> Vec<Encoded> {
-    let mut issuer = tokens.issuer(&sealer, &session.info);
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut items = VecDeque::with_capacity(BATCH);
-    'session: loop {
-        tokio::select! {
-            biased;
-            () = session.ended.cancelled() => break,
-            taken = queue.recv_many(&mut batch, BATCH) => if taken == 0 { break },
-        }
-        items.extend(batch.drain(..));
-        while !items.is_empty() {
-            let now = Timestamp::now();
-            let mut frame = BytesMut::new();
-            let written = match fill(&mut frame, &mut items, &mut sealer, &mut issuer, &tokens, &session, now)
-            {
-                Ok(written) => written,
-                Err(end) => {
-                    session.end(end);
-                    break 'session;
-                }
-            };
-            if !frame.is_empty() {
-                let sent = tokio::select! {
-                    biased;
-                    () = session.ended.cancelled() => false,
-                    sent = outgoing.send(frame.freeze()) => sent,
-                };
-                session.touch(now);
-                session.backlog.fetch_sub(written.bytes, Ordering::Relaxed);
-                session.drained.notify_one();
-                if !sent {
-                    session.end(End::Lost);
-                    break 'session;
-                }
-            }
-            if written.finished {
-                drop(outgoing);
-                // The peer ends its half in turn; one that does not is left.
-                let _ = tokio::time::timeout(FAREWELL, session.ended.cancelled()).await;
-                session.ended.cancel();
-                return Vec::new();
-            }
-        }
-    }
-    queue.close();
-    items.extend(batch);
-    while let Ok(item) = queue.try_recv() {
-        items.push_back(item);
-    }
-    let message = |item| match item {
-        Item::Message(message) => Some(message),
-        Item::Finish => None,
-    };
-    items.into_iter().filter_map(message).collect()
-}
-
-struct Written {
-    bytes: usize,
-    finished: bool,
-}
-
-/// Fills one frame from the front of `items`.
-fn fill(
-    frame: &mut BytesMut,
-    items: &mut VecDeque<Item>,
-    sealer: &mut Sealer,
-    issuer: &mut TokenIssuer,
-    tokens: &Tokens,
-    session: &Session,
-    now: Timestamp,
-) -> Result<Written, End> {
-    let mut written = Written { bytes: 0, finished: false };
-    while frame.len() < FRAME_TARGET {
-        if sealer.is_due(now) {
-            sealer.rekey(now, frame)?;
-            *issuer = tokens.issuer(sealer, &session.info);
-        }
-        let token = issuer.current(now).map_err(|error| End::Auth(Arc::new(error)))?;
-        let Some(first) = next_message(items, &mut written) else { break };
-        let mut size = first.len();
-        written.bytes += size;
-        sealer.seal(frame, |out| {
-            first.put(out, token, now);
-            while let Some(Item::Message(next)) = items.front() {
-                if size + next.len() > RECORD_TARGET {
-                    break;
-                }
-                size += next.len();
-                written.bytes += next.len();
-                next.put(out, token, now);
-                items.pop_front();
-            }
-        })?;
-    }
-    Ok(written)
-}
-
-fn next_message(items: &mut VecDeque<Item>, written: &mut Written) -> Option<Encoded> {
-    match items.pop_front()? {
-        Item::Message(message) => Some(message),
-        Item::Finish => {
-            written.finished = true;
-            None
         }
     }
 }

@@ -10,6 +10,7 @@ pub(super) struct Counters {
     requests_failed: AtomicU64,
     handshakes_ok: AtomicU64,
     handshakes_failed: AtomicU64,
+    sessions_resumed: AtomicU64,
     records_discarded: AtomicU64,
 }
 
@@ -36,6 +37,8 @@ pub struct Stats {
     pub handshakes_ok: u64,
     /// Handshakes failed, either way.
     pub handshakes_failed: u64,
+    /// Of the completed ones, those that resumed a former session, without RSA.
+    pub sessions_resumed: u64,
     /// Records discarded as forged, replayed or malformed.
     pub records_discarded: u64,
     /// RSA private operations done with this service's key.
@@ -55,6 +58,10 @@ impl Counters {
         bump(if ok { &self.handshakes_ok } else { &self.handshakes_failed });
     }
 
+    pub(super) fn count_resumption(&self) {
+        bump(&self.sessions_resumed);
+    }
+
     pub(super) fn count_discarded(&self) {
         bump(&self.records_discarded);
     }
@@ -69,6 +76,7 @@ impl Counters {
             requests_failed: read(&self.requests_failed),
             handshakes_ok: read(&self.handshakes_ok),
             handshakes_failed: read(&self.handshakes_failed),
+            sessions_resumed: read(&self.sessions_resumed),
             records_discarded: read(&self.records_discarded),
             ..Stats::default()
         }

@@ -190,7 +190,7 @@ impl Streams {
             sending.started = true;
             pumped.cost += cost;
             if let Some(message) = sending.queue.pop_front() {
-                session.send(message.with_call(wire));
+                session.send_streamed(message.with_call(wire));
             }
         }
         pumped.finished = sending.ended;

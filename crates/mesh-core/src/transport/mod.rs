@@ -2,6 +2,7 @@
 //! frame means is decided above.
 
 mod client;
+mod codec;
 mod generated;
 mod listener;
 mod server;
@@ -16,6 +17,7 @@ use crate::error::{Code, Coded, Reason};
 
 pub(crate) use self::{
     client::connect,
+    codec::FrameCodec,
     generated::Frame,
     listener::{ConnectionInfo, Listener},
     server::{Accept, serve},

@@ -19,7 +19,11 @@ use rsa::{
 use zeroize::Zeroizing;
 
 use super::{PublicKey, SignatureDomain};
-use crate::crypto::{CryptoError, secret::SecretVec};
+use crate::crypto::{
+    CryptoError,
+    kdf::Prk,
+    secret::{Secret, SecretVec},
+};
 
 /// A PKCS#8 document of a 4096-bit key has about 2400 bytes.
 const MAX_PKCS8_DER: usize = 4096;
@@ -146,6 +150,13 @@ impl KeyPair {
         let rng = SystemRandom::new();
         self.0.signing.sign(&RSA_PSS_SHA256, &rng, &domain.wrap(message), &mut signature)?;
         Ok(signature)
+    }
+
+    /// A secret that only the holder of this key can derive, for `purpose`; the
+    /// same each time. No private operation.
+    pub fn derive(&self, purpose: &str) -> Result<Secret<32>, CryptoError> {
+        let der: Pkcs8V1Der<'static> = self.0.exporting.as_der()?;
+        Ok(Prk::extract(b"ssm private key v1", &[der.as_ref()]).expand_secret(purpose, &[]))
     }
 
     /// How many private operations this key has done. A peer that has proven

@@ -9,7 +9,7 @@ fn pin(index: usize) -> Expectation {
 
 fn begin() -> (Unproved, AwaitProof) {
     let name = "server".parse().unwrap();
-    let (m1, state) = Initiator::start(Arc::new(pinned(client())), name, pin(1), NOW).unwrap();
+    let (m1, state) = Initiator::start(Arc::new(pinned(client())), name, pin(1), None, NOW).unwrap();
     let (m2, proof) = Responder::on_hello(Arc::new(pinned(server())), &m1, |_| pin(0), NOW).unwrap();
     (state.on_hello(&m2, NOW).unwrap(), proof)
 }
@@ -29,7 +29,8 @@ fn who_stole_the_clients_key_is_no_server_to_it() {
 #[test]
 fn who_stole_the_servers_key_is_no_client_to_it() {
     let (mut unproved, proof) = begin();
-    unproved.wrapped.fill(7);
+    let initiator::Proof::Key { wrapped, .. } = &mut unproved.proof else { unreachable!() };
+    wrapped.fill(7);
     let before = key(1).private_ops();
     let (m3, _) = unproved.prove(NOW).unwrap();
     assert_eq!(proof.on_finish(&m3, NOW).unwrap_err().reason(), Reason::Finished);

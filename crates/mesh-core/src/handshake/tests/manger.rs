@@ -79,7 +79,7 @@ fn probes(key: &KeyPair, label: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 
 fn begin() -> (Vec<u8>, Unproved, AwaitProof) {
     let name = "server".parse().unwrap();
-    let (m1, state) = Initiator::start(Arc::new(client()), name, Expectation::Unknown, NOW).unwrap();
+    let (m1, state) = Initiator::start(Arc::new(client()), name, Expectation::Unknown, None, NOW).unwrap();
     let (m2, proof) = Responder::on_hello(Arc::new(server()), &m1, |_| Expectation::Unknown, NOW).unwrap();
     ([&m1[..], &m2].concat(), state.on_hello(&m2, NOW).unwrap(), proof)
 }
@@ -126,8 +126,9 @@ fn a_client_answers_every_probe_alike() {
     proof.on_finish(&m3, NOW).unwrap();
     for index in 0..probes(&key(0), b"").len() {
         let (_, mut unproved, proof) = begin();
-        let (name, probe) = probes(&key(0), &unproved.label).swap_remove(index);
-        unproved.wrapped = probe;
+        let initiator::Proof::Key { label, wrapped } = &mut unproved.proof else { unreachable!() };
+        let (name, probe) = probes(&key(0), label).swap_remove(index);
+        *wrapped = probe;
         let before = key(0).private_ops();
         let (m3, _) = unproved.prove(NOW).unwrap();
         assert_eq!((m3.len(), key(0).private_ops() - before), (length, operations), "{name}");

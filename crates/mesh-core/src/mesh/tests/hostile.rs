@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     crypto::{aead::AesKeySize, rsa::KeyPair},
     discovery::Address,
-    handshake::{Established, Expectation, Initiator, Local, MeshSecret, Parameters, Suite},
+    handshake::{Established, Expectation, Initiator, Local, MeshSecret, Parameters, Suite, Tickets},
     record::{
         Opened, Opener, Sealer,
         message::{Encoded, Message, Messages, RequestFields},
@@ -30,7 +30,7 @@ async fn of_two_first_contacts_with_two_keys_one_is_accepted() {
     for key in [raw_key(), KeyPair::generate(2048).unwrap()] {
         let mut duplex = dial(&server).await;
         let name = "server".parse().unwrap();
-        let (m1, state) = Initiator::start(local(key), name, Expectation::Unknown, now).unwrap();
+        let (m1, state) = Initiator::start(local(key), name, Expectation::Unknown, None, now).unwrap();
         duplex.outgoing.send(m1.into()).await;
         let m2 = duplex.receive().await.unwrap().unwrap();
         begun.push((duplex, state.on_hello(&m2, now).unwrap().prove(now).unwrap()));
@@ -55,10 +55,13 @@ pub(super) struct Raw {
 }
 
 fn local(key: KeyPair) -> Arc<Local> {
+    let id = "raw".parse().unwrap();
+    let secrets = vec![MeshSecret::new(SECRET.as_bytes())];
     Arc::new(Local {
-        id: "raw".parse().unwrap(),
+        tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
+        id,
         key,
-        secrets: vec![MeshSecret::new(SECRET.as_bytes())],
+        secrets,
         suites: vec![Suite::X25519],
         aes: AesKeySize::Aes256,
         token_lifetime: Duration::from_hours(1),
@@ -71,7 +74,7 @@ fn raw_key() -> KeyPair {
     KEY.get_or_init(|| KeyPair::generate(2048).unwrap()).clone()
 }
 
-async fn dial(server: &Node) -> Duplex {
+pub(super) async fn dial(server: &Node) -> Duplex {
     let address = Address::new("127.0.0.1", server.mesh.address().unwrap().port()).unwrap();
     connect(&address, 1 << 20).await.unwrap()
 }
@@ -81,7 +84,7 @@ impl Raw {
         let mut duplex = dial(server).await;
         let now = Timestamp::now();
         let name = "server".parse().unwrap();
-        let (m1, state) = Initiator::start(local(raw_key()), name, Expectation::Unknown, now).unwrap();
+        let (m1, state) = Initiator::start(local(raw_key()), name, Expectation::Unknown, None, now).unwrap();
         duplex.outgoing.send(m1.into()).await;
         let m2 = duplex.receive().await.unwrap().unwrap();
         let (m3, state) = state.on_hello(&m2, now).unwrap().prove(now).unwrap();
@@ -350,9 +353,14 @@ async fn frames_that_lie_about_their_size_are_refused() {
 async fn handshake_messages_out_of_place_are_refused_alike() {
     let (server, raw, healthy) = stage(json!({})).await;
     let before = server.stats().await;
-    let (m1, _) =
-        Initiator::start(local(raw_key()), "server".parse().unwrap(), Expectation::Unknown, Timestamp::now())
-            .unwrap();
+    let (m1, _) = Initiator::start(
+        local(raw_key()),
+        "server".parse().unwrap(),
+        Expectation::Unknown,
+        None,
+        Timestamp::now(),
+    )
+    .unwrap();
     let mut flipped = m1.clone();
     *flipped.last_mut().unwrap() ^= 1;
     let mut old = m1.clone();

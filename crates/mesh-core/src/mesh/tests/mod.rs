@@ -7,6 +7,7 @@ mod lifecycle;
 mod memory;
 mod reconnect;
 mod refusals;
+mod resumption;
 mod streams;
 mod trust;
 
