@@ -48,7 +48,7 @@ async fn of_two_first_contacts_with_two_keys_one_is_accepted() {
 /// A peer that speaks the protocol by hand.
 pub(super) struct Raw {
     duplex: Duplex,
-    session: Established,
+    pub(super) session: Established,
     sealer: Sealer,
     opener: Opener,
     pub(super) calls: u32,

@@ -6,6 +6,7 @@ mod hostile;
 mod lifecycle;
 mod memory;
 mod reconnect;
+mod refusals;
 mod resumption;
 mod rotation;
 mod streams;
