@@ -124,7 +124,7 @@ export const targets = [
     },
   },
   {
-    what: 'Event loop late at full load, at most (see the floor beside it)',
+    what: 'Event loop late at full load, at most (the machine’s own part included)',
     unit: 'ms',
     ...most(5, 2),
     value: ({ loop }) => {
