@@ -98,7 +98,12 @@ export class Monitoring {
     };
     const eventType = AUDITED[event];
     if (eventType === undefined) return;
-    if (eventType === 'connection') this.#metrics.recordConnection(false);
+    if (eventType === 'connection') {
+      // An entry stands for several where they are too many to be written one by one.
+      for (let left = Number(fields?.['count'] ?? 1); left > 0; left -= 1) {
+        this.#metrics.recordConnection(false);
+      }
+    }
     // Who it was is not known: what it claimed is a fact among others, not its name.
     void this.#audit.log({
       eventType,

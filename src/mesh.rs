@@ -258,6 +258,7 @@ fn fail(io: &Io, id: u32, failure: &[u8]) {
             code: Code::from_name(text("code")).unwrap_or(Code::Internal),
             reason: text("reason"),
             message: text("message"),
+            retryable: value.get("retryable").and_then(Value::as_bool).unwrap_or(false),
             retry_after_ms: retry_after.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)),
             error_id: text("errorId"),
             data: match &data {

@@ -132,7 +132,7 @@ reasons! {
     Config = "CONFIG",
     /// An argument of a call to this library is wrong.
     Argument = "ARGUMENT",
-    /// A secret is too short to protect anything.
+    /// A secret is too short, or too regular, to protect anything.
     WeakSecret = "WEAK_SECRET",
     /// A service id is outside the allowed alphabet or length.
     IdSyntax = "ID_SYNTAX",
@@ -218,8 +218,6 @@ reasons! {
     JwtFormat = "JWT_FORMAT",
     /// The token's signature is wrong.
     JwtSig = "JWT_SIG",
-    /// The token was seen before.
-    JwtReplay = "JWT_REPLAY",
     /// The token was made under a secret that has been rotated out.
     SecretRetired = "SECRET_RETIRED",
     /// A record was received a second time.

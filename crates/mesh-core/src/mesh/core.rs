@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
     outbound::Outbound,
     session::{self, End, Prepared, Receive, Role, Session, lock},
     stats::{Counters, Stats},
+    throttle::{Kind, Throttle},
     timers::{Timer, Timers},
     trust::TrustStore,
     wallet::Wallet,
@@ -50,6 +51,7 @@ pub(super) struct Core {
     pub(super) events: Arc<dyn Events>,
     pub(super) timers: Timers,
     pub(super) stats: Counters,
+    refusals: Throttle,
     pub(super) sessions: Mutex<HashMap<u32, Arc<Session>>>,
     pub(super) outbound: Mutex<Outbound>,
     pub(super) inbound: Mutex<Inbound>,
@@ -101,7 +103,9 @@ impl Core {
                     }));
                 }
             }
-            let address = Address::new(&service.host, service.port)
+            // Without an address it is a pin, for a service that only calls.
+            let Some((host, port)) = &service.address else { continue };
+            let address = Address::new(host, *port)
                 .map_err(|source| Error::Address { path: format!("discovery.services[{index}]"), source })?;
             registry.register(Endpoint {
                 id: service.id.clone(),
@@ -142,6 +146,7 @@ impl Core {
             events,
             timers: Timers::default(),
             stats: Counters::default(),
+            refusals: Throttle::default(),
             sessions: Mutex::default(),
             outbound: Mutex::default(),
             inbound: Mutex::default(),
@@ -182,6 +187,7 @@ impl Core {
     /// Ends sessions that are idle or old: politely first, so that no call is
     /// lost to it, then for good.
     fn sweep(self: &Arc<Self>, now: Timestamp) {
+        self.log_withheld(self.refusals.withheld(Instant::now()));
         let sessions: Vec<_> = lock(&self.sessions).values().cloned().collect();
         for session in sessions {
             let idle = now.since(session.last_activity()) >= self.config.session_timeout;
@@ -233,6 +239,7 @@ impl Core {
         };
         // Answers already given are written out, if the peers read them.
         let _ = tokio::time::timeout(Duration::from_millis(300), gone).await;
+        self.log_withheld(self.refusals.withheld_at_the_end(Instant::now()));
         self.stop.cancel();
         for session in sessions {
             session.end(End::Closed);
@@ -306,6 +313,34 @@ impl Core {
         fields: Vec<(&'static str, String)>,
     ) {
         self.events.log(LogEvent { level, event, message, fields });
+    }
+
+    /// The same for what others can cause as often as they like. Lines of one
+    /// event about one subject for one reason are counted after the first few.
+    pub(super) fn log_refusal(
+        &self,
+        event: &'static str,
+        subject: String,
+        message: String,
+        fields: Vec<(&'static str, String)>,
+    ) {
+        let reason = fields.iter().find(|(name, _)| *name == "reason");
+        let reason = reason.map(|(_, reason)| reason.clone()).unwrap_or_default();
+        if self.refusals.admits(Kind { event, subject, reason }, Instant::now()) {
+            self.log(Level::Warn, event, message, fields);
+        }
+    }
+
+    fn log_withheld(&self, withheld: Vec<(Kind, u32)>) {
+        if withheld.is_empty() {
+            return;
+        }
+        for (Kind { event, subject, reason }, count) in withheld {
+            let message = format!("{count} more of the same within a minute");
+            let fields = vec![("subject", subject), ("reason", reason), ("count", count.to_string())];
+            self.log(Level::Warn, event, message, fields);
+        }
+        self.events.flush();
     }
 
     fn log_session(&self, level: Level, event: &'static str, message: &str, session: &Session) {

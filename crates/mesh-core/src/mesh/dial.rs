@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     core::Core,
-    events::{CallError, Level},
+    events::CallError,
     session::{ClientSide, Role, handshake_message},
     trust::NotRemembered,
 };
@@ -29,12 +29,18 @@ enum DialError {
     Setup(String),
 }
 
-/// Opens a session with an instance and runs it to its end.
-pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address) {
+/// Opens a session with an instance, not before a time, and runs it to its end.
+pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address, at: Instant) {
+    tokio::select! {
+        biased;
+        () = core.stop.cancelled() => return,
+        () = sleep_until(at) => {}
+    }
     let opened = tokio::select! {
         biased;
         () = core.stop.cancelled() => return,
-        opened = timeout(core.config.limits.handshake_timeout, open(&core, &service, &target)) => {
+        // Boxed, so that its room is not part of a session that lasts for hours.
+        opened = timeout(core.config.limits.handshake_timeout, Box::pin(open(&core, &service, &target))) => {
             opened.unwrap_or(Err(DialError::Handshake(HandshakeError::Expired, String::new())))
         }
     };
@@ -43,9 +49,9 @@ pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address) {
         Err(error) => {
             let call_error = describe(&service, &target, &error);
             core.stats.count_handshake(false);
-            core.log(
-                Level::Warn,
+            core.log_refusal(
                 "connect.failed",
+                format!("{service} at {target}"),
                 call_error.message.clone(),
                 vec![
                     ("service", service.to_string()),
@@ -131,6 +137,8 @@ fn describe(service: &ServiceId, target: &Address, error: &DialError) -> CallErr
         ""
     };
     call_error.message = format!("{service} at {target}: {error}{advice}");
-    call_error.retryable = call_error.code == Code::Unavailable || call_error.code == Code::ResourceExhausted;
+    // Nothing was sent, so all that may pass can be tried again.
+    call_error.retryable =
+        matches!(call_error.code, Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded);
     call_error
 }

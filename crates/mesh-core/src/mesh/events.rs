@@ -112,7 +112,7 @@ impl CallError {
             code: failure.code,
             reason: Cow::Owned(failure.reason.to_owned()),
             message: failure.message.to_owned(),
-            retryable: matches!(failure.code, Code::Unavailable | Code::ResourceExhausted),
+            retryable: failure.retryable,
             retry_after: failure.retry_after_ms.map(|ms| Duration::from_millis(ms.into())),
             remote: true,
             attempts: 0,

@@ -15,7 +15,7 @@ use tonic::Status;
 
 use super::{
     core::Core,
-    events::{AbortCause, Level, Request, RequestId, StreamId},
+    events::{AbortCause, Request, RequestId, StreamId},
     session::{End, Role, ServerSide, Session, handshake_message, lock},
     streams::Streams,
     timers::{Timer, TimerKey},
@@ -130,7 +130,9 @@ impl From<TransportError> for Refused {
 }
 
 async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, place: Place) {
-    let handshake = tokio::time::timeout(core.config.limits.handshake_timeout, respond(&core, &mut duplex));
+    // Boxed, so that its room is not part of a session that lasts for hours.
+    let handshake = Box::pin(respond(&core, &mut duplex));
+    let handshake = tokio::time::timeout(core.config.limits.handshake_timeout, handshake);
     let result = tokio::select! {
         biased;
         () = core.stop.cancelled() => return duplex.outgoing.fail(shutting_down()).await,
@@ -212,7 +214,7 @@ async fn refuse(core: &Core, duplex: &Duplex, connection: &ConnectionInfo, refus
         Refused::Gone => return,
     };
     let fields = vec![("address", connection.address.to_string()), ("reason", reason.to_string())];
-    core.log(Level::Warn, "handshake.refused", message, fields);
+    core.log_refusal("handshake.refused", connection.subject().to_string(), message, fields);
     core.events.flush();
     duplex.outgoing.fail(status).await;
 }
@@ -260,7 +262,8 @@ impl Core {
         };
         if let Some((code, reason, message, retry_after_ms)) = refusal {
             self.stats.count_request(false);
-            let failure = Failure { retry_after_ms, ..Failure::new(code, reason, &message) };
+            let retryable = retry_after_ms.is_some();
+            let failure = Failure { retryable, retry_after_ms, ..Failure::new(code, reason, &message) };
             session.send(Encoded::error(wire, &failure));
             return Ok(());
         }

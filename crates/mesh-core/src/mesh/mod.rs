@@ -9,6 +9,7 @@ mod dial;
 mod error;
 mod events;
 mod inbound;
+mod links;
 mod outbound;
 mod session;
 mod stats;
@@ -16,6 +17,7 @@ mod streaming;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod timers;
 mod trust;
 mod wallet;

@@ -36,6 +36,11 @@ impl TrustStore {
         Self { pins, store, known: Mutex::default(), enforce }
     }
 
+    /// Whether the configuration has the key of `peer`.
+    pub(super) fn is_pinned(&self, peer: &ServiceId) -> bool {
+        self.pins.contains_key(peer)
+    }
+
     /// What is known of `peer`. Reads a small file the first time.
     pub(super) fn expectation(&self, peer: &ServiceId) -> Result<Expectation, KeyStoreError> {
         if let Some(pin) = self.pins.get(peer) {

@@ -5,6 +5,7 @@ mod faults;
 mod hostile;
 mod lifecycle;
 mod memory;
+mod reconnect;
 mod resumption;
 mod streams;
 mod trust;
@@ -74,6 +75,7 @@ impl Events for App {
                         code,
                         reason: text.0,
                         message: text.1,
+                        retryable: code == Code::Aborted,
                         retry_after_ms: None,
                         error_id: "e",
                         data,
@@ -153,7 +155,9 @@ static DIRECTORIES: AtomicU32 = AtomicU32::new(0);
 
 fn directory() -> PathBuf {
     let number = DIRECTORIES.fetch_add(1, Ordering::SeqCst);
-    std::env::temp_dir().join(format!("mesh-core-{}-{number}", std::process::id()))
+    // Process ids come again, and directories stay.
+    let now = crate::clock::Timestamp::now().as_millis();
+    std::env::temp_dir().join(format!("mesh-core-{}-{now}-{number}", std::process::id()))
 }
 
 fn merge(into: &mut Value, from: Value) {
