@@ -100,7 +100,7 @@ export function stepOf(frames) {
     const found = USER.find(({ pattern }) => pattern.test(symbol) || pattern.test(object));
     if (found !== undefined) return found.step;
   }
-  return /libc|alloc|malloc|mem(cpy|move|set)/.test(`${frames[0]?.symbol} ${frames[0]?.object}`)
+  return /libc|alloc|memcpy|memmove|memset/.test(`${frames[0]?.symbol} ${frames[0]?.object}`)
     ? 'memory: malloc, copies'
     : 'unknown';
 }
