@@ -4,6 +4,7 @@
 mod client;
 mod generated;
 mod listener;
+mod memory;
 mod server;
 mod status;
 
@@ -18,6 +19,7 @@ pub(crate) use self::{
     client::connect,
     generated::Frame,
     listener::{ConnectionInfo, Listener},
+    memory::sever,
     server::{Accept, serve},
     status::{busy, refusal, shutting_down},
 };
