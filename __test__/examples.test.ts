@@ -28,8 +28,7 @@ async function output(command: string): Promise<string[]> {
 }
 
 it('orders: all four kinds, schemas, middleware and a declared error between two processes', async () => {
-  const { scripts } = manifest as unknown as { scripts: Record<string, string> };
-  const printed = await output(scripts['example:orders'] as string);
+  const printed = await output(manifest.scripts['example:orders'] as string);
   const readme = readFileSync(join(root, 'examples/orders/README.md'), 'utf8');
   const promised = /^It prints:\n\n```\n([^`]*)\n```/m.exec(readme)?.[1]?.split('\n') ?? [];
   // Which of two processes prints first is nobody's promise.

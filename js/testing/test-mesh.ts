@@ -20,8 +20,7 @@ import { FaultPlan, type Faults } from './faults.js';
 
 /** A service under test: what sets its mesh up, or its handlers by their methods. */
 export type TestService =
-  | ((mesh: SecureMesh) => unknown)
-  | Readonly<Record<string, Handler<any, any>>>;
+  ((mesh: SecureMesh) => unknown) | Readonly<Record<string, Handler<any, any>>>;
 
 /** What a test may say of its meshes; where they are and which keys they have is the kit's business. */
 export type TestConfig = Pick<MeshConfig, 'limits' | 'logger' | 'resilience' | 'monitoring'> & {

@@ -39,7 +39,7 @@ use crate::{
     config::{MeshConfig, NetworkName},
     crypto::rsa::PublicKey,
     record::message::{Failure, Payload},
-    transport::{Listener, serve, sever},
+    transport::{Listener, memory::sever, serve},
 };
 
 type Job = Box<dyn FnOnce(&Io) + Send>;

@@ -34,7 +34,8 @@ const PIPE: usize = 256 * 1024;
 /// Connections not accepted yet, before one is refused.
 const BACKLOG: usize = 256;
 
-type Key = (NetworkName, u16);
+/// Which port, of which network.
+pub(crate) type Key = (NetworkName, u16);
 
 static PORTS: LazyLock<Mutex<HashMap<Key, Bound>>> = LazyLock::new(Mutex::default);
 
@@ -51,14 +52,14 @@ struct Bound {
 
 /// A bound port.
 #[derive(Debug)]
-pub(super) struct Port {
+pub(crate) struct Port {
     key: Key,
     queue: mpsc::Receiver<DuplexStream>,
 }
 
 impl Port {
     /// Takes a port, or any that is free for 0.
-    pub(super) fn bind(network: &NetworkName, port: u16) -> io::Result<Self> {
+    pub(crate) fn bind(network: &NetworkName, port: u16) -> io::Result<Self> {
         let mut ports = ports();
         let is_free = |port: &u16| !ports.contains_key(&(network.clone(), *port));
         let port = if port == 0 { (1..=u16::MAX).find(is_free) } else { Some(port).filter(is_free) };
@@ -70,11 +71,11 @@ impl Port {
     }
 
     /// An address with the port; its host leads nowhere.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::new(Ipv4Addr::LOCALHOST.into(), self.key.1)
     }
 
-    pub(super) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<DuplexStream>> {
+    pub(crate) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<DuplexStream>> {
         self.queue.poll_recv(cx).map(|stream| stream.ok_or_else(|| io::ErrorKind::NotConnected.into()))
     }
 }
@@ -93,7 +94,7 @@ pub(crate) fn sever(network: &NetworkName, port: u16) {
 }
 
 /// Connects to a port.
-fn connect(key: &Key) -> io::Result<Pipe> {
+pub(crate) fn connect(key: &Key) -> io::Result<Pipe> {
     let ports = ports();
     let bound = ports.get(key).ok_or(io::ErrorKind::ConnectionRefused)?;
     let (near, far) = duplex(PIPE);
@@ -130,7 +131,7 @@ impl Service<Uri> for Connector {
 /// The end of a connection that made it. When it is severed it reads as reset,
 /// and dropping it ends the other end.
 #[derive(Debug)]
-pub(super) struct Pipe {
+pub(crate) struct Pipe {
     stream: DuplexStream,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }

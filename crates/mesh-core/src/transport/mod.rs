@@ -4,7 +4,7 @@
 mod client;
 mod generated;
 mod listener;
-mod memory;
+pub(crate) mod memory;
 mod server;
 mod status;
 
@@ -19,7 +19,6 @@ pub(crate) use self::{
     client::connect,
     generated::Frame,
     listener::{ConnectionInfo, Listener},
-    memory::sever,
     server::{Accept, serve},
     status::{busy, refusal, shutting_down},
 };
