@@ -3,6 +3,7 @@
 //! now and little more, to be lowered with it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
+#![expect(clippy::cast_precision_loss, reason = "the counts are small")]
 
 use std::{
     sync::{
