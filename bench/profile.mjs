@@ -1,8 +1,9 @@
-// What a call costs, step by step: node bench/profile.mjs [seconds]
+// What a call costs, step by step: node bench/profile.mjs [seconds] [step]
 //
 // Builds the addon with names in it, samples both processes with `perf` (Linux)
 // while they echo 1 KiB of JSON, 64 in flight, and prints which step took how
 // many microseconds of a call on each side. docs/performance.md has such a table.
+// With the name of a step, tells also where in it the samples are.
 import { copyFileSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ import { hasPerf, record, samples } from './profile/perf.mjs';
 import { STEPS, stepOf } from './profile/steps.mjs';
 
 const seconds = Number(process.argv[2] ?? 10);
+const explained = process.argv[3] ?? 'unknown';
 const calls = { kind: 'json', size: 1024, inFlight: 64, seconds };
 
 await main(async () => {
@@ -54,19 +56,22 @@ async function profile(directory) {
   await stop();
 
   const totals = new Map(STEPS.map((step) => [step, { client: 0, server: 0 }]));
-  const unknown = new Map();
+  const places = new Map();
   await samples(file, ({ pid, weightUs, frames }) => {
     const step = stepOf(frames);
     totals.get(step)[pid === pair.client.pid ? 'client' : 'server'] += weightUs / sampled.calls;
-    if (step === 'unknown') {
-      const { symbol, object } = frames[0] ?? {};
-      unknown.set(`${symbol} ${object}`, (unknown.get(`${symbol} ${object}`) ?? 0) + 1);
+    if (step === explained) {
+      const place = frames
+        .slice(0, 4)
+        .map(({ symbol }) => symbol)
+        .join(' < ');
+      places.set(place, (places.get(place) ?? 0) + 1);
     }
   });
   await pair.stop();
   print(totals, plain, sampled);
-  const worst = [...unknown].toSorted((a, b) => b[1] - a[1]).slice(0, 5);
-  for (const [what, count] of worst) progress(`unknown: ${count} samples in ${what}`);
+  const most = [...places].toSorted((a, b) => b[1] - a[1]).slice(0, 12);
+  for (const [place, count] of most) progress(`${explained}: ${count} samples in ${place}`);
 }
 
 function print(totals, plain, sampled) {

@@ -124,7 +124,7 @@ export const targets = [
     },
   },
   {
-    what: 'Event loop late at full load, at most (see the floor beside it)',
+    what: 'Event loop late at full load, at most (the machine’s own part included)',
     unit: 'ms',
     ...most(5, 2),
     value: ({ loop }) => {
@@ -146,7 +146,7 @@ export const targets = [
       sessions ? sessions.growth.at(-1).rate / sessions.growth[0].rate : null,
   },
   {
-    what: 'CPU of a call, server, among many sessions, against 10',
+    what: 'CPU of a call, server, beside many idle sessions, against none',
     unit: '×',
     ...most(1.1, 1),
     value: ({ sessions }) =>

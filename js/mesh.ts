@@ -1,5 +1,6 @@
 // The mesh: this process as a service that calls and is called.
 
+import { asyncDispose } from './async-dispose.js';
 import { Calls } from './calls.js';
 import { checkTimeout } from './call-options.js';
 import type {
@@ -47,10 +48,6 @@ const DEFAULT_DRAIN_MS = 10_000;
 // The core's own.
 const DEFAULT_CALL_MS = 10_000;
 
-// Node has had the symbol since 18.18; a sandbox may lack it.
-const asyncDispose: typeof Symbol.asyncDispose =
-  Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
-
 /**
  * A service of the mesh. It answers the methods it has handlers for, and calls
  * other services; every call is encrypted, and both sides have proved who
@@ -87,6 +84,7 @@ export class SecureMesh {
   };
   readonly #batches = new BatchReader((target) => this.#native.take(target));
   #state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed' = 'new';
+  readonly #inMemory: boolean;
   #listening = false;
   #starting: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
@@ -105,14 +103,22 @@ export class SecureMesh {
    * @deprecated The shape of 0.2.0. Use a {@link MeshConfig}.
    */
   constructor(config: SecureMeshConfig);
-  constructor(given: MeshConfig | SecureMeshConfig) {
+  /**
+   * On a network in memory, by its name: the test kit's. What the environment
+   * says is for meshes on the system's.
+   *
+   * @internal
+   */
+  constructor(config: MeshConfig, network?: string);
+  constructor(given: MeshConfig | SecureMeshConfig, network?: string) {
     // The core checks the sizes.
     const config = given as MeshConfig;
     this.#logger = new SafeLogger(config?.logger);
     const json = encodeConfig(config, this.#logger);
-    const environment = encodeEnvironment(process.env);
+    const environment = encodeEnvironment(network === undefined ? process.env : {});
     const { NativeMesh } = native();
-    this.#native = wrapNative(() => new NativeMesh(json, environment, this.#take));
+    this.#native = wrapNative(() => new NativeMesh(json, environment, this.#take, network));
+    this.#inMemory = network !== undefined;
     this.#serviceId = config.serviceId;
     this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
     const callTimeoutMs = config.limits?.callTimeoutMs ?? DEFAULT_CALL_MS;
@@ -439,12 +445,22 @@ export class SecureMesh {
     this.#outgoing.forget(serviceId);
   }
 
+  /**
+   * Breaks the connections others have made to a mesh in memory.
+   *
+   * @internal
+   */
+  static sever(mesh: SecureMesh): void {
+    mesh.#native.sever();
+  }
+
   async #start(): Promise<void> {
     this.#state = 'starting';
     this.#updateKeepAlive();
     try {
       await wrapNativeAsync(() => this.#native.start());
-      this.#listening = this.#native.address() !== null;
+      // Nobody outside of the process waits for a mesh in memory.
+      this.#listening = !this.#inMemory && this.#native.address() !== null;
       if (this.#state === 'starting') this.#state = 'ready';
       this.#monitoring?.start();
       this.#rotation.start();

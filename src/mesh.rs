@@ -70,8 +70,15 @@ impl Inner {
 impl NativeMesh {
     /// Checks the configuration, given as JSON, as are the `SECURE_MESH_…`
     /// variables. `onWake` is called when there is something to `take`.
+    /// `network` names a network in memory to be on, for tests.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, config: String, variables: String, on_wake: Function<'_, (), ()>) -> Result<Self> {
+    pub fn new(
+        env: Env,
+        config: String,
+        variables: String,
+        on_wake: Function<'_, (), ()>,
+        network: Option<String>,
+    ) -> Result<Self> {
         let unreadable = |_| {
             throw(
                 env,
@@ -81,7 +88,10 @@ impl NativeMesh {
         let config: Value = serde_json::from_str(&config).map_err(unreadable)?;
         let variables: Value = serde_json::from_str(&variables).map_err(unreadable)?;
         let lookup = |name: &str| variables.get(name).and_then(Value::as_str).map(str::to_owned);
-        let config = MeshConfig::parse(&config, lookup).map_err(|error| throw(env, error))?;
+        let mut config = MeshConfig::parse(&config, lookup).map_err(|error| throw(env, error))?;
+        if let Some(network) = network {
+            config = config.on_network(&network);
+        }
         let outlet = Outlet::new(&on_wake)?;
         Ok(Self { inner: Arc::new(Inner { state: Mutex::new(State::New(Box::new(config))), outlet }) })
     }
@@ -130,6 +140,14 @@ impl NativeMesh {
     pub fn address(&self) -> Option<NativeAddress> {
         let address = self.inner.running()?.address()?;
         Some(NativeAddress { host: address.ip().to_string(), port: address.port().into() })
+    }
+
+    /// Breaks the connections others have made to a mesh on a network in memory.
+    #[napi(catch_unwind)]
+    pub fn sever(&self) {
+        if let Some(mesh) = self.inner.running() {
+            mesh.sever();
+        }
     }
 
     /// This service's RSA public key in PEM; throws before the mesh has started.

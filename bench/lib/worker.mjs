@@ -17,6 +17,8 @@ const common = {
     }
     return process.memoryUsage.rss();
   },
+  /** Does nothing for so long. */
+  rest: (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000)),
   watchLoop: () => {
     delay = monitorEventLoopDelay({ resolution: 1 });
     delay.enable();

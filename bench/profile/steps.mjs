@@ -1,15 +1,26 @@
-// To which step of a call a sample belongs: the first frame, from the inside
-// out, that a rule knows. Rules are tried in order on each frame.
+// To which step of a call a sample belongs: to JSON or the collector of garbage
+// if they are anywhere in it; else to the first frame, from the inside out, that
+// a rule knows. Rules are tried in order on each frame.
 
 const rule = (step, pattern) => ({ step, pattern });
 
 // What the kernel does is known by the system call it does it for.
 const KERNEL = [
   rule('wake the other thread', /eventfd|futex/),
-  rule('kernel: write to the socket', /sys_(sendto|sendmsg|write|writev)\b/),
-  rule('kernel: read from the socket', /sys_(recvfrom|recvmsg|read|readv)\b/),
+  rule('kernel: write to the socket', /sys_send|sys_write|do_writev|sock_write_iter|tcp_sendmsg/),
+  rule('kernel: read from the socket', /sys_recv|sys_read|libc_recv|sock_read_iter|tcp_recvmsg/),
   rule('wait for events', /epoll/),
+  rule('kernel: switch threads', /schedule|exit_to_user_mode|apic_timer|rseq/),
   rule('kernel: memory', /page_fault|sys_(madvise|mmap|munmap|brk|mprotect)\b/),
+];
+
+const ANYWHERE = [
+  rule(
+    'collect garbage',
+    /Scaveng|MarkCompact|MarkingVisitor|Sweep|GCTracer|ConcurrentMark|Heap::Collect/,
+  ),
+  rule('JSON.parse', /JsonParse/),
+  rule('JSON.stringify', /JsonStringif/),
 ];
 
 const USER = [
@@ -22,13 +33,11 @@ const USER = [
   rule('HTTP/2: tonic, hyper, h2', /tonic|hyper|\bh2::|http::|http_body|tower|prost/),
   rule('the addon: frames, batches', /secure_stack_mesh|napi::/),
   rule('runtime: tokio', /tokio|mio::|futures/),
-  rule('JSON.parse', /JsonParse|JSONParse|JsonParser/i),
-  rule('JSON.stringify', /JsonStringif|JSONStringif/i),
   rule(
     'collect garbage',
     /Scaveng|MarkCompact|MarkingVisitor|Heap::|Sweep|GCTracer|ConcurrentMark/,
   ),
-  rule('text to bytes and back', /utf8|simdutf|latin1|StringBytes|WriteUtf8|TextEncoder/i),
+  rule('text to bytes and back', /utf8|simdutf|latin1|StringBytes|TextEncoder|Flat|NewStringFrom/i),
   rule('cross the boundary: Node-API', /napi_|node_napi|ThreadSafeFunction|v8impl/),
   rule('the benchmark itself', /bench\/|loops\.mjs|payloads\.mjs|peers\//),
   rule('JavaScript of the package', /dist\/index\.cjs/),
@@ -65,6 +74,7 @@ export const STEPS = [
   'kernel: write to the socket',
   'kernel: read from the socket',
   'wait for events',
+  'kernel: switch threads',
   'kernel: memory',
   'kernel: the rest',
   'memory: malloc, copies',
@@ -84,11 +94,13 @@ export function stepOf(frames) {
     }
     return 'kernel: the rest';
   }
+  const around = ANYWHERE.find(({ pattern }) => frames.some(({ symbol }) => pattern.test(symbol)));
+  if (around !== undefined) return around.step;
   for (const { symbol, object } of frames) {
     const found = USER.find(({ pattern }) => pattern.test(symbol) || pattern.test(object));
     if (found !== undefined) return found.step;
   }
-  return /libc|alloc|malloc|mem(cpy|move|set)/.test(`${frames[0]?.symbol} ${frames[0]?.object}`)
+  return /libc|alloc|memcpy|memmove|memset/.test(`${frames[0]?.symbol} ${frames[0]?.object}`)
     ? 'memory: malloc, copies'
     : 'unknown';
 }

@@ -61,7 +61,7 @@ const makers = {
       ]),
     },
   ],
-  loop: ({ load, keys }, titles) => [
+  loop: ({ load, keys, nothing }, titles) => [
     {
       heading: 'How late the event loop is, ms',
       columns: ['what', 'client p50', 'p99', 'max', 'server p50', 'p99', 'max'],
@@ -71,6 +71,7 @@ const makers = {
           ...[client, server].flatMap(({ p50, p99, max }) => [p50, p99, max].map(figure)),
         ]),
         ['an RSA-4096 key is made', ...[keys.p50, keys.p99, keys.max].map(figure), '', '', ''],
+        ['nothing is done', ...[nothing.p50, nothing.p99, nothing.max].map(figure), '', '', ''],
       ],
     },
   ],

@@ -7,7 +7,10 @@ export const title = 'How late the event loop is, ms';
 
 const PEERS = ['mesh', 'moleculer', 'tcp'];
 
-/** `load`: a list of `{ peer, client, server }`, each `{ max, p99, p50 }`; `keys`: the same of one process. */
+/**
+ * `load`: a list of `{ peer, client, server }`, each `{ max, p99, p50 }`; `keys`: the same of a process
+ * that makes a key; `nothing`: of one that does nothing, so what the machine itself adds.
+ */
 export async function run({ quick, context }) {
   const options = { kind: 'json', size: 1024, inFlight: 256, seconds: quick ? 0.6 : 3 };
   const load = [];
@@ -27,6 +30,9 @@ export async function run({ quick, context }) {
   await maker.run('watchLoop');
   await maker.run('makeKey', 4096);
   const keys = await maker.run('loopDelay');
+  await maker.run('watchLoop');
+  await maker.run('rest', quick ? 1 : 3);
+  const nothing = await maker.run('loopDelay');
   await maker.stop();
-  return { load, keys };
+  return { load, keys, nothing };
 }

@@ -16,9 +16,9 @@ const security = { jwtSecret: 'of this run, and of loopback only', rsaKeySize: 2
 const loopback = (number) => `127.1.${number >> 8}.${number & 255}`;
 
 /** Configurations of so many clients, each with so many addresses of the server. */
-function configs(clients, instances, port, directory) {
+function configs(clients, instances, port, directory, name = 'client') {
   return Array.from({ length: clients }, (_, client) => ({
-    serviceId: `client-${client}`,
+    serviceId: `${name}-${client}`,
     security,
     paths: { keysDir: directory },
     discovery: {
@@ -54,25 +54,32 @@ export async function run(environment) {
   };
 }
 
-/** A list of `{ sessions, bytesPerSession, serverCpuUs, idleCpuShare }` for growing numbers of sessions. */
+/**
+ * A list of `{ sessions, bytesPerSession, serverCpuUs, idleCpuShare }` for growing numbers of sessions.
+ * The calls are always made on the same ten; the others carried one call each, and idle.
+ */
 async function idle({ quick, directory, progress }) {
-  const counts = quick ? [10, 200, 1000] : [10, 1000, 10_000];
+  const counts = quick ? [0, 200, 1000] : [0, 1000, 10_000];
   const most = counts.at(-1);
   const meshes = 10;
   const server = start('mesh-server');
-  const client = start('clients');
+  const [idle, client] = [start('clients'), start('clients')];
   const limits = { maxSessions: 2 * most, maxSessionsPerPeer: most, maxConnections: 2 * most };
   const { port } = await server.run('serve', serverConfig(directory, 0, limits));
   const calls = { size: 1024, inFlight: 64, seconds: quick ? 0.4 : 2 };
   const rest = quick ? 0.5 : 11;
   const results = [];
   let base;
+  await client.run('make', configs(1, 10, port, directory, 'busy'));
+  await client.run('open', 10);
+  await client.run('closed', calls);
   for (const count of counts) {
-    progress(`${count} sessions`);
-    await client.run('close');
-    await client.run('make', configs(meshes, count / meshes, port, directory));
-    await client.run('open', count);
-    await client.run('closed', calls);
+    progress(`${count} idle sessions`);
+    await idle.run('close');
+    if (count > 0) {
+      await idle.run('make', configs(meshes, count / meshes, port, directory));
+      await idle.run('open', count);
+    }
     const { serverCpuUs } = await measure({ client, server }, 'closed', calls);
     const sessions = await server.run('sessions');
     const rss = await server.run('settle');
@@ -88,6 +95,7 @@ async function idle({ quick, directory, progress }) {
       idleCpuShare: (after.cpuUs - before.cpuUs) / 1e6 / rest,
     });
   }
+  await idle.stop();
   await client.stop();
   await server.stop();
   return results;

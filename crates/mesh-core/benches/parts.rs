@@ -17,7 +17,8 @@ use mesh_core::{
     clock::Timestamp,
     crypto::{aead::AesKeySize, envelope, rsa::KeyPair, secret::Secret},
     handshake::{
-        Established, Expectation, Initiator, Local, MeshSecret, Parameters, Responder, Suite, Ticket, Tickets,
+        Established, Expectation, Initiator, Local, MeshSecret, Parameters, Responder, Retired, Suite,
+        Ticket, Tickets,
     },
     id::SessionId,
     record::{Opened, Opener, Sealer},
@@ -30,8 +31,9 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     record(&mut criterion);
     token(&mut criterion);
-    sessions(&mut criterion);
-    envelopes(&mut criterion);
+    let keys = [2048, 4096].map(|bits| [(); 2].map(|()| KeyPair::generate(bits).unwrap()));
+    sessions(&mut criterion, &keys);
+    envelopes(&mut criterion, &keys);
     criterion.final_summary();
 }
 
@@ -56,8 +58,8 @@ fn record(criterion: &mut Criterion) {
             bencher.iter(|| {
                 out.clear();
                 sealer.seal(&mut out, |out| out.extend_from_slice(black_box(&text))).unwrap();
-                let opened = opener.open(&mut &mut out[..], NOW).unwrap();
-                assert!(matches!(opened, Opened::Messages(text) if text.len() == size));
+                let content = opener.open(&mut &mut out[..], NOW).unwrap();
+                assert!(matches!(content, Opened::Messages(text) if text.len() == size));
             });
         });
     }
@@ -91,11 +93,11 @@ fn token(criterion: &mut Criterion) {
 }
 
 /// A whole handshake, both sides one after the other, without sockets; and one with a ticket.
-fn sessions(criterion: &mut Criterion) {
+fn sessions(criterion: &mut Criterion, keys: &[[KeyPair; 2]]) {
     let mut group = criterion.benchmark_group("handshake");
     group.sample_size(20);
-    for bits in [2048, 4096] {
-        let keys = [KeyPair::generate(bits).unwrap(), KeyPair::generate(bits).unwrap()];
+    for keys in keys {
+        let bits = keys[0].public_key().bits();
         for suite in [Suite::X25519, Suite::Hybrid] {
             let [client, server] = [("client", &keys[0]), ("server", &keys[1])]
                 .map(|(id, key)| Arc::new(local(id, key.clone(), suite)));
@@ -130,6 +132,8 @@ fn local(id: &str, key: KeyPair, suite: Suite) -> Local {
         aes: AesKeySize::Aes256,
         token_lifetime: HOUR,
         parameters: Parameters { max_message: 1 << 22, max_calls: 1024 },
+        retired: Retired::default(),
+        succession: None,
     }
 }
 
@@ -144,17 +148,17 @@ fn shake(client: &Arc<Local>, server: &Arc<Local>, ticket: Option<Ticket>) -> Es
 }
 
 /// An envelope of `CryptoManager`, of 1 KiB: encrypted and signed; verified and decrypted.
-fn envelopes(criterion: &mut Criterion) {
+fn envelopes(criterion: &mut Criterion, keys: &[[KeyPair; 2]]) {
     let text = vec![7; 1024];
     let mut group = criterion.benchmark_group("envelope");
     group.sample_size(20);
-    for bits in [2048, 4096] {
-        let [sender, recipient] = [(); 2].map(|()| KeyPair::generate(bits).unwrap());
-        let seal = || envelope::seal(&text, recipient.public_key(), &sender, AesKeySize::Aes256).unwrap();
+    for [sender, recipient] in keys {
+        let bits = sender.public_key().bits();
+        let seal = || envelope::seal(&text, recipient.public_key(), sender, AesKeySize::Aes256).unwrap();
         group.bench_function(BenchmarkId::new("seal", bits), |bencher| bencher.iter(seal));
         let sealed = seal();
         group.bench_function(BenchmarkId::new("open", bits), |bencher| {
-            bencher.iter(|| envelope::open(&sealed, &recipient, Some(sender.public_key())).unwrap());
+            bencher.iter(|| envelope::open(&sealed, recipient, Some(sender.public_key())).unwrap());
         });
     }
     group.finish();

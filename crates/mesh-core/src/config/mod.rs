@@ -6,7 +6,7 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -52,9 +52,17 @@ pub struct MeshConfig {
     pub keys_dir: Option<PathBuf>,
     /// `limits`.
     pub limits: Limits,
+    /// The network in memory this mesh is on, instead of the system's. No
+    /// option and no variable sets it: [`MeshConfig::on_network`] does.
+    pub network: Option<NetworkName>,
     /// Things worth telling that are no errors.
     pub warnings: Vec<String>,
 }
+
+/// Names a network in memory. Meshes on it reach each other by its ports, and
+/// nobody else, nor do they reach anybody else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NetworkName(pub Arc<str>);
 
 /// One entry of `discovery.services`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,8 +258,15 @@ impl MeshConfig {
                 .or_else(|| env("SECURE_MESH_KEYS_DIR"))
                 .map(PathBuf::from),
             limits: parse_limits(&limits)?,
+            network: None,
             warnings,
         })
+    }
+
+    /// The same on a network in memory, with its keys in memory too: for tests.
+    #[must_use]
+    pub fn on_network(self, name: &str) -> Self {
+        Self { network: Some(NetworkName(name.into())), ..self }
     }
 
     /// Whether nothing at all was said about trust, so that the user's own

@@ -38,6 +38,16 @@ use crate::{
     },
 };
 
+/// The keys of a mesh on a network in memory are in memory too, and never meet
+/// those of the user.
+fn open_store(config: &MeshConfig) -> Result<KeyStore, Error> {
+    Ok(match (&config.network, &config.keys_dir) {
+        (Some(_), _) => KeyStore::in_memory(),
+        (None, Some(directory)) => KeyStore::open(directory)?,
+        (None, None) => KeyStore::open(&KeyStore::default_dir(|name| std::env::var_os(name))?)?,
+    })
+}
+
 /// How often idle and aged sessions are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -83,10 +93,6 @@ impl Core {
         draining: CancellationToken,
         released: Option<CancellationToken>,
     ) -> Result<Self, Error> {
-        let directory = match &config.keys_dir {
-            Some(directory) => directory.clone(),
-            None => KeyStore::default_dir(|name| std::env::var_os(name))?,
-        };
         let mut pins = HashMap::new();
         let registry = Registry::new();
         for (index, service) in config.services.iter().enumerate() {
@@ -118,7 +124,7 @@ impl Core {
                 metadata: service.metadata.clone(),
             });
         }
-        let store = KeyStore::open(&directory)?;
+        let store = open_store(&config)?;
         let secrets = match &config.secret {
             Some(secret) => vec![MeshSecret::new(secret.as_bytes())],
             None if config.is_embedded() => vec![MeshSecret::new(store.mesh_secret()?.as_bytes())],

@@ -37,11 +37,12 @@ pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address, a
         () = sleep_until(at) => {}
     }
     let local = core.local();
+    // Boxed, so that its room is not part of a session that lasts for hours.
+    let opening = Box::pin(open(&core, &service, &target, &local));
     let opened = tokio::select! {
         biased;
         () = core.stop.cancelled() => return,
-        // Boxed, so that its room is not part of a session that lasts for hours.
-        opened = timeout(core.config.limits.handshake_timeout, Box::pin(open(&core, &service, &target, &local))) => {
+        opened = timeout(core.config.limits.handshake_timeout, opening) => {
             opened.unwrap_or(Err(DialError::Handshake(HandshakeError::Expired, String::new())))
         }
     };
@@ -110,7 +111,7 @@ async fn open_with(
         let hint = core.trust.hint(&error);
         DialError::Handshake(error, hint)
     };
-    let mut duplex = connect(target, core.config.limits.max_message).await?;
+    let mut duplex = connect(core.config.network.as_ref(), target, core.config.limits.max_message).await?;
     let expectation = core.trust.expectation(service).map_err(|error| DialError::Setup(error.to_string()))?;
     let ticket = core.wallet.take(service);
     let (m1, state) =

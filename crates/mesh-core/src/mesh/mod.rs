@@ -45,10 +45,10 @@ pub use self::{
     stats::Stats,
 };
 use crate::{
-    config::MeshConfig,
+    config::{MeshConfig, NetworkName},
     crypto::rsa::PublicKey,
     record::message::{Failure, Payload},
-    transport::{Listener, serve},
+    transport::{Listener, memory::sever, serve},
 };
 
 type Job = Box<dyn FnOnce(&Io) + Send>;
@@ -59,6 +59,7 @@ type Job = Box<dyn FnOnce(&Io) + Send>;
 pub struct Mesh {
     jobs: mpsc::UnboundedSender<Job>,
     address: Option<SocketAddr>,
+    network: Option<NetworkName>,
     public_key: Mutex<PublicKey>,
     _guard: tokio_util::sync::DropGuard,
 }
@@ -117,6 +118,7 @@ impl Mesh {
     /// Binds the port, makes or loads keys, and serves. Nothing is written if
     /// the port cannot be bound.
     pub async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<Self, Error> {
+        let network = config.network.clone();
         let (jobs, queue) = mpsc::unbounded_channel();
         let (started, ready) = oneshot::channel();
         thread::Builder::new()
@@ -124,13 +126,21 @@ impl Mesh {
             .spawn(move || io_thread(config, events, queue, started))
             .map_err(|_| Error::Thread)?;
         let Started { address, public_key, guard } = ready.await.map_err(|_| Error::Thread)??;
-        Ok(Self { jobs, address, public_key: Mutex::new(public_key), _guard: guard })
+        Ok(Self { jobs, address, network, public_key: Mutex::new(public_key), _guard: guard })
     }
 
     /// The address listened on; `None` for a mesh that only calls.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// Breaks the connections that others have made to this mesh, if it is on
+    /// a network in memory. They can connect again.
+    pub fn sever(&self) {
+        if let (Some(network), Some(address)) = (&self.network, self.address) {
+            sever(network, address.port());
+        }
     }
 
     /// This service's public key.
@@ -276,7 +286,11 @@ async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<(Arc<Core>
             };
             let limits = &config.limits;
             let (most, patience) = (limits.max_connections, limits.handshake_timeout);
-            Some(Listener::bind(host, port, most, patience, draining.clone()).await?)
+            let stop = draining.clone();
+            Some(match &config.network {
+                None => Listener::bind(host, port, most, patience, stop).await?,
+                Some(network) => Listener::bind_in_memory(network, port, most, patience, stop)?,
+            })
         }
     };
     let released = listener.as_ref().map(Listener::released);
