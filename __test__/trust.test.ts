@@ -109,7 +109,8 @@ describe('with pinned keys', () => {
       host: '127.0.0.1',
       paths: { keysDir: elsewhere() },
       discovery: {
-        services: [{ id: 'caller', host: 'localhost', port: 1, publicKey: callerKey }],
+        // The caller does not listen: it is known by its key alone.
+        services: [{ id: 'caller', publicKey: callerKey }],
       },
     });
     return { server, callerKeys, publicKey: server.publicKey() };
@@ -124,6 +125,11 @@ describe('with pinned keys', () => {
     });
     await client.call('count');
     expect(mesh.getStats().peers[0]?.trust).toBe('pinned');
+    expect(await errorOf(server.connect('caller').call('x'))).toMatchObject({
+      code: 'NOT_FOUND',
+      reason: 'UNKNOWN_SERVICE',
+      message: expect.stringContaining('known by its key alone'),
+    });
 
     // The caller's id with another key; and the server's id with another key.
     await refused(server, { paths: { keysDir: elsewhere() }, discovery: { services } }, {});

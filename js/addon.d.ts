@@ -150,6 +150,12 @@ export declare class NativeMesh {
   sever(): void
   /** This service's RSA public key in PEM; throws before the mesh has started. */
   publicKey(): string
+  /** The thumbprint of this service's key; `null` before the mesh has started. */
+  thumbprint(): string | null
+  /** Replaces this service's key; resolves to the new thumbprint. */
+  rotateKey(): Promise<string>
+  /** Replaces the mesh secret; the former one counts for `grace_ms` more. */
+  rotateSecret(secret: string, graceMs: number): Promise<void>
   /** Hands over a batch of commands. */
   submit(batch: Buffer): void
   /**

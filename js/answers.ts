@@ -77,6 +77,7 @@ function toJson(error: MeshError): string | undefined {
       reason: error.reason,
       message: error.message,
       data: error.data,
+      retryable: error.retryable,
       retryAfterMs: error.retryAfterMs === undefined ? undefined : Math.ceil(error.retryAfterMs),
       errorId: error.errorId,
     });

@@ -227,7 +227,9 @@ export class Router {
     message: string,
     retryAfterMs?: number,
   ): void {
-    const text = JSON.stringify({ code, reason, message, retryAfterMs });
+    // What is refused for now has not been run.
+    const retryable = retryAfterMs !== undefined;
+    const text = JSON.stringify({ code, reason, message, retryable, retryAfterMs });
     this.#send(id, { failed: true, text });
   }
 

@@ -18,6 +18,7 @@ use napi::{
 };
 use napi_derive::napi;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::{
     error::{Failure, Settled, throw},
@@ -156,6 +157,28 @@ impl NativeMesh {
         Ok(mesh.public_key().to_pem())
     }
 
+    /// The thumbprint of this service's key; `null` before the mesh has started.
+    #[napi(catch_unwind)]
+    pub fn thumbprint(&self) -> Option<String> {
+        Some(self.inner.running()?.public_key().thumbprint().to_string())
+    }
+
+    /// Replaces this service's key; resolves to the new thumbprint.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub async fn rotate_key(&self) -> Settled<String> {
+        let Some(mesh) = self.inner.running() else { return Settled(Err(not_running())) };
+        mesh.rotate_key().await.map(|key| key.thumbprint().to_string()).into()
+    }
+
+    /// Replaces the mesh secret; the former one counts for `grace_ms` more.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub async fn rotate_secret(&self, secret: String, grace_ms: i64) -> Settled<()> {
+        let secret = Zeroizing::new(secret);
+        let Some(mesh) = self.inner.running() else { return Settled(Err(not_running())) };
+        let grace = Duration::from_millis(u64::try_from(grace_ms).unwrap_or(0));
+        mesh.rotate_secret(secret, grace).await.into()
+    }
+
     /// Hands over a batch of commands.
     #[napi(catch_unwind)]
     pub fn submit(&self, env: Env, batch: BufferSlice<'_>) -> Result<()> {
@@ -241,9 +264,19 @@ fn carry_out(io: &Io, command: std::result::Result<Command<'_>, Malformed>, outl
     match command {
         #[cfg(feature = "fault-injection")]
         Ok(Command::Call { method: "fault.panic", .. }) => panic!("injected"),
-        Ok(Command::Call { id, timeout_ms, idempotent, kind, service, method, metadata, payload }) => {
+        Ok(Command::Call {
+            id,
+            timeout_ms,
+            idempotent,
+            earlier,
+            kind,
+            service,
+            method,
+            metadata,
+            payload,
+        }) => {
             let timeout = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into()));
-            io.call(id, &CallSpec { service, method, kind, payload, metadata, timeout, idempotent });
+            io.call(id, &CallSpec { service, method, kind, payload, metadata, timeout, idempotent, earlier });
         }
         Ok(Command::Cancel { id }) => io.cancel(id),
         Ok(Command::Respond { id, metadata, payload }) => io.respond(id, metadata, payload),
@@ -276,6 +309,7 @@ fn fail(io: &Io, id: u32, failure: &[u8]) {
             code: Code::from_name(text("code")).unwrap_or(Code::Internal),
             reason: text("reason"),
             message: text("message"),
+            retryable: value.get("retryable").and_then(Value::as_bool).unwrap_or(false),
             retry_after_ms: retry_after.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)),
             error_id: text("errorId"),
             data: match &data {

@@ -54,6 +54,7 @@ fn compile(descriptors: &tonic_prost_build::FileDescriptorSet, folder: &Path) ->
         .build_server(true)
         // Frames are cut out of and written to the network without a copy.
         .bytes(".")
+        .codec_path("crate::transport::FrameCodec")
         .out_dir(folder)
         .emit_rerun_if_changed(false)
         .compile_fds(descriptors.clone())

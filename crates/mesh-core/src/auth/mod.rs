@@ -10,7 +10,6 @@ mod claims;
 mod issue;
 mod json;
 mod jws;
-mod replay;
 mod secrets;
 mod verify;
 
@@ -18,13 +17,12 @@ pub use asymmetric::{RsaTokenIssuer, RsaTokenVerifier};
 pub use claims::{Claims, TokenType};
 pub use issue::TokenIssuer;
 pub use jws::MAX_TOKEN;
-pub use replay::ReplayCache;
-pub use secrets::{MIN_SECRET, SecretRing, require_strong};
+pub use secrets::SecretRing;
 pub use verify::{CachedVerifier, Expected, LEEWAY, TokenVerifier};
 
 use crate::error::{Code, Coded, Reason};
 
-/// Why a token, or a secret for tokens, is refused.
+/// Why a token is refused, or cannot be made.
 ///
 /// A message names what was wrong and never repeats text out of the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,28 +70,9 @@ pub enum AuthError {
         "the sender's clock is {0} s from this one (positive: ahead); set both clocks, for example with NTP"
     )]
     ClockSkew(i64),
-    /// Seen before.
-    #[error("the token was used before, and a token of its kind is accepted once")]
-    Replay,
-    /// Too many tokens to remember them all.
-    #[error(
-        "too many tokens at once to tell a new one from a repeated one; try again when they have expired"
-    )]
-    ReplayFull,
     /// Made under a secret whose grace period is over.
     #[error("the token was signed with a secret that has been rotated out; issue a new one")]
     SecretRetired,
-    /// The secret is too short to protect anything.
-    #[error(
-        "{name} is {length} bytes long and must be at least 32; make one with: \
-         node -e \"console.log(require('node:crypto').randomBytes(32).toString('base64url'))\""
-    )]
-    WeakSecret {
-        /// Path of the option, as in `security.jwtSecret`.
-        name: &'static str,
-        /// Length found, in bytes.
-        length: usize,
-    },
     /// An argument is wrong; the text names it and the repair.
     #[error("{0}")]
     Argument(&'static str),
@@ -118,10 +97,8 @@ impl Coded for AuthError {
             | Self::Lifetime(_)
             | Self::NotYet(_)
             | Self::ClockSkew(_)
-            | Self::Replay
             | Self::SecretRetired => Code::Unauthenticated,
-            Self::ReplayFull => Code::ResourceExhausted,
-            Self::WeakSecret { .. } | Self::Argument(_) => Code::InvalidArgument,
+            Self::Argument(_) => Code::InvalidArgument,
             Self::Crypto(_) => Code::Internal,
         }
     }
@@ -140,10 +117,7 @@ impl Coded for AuthError {
             Self::Expired(_) | Self::Lifetime(_) => Reason::JwtExp,
             Self::NotYet(_) => Reason::JwtNbf,
             Self::ClockSkew(_) => Reason::ClockSkew,
-            Self::Replay => Reason::JwtReplay,
-            Self::ReplayFull => Reason::Busy,
             Self::SecretRetired => Reason::SecretRetired,
-            Self::WeakSecret { .. } => Reason::WeakSecret,
             Self::Argument(_) => Reason::Argument,
             Self::Crypto(_) => Reason::Crypto,
         }

@@ -13,26 +13,18 @@ use super::{
     issue::Subject,
     jws::{self, Alg, Parts},
 };
-use crate::{clock::Timestamp, duration, id::ServiceId};
-
-/// Shortest secret that protects anything, in bytes: the output of SHA-256
-/// (RFC 7518, 3.2).
-pub const MIN_SECRET: usize = 32;
+use crate::{
+    clock::Timestamp,
+    config::{MIN_SECRET, Weakness},
+    duration,
+    id::ServiceId,
+};
 
 /// Secrets in their grace period kept at most; the oldest goes first.
 const MAX_RETIRING: usize = 8;
 
 /// Names of former secrets kept at most, to tell a retired secret from a wrong one.
 const MAX_RETIRED: usize = 64;
-
-/// Refuses a secret of fewer than 32 bytes. `name` is the option's path, as in
-/// `security.jwtSecret`; the error's text has a command that makes a good one.
-pub fn require_strong(name: &'static str, secret: &[u8]) -> Result<(), AuthError> {
-    if secret.len() >= MIN_SECRET {
-        return Ok(());
-    }
-    Err(AuthError::WeakSecret { name, length: secret.len() })
-}
 
 /// The current secret and its predecessors: signs with the current one and
 /// accepts a former one during its grace period.
@@ -56,7 +48,7 @@ struct RingKey {
 }
 
 impl SecretRing {
-    /// A ring with one secret, which may not be empty. A short one is taken,
+    /// A ring with one secret, which may not be empty. A weak one is taken,
     /// see [`is_weak`](Self::is_weak).
     pub fn new(secret: &[u8]) -> Result<Self, AuthError> {
         Ok(Self { current: RingKey::new(secret)?, retiring: VecDeque::new(), retired: VecDeque::new() })
@@ -67,8 +59,8 @@ impl SecretRing {
         Self::new(&*random_secret()?)
     }
 
-    /// Whether the current secret has fewer than [`MIN_SECRET`] bytes, so that
-    /// it can be found by trying, given one token.
+    /// Whether the current secret is short, or shows that it is not random
+    /// ([`Weakness`]), so that it can be found by trying, given one token.
     #[must_use]
     pub fn is_weak(&self) -> bool {
         self.current.weak
@@ -193,7 +185,7 @@ impl RingKey {
             id,
             encoding: EncodingKey::from_secret(secret),
             decoding: DecodingKey::from_secret(secret),
-            weak: secret.len() < MIN_SECRET,
+            weak: Weakness::of(secret).is_some(),
         })
     }
 }

@@ -2,6 +2,7 @@
 //! carries the option's path and what would be right.
 
 mod read;
+mod secret;
 #[cfg(test)]
 mod tests;
 
@@ -11,13 +12,12 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use self::read::Options;
+pub use self::secret::{MIN_SECRET, Secret, Weakness};
 use crate::{
     error::{Code, Coded, Reason},
     id::ServiceId,
 };
 
-/// Shortest mesh secret accepted, in bytes.
-pub const MIN_SECRET: usize = 32;
 /// A command that makes a good secret.
 pub const MAKE_SECRET: &str =
     r#"node -e "console.log(require('node:crypto').randomBytes(32).toString('base64url'))""#;
@@ -64,33 +64,14 @@ pub struct MeshConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NetworkName(pub Arc<str>);
 
-/// The mesh secret as configured; redacted in `Debug`.
-#[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// The secret's bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
 /// One entry of `discovery.services`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     /// The service's name. Several entries of one name are several instances.
     pub id: ServiceId,
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
+    /// Host name or address, and port. A service without them only calls, and
+    /// has a key here by which it is known.
+    pub address: Option<(String, u16)>,
     /// The service's RSA public key in PEM, pinned.
     pub public_key: Option<String>,
     /// Whatever the user wants to know of it.
@@ -161,13 +142,13 @@ pub enum ConfigError {
         /// The nearest one that exists.
         suggestion: Option<String>,
     },
-    /// A secret too short to protect anything.
-    #[error("{path} must be at least {MIN_SECRET} bytes, got {len}; make one with: {MAKE_SECRET}")]
+    /// A secret that protects nothing.
+    #[error("{path} {weakness}; make one with: {MAKE_SECRET}")]
     WeakSecret {
         /// The option.
         path: String,
-        /// The length found, in bytes.
-        len: usize,
+        /// What is weak about it.
+        weakness: Weakness,
     },
 }
 
@@ -246,9 +227,6 @@ impl MeshConfig {
         if paths.string("protoFile")?.is_some() {
             warnings.push("paths.protoFile is ignored: the protocol is built in".to_owned());
         }
-        if config.get("rotation").is_some() {
-            warnings.push("rotation has no effect: a service's key is not replaced while it runs".to_owned());
-        }
         let day = Duration::from_hours(24);
         Ok(Self {
             service_id,
@@ -313,10 +291,16 @@ fn parse_secret(
         },
     };
     let secret = Zeroizing::new(secret);
-    if secret.len() < MIN_SECRET {
-        return Err(ConfigError::WeakSecret { path: path.to_owned(), len: secret.len() });
-    }
+    check_secret(path, &secret)?;
     Ok(Some(Secret(secret)))
+}
+
+/// Refuses a secret that is too weak. `path` is where it was given.
+pub(crate) fn check_secret(path: &str, secret: &str) -> Result<(), ConfigError> {
+    if let Some(weakness) = Weakness::of(secret.as_bytes()) {
+        return Err(ConfigError::WeakSecret { path: path.to_owned(), weakness });
+    }
+    Ok(())
 }
 
 fn parse_services(root: &Options<'_>) -> Result<Vec<Service>, ConfigError> {
@@ -325,20 +309,33 @@ fn parse_services(root: &Options<'_>) -> Result<Vec<Service>, ConfigError> {
     let mut services = Vec::new();
     for entry in discovery.objects("services", &known)? {
         let id = entry.string("id")?.ok_or_else(|| entry.missing("id", "a service id"))?;
+        let public_key = entry.string("publicKey")?;
         services.push(Service {
             id: id
                 .parse()
                 .map_err(|error: crate::id::IdSyntaxError| entry.wrong("id", &error.to_string()))?,
-            host: entry
-                .string("host")?
-                .filter(|host| read::is_host(host))
-                .ok_or_else(|| entry.wrong("host", "a host name or an IP address"))?,
-            port: entry.integer("port", 1, 65_535)?.ok_or_else(|| entry.missing("port", "1…65535"))? as u16,
-            public_key: entry.string("publicKey")?,
+            address: parse_address(&entry, public_key.is_some())?,
+            public_key,
             metadata: entry.strings("metadata")?,
         });
     }
     Ok(services)
+}
+
+/// Host and port. A service that is `known` by its key may be without both.
+fn parse_address(entry: &Options<'_>, known: bool) -> Result<Option<(String, u16)>, ConfigError> {
+    let host = entry.string("host")?;
+    let port = entry.integer("port", 1, 65_535)?;
+    if host.is_none() && port.is_none() && known {
+        return Ok(None);
+    }
+    let expected = "a host name or an IP address";
+    let host = host.ok_or_else(|| entry.missing("host", expected))?;
+    if !read::is_host(&host) {
+        return Err(entry.wrong("host", expected));
+    }
+    let port = port.ok_or_else(|| entry.missing("port", "1…65535"))?;
+    Ok(Some((host, port as u16)))
 }
 
 fn parse_limits(options: &Options<'_>) -> Result<Limits, ConfigError> {

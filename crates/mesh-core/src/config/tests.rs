@@ -2,6 +2,8 @@ use serde_json::json;
 
 use super::*;
 
+const SECRET: &str = "a secret of the tests, 32 bytes and more";
+
 fn parse(config: &Value) -> Result<MeshConfig, ConfigError> {
     MeshConfig::parse(config, |_| None)
 }
@@ -56,7 +58,7 @@ fn every_documented_option_is_honoured() {
     let config = parse(&json!({
         "serviceId": "a", "host": "127.0.0.1",
         "security": {
-            "rsaKeySize": 2048, "aesKeySize": 192, "jwtSecret": "x".repeat(32), "jwtExpiration": "15m",
+            "rsaKeySize": 2048, "aesKeySize": 192, "jwtSecret": SECRET, "jwtExpiration": "15m",
             "sessionTimeout": 60_000, "peerKeys": "ignore", "keysDir": "/old",
         },
         "paths": { "keysDir": "/new", "protoFile": "x.proto" },
@@ -64,7 +66,7 @@ fn every_documented_option_is_honoured() {
     }))
     .unwrap();
     assert_eq!((config.rsa_bits, config.aes_bits, config.port), (2048, 192, None));
-    assert_eq!(config.secret.unwrap().as_bytes().len(), 32);
+    assert_eq!(config.secret.unwrap().as_bytes(), SECRET.as_bytes());
     assert_eq!(config.token_lifetime, Duration::from_mins(15));
     assert_eq!(config.session_timeout, Duration::from_mins(1));
     assert!(!config.enforce_peer_keys);
@@ -84,15 +86,56 @@ fn a_weak_secret_is_refused_with_the_command_that_makes_one_and_never_repeated()
             secret.is_empty() || !text.contains(secret) || secret == "secret" && !text.contains("\"secret\"")
         );
     }
-    let config = parse(&json!({ "serviceId": "a", "security": { "jwtSecret": "z".repeat(40) } })).unwrap();
-    assert!(!format!("{config:?}").contains("zzzz"));
+    let config = parse(&json!({ "serviceId": "a", "security": { "jwtSecret": SECRET } })).unwrap();
+    assert!(!format!("{config:?}").contains("secret of"));
     assert!(!message(&json!({ "serviceId": "a", "security": { "jwtSecret": 123_456 } })).contains("123456"));
+}
+
+#[test]
+fn a_secret_that_is_long_and_not_random_is_refused() {
+    let reason = |secret: &str| {
+        let parsed = parse(&json!({ "serviceId": "a", "security": { "jwtSecret": secret } }));
+        parsed.err().map(|error| (error.reason(), error.to_string()))
+    };
+    for (secret, what) in [
+        ("x".repeat(64), "different bytes"),
+        ("abcdefg".repeat(9), "different bytes"),
+        ("1111111122222222333333334444444455556666".to_owned(), "different bytes"),
+        ("password".repeat(8), "different bytes"),
+        ("abcdefgh".repeat(8), "pattern"),
+        ("correct-horse".repeat(3), "pattern"),
+        ("0123456789abcdef".repeat(2), "pattern"),
+        ("0123456789abcdef0123456789abcdef0123".to_owned(), "pattern"),
+    ] {
+        let (reason, text) = reason(&secret).expect(&secret);
+        assert_eq!(reason, Reason::WeakSecret);
+        assert!(text.contains(what) && text.contains("randomBytes(32)") && !text.contains(&secret), "{text}");
+    }
+    for secret in ["27182818284590452353602874713526624", "3f8a0c51d2e94b7786a1c0ff3e5d2b190f7c"] {
+        assert_eq!(reason(secret), None, "random digits, and random hexadecimal ones");
+    }
+}
+
+#[test]
+fn a_service_that_only_calls_is_known_by_its_key() {
+    let with = |entry: Value| parse(&json!({ "serviceId": "a", "discovery": { "services": [entry] } }));
+    let config = with(json!({ "id": "b", "publicKey": "pem" })).unwrap();
+    assert_eq!(config.services[0].address, None);
+    assert!(!config.is_embedded());
+    for (entry, path) in [
+        (json!({ "id": "b" }), "host"),
+        (json!({ "id": "b", "publicKey": "pem", "host": "h" }), "port"),
+        (json!({ "id": "b", "publicKey": "pem", "port": 1 }), "host"),
+    ] {
+        let text = with(entry).unwrap_err().to_string();
+        assert!(text.starts_with(&format!("discovery.services[0].{path} must be")), "{text}");
+    }
 }
 
 #[test]
 fn variables_stand_in_for_absent_options_only() {
     let env = |name: &str| match name {
-        "SECURE_MESH_JWT_SECRET" => Some("e".repeat(32)),
+        "SECURE_MESH_JWT_SECRET" => Some(SECRET.to_owned()),
         "SECURE_MESH_PORT" => Some("7000".to_owned()),
         _ => None,
     };

@@ -4,12 +4,12 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
     outbound::Outbound,
     session::{self, End, Prepared, Receive, Role, Session, lock},
     stats::{Counters, Stats},
+    throttle::{Kind, Throttle},
     timers::{Timer, Timers},
     trust::TrustStore,
     wallet::Wallet,
@@ -30,7 +31,7 @@ use crate::{
     crypto::{aead::AesKeySize, keystore::KeyStore, rsa::PublicKey},
     discovery::{Address, Endpoint, Registry},
     error::Coded,
-    handshake::{Established, Local, MeshSecret, Parameters, Suite, Tickets},
+    handshake::{Established, Local, MeshSecret, Parameters, Retired, Succession, Suite, Tickets},
     record::{
         RecordError,
         message::{Encoded, Message},
@@ -53,13 +54,18 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Everything the tasks of one mesh share.
 pub(super) struct Core {
     pub(super) config: MeshConfig,
-    pub(super) local: Arc<Local>,
+    pub(super) local: Mutex<Arc<Local>>,
+    /// Rotations of the key, one at a time.
+    pub(super) rotation: tokio::sync::Mutex<()>,
+    /// RSA private operations of keys that another took the place of.
+    pub(super) former_operations: AtomicU64,
     pub(super) trust: TrustStore,
     pub(super) wallet: Wallet,
     pub(super) registry: Registry<PublicKey>,
     pub(super) events: Arc<dyn Events>,
     pub(super) timers: Timers,
     pub(super) stats: Counters,
+    refusals: Throttle,
     pub(super) sessions: Mutex<HashMap<u32, Arc<Session>>>,
     pub(super) outbound: Mutex<Outbound>,
     pub(super) inbound: Mutex<Inbound>,
@@ -107,7 +113,9 @@ impl Core {
                     }));
                 }
             }
-            let address = Address::new(&service.host, service.port)
+            // Without an address it is a pin, for a service that only calls.
+            let Some((host, port)) = &service.address else { continue };
+            let address = Address::new(host, *port)
                 .map_err(|source| Error::Address { path: format!("discovery.services[{index}]"), source })?;
             registry.register(Endpoint {
                 id: service.id.clone(),
@@ -123,6 +131,12 @@ impl Core {
             None => Vec::new(),
         };
         let key = store.key_pair(&config.service_id, config.rsa_bits)?;
+        let succession = match store.load_previous_key_pair(&config.service_id)? {
+            Some(former) if former.public_key() != key.public_key() => {
+                Some(Succession::new(&config.service_id, &former, key.public_key())?)
+            }
+            _ => None,
+        };
         let tickets = Tickets::new(&config.service_id, &key, &secrets)?;
         let local = Local {
             id: config.service_id.clone(),
@@ -136,6 +150,8 @@ impl Core {
                 max_calls: config.limits.max_calls,
             },
             tickets: Arc::new(tickets),
+            retired: Retired::default(),
+            succession,
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
@@ -143,11 +159,14 @@ impl Core {
             trust: TrustStore::new(pins, store, config.enforce_peer_keys && !local.secrets.is_empty()),
             wallet: Wallet::default(),
             config,
-            local: Arc::new(local),
+            local: Mutex::new(Arc::new(local)),
+            rotation: tokio::sync::Mutex::default(),
+            former_operations: AtomicU64::new(0),
             registry,
             events,
             timers: Timers::default(),
             stats: Counters::default(),
+            refusals: Throttle::default(),
             sessions: Mutex::default(),
             outbound: Mutex::default(),
             inbound: Mutex::default(),
@@ -188,6 +207,8 @@ impl Core {
     /// Ends sessions that are idle or old: politely first, so that no call is
     /// lost to it, then for good.
     fn sweep(self: &Arc<Self>, now: Timestamp) {
+        self.retire_secrets(now);
+        self.log_withheld(self.refusals.withheld(Instant::now()));
         let sessions: Vec<_> = lock(&self.sessions).values().cloned().collect();
         for session in sessions {
             let idle = now.since(session.last_activity()) >= self.config.session_timeout;
@@ -239,6 +260,7 @@ impl Core {
         };
         // Answers already given are written out, if the peers read them.
         let _ = tokio::time::timeout(Duration::from_millis(300), gone).await;
+        self.log_withheld(self.refusals.withheld_at_the_end(Instant::now()));
         self.stop.cancel();
         for session in sessions {
             session.end(End::Closed);
@@ -276,7 +298,7 @@ impl Core {
         };
         session::prepare(
             established,
-            self.local.id.clone(),
+            self.config.service_id.clone(),
             info,
             role,
             self.config.limits.max_message,
@@ -314,6 +336,34 @@ impl Core {
         self.events.log(LogEvent { level, event, message, fields });
     }
 
+    /// The same for what others can cause as often as they like. Lines of one
+    /// event about one subject for one reason are counted after the first few.
+    pub(super) fn log_refusal(
+        &self,
+        event: &'static str,
+        subject: String,
+        message: String,
+        fields: Vec<(&'static str, String)>,
+    ) {
+        let reason = fields.iter().find(|(name, _)| *name == "reason");
+        let reason = reason.map(|(_, reason)| reason.clone()).unwrap_or_default();
+        if self.refusals.admits(Kind { event, subject, reason }, Instant::now()) {
+            self.log(Level::Warn, event, message, fields);
+        }
+    }
+
+    fn log_withheld(&self, withheld: Vec<(Kind, u32)>) {
+        if withheld.is_empty() {
+            return;
+        }
+        for (Kind { event, subject, reason }, count) in withheld {
+            let message = format!("{count} more of the same within a minute");
+            let fields = vec![("subject", subject), ("reason", reason), ("count", count.to_string())];
+            self.log(Level::Warn, event, message, fields);
+        }
+        self.events.flush();
+    }
+
     fn log_session(&self, level: Level, event: &'static str, message: &str, session: &Session) {
         let fields = vec![
             ("peer", session.info.peer.to_string()),
@@ -334,7 +384,8 @@ impl Core {
             inbound_sessions,
             calls_in_flight: lock(&self.outbound).calls.len(),
             requests_in_flight: lock(&self.inbound).requests.len(),
-            private_operations: self.local.key.private_ops(),
+            private_operations: self.former_operations.load(Ordering::Relaxed)
+                + self.local().key.private_ops(),
             ..self.stats.read()
         }
     }

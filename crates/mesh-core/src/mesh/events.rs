@@ -44,6 +44,8 @@ pub struct CallSpec<'a> {
     /// Whether running it twice does no harm, so that it is tried again even
     /// where it may have run.
     pub idempotent: bool,
+    /// How often the application has tried it before, as a call of its own.
+    pub earlier: u8,
 }
 
 /// The answer to a call.
@@ -112,7 +114,7 @@ impl CallError {
             code: failure.code,
             reason: Cow::Owned(failure.reason.to_owned()),
             message: failure.message.to_owned(),
-            retryable: matches!(failure.code, Code::Unavailable | Code::ResourceExhausted),
+            retryable: failure.retryable,
             retry_after: failure.retry_after_ms.map(|ms| Duration::from_millis(ms.into())),
             remote: true,
             attempts: 0,

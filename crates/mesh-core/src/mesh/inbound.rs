@@ -15,7 +15,7 @@ use tonic::Status;
 
 use super::{
     core::Core,
-    events::{AbortCause, Level, Request, RequestId, StreamId},
+    events::{AbortCause, Request, RequestId, StreamId},
     session::{End, Role, ServerSide, Session, handshake_message, lock},
     streams::Streams,
     timers::{Timer, TimerKey},
@@ -25,7 +25,7 @@ use crate::{
     auth::AuthError,
     clock::Timestamp,
     error::{Code, Coded, Reason},
-    handshake::{Established, Expectation, HandshakeError, Proved, Responder},
+    handshake::{Established, Expectation, HandshakeError, Local, Proved, Responder},
     record::{
         RecordError,
         message::{CancelCause, Encoded, Failure, Payload, RequestFields},
@@ -130,7 +130,10 @@ impl From<TransportError> for Refused {
 }
 
 async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, place: Place) {
-    let handshake = tokio::time::timeout(core.config.limits.handshake_timeout, respond(&core, &mut duplex));
+    let local = core.local();
+    // Boxed, so that its room is not part of a session that lasts for hours.
+    let handshake = Box::pin(respond(&core, &local, &mut duplex));
+    let handshake = tokio::time::timeout(core.config.limits.handshake_timeout, handshake);
     let result = tokio::select! {
         biased;
         () = core.stop.cancelled() => return duplex.outgoing.fail(shutting_down()).await,
@@ -148,6 +151,10 @@ async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, 
     let _hold = connection.hold();
     let session = Arc::clone(&prepared.session);
     core.opened(&session);
+    if !Arc::ptr_eq(&local, &core.local()) {
+        // A key or a secret was rotated meanwhile.
+        leave(&session);
+    }
     let (end, _) = super::session::run(prepared, duplex, core.receiver()).await;
     core.closed(&session, &end);
     core.abort_session(&session, AbortCause::SessionLost);
@@ -155,7 +162,7 @@ async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, 
 
 /// The server's side of the handshake. The RSA private operation comes last,
 /// for a peer that has proved itself and for whom there is room.
-async fn respond(core: &Arc<Core>, duplex: &mut Duplex) -> Result<Established, Refused> {
+async fn respond(core: &Arc<Core>, local: &Arc<Local>, duplex: &mut Duplex) -> Result<Established, Refused> {
     let m1 = handshake_message(duplex).await?;
     let mut failure = None;
     let expect = |peer: &crate::id::ServiceId| {
@@ -164,7 +171,7 @@ async fn respond(core: &Arc<Core>, duplex: &mut Duplex) -> Result<Established, R
             Expectation::Unknown
         })
     };
-    let (m2, state) = Responder::on_hello(Arc::clone(&core.local), &m1, expect, Timestamp::now())?;
+    let (m2, state) = Responder::on_hello(Arc::clone(local), &m1, expect, Timestamp::now())?;
     if let Some(failure) = failure {
         return Err(Refused::Setup(failure));
     }
@@ -212,7 +219,7 @@ async fn refuse(core: &Core, duplex: &Duplex, connection: &ConnectionInfo, refus
         Refused::Gone => return,
     };
     let fields = vec![("address", connection.address.to_string()), ("reason", reason.to_string())];
-    core.log(Level::Warn, "handshake.refused", message, fields);
+    core.log_refusal("handshake.refused", connection.subject().to_string(), message, fields);
     core.events.flush();
     duplex.outgoing.fail(status).await;
 }
@@ -260,7 +267,8 @@ impl Core {
         };
         if let Some((code, reason, message, retry_after_ms)) = refusal {
             self.stats.count_request(false);
-            let failure = Failure { retry_after_ms, ..Failure::new(code, reason, &message) };
+            let retryable = retry_after_ms.is_some();
+            let failure = Failure { retryable, retry_after_ms, ..Failure::new(code, reason, &message) };
             session.send(Encoded::error(wire, &failure));
             return Ok(());
         }

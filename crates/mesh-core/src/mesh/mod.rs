@@ -9,24 +9,33 @@ mod dial;
 mod error;
 mod events;
 mod inbound;
+mod links;
 mod outbound;
+mod rotation;
 mod session;
 mod stats;
 mod streaming;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod timers;
 mod trust;
 mod wallet;
 mod writer;
 
-use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
-use self::{core::Core, inbound::Gate};
+use self::{core::Core, inbound::Gate, session::lock};
 pub use self::{
     error::Error,
     events::{
@@ -51,7 +60,7 @@ pub struct Mesh {
     jobs: mpsc::UnboundedSender<Job>,
     address: Option<SocketAddr>,
     network: Option<NetworkName>,
-    public_key: PublicKey,
+    public_key: Mutex<PublicKey>,
     _guard: tokio_util::sync::DropGuard,
 }
 
@@ -117,7 +126,7 @@ impl Mesh {
             .spawn(move || io_thread(config, events, queue, started))
             .map_err(|_| Error::Thread)?;
         let Started { address, public_key, guard } = ready.await.map_err(|_| Error::Thread)??;
-        Ok(Self { jobs, address, network, public_key, _guard: guard })
+        Ok(Self { jobs, address, network, public_key: Mutex::new(public_key), _guard: guard })
     }
 
     /// The address listened on; `None` for a mesh that only calls.
@@ -136,8 +145,45 @@ impl Mesh {
 
     /// This service's public key.
     #[must_use]
-    pub fn public_key(&self) -> &PublicKey {
-        &self.public_key
+    pub fn public_key(&self) -> PublicKey {
+        lock(&self.public_key).clone()
+    }
+
+    /// Replaces this service's RSA key: makes one of the configured size,
+    /// stores it in the key directory, and shows it in every handshake from
+    /// now on, with a statement of the former key that it is its successor.
+    /// Sessions under way end with the calls they carry. Returns the new
+    /// public key.
+    ///
+    /// # Errors
+    /// Those of the key directory; the key is then the former one.
+    /// [`Error::Thread`] when the mesh is closed.
+    pub async fn rotate_key(&self) -> Result<PublicKey, Error> {
+        let (sender, receiver) = oneshot::channel();
+        self.post(move |io| {
+            let core = Arc::clone(&io.0);
+            tokio::spawn(async move {
+                let _ = sender.send(core.rotate_key().await);
+            });
+        });
+        let key = receiver.await.map_err(|_| Error::Thread)??;
+        *lock(&self.public_key) = key.clone();
+        Ok(key)
+    }
+
+    /// Uses `secret` as the mesh secret from now on. The former one is
+    /// accepted, and offered to peers that refuse the new one, for `grace`
+    /// more; then sessions that may rest on it end with the calls they carry.
+    ///
+    /// # Errors
+    /// [`Error::NoSecret`] when none is configured, `WEAK_SECRET`,
+    /// [`Error::SecretInUse`]; [`Error::Thread`] when the mesh is closed.
+    pub async fn rotate_secret(&self, secret: Zeroizing<String>, grace: Duration) -> Result<(), Error> {
+        let (sender, receiver) = oneshot::channel();
+        self.post(move |io| {
+            let _ = sender.send(io.0.rotate_secret(&secret, grace));
+        });
+        receiver.await.map_err(|_| Error::Thread)?
     }
 
     /// Runs `job` on the I/O thread, soon. False if the mesh is closed, and
@@ -205,7 +251,7 @@ async fn run(
         }
     };
     let address = listener.as_ref().and_then(Listener::address);
-    let public_key = core.local.key.public_key().clone();
+    let public_key = core.local().key.public_key().clone();
     let guard = core.stop.clone().drop_guard();
     if started.send(Ok(Started { address, public_key, guard })).is_err() {
         return;

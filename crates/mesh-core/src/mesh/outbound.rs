@@ -5,16 +5,15 @@
 //! is tried again; each call ends exactly once, since whoever takes it out of
 //! the table tells its end.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
 
 use super::{
     core::Core,
     dial,
     events::{CallError, CallId, CallSpec, Reply},
+    links::{Links, PATIENCE, Route, Seeker},
     session::{End, Role, Session, lock},
     streaming::call_of,
     streams::{StreamError, Streams},
@@ -22,7 +21,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    discovery::{Address, Picker},
+    discovery::Address,
     error::{Code, Reason},
     id::{IdSyntaxError, ServiceId},
     record::{
@@ -31,15 +30,14 @@ use crate::{
     },
 };
 
-/// Attempts that a call gets where trying again is safe.
+/// Sessions that a call is sent on at most, where trying again is safe.
 const MAX_ATTEMPTS: u8 = 3;
 
 /// Calls under way, and the sessions that carry them.
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
     pub(super) calls: HashMap<CallId, Call>,
-    links: HashMap<ServiceId, Vec<Link>>,
-    picker: Picker,
+    links: Links,
 }
 
 #[derive(Debug)]
@@ -47,26 +45,20 @@ pub(super) struct Call {
     service: ServiceId,
     message: Encoded,
     timer: Option<TimerKey>,
+    /// Tries in all, of which these were sent.
     attempts: u8,
-    /// Instances that could not be reached for this call.
+    sent: u8,
+    /// Attempts before this call, by the application.
+    earlier: u8,
+    /// A connection that is tried later than this is of no use to it.
+    latest: Instant,
+    deadline: Option<Instant>,
+    /// Instances that could not be reached for it, since it last waited.
     unreachable: Vec<Address>,
     idempotent: bool,
     pub(super) kind: CallKind,
     pub(super) streams: Streams,
     pub(super) placed: Option<(Arc<Session>, u32)>,
-}
-
-/// The connection to one instance.
-#[derive(Debug)]
-struct Link {
-    target: Address,
-    state: LinkState,
-}
-
-#[derive(Debug)]
-enum LinkState {
-    Connecting(VecDeque<CallId>),
-    Ready(Arc<Session>),
 }
 
 impl Core {
@@ -107,7 +99,7 @@ impl Core {
         }
         let service: ServiceId =
             spec.service.parse().map_err(|error: IdSyntaxError| CallError::from_coded(&error))?;
-        if service == self.local.id {
+        if service == self.config.service_id {
             let text = format!("{service} is this service; call the handler itself");
             return refuse(Code::InvalidArgument, Reason::Argument, text);
         }
@@ -138,8 +130,14 @@ impl Core {
             error.retry_after = Some(Duration::from_millis(50));
             return Err(error);
         }
-        let deadline = self.timeout(spec).map(|timeout| Timestamp::now() + timeout);
-        let fields = RequestFields { kind: spec.kind, attempt: 1, metadata: spec.metadata };
+        let timeout = self.timeout(spec);
+        let now = Instant::now();
+        let deadline = timeout.map(|timeout| Timestamp::now() + timeout);
+        let fields = RequestFields {
+            kind: spec.kind,
+            attempt: spec.earlier.saturating_add(1),
+            metadata: spec.metadata,
+        };
         let message = Encoded::request(spec.method, deadline, fields, spec.payload).map_err(|_| {
             CallError::local(Code::ResourceExhausted, Reason::TooLarge, "the metadata is larger than 8 KiB")
         })?;
@@ -148,6 +146,10 @@ impl Core {
             message,
             timer: None,
             attempts: 0,
+            sent: 0,
+            earlier: spec.earlier,
+            latest: now + PATIENCE,
+            deadline: timeout.map(|timeout| now + timeout),
             unreachable: Vec::new(),
             idempotent: spec.idempotent,
             kind: spec.kind,
@@ -159,32 +161,17 @@ impl Core {
     /// Hands a call to a session, or to the connection that is being made.
     fn place(self: &Arc<Self>, id: CallId) {
         let mut outbound = lock(&self.outbound);
-        let Outbound { calls, links, picker } = &mut *outbound;
+        let Outbound { calls, links } = &mut *outbound;
         let Some(call) = calls.get_mut(&id) else { return };
-        let mut entries = self.registry.lookup(&call.service);
-        entries.retain(|entry| !call.unreachable.contains(&entry.endpoint.address));
-        let Some(entry) = picker.pick(&entries) else {
-            let error = CallError::local(
-                Code::NotFound,
-                Reason::UnknownService,
-                format!("no service {} is known; add it to discovery.services", call.service),
-            );
-            drop(outbound);
-            return self.settle(id, Err(error));
-        };
-        let target = entry.endpoint.address.clone();
-        let service_links = links.entry(call.service.clone()).or_default();
-        // A session that is over but not yet told so is no link any more.
-        service_links.retain(|link| !matches!(&link.state, LinkState::Ready(session) if session.is_over()));
-        match service_links.iter_mut().find(|link| link.target == target) {
-            None => {
-                let waiting = VecDeque::from([id]);
-                service_links.push(Link { target: target.clone(), state: LinkState::Connecting(waiting) });
-                tokio::spawn(dial::dial(Arc::clone(self), call.service.clone(), target));
+        let instances = self.registry.lookup(&call.service);
+        let latest = call.deadline.map_or(call.latest, |deadline| deadline.min(call.latest));
+        let seeker = Seeker { id, latest, tried: &call.unreachable };
+        match links.route(&call.service, instances, seeker, Instant::now()) {
+            Route::Wait => {}
+            Route::Dial(target, at) => {
+                tokio::spawn(dial::dial(Arc::clone(self), call.service.clone(), target, at));
             }
-            Some(Link { state: LinkState::Connecting(waiting), .. }) => waiting.push_back(id),
-            Some(Link { state: LinkState::Ready(session), .. }) => {
-                let session = Arc::clone(session);
+            Route::Session(session) => {
                 let sent = send(call, id, &session);
                 let streams = call.kind.streams_input();
                 drop(outbound);
@@ -194,6 +181,23 @@ impl Core {
                     Ok(()) => {}
                     Err(error) => self.settle(id, Err(error)),
                 }
+            }
+            Route::Down(error) => {
+                drop(outbound);
+                self.settle(id, Err(error));
+            }
+            Route::Nowhere => {
+                let service = call.service.clone();
+                drop(outbound);
+                let text = if self.trust.is_pinned(&service) {
+                    format!(
+                        "{service} is known by its key alone, as a service that only calls; to call it, \
+                         give its host and port in discovery.services"
+                    )
+                } else {
+                    format!("no service {service} is known; add it to discovery.services")
+                };
+                self.settle(id, Err(CallError::local(Code::NotFound, Reason::UnknownService, text)));
             }
         }
     }
@@ -205,7 +209,7 @@ impl Core {
         target: &Address,
         session: &Arc<Session>,
     ) {
-        let waiting = self.set_link(service, target, Some(LinkState::Ready(Arc::clone(session))));
+        let waiting = lock(&self.outbound).links.ready(service, target, session);
         for id in waiting {
             self.place(id);
         }
@@ -213,9 +217,9 @@ impl Core {
     }
 
     /// A connection could not be made: the calls that waited for it try
-    /// another instance, or end.
+    /// another instance, wait for the next try, or end.
     pub(super) fn link_failed(self: &Arc<Self>, service: &ServiceId, target: &Address, error: &CallError) {
-        let waiting = self.set_link(service, target, None);
+        let waiting = lock(&self.outbound).links.failed(service, target, error, Instant::now());
         let instances = self.registry.lookup(service).len();
         for id in waiting {
             let again = {
@@ -223,38 +227,20 @@ impl Core {
                 let Some(call) = outbound.calls.get_mut(&id) else { continue };
                 call.attempts = call.attempts.saturating_add(1);
                 call.unreachable.push(target.clone());
-                call.unreachable.len() < instances
+                let others = call.unreachable.len() < instances;
+                if !others {
+                    call.unreachable.clear();
+                }
+                others || error.retryable
             };
             if again { self.place(id) } else { self.settle(id, Err(error.clone())) }
         }
         self.events.flush();
     }
 
-    /// Replaces a link's state; returns the calls that waited for it.
-    fn set_link(&self, service: &ServiceId, target: &Address, state: Option<LinkState>) -> VecDeque<CallId> {
-        let mut outbound = lock(&self.outbound);
-        let Some(links) = outbound.links.get_mut(service) else { return VecDeque::new() };
-        let Some(index) = links.iter().position(|link| link.target == *target) else {
-            return VecDeque::new();
-        };
-        let former = match state {
-            Some(state) => std::mem::replace(&mut links[index].state, state),
-            None => links.swap_remove(index).state,
-        };
-        match former {
-            LinkState::Connecting(waiting) => waiting,
-            LinkState::Ready(_) => VecDeque::new(),
-        }
-    }
-
     /// A session takes no more calls.
     fn unlink(&self, session: &Arc<Session>) {
-        let mut outbound = lock(&self.outbound);
-        if let Some(links) = outbound.links.get_mut(&session.info.peer) {
-            links.retain(
-                |link| !matches!(&link.state, LinkState::Ready(ready) if Arc::ptr_eq(ready, session)),
-            );
-        }
+        lock(&self.outbound).links.remove(session);
     }
 
     /// A response came.
@@ -308,8 +294,9 @@ impl Core {
             let mut outbound = lock(&self.outbound);
             let Some(call) = outbound.calls.get_mut(&id) else { return };
             call.placed = None;
+            call.latest = Instant::now() + PATIENCE;
             let safe = never_ran || (call.idempotent && !call.kind.is_stream());
-            safe && !call.streams.has_started() && call.attempts < MAX_ATTEMPTS && !self.stop.is_cancelled()
+            safe && !call.streams.has_started() && call.sent < MAX_ATTEMPTS && !self.stop.is_cancelled()
         };
         if again {
             self.place(id);
@@ -336,7 +323,7 @@ impl Core {
             Reason::Deadline,
             format!("{} did not answer in time", call.service),
         );
-        error.attempts = call.attempts;
+        error.attempts = call.earlier.saturating_add(call.attempts);
         self.events.settled(id, Err(error));
         self.events.flush();
     }
@@ -357,8 +344,8 @@ impl Core {
 
     pub(super) fn settle(&self, id: CallId, outcome: Result<Reply<'_>, CallError>) {
         let Some(call) = self.take(id) else { return };
-        let outcome =
-            outcome.map_err(|error| CallError { attempts: call.attempts.max(error.attempts), ..error });
+        let attempts = call.earlier.saturating_add(call.attempts);
+        let outcome = outcome.map_err(|error| CallError { attempts: attempts.max(error.attempts), ..error });
         self.stats.count_call(outcome.is_ok());
         self.events.settled(id, outcome);
         if let Some((session, wire)) = &call.placed {
@@ -412,6 +399,7 @@ fn send(call: &mut Call, id: CallId, session: &Arc<Session>) -> Result<(), CallE
         wire
     };
     call.attempts = call.attempts.saturating_add(1);
+    call.sent = call.sent.saturating_add(1);
     call.placed = Some((Arc::clone(session), wire));
     if session.send(call.message.with_call(wire)) {
         Ok(())

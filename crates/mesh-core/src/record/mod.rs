@@ -67,6 +67,9 @@ pub enum RecordError {
     /// An authentic record is missing.
     #[error("a record of the peer was lost")]
     Gap,
+    /// Authentic, with flags that this version does not know.
+    #[error("a record of the peer has flags that this version does not know")]
+    Flags,
     /// Authentic, but it does not decrypt.
     #[error("the peer's record does not decrypt")]
     Corrupt,
@@ -114,7 +117,7 @@ impl Coded for RecordError {
 
     fn reason(&self) -> Reason {
         match self {
-            Self::Format => Reason::RecordFormat,
+            Self::Format | Self::Flags => Reason::RecordFormat,
             Self::Auth | Self::Corrupt | Self::Discarded => Reason::RecordAuth,
             Self::Replay => Reason::Replay,
             Self::Gap => Reason::SequenceGap,

@@ -110,6 +110,10 @@ impl Opener {
         if header.epoch != self.keys.epoch || !self.keys.mac.verify(&[covered], mac) {
             return Err(RecordError::Auth);
         }
+        // Not before: flags that somebody else has set are a forgery.
+        if header.flags != 0 {
+            return Err(RecordError::Flags);
+        }
         if header.sequence != self.next {
             return Err(if header.sequence < self.next { RecordError::Replay } else { RecordError::Gap });
         }
@@ -146,6 +150,7 @@ impl Opener {
 
 struct Header {
     kind: RecordType,
+    flags: u16,
     epoch: u32,
     sequence: u64,
     len: usize,
@@ -166,8 +171,8 @@ fn parse(input: &[u8], max_plaintext: usize) -> Result<Header, RecordError> {
     let len = reader.u32().map_err(malformed)? as usize;
     let fits = len <= max_plaintext && len + TAG_LEN + MAC_LEN <= reader.rest().len();
     let empty = len == 0;
-    if version != VERSION || flags != 0 || !fits || empty != (kind == RecordType::Rekey) {
+    if version != VERSION || !fits || empty != (kind == RecordType::Rekey) {
         return Err(RecordError::Format);
     }
-    Ok(Header { kind, epoch, sequence, len })
+    Ok(Header { kind, flags, epoch, sequence, len })
 }

@@ -1,3 +1,5 @@
+mod salamander;
+
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -52,11 +54,31 @@ fn every_flipped_bit_is_refused_and_changes_nothing() {
         let (_, mut opener) = pair(AesKeySize::Aes256);
         let mut forged = record.clone();
         forged[bit / 8] ^= 1 << (bit % 8);
+        // Version, type and length are read first: they say what there is to
+        // verify. A length that fits is as good as any other forgery.
         let error = open(&mut opener, &forged).unwrap_err();
-        assert!(matches!(error, RecordError::Auth | RecordError::Format), "bit {bit}: {error}");
+        match bit / 8 {
+            0 | 1 => assert_eq!(error, RecordError::Format, "bit {bit}"),
+            16..20 => assert!(matches!(error, RecordError::Format | RecordError::Auth), "bit {bit}: {error}"),
+            _ => assert_eq!(error, RecordError::Auth, "bit {bit}"),
+        }
         assert_eq!(opener.next_sequence(), 0);
         assert_eq!(open(&mut opener, &record).unwrap(), b"payload", "bit {bit}");
     }
+}
+
+#[test]
+fn authentic_flags_that_nobody_knows_end_the_session() {
+    let (mut sealer, mut opener) = pair(AesKeySize::Aes256);
+    let mut record = seal(&mut sealer, b"payload");
+    record[3] = 1;
+    let covered = record.len() - MAC_LEN;
+    let mac = keys::EpochKeys::first(Secret::new([7; 32]), AesKeySize::Aes256).unwrap().mac;
+    let mac = mac.sign(&[&record[..covered]]);
+    record[covered..].copy_from_slice(&mac);
+    let error = open(&mut opener, &record).unwrap_err();
+    assert_eq!(error, RecordError::Flags);
+    assert!(!error.is_survivable());
 }
 
 #[test]
@@ -72,7 +94,8 @@ fn truncated_tags_and_wrong_lengths_are_malformed() {
     assert_eq!(open(&mut opener, &huge), Err(RecordError::Format));
     let (mut big, _) = pair(AesKeySize::Aes256);
     let above = seal(&mut big, &vec![0; LIMIT + 1]);
-    assert_eq!(open(&mut opener, &above), Err(RecordError::Format));
+    let refused = open(&mut opener, &above).unwrap_err();
+    assert_eq!((refused.code(), refused.reason()), (Code::Unauthenticated, Reason::RecordFormat));
 }
 
 #[test]
@@ -163,7 +186,8 @@ fn a_rekey_flood_is_refused() {
     for _ in 0..8 {
         flood().unwrap();
     }
-    assert_eq!(flood(), Err(RecordError::RekeyLimit));
+    let refused = flood().unwrap_err();
+    assert_eq!((refused.code(), refused.reason()), (Code::Unauthenticated, Reason::RekeyLimit));
 }
 
 #[test]
@@ -190,6 +214,7 @@ fn messages_round_trip() {
         code: Code::NotFound,
         reason: "NO_ORDER",
         message: "no such order",
+        retryable: true,
         retry_after_ms: Some(5),
         error_id: "e1",
         data: payload,

@@ -2,6 +2,7 @@
 //! frame means is decided above.
 
 mod client;
+mod codec;
 mod generated;
 mod listener;
 pub(crate) mod memory;
@@ -17,6 +18,7 @@ use crate::error::{Code, Coded, Reason};
 
 pub(crate) use self::{
     client::connect,
+    codec::FrameCodec,
     generated::Frame,
     listener::{ConnectionInfo, Listener},
     server::{Accept, serve},
@@ -67,9 +69,8 @@ fn describe(status: &tonic::Status) -> &'static str {
         tonic::Code::Unauthenticated => "handshake refused",
         tonic::Code::ResourceExhausted => "too many handshakes, sessions or bytes",
         tonic::Code::FailedPrecondition => "it speaks other protocol versions",
-        tonic::Code::Unavailable => "the connection was closed",
         tonic::Code::Unimplemented => "it is a gRPC server, and not one of a mesh",
-        _ => "the stream was refused",
+        _ => "the connection was lost",
     }
 }
 
@@ -120,10 +121,15 @@ impl Coded for TransportError {
         match self {
             Self::Connect { .. } => Code::Unavailable,
             Self::Listen { .. } => Code::FailedPrecondition,
-            Self::Status(status) => u8::try_from(i32::from(status.code()))
-                .ok()
-                .and_then(Code::from_number)
-                .unwrap_or(Code::Unknown),
+            Self::Status(status) => match status.code() {
+                tonic::Code::Unauthenticated => Code::Unauthenticated,
+                tonic::Code::ResourceExhausted => Code::ResourceExhausted,
+                tonic::Code::FailedPrecondition => Code::FailedPrecondition,
+                tonic::Code::Unimplemented => Code::Unimplemented,
+                // No mesh says anything else: the connection broke, or
+                // somebody broke it, and how says nothing about the peer.
+                _ => Code::Unavailable,
+            },
         }
     }
 

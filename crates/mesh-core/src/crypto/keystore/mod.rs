@@ -271,6 +271,22 @@ impl KeyStore {
         }
     }
 
+    /// Remembers the key `successor` of the service `id` in place of `former`.
+    ///
+    /// # Errors
+    /// `PEER_KEY_CHANGED` if another key than these two is remembered.
+    pub fn succeed_peer(
+        &self,
+        id: &ServiceId,
+        former: &Thumbprint,
+        successor: &Thumbprint,
+    ) -> Result<(), KeyStoreError> {
+        if self.known_peer(id)? == Some(*former) {
+            return self.directory.replace(&peer_file(id), format!("{successor}\n").as_bytes());
+        }
+        self.remember_peer(id, successor)
+    }
+
     /// The file that remembers the key of `id`: removing it accepts another
     /// key.
     #[must_use]

@@ -48,7 +48,7 @@ async fn of_two_first_contacts_with_two_keys_one_is_accepted() {
 /// A peer that speaks the protocol by hand.
 pub(super) struct Raw {
     duplex: Duplex,
-    session: Established,
+    pub(super) session: Established,
     sealer: Sealer,
     opener: Opener,
     pub(super) calls: u32,
@@ -58,6 +58,8 @@ fn local(key: KeyPair) -> Arc<Local> {
     let id = "raw".parse().unwrap();
     let secrets = vec![MeshSecret::new(SECRET.as_bytes())];
     Arc::new(Local {
+        retired: crate::handshake::Retired::default(),
+        succession: None,
         tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
         id,
         key,

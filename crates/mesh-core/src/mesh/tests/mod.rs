@@ -6,7 +6,10 @@ mod hostile;
 mod lifecycle;
 mod memory;
 mod networks;
+mod reconnect;
+mod refusals;
 mod resumption;
+mod rotation;
 mod streams;
 mod trust;
 
@@ -75,6 +78,7 @@ impl Events for App {
                         code,
                         reason: text.0,
                         message: text.1,
+                        retryable: code == Code::Aborted,
                         retry_after_ms: None,
                         error_id: "e",
                         data,
@@ -154,7 +158,9 @@ static DIRECTORIES: AtomicU32 = AtomicU32::new(0);
 
 fn directory() -> PathBuf {
     let number = DIRECTORIES.fetch_add(1, Ordering::SeqCst);
-    std::env::temp_dir().join(format!("mesh-core-{}-{number}", std::process::id()))
+    // Process ids come again, and directories stay.
+    let now = crate::clock::Timestamp::now().as_millis();
+    std::env::temp_dir().join(format!("mesh-core-{}-{now}-{number}", std::process::id()))
 }
 
 fn merge(into: &mut Value, from: Value) {
@@ -247,6 +253,7 @@ impl Node {
         let bytes = input.to_vec();
         self.mesh.post(move |io| {
             let spec = CallSpec {
+                earlier: 0,
                 service: "server",
                 method,
                 kind,

@@ -5,7 +5,10 @@ use std::future::poll_fn;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 
 use super::*;
-use crate::transport::memory::{Port, connect};
+use crate::{
+    error::Coded,
+    transport::memory::{Port, connect},
+};
 
 async fn on_network(name: &str) -> (Node, Node) {
     let server = Node::server(json!({ "network": name }), echo()).await;

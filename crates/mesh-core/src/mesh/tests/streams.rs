@@ -96,6 +96,7 @@ async fn a_consumer_that_stops_holds_its_producer_and_nobody_else() {
                 code: Code::DataLoss,
                 reason: "LATE",
                 message: "after the items",
+                retryable: false,
                 retry_after_ms: None,
                 error_id: "",
                 data: Payload::EMPTY,

@@ -126,6 +126,9 @@ impl Encoded {
             put_field(out, tag::CODE, &[failure.code as u8])?;
             put_text(out, tag::REASON, failure.reason.as_bytes())?;
             put_text(out, tag::TEXT, failure.message.as_bytes())?;
+            if failure.retryable {
+                put_field(out, tag::RETRYABLE, &[1])?;
+            }
             if let Some(after) = failure.retry_after_ms {
                 put_field(out, tag::RETRY_AFTER, &after.to_be_bytes())?;
             }

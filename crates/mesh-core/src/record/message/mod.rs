@@ -42,6 +42,7 @@ mod tag {
     pub(super) const TEXT: u8 = 18;
     pub(super) const RETRY_AFTER: u8 = 19;
     pub(super) const ERROR_ID: u8 = 20;
+    pub(super) const RETRYABLE: u8 = 21;
 }
 
 const RAW: u8 = 1;
@@ -172,6 +173,8 @@ pub struct Failure<'a> {
     pub reason: &'a str,
     /// For people.
     pub message: &'a str,
+    /// Whether the same call can succeed later.
+    pub retryable: bool,
     /// When trying again can make sense, in milliseconds.
     pub retry_after_ms: Option<u32>,
     /// Finds the failure in the server's log.
@@ -185,7 +188,15 @@ impl<'a> Failure<'a> {
     #[must_use]
     pub const fn new(code: Code, reason: Reason, message: &'a str) -> Self {
         let reason = reason.as_str();
-        Self { code, reason, message, retry_after_ms: None, error_id: "", data: Payload::EMPTY }
+        Self {
+            code,
+            reason,
+            message,
+            retryable: false,
+            retry_after_ms: None,
+            error_id: "",
+            data: Payload::EMPTY,
+        }
     }
 }
 

@@ -161,6 +161,7 @@ fn read_failure<'a>(flags: u8, body: &mut Reader<'a>) -> Result<Failure<'a>, Mal
         code: Code::Unknown,
         reason: "",
         message: "",
+        retryable: false,
         retry_after_ms: None,
         error_id: "",
         data: Payload::EMPTY,
@@ -172,6 +173,7 @@ fn read_failure<'a>(flags: u8, body: &mut Reader<'a>) -> Result<Failure<'a>, Mal
             tag::TEXT => failure.message = read_text(value)?,
             tag::RETRY_AFTER => failure.retry_after_ms = Some(read_u32(value)?),
             tag::ERROR_ID => failure.error_id = read_text(value)?,
+            tag::RETRYABLE => failure.retryable = Reader::new(value).u8()? == 1,
             _ => {}
         }
         Ok(())

@@ -2,7 +2,7 @@
 // its producer: is it all there, how much memory grows, and what other calls
 // of the session feel.
 //
-//   node bench/streams.mjs [MiB, default 1024]
+//   node bench/backpressure.mjs [MiB, default 1024]
 
 import { fork } from 'node:child_process';
 import { createHash } from 'node:crypto';

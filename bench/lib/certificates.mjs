@@ -1,0 +1,30 @@
+// Certificates for the peers that want them: one authority, one leaf for both
+// sides, made anew for each run and kept nowhere.
+import selfsigned from 'selfsigned';
+
+/** `{ ca, cert, key }` in PEM; P-256, which is what a fast TLS deployment has. */
+export async function certificates() {
+  const common = { keyType: 'ec', curve: 'P-256', algorithm: 'sha256' };
+  const authority = await selfsigned.generate([{ name: 'commonName', value: 'bench authority' }], {
+    ...common,
+    extensions: [
+      { name: 'basicConstraints', cA: true, critical: true },
+      { name: 'keyUsage', keyCertSign: true, digitalSignature: true, critical: true },
+    ],
+  });
+  const leaf = await selfsigned.generate([{ name: 'commonName', value: '127.0.0.1' }], {
+    ...common,
+    ca: { key: authority.private, cert: authority.cert },
+    extensions: [
+      { name: 'extKeyUsage', serverAuth: true, clientAuth: true },
+      {
+        name: 'subjectAltName',
+        altNames: [
+          { type: 7, ip: '127.0.0.1' },
+          { type: 2, value: 'localhost' },
+        ],
+      },
+    ],
+  });
+  return { ca: authority.cert, cert: leaf.cert, key: leaf.private };
+}

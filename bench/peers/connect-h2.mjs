@@ -1,0 +1,3 @@
+import { connectPeer } from './connect.mjs';
+
+export default connectPeer('Connect, HTTP/2', false);

@@ -1,0 +1,30 @@
+// Who is measured. Each file of this directory is one way to call another
+// process, all with the same shape:
+//
+//   title       what the tables call it
+//   secure      whether what it sends is encrypted and both sides are proven
+//   package     the package whose version is told, if there is one
+//   bytes       whether it carries bytes as they are
+//   streams     whether it has streams
+//   serve(context)             starts a server; its address, which goes to the other process
+//   connect(address, context)  a client: json(value), bytes(buffer), and with streams
+//                              down(count, onItem) and up(count, value)
+//
+// `context` has `directory`, where keys may be kept, and `tls`, certificates made for this run.
+
+/** Every peer, in the order of the tables. Each is loaded only by the processes that run it. */
+export const peers = {
+  mesh: () => import('./mesh.mjs'),
+  'grpc-mtls': () => import('./grpc-mtls.mjs'),
+  'grpc-plain': () => import('./grpc-plain.mjs'),
+  moleculer: () => import('./moleculer.mjs'),
+  'connect-h2': () => import('./connect-h2.mjs'),
+  'connect-tls': () => import('./connect-tls.mjs'),
+  tcp: () => import('./tcp.mjs'),
+  tls: () => import('./tls.mjs'),
+};
+
+/** A peer by its name. */
+export async function load(name) {
+  return (await peers[name]()).default;
+}

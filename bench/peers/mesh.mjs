@@ -1,0 +1,54 @@
+// This package, as its README shows it: encrypted, both sides proven, with all
+// of its checks and limits.
+import { SecureMesh } from '../lib/mesh.mjs';
+import { order } from '../lib/payloads.mjs';
+
+const mesh = (serviceId, { directory, ...options }) =>
+  new SecureMesh({ serviceId, paths: { keysDir: directory }, ...options });
+
+/** Answers what every client of these measurements asks for. */
+export function handlers(server) {
+  server.handle('json', (input) => input);
+  server.handle('bytes', (input) => input);
+  server.handle('down', async function* ({ count }) {
+    const item = order(1024);
+    for (let sent = 0; sent < count; sent += 1) yield item;
+  });
+  server.handle('up', { kind: 'clientStream' }, async (items) => {
+    let count = 0;
+    for await (const _ of items) count += 1;
+    return count;
+  });
+}
+
+export default {
+  title: 'secure-stack-mesh',
+  secure: true,
+  package: undefined,
+  bytes: true,
+  streams: true,
+  async serve({ directory }) {
+    const server = mesh('server', { directory, port: 0 });
+    handlers(server);
+    await server.initialize();
+    return server.address();
+  },
+  async connect({ host, port }, { directory }) {
+    const services = [{ id: 'server', host, port }];
+    const client = mesh('client', { directory, discovery: { services } });
+    await client.initialize();
+    const server = client.connect('server');
+    return {
+      json: (value) => server.call('json', value),
+      bytes: (buffer) => server.call('bytes', buffer),
+      async down(count, onItem) {
+        for await (const item of server.serverStream('down', { count })) onItem(item);
+      },
+      up: (count, value) => server.clientStream('up', repeat(count, value)),
+    };
+  },
+};
+
+function* repeat(count, value) {
+  for (let sent = 0; sent < count; sent += 1) yield value;
+}

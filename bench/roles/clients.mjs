@@ -1,0 +1,171 @@
+// Many clients of this package in one process.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { SecureMesh } from '../lib/mesh.mjs';
+import { closedLoop } from '../lib/loops.mjs';
+import { order } from '../lib/payloads.mjs';
+import { Times } from '../lib/stats.mjs';
+
+let clients = [];
+let resumed = 0;
+
+const logger = {
+  info: (_message, fields) => {
+    if (fields?.resumed === 'true') resumed += 1;
+  },
+};
+
+/** Makes and initialises a client for each configuration, all of which know `server`. */
+export async function make(configs) {
+  for (const config of configs) {
+    const mesh = new SecureMesh({ logger, ...config });
+    await mesh.initialize();
+    clients.push({ mesh, server: mesh.connect('server') });
+  }
+}
+
+/** Ends them. */
+export async function close() {
+  await Promise.all(clients.map(({ mesh }) => mesh.cleanup()));
+  clients = [];
+}
+
+/** One call by each client, one after another; how many sessions were resumed for it. */
+export async function callEach() {
+  const before = resumed;
+  const began = performance.now();
+  for (const { server } of clients) await server.call('json', 1);
+  return {
+    calls: clients.length,
+    seconds: (performance.now() - began) / 1000,
+    resumed: resumed - before,
+  };
+}
+
+/** Calls until the clients have so many sessions in all, a few at a time. */
+export async function open(count) {
+  const share = Math.ceil(count / clients.length);
+  await Promise.all(
+    clients.map(async ({ mesh, server }) => {
+      while (mesh.getStats().activeSessions < share) {
+        const burst = Math.min(4, share - mesh.getStats().activeSessions);
+        await Promise.all(Array.from({ length: burst }, () => server.call('json', 1)));
+      }
+    }),
+  );
+  return sessions();
+}
+
+/** How many sessions they have. */
+export function sessions() {
+  return clients.reduce((sum, { mesh }) => sum + mesh.getStats().activeSessions, 0);
+}
+
+/** A closed loop over all clients in turn. */
+export function closed({ size, inFlight, seconds }) {
+  const value = order(size);
+  let turn = 0;
+  const call = () => {
+    turn = (turn + 1) % clients.length;
+    return clients[turn].server.call('json', value);
+  };
+  return closedLoop(call, inFlight, seconds);
+}
+
+/** So many calls by each client, all at once; how they ended. */
+export async function storm(each) {
+  const before = resumed;
+  const times = new Times();
+  const failures = {};
+  const began = performance.now();
+  const one = async (server) => {
+    try {
+      await server.call('json', 1, { timeoutMs: 60_000 });
+      times.add(performance.now() - began);
+    } catch (error) {
+      const what = `${error.code} ${error.reason}`;
+      failures[what] = (failures[what] ?? 0) + 1;
+    }
+  };
+  await Promise.all(
+    clients.flatMap(({ server }) => Array.from({ length: each }, () => one(server))),
+  );
+  return { answered: times.count, failures, resumed: resumed - before, ...times.summary() };
+}
+
+/**
+ * Keeps `inFlight` calls of `slow` under way for so long, and begins `beyond` more at once now and
+ * then: how those ended, and this process's memory as it went.
+ */
+export async function saturate({ inFlight, ms, seconds, beyond }) {
+  const [{ server }] = clients;
+  const end = performance.now() + seconds * 1000;
+  const memory = [];
+  const refused = { count: 0, withHint: 0, others: {} };
+  let answered = 0;
+  let [failed, failure] = [0, ''];
+  const one = async () => {
+    while (performance.now() < end) {
+      try {
+        await server.call('slow', { ms });
+        answered += 1;
+      } catch (error) {
+        failed += 1;
+        failure = `${error.code} ${error.reason}`;
+        await new Promise((resolve) => setTimeout(resolve, ms));
+      }
+    }
+  };
+  const extra = async () => {
+    try {
+      await server.call('slow', { ms });
+      refused.others.answered = (refused.others.answered ?? 0) + 1;
+    } catch (error) {
+      if (error.code === 'RESOURCE_EXHAUSTED') {
+        refused.count += 1;
+        if (error.retryAfterMs > 0) refused.withHint += 1;
+      } else {
+        refused.others[error.code] = (refused.others[error.code] ?? 0) + 1;
+      }
+    }
+  };
+  const watch = setInterval(() => {
+    memory.push(process.memoryUsage.rss());
+    for (let number = 0; number < beyond; number += 1) void extra();
+  }, 250);
+  await Promise.all(Array.from({ length: inFlight }, one));
+  clearInterval(watch);
+  return { answered, failed, failure, refused, memory };
+}
+
+/** Times of single calls, some milliseconds apart, for so long. */
+export async function ping(seconds) {
+  const [{ server }] = clients;
+  const times = new Times();
+  const end = performance.now() + seconds * 1000;
+  while (performance.now() < end) {
+    const began = performance.now();
+    await server.call('json', 1);
+    times.add(performance.now() - began);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  return { calls: times.count, ...times.summary() };
+}
+
+/** Makes a key as a first start does. */
+export async function makeKey(bits) {
+  const keysDir = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-bench-'));
+  const mesh = new SecureMesh({
+    serviceId: 'maker',
+    security: { rsaKeySize: bits },
+    paths: { keysDir },
+  });
+  try {
+    await mesh.initialize();
+    await mesh.cleanup();
+  } finally {
+    rmSync(keysDir, { recursive: true, force: true });
+  }
+}

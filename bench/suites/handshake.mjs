@@ -1,0 +1,43 @@
+// What a session costs: the CPU of both sides for a client's first call (TCP,
+// HTTP/2, handshake with RSA-4096 and the hybrid exchange, the call itself),
+// and for a call that resumes a session that was lost.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { measure } from '../lib/pairs.mjs';
+import { start } from '../lib/processes.mjs';
+
+export const name = 'handshake';
+export const title = 'A session, ms of CPU on each side';
+
+/** `{ full, resumption }`, each `{ count, clientMs, serverMs, wallMs }`; `resumption` is null if none was resumed. */
+export async function run({ quick, context: { directory } }) {
+  const count = quick ? 10 : 40;
+  const paths = { keysDir: directory };
+  const server = start('mesh-server');
+  const client = start('clients');
+  const address = await server.run('serve', { serviceId: 'server', port: 0, paths });
+  const config = {
+    serviceId: 'client',
+    paths,
+    // The shortest there is, so that sessions are soon lost to idleness.
+    security: { sessionTimeout: '1s' },
+    discovery: { services: [{ id: 'server', ...address }] },
+  };
+  const each = ({ seconds, ...result }) => ({
+    count,
+    clientMs: result.clientCpuUs / 1000,
+    serverMs: result.serverCpuUs / 1000,
+    wallMs: (seconds * 1000) / count,
+  });
+  // Warms up what only the first calls of a process do.
+  await client.run('make', [config]);
+  await client.run('callEach');
+  await client.run('close');
+
+  await client.run('make', Array(count).fill(config));
+  const full = await measure({ client, server }, 'callEach');
+  for (let wait = 0; (await client.run('sessions')) > 0 && wait < 50; wait += 1) await sleep(100);
+  const again = await measure({ client, server }, 'callEach');
+  await client.stop();
+  await server.stop();
+  return { full: each(full), resumption: again.resumed === count ? each(again) : null };
+}

@@ -1,0 +1,11 @@
+// What is measured, in this order.
+import * as calls from './calls.mjs';
+import * as crypto from './crypto.mjs';
+import * as handshake from './handshake.mjs';
+import * as loop from './loop.mjs';
+import * as pace from './pace.mjs';
+import * as saturation from './saturation.mjs';
+import * as sessions from './sessions.mjs';
+import * as streams from './streams.mjs';
+
+export const suites = [calls, pace, streams, loop, handshake, crypto, sessions, saturation];

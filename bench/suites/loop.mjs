@@ -1,0 +1,38 @@
+// How late the event loop is at full load, and while an RSA-4096 key is made.
+import { startPairs } from '../lib/pairs.mjs';
+import { start } from '../lib/processes.mjs';
+
+export const name = 'loop';
+export const title = 'How late the event loop is, ms';
+
+const PEERS = ['mesh', 'moleculer', 'tcp'];
+
+/**
+ * `load`: a list of `{ peer, client, server }`, each `{ max, p99, p50 }`; `keys`: the same of a process
+ * that makes a key; `nothing`: of one that does nothing, so what the machine itself adds.
+ */
+export async function run({ quick, context }) {
+  const options = { kind: 'json', size: 1024, inFlight: 256, seconds: quick ? 0.6 : 3 };
+  const load = [];
+  for (const pair of await startPairs(PEERS, context)) {
+    await pair.client.run('closed', options);
+    for (const side of [pair.client, pair.server]) await side.run('watchLoop');
+    await pair.client.run('closed', options);
+    const [client, server] = [
+      await pair.client.run('loopDelay'),
+      await pair.server.run('loopDelay'),
+    ];
+    load.push({ peer: pair.peer, client, server });
+    await pair.stop();
+  }
+  const maker = start('clients');
+  await maker.run('settle');
+  await maker.run('watchLoop');
+  await maker.run('makeKey', 4096);
+  const keys = await maker.run('loopDelay');
+  await maker.run('watchLoop');
+  await maker.run('rest', quick ? 1 : 3);
+  const nothing = await maker.run('loopDelay');
+  await maker.stop();
+  return { load, keys, nothing };
+}

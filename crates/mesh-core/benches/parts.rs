@@ -1,0 +1,165 @@
+//! What the parts of a call and of a session cost, one at a time, in one thread:
+//!
+//! ```text
+//! cargo bench --bench parts [-- record]
+//! ```
+//!
+//! `bench/micro/node-crypto.mjs` does the same with `node:crypto`, under the same names.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
+
+use std::{hint::black_box, sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use criterion::{BenchmarkId, Criterion, Throughput};
+use mesh_core::{
+    auth::{CachedVerifier, TokenIssuer, TokenType, TokenVerifier},
+    clock::Timestamp,
+    crypto::{aead::AesKeySize, envelope, rsa::KeyPair, secret::Secret},
+    handshake::{
+        Established, Expectation, Initiator, Local, MeshSecret, Parameters, Responder, Retired, Suite,
+        Ticket, Tickets,
+    },
+    id::SessionId,
+    record::{Opened, Opener, Sealer},
+};
+
+const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+const HOUR: Duration = Duration::from_hours(1);
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    record(&mut criterion);
+    token(&mut criterion);
+    let keys = [2048, 4096].map(|bits| [(); 2].map(|()| KeyPair::generate(bits).unwrap()));
+    sessions(&mut criterion, &keys);
+    envelopes(&mut criterion, &keys);
+    criterion.final_summary();
+}
+
+/// A record of the protocol sealed, and opened again: AES-256-GCM and HMAC-SHA256.
+fn record(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("record");
+    for size in [100, 1024, 65_536] {
+        let text = vec![7; size];
+        group.throughput(Throughput::Bytes(size as u64));
+        let mut sealer = Sealer::new(Secret::new([7; 32]), AesKeySize::Aes256, NOW).unwrap();
+        let mut out = BytesMut::with_capacity(size + 1024);
+        group.bench_function(BenchmarkId::new("seal", size), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                sealer.seal(&mut out, |out| out.extend_from_slice(black_box(&text))).unwrap();
+                black_box(&out);
+            });
+        });
+        let mut sealer = Sealer::new(Secret::new([7; 32]), AesKeySize::Aes256, NOW).unwrap();
+        let mut opener = Opener::new(Secret::new([7; 32]), AesKeySize::Aes256, size, NOW).unwrap();
+        group.bench_function(BenchmarkId::new("seal+open", size), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                sealer.seal(&mut out, |out| out.extend_from_slice(black_box(&text))).unwrap();
+                let content = opener.open(&mut &mut out[..], NOW).unwrap();
+                assert!(matches!(content, Opened::Messages(text) if text.len() == size));
+            });
+        });
+    }
+    group.finish();
+}
+
+/// The token of a call: made, checked for the first time, and checked again.
+fn token(criterion: &mut Criterion) {
+    let (client, server) = ("client".parse().unwrap(), "server".parse().unwrap());
+    let session = SessionId::from_bytes([3; 16]);
+    let thumbprint = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+    let key = [7; 32];
+    let issuer = TokenIssuer::new(&key, TokenType::Request, &client, &server, &session, thumbprint, HOUR);
+    let verifier =
+        || TokenVerifier::new(&key, TokenType::Request, &client, &server, &session, thumbprint, HOUR);
+    let token = issuer.issue(NOW).unwrap();
+
+    let mut group = criterion.benchmark_group("token");
+    group.bench_function("issue", |bencher| bencher.iter(|| issuer.issue(black_box(NOW)).unwrap()));
+    let fresh = verifier();
+    group.bench_function("fresh", |bencher| {
+        bencher.iter(|| fresh.verify(black_box(token.as_bytes()), NOW).unwrap());
+    });
+    let mut cached = CachedVerifier::new(verifier());
+    group.bench_function("cached", |bencher| {
+        bencher.iter(|| {
+            black_box(cached.check(black_box(token.as_bytes()), NOW).unwrap());
+        });
+    });
+    group.finish();
+}
+
+/// A whole handshake, both sides one after the other, without sockets; and one with a ticket.
+fn sessions(criterion: &mut Criterion, keys: &[[KeyPair; 2]]) {
+    let mut group = criterion.benchmark_group("handshake");
+    group.sample_size(20);
+    for keys in keys {
+        let bits = keys[0].public_key().bits();
+        for suite in [Suite::X25519, Suite::Hybrid] {
+            let [client, server] = [("client", &keys[0]), ("server", &keys[1])]
+                .map(|(id, key)| Arc::new(local(id, key.clone(), suite)));
+            let name = if suite == Suite::Hybrid { "hybrid" } else { "x25519" };
+            group.bench_function(BenchmarkId::new(name, bits), |bencher| {
+                bencher.iter(|| shake(&client, &server, None));
+            });
+            if bits == 4096 {
+                let mut ticket = shake(&client, &server, None).ticket;
+                group.bench_function(BenchmarkId::new("resumption", name), |bencher| {
+                    bencher.iter(|| {
+                        let established = shake(&client, &server, ticket.take());
+                        assert!(established.resumed);
+                        ticket = established.ticket;
+                    });
+                });
+            }
+        }
+    }
+    group.finish();
+}
+
+fn local(id: &str, key: KeyPair, suite: Suite) -> Local {
+    let id = id.parse().unwrap();
+    let secrets = vec![MeshSecret::new(&[1; 32])];
+    Local {
+        tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
+        id,
+        key,
+        secrets,
+        suites: vec![suite],
+        aes: AesKeySize::Aes256,
+        token_lifetime: HOUR,
+        parameters: Parameters { max_message: 1 << 22, max_calls: 1024 },
+        retired: Retired::default(),
+        succession: None,
+    }
+}
+
+/// What the client has at the end.
+fn shake(client: &Arc<Local>, server: &Arc<Local>, ticket: Option<Ticket>) -> Established {
+    let name = server.id.clone();
+    let (m1, state) = Initiator::start(Arc::clone(client), name, Expectation::Unknown, ticket, NOW).unwrap();
+    let (m2, proof) = Responder::on_hello(Arc::clone(server), &m1, |_| Expectation::Unknown, NOW).unwrap();
+    let (m3, finish) = state.on_hello(&m2, NOW).unwrap().prove(NOW).unwrap();
+    let (m4, _) = proof.on_finish(&m3, NOW).unwrap().accept(NOW).unwrap();
+    finish.on_finish(&m4, NOW).unwrap()
+}
+
+/// An envelope of `CryptoManager`, of 1 KiB: encrypted and signed; verified and decrypted.
+fn envelopes(criterion: &mut Criterion, keys: &[[KeyPair; 2]]) {
+    let text = vec![7; 1024];
+    let mut group = criterion.benchmark_group("envelope");
+    group.sample_size(20);
+    for [sender, recipient] in keys {
+        let bits = sender.public_key().bits();
+        let seal = || envelope::seal(&text, recipient.public_key(), sender, AesKeySize::Aes256).unwrap();
+        group.bench_function(BenchmarkId::new("seal", bits), |bencher| bencher.iter(seal));
+        let sealed = seal();
+        group.bench_function(BenchmarkId::new("open", bits), |bencher| {
+            bencher.iter(|| envelope::open(&sealed, recipient, Some(sender.public_key())).unwrap());
+        });
+    }
+    group.finish();
+}

@@ -1,0 +1,251 @@
+//! The connections to the instances of each service.
+//!
+//! One is opened once however many calls wait for it. After a failure it is
+//! not tried again at once, nor by each call on its own: the delays grow, and
+//! calls wait for the next try together, if it comes soon enough for them.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    events::{CallError, CallId},
+    session::Session,
+};
+use crate::{
+    crypto::rsa::PublicKey,
+    discovery::{Address, Entry, Picker},
+    id::ServiceId,
+    resilience::ExponentialBackoff,
+};
+
+/// Delays after the first, the second… failure: a tenth of a second, four,
+/// sixteen, then five seconds.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const DELAY_FACTOR: f64 = 4.0;
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
+/// How long after it began a call still waits for a next try. Enough for four
+/// of them, and so for a service that is away for a second.
+pub(super) const PATIENCE: Duration = Duration::from_millis(2500);
+/// Failures are forgotten when nobody has tried for so long.
+const MEMORY: Duration = Duration::from_mins(1);
+
+/// The connections of one mesh.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    services: HashMap<ServiceId, Vec<Link>>,
+    picker: Picker,
+}
+
+/// The connection to one instance.
+#[derive(Debug)]
+struct Link {
+    target: Address,
+    /// Tries that have failed since the last session, and how the last one did.
+    failures: u32,
+    error: Option<CallError>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// To be opened at this time, or being opened since.
+    Connecting {
+        at: Instant,
+        waiting: VecDeque<CallId>,
+    },
+    /// It could not be opened, and is not tried before this time.
+    Resting {
+        until: Instant,
+    },
+    Ready(Arc<Session>),
+}
+
+/// A call that looks for its way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seeker<'a> {
+    pub(super) id: CallId,
+    /// The latest time at which a try is of use to it.
+    pub(super) latest: Instant,
+    /// Instances that were tried for it.
+    pub(super) tried: &'a [Address],
+}
+
+/// What becomes of a call.
+#[derive(Debug)]
+pub(super) enum Route {
+    /// It goes to this session.
+    Session(Arc<Session>),
+    /// It waits for a connection that somebody makes.
+    Wait,
+    /// It waits for a connection that is to be made now, at this time.
+    Dial(Address, Instant),
+    /// No instance can be reached soon enough.
+    Down(CallError),
+    /// There is no instance.
+    Nowhere,
+}
+
+impl Link {
+    /// When it can be used, if that is not now.
+    fn opens(&self, now: Instant) -> Option<Instant> {
+        match self.state {
+            State::Connecting { at, .. } => (at > now).then_some(at),
+            State::Resting { until, .. } => (until > now).then_some(until),
+            State::Ready(_) => None,
+        }
+    }
+}
+
+impl Links {
+    /// The way for a call to one of `instances`: to those that can be used now
+    /// in turn, or else to the one that can be tried next.
+    pub(super) fn route(
+        &mut self,
+        service: &ServiceId,
+        mut instances: Vec<Entry<PublicKey>>,
+        call: Seeker<'_>,
+        now: Instant,
+    ) -> Route {
+        let links = self.services.entry(service.clone()).or_default();
+        // A session that is over but not yet told so is no link any more.
+        links.retain(|link| !matches!(&link.state, State::Ready(session) if session.is_over()));
+        instances.retain(|entry| !call.tried.contains(&entry.endpoint.address));
+        let opens = |entry: &Entry<PublicKey>| {
+            let link = links.iter().find(|link| link.target == entry.endpoint.address);
+            link.and_then(|link| link.opens(now))
+        };
+        if instances.iter().any(|entry| opens(entry).is_none()) {
+            instances.retain(|entry| opens(entry).is_none());
+        } else if let Some(soonest) = instances.iter().filter_map(opens).min() {
+            instances.retain(|entry| opens(entry) == Some(soonest));
+        }
+        let Some(entry) = self.picker.pick(&instances) else { return Route::Nowhere };
+        let target = &entry.endpoint.address;
+        if let Some(link) = links.iter_mut().find(|link| link.target == *target) {
+            return link.take(call, now);
+        }
+        links.push(Link {
+            target: target.clone(),
+            failures: 0,
+            error: None,
+            state: State::Connecting { at: now, waiting: VecDeque::from([call.id]) },
+        });
+        Route::Dial(target.clone(), now)
+    }
+
+    /// A connection was made; returns the calls that waited for it.
+    pub(super) fn ready(
+        &mut self,
+        service: &ServiceId,
+        target: &Address,
+        session: &Arc<Session>,
+    ) -> VecDeque<CallId> {
+        let Some(link) = self.find(service, target) else { return VecDeque::new() };
+        (link.failures, link.error) = (0, None);
+        waiting(std::mem::replace(&mut link.state, State::Ready(Arc::clone(session))))
+    }
+
+    /// A connection could not be made; returns the calls that waited for it.
+    pub(super) fn failed(
+        &mut self,
+        service: &ServiceId,
+        target: &Address,
+        error: &CallError,
+        now: Instant,
+    ) -> VecDeque<CallId> {
+        let Some(link) = self.find(service, target) else { return VecDeque::new() };
+        link.failures = link.failures.saturating_add(1);
+        let delay = delay(link.failures, chance()).max(error.retry_after.unwrap_or_default());
+        link.error = Some(error.clone());
+        waiting(std::mem::replace(&mut link.state, State::Resting { until: now + delay }))
+    }
+
+    /// A session takes no more calls.
+    pub(super) fn remove(&mut self, session: &Arc<Session>) {
+        if let Some(links) = self.services.get_mut(&session.info.peer) {
+            links.retain(|link| !matches!(&link.state, State::Ready(ready) if Arc::ptr_eq(ready, session)));
+        }
+    }
+
+    fn find(&mut self, service: &ServiceId, target: &Address) -> Option<&mut Link> {
+        self.services.get_mut(service)?.iter_mut().find(|link| link.target == *target)
+    }
+}
+
+impl Link {
+    fn take(&mut self, call: Seeker<'_>, now: Instant) -> Route {
+        let down = |error: &Option<CallError>, at: Instant| {
+            let error = error.clone().unwrap_or_else(|| CallError::internal("a link without an error"));
+            let retry_after = error.retryable.then_some(at - now);
+            Route::Down(CallError { retry_after, ..error })
+        };
+        match &mut self.state {
+            State::Ready(session) => Route::Session(Arc::clone(session)),
+            State::Connecting { at, .. } if *at > now && *at > call.latest => down(&self.error, *at),
+            State::Connecting { waiting, .. } => {
+                waiting.push_back(call.id);
+                Route::Wait
+            }
+            State::Resting { until } => {
+                let at = (*until).max(now);
+                // Who was refused would be refused again.
+                let hopeless = self.error.as_ref().is_some_and(|error| !error.retryable);
+                if at > now && (hopeless || at > call.latest) {
+                    return down(&self.error, at);
+                }
+                if now.duration_since(*until) > MEMORY {
+                    self.failures = 0;
+                }
+                self.state = State::Connecting { at, waiting: VecDeque::from([call.id]) };
+                Route::Dial(self.target.clone(), at)
+            }
+        }
+    }
+}
+
+fn waiting(state: State) -> VecDeque<CallId> {
+    match state {
+        State::Connecting { waiting, .. } => waiting,
+        State::Resting { .. } | State::Ready(_) => VecDeque::new(),
+    }
+}
+
+/// How long a connection rests after so many failures: from half of its turn's
+/// delay to the whole. A delay of next to nothing would be no help to a
+/// service that starts; chance keeps callers from coming back together.
+fn delay(failures: u32, chance: f64) -> Duration {
+    ExponentialBackoff::new(FIRST_DELAY, LONGEST_DELAY, DELAY_FACTOR)
+        .map_or(LONGEST_DELAY, |backoff| backoff.delay(failures, 0.5 + chance / 2.0))
+}
+
+/// A number from 0 to 1, good enough to spread delays.
+fn chance() -> f64 {
+    // Each state of hashing has keys of its own.
+    f64::from(RandomState::new().hash_one(0) as u32) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_and_never_come_close_to_nothing() {
+        let bounds = [(50, 100), (200, 400), (800, 1600), (2500, 5000), (2500, 5000)];
+        for (failures, (least, most)) in (1..).zip(bounds) {
+            assert_eq!(delay(failures, 0.0).as_millis(), least);
+            assert_eq!(delay(failures, 1.0).as_millis(), most);
+        }
+        let least: Duration = (1..=3).map(|failures| delay(failures, 0.0)).sum();
+        let most: Duration = (1..=3).map(|failures| delay(failures, 1.0)).sum();
+        assert!(least > Duration::from_secs(1), "a service that is away for a second is waited for");
+        assert!(most < PATIENCE);
+        assert!((0..100).all(|_| (0.0..=1.0).contains(&chance())));
+        assert_ne!(chance().to_bits(), chance().to_bits());
+    }
+}

@@ -1,0 +1,105 @@
+//! Services that are away: how calls wait for them, and for how long.
+
+use tokio::{io::AsyncWriteExt, net::TcpListener, time::Instant};
+
+use super::*;
+
+/// A port that nobody listens on.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn a_service_that_is_away_for_a_moment_is_waited_for() {
+    let port = free_port();
+    let client = Node::client_at(port, json!({})).await;
+    let calls: Vec<_> = (0..100).map(|_| client.begin("echo", b"early", 10_000, false).1).collect();
+    sleep(Duration::from_millis(700)).await;
+    let server = Node::server(json!({ "port": port }), echo()).await;
+    for answer in calls {
+        assert_eq!(answer.await.unwrap().unwrap(), b"early");
+    }
+    assert_eq!(server.app.handled.load(Ordering::SeqCst), 100, "each ran once");
+    assert_eq!(server.stats().await.handshakes_ok, 1, "by one connection");
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_given_up_soon_and_not_hammered() {
+    let client = Node::client_at(free_port(), json!({})).await;
+    let begun = Instant::now();
+    let calls: Vec<_> = (0..100).map(|_| client.begin("echo", b"", 10_000, false).1).collect();
+    for answer in calls {
+        let error = answer.await.unwrap().unwrap_err();
+        assert_eq!(
+            (error.code, &*error.reason, error.retryable),
+            (Code::Unavailable, "CONNECT_FAILED", true)
+        );
+        assert!(error.retry_after.is_some_and(|after| after > Duration::from_secs(1)), "{error:?}");
+        assert_eq!(error.attempts, 4);
+    }
+    assert!(begun.elapsed() > Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // Who calls while nothing is tried is told at once.
+    let begun = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(client.reason("echo").await, "CONNECT_FAILED");
+    }
+    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+    assert_eq!(client.stats().await.handshakes_failed, 4, "tries in all");
+}
+
+#[tokio::test]
+async fn a_call_that_has_no_time_for_another_try_is_told_so() {
+    let client = Node::client_at(free_port(), json!({})).await;
+    let error = client.begin("echo", b"", 600, false).1.await.unwrap().unwrap_err();
+    assert_eq!(&*error.reason, "CONNECT_FAILED", "rather than that its time is over");
+}
+
+#[tokio::test]
+async fn a_refused_handshake_is_not_tried_again() {
+    let server = Node::server(json!({}), echo()).await;
+    let other = json!({ "security": { "jwtSecret": "another secret of more than 32 bytes!" } });
+    let client = Node::client_of(&server, other).await;
+    let begun = Instant::now();
+    let error = client.call("echo", b"").await.unwrap_err();
+    assert_eq!((&*error.reason, error.attempts, error.retry_after), ("HANDSHAKE_REFUSED", 1, None));
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    // And calls that come at any rate make few of them.
+    for _ in 0..200 {
+        assert_eq!(client.reason("echo").await, "HANDSHAKE_REFUSED");
+    }
+    let tries = server.stats().await.handshakes_failed;
+    assert!(tries <= 1 + begun.elapsed().as_millis() as u64 / 50, "{tries} in {:?}", begun.elapsed());
+    assert!(tries < 20, "{tries}");
+}
+
+#[tokio::test]
+async fn an_instance_that_is_away_costs_calls_nothing_while_another_serves() {
+    let server = Node::server(json!({}), echo()).await;
+    let at = |port: u16| json!({ "id": "server", "host": "127.0.0.1", "port": port });
+    let services = json!([at(free_port()), at(server.mesh.address().unwrap().port())]);
+    let options = json!({ "discovery": { "services": services } });
+    let client = Node::try_start("client", options, echo()).await.unwrap();
+    for _ in 0..50 {
+        let begun = Instant::now();
+        client.call("echo", b"").await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    }
+    // Tried when its turn comes, and not for each other call.
+    assert!(client.stats().await.handshakes_failed <= 4);
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_in_the_handshake_is_tried_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // Something that is no HTTP/2, and gone.
+            let _ = stream.write_all(b"!").await;
+        }
+    });
+    let client = Node::client_at(port, json!({})).await;
+    let error = client.call("echo", b"").await.unwrap_err();
+    assert_eq!((error.code, error.attempts), (Code::Unavailable, 4), "{error:?}");
+}
