@@ -178,16 +178,21 @@ interface StandardSchema<TInput = unknown, TOutput = TInput> {
         readonly validate: (value: unknown) => SchemaResult<TOutput> | Promise<SchemaResult<TOutput>>;
         /** What it takes and makes, for the compiler only. */
         readonly types?: {
+            /** What it takes. */
             readonly input: TInput;
+            /** What it makes. */
             readonly output: TOutput;
         } | undefined;
     };
 }
 /** What a schema says about a value. */
 type SchemaResult<TOutput> = {
+    /** The value as the schema makes it. */
     readonly value: TOutput;
+    /** Nothing is wrong. */
     readonly issues?: undefined;
 } | {
+    /** What is wrong with the value; at least one thing. */
     readonly issues: readonly SchemaIssue[];
 };
 /** What is wrong with a value. */
@@ -196,6 +201,7 @@ interface SchemaIssue {
     readonly message: string;
     /** Where: property names and indices, or objects that hold one. */
     readonly path?: readonly (PropertyKey | {
+        /** The property's name or the index. */
         readonly key: PropertyKey;
     })[] | undefined;
 }
@@ -248,6 +254,7 @@ interface DeclaredErrorOptions {
 /** Makes errors of a map: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
 type ErrorFactories<TErrors extends ErrorMap> = {
     readonly [K in keyof TErrors & string]: TErrors[K] extends {
+        /** The schema of its data. */
         data: infer S extends StandardSchema;
     } ? (data: SchemaInput<S>, options?: DeclaredErrorOptions) => DeclaredError<K, SchemaInput<S>> : (data?: undefined, options?: DeclaredErrorOptions) => DeclaredError<K, undefined>;
 };
@@ -259,19 +266,26 @@ interface CallPromise<TResult, TError = never> extends Promise<TResult> {
 }
 /** What {@link safe} resolves with. */
 type SafeResult<TResult, TError = never> = {
+    /** The call was answered. */
     readonly ok: true;
+    /** Its result. */
     readonly data: TResult;
+    /** Nothing went wrong. */
     readonly error?: undefined;
 } | SafeFailure<TError> | {
+    /** The call failed. */
     readonly ok: false;
     /** The error is none that the contract declares: the service, or the way to it, has failed. */
     readonly declared: false;
+    /** Why. */
     readonly error: MeshError;
 };
 type SafeFailure<TError> = [TError] extends [never] ? never : {
+    /** The call failed. */
     readonly ok: false;
     /** The error is one that the contract declares; its reason says which. */
     readonly declared: true;
+    /** Which of the declared errors it is. */
     readonly error: TError;
 };
 /**
@@ -317,6 +331,7 @@ interface Procedure<TKind extends CallKind = CallKind, TInput extends OptionalSc
 }
 /** The methods of a contract, by their names. Made by {@link unary} and its like. */
 type Procedures = Readonly<Record<string, {
+    /** Which sides are streams. */
     readonly kind: CallKind;
 }>>;
 /** What a service offers. Made by {@link defineContract}. */
@@ -328,6 +343,7 @@ interface Contract<TProcedures extends Procedures = Procedures> {
 }
 /** The errors a method declares, as its caller sees them. */
 type ErrorsOf<T> = T extends {
+    /** What the method declares. */
     readonly errors?: infer E;
 } ? NonNullable<E> extends ErrorMap ? DeclaredErrors<NonNullable<E>> : never : never;
 /** What is passed for `T`: it can be left out where it may be `undefined`. */
@@ -683,7 +699,9 @@ interface RetryPolicyConfig {
      * and `reserve` at once. Default: no bound but `maxAttempts`.
      */
     budget?: {
+        /** Retries a call, in the long run; 0 to 1 or so. */
         ratio: number;
+        /** Retries at once. Default: 10. */
         reserve?: number | undefined;
     } | undefined;
 }
@@ -749,13 +767,29 @@ interface ServiceConfig {
  * and this package never prints.
  */
 interface Logger {
-    /** @param fields further facts; never secrets */
+    /**
+     * What helps to find a fault.
+     *
+     * @param fields further facts; never secrets
+     */
     debug?(message: string, fields?: Record<string, unknown>): void;
-    /** @param fields further facts; never secrets */
+    /**
+     * What is as it should be.
+     *
+     * @param fields further facts; never secrets
+     */
     info?(message: string, fields?: Record<string, unknown>): void;
-    /** @param fields further facts; never secrets */
+    /**
+     * What is not, and was dealt with.
+     *
+     * @param fields further facts; never secrets
+     */
     warn?(message: string, fields?: Record<string, unknown>): void;
-    /** @param fields further facts; never secrets */
+    /**
+     * What somebody has to look at.
+     *
+     * @param fields further facts; never secrets
+     */
     error?(message: string, fields?: Record<string, unknown>): void;
 }
 /** Bounds on what one mesh holds and accepts. */
@@ -874,21 +908,31 @@ interface MeshConfig {
         /** Where it goes. Default: `mesh-audit.log` in `paths.logsDir`, if that is given. */
         adapters?: MonitoringAdapter[] | undefined;
     };
-    /**
-     * Key rotation.
-     *
-     * @deprecated Has no effect, and says so to the logger. {@link KeyRotation} replaces the key of a
-     *   {@link CryptoManager}.
-     */
+    /** How this service's RSA key is replaced by itself: see `SecureMesh.rotateKeys`. Default: never. */
     rotation?: {
-        /** The time between rotations, in ms. */
-        interval: number;
-        /** Whether keys are rotated without being asked. */
+        /**
+         * The time between rotations, counted from `initialize()`: milliseconds or `'30d'`. A rotation
+         * that fails is logged and tried again, after a minute at most.
+         */
+        interval: number | string;
+        /** Whether the key is replaced without being asked. */
         autoRotate: boolean;
     };
 }
-/** @deprecated 0.2.0's name of {@link MeshConfig}. */
-type SecureMeshConfig = MeshConfig;
+/**
+ * A configuration in the shape of 0.2.0, where sizes are any number until the program runs.
+ *
+ * @deprecated Use {@link MeshConfig}.
+ */
+interface SecureMeshConfig extends Omit<MeshConfig, 'security'> {
+    /** As in {@link MeshConfig}. */
+    security?: Omit<SecurityConfig, 'rsaKeySize' | 'aesKeySize'> & {
+        /** Bits of the RSA key: 2048 or 4096. Default: 4096. */
+        rsaKeySize?: number | undefined;
+        /** Bits of the AES keys: 128, 192 or 256. Default: 256. */
+        aesKeySize?: number | undefined;
+    };
+}
 /** How a peer proved who it is. */
 type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';
 /** Who is calling: always the verified identity, never a claimed one. */
@@ -921,6 +965,8 @@ interface PeerSession {
 interface MeshStats {
     /** This service's id. */
     service: string;
+    /** The SHA-256 JWK thumbprint (RFC 7638) of this service's key; `null` before it is initialized. */
+    keyThumbprint: string | null;
     /** Sessions that are open now, in both directions. */
     activeSessions: number;
     /** Messages since the mesh was made. */
@@ -948,8 +994,15 @@ interface MeshStats {
      */
     metrics: MeshMetrics;
 }
+/** Where a service listens. */
+interface MeshAddress {
+    /** An IP address. */
+    host: string;
+    /** A port, 1 to 65,535. */
+    port: number;
+}
 /** What {@link SecureMesh.healthCheck} tells. */
-interface HealthStatus {
+interface MeshHealth {
     /** `healthy` while calls can be made and answered, `degraded` while it starts or drains, else `unhealthy`. */
     status: 'healthy' | 'degraded' | 'unhealthy';
     /** How many services discovery knows. */
@@ -959,12 +1012,9 @@ interface HealthStatus {
         /** Where the mesh is in its life. */
         state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed';
         /** Where it listens. */
-        address: {
-            host: string;
-            port: number;
-        } | null;
+        address: MeshAddress | null;
         /** The core's own figures, while it runs. */
-        [figure: string]: unknown;
+        [figure: string]: any;
     };
 }
 
@@ -1127,6 +1177,7 @@ interface OutgoingCall {
     input: unknown;
     /** This call's own copy of the options, with what it inherits; can be changed before `next()`. */
     readonly options: CallOptions & {
+        /** What is sent beside the input, by lower-case names. */
         metadata: Record<string, string>;
     };
 }
@@ -1148,14 +1199,156 @@ interface RouteLike {
     readonly type: string;
     /** Its schemas and its handler, which gets `{ input, ctx }`. */
     readonly config: {
+        /** The schema of its inputs. */
         readonly input?: unknown;
+        /** The schema of its results. */
         readonly output?: unknown;
+        /** What answers it. */
         readonly handler: (call: any) => unknown;
     };
 }
 /** Routers by their names, which become the first parts of their methods' names. */
 interface RouterTree {
     readonly [name: string]: RouterLike | RouterTree;
+}
+
+/** Settings of an {@link AuditLogger}. */
+interface AuditLoggerConfig {
+    /** Where entries go: to each of them. */
+    adapters: MonitoringAdapter[];
+    /** Whether anything is logged. Default: true. */
+    enabled?: boolean | undefined;
+    /** The most entries that wait for one adapter. Beyond, new ones are dropped and counted. Default: 10,000. */
+    maxQueue?: number | undefined;
+    /** How long an adapter may take for one entry: milliseconds or `'10s'`. Default: 30,000. */
+    adapterTimeoutMs?: number | string | undefined;
+    /**
+     * Told of each entry that an adapter did not take: reason `AUDIT_DELIVERY`, with the adapter's
+     * error as `cause`, or `AUDIT_LIMIT`. Default: nobody is told.
+     */
+    onError?: ((error: MeshError, event: MeshAuditEvent) => void) | undefined;
+}
+/** Figures about an {@link AuditLogger}. */
+interface AuditLoggerStats {
+    /** Entries that wait for an adapter now. */
+    queued: number;
+    /** Entries an adapter has taken. */
+    delivered: number;
+    /** Entries an adapter has refused, or not taken in time. */
+    failed: number;
+    /** Entries dropped because too many waited. */
+    dropped: number;
+}
+/**
+ * Writes the audit log: connections, key rotations, refused requests and
+ * whatever else somebody may have to account for.
+ *
+ * Each adapter gets every entry, in order, one at a time; a slow or broken one
+ * does not hold up the others. Logging never rejects for an adapter's sake.
+ *
+ * @example
+ * ```js
+ * const audit = new AuditLogger({ adapters: [new FileAdapter('/var/log/orders/audit.log')] });
+ * await audit.logConnection('orders', 'stock', true);
+ * await audit.close();
+ * ```
+ */
+declare class AuditLogger {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: AuditLoggerConfig);
+    /**
+     * Logs an entry. Resolves when every adapter has taken or refused it; there
+     * is no need to wait for that.
+     *
+     * @throws MeshError (as a rejection) `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no audit entry
+     */
+    log(event: Omit<MeshAuditEvent, 'id' | 'timestamp'>): Promise<void>;
+    /** A connection was made, or could not be. */
+    logConnection(serviceId: string, targetServiceId: string, success: boolean, error?: string): Promise<void>;
+    /** Messages were exchanged; `duration` in milliseconds. */
+    logMessage(serviceId: string, targetServiceId: string, messageCount: number, duration: number): Promise<void>;
+    /** A key was rotated, or could not be. */
+    logKeyRotation(serviceId: string, success: boolean, error?: string): Promise<void>;
+    /** A client met its quota. */
+    logRateLimit(serviceId: string, clientId: string, blocked: boolean): Promise<void>;
+    /** A circuit breaker changed its state. */
+    logCircuitBreaker(serviceId: string, targetServiceId: string, state: string, error?: string): Promise<void>;
+    /** Resolves when every entry logged until now has been taken or refused, and adapters hold none back. */
+    flush(): Promise<void>;
+    /** {@link flush}, then closes the adapters. Entries logged afterwards still go to them. */
+    close(): Promise<void>;
+    /** Figures of all adapters together. */
+    getStats(): AuditLoggerStats;
+}
+
+/** Settings of a {@link KeyRotation}. */
+interface KeyRotationConfig {
+    /** The time between rotations: milliseconds or `'30d'`. */
+    rotationInterval: number | string;
+    /** Whether keys are rotated without being asked. Default: false. */
+    autoRotate?: boolean | undefined;
+    /**
+     * Told of each new key. The fingerprint is that of its public half: the SHA-256 JWK thumbprint
+     * (RFC 7638), as `CryptoManager.getThumbprint` gives it. What it throws is for {@link onError}.
+     */
+    onRotation?: ((newKeyFingerprint: string) => void) | undefined;
+    /** Told when a rotation that nobody asked for fails. It is tried again, after a minute at most. */
+    onError?: ((error: Error) => void) | undefined;
+}
+/** Whose key a {@link KeyRotation} replaces. */
+interface RotatesKeys {
+    /** Replaces the key. */
+    rotate(): Promise<unknown>;
+    /** The thumbprint of the key in use (RFC 7638). */
+    getThumbprint(): string;
+}
+/**
+ * Replaces keys in time. A mesh does it by itself, as its option `rotation` says.
+ *
+ * The key of a {@link CryptoManager}: afterwards it encrypts nothing,
+ * signs nothing and shows nothing with the former one, which only still opens
+ * what was encrypted to it, until the next rotation.
+ *
+ * Its timer does not keep the process alive.
+ *
+ * @example
+ * ```js
+ * const rotation = new KeyRotation('orders', crypto, { rotationInterval: '30d', autoRotate: true });
+ * ```
+ */
+declare class KeyRotation {
+    #private;
+    /**
+     * @param serviceId whose key it is, for the audit log
+     * @param cryptoManager whose key is replaced: a `CryptoManager`, initialized before the first
+     *   rotation, or anything else that has its two methods
+     * @param auditLogger gets an entry for each rotation, successful or not
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range
+     */
+    constructor(serviceId: string, cryptoManager: RotatesKeys, config: KeyRotationConfig, auditLogger?: AuditLogger);
+    /**
+     * Replaces the key now. When that is being done already, it resolves with it.
+     * The next automatic rotation is a whole interval later.
+     *
+     * @throws MeshError (as a rejection) what `CryptoManager.rotate` throws; the key is then the former one
+     */
+    rotate(): Promise<void>;
+    /** Begins automatic rotation, the first a whole interval from now; without effect where it has begun. */
+    start(): void;
+    /** Ends automatic rotation. `rotate` still works. */
+    stop(): void;
+    /** The same as {@link stop}. */
+    destroy(): void;
+}
+
+/** How the mesh's secret is replaced. */
+interface RotateMeshSecretOptions {
+    /**
+     * How long the former secret is accepted, and offered to peers that refuse the new one:
+     * milliseconds or `'15m'`. 0 ends it at once. Default: `'24h'`.
+     */
+    graceMs?: number | string;
 }
 
 declare const asyncDispose: typeof Symbol.asyncDispose;
@@ -1184,6 +1377,11 @@ declare class SecureMesh {
      *   binary
      */
     constructor(config: MeshConfig);
+    /**
+     * @throws MeshError as above
+     * @deprecated The shape of 0.2.0. Use a {@link MeshConfig}.
+     */
+    constructor(config: SecureMeshConfig);
     /**
      * Loads or makes this service's keys and starts to listen. Making a
      * 4096-bit key takes a second or so, off the event loop. Doing it again, or
@@ -1294,20 +1492,48 @@ declare class SecureMesh {
      */
     useClient(middleware: ClientMiddleware): this;
     /** Where this service listens; `null` before it is initialized, and when it does not listen. */
-    address(): {
-        host: string;
-        port: number;
-    } | null;
+    address(): MeshAddress | null;
     /**
      * This service's public key as PEM (SPKI): what others put into their `publicKey`.
      *
      * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before it is initialized
      */
     publicKey(): string;
+    /**
+     * Replaces this service's RSA key: a new one is made, which takes a second or so off the event
+     * loop, and stored in the key directory before it is used. New sessions show it, with a statement
+     * of the former key that it is its successor; peers that remember the former one then remember
+     * the new one. Sessions under way end with the calls they carry, and no call is lost.
+     *
+     * A peer that **pins** the former key (`publicKey`) refuses the new one until it pins that. A peer
+     * that misses two rotations, or shares no session in between, has to accept the key by hand; the
+     * error says how. Of several processes of one service that share a key directory rotate one and
+     * then each of the others: those take the new key over.
+     *
+     * @returns the new key's SHA-256 JWK thumbprint (RFC 7638), also in {@link MeshStats.keyThumbprint}
+     * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before it is initialized;
+     *   reason `KEYDIR_…` when the key cannot be stored: the key is then the former one
+     */
+    rotateKeys(): Promise<string>;
+    /**
+     * Uses another mesh secret (`security.jwtSecret`) from now on. For the time of grace peers that
+     * still have the former one are served, and called, as before: services change it one after the
+     * other, in any order, without a failed call. Then the former secret is refused with the reason
+     * `SECRET_RETIRED`, and sessions end with the calls they carry.
+     *
+     * It is not stored: give it to the configuration as well, for the next start.
+     *
+     * @param secret at least 32 bytes, new here
+     * @param options.graceMs milliseconds or `'15m'`, a year at most; 0 ends the former secret at once. Default: `'24h'`.
+     * @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`, or `ARGUMENT` when it is or was in use
+     *   here; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.jwtSecret`, `NOT_INITIALIZED`
+     *   before it is initialized
+     */
+    rotateSecret(secret: string, options?: RotateMeshSecretOptions): Promise<void>;
     /** Current statistics. */
     getStats(): MeshStats;
     /** Whether this service can be called and can call. Never rejects. */
-    healthCheck(): Promise<HealthStatus>;
+    healthCheck(): Promise<MeshHealth>;
     /**
      * Stops in good order: takes no new calls, and waits for those under way.
      * When the time is up the rest is broken off, as by {@link SecureMesh.cleanup}.
@@ -1351,7 +1577,7 @@ declare class SecureMeshServer {
      * @param serviceId the id of this service
      * @param keysDir the key directory; default as for `paths.keysDir`
      * @param rateLimitConfig the requests each caller may make; default: any number
-     * @param protoPath ignored: the protocol is built in
+     * @param _protoPath ignored: the protocol is built in
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
      */
     constructor(serviceId: string, keysDir?: string, rateLimitConfig?: RateLimiterConfig, _protoPath?: string);
@@ -1370,84 +1596,11 @@ declare class SecureMeshServer {
      */
     start(port: number): Promise<void>;
     /** Where it listens; `null` while it does not. */
-    address(): {
-        host: string;
-        port: number;
-    } | null;
+    address(): MeshAddress | null;
     /** Stops at once. It can be started again. */
     stop(): void;
     /** The same as {@link stop}, and resolves when it is done. */
     close(): Promise<void>;
-}
-
-/** Settings of an {@link AuditLogger}. */
-interface AuditLoggerConfig {
-    /** Where entries go: to each of them. */
-    adapters: MonitoringAdapter[];
-    /** Whether anything is logged. Default: true. */
-    enabled?: boolean | undefined;
-    /** The most entries that wait for one adapter. Beyond, new ones are dropped and counted. Default: 10,000. */
-    maxQueue?: number | undefined;
-    /** How long an adapter may take for one entry: milliseconds or `'10s'`. Default: 30,000. */
-    adapterTimeoutMs?: number | string | undefined;
-    /**
-     * Told of each entry that an adapter did not take: reason `AUDIT_DELIVERY`, with the adapter's
-     * error as `cause`, or `AUDIT_LIMIT`. Default: nobody is told.
-     */
-    onError?: ((error: MeshError, event: MeshAuditEvent) => void) | undefined;
-}
-/** Figures about an {@link AuditLogger}. */
-interface AuditLoggerStats {
-    /** Entries that wait for an adapter now. */
-    queued: number;
-    /** Entries an adapter has taken. */
-    delivered: number;
-    /** Entries an adapter has refused, or not taken in time. */
-    failed: number;
-    /** Entries dropped because too many waited. */
-    dropped: number;
-}
-/**
- * Writes the audit log: connections, key rotations, refused requests and
- * whatever else somebody may have to account for.
- *
- * Each adapter gets every entry, in order, one at a time; a slow or broken one
- * does not hold up the others. Logging never rejects for an adapter's sake.
- *
- * @example
- * ```js
- * const audit = new AuditLogger({ adapters: [new FileAdapter('/var/log/orders/audit.log')] });
- * await audit.logConnection('orders', 'stock', true);
- * await audit.close();
- * ```
- */
-declare class AuditLogger {
-    #private;
-    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
-    constructor(config: AuditLoggerConfig);
-    /**
-     * Logs an entry. Resolves when every adapter has taken or refused it; there
-     * is no need to wait for that.
-     *
-     * @throws MeshError (as a rejection) `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no audit entry
-     */
-    log(event: Omit<MeshAuditEvent, 'id' | 'timestamp'>): Promise<void>;
-    /** A connection was made, or could not be. */
-    logConnection(serviceId: string, targetServiceId: string, success: boolean, error?: string): Promise<void>;
-    /** Messages were exchanged; `duration` in milliseconds. */
-    logMessage(serviceId: string, targetServiceId: string, messageCount: number, duration: number): Promise<void>;
-    /** A key was rotated, or could not be. */
-    logKeyRotation(serviceId: string, success: boolean, error?: string): Promise<void>;
-    /** A client met its quota. */
-    logRateLimit(serviceId: string, clientId: string, blocked: boolean): Promise<void>;
-    /** A circuit breaker changed its state. */
-    logCircuitBreaker(serviceId: string, targetServiceId: string, state: string, error?: string): Promise<void>;
-    /** Resolves when every entry logged until now has been taken or refused, and adapters hold none back. */
-    flush(): Promise<void>;
-    /** {@link flush}, then closes the adapters. Entries logged afterwards still go to them. */
-    close(): Promise<void>;
-    /** Figures of all adapters together. */
-    getStats(): AuditLoggerStats;
 }
 
 /** Prints audit entries and metrics, a line each, with everything visible that could deceive a reader. */
@@ -1488,6 +1641,8 @@ type RsaKeySize = 2048 | 3072 | 4096;
 declare class KeyManager {
     #private;
     /**
+     * Nothing is read or made yet.
+     *
      * @param keyDir the directory. Default: `SECURE_MESH_KEYS_DIR`, or
      *   `secure-stack-mesh` in the user's state directory; never below the
      *   working directory.
@@ -1613,6 +1768,14 @@ declare class CryptoManager {
      */
     constructor(options?: CryptoManagerOptions);
     /**
+     * @throws MeshError as above
+     * @deprecated The shape of 0.2.0, where the size is any number until the program runs.
+     */
+    constructor(options?: Omit<CryptoManagerOptions, 'aesKeySize'> & {
+        /** Bits of the AES keys: 128, 192 or 256. Default: 256. */
+        aesKeySize?: number | undefined;
+    });
+    /**
      * Makes the key pair, in memory; or, for a service id, loads it from the key
      * directory, where it is made the first time. Resolves when the key is
      * there. Calling it again changes nothing, unless the last time failed.
@@ -1709,7 +1872,7 @@ declare class CryptoManager {
      * @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`: a shorter key
      */
     hmac(data: CryptoData, key: string | Uint8Array): string;
-    /** Whether `hmac` is what {@link hmac} makes of `data`, compared in constant time. */
+    /** Whether `hmac` is what {@link CryptoManager.hmac} makes of `data`, compared in constant time. */
     verifyHmac(data: CryptoData, hmac: string, key: string | Uint8Array): boolean;
     /** Both halves of the key, PEM. The private one is now yours to protect. */
     exportKeyPair(): KeyPair;
@@ -1772,11 +1935,11 @@ declare class FileAdapter implements MonitoringAdapter {
 }
 
 /** How a part of a service is. */
-type HealthState = 'healthy' | 'degraded' | 'unhealthy';
+type HealthStatus = 'healthy' | 'degraded' | 'unhealthy';
 /** What a {@link HealthCheck} found. */
 interface HealthCheckResult {
     /** How it is. */
-    status: HealthState;
+    status: HealthStatus;
     /** What was found, in detail; never secrets. */
     details?: Record<string, any>;
     /** When. */
@@ -1824,7 +1987,7 @@ declare class HealthMonitor {
      * The worst that the checks found last. One that has not been run yet counts
      * as `degraded`: nothing is known. Without checks: `healthy`.
      */
-    getOverallStatus(): HealthState;
+    getOverallStatus(): HealthStatus;
     /** What each check found last, by name. */
     getResults(): Record<string, HealthCheckResult>;
 }
@@ -1976,20 +2139,14 @@ interface TokenPayload {
     /** The same as `sid`. */
     sessionId?: string;
     /** Further claims, in a payload that {@link JWTManager.decodeToken} returned. */
-    [claim: string]: unknown;
+    [claim: string]: any;
 }
 /** Where the RSA keys of services are kept, for the shape of 0.2.0; `KeyManager` is one. */
 interface KeyPairSource {
     /** This service's own pair, PEM, made if there is none. */
-    getOrCreateKeyPair(name: string): {
-        publicKey: string;
-        privateKey: string;
-    };
+    getOrCreateKeyPair(name: string): KeyPair;
     /** Another service's key, PEM. Only the public half is looked at; `null` if it is not known. */
-    loadKeyPair(name: string): {
-        publicKey: string;
-        privateKey?: string;
-    } | null;
+    loadKeyPair(name: string): Pick<KeyPair, 'publicKey'> | null;
 }
 /**
  * Makes and checks tokens: JWT (RFC 7519) in the strict reading of RFC 8725.
@@ -2094,54 +2251,6 @@ declare class JWTManager {
     getTokenExpiration(token: string): Date | null;
 }
 
-/** Settings of a {@link KeyRotation}. */
-interface KeyRotationConfig {
-    /** The time between rotations: milliseconds or `'30d'`. */
-    rotationInterval: number | string;
-    /** Whether keys are rotated without being asked. Default: false. */
-    autoRotate?: boolean | undefined;
-    /**
-     * Told of each new key. The fingerprint is that of its public half: the SHA-256 JWK thumbprint
-     * (RFC 7638), as `CryptoManager.getThumbprint` gives it. What it throws is for {@link onError}.
-     */
-    onRotation?: ((newKeyFingerprint: string) => void) | undefined;
-    /** Told when a rotation that nobody asked for fails. It is tried again, after a minute at most. */
-    onError?: ((error: Error) => void) | undefined;
-}
-/**
- * Replaces the key of a {@link CryptoManager}: afterwards it encrypts nothing,
- * signs nothing and shows nothing with the former one, which only still opens
- * what was encrypted to it, until the next rotation.
- *
- * Its timer does not keep the process alive.
- *
- * @example
- * ```js
- * const rotation = new KeyRotation('orders', crypto, { rotationInterval: '30d', autoRotate: true });
- * ```
- */
-declare class KeyRotation {
-    #private;
-    /**
-     * @param serviceId whose key it is, for the audit log
-     * @param cryptoManager whose key is replaced; initialized before the first rotation
-     * @param auditLogger gets an entry for each rotation, successful or not
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range
-     */
-    constructor(serviceId: string, cryptoManager: CryptoManager, config: KeyRotationConfig, auditLogger?: AuditLogger);
-    /**
-     * Replaces the key now. When that is being done already, it resolves with it.
-     * The next automatic rotation is a whole interval later.
-     *
-     * @throws MeshError (as a rejection) what `CryptoManager.rotate` throws; the key is then the former one
-     */
-    rotate(): Promise<void>;
-    /** Ends automatic rotation. `rotate` still works. */
-    stop(): void;
-    /** The same as {@link stop}. */
-    destroy(): void;
-}
-
 /** How long sessions live and how many there may be. */
 interface SessionManagerOptions {
     /** How long a session lives without a message: milliseconds or `'1h'`. Default: `3600000`. */
@@ -2168,9 +2277,14 @@ interface Session {
     /** How many messages were tracked. */
     readonly messageCount: number;
     /** What was given to `createSession`. */
-    readonly metadata?: Record<string, unknown>;
-    /** The key given to `createSession`, as it was given. Not enumerable, so that it is not printed. */
-    readonly sessionKey?: Uint8Array;
+    readonly metadata?: Record<string, any>;
+    /**
+     * The key given to `createSession`, as it was given: a `Uint8Array`; `undefined` where none was. Not
+     * enumerable, so that it is not printed.
+     *
+     * @deprecated The shape of 0.2.0. The keys of a mesh's sessions never leave its native part.
+     */
+    readonly sessionKey: any;
 }
 /** Figures about a {@link SessionManager}. */
 interface SessionStats {
@@ -2207,7 +2321,7 @@ declare class SessionManager {
      * @param defaultTTL how long a session lives without a message, in milliseconds
      * @deprecated The shape of 0.2.0. Use `new SessionManager({ timeout })`.
      */
-    constructor(defaultTTL: number);
+    constructor(defaultTTL?: number);
     /**
      * Begins a session between two services.
      *
@@ -2292,6 +2406,7 @@ interface ServiceHealth {
     status: 'healthy' | 'unhealthy';
     /** Each instance, with why it is unhealthy. */
     instances: (ServiceInfo & {
+        /** Why it is unhealthy. */
         error?: string;
     })[];
 }
@@ -2417,4 +2532,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
-export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthState, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateSecretOptions, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };

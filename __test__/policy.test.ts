@@ -222,6 +222,23 @@ describe('retries', () => {
     expect(runs).toBe(4);
   });
 
+  it('are counted: the handler is told which it is, and the caller how many there were', async () => {
+    const told: number[] = [];
+    const { client } = await pair(
+      (mesh) =>
+        mesh.handle('m', (_, ctx) => {
+          told.push(ctx.attempt);
+          throw new MeshError('UNAVAILABLE', 'not yet');
+        }),
+      {},
+      { resilience: retry },
+    );
+    const error = await errorOf(client.call('m', 0, { idempotent: true }));
+    expect(error.attempts).toBe(3);
+    expect(await errorOf(client.call('m'))).toMatchObject({ attempts: 1 });
+    expect(told).toEqual([1, 2, 3, 1]);
+  });
+
   it('send what was given, whatever was done to it since', async () => {
     const got: unknown[] = [];
     const { client } = await pair(

@@ -139,14 +139,23 @@ export declare class NativeMesh {
   /**
    * Checks the configuration, given as JSON, as are the `SECURE_MESH_…`
    * variables. `onWake` is called when there is something to `take`.
+   * `network` names a network in memory to be on, for tests.
    */
-  constructor(config: string, variables: string, onWake: () => void)
+  constructor(config: string, variables: string, onWake: () => void, network?: string | undefined | null)
   /** Binds the port, makes or loads keys, and serves. */
   start(): Promise<void>
   /** Where the mesh listens; `null` before it has started, or if it only calls. */
   address(): NativeAddress | null
+  /** Breaks the connections others have made to a mesh on a network in memory. */
+  sever(): void
   /** This service's RSA public key in PEM; throws before the mesh has started. */
   publicKey(): string
+  /** The thumbprint of this service's key; `null` before the mesh has started. */
+  thumbprint(): string | null
+  /** Replaces this service's key; resolves to the new thumbprint. */
+  rotateKey(): Promise<string>
+  /** Replaces the mesh secret; the former one counts for `grace_ms` more. */
+  rotateSecret(secret: string, graceMs: number): Promise<void>
   /** Hands over a batch of commands. */
   submit(batch: Buffer): void
   /**

@@ -148,7 +148,10 @@ export interface OutgoingCall {
   /** The input; for `clientStream` and `bidiStream` the iterable of items. Can be replaced before `next()`. */
   input: unknown;
   /** This call's own copy of the options, with what it inherits; can be changed before `next()`. */
-  readonly options: CallOptions & { metadata: Record<string, string> };
+  readonly options: CallOptions & {
+    /** What is sent beside the input, by lower-case names. */
+    metadata: Record<string, string>;
+  };
 }
 
 /**

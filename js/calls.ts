@@ -64,6 +64,7 @@ export class Calls {
    * @param input the items, where the inputs are a stream
    * @param wait what has to be done before anything can be sent, if it is not yet
    * @param inflow takes the items, where the answer is a stream; the promise then says how it ended
+   * @param earlier how often the call was tried before
    */
   start(
     kind: CallKind,
@@ -73,6 +74,7 @@ export class Calls {
     options: CallOptions | undefined,
     wait: Promise<void> | undefined,
     inflow?: Inflow,
+    earlier = 0,
   ): Promise<unknown> {
     return new Promise((resolve, reject) => {
       checkMethod(method);
@@ -107,13 +109,14 @@ export class Calls {
       if (inflow !== undefined) this.#streams.set(inflow, id);
       if (this.#pending.size === 1) this.#onCount();
       if (wait === undefined) {
-        this.#send(id, pending, kind, payload, prepared, input);
+        this.#send(id, pending, kind, payload, prepared, input, earlier);
         return;
       }
       if (payload instanceof Uint8Array) payload = payload.slice();
       wait.then(
         () => {
-          if (this.#pending.has(id)) this.#send(id, pending, kind, payload, prepared, input);
+          if (this.#pending.has(id))
+            this.#send(id, pending, kind, payload, prepared, input, earlier);
           else pending.outflow?.discard(input as Items);
         },
         (error: unknown) => {
@@ -132,8 +135,9 @@ export class Calls {
     payload: Payload,
     { timeoutMs, idempotent, meta }: PreparedOptions,
     input: unknown,
+    earlier: number,
   ): void {
-    this.#writer.call(id, service, method, payload, timeoutMs, idempotent, meta, kind);
+    this.#writer.call(id, service, method, payload, timeoutMs, idempotent, meta, kind, earlier);
     outflow?.run(input as Items).then(
       (complete) => {
         if (complete && this.#pending.has(id)) this.#writer.end(Side.Call, id, '');

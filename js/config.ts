@@ -15,6 +15,7 @@ export function encodeConfig(config: MeshConfig, logger: SafeLogger): string {
   delete plain['logger'];
   delete plain['resilience'];
   delete plain['monitoring'];
+  delete plain['rotation'];
   if (config.paths?.protoFile !== undefined) {
     const { protoFile, ...paths } = config.paths;
     plain['paths'] = paths;

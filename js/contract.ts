@@ -41,7 +41,15 @@ export interface Procedure<
 // No more is asked of them here, or the compiler would take what is asked for
 // what is said wherever a definition says nothing.
 /** The methods of a contract, by their names. Made by {@link unary} and its like. */
-export type Procedures = Readonly<Record<string, { readonly kind: CallKind }>>;
+export type Procedures = Readonly<
+  Record<
+    string,
+    {
+      /** Which sides are streams. */
+      readonly kind: CallKind;
+    }
+  >
+>;
 
 /** What a service offers. Made by {@link defineContract}. */
 export interface Contract<TProcedures extends Procedures = Procedures> {
@@ -52,7 +60,10 @@ export interface Contract<TProcedures extends Procedures = Procedures> {
 }
 
 /** The errors a method declares, as its caller sees them. */
-export type ErrorsOf<T> = T extends { readonly errors?: infer E }
+export type ErrorsOf<T> = T extends {
+  /** What the method declares. */
+  readonly errors?: infer E;
+}
   ? NonNullable<E> extends ErrorMap
     ? DeclaredErrors<NonNullable<E>>
     : never

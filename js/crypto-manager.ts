@@ -110,7 +110,20 @@ export class CryptoManager {
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: an option is
    *   unknown or has an impossible value.
    */
-  constructor(options: CryptoManagerOptions = {}) {
+  constructor(options?: CryptoManagerOptions);
+  /**
+   * @throws MeshError as above
+   * @deprecated The shape of 0.2.0, where the size is any number until the program runs.
+   */
+  constructor(
+    options?: Omit<CryptoManagerOptions, 'aesKeySize'> & {
+      /** Bits of the AES keys: 128, 192 or 256. Default: 256. */
+      aesKeySize?: number | undefined;
+    },
+  );
+  constructor(
+    options: Omit<CryptoManagerOptions, 'aesKeySize'> & { aesKeySize?: number | undefined } = {},
+  ) {
     checkKeys('options', options, ['rsaKeySize', 'aesKeySize', 'keysDir', 'keyManager']);
     const { aesKeySize = 256, keyManager } = options;
     if (![128, 192, 256].includes(aesKeySize)) {
@@ -351,7 +364,7 @@ export class CryptoManager {
     return wrapNative(() => this.#native.hmac(bytes, secret)).toString('hex');
   }
 
-  /** Whether `hmac` is what {@link hmac} makes of `data`, compared in constant time. */
+  /** Whether `hmac` is what {@link CryptoManager.hmac} makes of `data`, compared in constant time. */
   verifyHmac(data: CryptoData, hmac: string, key: string | Uint8Array): boolean {
     const [bytes, secret] = [toBytes('data', data), hmacKey(key)];
     if (typeof hmac !== 'string')

@@ -50,6 +50,7 @@ export interface DeclaredErrorOptions {
 /** Makes errors of a map: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
 export type ErrorFactories<TErrors extends ErrorMap> = {
   readonly [K in keyof TErrors & string]: TErrors[K] extends {
+    /** The schema of its data. */
     data: infer S extends StandardSchema;
   }
     ? (data: SchemaInput<S>, options?: DeclaredErrorOptions) => DeclaredError<K, SchemaInput<S>>

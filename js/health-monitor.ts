@@ -6,12 +6,12 @@ import { TimeoutManager } from './timeout-manager.js';
 import { checkFunction, checkText, toMillis } from './values.js';
 
 /** How a part of a service is. */
-export type HealthState = 'healthy' | 'degraded' | 'unhealthy';
+export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy';
 
 /** What a {@link HealthCheck} found. */
 export interface HealthCheckResult {
   /** How it is. */
-  status: HealthState;
+  status: HealthStatus;
   /** What was found, in detail; never secrets. */
   details?: Record<string, any>;
   /** When. */
@@ -32,7 +32,7 @@ export interface HealthMonitorOptions {
   timeoutMs?: number | string | undefined;
 }
 
-const STATES: readonly string[] = ['healthy', 'degraded', 'unhealthy'] satisfies HealthState[];
+const STATES: readonly string[] = ['healthy', 'degraded', 'unhealthy'] satisfies HealthStatus[];
 
 /**
  * Runs health checks, all at once, again and again, and keeps what they found
@@ -99,12 +99,12 @@ export class HealthMonitor {
    * The worst that the checks found last. One that has not been run yet counts
    * as `degraded`: nothing is known. Without checks: `healthy`.
    */
-  getOverallStatus(): HealthState {
+  getOverallStatus(): HealthStatus {
     let worst = 0;
     for (const name of this.#checks.keys()) {
       worst = Math.max(worst, STATES.indexOf(this.#results.get(name)?.status ?? 'degraded'));
     }
-    return STATES[worst] as HealthState;
+    return STATES[worst] as HealthStatus;
   }
 
   /** What each check found last, by name. */

@@ -70,7 +70,7 @@ export {
   type HealthCheck,
   type HealthCheckResult,
   type HealthMonitorOptions,
-  type HealthState,
+  type HealthStatus,
 } from './health-monitor.js';
 export {
   HttpAdapter,
@@ -87,10 +87,11 @@ export {
   type TokenPayload,
 } from './jwt-manager.js';
 export { KeyManager, type KeyPair, type RsaKeySize } from './key-manager.js';
-export { KeyRotation, type KeyRotationConfig } from './key-rotation.js';
+export { KeyRotation, type KeyRotationConfig, type RotatesKeys } from './key-rotation.js';
 export { MetricsCollector, type CallRecord, type MeshMetrics } from './metrics-collector.js';
 export { RateLimiter, type RateLimiterConfig, type RateLimitResult } from './rate-limiter.js';
 export { RetryPolicy, type RetryOptions, type RetryPolicyConfig } from './retry-policy.js';
+export type { RotateMeshSecretOptions } from './rotation.js';
 export {
   SessionManager,
   type Session,
@@ -112,9 +113,10 @@ export { version } from './version.js';
 export type {
   Caller,
   Duration,
-  HealthStatus,
   Logger,
+  MeshAddress,
   MeshConfig,
+  MeshHealth,
   MeshLimits,
   MeshStats,
   PeerSession,

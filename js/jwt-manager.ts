@@ -2,6 +2,7 @@
 
 import { checkKeys, invalidArgument } from './arguments.js';
 import { MeshError, wrapNative } from './errors.js';
+import type { KeyPair } from './key-manager.js';
 import { native, type Addon } from './native.js';
 import { checkText, toMillis } from './values.js';
 
@@ -72,15 +73,15 @@ export interface TokenPayload {
   /** The same as `sid`. */
   sessionId?: string;
   /** Further claims, in a payload that {@link JWTManager.decodeToken} returned. */
-  [claim: string]: unknown;
+  [claim: string]: any;
 }
 
 /** Where the RSA keys of services are kept, for the shape of 0.2.0; `KeyManager` is one. */
 export interface KeyPairSource {
   /** This service's own pair, PEM, made if there is none. */
-  getOrCreateKeyPair(name: string): { publicKey: string; privateKey: string };
+  getOrCreateKeyPair(name: string): KeyPair;
   /** Another service's key, PEM. Only the public half is looked at; `null` if it is not known. */
-  loadKeyPair(name: string): { publicKey: string; privateKey?: string } | null;
+  loadKeyPair(name: string): Pick<KeyPair, 'publicKey'> | null;
 }
 
 /**

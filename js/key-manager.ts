@@ -53,6 +53,8 @@ export class KeyManager {
   }
 
   /**
+   * Nothing is read or made yet.
+   *
    * @param keyDir the directory. Default: `SECURE_MESH_KEYS_DIR`, or
    *   `secure-stack-mesh` in the user's state directory; never below the
    *   working directory.

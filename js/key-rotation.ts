@@ -3,7 +3,6 @@
 import { checkKeys, invalidArgument } from './arguments.js';
 import type { AuditLogger } from './audit-logger.js';
 import { timer } from './clock.js';
-import type { CryptoManager } from './crypto-manager.js';
 import { MeshError } from './errors.js';
 import { checkFunction, checkText, toMillis } from './values.js';
 
@@ -22,11 +21,21 @@ export interface KeyRotationConfig {
   onError?: ((error: Error) => void) | undefined;
 }
 
+/** Whose key a {@link KeyRotation} replaces. */
+export interface RotatesKeys {
+  /** Replaces the key. */
+  rotate(): Promise<unknown>;
+  /** The thumbprint of the key in use (RFC 7638). */
+  getThumbprint(): string;
+}
+
 const KEYS = ['rotationInterval', 'autoRotate', 'onRotation', 'onError'] as const;
 const RETRY_MS = 60_000;
 
 /**
- * Replaces the key of a {@link CryptoManager}: afterwards it encrypts nothing,
+ * Replaces keys in time. A mesh does it by itself, as its option `rotation` says.
+ *
+ * The key of a {@link CryptoManager}: afterwards it encrypts nothing,
  * signs nothing and shows nothing with the former one, which only still opens
  * what was encrypted to it, until the next rotation.
  *
@@ -39,7 +48,7 @@ const RETRY_MS = 60_000;
  */
 export class KeyRotation {
   readonly #serviceId: string;
-  readonly #crypto: Pick<CryptoManager, 'rotate' | 'getThumbprint'>;
+  readonly #keys: RotatesKeys;
   readonly #audit: Pick<AuditLogger, 'logKeyRotation'> | undefined;
   readonly #intervalMs: number;
   readonly #onRotation: ((fingerprint: string) => void) | undefined;
@@ -51,26 +60,29 @@ export class KeyRotation {
 
   /**
    * @param serviceId whose key it is, for the audit log
-   * @param cryptoManager whose key is replaced; initialized before the first rotation
+   * @param cryptoManager whose key is replaced: a `CryptoManager`, initialized before the first
+   *   rotation, or anything else that has its two methods
    * @param auditLogger gets an entry for each rotation, successful or not
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range
    */
   constructor(
     serviceId: string,
-    cryptoManager: CryptoManager,
+    cryptoManager: RotatesKeys,
     config: KeyRotationConfig,
     auditLogger?: AuditLogger,
   ) {
     checkText('serviceId', serviceId);
     checkKeys('config', config, KEYS);
     if (typeof cryptoManager?.rotate !== 'function') {
-      throw invalidArgument('cryptoManager must be a CryptoManager');
+      throw invalidArgument(
+        'cryptoManager must be a CryptoManager, or have its rotate and getThumbprint',
+      );
     }
     const { autoRotate = false, onRotation, onError } = config;
     if (onRotation !== undefined) checkFunction('config.onRotation', onRotation);
     if (onError !== undefined) checkFunction('config.onError', onError);
     this.#serviceId = serviceId;
-    this.#crypto = cryptoManager;
+    this.#keys = cryptoManager;
     this.#audit = auditLogger;
     this.#intervalMs = toMillis('config.rotationInterval', config.rotationInterval);
     if (this.#intervalMs < 1)
@@ -91,6 +103,13 @@ export class KeyRotation {
     return (this.#running ??= this.#rotate().finally(() => (this.#running = undefined)));
   }
 
+  /** Begins automatic rotation, the first a whole interval from now; without effect where it has begun. */
+  start(): void {
+    if (this.#automatic) return;
+    this.#automatic = true;
+    this.#schedule(this.#intervalMs);
+  }
+
   /** Ends automatic rotation. `rotate` still works. */
   stop(): void {
     this.#automatic = false;
@@ -105,14 +124,14 @@ export class KeyRotation {
 
   async #rotate(): Promise<void> {
     try {
-      await this.#crypto.rotate();
+      await this.#keys.rotate();
     } catch (cause) {
       const error = MeshError.from(cause);
       await this.#audit?.logKeyRotation(this.#serviceId, false, error.message);
       throw error;
     }
     if (this.#automatic) this.#schedule(this.#intervalMs);
-    const fingerprint = this.#crypto.getThumbprint();
+    const fingerprint = this.#keys.getThumbprint();
     await this.#audit?.logKeyRotation(this.#serviceId, true);
     try {
       this.#onRotation?.(fingerprint);

@@ -1,5 +1,6 @@
 // The mesh: this process as a service that calls and is called.
 
+import { asyncDispose } from './async-dispose.js';
 import { Calls } from './calls.js';
 import { checkTimeout } from './call-options.js';
 import type {
@@ -34,21 +35,18 @@ import { Outgoing, type Gate } from './outgoing.js';
 import { Monitoring } from './monitoring.js';
 import { Peers } from './peers.js';
 import { Policy } from './policy.js';
+import { Rotation, type RotateMeshSecretOptions } from './rotation.js';
 import { makeRoute, type Route } from './route.js';
 import { Router } from './router.js';
 import type { SchemaInput, SchemaOutput, StandardSchema } from './schema.js';
 import { enableScope } from './scope.js';
-import type { HealthStatus, MeshConfig, MeshStats } from './types.js';
+import type { MeshAddress, MeshHealth, MeshConfig, MeshStats, SecureMeshConfig } from './types.js';
 
 type NativeMesh = InstanceType<Addon['NativeMesh']>;
 
 const DEFAULT_DRAIN_MS = 10_000;
 // The core's own.
 const DEFAULT_CALL_MS = 10_000;
-
-// Node has had the symbol since 18.18; a sandbox may lack it.
-const asyncDispose: typeof Symbol.asyncDispose =
-  Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
 
 /**
  * A service of the mesh. It answers the methods it has handlers for, and calls
@@ -74,6 +72,7 @@ export class SecureMesh {
   readonly #router: Router;
   readonly #peers = new Peers();
   readonly #monitoring: Monitoring | undefined;
+  readonly #rotation: Rotation;
   readonly #sink = this.#makeSink();
   readonly #serviceId: string;
   readonly #services: number;
@@ -85,6 +84,7 @@ export class SecureMesh {
   };
   readonly #batches = new BatchReader((target) => this.#native.take(target));
   #state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed' = 'new';
+  readonly #inMemory: boolean;
   #listening = false;
   #starting: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
@@ -97,16 +97,33 @@ export class SecureMesh {
    *   naming the option by its path; `FAILED_PRECONDITION`, reason `ADDON`, when this platform has no
    *   binary
    */
-  constructor(config: MeshConfig) {
+  constructor(config: MeshConfig);
+  /**
+   * @throws MeshError as above
+   * @deprecated The shape of 0.2.0. Use a {@link MeshConfig}.
+   */
+  constructor(config: SecureMeshConfig);
+  /**
+   * On a network in memory, by its name: the test kit's. What the environment
+   * says is for meshes on the system's.
+   *
+   * @internal
+   */
+  constructor(config: MeshConfig, network?: string);
+  constructor(given: MeshConfig | SecureMeshConfig, network?: string) {
+    // The core checks the sizes.
+    const config = given as MeshConfig;
     this.#logger = new SafeLogger(config?.logger);
     const json = encodeConfig(config, this.#logger);
-    const environment = encodeEnvironment(process.env);
+    const environment = encodeEnvironment(network === undefined ? process.env : {});
     const { NativeMesh } = native();
-    this.#native = wrapNative(() => new NativeMesh(json, environment, this.#take));
+    this.#native = wrapNative(() => new NativeMesh(json, environment, this.#take, network));
+    this.#inMemory = network !== undefined;
     this.#serviceId = config.serviceId;
     this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
     const callTimeoutMs = config.limits?.callTimeoutMs ?? DEFAULT_CALL_MS;
     this.#monitoring = Monitoring.from(config, this.#logger);
+    this.#rotation = new Rotation(this.#native, config, this.#logger);
     const policy = Policy.from(config, callTimeoutMs, this.#monitoring);
     this.#writer = new CommandWriter((batch) => this.#submit(batch));
     this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive());
@@ -298,7 +315,7 @@ export class SecureMesh {
   }
 
   /** Where this service listens; `null` before it is initialized, and when it does not listen. */
-  address(): { host: string; port: number } | null {
+  address(): MeshAddress | null {
     return wrapNative(() => this.#native.address());
   }
 
@@ -311,6 +328,43 @@ export class SecureMesh {
     return wrapNative(() => this.#native.publicKey());
   }
 
+  /**
+   * Replaces this service's RSA key: a new one is made, which takes a second or so off the event
+   * loop, and stored in the key directory before it is used. New sessions show it, with a statement
+   * of the former key that it is its successor; peers that remember the former one then remember
+   * the new one. Sessions under way end with the calls they carry, and no call is lost.
+   *
+   * A peer that **pins** the former key (`publicKey`) refuses the new one until it pins that. A peer
+   * that misses two rotations, or shares no session in between, has to accept the key by hand; the
+   * error says how. Of several processes of one service that share a key directory rotate one and
+   * then each of the others: those take the new key over.
+   *
+   * @returns the new key's SHA-256 JWK thumbprint (RFC 7638), also in {@link MeshStats.keyThumbprint}
+   * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before it is initialized;
+   *   reason `KEYDIR_…` when the key cannot be stored: the key is then the former one
+   */
+  rotateKeys(): Promise<string> {
+    return this.#rotation.rotate();
+  }
+
+  /**
+   * Uses another mesh secret (`security.jwtSecret`) from now on. For the time of grace peers that
+   * still have the former one are served, and called, as before: services change it one after the
+   * other, in any order, without a failed call. Then the former secret is refused with the reason
+   * `SECRET_RETIRED`, and sessions end with the calls they carry.
+   *
+   * It is not stored: give it to the configuration as well, for the next start.
+   *
+   * @param secret at least 32 bytes, new here
+   * @param options.graceMs milliseconds or `'15m'`, a year at most; 0 ends the former secret at once. Default: `'24h'`.
+   * @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`, or `ARGUMENT` when it is or was in use
+   *   here; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.jwtSecret`, `NOT_INITIALIZED`
+   *   before it is initialized
+   */
+  rotateSecret(secret: string, options?: RotateMeshSecretOptions): Promise<void> {
+    return this.#rotation.rotateSecret(secret, options);
+  }
+
   /** Current statistics. */
   getStats(): MeshStats {
     const peers = this.#peers.list();
@@ -321,6 +375,7 @@ export class SecureMesh {
     };
     return {
       service: this.#serviceId,
+      keyThumbprint: this.#rotation.getThumbprint() || null,
       activeSessions: peers.length,
       messages,
       services: this.#services,
@@ -332,10 +387,10 @@ export class SecureMesh {
   }
 
   /** Whether this service can be called and can call. Never rejects. */
-  async healthCheck(): Promise<HealthStatus> {
+  async healthCheck(): Promise<MeshHealth> {
     const state = this.#state;
     const between = state === 'starting' || state === 'draining';
-    const health: HealthStatus = {
+    const health: MeshHealth = {
       status: state === 'ready' ? 'healthy' : between ? 'degraded' : 'unhealthy',
       services: this.#services,
       details: { state, address: null },
@@ -390,14 +445,25 @@ export class SecureMesh {
     this.#outgoing.forget(serviceId);
   }
 
+  /**
+   * Breaks the connections others have made to a mesh in memory.
+   *
+   * @internal
+   */
+  static sever(mesh: SecureMesh): void {
+    mesh.#native.sever();
+  }
+
   async #start(): Promise<void> {
     this.#state = 'starting';
     this.#updateKeepAlive();
     try {
       await wrapNativeAsync(() => this.#native.start());
-      this.#listening = this.#native.address() !== null;
+      // Nobody outside of the process waits for a mesh in memory.
+      this.#listening = !this.#inMemory && this.#native.address() !== null;
       if (this.#state === 'starting') this.#state = 'ready';
       this.#monitoring?.start();
+      this.#rotation.start();
     } catch (error) {
       if (this.#state === 'starting') {
         this.#state = 'new';
@@ -412,6 +478,7 @@ export class SecureMesh {
   async #close(drainMs: number): Promise<void> {
     if (this.#state === 'closed') return;
     const starting = this.#state === 'starting' ? this.#starting : undefined;
+    this.#rotation.stop();
     this.#state = drainMs > 0 && this.#state !== 'closing' ? 'draining' : 'closing';
     this.#updateKeepAlive();
     await starting?.catch(() => {

@@ -13,7 +13,9 @@ import type { MeshConfig } from './types.js';
 const METRICS_MS = 60_000;
 
 /** Events of the core that are entries of the audit log, and what kind. */
-const AUDITED: Readonly<Record<string, 'connection' | 'error'>> = {
+const AUDITED: Readonly<Record<string, 'connection' | 'error' | 'key_rotation'>> = {
+  'key.rotated': 'key_rotation',
+  'secret.rotated': 'key_rotation',
   'handshake.refused': 'connection',
   'record.discarded': 'error',
 };
@@ -98,6 +100,14 @@ export class Monitoring {
     };
     const eventType = AUDITED[event];
     if (eventType === undefined) return;
+    if (eventType === 'key_rotation') {
+      void this.#audit.log({
+        eventType,
+        serviceId: this.#serviceId,
+        details: { action: event, success: true, metadata: { ...fields } },
+      });
+      return;
+    }
     if (eventType === 'connection') {
       // An entry stands for several where they are too many to be written one by one.
       for (let left = Number(fields?.['count'] ?? 1); left > 0; left -= 1) {

@@ -20,8 +20,11 @@ export interface RouteLike {
   readonly type: string;
   /** Its schemas and its handler, which gets `{ input, ctx }`. */
   readonly config: {
+    /** The schema of its inputs. */
     readonly input?: unknown;
+    /** The schema of its results. */
     readonly output?: unknown;
+    /** What answers it. */
     readonly handler: (call: any) => unknown;
   };
 }

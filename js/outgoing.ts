@@ -11,7 +11,7 @@ import { Context } from './context.js';
 import type { MeshError } from './errors.js';
 import { Inflow } from './inflow.js';
 import { checkMiddleware, compose } from './middleware.js';
-import type { Policy } from './policy.js';
+import type { Policy, Try } from './policy.js';
 import { currentScope, enableScope } from './scope.js';
 
 /** What a call needs of its mesh. */
@@ -171,12 +171,12 @@ export class Outgoing {
     nested: boolean,
     inflow: Inflow | undefined,
   ): Promise<unknown> {
-    const attempt = (data: unknown, rest: CallOptions | undefined): Promise<unknown> => {
+    const attempt: Try = (data, rest, earlier) => {
       const wait = this.#gate.enter(service, method, nested);
-      return this.#calls.start(kind, service, method, data, rest, wait, inflow);
+      return this.#calls.start(kind, service, method, data, rest, wait, inflow, earlier);
     };
     return this.#policy === undefined
-      ? attempt(input, options)
+      ? attempt(input, options, 0)
       : this.#policy.send({ service, method, kind, input, options }, attempt);
   }
 }

@@ -27,8 +27,12 @@ export interface PolicyCall {
   readonly options: CallOptions | undefined;
 }
 
-/** Makes one try of a call. */
-export type Try = (input: unknown, options: CallOptions | undefined) => Promise<unknown>;
+/** Makes one try of a call, after `earlier` others. */
+export type Try = (
+  input: unknown,
+  options: CallOptions | undefined,
+  earlier: number,
+) => Promise<unknown>;
 
 /** The policies of one mesh. */
 export class Policy {
@@ -105,7 +109,7 @@ export class Policy {
     try {
       const result = await (unary && this.#retry !== undefined
         ? this.#again(call, attempt, this.#retry, start)
-        : this.#once(call.service, () => attempt(call.input, call.options)));
+        : this.#once(call.service, () => attempt(call.input, call.options, 0)));
       ended();
       return result;
     } catch (error) {
@@ -131,18 +135,24 @@ export class Policy {
     const end = start + (options?.timeoutMs ?? this.#callTimeoutMs);
     const again = snapshot(input);
     retry.begin();
+    let earlier = 0;
     for (let tries = 1; ; tries += 1) {
       const left = tries === 1 ? options : { ...options, timeoutMs: end - monotonicMs() };
       try {
-        return await this.#once(service, () => attempt(tries === 1 ? input : again(), left));
+        return await this.#once(service, () =>
+          attempt(tries === 1 ? input : again(), left, earlier),
+        );
       } catch (thrown) {
         const error = MeshError.from(thrown);
+        // The core counts those before as well, and each time it has tried again itself.
+        earlier = error.attempts ?? earlier;
         const delay = this.#delay(retry, tries, error, options);
         if (delay === undefined || monotonicMs() + delay >= end) throw thrown;
         await sleep(delay, options?.signal).catch((cause: unknown) => {
           const text = `the call of ${service} ${method} was cancelled`;
           const reason = 'CANCELLED';
-          throw new MeshError('CANCELLED', text, { reason, service, method, cause });
+          const attempts = earlier;
+          throw new MeshError('CANCELLED', text, { reason, service, method, attempts, cause });
         });
       }
     }

@@ -31,7 +31,14 @@ export interface RetryPolicyConfig {
    * Bounds the retries of all `execute` together: at most `ratio` retries a call in the long run,
    * and `reserve` at once. Default: no bound but `maxAttempts`.
    */
-  budget?: { ratio: number; reserve?: number | undefined } | undefined;
+  budget?:
+    | {
+        /** Retries a call, in the long run; 0 to 1 or so. */
+        ratio: number;
+        /** Retries at once. Default: 10. */
+        reserve?: number | undefined;
+      }
+    | undefined;
 }
 
 /** What can be said about one {@link RetryPolicy.execute}. */

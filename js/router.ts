@@ -2,8 +2,8 @@
 
 import { encodeError, encodeResult, writeAnswer, type Answer } from './answers.js';
 import type { CallKind, Middleware } from './call-types.js';
-import { PayloadError, Side, type CommandWriter, type Incoming } from './codec.js';
-import { AbortCause, abortError, Context, type ContextHost } from './context.js';
+import { Side, type CommandWriter, type Incoming } from './codec.js';
+import { AbortCause, Context, type ContextHost } from './context.js';
 import { digestOf, Idempotency, type Outcome } from './idempotency.js';
 import { MeshError, type MeshErrorCode } from './errors.js';
 import type { SafeLogger } from './logger.js';
@@ -11,10 +11,9 @@ import { IDEMPOTENCY_KEY, isId } from './metadata.js';
 import { checkMiddleware } from './middleware.js';
 import type { Peers } from './peers.js';
 import type { Policy } from './policy.js';
-import { Inflow, ITEM_COST } from './inflow.js';
-import { isItems, Outflow } from './outflow.js';
-import { checkOutput, invoke, invokeStream } from './pipeline.js';
-import { streamsIn, streamsOut, wrongKind, type Route } from './route.js';
+import { invoke } from './pipeline.js';
+import { RequestStreams } from './request-streams.js';
+import { streamsOut, wrongKind, type Route } from './route.js';
 import { runInScope } from './scope.js';
 import type { Caller } from './types.js';
 
@@ -26,19 +25,13 @@ export interface Admitted {
 
 const ABANDONED: Outcome = { answer: { failed: true, text: '' }, keep: false };
 
-/** The streams of a request whose handler has not finished. */
-interface Streams {
-  readonly inputs: Inflow | undefined;
-  readonly outputs: Outflow | undefined;
-}
-
 /** Runs handlers and sends exactly one answer for each request that still wants one. */
 export class Router {
   readonly #routes = new Map<string, Route>();
   // The requests whose handler has not finished. One that is not here any
   // more when its handler finishes was aborted, and is not answered.
   readonly #running = new Map<number, Context>();
-  readonly #streams = new Map<number, Streams>();
+  readonly #streams: RequestStreams;
   readonly #writer: CommandWriter;
   readonly #peers: Peers;
   readonly #host: ContextHost;
@@ -63,6 +56,7 @@ export class Router {
   ) {
     this.#policy = policy;
     this.#writer = writer;
+    this.#streams = new RequestStreams(writer);
     this.#peers = peers;
     this.#host = host;
     this.#logger = logger;
@@ -198,27 +192,17 @@ export class Router {
 
   /** An item of a request's input. */
   item(id: number, payload: Incoming): void {
-    const inputs = this.#streams.get(id)?.inputs;
-    if (inputs === undefined) return;
-    try {
-      inputs.push(payload.decode(), payload.size + ITEM_COST);
-    } catch {
-      inputs.fail(
-        new MeshError('INVALID_ARGUMENT', 'an item of the input is not the JSON it should be', {
-          reason: 'PAYLOAD',
-        }),
-      );
-    }
+    this.#streams.item(id, payload);
   }
 
   /** A request's input is all there. */
   inputEnded(id: number): void {
-    this.#streams.get(id)?.inputs?.finish();
+    this.#streams.inputEnded(id);
   }
 
   /** Items of an answer that cost this much have gone. */
   sent(id: number, cost: number): void {
-    this.#streams.get(id)?.outputs?.sent(cost);
+    this.#streams.sent(id, cost);
   }
 
   /** The answer to a request is no longer wanted. */
@@ -227,10 +211,7 @@ export class Router {
     if (context === undefined) return;
     this.#running.delete(id);
     Context.abort(context, cause);
-    const streams = this.#streams.get(id);
-    if (streams === undefined) return;
-    streams.inputs?.fail(abortError(cause), true);
-    streams.outputs?.stop();
+    this.#streams.abort(id, cause);
   }
 
   /** The answers to all requests are no longer wanted. */
@@ -327,29 +308,13 @@ export class Router {
 
   /** Runs a handler with a stream on one side or both. */
   #runStream(route: Route, context: Context, id: number, timeoutMs: number, input: unknown): void {
-    const { kind } = context;
-    const inputs = streamsIn(kind)
-      ? new Inflow({
-          consumed: (cost) => this.#writer.consumed(Side.Request, id, cost),
-          left: () => {
-            // What is still on its way is given back when the request is over.
-          },
-        })
-      : undefined;
-    const outputs = streamsOut(kind)
-      ? new Outflow((item) => this.#writer.item(Side.Request, id, item))
-      : undefined;
     this.#running.set(id, context);
-    this.#streams.set(id, { inputs, outputs });
     const timer = this.#limit(route, id, timeoutMs);
-    const send = outputs && ((items: unknown) => sendItems(route, outputs, items));
-    runInScope(context, () =>
-      invokeStream(route, this.#middleware, context, inputs ?? input, send),
-    ).then(
+    this.#streams.run(route, this.#middleware, context, id, input).then(
       (value) => {
-        this.#endStream(id, timer);
+        clearTimeout(timer);
         const answer = encodeResult(context, value, this.#logger);
-        if (outputs === undefined || answer.failed || !this.#running.has(id)) {
+        if (!streamsOut(context.kind) || answer.failed || !this.#running.has(id)) {
           this.#settle(id, context, () => answer);
           return;
         }
@@ -359,18 +324,10 @@ export class Router {
         this.#writer.end(Side.Request, id, answer.meta);
       },
       (error: unknown) => {
-        this.#endStream(id, timer);
+        clearTimeout(timer);
         this.#settle(id, context, () => encodeError(context, error, this.#logger));
       },
     );
-  }
-
-  #endStream(id: number, timer: NodeJS.Timeout | undefined): void {
-    clearTimeout(timer);
-    const inputs = this.#streams.get(id)?.inputs;
-    this.#streams.delete(id);
-    // A handler that left its input running gets no more of it.
-    inputs?.finish();
   }
 
   /** The handler is done; its caller may have given up meanwhile. */
@@ -401,21 +358,6 @@ export class Router {
     this.answers += 1;
     if (answer.failed) this.failures += 1;
     writeAnswer(this.#writer, id, answer);
-  }
-}
-
-/** Sends what a handler yields, as it is checked. */
-async function sendItems(route: Route, outputs: Outflow, items: unknown): Promise<void> {
-  if (!isItems(items)) {
-    throw new MeshError('UNIMPLEMENTED', `${route.method} does not answer with a stream`, {
-      reason: 'CALL_KIND',
-    });
-  }
-  try {
-    await outputs.run(items, route.output && ((item) => checkOutput(route, item)));
-  } catch (error) {
-    if (!(error instanceof PayloadError)) throw error;
-    throw new TypeError(`an item of ${route.method} cannot be sent: ${error.message}`);
   }
 }
 

@@ -12,21 +12,32 @@ export interface CallPromise<TResult, TError = never> extends Promise<TResult> {
 
 /** What {@link safe} resolves with. */
 export type SafeResult<TResult, TError = never> =
-  | { readonly ok: true; readonly data: TResult; readonly error?: undefined }
+  | {
+      /** The call was answered. */
+      readonly ok: true;
+      /** Its result. */
+      readonly data: TResult;
+      /** Nothing went wrong. */
+      readonly error?: undefined;
+    }
   | SafeFailure<TError>
   | {
+      /** The call failed. */
       readonly ok: false;
       /** The error is none that the contract declares: the service, or the way to it, has failed. */
       readonly declared: false;
+      /** Why. */
       readonly error: MeshError;
     };
 
 type SafeFailure<TError> = [TError] extends [never]
   ? never
   : {
+      /** The call failed. */
       readonly ok: false;
       /** The error is one that the contract declares; its reason says which. */
       readonly declared: true;
+      /** Which of the declared errors it is. */
       readonly error: TError;
     };
 

@@ -15,21 +15,44 @@ export interface StandardSchema<TInput = unknown, TOutput = TInput> {
     /** Checks a value. */
     readonly validate: (value: unknown) => SchemaResult<TOutput> | Promise<SchemaResult<TOutput>>;
     /** What it takes and makes, for the compiler only. */
-    readonly types?: { readonly input: TInput; readonly output: TOutput } | undefined;
+    readonly types?:
+      | {
+          /** What it takes. */
+          readonly input: TInput;
+          /** What it makes. */
+          readonly output: TOutput;
+        }
+      | undefined;
   };
 }
 
 /** What a schema says about a value. */
 export type SchemaResult<TOutput> =
-  | { readonly value: TOutput; readonly issues?: undefined }
-  | { readonly issues: readonly SchemaIssue[] };
+  | {
+      /** The value as the schema makes it. */
+      readonly value: TOutput;
+      /** Nothing is wrong. */
+      readonly issues?: undefined;
+    }
+  | {
+      /** What is wrong with the value; at least one thing. */
+      readonly issues: readonly SchemaIssue[];
+    };
 
 /** What is wrong with a value. */
 export interface SchemaIssue {
   /** For people. */
   readonly message: string;
   /** Where: property names and indices, or objects that hold one. */
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+  readonly path?:
+    | readonly (
+        | PropertyKey
+        | {
+            /** The property's name or the index. */
+            readonly key: PropertyKey;
+          }
+      )[]
+    | undefined;
 }
 
 /** What a schema takes: what its caller writes. `unknown` without a schema. */

@@ -3,6 +3,7 @@
 import { invalidArgument } from './arguments.js';
 import { MESSAGE_METHOD } from './client.js';
 import type { Handler } from './call-types.js';
+import type { MeshAddress } from './types.js';
 import { MeshError } from './errors.js';
 import { SecureMesh } from './mesh.js';
 import type { RateLimiterConfig } from './rate-limiter.js';
@@ -31,7 +32,7 @@ export class SecureMeshServer {
    * @param serviceId the id of this service
    * @param keysDir the key directory; default as for `paths.keysDir`
    * @param rateLimitConfig the requests each caller may make; default: any number
-   * @param protoPath ignored: the protocol is built in
+   * @param _protoPath ignored: the protocol is built in
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
    */
   constructor(
@@ -94,7 +95,7 @@ export class SecureMeshServer {
   }
 
   /** Where it listens; `null` while it does not. */
-  address(): { host: string; port: number } | null {
+  address(): MeshAddress | null {
     return this.#mesh?.address() ?? null;
   }
 

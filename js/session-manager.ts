@@ -35,9 +35,14 @@ export interface Session {
   /** How many messages were tracked. */
   readonly messageCount: number;
   /** What was given to `createSession`. */
-  readonly metadata?: Record<string, unknown>;
-  /** The key given to `createSession`, as it was given. Not enumerable, so that it is not printed. */
-  readonly sessionKey?: Uint8Array;
+  readonly metadata?: Record<string, any>;
+  /**
+   * The key given to `createSession`, as it was given: a `Uint8Array`; `undefined` where none was. Not
+   * enumerable, so that it is not printed.
+   *
+   * @deprecated The shape of 0.2.0. The keys of a mesh's sessions never leave its native part.
+   */
+  readonly sessionKey: any;
 }
 
 /** Figures about a {@link SessionManager}. */
@@ -85,7 +90,7 @@ export class SessionManager {
    * @param defaultTTL how long a session lives without a message, in milliseconds
    * @deprecated The shape of 0.2.0. Use `new SessionManager({ timeout })`.
    */
-  constructor(defaultTTL: number);
+  constructor(defaultTTL?: number);
   constructor(first: SessionManagerOptions | number = {}) {
     const options: SessionManagerOptions = typeof first === 'number' ? { timeout: first } : first;
     checkKeys('options', options, OPTIONS);
@@ -222,8 +227,9 @@ export class SessionManager {
   }
 }
 
-function present({ peerServiceId, ...session }: NativeSession): Mutable<Session> {
-  return peerServiceId === undefined || peerServiceId === null
-    ? session
-    : { ...session, peerServiceId };
+function present({ peerServiceId, ...rest }: NativeSession): Mutable<Session> {
+  // `sessionKey` is put there by whoever has one.
+  const session = rest as Mutable<Session>;
+  if (typeof peerServiceId === 'string') session.peerServiceId = peerServiceId;
+  return session;
 }

@@ -59,7 +59,10 @@ export interface ServiceHealth {
   /** `'healthy'` if at least one instance is. */
   status: 'healthy' | 'unhealthy';
   /** Each instance, with why it is unhealthy. */
-  instances: (ServiceInfo & { error?: string })[];
+  instances: (ServiceInfo & {
+    /** Why it is unhealthy. */
+    error?: string;
+  })[];
 }
 
 /** What 0.2.0 called a discovery; {@link StaticDiscovery} is one. */

@@ -38,13 +38,29 @@ export interface ServiceConfig {
  * and this package never prints.
  */
 export interface Logger {
-  /** @param fields further facts; never secrets */
+  /**
+   * What helps to find a fault.
+   *
+   * @param fields further facts; never secrets
+   */
   debug?(message: string, fields?: Record<string, unknown>): void;
-  /** @param fields further facts; never secrets */
+  /**
+   * What is as it should be.
+   *
+   * @param fields further facts; never secrets
+   */
   info?(message: string, fields?: Record<string, unknown>): void;
-  /** @param fields further facts; never secrets */
+  /**
+   * What is not, and was dealt with.
+   *
+   * @param fields further facts; never secrets
+   */
   warn?(message: string, fields?: Record<string, unknown>): void;
-  /** @param fields further facts; never secrets */
+  /**
+   * What somebody has to look at.
+   *
+   * @param fields further facts; never secrets
+   */
   error?(message: string, fields?: Record<string, unknown>): void;
 }
 
@@ -167,22 +183,32 @@ export interface MeshConfig {
     /** Where it goes. Default: `mesh-audit.log` in `paths.logsDir`, if that is given. */
     adapters?: MonitoringAdapter[] | undefined;
   };
-  /**
-   * Key rotation.
-   *
-   * @deprecated Has no effect, and says so to the logger. {@link KeyRotation} replaces the key of a
-   *   {@link CryptoManager}.
-   */
+  /** How this service's RSA key is replaced by itself: see `SecureMesh.rotateKeys`. Default: never. */
   rotation?: {
-    /** The time between rotations, in ms. */
-    interval: number;
-    /** Whether keys are rotated without being asked. */
+    /**
+     * The time between rotations, counted from `initialize()`: milliseconds or `'30d'`. A rotation
+     * that fails is logged and tried again, after a minute at most.
+     */
+    interval: number | string;
+    /** Whether the key is replaced without being asked. */
     autoRotate: boolean;
   };
 }
 
-/** @deprecated 0.2.0's name of {@link MeshConfig}. */
-export type SecureMeshConfig = MeshConfig;
+/**
+ * A configuration in the shape of 0.2.0, where sizes are any number until the program runs.
+ *
+ * @deprecated Use {@link MeshConfig}.
+ */
+export interface SecureMeshConfig extends Omit<MeshConfig, 'security'> {
+  /** As in {@link MeshConfig}. */
+  security?: Omit<SecurityConfig, 'rsaKeySize' | 'aesKeySize'> & {
+    /** Bits of the RSA key: 2048 or 4096. Default: 4096. */
+    rsaKeySize?: number | undefined;
+    /** Bits of the AES keys: 128, 192 or 256. Default: 256. */
+    aesKeySize?: number | undefined;
+  };
+}
 
 /** How a peer proved who it is. */
 export type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';
@@ -219,6 +245,8 @@ export interface PeerSession {
 export interface MeshStats {
   /** This service's id. */
   service: string;
+  /** The SHA-256 JWK thumbprint (RFC 7638) of this service's key; `null` before it is initialized. */
+  keyThumbprint: string | null;
   /** Sessions that are open now, in both directions. */
   activeSessions: number;
   /** Messages since the mesh was made. */
@@ -247,8 +275,16 @@ export interface MeshStats {
   metrics: MeshMetrics;
 }
 
+/** Where a service listens. */
+export interface MeshAddress {
+  /** An IP address. */
+  host: string;
+  /** A port, 1 to 65,535. */
+  port: number;
+}
+
 /** What {@link SecureMesh.healthCheck} tells. */
-export interface HealthStatus {
+export interface MeshHealth {
   /** `healthy` while calls can be made and answered, `degraded` while it starts or drains, else `unhealthy`. */
   status: 'healthy' | 'degraded' | 'unhealthy';
   /** How many services discovery knows. */
@@ -258,8 +294,8 @@ export interface HealthStatus {
     /** Where the mesh is in its life. */
     state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed';
     /** Where it listens. */
-    address: { host: string; port: number } | null;
+    address: MeshAddress | null;
     /** The core's own figures, while it runs. */
-    [figure: string]: unknown;
+    [figure: string]: any;
   };
 }

@@ -1,42 +1,54 @@
-// Bundles js/ to dist/index.cjs, and writes dist/index.mjs, which re-exports
-// it: both kinds of import get the same instance, so there is one set of
-// classes and one addon however the package is reached.
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { build } from 'esbuild';
+// Bundles js/ to dist/: a CommonJS file for each entry point, one with what
+// they share, and beside each entry point an ESM one that re-exports it. So
+// there is one set of classes and one addon, however the package is reached.
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { build, transform } from 'esbuild';
 import { manifest, progress, root } from './lib.mjs';
 
-const options = {
-  absWorkingDir: root,
-  entryPoints: ['js/index.ts'],
-  bundle: true,
-  platform: 'node',
-  target: `node${manifest.engines.node.replace('>=', '')}`,
-  legalComments: 'none',
-  logLevel: 'warning',
-};
+const target = `node${manifest.engines.node.replace('>=', '')}`;
+const dist = join(root, 'dist');
 
-/** Writes the two entry points of the package. */
+/** Writes the entry points of the package. */
 export async function buildBundle() {
-  progress('bundling dist/index.cjs and dist/index.mjs');
-  mkdirSync(join(root, 'dist'), { recursive: true });
-  await build({ ...options, format: 'cjs', outfile: 'dist/index.cjs' });
-  const names = await exportedNames();
-  const lines = [
-    "import implementation from './index.cjs';",
-    ...names.map((name) => `export const ${name} = implementation.${name};`),
-  ];
-  writeFileSync(join(root, 'dist', 'index.mjs'), `${lines.join('\n')}\n`);
-}
-
-/** What js/index.ts exports at run time, as esbuild sees it. */
-async function exportedNames() {
-  const { metafile } = await build({
-    ...options,
+  progress('bundling dist/*.cjs and dist/*.mjs');
+  mkdirSync(dist, { recursive: true });
+  const bundled = await build({
+    absWorkingDir: root,
+    entryPoints: { index: 'js/index.ts', testing: 'js/testing/index.ts' },
+    outdir: 'dist',
+    bundle: true,
+    // Only ESM can be split, so it is made CommonJS afterwards.
+    splitting: true,
     format: 'esm',
+    outExtension: { '.js': '.cjs' },
+    chunkNames: 'shared-[hash]',
+    platform: 'node',
+    target,
+    legalComments: 'none',
+    logLevel: 'warning',
     write: false,
     metafile: true,
-    outfile: 'dist/index.mjs',
   });
-  return Object.values(metafile.outputs)[0].exports.toSorted();
+  const written = new Set();
+  for (const { path, text } of bundled.outputFiles) {
+    const name = basename(path);
+    const { code } = await transform(text, { format: 'cjs', platform: 'node', target });
+    writeFileSync(join(dist, name), code);
+    written.add(name);
+    const { entryPoint, exports } = bundled.metafile.outputs[`dist/${name}`];
+    if (entryPoint !== undefined) writeEsm(name, exports.toSorted());
+  }
+  for (const name of readdirSync(dist)) {
+    if (name.endsWith('.cjs') && !written.has(name)) rmSync(join(dist, name));
+  }
+}
+
+/** Writes the ESM face of an entry point. */
+function writeEsm(name, names) {
+  const lines = [
+    `import implementation from './${name}';`,
+    ...names.map((exported) => `export const ${exported} = implementation.${exported};`),
+  ];
+  writeFileSync(join(dist, name.replace('.cjs', '.mjs')), `${lines.join('\n')}\n`);
 }

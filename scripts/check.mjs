@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { capture, hasCargo, main, progress, root, run, StepFailed, tool } from './lib.mjs';
 import { build } from './build.mjs';
+import { checkDocs } from './docs.mjs';
 
 const node = (...args) => run(process.execPath, args);
 const cargo = (...args) => run('cargo', args);
@@ -39,6 +40,7 @@ const steps = [
     run: () => cargo('run', '--quiet', '--locked', '-p', 'xtask', '--', 'codegen', '--check'),
   },
   { name: 'generated', run: generatedFiles },
+  { name: 'docs', run: checkDocs },
 ];
 
 await main(async () => {

@@ -1,2 +1,3 @@
 export const root: string;
 export function tool(packageName: string, binary?: string): string;
+export const manifest: { scripts: Record<string, string> };

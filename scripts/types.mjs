@@ -1,5 +1,5 @@
-// Generates index.d.ts, which is committed, from the documented TypeScript
-// source, and dist/index.d.mts, its ESM face.
+// Generates the declarations from the documented TypeScript source: index.d.ts,
+// which is committed, dist/testing.d.ts, and the ESM face of each.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,29 +8,41 @@ import { progress, root } from './lib.mjs';
 /** The committed declaration file. */
 export const declarations = join(root, 'index.d.ts');
 
+const testing = join(root, 'dist', 'testing.d.ts');
+/** How the test kit's source names the package's own, and dist/ the declarations of it. */
+const MAIN = '../index.js';
+
 const stamp = join(root, 'dist', '.types');
 
 /** Writes both declaration files, if the source has changed since the last time. */
 export async function buildTypes() {
   mkdirSync(join(root, 'dist'), { recursive: true });
   writeFileSync(join(root, 'dist', 'index.d.mts'), "export * from '../index.js';\n");
+  writeFileSync(join(root, 'dist', 'testing.d.mts'), "export * from './testing.js';\n");
   const current = inputs();
-  if (existsSync(stamp) && existsSync(declarations) && readFileSync(stamp, 'utf8') === current)
-    return;
-  progress('generating index.d.ts');
+  const made = [declarations, testing].every((file) => existsSync(file));
+  if (existsSync(stamp) && made && readFileSync(stamp, 'utf8') === current) return;
+  progress('generating index.d.ts and dist/testing.d.ts');
   writeFileSync(declarations, await generateTypes());
+  writeFileSync(testing, await generate('js/testing/index.ts', [MAIN]));
   writeFileSync(stamp, inputs());
 }
 
 /** The text that index.d.ts should have. */
-export async function generateTypes() {
+export function generateTypes() {
+  return generate('js/index.ts', []);
+}
+
+/** The declarations of an entry point. Those of `external` are imported, not repeated. */
+async function generate(entry, external) {
   const [{ rollup }, { dts }] = await Promise.all([import('rollup'), import('rollup-plugin-dts')]);
   const bundle = await rollup({
-    input: join(root, 'js', 'index.ts'),
-    external: [/^node:/],
+    input: join(root, entry),
+    external: (id) => id.startsWith('node:') || external.includes(id),
+    makeAbsoluteExternalsRelative: false,
     plugins: [dts({ tsconfig: join(root, 'tsconfig.json') })],
     onwarn(warning) {
-      throw new Error(`index.d.ts: ${warning.message}`);
+      throw new Error(`${entry}: ${warning.message}`);
     },
   });
   const { output } = await bundle.generate({ format: 'es' });

@@ -16,12 +16,10 @@ pub struct Failure {
 impl<E: Coded> From<E> for Failure {
     fn from(error: E) -> Self {
         Self {
-            code: error.code(),
-            reason: error.reason(),
-            message: error.to_string(),
             retry_after_ms: error
                 .retry_after()
                 .map(|time| u32::try_from(time.as_millis()).unwrap_or(u32::MAX)),
+            ..Self::new(error.code(), error.reason(), error.to_string())
         }
     }
 }
@@ -29,6 +27,7 @@ impl<E: Coded> From<E> for Failure {
 impl Failure {
     /// A failure that no core error stands for.
     pub(crate) fn new(code: Code, reason: Reason, message: impl Into<String>) -> Self {
+        debug_assert!(reason.codes().contains(&code), "{reason} is not declared to come with {code}");
         Self { code, reason, message: message.into(), retry_after_ms: None }
     }
 

@@ -18,6 +18,7 @@ use napi::{
 };
 use napi_derive::napi;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::{
     error::{Failure, Settled, throw},
@@ -69,8 +70,15 @@ impl Inner {
 impl NativeMesh {
     /// Checks the configuration, given as JSON, as are the `SECURE_MESH_…`
     /// variables. `onWake` is called when there is something to `take`.
+    /// `network` names a network in memory to be on, for tests.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, config: String, variables: String, on_wake: Function<'_, (), ()>) -> Result<Self> {
+    pub fn new(
+        env: Env,
+        config: String,
+        variables: String,
+        on_wake: Function<'_, (), ()>,
+        network: Option<String>,
+    ) -> Result<Self> {
         let unreadable = |_| {
             throw(
                 env,
@@ -80,7 +88,10 @@ impl NativeMesh {
         let config: Value = serde_json::from_str(&config).map_err(unreadable)?;
         let variables: Value = serde_json::from_str(&variables).map_err(unreadable)?;
         let lookup = |name: &str| variables.get(name).and_then(Value::as_str).map(str::to_owned);
-        let config = MeshConfig::parse(&config, lookup).map_err(|error| throw(env, error))?;
+        let mut config = MeshConfig::parse(&config, lookup).map_err(|error| throw(env, error))?;
+        if let Some(network) = network {
+            config = config.on_network(&network);
+        }
         let outlet = Outlet::new(&on_wake)?;
         Ok(Self { inner: Arc::new(Inner { state: Mutex::new(State::New(Box::new(config))), outlet }) })
     }
@@ -131,11 +142,41 @@ impl NativeMesh {
         Some(NativeAddress { host: address.ip().to_string(), port: address.port().into() })
     }
 
+    /// Breaks the connections others have made to a mesh on a network in memory.
+    #[napi(catch_unwind)]
+    pub fn sever(&self) {
+        if let Some(mesh) = self.inner.running() {
+            mesh.sever();
+        }
+    }
+
     /// This service's RSA public key in PEM; throws before the mesh has started.
     #[napi(catch_unwind)]
     pub fn public_key(&self, env: Env) -> Result<String> {
         let mesh = self.inner.running().ok_or_else(|| throw(env, not_running()))?;
         Ok(mesh.public_key().to_pem())
+    }
+
+    /// The thumbprint of this service's key; `null` before the mesh has started.
+    #[napi(catch_unwind)]
+    pub fn thumbprint(&self) -> Option<String> {
+        Some(self.inner.running()?.public_key().thumbprint().to_string())
+    }
+
+    /// Replaces this service's key; resolves to the new thumbprint.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub async fn rotate_key(&self) -> Settled<String> {
+        let Some(mesh) = self.inner.running() else { return Settled(Err(not_running())) };
+        mesh.rotate_key().await.map(|key| key.thumbprint().to_string()).into()
+    }
+
+    /// Replaces the mesh secret; the former one counts for `grace_ms` more.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub async fn rotate_secret(&self, secret: String, grace_ms: i64) -> Settled<()> {
+        let secret = Zeroizing::new(secret);
+        let Some(mesh) = self.inner.running() else { return Settled(Err(not_running())) };
+        let grace = Duration::from_millis(u64::try_from(grace_ms).unwrap_or(0));
+        mesh.rotate_secret(secret, grace).await.into()
     }
 
     /// Hands over a batch of commands.
@@ -223,9 +264,19 @@ fn carry_out(io: &Io, command: std::result::Result<Command<'_>, Malformed>, outl
     match command {
         #[cfg(feature = "fault-injection")]
         Ok(Command::Call { method: "fault.panic", .. }) => panic!("injected"),
-        Ok(Command::Call { id, timeout_ms, idempotent, kind, service, method, metadata, payload }) => {
+        Ok(Command::Call {
+            id,
+            timeout_ms,
+            idempotent,
+            earlier,
+            kind,
+            service,
+            method,
+            metadata,
+            payload,
+        }) => {
             let timeout = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into()));
-            io.call(id, &CallSpec { service, method, kind, payload, metadata, timeout, idempotent });
+            io.call(id, &CallSpec { service, method, kind, payload, metadata, timeout, idempotent, earlier });
         }
         Ok(Command::Cancel { id }) => io.cancel(id),
         Ok(Command::Respond { id, metadata, payload }) => io.respond(id, metadata, payload),

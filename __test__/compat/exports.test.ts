@@ -1,6 +1,8 @@
 // What 0.2.0 exported at run time, and what its documentation used besides.
 
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import * as esm from '@lemur-bookstores/secure-stack-mesh';
 import { describe, expect, it } from 'vitest';
 
@@ -67,5 +69,27 @@ describe.each([
     for (const method of METHODS[name]?.split(' ') ?? []) {
       expect(prototype?.[method], `${name}.${method}`).toBeTypeOf('function');
     }
+  });
+});
+
+describe('the programs in the shape of 0.2.0', () => {
+  const programs = readFileSync(join(import.meta.dirname, 'programs.test.ts'), 'utf8');
+  // A program is in one test, which names the classes it is about.
+  const tests = programs.split(/^it\('/m).slice(1);
+
+  it.each(Object.entries(METHODS))('use every method of %s', (name, methods) => {
+    const about = tests.filter((test) =>
+      test.slice(0, test.indexOf("'")).split(', ').includes(name),
+    );
+    expect(about, `no program about ${name}`).not.toEqual([]);
+    const unused = methods
+      .split(' ')
+      .filter(
+        (method) =>
+          !about.join('').includes(`.${method}(`) &&
+          !about.join('').includes(`.${method}?.(`) &&
+          !about.join('').includes(`.${method}<`),
+      );
+    expect(unused).toEqual([]);
   });
 });

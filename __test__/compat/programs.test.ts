@@ -30,6 +30,7 @@ import {
   type EncryptedData,
   type HealthCheck,
   type HealthCheckResult,
+  type HealthStatus,
   type HttpAdapterConfig,
   type HttpAuth,
   type HttpClient,
@@ -266,7 +267,13 @@ it('CryptoManager, KeyManager, KeyRotation', async () => {
   const keyManager = new KeyManager(keysDir, 2048);
   const pair: KeyPair = keyManager.getOrCreateKeyPair('orders');
   expect(keyManager.loadKeyPair('orders')).toEqual(pair);
-  const crypto = new CryptoManager({ keyManager });
+  const other: KeyPair = keyManager.generateKeyPair();
+  keyManager.saveKeyPair('other', other);
+  const partial: Partial<KeyPair> = { publicKey: other.publicKey };
+  keyManager.saveKeyPair('known', partial);
+  expect(keyManager.loadKeyPair('known')?.publicKey).toBe(other.publicKey);
+  const aesKeySize: number = 256;
+  const crypto = new CryptoManager({ keyManager, aesKeySize });
   crypto.initialize('orders');
   const former: string = crypto.getPublicKey();
   expect(former).toBe(pair.publicKey);
@@ -303,13 +310,20 @@ it('JWTManager', () => {
   const payload: TokenPayload = stock.verifyToken(token, 'orders');
   expect(payload).toMatchObject({ sub: 'orders', aud: 'stock' });
   expect(stock.decodeToken(token)?.iss).toBe('orders');
+  const seconds: number = (payload.exp ?? 0) - (payload.iat ?? 0);
+  expect(Math.abs(seconds - 3_600)).toBeLessThan(2);
 });
 
 it('SessionManager', () => {
-  const manager = new SessionManager(60_000);
+  const ttl: number | undefined = Number('60000');
+  const manager = new SessionManager(ttl);
   const key = Buffer.alloc(32, 7);
   const session: Session = manager.createSession('peer', key, { role: 'x' });
   expect(manager.getSession(session.id)?.sessionKey).toEqual(key);
+  // As a program of 0.2.0 may use what it was given back.
+  const back: Buffer = session.sessionKey;
+  const role: string = session.metadata?.['role'].toUpperCase();
+  expect([back.toString('hex'), role]).toEqual([key.toString('hex'), 'X']);
   expect(manager.getSessionByServiceId('peer')?.id).toBe(session.id);
   expect(manager.getStats().activeSessions).toBe(1);
   manager.cleanupExpiredSessions();
@@ -340,7 +354,8 @@ it('HealthMonitor', async () => {
   };
   monitor.registerCheck(check);
   await monitor.runChecks();
-  expect(monitor.getOverallStatus()).toBe('degraded');
+  const status: HealthStatus = monitor.getOverallStatus();
+  expect(status).toBe('degraded');
   const results: Record<string, HealthCheckResult> = monitor.getResults();
   expect(results['db']?.details).toEqual({ lag: 5 });
   monitor.start();
@@ -364,10 +379,11 @@ it('SecureMesh', async () => {
   await server.start(0);
   const { port } = server.address() as { port: number };
   const services: ServiceInfo[] = [{ id: 'echo', host: 'localhost', port }];
+  const sizes: { rsaKeySize: number; aesKeySize: number } = { rsaKeySize: 4096, aesKeySize: 256 };
   const config: SecureMeshConfig = {
     serviceId: 'front',
     port: 0,
-    security: { rsaKeySize: 4096, aesKeySize: 256, sessionTimeout: 3_600_000 },
+    security: { ...sizes, sessionTimeout: 3_600_000 },
     paths: {
       protoFile: './proto/secure-messaging.proto',
       keysDir,
@@ -397,6 +413,8 @@ it('SecureMesh', async () => {
   const health = await mesh.healthCheck();
   expect(health.status).toBe('healthy');
   expect(health.services).toBe(1);
+  const state: string = health.details.state.toUpperCase();
+  expect(state).toBe('READY');
   await mesh.disconnect('echo');
   await mesh.cleanup();
   expect(memory.events.map(({ eventType }) => eventType)).toContain('connection');

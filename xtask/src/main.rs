@@ -1,4 +1,5 @@
-//! The project's own chores. So far one: the code generated from `proto/`.
+//! The project's own chores. So far one: files generated from `proto/`, and
+//! the table of errors from their declarations.
 //!
 //! ```text
 //! cargo run -p xtask -- codegen           write the generated files
@@ -11,6 +12,14 @@
 use std::{env, error::Error, fmt, fs, io, path::Path, process::ExitCode};
 
 mod codegen;
+// The core's own source, which needs nothing but the standard library here:
+// the core itself would be built a second time for this.
+#[path = "../../crates/mesh-core/src"]
+mod core {
+    #[allow(dead_code, unreachable_pub, reason = "a part of another crate")]
+    pub(crate) mod error;
+}
+mod errors;
 
 const USAGE: &str = "usage: cargo run -p xtask -- codegen [--check]";
 
@@ -23,7 +32,7 @@ enum Failure {
     Schema(Box<dyn Error>),
     /// A file could not be read or written.
     Io { path: String, source: io::Error },
-    /// Files that differ from what `proto/` says they should be.
+    /// Files that differ from what their source says they should be.
     Stale(Vec<String>),
 }
 
@@ -36,7 +45,7 @@ impl fmt::Display for Failure {
             Self::Stale(paths) => {
                 write!(
                     f,
-                    "not what proto/ says: {}\nrun `cargo run -p xtask -- codegen` and commit the result",
+                    "not what their source says: {}\nrun `cargo run -p xtask -- codegen` and commit the result",
                     paths.join(", ")
                 )
             }
@@ -68,7 +77,11 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
     // xtask lies directly below the workspace's root.
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let files = match arguments {
-        ["codegen"] | ["codegen", "--check"] => codegen::generate(&root)?,
+        ["codegen"] | ["codegen", "--check"] => {
+            let mut files = codegen::generate(&root)?;
+            files.push(errors::generate());
+            files
+        }
         _ => return Err(Failure::Usage),
     };
     if arguments.contains(&"--check") { check(&root, &files) } else { write(&root, &files) }

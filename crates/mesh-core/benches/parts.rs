@@ -17,7 +17,8 @@ use mesh_core::{
     clock::Timestamp,
     crypto::{aead::AesKeySize, envelope, rsa::KeyPair, secret::Secret},
     handshake::{
-        Established, Expectation, Initiator, Local, MeshSecret, Parameters, Responder, Suite, Ticket, Tickets,
+        Established, Expectation, Initiator, Local, MeshSecret, Parameters, Responder, Retired, Suite,
+        Ticket, Tickets,
     },
     id::SessionId,
     record::{Opened, Opener, Sealer},
@@ -57,8 +58,8 @@ fn record(criterion: &mut Criterion) {
             bencher.iter(|| {
                 out.clear();
                 sealer.seal(&mut out, |out| out.extend_from_slice(black_box(&text))).unwrap();
-                let opened = opener.open(&mut &mut out[..], NOW).unwrap();
-                assert!(matches!(opened, Opened::Messages(text) if text.len() == size));
+                let content = opener.open(&mut &mut out[..], NOW).unwrap();
+                assert!(matches!(content, Opened::Messages(text) if text.len() == size));
             });
         });
     }
@@ -131,6 +132,8 @@ fn local(id: &str, key: KeyPair, suite: Suite) -> Local {
         aes: AesKeySize::Aes256,
         token_lifetime: HOUR,
         parameters: Parameters { max_message: 1 << 22, max_calls: 1024 },
+        retired: Retired::default(),
+        succession: None,
     }
 }
 

@@ -3,125 +3,65 @@
 //! Each module has an error type of its own; each implements [`Coded`]. A
 //! [`Code`] tells a program what kind of failure it is, a [`Reason`] which one.
 
+mod code;
+
 use std::{error::Error, fmt, time::Duration};
 
-/// The sixteen error codes of gRPC, by their canonical names and numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Code {
-    /// The caller gave up.
-    Cancelled = 1,
-    /// A failure that fits nowhere else.
-    Unknown = 2,
-    /// An argument is wrong, whatever the state of the system.
-    InvalidArgument = 3,
-    /// The time allowed ran out; the work may have been done.
-    DeadlineExceeded = 4,
-    /// What was asked for does not exist.
-    NotFound = 5,
-    /// What was to be created exists.
-    AlreadyExists = 6,
-    /// The caller is known and not allowed.
-    PermissionDenied = 7,
-    /// A limit or quota is used up.
-    ResourceExhausted = 8,
-    /// The system is not in a state for this; retrying does not help.
-    FailedPrecondition = 9,
-    /// Broken off by a conflict; retrying at a higher level may help.
-    Aborted = 10,
-    /// Past the valid range.
-    OutOfRange = 11,
-    /// The method does not exist here.
-    Unimplemented = 12,
-    /// A fault in the callee.
-    Internal = 13,
-    /// Not reachable now; retrying may help.
-    Unavailable = 14,
-    /// Data is lost or corrupt.
-    DataLoss = 15,
-    /// The peer could not prove who it is.
-    Unauthenticated = 16,
-}
+pub use self::code::Code;
 
-impl Code {
-    /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
-        Self::Cancelled,
-        Self::Unknown,
-        Self::InvalidArgument,
-        Self::DeadlineExceeded,
-        Self::NotFound,
-        Self::AlreadyExists,
-        Self::PermissionDenied,
-        Self::ResourceExhausted,
-        Self::FailedPrecondition,
-        Self::Aborted,
-        Self::OutOfRange,
-        Self::Unimplemented,
-        Self::Internal,
-        Self::Unavailable,
-        Self::DataLoss,
-        Self::Unauthenticated,
-    ];
-
-    /// The canonical name, as in `'NOT_FOUND'`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Cancelled => "CANCELLED",
-            Self::Unknown => "UNKNOWN",
-            Self::InvalidArgument => "INVALID_ARGUMENT",
-            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
-            Self::NotFound => "NOT_FOUND",
-            Self::AlreadyExists => "ALREADY_EXISTS",
-            Self::PermissionDenied => "PERMISSION_DENIED",
-            Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
-            Self::FailedPrecondition => "FAILED_PRECONDITION",
-            Self::Aborted => "ABORTED",
-            Self::OutOfRange => "OUT_OF_RANGE",
-            Self::Unimplemented => "UNIMPLEMENTED",
-            Self::Internal => "INTERNAL",
-            Self::Unavailable => "UNAVAILABLE",
-            Self::DataLoss => "DATA_LOSS",
-            Self::Unauthenticated => "UNAUTHENTICATED",
-        }
-    }
-
-    /// The code with the canonical number `number`.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| *code as u8 == number)
-    }
-
-    /// The code with the canonical name `name`.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| code.as_str() == name)
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+/// Whether the same call can succeed later, and without harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Not before something has been mended.
+    Never,
+    /// Later, as it is.
+    Later,
+    /// Where the request never reached its handler; the error says whether it did.
+    IfNotRun,
 }
 
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $text:literal,)+) => {
+    ($(
+        $(#[doc = $doc:literal])+
+        $variant:ident = $text:literal, [$($code:ident),+], $retry:ident, $remedy:literal;
+    )+) => {
         /// The stable detail of an error, as `reason` in `google.rpc.ErrorInfo`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
-        pub enum Reason { $($(#[doc = $doc])+ $variant,)+ }
+        pub enum Reason { $($(#[doc = $doc])+ #[doc = concat!("\n", $remedy)] $variant,)+ }
 
         impl Reason {
-            /// Every reason with what it means, in the order they are declared.
-            pub const ALL: &'static [(Self, &'static str)] =
-                &[$((Self::$variant, concat!($($doc),+)),)+];
+            /// Every reason, in the order they are declared.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The stable upper-case name.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// What it means, in a sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
+            }
+
+            /// What to do about it.
+            #[must_use]
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy,)+ }
+            }
+
+            /// The codes it comes with.
+            #[must_use]
+            pub const fn codes(self) -> &'static [Code] {
+                match self { $(Self::$variant => &[$(Code::$code),+],)+ }
+            }
+
+            /// Whether the same call can succeed later, and without harm.
+            #[must_use]
+            pub const fn retry(self) -> Retry {
+                match self { $(Self::$variant => Retry::$retry,)+ }
             }
         }
     };
@@ -129,157 +69,244 @@ macro_rules! reasons {
 
 reasons! {
     /// An option is missing, unknown or out of range.
-    Config = "CONFIG",
+    Config = "CONFIG", [InvalidArgument], Never,
+        "Correct the option that the message names by its path.";
     /// An argument of a call to this library is wrong.
-    Argument = "ARGUMENT",
+    Argument = "ARGUMENT", [InvalidArgument, FailedPrecondition, AlreadyExists], Never,
+        "Correct the argument or the order of the calls, as the message says.";
     /// A secret is too short, or too regular, to protect anything.
-    WeakSecret = "WEAK_SECRET",
+    WeakSecret = "WEAK_SECRET", [InvalidArgument], Never,
+        "Use the output of the command in the message: 32 random bytes.";
     /// A service id is outside the allowed alphabet or length.
-    IdSyntax = "ID_SYNTAX",
+    IdSyntax = "ID_SYNTAX", [InvalidArgument, Unauthenticated], Never,
+        "Use the characters and the length that the message names.";
     /// The key directory, or a file in it, is open to other users.
-    KeydirMode = "KEYDIR_MODE",
+    KeydirMode = "KEYDIR_MODE", [FailedPrecondition], Never,
+        "Run the `chmod` of the message, after making sure that nobody else wrote there.";
     /// The key directory, or a file in it, belongs to another user.
-    KeydirOwner = "KEYDIR_OWNER",
+    KeydirOwner = "KEYDIR_OWNER", [FailedPrecondition], Never,
+        "Run as the owner of the directory, or give `paths.keysDir` one of your own.";
     /// A path of the key directory is a symbolic link, a pipe or a device.
-    KeydirType = "KEYDIR_TYPE",
+    KeydirType = "KEYDIR_TYPE", [FailedPrecondition], Never,
+        "Put a regular file or directory in its place, or give `paths.keysDir` another one.";
     /// A file of the key directory is damaged.
-    KeydirCorrupt = "KEYDIR_CORRUPT",
+    KeydirCorrupt = "KEYDIR_CORRUPT", [FailedPrecondition], Never,
+        "Restore the file from a backup, or remove it to have a new one made; peers then have to accept a new key.";
     /// The stored key has another size than the configuration asks for.
-    KeydirKeySize = "KEYDIR_KEY_SIZE",
+    KeydirKeySize = "KEYDIR_KEY_SIZE", [FailedPrecondition], Never,
+        "Set `security.rsaKeySize` to the size of the stored key, or rotate the key.";
     /// The key directory holds as many known peers as the limit allows.
-    KeydirFull = "KEYDIR_FULL",
+    KeydirFull = "KEYDIR_FULL", [ResourceExhausted], Never,
+        "Remove the files of peers that are gone from the key directory.";
     /// The key directory cannot be read or written.
-    KeydirIo = "KEYDIR_IO",
+    KeydirIo = "KEYDIR_IO", [FailedPrecondition], Never,
+        "Mend what the operating system's error in the message says.";
     /// No home or state directory is known to keep keys in.
-    KeydirUnknown = "KEYDIR_UNKNOWN",
+    KeydirUnknown = "KEYDIR_UNKNOWN", [FailedPrecondition], Never,
+        "Set `HOME`, `XDG_STATE_HOME` or `paths.keysDir`.";
     /// A key is not what it should be: wrong format, type, size or exponent.
-    BadKey = "BAD_KEY",
+    BadKey = "BAD_KEY", [InvalidArgument], Never,
+        "Give an RSA key of 2048 to 4096 bits in PEM.";
     /// An envelope, or a part of it, is not well formed.
-    EnvelopeFormat = "ENVELOPE_FORMAT",
+    EnvelopeFormat = "ENVELOPE_FORMAT", [InvalidArgument], Never,
+        "Pass the envelope as `encrypt` returned it.";
     /// Decryption failed; which check failed is deliberately not told.
-    DecryptFailed = "DECRYPT_FAILED",
+    DecryptFailed = "DECRYPT_FAILED", [InvalidArgument], Never,
+        "Check that the recipient's and the sender's keys are the right ones, and that nothing was changed on the way.";
     /// A cryptographic operation of the library failed.
-    Crypto = "CRYPTO",
+    Crypto = "CRYPTO", [Internal], Never,
+        "Please report it.";
     /// The peer claims this service's own id.
-    SelfId = "SELF_ID",
+    SelfId = "SELF_ID", [Unauthenticated], Never,
+        "Give each service an id of its own.";
     /// The peer's key is not the pinned one.
-    KeyMismatch = "KEY_MISMATCH",
+    KeyMismatch = "KEY_MISMATCH", [Unauthenticated], Never,
+        "Ask the peer's owner whether its key has changed, then update `publicKey`; otherwise somebody poses as it.";
     /// The peer shows another key than the one it was first seen with.
-    PeerKeyChanged = "PEER_KEY_CHANGED",
+    PeerKeyChanged = "PEER_KEY_CHANGED", [Unauthenticated], Never,
+        "If the peer's key was changed on purpose, run the command of the message; otherwise somebody poses as it.";
     /// Nothing says how to trust this peer.
-    UnknownPeer = "UNKNOWN_PEER",
+    UnknownPeer = "UNKNOWN_PEER", [Unauthenticated], Never,
+        "Add the peer's `publicKey` to `discovery.services`, or give both sides the same `security.jwtSecret`.";
     /// The peer does not know the mesh secret.
-    HelloMac = "HELLO_MAC",
+    HelloMac = "HELLO_MAC", [Unauthenticated], Never,
+        "Give both sides the same `security.jwtSecret`, or run both as one user with one state directory.";
     /// The message was meant for another service.
-    WrongTarget = "WRONG_TARGET",
+    WrongTarget = "WRONG_TARGET", [Unauthenticated], Never,
+        "Check which service listens at the address in `discovery.services`.";
     /// The peer's public key is unacceptable.
-    BadPeerKey = "BAD_PEER_KEY",
+    BadPeerKey = "BAD_PEER_KEY", [Unauthenticated], Never,
+        "The peer needs an RSA key of 2048 to 4096 bits with e = 65537.";
     /// The peer's ephemeral share is unacceptable.
-    BadShare = "BAD_SHARE",
+    BadShare = "BAD_SHARE", [Unauthenticated, InvalidArgument], Never,
+        "The peer is faulty or hostile; if it runs this package, please report it.";
     /// The peer could not prove possession of its key.
-    Finished = "FINISHED",
+    Finished = "FINISHED", [Unauthenticated], Never,
+        "Somebody poses as the peer, or changed the handshake on its way. Look at the network between the two.";
     /// Somebody made the two sides settle for less than both support.
-    Downgrade = "DOWNGRADE",
+    Downgrade = "DOWNGRADE", [Unauthenticated], Never,
+        "Somebody changed the handshake on its way. Look at the network between the two.";
     /// The peer's kind of trust is not the one configured.
-    Mode = "MODE",
+    Mode = "MODE", [Unauthenticated], Never,
+        "Give both sides the same `security.jwtSecret`, or neither.";
     /// No protocol version in common.
-    Version = "VERSION",
+    Version = "VERSION", [FailedPrecondition], Never,
+        "Install versions of this package on both sides that have a protocol version in common.";
     /// A handshake message out of place.
-    HandshakeState = "HANDSHAKE_STATE",
+    HandshakeState = "HANDSHAKE_STATE", [Unauthenticated], Never,
+        "The peer is faulty or hostile; if it runs this package, please report it.";
     /// The handshake was not done in time.
-    HandshakeExpired = "HANDSHAKE_EXPIRED",
+    HandshakeExpired = "HANDSHAKE_EXPIRED", [DeadlineExceeded], Never,
+        "Look at the load of both sides and at the network between them.";
     /// A handshake message that is not well formed.
-    HandshakeFormat = "HANDSHAKE_FORMAT",
+    HandshakeFormat = "HANDSHAKE_FORMAT", [Unauthenticated, Unimplemented], Never,
+        "Check that a service of this package listens at that address.";
     /// The peer refused the handshake; why is in the peer's own log.
-    HandshakeRefused = "HANDSHAKE_REFUSED",
+    HandshakeRefused = "HANDSHAKE_REFUSED", [Unauthenticated], Never,
+        "Look for `handshake.refused` in the log of the peer; it names the reason.";
     /// Too many handshakes or sessions at once.
-    Busy = "BUSY",
+    Busy = "BUSY", [ResourceExhausted], Later,
+        "Try again after `retryAfterMs`, or raise the limit the peer's log names.";
     /// The token's algorithm is not the pinned one.
-    JwtAlg = "JWT_ALG",
+    JwtAlg = "JWT_ALG", [Unauthenticated], Never,
+        "Make the token with this package, or with the algorithm of the verifier.";
     /// The token is of another type.
-    JwtTyp = "JWT_TYP",
+    JwtTyp = "JWT_TYP", [Unauthenticated], Never,
+        "Use each token only for what it was made for.";
     /// The token is for another audience.
-    JwtAud = "JWT_AUD",
+    JwtAud = "JWT_AUD", [Unauthenticated], Never,
+        "Make the token for the service that verifies it.";
     /// The token is from another issuer.
-    JwtIss = "JWT_ISS",
+    JwtIss = "JWT_ISS", [Unauthenticated], Never,
+        "Verify it as a token of the service that made it.";
     /// The token belongs to another session.
-    JwtSid = "JWT_SID",
+    JwtSid = "JWT_SID", [Unauthenticated], Never,
+        "Use the token in the session that it was made for.";
     /// The token is bound to another key.
-    JwtCnf = "JWT_CNF",
+    JwtCnf = "JWT_CNF", [Unauthenticated], Never,
+        "Use the token together with the key that it was made for.";
     /// The token is expired or its lifetime is unacceptable.
-    JwtExp = "JWT_EXP",
+    JwtExp = "JWT_EXP", [Unauthenticated], Never,
+        "Make a new token, with a lifetime the verifier accepts.";
     /// The token is not valid yet.
-    JwtNbf = "JWT_NBF",
+    JwtNbf = "JWT_NBF", [Unauthenticated], Never,
+        "Set both clocks, or wait.";
     /// The two clocks differ by more than is allowed.
-    ClockSkew = "CLOCK_SKEW",
+    ClockSkew = "CLOCK_SKEW", [Unauthenticated], Never,
+        "Set both clocks (NTP).";
     /// The token's header asks for something that is never done.
-    JwtHeader = "JWT_HEADER",
+    JwtHeader = "JWT_HEADER", [Unauthenticated], Never,
+        "Make the token without `jku`, `x5u`, `crit` and the like.";
     /// The token is not a well-formed JWT.
-    JwtFormat = "JWT_FORMAT",
+    JwtFormat = "JWT_FORMAT", [Unauthenticated], Never,
+        "Pass the token as it was made, whole.";
     /// The token's signature is wrong.
-    JwtSig = "JWT_SIG",
+    JwtSig = "JWT_SIG", [Unauthenticated], Never,
+        "Verify with the secret or key that it was made with.";
     /// The token was made under a secret that has been rotated out.
-    SecretRetired = "SECRET_RETIRED",
+    SecretRetired = "SECRET_RETIRED", [Unauthenticated], Never,
+        "Give this side the current secret; the grace period of the former one is over.";
     /// A record was received a second time.
-    Replay = "REPLAY",
+    Replay = "REPLAY", [Unauthenticated], Never,
+        "Look at the network: somebody repeats records.";
     /// A record that was not made by the peer.
-    RecordAuth = "RECORD_AUTH",
+    RecordAuth = "RECORD_AUTH", [Unauthenticated], Never,
+        "Look at the network: somebody changes or inserts records.";
     /// A record, or a message in it, that is not well formed.
-    RecordFormat = "RECORD_FORMAT",
+    RecordFormat = "RECORD_FORMAT", [Unauthenticated], Never,
+        "The peer is faulty or hostile; if it runs this package, please report it.";
     /// An authentic record is missing before this one.
-    SequenceGap = "SEQUENCE_GAP",
+    SequenceGap = "SEQUENCE_GAP", [DataLoss], Never,
+        "Look at the network: somebody drops records.";
     /// The peer changes keys more often than is reasonable.
-    RekeyLimit = "REKEY_LIMIT",
+    RekeyLimit = "REKEY_LIMIT", [Unauthenticated], Never,
+        "The peer is faulty or hostile; if it runs this package, please report it.";
     /// A message is larger than the limit.
-    TooLarge = "TOO_LARGE",
+    TooLarge = "TOO_LARGE", [ResourceExhausted, InvalidArgument], Never,
+        "Send less at once, as a stream, or raise `limits.maxMessageBytes` on the side that the message names.";
     /// The connection to the peer was lost.
-    SessionLost = "SESSION_LOST",
+    SessionLost = "SESSION_LOST", [Unavailable, Cancelled], IfNotRun,
+        "`retryable` says whether the request never ran; set `idempotent` where running twice does no harm.";
     /// The session's time is over.
-    SessionExpired = "SESSION_EXPIRED",
+    SessionExpired = "SESSION_EXPIRED", [FailedPrecondition], Never,
+        "Create a new session.";
     /// No such session.
-    SessionNotFound = "SESSION_NOT_FOUND",
+    SessionNotFound = "SESSION_NOT_FOUND", [NotFound], Never,
+        "Create the session first; it may have been idle too long.";
     /// Too many sessions.
-    SessionLimit = "SESSION_LIMIT",
+    SessionLimit = "SESSION_LIMIT", [ResourceExhausted], Never,
+        "Close sessions that are not needed, or raise `maxSessions`.";
     /// Too many calls in flight.
-    CallLimit = "CALL_LIMIT",
+    CallLimit = "CALL_LIMIT", [ResourceExhausted], Later,
+        "Try again after `retryAfterMs`, or make fewer calls at once.";
     /// The caller makes more requests than its quota allows.
-    RateLimited = "RATE_LIMITED",
+    RateLimited = "RATE_LIMITED", [ResourceExhausted], Later,
+        "Try again after `retryAfterMs`, or raise `resilience.rateLimit` of the service.";
     /// The service has failed too often lately and is left alone for a while.
-    CircuitOpen = "CIRCUIT_OPEN",
+    CircuitOpen = "CIRCUIT_OPEN", [Unavailable], Later,
+        "Try again after `retryAfterMs`; find out why the service failed.";
     /// Audit entries arrive faster than they can be delivered.
-    AuditLimit = "AUDIT_LIMIT",
+    AuditLimit = "AUDIT_LIMIT", [ResourceExhausted], Never,
+        "Write fewer entries, or give the adapter a faster destination or a longer queue.";
     /// An audit entry could not be delivered.
-    AuditDelivery = "AUDIT_DELIVERY",
+    AuditDelivery = "AUDIT_DELIVERY", [Unavailable, FailedPrecondition], Never,
+        "Mend the destination that the message names; it is delivered again where the adapter says so.";
     /// The peer cannot be reached.
-    ConnectFailed = "CONNECT_FAILED",
+    ConnectFailed = "CONNECT_FAILED", [Unavailable], Later,
+        "Check that the service runs and that the address in `discovery.services` is right.";
     /// Discovery knows no service of this name.
-    UnknownService = "UNKNOWN_SERVICE",
+    UnknownService = "UNKNOWN_SERVICE", [NotFound], Never,
+        "Add the service to `discovery.services`, or register it.";
     /// The service has no handler for this method.
-    MethodNotFound = "METHOD_NOT_FOUND",
+    MethodNotFound = "METHOD_NOT_FOUND", [Unimplemented], Never,
+        "Check the method's name, and that the service has a handler for it.";
     /// The method is for another kind of call.
-    CallKind = "CALL_KIND",
+    CallKind = "CALL_KIND", [Unimplemented], Never,
+        "Call it with the method that fits: `call`, `serverStream`, `clientStream` or `bidiStream`.";
     /// The input is not what the method's schema asks for.
-    Validation = "VALIDATION",
+    Validation = "VALIDATION", [InvalidArgument, Internal], Never,
+        "Correct the input; `data` holds the schema's issues.";
     /// The idempotency key was used before, with another input.
-    IdempotencyMismatch = "IDEMPOTENCY_MISMATCH",
+    IdempotencyMismatch = "IDEMPOTENCY_MISMATCH", [InvalidArgument], Never,
+        "Use a new key for each input.";
     /// A payload that cannot be encoded or decoded.
-    Payload = "PAYLOAD",
+    Payload = "PAYLOAD", [InvalidArgument, Internal], Never,
+        "Send values that `JSON.stringify` can encode, or a `Uint8Array`.";
     /// The handler failed.
-    Handler = "HANDLER",
+    Handler = "HANDLER", [Internal], Never,
+        "Find `errorId` in the log of the service.";
     /// The deadline passed.
-    Deadline = "DEADLINE",
+    Deadline = "DEADLINE", [DeadlineExceeded], Never,
+        "Raise `timeoutMs`, or find out what takes so long; the work may have been done.";
     /// The caller cancelled.
-    Cancelled = "CANCELLED",
+    Cancelled = "CANCELLED", [Cancelled], Never,
+        "Nothing: this side asked for it.";
     /// The mesh is closed, or closing.
-    Closed = "CLOSED",
+    Closed = "CLOSED", [Cancelled, FailedPrecondition], Never,
+        "Make a new mesh.";
     /// The mesh, or the manager, has not been initialized.
-    NotInitialized = "NOT_INITIALIZED",
+    NotInitialized = "NOT_INITIALIZED", [FailedPrecondition], Never,
+        "Await `initialize()` first.";
     /// The address cannot be listened on.
-    Listen = "LISTEN",
+    Listen = "LISTEN", [FailedPrecondition], Never,
+        "Choose a free port and an address of this machine, or stop what listens there.";
     /// A peer broke the rules of a stream; only that stream ends.
-    StreamProtocol = "STREAM_PROTOCOL",
-    /// A fault in this library. Please report it.
-    Internal = "INTERNAL",
+    StreamProtocol = "STREAM_PROTOCOL", [Internal, InvalidArgument], Never,
+        "The peer is faulty or hostile; if it runs this package, please report it.";
+    /// The package has no binary that runs on this platform.
+    Addon = "ADDON", [FailedPrecondition], Never,
+        "The message lists what was tried and why it failed; most often a reinstall without `--omit=optional` helps.";
+    /// A fault in this library.
+    Internal = "INTERNAL", [Internal], Never,
+        "Please report it.";
+}
+
+impl Reason {
+    /// The reason with the name `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+    }
 }
 
 impl fmt::Display for Reason {
@@ -320,7 +347,7 @@ mod tests {
 
     #[test]
     fn reasons_are_unique_upper_case_words() {
-        let names: HashSet<_> = Reason::ALL.iter().map(|(reason, _)| reason.as_str()).collect();
+        let names: HashSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(names.len(), Reason::ALL.len());
         for name in names {
             assert!(name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'), "{name}");

@@ -3,6 +3,7 @@
 //! now and little more, to be lowered with it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
+#![expect(clippy::cast_precision_loss, reason = "the counts are small")]
 
 use std::{
     sync::{
@@ -83,8 +84,8 @@ fn sealing_and_opening_a_record_take_no_memory() {
     let found = blocks(|| {
         out.clear();
         sealer.seal(&mut out, |out| out.extend_from_slice(&text)).unwrap();
-        let opened = opener.open(&mut &mut out[..], NOW).unwrap();
-        assert!(matches!(opened, Opened::Messages(text) if text.len() == 1024));
+        let content = opener.open(&mut &mut out[..], NOW).unwrap();
+        assert!(matches!(content, Opened::Messages(text) if text.len() == 1024));
     });
     assert_at_most(0.0, found);
 }
@@ -184,6 +185,7 @@ async fn start(mut config: Value) -> (Arc<Mesh>, Arc<Echo>) {
 async fn batch(mesh: &Mesh, app: &Echo) {
     mesh.post(|io| {
         let spec = CallSpec {
+            earlier: 0,
             service: "server",
             method: "orders.get",
             kind: CallKind::Unary,

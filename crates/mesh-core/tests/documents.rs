@@ -13,18 +13,34 @@ fn every_test_the_threat_model_names_exists() {
     let page = fs::read_to_string(crate_root.join("../../docs/threat-model.md")).unwrap();
     let code: String = ["src", "tests"].iter().flat_map(|folder| sources(crate_root.join(folder))).collect();
 
-    let mut threats = 0;
-    for row in page.lines().filter(|line| line.starts_with("| ") && line.contains("| A")) {
+    let exists = |name: &str| match name.split_once(": ") {
+        Some((file, title)) => {
+            let path = crate_root.join("../../__test__").join(file);
+            fs::read_to_string(path).is_ok_and(|text| text.contains(title))
+        }
+        None => code.contains(&format!("fn {name}(")),
+    };
+    let (mut threats, mut inputs) = (0, 0);
+    for row in page.lines().filter(|line| line.starts_with("| ")) {
         let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
-        let [number, _asset, _attacker, _attack, _defence, tests] = cells[..] else { continue };
-        threats += 1;
+        let (what, tests) = match cells[..] {
+            [number, asset, _, _, _, tests] if asset.starts_with('A') => {
+                threats += 1;
+                (number, tests)
+            }
+            [input, _, tests] if tests.starts_with('`') => {
+                inputs += 1;
+                (input, tests)
+            }
+            _ => continue,
+        };
         let names: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
-        assert!(!names.is_empty() || tests == "not yet", "threat {number} names no test");
+        assert!(!names.is_empty() || tests == "not yet", "{what}: no test is named");
         for name in names {
-            assert!(code.contains(&format!("fn {name}(")), "threat {number}: no test {name}");
+            assert!(exists(name), "{what}: no test {name}");
         }
     }
-    assert!(threats > 30, "the table was not read");
+    assert!(threats > 30 && inputs > 30, "the tables were not read");
 }
 
 #[test]
@@ -44,7 +60,7 @@ fn every_reason_and_variable_of_the_readme_exists() {
     let reasons: Vec<_> = reasons.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
     assert!(reasons.len() > 10, "no reasons were read");
     for reason in reasons {
-        let known = mesh_core::error::Reason::ALL.iter().any(|(known, _)| known.as_str() == reason);
+        let known = mesh_core::error::Reason::from_name(reason).is_some();
         assert!(known, "no reason {reason}");
     }
 }

@@ -6,7 +6,7 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -52,9 +52,17 @@ pub struct MeshConfig {
     pub keys_dir: Option<PathBuf>,
     /// `limits`.
     pub limits: Limits,
+    /// The network in memory this mesh is on, instead of the system's. No
+    /// option and no variable sets it: [`MeshConfig::on_network`] does.
+    pub network: Option<NetworkName>,
     /// Things worth telling that are no errors.
     pub warnings: Vec<String>,
 }
+
+/// Names a network in memory. Meshes on it reach each other by its ports, and
+/// nobody else, nor do they reach anybody else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NetworkName(pub Arc<str>);
 
 /// One entry of `discovery.services`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,9 +227,6 @@ impl MeshConfig {
         if paths.string("protoFile")?.is_some() {
             warnings.push("paths.protoFile is ignored: the protocol is built in".to_owned());
         }
-        if config.get("rotation").is_some() {
-            warnings.push("rotation has no effect: a service's key is not replaced while it runs".to_owned());
-        }
         let day = Duration::from_hours(24);
         Ok(Self {
             service_id,
@@ -253,8 +258,15 @@ impl MeshConfig {
                 .or_else(|| env("SECURE_MESH_KEYS_DIR"))
                 .map(PathBuf::from),
             limits: parse_limits(&limits)?,
+            network: None,
             warnings,
         })
+    }
+
+    /// The same on a network in memory, with its keys in memory too: for tests.
+    #[must_use]
+    pub fn on_network(self, name: &str) -> Self {
+        Self { network: Some(NetworkName(name.into())), ..self }
     }
 
     /// Whether nothing at all was said about trust, so that the user's own
@@ -279,10 +291,16 @@ fn parse_secret(
         },
     };
     let secret = Zeroizing::new(secret);
+    check_secret(path, &secret)?;
+    Ok(Some(Secret(secret)))
+}
+
+/// Refuses a secret that is too weak. `path` is where it was given.
+pub(crate) fn check_secret(path: &str, secret: &str) -> Result<(), ConfigError> {
     if let Some(weakness) = Weakness::of(secret.as_bytes()) {
         return Err(ConfigError::WeakSecret { path: path.to_owned(), weakness });
     }
-    Ok(Some(Secret(secret)))
+    Ok(())
 }
 
 fn parse_services(root: &Options<'_>) -> Result<Vec<Service>, ConfigError> {

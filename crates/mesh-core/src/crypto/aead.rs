@@ -91,6 +91,14 @@ impl AeadKey {
     /// # Errors
     /// [`CryptoError::KeyLength`] for any other length.
     pub fn new(key: &[u8]) -> Result<Self, CryptoError> {
+        let expanded = Self::expand(key);
+        // Its schedule was made there, and the key is a part of it.
+        super::secret::wipe_stack();
+        expanded
+    }
+
+    #[inline(never)]
+    fn expand(key: &[u8]) -> Result<Self, CryptoError> {
         let bad_length = |_| CryptoError::KeyLength(key.len());
         let cipher = match key.len() {
             16 => Cipher::Aes128(Box::new(KeyInit::new_from_slice(key).map_err(bad_length)?)),
@@ -134,6 +142,14 @@ impl AeadKey {
             Cipher::Aes256(cipher) => cipher.decrypt_inout_detached(&nonce, aad, buf.into(), &tag),
         }
         .map_err(|_| CryptoError::Open)
+    }
+}
+
+impl Drop for AeadKey {
+    fn drop(&mut self) {
+        // Processors have fewer registers than AES has round keys: the last
+        // use has left some of them on the stack.
+        super::secret::wipe_stack();
     }
 }
 

@@ -7,7 +7,10 @@ use hkdf::{Hkdf, HkdfExtract};
 use sha2::Sha256;
 use zeroize::Zeroize;
 
-use super::{CryptoError, secret::Secret};
+use super::{
+    CryptoError,
+    secret::{Secret, wipe_stack},
+};
 
 const LABEL_PREFIX: &[u8] = b"ssm ";
 const MAX_OUTPUT: usize = 255 * 32;
@@ -26,6 +29,13 @@ impl Prk {
     /// nothing else.
     #[must_use]
     pub fn extract(salt: &[u8], ikm: &[&[u8]]) -> Self {
+        let prk = Self::compute(salt, ikm);
+        wipe_stack();
+        prk
+    }
+
+    #[inline(never)]
+    fn compute(salt: &[u8], ikm: &[&[u8]]) -> Self {
         let mut extract = HkdfExtract::<Sha256>::new(Some(salt));
         for part in ikm {
             extract.input_ikm(part);
@@ -58,6 +68,12 @@ impl Prk {
     /// If `label` has more than 251 bytes, `context` more than 255, or `out`
     /// more than 8160: lengths that are constants of a protocol.
     pub fn expand(&self, label: &str, context: &[u8], out: &mut [u8]) {
+        self.compute_labelled(label, context, out);
+        wipe_stack();
+    }
+
+    #[inline(never)]
+    fn compute_labelled(&self, label: &str, context: &[u8], out: &mut [u8]) {
         assert!(label.len() <= 251 && context.len() <= 255 && out.len() <= MAX_OUTPUT, "HKDF label too long");
         let length = (out.len() as u16).to_be_bytes();
         let label_length = [(LABEL_PREFIX.len() + label.len()) as u8];

@@ -118,6 +118,19 @@ impl fmt::Debug for SecretVec {
     }
 }
 
+/// Bytes of stack that [`wipe_stack`] overwrites: more than any of the
+/// functions of symmetric cryptography take.
+const DEAD_STACK: usize = 8 * 1024;
+
+/// Overwrites what the functions that have just returned left on the stack.
+/// Libraries wipe what they keep, and not what they compute on the way to it.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    let mut dead = [0_u64; DEAD_STACK / 8];
+    // The compiler must not find out that nobody reads this.
+    dead.zeroize();
+}
+
 /// Fills `out` from the system's cryptographic generator.
 pub fn fill_random(out: &mut [u8]) -> Result<(), CryptoError> {
     Ok(aws_lc_rs::rand::fill(out)?)

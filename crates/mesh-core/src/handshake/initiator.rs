@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Established, Expectation, HandshakeError, Local, MAX_TOKEN_LIFETIME, MeshSecret, Mode, Suite, Trust,
+    Established, Expectation, HandshakeError, Local, MAX_TOKEN_LIFETIME, MeshSecret, Mode, Suite,
     check_deadline, deadline,
     messages::{
         self, CLIENT_FINISH, Choice, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH, Sealed,
@@ -11,6 +11,7 @@ use super::{
     },
     resumption::Ticket,
     schedule::{ClientStage, Hash, ServerStage, transcript},
+    trust::Recognised,
     unwrap_secret,
 };
 use crate::{
@@ -56,6 +57,7 @@ impl Initiator {
                 key: local.key.public_key().spki_der().to_vec(),
                 secret_id: secret.id,
                 resumption: ticket.as_ref().map(|ticket| ticket.sealed.clone()),
+                succession: local.succession.as_ref().map(|succession| succession.as_bytes().to_vec()),
             },
         };
         let mut m1 = hello.encode()?;
@@ -117,7 +119,8 @@ impl AwaitHello {
         }
         self.check_choice(&hello)?;
         let server_key = hello.shares.public_key()?;
-        let trust = self.expectation.check(&self.server, &server_key, self.mode)?;
+        let succession = hello.shares.succession.as_deref();
+        let recognised = self.expectation.check(&self.server, &server_key, succession, self.mode)?;
 
         let ml_kem = match (hello.choice.suite, self.ml_kem) {
             (Suite::Hybrid, Some(secret)) => {
@@ -146,7 +149,7 @@ impl AwaitHello {
             local: self.local,
             server: self.server,
             server_key,
-            trust,
+            recognised,
             choice: hello.choice,
             secret: self.secret,
             shared: ml_kem.into_iter().chain([x25519]).collect(),
@@ -188,7 +191,7 @@ pub struct Unproved {
     local: Arc<Local>,
     server: ServiceId,
     server_key: PublicKey,
-    trust: Trust,
+    recognised: Recognised,
     choice: Choice,
     secret: MeshSecret,
     pub(super) shared: Vec<Secret<32>>,
@@ -258,7 +261,7 @@ impl Unproved {
                 session,
                 server: self.server,
                 server_key: self.server_key,
-                trust: self.trust,
+                recognised: self.recognised,
                 choice: self.choice,
                 holder,
                 resumed,
@@ -273,7 +276,7 @@ struct Pending {
     session: crate::id::SessionId,
     server: ServiceId,
     server_key: PublicKey,
-    trust: Trust,
+    recognised: Recognised,
     choice: Choice,
     holder: X25519Secret,
     resumed: bool,
@@ -303,7 +306,7 @@ impl AwaitFinish {
         }
         let plaintext = self.stage.sealing()?.open(&self.stage.th3, sealed)?;
         let Sealed { token, parameters, ticket, .. } = Sealed::decode(&plaintext)?;
-        let Pending { session, server, server_key, trust, choice, holder, resumed } = self.established;
+        let Pending { session, server, server_key, recognised, choice, holder, resumed } = self.established;
         let claims = TokenVerifier::new(
             self.stage.token_key().as_bytes(),
             TokenType::Handshake,
@@ -326,7 +329,8 @@ impl AwaitFinish {
             peer: server,
             peer_key: server_key,
             claims,
-            trust,
+            trust: recognised.trust,
+            former_key: recognised.former,
             suite: choice.suite,
             aes: choice.aes,
             parameters,

@@ -22,6 +22,7 @@ pub(super) const MAC_LEN: usize = 32;
 const HEADER_LEN: usize = 6;
 const KEY_IDENTITY: u8 = 1;
 const RESUMPTION: u16 = 1;
+const SUCCESSION: u16 = 2;
 
 /// Starts a message; [`finish`] writes the length once the body is known.
 pub(super) fn begin(kind: u8) -> Vec<u8> {
@@ -121,6 +122,8 @@ pub(super) struct Shares {
     pub(super) secret_id: [u8; 8],
     /// In M1 the ticket of a former session; in M2 empty, if it is accepted.
     pub(super) resumption: Option<Vec<u8>>,
+    /// What the sender's former key has signed, if it had one; not yet looked at.
+    pub(super) succession: Option<Vec<u8>>,
 }
 
 impl Shares {
@@ -134,9 +137,11 @@ impl Shares {
         out.put_vec16(&self.key)?;
         out.put(&self.secret_id);
         let mut extensions = Vec::new();
-        if let Some(value) = &self.resumption {
-            extensions.put_u16(RESUMPTION);
-            extensions.put_vec16(value)?;
+        for (kind, value) in [(RESUMPTION, &self.resumption), (SUCCESSION, &self.succession)] {
+            if let Some(value) = value {
+                extensions.put_u16(kind);
+                extensions.put_vec16(value)?;
+            }
         }
         out.put_vec16(&extensions)
     }
@@ -153,15 +158,20 @@ impl Shares {
         let key = reader.vec16()?.to_vec();
         let secret_id = reader.array()?;
         let mut extensions = Reader::new(reader.vec16()?);
-        let mut resumption = None;
+        let (mut resumption, mut succession) = (None, None);
         while extensions.end().is_err() {
             let kind = extensions.u16()?;
             let value = extensions.vec16()?;
-            if kind == RESUMPTION && resumption.replace(value.to_vec()).is_some() {
+            let known = match kind {
+                RESUMPTION => &mut resumption,
+                SUCCESSION => &mut succession,
+                _ => continue,
+            };
+            if known.replace(value.to_vec()).is_some() {
                 return Err(HandshakeError::Format);
             }
         }
-        Ok(Self { client, server, nonce, x25519, ml_kem, key, secret_id, resumption })
+        Ok(Self { client, server, nonce, x25519, ml_kem, key, secret_id, resumption, succession })
     }
 
     pub(super) fn public_key(&self) -> Result<PublicKey, HandshakeError> {

@@ -17,7 +17,9 @@ mod initiator;
 mod messages;
 mod responder;
 mod resumption;
+mod rotation;
 mod schedule;
+mod succession;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -31,6 +33,8 @@ pub use self::{
     messages::{MAX_HANDSHAKE_MESSAGE, PROTOCOL_VERSION},
     responder::{AwaitProof, Proved, Responder},
     resumption::{Ticket, Tickets},
+    rotation::Retired,
+    succession::Succession,
     trust::{Expectation, MeshSecret, Mode, Trust},
 };
 use crate::{
@@ -89,8 +93,13 @@ pub struct Local {
     pub id: ServiceId,
     /// This service's RSA key.
     pub key: KeyPair,
-    /// The mesh secrets it accepts, the current one first; empty in pinned mode.
+    /// The mesh secrets it accepts, the current one first, then former ones
+    /// in their grace, the latest first; empty in pinned mode.
     pub secrets: Vec<MeshSecret>,
+    /// Former secrets whose grace is over, to tell them from wrong ones.
+    pub retired: Retired,
+    /// What the former key says of the key in use, if there was one.
+    pub succession: Option<Succession>,
     /// Supported suites.
     pub suites: Vec<Suite>,
     /// Its `aesKeySize`; the session uses the larger of the two sides'.
@@ -131,6 +140,8 @@ pub struct Established {
     pub claims: Claims,
     /// What the peer's identity rests on.
     pub trust: Trust,
+    /// The key the peer was known by, if it has named this one its successor.
+    pub former_key: Option<Thumbprint>,
     /// The suite in use.
     pub suite: Suite,
     /// The AES key size in use.
@@ -184,6 +195,11 @@ pub enum HandshakeError {
         "the peer does not know this mesh's secret; services that call each other need the same security.jwtSecret, or without one must run as the same user with the same state directory"
     )]
     HelloMac,
+    /// The peer uses a secret that was rotated out here.
+    #[error(
+        "the peer uses a mesh secret that has been rotated out; give it the current security.jwtSecret, or rotate its own"
+    )]
+    SecretRetired,
     /// Nothing says how to trust this peer.
     #[error(
         "nothing says how to trust {0}: add its publicKey to discovery.services, or set security.jwtSecret"
@@ -242,6 +258,7 @@ impl Coded for HandshakeError {
             Self::WrongTarget => Reason::WrongTarget,
             Self::Mode => Reason::Mode,
             Self::HelloMac => Reason::HelloMac,
+            Self::SecretRetired => Reason::SecretRetired,
             Self::UnknownPeer(_) => Reason::UnknownPeer,
             Self::KeyMismatch(_) => Reason::KeyMismatch,
             Self::PeerKeyChanged(_) => Reason::PeerKeyChanged,

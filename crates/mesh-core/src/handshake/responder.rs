@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::{
     Established, Expectation, HandshakeError, Local, MAX_TOKEN_LIFETIME, MeshSecret, Mode, Parameters, Suite,
-    Trust, check_deadline, deadline,
+    check_deadline, deadline,
     messages::{
         self, Choice, ClientFinish, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH, Sealed,
         ServerHello, Shares, split_mac,
     },
     resumption::{Note, TICKET_LIFETIME},
     schedule::{ClientStage, transcript},
+    trust::Recognised,
     unwrap_secret,
 };
 use crate::{
@@ -60,15 +61,21 @@ impl Responder {
             // same failure at the same cost.
             Mode::Secret => {
                 let known = local.secrets.iter().find(|secret| secret.id == hello.shares.secret_id);
-                known.or(local.secrets.first()).cloned().ok_or(HandshakeError::HelloMac)?
+                known
+                    .filter(|secret| secret.is_live(now))
+                    .or(local.secrets.first())
+                    .cloned()
+                    .ok_or(HandshakeError::HelloMac)?
             }
         };
         let (covered, mac) = split_mac(m1)?;
         if !secret.hello_key("client hello").verify(&[covered], mac) {
-            return Err(HandshakeError::HelloMac);
+            let retired = local.has_retired(hello.shares.secret_id, now);
+            return Err(if retired { HandshakeError::SecretRetired } else { HandshakeError::HelloMac });
         }
         let client_key = hello.shares.public_key()?;
-        let trust = expect(&client).check(&client, &client_key, mode)?;
+        let succession = hello.shares.succession.as_deref();
+        let recognised = expect(&client).check(&client, &client_key, succession, mode)?;
         let choice = Choice {
             version: PROTOCOL_VERSION,
             suite: hello.offer.best_suite(&local.suites).ok_or(HandshakeError::Downgrade)?,
@@ -79,7 +86,7 @@ impl Responder {
         let ticket = hello.shares.resumption.as_deref();
         let note =
             ticket.and_then(|ticket| local.tickets.take(ticket, &client, client_key.thumbprint(), now));
-        answer(local, m1, &hello.shares, Checked { secret, choice, client_key, trust, note }, now)
+        answer(local, m1, &hello.shares, Checked { secret, choice, client_key, recognised, note }, now)
     }
 }
 
@@ -88,7 +95,7 @@ struct Checked {
     secret: MeshSecret,
     choice: Choice,
     client_key: PublicKey,
-    trust: Trust,
+    recognised: Recognised,
     note: Option<Note>,
 }
 
@@ -100,7 +107,7 @@ fn answer(
     checked: Checked,
     now: Timestamp,
 ) -> Result<(Vec<u8>, AwaitProof), HandshakeError> {
-    let Checked { secret, choice, client_key, trust, note } = checked;
+    let Checked { secret, choice, client_key, recognised, note } = checked;
     let ml_kem = match choice.suite {
         Suite::Hybrid => Some(encapsulate(&client.ml_kem).map_err(|_| HandshakeError::BadShare)?),
         Suite::X25519 => None,
@@ -128,6 +135,7 @@ fn answer(
             key: local.key.public_key().spki_der().to_vec(),
             secret_id: secret.id,
             resumption: note.as_ref().map(|_| Vec::new()),
+            succession: local.succession.as_ref().map(|succession| succession.as_bytes().to_vec()),
         },
     }
     .encode(if note.is_some() { 0 } else { client_key.size() })?;
@@ -151,7 +159,7 @@ fn answer(
         local,
         client: client.client.clone(),
         client_key,
-        trust,
+        recognised,
         choice,
         stage: keys,
         messages,
@@ -168,7 +176,7 @@ pub struct AwaitProof {
     local: Arc<Local>,
     client: ServiceId,
     client_key: PublicKey,
-    trust: Trust,
+    recognised: Recognised,
     choice: Choice,
     stage: ClientStage,
     messages: Vec<u8>,
@@ -239,8 +247,9 @@ impl Proved {
 
     /// Makes M4. Holds this side's RSA private operation, if there is one.
     pub fn accept(self, now: Timestamp) -> Result<(Vec<u8>, Established), HandshakeError> {
-        let AwaitProof { local, client, client_key, trust, choice, stage, expires, psk, deadline, .. } =
-            self.state;
+        let AwaitProof {
+            local, client, client_key, recognised, choice, stage, expires, psk, deadline, ..
+        } = self.state;
         check_deadline(deadline, now)?;
         let resumed = psk.is_some();
         let k_c = match psk {
@@ -288,7 +297,8 @@ impl Proved {
             peer: client,
             peer_key: client_key,
             claims: self.claims,
-            trust,
+            trust: recognised.trust,
+            former_key: recognised.former,
             suite: choice.suite,
             aes: choice.aes,
             parameters: self.parameters,

@@ -1,3 +1,6 @@
+mod impersonation;
+mod manger;
+
 use std::sync::{Arc, OnceLock};
 
 use super::{messages::*, *};
@@ -14,6 +17,8 @@ pub(super) fn local(id: &str, key: KeyPair, secrets: &[&[u8]]) -> Local {
     let id = id.parse().unwrap();
     let secrets: Vec<_> = secrets.iter().map(|secret| MeshSecret::new(secret)).collect();
     Local {
+        retired: Retired::default(),
+        succession: None,
         tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
         id,
         key,
@@ -168,6 +173,24 @@ fn identity_confusion_is_refused() {
 }
 
 #[test]
+fn a_message_cut_short_or_too_long_is_malformed() {
+    for message in 1..=4 {
+        for change in [-1_isize, 1] {
+            let cut = |index, mut bytes: Vec<u8>| {
+                if index == message {
+                    bytes.resize(bytes.len().saturating_add_signed(change), 0);
+                }
+                bytes
+            };
+            let wire = Wire { tamper: &cut, ..Wire::new(client(), server()) };
+            // M1 and M3 are read by the server, M2 and M4 by the client.
+            let reason = if message % 2 == 1 { wire.server_reason() } else { wire.client_reason() };
+            assert_eq!(reason, Reason::HandshakeFormat, "message {message}, {change:+} bytes");
+        }
+    }
+}
+
+#[test]
 fn hostile_ids_are_refused_before_anything_else() {
     for id in ["../../tmp/x", "a/b", "a\0b", "", "a\nb", "\u{430}dmin"] {
         let mut body = vec![1, 1, 2, 0, 2];
@@ -229,11 +252,11 @@ fn a_stranger_causes_no_private_operation() {
             .unwrap();
     let server = Arc::new(server());
     let mut answers = std::collections::HashSet::new();
-    for _ in 0..100 {
+    for _ in 0..1000 {
         let (m2, _) = Responder::on_hello(Arc::clone(&server), &m1, |_| Expectation::Unknown, NOW).unwrap();
         answers.insert(m2);
     }
-    assert_eq!(answers.len(), 100, "a replayed hello gets a new answer each time, and no session");
+    assert_eq!(answers.len(), 1000, "a replayed hello gets a new answer each time, and no session");
     assert_eq!(fresh.private_ops(), 0);
 }
 
@@ -308,6 +331,7 @@ fn unacceptable_keys_are_refused_at_no_cost() {
             key: der.to_vec(),
             secret_id: MeshSecret::new(&[1; 32]).id,
             resumption: None,
+            succession: None,
         };
         assert_eq!(answer(shares, &[Suite::X25519]), Reason::BadPeerKey);
     }
@@ -324,6 +348,7 @@ fn unacceptable_shares_are_refused() {
         key: key(0).public_key().spki_der().to_vec(),
         secret_id: MeshSecret::new(&[1; 32]).id,
         resumption: None,
+        succession: None,
     };
     let mut order_two = [0; 32];
     order_two[0] = 1;

@@ -1,6 +1,8 @@
 //! What a peer's identity rests on.
 
+use super::succession;
 use crate::{
+    clock::Timestamp,
     crypto::{
         kdf::Prk,
         mac::MacKey,
@@ -54,31 +56,53 @@ pub enum Expectation {
     Unknown,
 }
 
+/// What holding a peer's key against what is expected has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Recognised {
+    pub(super) trust: Trust,
+    /// The key it was known by, if the one it shows has taken its place.
+    pub(super) former: Option<Thumbprint>,
+}
+
+impl From<Trust> for Recognised {
+    fn from(trust: Trust) -> Self {
+        Self { trust, former: None }
+    }
+}
+
 impl Expectation {
-    /// Holds the key a peer shows against what is expected.
+    /// Holds the key a peer shows against what is expected. A pinned key is
+    /// exactly that key; one that was merely remembered may have named its
+    /// successor.
     pub(super) fn check(
         self,
         peer: &ServiceId,
         shown: &PublicKey,
+        succession: Option<&[u8]>,
         mode: Mode,
-    ) -> Result<Trust, HandshakeError> {
+    ) -> Result<Recognised, HandshakeError> {
         match (self, mode) {
             (Self::Pinned(pin), mode) => {
                 if pin != shown.thumbprint() {
                     return Err(HandshakeError::KeyMismatch(peer.clone()));
                 }
                 Ok(match mode {
-                    Mode::Secret => Trust::PinnedAndSecret,
-                    Mode::Pinned => Trust::Pinned,
+                    Mode::Secret => Trust::PinnedAndSecret.into(),
+                    Mode::Pinned => Trust::Pinned.into(),
                 })
             }
             (Self::Known(known), Mode::Secret) => {
-                if known != shown.thumbprint() {
-                    return Err(HandshakeError::PeerKeyChanged(peer.clone()));
+                if known == shown.thumbprint() {
+                    return Ok(Trust::Secret.into());
                 }
-                Ok(Trust::Secret)
+                match succession {
+                    Some(sent) if succession::verify(sent, peer, known, shown) => {
+                        Ok(Recognised { trust: Trust::Secret, former: Some(known) })
+                    }
+                    _ => Err(HandshakeError::PeerKeyChanged(peer.clone())),
+                }
             }
-            (Self::Unknown, Mode::Secret) => Ok(Trust::Secret),
+            (Self::Unknown, Mode::Secret) => Ok(Trust::Secret.into()),
             (Self::Known(_) | Self::Unknown, Mode::Pinned) => Err(HandshakeError::UnknownPeer(peer.clone())),
         }
     }
@@ -88,8 +112,13 @@ impl Expectation {
 #[derive(Clone, Debug)]
 pub struct MeshSecret {
     pub(super) root: Prk,
-    pub(super) id: [u8; 8],
+    pub(super) id: SecretId,
+    /// The end of its grace, once another has taken its place.
+    pub(super) until: Option<Timestamp>,
 }
+
+/// Names a mesh secret without telling it.
+pub(super) type SecretId = [u8; 8];
 
 impl MeshSecret {
     /// Prepares a secret. Its strength is the caller's to check.
@@ -98,13 +127,18 @@ impl MeshSecret {
         let root = Prk::extract(b"ssm mesh secret v1", &[secret]);
         let mut id = [0; 8];
         root.expand("secret id", &[], &mut id);
-        Self { root, id }
+        Self { root, id, until: None }
     }
 
     /// Stands in where there is no secret: public by construction, so it
     /// proves nothing, and has the id that says so.
     pub(super) fn none() -> Self {
-        Self { root: Prk::extract(b"ssm mesh secret v1", &[&[0; 32]]), id: [0; 8] }
+        Self { root: Prk::extract(b"ssm mesh secret v1", &[&[0; 32]]), id: [0; 8], until: None }
+    }
+
+    /// Whether it still counts.
+    pub(super) fn is_live(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
     }
 
     pub(super) fn hello_key(&self, label: &str) -> MacKey {

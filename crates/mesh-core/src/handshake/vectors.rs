@@ -149,6 +149,8 @@ fn strangers() -> (Arc<Local>, Arc<Local>) {
         let (id, key) = (id.parse().unwrap(), KeyPair::generate(2048).unwrap());
         let secrets = vec![MeshSecret::new(&[0x5e; 32])];
         Arc::new(Local {
+            retired: Retired::default(),
+            succession: None,
             tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
             id,
             key,

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -31,12 +31,22 @@ use crate::{
     crypto::{aead::AesKeySize, keystore::KeyStore, rsa::PublicKey},
     discovery::{Address, Endpoint, Registry},
     error::Coded,
-    handshake::{Established, Local, MeshSecret, Parameters, Suite, Tickets},
+    handshake::{Established, Local, MeshSecret, Parameters, Retired, Succession, Suite, Tickets},
     record::{
         RecordError,
         message::{Encoded, Message},
     },
 };
+
+/// The keys of a mesh on a network in memory are in memory too, and never meet
+/// those of the user.
+fn open_store(config: &MeshConfig) -> Result<KeyStore, Error> {
+    Ok(match (&config.network, &config.keys_dir) {
+        (Some(_), _) => KeyStore::in_memory(),
+        (None, Some(directory)) => KeyStore::open(directory)?,
+        (None, None) => KeyStore::open(&KeyStore::default_dir(|name| std::env::var_os(name))?)?,
+    })
+}
 
 /// How often idle and aged sessions are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -44,7 +54,11 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Everything the tasks of one mesh share.
 pub(super) struct Core {
     pub(super) config: MeshConfig,
-    pub(super) local: Arc<Local>,
+    pub(super) local: Mutex<Arc<Local>>,
+    /// Rotations of the key, one at a time.
+    pub(super) rotation: tokio::sync::Mutex<()>,
+    /// RSA private operations of keys that another took the place of.
+    pub(super) former_operations: AtomicU64,
     pub(super) trust: TrustStore,
     pub(super) wallet: Wallet,
     pub(super) registry: Registry<PublicKey>,
@@ -79,10 +93,6 @@ impl Core {
         draining: CancellationToken,
         released: Option<CancellationToken>,
     ) -> Result<Self, Error> {
-        let directory = match &config.keys_dir {
-            Some(directory) => directory.clone(),
-            None => KeyStore::default_dir(|name| std::env::var_os(name))?,
-        };
         let mut pins = HashMap::new();
         let registry = Registry::new();
         for (index, service) in config.services.iter().enumerate() {
@@ -114,13 +124,19 @@ impl Core {
                 metadata: service.metadata.clone(),
             });
         }
-        let store = KeyStore::open(&directory)?;
+        let store = open_store(&config)?;
         let secrets = match &config.secret {
             Some(secret) => vec![MeshSecret::new(secret.as_bytes())],
             None if config.is_embedded() => vec![MeshSecret::new(store.mesh_secret()?.as_bytes())],
             None => Vec::new(),
         };
         let key = store.key_pair(&config.service_id, config.rsa_bits)?;
+        let succession = match store.load_previous_key_pair(&config.service_id)? {
+            Some(former) if former.public_key() != key.public_key() => {
+                Some(Succession::new(&config.service_id, &former, key.public_key())?)
+            }
+            _ => None,
+        };
         let tickets = Tickets::new(&config.service_id, &key, &secrets)?;
         let local = Local {
             id: config.service_id.clone(),
@@ -134,6 +150,8 @@ impl Core {
                 max_calls: config.limits.max_calls,
             },
             tickets: Arc::new(tickets),
+            retired: Retired::default(),
+            succession,
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
@@ -141,7 +159,9 @@ impl Core {
             trust: TrustStore::new(pins, store, config.enforce_peer_keys && !local.secrets.is_empty()),
             wallet: Wallet::default(),
             config,
-            local: Arc::new(local),
+            local: Mutex::new(Arc::new(local)),
+            rotation: tokio::sync::Mutex::default(),
+            former_operations: AtomicU64::new(0),
             registry,
             events,
             timers: Timers::default(),
@@ -187,6 +207,7 @@ impl Core {
     /// Ends sessions that are idle or old: politely first, so that no call is
     /// lost to it, then for good.
     fn sweep(self: &Arc<Self>, now: Timestamp) {
+        self.retire_secrets(now);
         self.log_withheld(self.refusals.withheld(Instant::now()));
         let sessions: Vec<_> = lock(&self.sessions).values().cloned().collect();
         for session in sessions {
@@ -277,7 +298,7 @@ impl Core {
         };
         session::prepare(
             established,
-            self.local.id.clone(),
+            self.config.service_id.clone(),
             info,
             role,
             self.config.limits.max_message,
@@ -363,7 +384,8 @@ impl Core {
             inbound_sessions,
             calls_in_flight: lock(&self.outbound).calls.len(),
             requests_in_flight: lock(&self.inbound).requests.len(),
-            private_operations: self.local.key.private_ops(),
+            private_operations: self.former_operations.load(Ordering::Relaxed)
+                + self.local().key.private_ops(),
             ..self.stats.read()
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     discovery::Address,
     error::{Code, Coded, Reason},
-    handshake::{Established, HandshakeError, Initiator},
+    handshake::{Established, HandshakeError, Initiator, Local},
     id::ServiceId,
     transport::{Duplex, TransportError, connect},
 };
@@ -36,11 +36,13 @@ pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address, a
         () = core.stop.cancelled() => return,
         () = sleep_until(at) => {}
     }
+    let local = core.local();
+    // Boxed, so that its room is not part of a session that lasts for hours.
+    let opening = Box::pin(open(&core, &service, &target, &local));
     let opened = tokio::select! {
         biased;
         () = core.stop.cancelled() => return,
-        // Boxed, so that its room is not part of a session that lasts for hours.
-        opened = timeout(core.config.limits.handshake_timeout, Box::pin(open(&core, &service, &target))) => {
+        opened = timeout(core.config.limits.handshake_timeout, opening) => {
             opened.unwrap_or(Err(DialError::Handshake(HandshakeError::Expired, String::new())))
         }
     };
@@ -69,26 +71,51 @@ pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address, a
     let session = Arc::clone(&prepared.session);
     core.opened(&session);
     core.link_ready(&service, &target, &session);
+    if !Arc::ptr_eq(&local, &core.local()) {
+        // A key or a secret was rotated meanwhile.
+        core.on_go_away(&session, u32::MAX);
+    }
     let (end, unwritten) = super::session::run(prepared, duplex, core.receiver()).await;
     core.closed(&session, &end);
     core.on_client_end(&session, &end, &unwritten);
 }
 
+/// Connects; to a peer that refuses the current secret with a former one that
+/// is still in its grace, since the peer may not have been given the current one.
 async fn open(
     core: &Arc<Core>,
     service: &ServiceId,
     target: &Address,
+    local: &Arc<Local>,
+) -> Result<(Established, Duplex), DialError> {
+    let mut refused = None;
+    for offer in local.offers(Timestamp::now()) {
+        match open_with(core, service, target, offer).await {
+            Err(DialError::Transport(error)) if error.reason() == Reason::HandshakeRefused => {
+                // What the current secret met with is what is told.
+                refused.get_or_insert(error);
+            }
+            outcome => return outcome,
+        }
+    }
+    Err(refused.map_or_else(|| super::core::Stopped.into(), DialError::Transport))
+}
+
+async fn open_with(
+    core: &Arc<Core>,
+    service: &ServiceId,
+    target: &Address,
+    local: Arc<Local>,
 ) -> Result<(Established, Duplex), DialError> {
     let explain = |error: HandshakeError| {
         let hint = core.trust.hint(&error);
         DialError::Handshake(error, hint)
     };
-    let mut duplex = connect(target, core.config.limits.max_message).await?;
+    let mut duplex = connect(core.config.network.as_ref(), target, core.config.limits.max_message).await?;
     let expectation = core.trust.expectation(service).map_err(|error| DialError::Setup(error.to_string()))?;
     let ticket = core.wallet.take(service);
     let (m1, state) =
-        Initiator::start(Arc::clone(&core.local), service.clone(), expectation, ticket, Timestamp::now())
-            .map_err(explain)?;
+        Initiator::start(local, service.clone(), expectation, ticket, Timestamp::now()).map_err(explain)?;
     duplex.outgoing.send(m1.into()).await;
     let m2 = match handshake_message(&mut duplex).await {
         Ok(m2) => m2,

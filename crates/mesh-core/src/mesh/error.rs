@@ -8,6 +8,7 @@ use crate::{
     crypto::{CryptoError, keystore::KeyStoreError},
     discovery::DiscoveryError,
     error::{Code, Coded, Reason},
+    handshake::HandshakeError,
     id::IdSyntaxError,
     transport::TransportError,
 };
@@ -50,6 +51,17 @@ pub enum Error {
     /// The network failed.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// A handshake's material could not be made.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// There is no secret to rotate.
+    #[error(
+        "this mesh has no secret of yours to rotate; give every service the same security.jwtSecret first"
+    )]
+    NoSecret,
+    /// That would be no rotation.
+    #[error("secret is or was in use here; rotate to one that is new")]
+    SecretInUse,
     /// The I/O thread could not be started, or ended unexpectedly.
     #[error("the mesh's I/O thread is not running")]
     Thread,
@@ -59,12 +71,14 @@ impl Coded for Error {
     fn code(&self) -> Code {
         match self {
             Self::Config(error) => error.code(),
-            Self::PinnedKey { .. } | Self::Address { .. } => Code::InvalidArgument,
+            Self::PinnedKey { .. } | Self::Address { .. } | Self::SecretInUse => Code::InvalidArgument,
             Self::KeyStore(error) => error.code(),
             Self::Crypto(error) => error.code(),
             Self::Auth(error) => error.code(),
             Self::Id(error) => error.code(),
             Self::Transport(error) => error.code(),
+            Self::Handshake(error) => error.code(),
+            Self::NoSecret => Code::FailedPrecondition,
             Self::Thread => Code::Internal,
         }
     }
@@ -79,6 +93,8 @@ impl Coded for Error {
             Self::Auth(error) => error.reason(),
             Self::Id(error) => error.reason(),
             Self::Transport(error) => error.reason(),
+            Self::Handshake(error) => error.reason(),
+            Self::NoSecret | Self::SecretInUse => Reason::Argument,
             Self::Thread => Reason::Internal,
         }
     }

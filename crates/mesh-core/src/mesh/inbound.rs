@@ -25,7 +25,7 @@ use crate::{
     auth::AuthError,
     clock::Timestamp,
     error::{Code, Coded, Reason},
-    handshake::{Established, Expectation, HandshakeError, Proved, Responder},
+    handshake::{Established, Expectation, HandshakeError, Local, Proved, Responder},
     record::{
         RecordError,
         message::{CancelCause, Encoded, Failure, Payload, RequestFields},
@@ -130,8 +130,9 @@ impl From<TransportError> for Refused {
 }
 
 async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, place: Place) {
+    let local = core.local();
     // Boxed, so that its room is not part of a session that lasts for hours.
-    let handshake = Box::pin(respond(&core, &mut duplex));
+    let handshake = Box::pin(respond(&core, &local, &mut duplex));
     let handshake = tokio::time::timeout(core.config.limits.handshake_timeout, handshake);
     let result = tokio::select! {
         biased;
@@ -150,6 +151,10 @@ async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, 
     let _hold = connection.hold();
     let session = Arc::clone(&prepared.session);
     core.opened(&session);
+    if !Arc::ptr_eq(&local, &core.local()) {
+        // A key or a secret was rotated meanwhile.
+        leave(&session);
+    }
     let (end, _) = super::session::run(prepared, duplex, core.receiver()).await;
     core.closed(&session, &end);
     core.abort_session(&session, AbortCause::SessionLost);
@@ -157,7 +162,7 @@ async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, 
 
 /// The server's side of the handshake. The RSA private operation comes last,
 /// for a peer that has proved itself and for whom there is room.
-async fn respond(core: &Arc<Core>, duplex: &mut Duplex) -> Result<Established, Refused> {
+async fn respond(core: &Arc<Core>, local: &Arc<Local>, duplex: &mut Duplex) -> Result<Established, Refused> {
     let m1 = handshake_message(duplex).await?;
     let mut failure = None;
     let expect = |peer: &crate::id::ServiceId| {
@@ -166,7 +171,7 @@ async fn respond(core: &Arc<Core>, duplex: &mut Duplex) -> Result<Established, R
             Expectation::Unknown
         })
     };
-    let (m2, state) = Responder::on_hello(Arc::clone(&core.local), &m1, expect, Timestamp::now())?;
+    let (m2, state) = Responder::on_hello(Arc::clone(local), &m1, expect, Timestamp::now())?;
     if let Some(failure) = failure {
         return Err(Refused::Setup(failure));
     }

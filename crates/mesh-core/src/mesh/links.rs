@@ -127,18 +127,16 @@ impl Links {
         }
         let Some(entry) = self.picker.pick(&instances) else { return Route::Nowhere };
         let target = &entry.endpoint.address;
-        match links.iter_mut().find(|link| link.target == *target) {
-            Some(link) => link.take(call, now),
-            None => {
-                links.push(Link {
-                    target: target.clone(),
-                    failures: 0,
-                    error: None,
-                    state: State::Connecting { at: now, waiting: VecDeque::from([call.id]) },
-                });
-                Route::Dial(target.clone(), now)
-            }
+        if let Some(link) = links.iter_mut().find(|link| link.target == *target) {
+            return link.take(call, now);
         }
+        links.push(Link {
+            target: target.clone(),
+            failures: 0,
+            error: None,
+            state: State::Connecting { at: now, waiting: VecDeque::from([call.id]) },
+        });
+        Route::Dial(target.clone(), now)
     }
 
     /// A connection was made; returns the calls that waited for it.

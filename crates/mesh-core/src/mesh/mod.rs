@@ -11,6 +11,7 @@ mod events;
 mod inbound;
 mod links;
 mod outbound;
+mod rotation;
 mod session;
 mod stats;
 mod streaming;
@@ -23,12 +24,18 @@ mod trust;
 mod wallet;
 mod writer;
 
-use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
-use self::{core::Core, inbound::Gate};
+use self::{core::Core, inbound::Gate, session::lock};
 pub use self::{
     error::Error,
     events::{
@@ -38,10 +45,10 @@ pub use self::{
     stats::Stats,
 };
 use crate::{
-    config::MeshConfig,
+    config::{MeshConfig, NetworkName},
     crypto::rsa::PublicKey,
     record::message::{Failure, Payload},
-    transport::{Listener, serve},
+    transport::{Listener, memory::sever, serve},
 };
 
 type Job = Box<dyn FnOnce(&Io) + Send>;
@@ -52,7 +59,8 @@ type Job = Box<dyn FnOnce(&Io) + Send>;
 pub struct Mesh {
     jobs: mpsc::UnboundedSender<Job>,
     address: Option<SocketAddr>,
-    public_key: PublicKey,
+    network: Option<NetworkName>,
+    public_key: Mutex<PublicKey>,
     _guard: tokio_util::sync::DropGuard,
 }
 
@@ -110,6 +118,7 @@ impl Mesh {
     /// Binds the port, makes or loads keys, and serves. Nothing is written if
     /// the port cannot be bound.
     pub async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<Self, Error> {
+        let network = config.network.clone();
         let (jobs, queue) = mpsc::unbounded_channel();
         let (started, ready) = oneshot::channel();
         thread::Builder::new()
@@ -117,7 +126,7 @@ impl Mesh {
             .spawn(move || io_thread(config, events, queue, started))
             .map_err(|_| Error::Thread)?;
         let Started { address, public_key, guard } = ready.await.map_err(|_| Error::Thread)??;
-        Ok(Self { jobs, address, public_key, _guard: guard })
+        Ok(Self { jobs, address, network, public_key: Mutex::new(public_key), _guard: guard })
     }
 
     /// The address listened on; `None` for a mesh that only calls.
@@ -126,10 +135,55 @@ impl Mesh {
         self.address
     }
 
+    /// Breaks the connections that others have made to this mesh, if it is on
+    /// a network in memory. They can connect again.
+    pub fn sever(&self) {
+        if let (Some(network), Some(address)) = (&self.network, self.address) {
+            sever(network, address.port());
+        }
+    }
+
     /// This service's public key.
     #[must_use]
-    pub fn public_key(&self) -> &PublicKey {
-        &self.public_key
+    pub fn public_key(&self) -> PublicKey {
+        lock(&self.public_key).clone()
+    }
+
+    /// Replaces this service's RSA key: makes one of the configured size,
+    /// stores it in the key directory, and shows it in every handshake from
+    /// now on, with a statement of the former key that it is its successor.
+    /// Sessions under way end with the calls they carry. Returns the new
+    /// public key.
+    ///
+    /// # Errors
+    /// Those of the key directory; the key is then the former one.
+    /// [`Error::Thread`] when the mesh is closed.
+    pub async fn rotate_key(&self) -> Result<PublicKey, Error> {
+        let (sender, receiver) = oneshot::channel();
+        self.post(move |io| {
+            let core = Arc::clone(&io.0);
+            tokio::spawn(async move {
+                let _ = sender.send(core.rotate_key().await);
+            });
+        });
+        let key = receiver.await.map_err(|_| Error::Thread)??;
+        *lock(&self.public_key) = key.clone();
+        Ok(key)
+    }
+
+    /// Uses `secret` as the mesh secret from now on. The former one is
+    /// accepted, and offered to peers that refuse the new one, for `grace`
+    /// more; then sessions that may rest on it end with the calls they carry.
+    ///
+    /// # Errors
+    /// [`Error::NoSecret`] when none is configured, `WEAK_SECRET`,
+    /// [`Error::SecretInUse`]; [`Error::Thread`] when the mesh is closed.
+    pub async fn rotate_secret(&self, secret: Zeroizing<String>, grace: Duration) -> Result<(), Error> {
+        let (sender, receiver) = oneshot::channel();
+        self.post(move |io| {
+            let _ = sender.send(io.0.rotate_secret(&secret, grace));
+        });
+        receiver.await.map_err(|_| Error::Thread)?
     }
 
     /// Runs `job` on the I/O thread, soon. False if the mesh is closed, and
@@ -197,7 +251,7 @@ async fn run(
         }
     };
     let address = listener.as_ref().and_then(Listener::address);
-    let public_key = core.local.key.public_key().clone();
+    let public_key = core.local().key.public_key().clone();
     let guard = core.stop.clone().drop_guard();
     if started.send(Ok(Started { address, public_key, guard })).is_err() {
         return;
@@ -232,7 +286,11 @@ async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<(Arc<Core>
             };
             let limits = &config.limits;
             let (most, patience) = (limits.max_connections, limits.handshake_timeout);
-            Some(Listener::bind(host, port, most, patience, draining.clone()).await?)
+            let stop = draining.clone();
+            Some(match &config.network {
+                None => Listener::bind(host, port, most, patience, stop).await?,
+                Some(network) => Listener::bind_in_memory(network, port, most, patience, stop)?,
+            })
         }
     };
     let released = listener.as_ref().map(Listener::released);

@@ -48,6 +48,8 @@ pub(super) struct Call {
     /// Tries in all, of which these were sent.
     attempts: u8,
     sent: u8,
+    /// Attempts before this call, by the application.
+    earlier: u8,
     /// A connection that is tried later than this is of no use to it.
     latest: Instant,
     deadline: Option<Instant>,
@@ -97,7 +99,7 @@ impl Core {
         }
         let service: ServiceId =
             spec.service.parse().map_err(|error: IdSyntaxError| CallError::from_coded(&error))?;
-        if service == self.local.id {
+        if service == self.config.service_id {
             let text = format!("{service} is this service; call the handler itself");
             return refuse(Code::InvalidArgument, Reason::Argument, text);
         }
@@ -131,7 +133,11 @@ impl Core {
         let timeout = self.timeout(spec);
         let now = Instant::now();
         let deadline = timeout.map(|timeout| Timestamp::now() + timeout);
-        let fields = RequestFields { kind: spec.kind, attempt: 1, metadata: spec.metadata };
+        let fields = RequestFields {
+            kind: spec.kind,
+            attempt: spec.earlier.saturating_add(1),
+            metadata: spec.metadata,
+        };
         let message = Encoded::request(spec.method, deadline, fields, spec.payload).map_err(|_| {
             CallError::local(Code::ResourceExhausted, Reason::TooLarge, "the metadata is larger than 8 KiB")
         })?;
@@ -141,6 +147,7 @@ impl Core {
             timer: None,
             attempts: 0,
             sent: 0,
+            earlier: spec.earlier,
             latest: now + PATIENCE,
             deadline: timeout.map(|timeout| now + timeout),
             unreachable: Vec::new(),
@@ -316,7 +323,7 @@ impl Core {
             Reason::Deadline,
             format!("{} did not answer in time", call.service),
         );
-        error.attempts = call.attempts;
+        error.attempts = call.earlier.saturating_add(call.attempts);
         self.events.settled(id, Err(error));
         self.events.flush();
     }
@@ -337,8 +344,8 @@ impl Core {
 
     pub(super) fn settle(&self, id: CallId, outcome: Result<Reply<'_>, CallError>) {
         let Some(call) = self.take(id) else { return };
-        let outcome =
-            outcome.map_err(|error| CallError { attempts: call.attempts.max(error.attempts), ..error });
+        let attempts = call.earlier.saturating_add(call.attempts);
+        let outcome = outcome.map_err(|error| CallError { attempts: attempts.max(error.attempts), ..error });
         self.stats.count_call(outcome.is_ok());
         self.events.settled(id, outcome);
         if let Some((session, wire)) = &call.placed {

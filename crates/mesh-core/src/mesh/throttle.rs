@@ -67,7 +67,7 @@ impl Throttle {
 mod tests {
     use super::*;
 
-    fn kind(subject: impl ToString, reason: &str) -> Kind {
+    fn kind(subject: &(impl ToString + ?Sized), reason: &str) -> Kind {
         Kind { event: "handshake.refused", subject: subject.to_string(), reason: reason.to_owned() }
     }
 
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn any_number_of_subjects_makes_a_bounded_number_of_lines() {
         let (throttle, now) = (Throttle::default(), Instant::now());
-        let written = (0..50_000).filter(|n| throttle.admits(kind(n, "HELLO_MAC"), now)).count();
+        let written = (0..50_000).filter(|n| throttle.admits(kind(&n, "HELLO_MAC"), now)).count();
         assert_eq!(written, MAX_KINDS + LINES as usize);
         assert!(lock(&throttle.0).len() <= MAX_KINDS + 1);
         let withheld = throttle.withheld(now + WINDOW);

@@ -1,9 +1,8 @@
 //! What is known of each peer's key: pinned by configuration, or remembered
 //! from the first time it proved itself.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::collections::HashMap;
 
-use super::session::lock;
 use crate::{
     crypto::{
         keystore::{KeyStore, KeyStoreError},
@@ -26,14 +25,17 @@ pub(super) enum NotRemembered {
 pub(super) struct TrustStore {
     pins: HashMap<ServiceId, Thumbprint>,
     store: KeyStore,
-    /// Peers whose key need not be looked up on disk again.
-    known: Mutex<HashMap<ServiceId, Thumbprint>>,
     enforce: bool,
 }
 
 impl TrustStore {
     pub(super) fn new(pins: HashMap<ServiceId, Thumbprint>, store: KeyStore, enforce: bool) -> Self {
-        Self { pins, store, known: Mutex::default(), enforce }
+        Self { pins, store, enforce }
+    }
+
+    /// Where what is remembered is kept.
+    pub(super) fn store(&self) -> &KeyStore {
+        &self.store
     }
 
     /// Whether the configuration has the key of `peer`.
@@ -41,7 +43,7 @@ impl TrustStore {
         self.pins.contains_key(peer)
     }
 
-    /// What is known of `peer`. Reads a small file the first time.
+    /// What is known of `peer`. Reads a small file.
     pub(super) fn expectation(&self, peer: &ServiceId) -> Result<Expectation, KeyStoreError> {
         if let Some(pin) = self.pins.get(peer) {
             return Ok(Expectation::Pinned(*pin));
@@ -49,20 +51,12 @@ impl TrustStore {
         if !self.enforce {
             return Ok(Expectation::Unknown);
         }
-        if let Some(known) = lock(&self.known).get(peer) {
-            return Ok(Expectation::Known(*known));
-        }
-        Ok(match self.store.known_peer(peer)? {
-            Some(known) => {
-                lock(&self.known).insert(peer.clone(), known);
-                Expectation::Known(known)
-            }
-            None => Expectation::Unknown,
-        })
+        // Read each time: another process may have learnt of a peer's new key.
+        Ok(self.store.known_peer(peer)?.map_or(Expectation::Unknown, Expectation::Known))
     }
 
     /// Remembers the key of a peer that has just proved itself. Writes a file
-    /// the first time.
+    /// the first time, and when the key has named a successor.
     ///
     /// What was known when the handshake began may be out of date: another one,
     /// with another key, may have been first.
@@ -72,28 +66,23 @@ impl TrustStore {
             return Ok(());
         }
         let thumbprint = established.peer_key.thumbprint();
-        let changed = || NotRemembered::Changed(HandshakeError::PeerKeyChanged(peer.clone()));
-        let known = lock(&self.known).get(peer).copied();
-        match known {
-            Some(known) if known == thumbprint => return Ok(()),
-            Some(_) => return Err(changed()),
-            None => {}
-        }
-        match self.store.remember_peer(peer, &thumbprint) {
-            Ok(()) => {
-                lock(&self.known).insert(peer.clone(), thumbprint);
-                Ok(())
+        let remembered = match &established.former_key {
+            None => self.store.remember_peer(peer, &thumbprint),
+            Some(former) => self.store.succeed_peer(peer, former, &thumbprint),
+        };
+        remembered.map_err(|error| match error {
+            KeyStoreError::PeerKeyChanged { .. } => {
+                NotRemembered::Changed(HandshakeError::PeerKeyChanged(peer.clone()))
             }
-            Err(KeyStoreError::PeerKeyChanged { .. }) => Err(changed()),
-            Err(error) => Err(NotRemembered::Store(error)),
-        }
+            error => NotRemembered::Store(error),
+        })
     }
 
     /// What to do about a failed handshake, if this side can tell.
     pub(super) fn hint(&self, error: &HandshakeError) -> String {
         match error {
             HandshakeError::PeerKeyChanged(peer) => format!(
-                "; if its key was changed on purpose, accept the new one with: rm '{}', and restart",
+                "; if its key was changed on purpose, accept the new one with: rm '{}'",
                 self.store.known_peer_path(peer).display()
             ),
             _ => String::new(),

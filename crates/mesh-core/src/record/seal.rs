@@ -98,3 +98,23 @@ impl Sealer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Coded, Reason};
+
+    #[test]
+    fn a_worn_out_key_seals_nothing_more() {
+        let now = Timestamp::from_secs(1_000_000);
+        let mut sealer = Sealer::new(Secret::new([7; 32]), AesKeySize::Aes256, now).unwrap();
+        sealer.records = 2 * REKEY_RECORDS;
+        let mut out = BytesMut::new();
+        let refused = sealer.seal(&mut out, |_| {}).unwrap_err();
+        assert_eq!((refused.reason(), out.len()), (Reason::Crypto, 0));
+        // Nor does a number ever serve twice.
+        (sealer.records, sealer.sequence) = (0, u64::MAX);
+        assert_eq!(sealer.seal(&mut out, |_| {}).unwrap_err().reason(), Reason::Crypto);
+        assert!(out.is_empty());
+    }
+}

@@ -1,4 +1,4 @@
-//! Accepting TCP connections, with bounds on what a stranger can hold open.
+//! Accepting connections, with bounds on what a stranger can hold open.
 
 use std::{
     collections::HashMap,
@@ -15,20 +15,24 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     time::{Instant, Sleep, sleep_until},
 };
 use tokio_stream::Stream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
-use super::TransportError;
+use super::{
+    TransportError,
+    memory::{self, Wire},
+};
+use crate::config::NetworkName;
 
-/// A bound TCP socket.
+/// A bound TCP socket, or a bound port of a network in memory.
 #[derive(Debug)]
 pub(crate) struct Listener {
     /// Gone once the listener is stopped, and the port free with it.
-    socket: Option<TcpListener>,
+    socket: Option<Socket>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     released: CancellationToken,
     live: Arc<AtomicUsize>,
@@ -67,7 +71,26 @@ impl Listener {
             address: format!("{}:{port}", host.unwrap_or("*")),
             detail: error.to_string(),
         })?;
-        Ok(Self {
+        Ok(Self::new(Socket::Tcp(socket), max_connections, patience, stop))
+    }
+
+    /// Binds a port of a network in memory, until `stop`; 0 means any.
+    pub(crate) fn bind_in_memory(
+        network: &NetworkName,
+        port: u16,
+        max_connections: u32,
+        patience: Duration,
+        stop: CancellationToken,
+    ) -> Result<Self, TransportError> {
+        let bound = memory::Port::bind(network, port).map_err(|error| TransportError::Listen {
+            address: format!("port {port} in memory"),
+            detail: error.to_string(),
+        })?;
+        Ok(Self::new(Socket::Memory(bound), max_connections, patience, stop))
+    }
+
+    fn new(socket: Socket, max_connections: u32, patience: Duration, stop: CancellationToken) -> Self {
+        Self {
             socket: Some(socket),
             stop: Box::pin(stop.cancelled_owned()),
             released: CancellationToken::new(),
@@ -76,17 +99,48 @@ impl Listener {
             max_connections: max_connections as usize,
             patience,
             pause: None,
-        })
+        }
     }
 
     /// The address in use, with the port the system chose.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
-        self.socket.as_ref()?.local_addr().ok()
+        self.socket.as_ref()?.address()
     }
 
     /// Tells when the port is free again.
     pub(crate) fn released(&self) -> CancellationToken {
         self.released.clone()
+    }
+}
+
+/// Where connections come from.
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Memory(memory::Port),
+}
+
+impl Socket {
+    fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(socket) => socket.local_addr().ok(),
+            Self::Memory(port) => Some(port.address()),
+        }
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Wire, SocketAddr)>> {
+        match self {
+            Self::Tcp(socket) => {
+                let (stream, address) = ready!(socket.poll_accept(cx))?;
+                // Small frames must not wait for each other; without it they only are slower.
+                let _ = stream.set_nodelay(true);
+                Poll::Ready(Ok((Wire::Tcp(stream), address)))
+            }
+            Self::Memory(port) => {
+                let stream = ready!(port.poll_accept(cx))?;
+                Poll::Ready(Ok((Wire::Memory(stream), memory::CALLER)))
+            }
+        }
     }
 }
 
@@ -103,7 +157,7 @@ impl Stream for Listener {
                 ready!(pause.as_mut().poll(cx));
                 self.pause = None;
             }
-            let Some(socket) = &self.socket else { return Poll::Ready(None) };
+            let Some(socket) = &mut self.socket else { return Poll::Ready(None) };
             match ready!(socket.poll_accept(cx)) {
                 Ok((stream, address)) => {
                     let full = self.live.load(Ordering::Relaxed) >= self.max_connections;
@@ -219,7 +273,7 @@ impl Drop for Hold {
 /// half-open handshake and a forgotten health check alike.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Wire,
     info: ConnectionInfo,
     live: Arc<AtomicUsize>,
     patience: Duration,
@@ -228,10 +282,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, info: ConnectionInfo, live: Arc<AtomicUsize>, patience: Duration) -> Self {
+    fn new(stream: Wire, info: ConnectionInfo, live: Arc<AtomicUsize>, patience: Duration) -> Self {
         live.fetch_add(1, Ordering::Relaxed);
-        // Small frames must not wait for each other; without it they only are slower.
-        let _ = stream.set_nodelay(true);
         let check = Box::pin(sleep_until(Instant::now() + patience));
         Self { stream, info, live, patience, check, unproven_bytes: 0 }
     }

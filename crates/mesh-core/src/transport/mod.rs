@@ -5,6 +5,7 @@ mod client;
 mod codec;
 mod generated;
 mod listener;
+pub(crate) mod memory;
 mod server;
 mod status;
 

@@ -161,6 +161,7 @@ fn repair(err: &io::Error) -> &'static str {
             "make it writable for this user"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space",
+        io::ErrorKind::FileTooLarge => "allow larger files (ulimit -f)",
         io::ErrorKind::Unsupported => "use a file system with hard links",
         _ => "see to the file system",
     }

@@ -25,6 +25,7 @@ use super::{
 use crate::id::ServiceId;
 
 mod error;
+mod memory;
 #[cfg(any(not(unix), test))]
 mod portable;
 #[cfg(test)]
@@ -37,6 +38,8 @@ pub use error::KeyStoreError;
 use portable::Directory;
 #[cfg(unix)]
 use unix::Directory;
+
+use memory::Place;
 
 /// Most keys of other services one directory keeps, so that strangers cannot
 /// fill a disk with names.
@@ -55,7 +58,7 @@ const MAX_KEY_FILE: usize = 8192;
 
 /// A directory of keys, opened and found safe.
 pub struct KeyStore {
-    directory: Directory,
+    directory: Place,
 }
 
 impl KeyStore {
@@ -73,7 +76,13 @@ impl KeyStore {
         })?;
         // Without the trailing separator that would make a link be followed.
         let path = absolute.components().filter(|part| *part != Component::CurDir).collect();
-        Ok(Self { directory: Directory::open(path)? })
+        Ok(Self { directory: Place::Disk(Directory::open(path)?) })
+    }
+
+    /// The keys of this process, which are gone with it and on no disk.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self { directory: Place::Memory }
     }
 
     /// The directory to use when none is configured:
@@ -260,6 +269,22 @@ impl KeyStore {
         } else {
             Err(KeyStoreError::PeerKeyChanged { path: self.known_peer_path(id) })
         }
+    }
+
+    /// Remembers the key `successor` of the service `id` in place of `former`.
+    ///
+    /// # Errors
+    /// `PEER_KEY_CHANGED` if another key than these two is remembered.
+    pub fn succeed_peer(
+        &self,
+        id: &ServiceId,
+        former: &Thumbprint,
+        successor: &Thumbprint,
+    ) -> Result<(), KeyStoreError> {
+        if self.known_peer(id)? == Some(*former) {
+            return self.directory.replace(&peer_file(id), format!("{successor}\n").as_bytes());
+        }
+        self.remember_peer(id, successor)
     }
 
     /// The file that remembers the key of `id`: removing it accepts another

@@ -1,3 +1,5 @@
+mod disk;
+
 use std::{
     fs,
     io::{Read, Write},
@@ -233,7 +235,7 @@ fn the_default_is_below_the_home_directory() {
 #[test]
 fn threads_agree_on_one_secret() {
     let temp = TempDir::new();
-    for round in 0..250 {
+    for round in 0..1000 {
         let dir = temp.0.join(round.to_string());
         let barrier = Barrier::new(4);
         let secrets: Vec<_> = thread::scope(|scope| {

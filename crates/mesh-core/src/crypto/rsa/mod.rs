@@ -26,6 +26,8 @@ pub enum SignatureDomain {
     Data,
     /// The sender's signature of an envelope.
     Envelope,
+    /// A key's naming of the one that takes its place.
+    Succession,
 }
 
 impl SignatureDomain {
@@ -35,6 +37,7 @@ impl SignatureDomain {
         match self {
             Self::Data => "secure-stack-mesh/data/v1",
             Self::Envelope => "secure-stack-mesh/envelope/v1",
+            Self::Succession => "secure-stack-mesh/succession/v1",
         }
     }
 

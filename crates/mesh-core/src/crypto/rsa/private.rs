@@ -9,13 +9,12 @@ use std::{
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der},
     rand::SystemRandom,
-    rsa::{self as aws, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey},
-    signature::RSA_PSS_SHA256,
+    rsa::{self as aws, KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey},
+    signature::{KeyPair as _, RSA_PSS_SHA256},
 };
 use rsa::{
-    pkcs1::DecodeRsaPrivateKey,
-    pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding, SecretDocument},
-    rand_core::{TryCryptoRng, TryRng},
+    pkcs1::{ALGORITHM_ID, DecodeRsaPublicKey},
+    pkcs8::{LineEnding, PrivateKeyInfoRef, SecretDocument, der::asn1::OctetStringRef},
 };
 use zeroize::Zeroizing;
 
@@ -23,7 +22,7 @@ use super::{PublicKey, SignatureDomain};
 use crate::crypto::{
     CryptoError,
     kdf::Prk,
-    secret::{Secret, SecretVec, fill_random},
+    secret::{Secret, SecretVec},
 };
 
 /// A PKCS#8 document of a 4096-bit key has about 2400 bytes.
@@ -50,12 +49,14 @@ impl KeyPair {
     /// # Errors
     /// [`CryptoError::BadKey`] for any other size.
     pub fn generate(bits: u32) -> Result<Self, CryptoError> {
-        if !matches!(bits, 2048 | 3072 | 4096) {
-            return Err(CryptoError::BadKey("the size must be 2048, 3072 or 4096 bits"));
-        }
-        let key = rsa::PrivateKey::new(&mut LibraryRng, bits as usize).map_err(|_| CryptoError::Library)?;
-        let der = key.to_pkcs8_der().map_err(|_| CryptoError::Library)?;
-        Self::new(&key, der.as_bytes())
+        let size = match bits {
+            2048 => KeySize::Rsa2048,
+            3072 => KeySize::Rsa3072,
+            4096 => KeySize::Rsa4096,
+            _ => return Err(CryptoError::BadKey("the size must be 2048, 3072 or 4096 bits")),
+        };
+        let der: Pkcs8V1Der<'static> = PrivateDecryptingKey::generate(size)?.as_der()?;
+        Self::from_pkcs8_der(der.as_ref())
     }
 
     /// Parses PKCS#8 in DER.
@@ -67,9 +68,20 @@ impl KeyPair {
         if der.len() > MAX_PKCS8_DER {
             return Err(CryptoError::BadKey("larger than any key of 4096 bits"));
         }
-        let key = rsa::PrivateKey::from_pkcs8_der(der)
+        // The numbers stay in aws-lc-rs, which wipes all that it computes with
+        // them: `rsa` would leave copies of the primes behind.
+        let inconsistent = |_| CryptoError::BadKey("not a consistent RSA key in PKCS#8");
+        let exporting = PrivateDecryptingKey::from_pkcs8(der).map_err(inconsistent)?;
+        let signing = aws::KeyPair::from_pkcs8(der).map_err(inconsistent)?;
+        let public = rsa::PublicKey::from_pkcs1_der(signing.public_key().as_ref())
             .map_err(|_| CryptoError::BadKey("not a consistent RSA key in PKCS#8"))?;
-        Self::new(&key, der)
+        Ok(Self(Arc::new(Inner {
+            public: PublicKey::new(&public, None)?,
+            decrypting: OaepPrivateDecryptingKey::new(exporting.clone())?,
+            signing,
+            exporting,
+            private_ops: AtomicU64::new(0),
+        })))
     }
 
     /// Parses a PEM block `PRIVATE KEY` (PKCS#8) or `RSA PRIVATE KEY` (PKCS#1).
@@ -85,10 +97,12 @@ impl KeyPair {
         match label {
             "PRIVATE KEY" => Self::from_pkcs8_der(document.as_bytes()),
             "RSA PRIVATE KEY" => {
-                let key = rsa::PrivateKey::from_pkcs1_der(document.as_bytes())
-                    .map_err(|_| CryptoError::BadKey("not a consistent RSA key in PKCS#1"))?;
-                let der = key.to_pkcs8_der().map_err(|_| CryptoError::Library)?;
-                Self::new(&key, der.as_bytes())
+                let inconsistent = |_| CryptoError::BadKey("not a consistent RSA key in PKCS#1");
+                let key = OctetStringRef::new(document.as_bytes()).map_err(inconsistent)?;
+                let der = SecretDocument::encode_msg(&PrivateKeyInfoRef::new(ALGORITHM_ID, key))
+                    .map_err(inconsistent)?;
+                Self::from_pkcs8_der(der.as_bytes())
+                    .map_err(|_| CryptoError::BadKey("not a consistent RSA key in PKCS#1"))
             }
             "ENCRYPTED PRIVATE KEY" => {
                 Err(CryptoError::BadKey("encrypted keys are not supported: decrypt it first"))
@@ -98,18 +112,6 @@ impl KeyPair {
             }
             _ => Err(CryptoError::BadKey("not a PEM block '-----BEGIN PRIVATE KEY-----'")),
         }
-    }
-
-    fn new(key: &rsa::PrivateKey, pkcs8: &[u8]) -> Result<Self, CryptoError> {
-        let inconsistent = |_| CryptoError::BadKey("not a consistent RSA key");
-        let exporting = PrivateDecryptingKey::from_pkcs8(pkcs8).map_err(inconsistent)?;
-        Ok(Self(Arc::new(Inner {
-            public: PublicKey::new(key.as_public_key(), None)?,
-            decrypting: OaepPrivateDecryptingKey::new(exporting.clone())?,
-            signing: aws::KeyPair::from_pkcs8(pkcs8).map_err(inconsistent)?,
-            exporting,
-            private_ops: AtomicU64::new(0),
-        })))
     }
 
     /// The key as a PEM block `PRIVATE KEY`, with a line feed at the end.
@@ -179,28 +181,3 @@ impl fmt::Debug for KeyPair {
         )
     }
 }
-
-/// The generator of `aws-lc-rs`, as the `rsa` crate wants it.
-struct LibraryRng;
-
-impl TryRng for LibraryRng {
-    type Error = CryptoError;
-
-    fn try_next_u32(&mut self) -> Result<u32, CryptoError> {
-        let mut bytes = [0; 4];
-        fill_random(&mut bytes)?;
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, CryptoError> {
-        let mut bytes = [0; 8];
-        fill_random(&mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), CryptoError> {
-        fill_random(out)
-    }
-}
-
-impl TryCryptoRng for LibraryRng {}

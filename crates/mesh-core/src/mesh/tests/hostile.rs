@@ -48,7 +48,7 @@ async fn of_two_first_contacts_with_two_keys_one_is_accepted() {
 /// A peer that speaks the protocol by hand.
 pub(super) struct Raw {
     duplex: Duplex,
-    session: Established,
+    pub(super) session: Established,
     sealer: Sealer,
     opener: Opener,
     pub(super) calls: u32,
@@ -58,6 +58,8 @@ fn local(key: KeyPair) -> Arc<Local> {
     let id = "raw".parse().unwrap();
     let secrets = vec![MeshSecret::new(SECRET.as_bytes())];
     Arc::new(Local {
+        retired: crate::handshake::Retired::default(),
+        succession: None,
         tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
         id,
         key,
@@ -76,7 +78,7 @@ fn raw_key() -> KeyPair {
 
 pub(super) async fn dial(server: &Node) -> Duplex {
     let address = Address::new("127.0.0.1", server.mesh.address().unwrap().port()).unwrap();
-    connect(&address, 1 << 20).await.unwrap()
+    connect(None, &address, 1 << 20).await.unwrap()
 }
 
 impl Raw {
@@ -399,7 +401,7 @@ async fn half_open_handshakes_are_bounded_and_expire() {
     let address = Address::new("127.0.0.1", server.mesh.address().unwrap().port()).unwrap();
     let mut busy = 0;
     for _ in 0..40 {
-        match connect(&address, 1024).await {
+        match connect(None, &address, 1024).await {
             Ok(duplex) => held.push(duplex),
             Err(error) => {
                 assert_eq!(crate::error::Coded::reason(&error), Reason::Busy);
@@ -414,7 +416,7 @@ async fn half_open_handshakes_are_bounded_and_expire() {
     assert_eq!(error.to_string(), "handshake refused");
     eventually(async || server.logged(Reason::HandshakeExpired)).await;
     drop((held, last));
-    eventually(async || connect(&address, 1024).await.is_ok()).await;
+    eventually(async || connect(None, &address, 1024).await.is_ok()).await;
     drop(raw);
     is_healthy(&server, &healthy).await;
 }

@@ -7,7 +7,11 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use super::*;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{hostile::Raw, *};
+use crate::crypto::kdf::Prk;
 
 /// A pattern kept inverted, so that the search does not find itself.
 struct Hidden(Vec<u8>);
@@ -67,12 +71,105 @@ async fn nothing_of_the_mesh_secret_is_left_after_close() {
     let mut text = fs::read(keys.join("mesh-secret")).unwrap();
     let mut raw = hex::decode(&text[..64]).unwrap();
     let hidden = [Hidden::of(&text[..64]), Hidden::of(&raw)];
-    zeroize::Zeroize::zeroize(&mut text);
-    zeroize::Zeroize::zeroize(&mut raw);
+    text.zeroize();
+    raw.zeroize();
     for (form, hidden) in ["text", "bytes"].into_iter().zip(hidden) {
         assert!(!hidden.is_in_memory(), "the secret as {form}");
     }
 
     let kept = b"a pattern that is in memory".to_vec();
     assert!(Hidden::of(&kept).is_in_memory(), "the search finds what is there");
+}
+
+/// The content of a DER element of less than 64 KiB, and what follows it.
+fn element(der: &[u8]) -> (&[u8], &[u8]) {
+    let (header, length) = match der[1] {
+        0x82 => (4, usize::from(der[2]) << 8 | usize::from(der[3])),
+        0x81 => (3, der[2].into()),
+        length => (2, length.into()),
+    };
+    der[header..].split_at(length)
+}
+
+/// The secret numbers of the key in a PEM file, as the file and as processors
+/// write them, and a piece of the file's own text.
+fn secrets_of_key(path: &std::path::Path) -> Vec<(String, Hidden)> {
+    let pem = Zeroizing::new(fs::read(path).unwrap());
+    let mut text = Zeroizing::new(Vec::with_capacity(pem.len()));
+    pem.split(|byte| *byte == b'\n')
+        .filter(|line| !line.starts_with(b"-----"))
+        .for_each(|line| text.extend_from_slice(line));
+    let mut der = Zeroizing::new(vec![0; text.len()]);
+    STANDARD.decode_slice(&**text, &mut der).unwrap();
+    // PrivateKeyInfo, from the version to the key; RSAPrivateKey from n to q.
+    let (info, _) = element(&der);
+    let (_, algorithm) = element(info);
+    let (_, key) = element(algorithm);
+    let (octets, _) = element(key);
+    let (mut numbers, _) = element(octets);
+    let mut found = vec![("text".to_owned(), Hidden::of(&text[text.len() / 2..][..48]))];
+    for name in ["version", "n", "e", "d", "p", "q"] {
+        let (number, rest) = element(numbers);
+        if number.len() > 32 && name != "n" {
+            let middle = &number[number.len() / 2 - 16..][..32];
+            let reversed: Zeroizing<Vec<u8>> = Zeroizing::new(middle.iter().rev().copied().collect());
+            found.push((name.to_owned(), Hidden::of(middle)));
+            found.push((format!("{name}, last byte first"), Hidden::of(&reversed)));
+        }
+        numbers = rest;
+    }
+    assert_eq!(found.len(), 7);
+    found
+}
+
+#[tokio::test]
+async fn nothing_of_the_private_keys_is_left_after_close() {
+    let keys = directory();
+    let options = || json!({ "paths": { "keysDir": keys } });
+    // Made by the first mesh, loaded by the second.
+    for _ in 0..2 {
+        let server = Node::server(options(), echo()).await;
+        let client = Node::client_of(&server, options()).await;
+        client.call("echo", b"").await.unwrap();
+        client.mesh.close(Duration::ZERO).await;
+        server.mesh.close(Duration::ZERO).await;
+        drop((client, server));
+    }
+    sleep(Duration::from_millis(300)).await; // the I/O threads end
+
+    let files = fs::read_dir(&keys).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|it| it == "pem")).collect();
+    files.sort();
+    assert_eq!(files.len(), 2);
+    let mut left = Vec::new();
+    for file in files {
+        let found = secrets_of_key(&file).into_iter().filter(|(_, hidden)| hidden.is_in_memory());
+        left.extend(found.map(|(name, _)| name));
+    }
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn nothing_of_the_session_keys_is_left_after_close() {
+    let server = Node::server(json!({}), echo()).await;
+    let mut raw = Raw::connect(&server).await;
+    raw.works().await;
+    let mut hidden = Vec::new();
+    for (side, secret) in [("seal", &raw.session.seal), ("open", &raw.session.open)] {
+        hidden.push((format!("{side} traffic secret"), Hidden::of(secret.as_bytes())));
+        let traffic = Prk::from_secret(secret.clone());
+        for label in ["key", "mac", "token", "rekey"] {
+            let mut key = Zeroizing::new([0; 32]);
+            traffic.expand(label, &[], &mut *key);
+            hidden.push((format!("{side} {label}"), Hidden::of(&*key)));
+        }
+    }
+    assert!(hidden[0].1.is_in_memory(), "a session that lives has its secret");
+    drop(raw);
+    server.mesh.close(Duration::ZERO).await;
+    drop(server);
+    sleep(Duration::from_millis(300)).await; // the I/O thread ends
+    let left: Vec<_> =
+        hidden.iter().filter(|(_, hidden)| hidden.is_in_memory()).map(|(name, _)| name).collect();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -1,12 +1,15 @@
-//! Meshes on real sockets: the harness, and the tests by subject.
+//! Meshes on real sockets, unless a test is about others: the harness, and the tests by subject.
 
 mod calls;
 mod faults;
 mod hostile;
 mod lifecycle;
 mod memory;
+mod networks;
 mod reconnect;
+mod refusals;
 mod resumption;
+mod rotation;
 mod streams;
 mod trust;
 
@@ -199,7 +202,12 @@ impl Node {
             hoarding: AtomicBool::new(false),
         });
         let events: Arc<dyn Events> = Arc::clone(&app) as _;
-        let mesh = Arc::new(Mesh::start(MeshConfig::parse(&config, |_| None)?, events).await?);
+        let network = config.as_object_mut().unwrap().remove("network");
+        let mut config = MeshConfig::parse(&config, |_| None)?;
+        if let Some(Value::String(network)) = network {
+            config = config.on_network(&network);
+        }
+        let mesh = Arc::new(Mesh::start(config, events).await?);
         *app.mesh.lock().unwrap() = Some(Arc::downgrade(&mesh));
         Ok(Self { mesh, app, next: AtomicU32::new(1) })
     }
@@ -245,6 +253,7 @@ impl Node {
         let bytes = input.to_vec();
         self.mesh.post(move |io| {
             let spec = CallSpec {
+                earlier: 0,
                 service: "server",
                 method,
                 kind,

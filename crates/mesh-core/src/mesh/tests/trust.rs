@@ -35,7 +35,9 @@ async fn a_pinned_service_accepts_only_its_key() {
     pem("client", &thief_keys).await;
 
     let entry = |id: &str, port: u16, pem: &str| json!([{ "id": id, "host": "127.0.0.1", "port": port, "publicKey": pem }]);
-    let server = make("server", json!(0), entry("client", 1, &client_pem), &server_keys).await;
+    // The client does not listen: the server knows it by its key alone.
+    let client_only = json!([{ "id": "client", "publicKey": client_pem }]);
+    let server = make("server", json!(0), client_only, &server_keys).await;
     let port = server.mesh.address().unwrap().port();
 
     let client = make("client", Value::Null, entry("server", port, &server_pem), &client_keys).await;

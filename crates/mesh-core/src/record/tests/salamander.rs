@@ -98,7 +98,7 @@ fn blocks(bytes: &[u8]) -> Vec<u128> {
 /// first block is free, and solved for.
 fn salamander(header: &[u8; HEADER_LEN], sides: [&Side; 2]) -> (Vec<u8>, u128) {
     let mut ciphertext = [[0; 16], *b"any two blocks, ", *b"of any content.."].concat();
-    let lengths = u128::from(8 * HEADER_LEN as u64) << 64 | 8 * ciphertext.len() as u128;
+    let lengths = ((8 * HEADER_LEN as u128) << 64) | (8 * ciphertext.len() as u128);
     let hashed = |ciphertext: &[u8]| [blocks(header), blocks(ciphertext), vec![lengths]].concat();
     // The free block stands before two of the ciphertext and that of the
     // lengths, so each tag has it times h⁴ in it, and nothing else of it.

@@ -1,0 +1,1 @@
+assert(cancelled.signal.aborted);

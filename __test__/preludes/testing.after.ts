@@ -1,0 +1,1 @@
+await kit.cleanup();

@@ -1,0 +1,119 @@
+// docs/errors.md is made from the core's declarations; here it is held against
+// what the source produces and what the tests assert.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { root } from '../scripts/lib.mjs';
+
+/** The codes of each reason, as the page has them. */
+const page = new Map(
+  readFileSync(join(root, 'docs/errors.md'), 'utf8')
+    .split('## Reasons')[1]!
+    .split('\n')
+    .map((line) => line.split(' | '))
+    .filter((cells) => cells.length === 5 && cells[0]!.startsWith('| `'))
+    .map((cells) => [words(cells[0]!)[0]!, words(cells[2]!)] as const),
+);
+
+const DECLARATIONS = 'crates/mesh-core/src/error.rs';
+const js = texts('js', '.ts').filter(({ name }) => name !== 'addon.d.ts');
+const rust = [...texts('src', '.rs'), ...texts('crates/mesh-core/src', '.rs')].map(split);
+const tests = [
+  ...texts('__test__', '.test.ts').filter(({ name }) => name !== 'reasons.test.ts'),
+  ...texts('crates/mesh-core/tests', '.rs'),
+  ...rust.map(({ name, tests: text }) => ({ name, text })),
+];
+
+describe('the table of reasons', () => {
+  it('was read', () => expect(page.size).toBeGreaterThan(70));
+
+  it('has every reason that the source produces, with its code', () => {
+    const missing = js.flatMap(({ name, text }) =>
+      produced(text)
+        .filter(([code, reason]) => !(page.get(reason)?.includes(code ?? '') ?? false))
+        .map(([code, reason]) => `${name}: ${reason} with ${code}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('has the codes that the core and the addon give their reasons', () => {
+    const wrong = rust.flatMap(({ path, code }) =>
+      [...code.matchAll(/Code::([A-Z]\w+),\s*Reason::(\w+)/g)]
+        .map((match) => [upper(match[1]!), upper(match[2]!)] as const)
+        .filter(([name, reason]) => !(page.get(reason)?.includes(name) ?? false))
+        .map(([name, reason]) => `${path}: ${reason} with ${name}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('has every reason that the documentation of the source names', () => {
+    const missing = js.flatMap(({ name, text }) =>
+      [...text.matchAll(/reason\s+(?:\*\s+)?`([A-Z_]+)`/g)]
+        .map((match) => match[1]!)
+        .filter((reason) => !page.has(reason))
+        .map((reason) => `${name}: ${reason}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it.each([...page.keys()])('%s is produced by the source and asserted by a test', (reason) => {
+    const variant = new RegExp(`Reason::${camel(reason)}\\b`);
+    const word = new RegExp(`\\b${reason}\\b`);
+    const literal = new RegExp(`'${reason}'`);
+    const made =
+      rust.some(({ path, code }) => path !== DECLARATIONS && variant.test(code)) ||
+      js.some(({ text }) => literal.test(text));
+    expect(made, `nothing produces ${reason}`).toBe(true);
+    const asserted = tests.some(({ text }) => word.test(text) || variant.test(text));
+    expect(asserted, `no test asserts ${reason}`).toBe(true);
+  });
+});
+
+/** Each reason that a text of js/ gives an error, and the code beside it. */
+function produced(text: string): [string | undefined, string][] {
+  const patterns = [
+    /MeshError\(\s*'([A-Z_]+)'(?:(?!MeshError\()[^;])*?reason: '([A-Z_]+)'/g,
+    /\.refuse\(\w+, '([A-Z_]+)', '([A-Z_]+)'/g,
+  ];
+  return patterns.flatMap((pattern) =>
+    [...text.matchAll(pattern)].map(
+      (match) => [match[1], match[2]!] as [string | undefined, string],
+    ),
+  );
+}
+
+/** Files below a folder. */
+function texts(folder: string, ending: string): { name: string; path: string; text: string }[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith(ending))
+    .map((path) => ({
+      name: path.split(/[\\/]/).at(-1)!,
+      path: `${folder}/${path.replaceAll('\\', '/')}`,
+      text: readFileSync(join(root, folder, path), 'utf8'),
+    }));
+}
+
+/** What of a Rust file is the product, and what its tests, which come last. */
+function split({ name, path, text }: { name: string; path: string; text: string }) {
+  if (/\/(tests|testing|vectors)(\/|\.rs$)/.test(path))
+    return { name, path, code: '', tests: text };
+  const at = text.search(/#\[cfg\(test\)\]\s*mod \w+ \{/);
+  return at < 0
+    ? { name, path, code: text, tests: '' }
+    : { name, path, code: text.slice(0, at), tests: text.slice(at) };
+}
+
+function words(cell: string): string[] {
+  return [...cell.matchAll(/`([A-Z_]+)`/g)].map((match) => match[1]!);
+}
+
+/** As Rust's `SessionLost` is `SESSION_LOST`. */
+function upper(variant: string): string {
+  return variant.replace(/(?<=[a-z\d])[A-Z]/g, '_$&').toUpperCase();
+}
+
+function camel(reason: string): string {
+  return reason.replace(/([A-Z])([A-Z]*)_?/g, (_, first: string, rest: string) => {
+    return first + rest.toLowerCase();
+  });
+}

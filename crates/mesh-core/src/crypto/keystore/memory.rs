@@ -1,0 +1,77 @@
+//! The directory in memory: one for the process. It serves meshes on a network
+//! in memory, whose keys are thrown away with the process.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+};
+
+use zeroize::Zeroizing;
+
+use super::{Directory, KeyStoreError};
+
+type Files = BTreeMap<String, Zeroizing<Vec<u8>>>;
+
+static FILES: LazyLock<Mutex<Files>> = LazyLock::new(Mutex::default);
+
+/// Where keys are.
+pub(super) enum Place {
+    Disk(Directory),
+    Memory,
+}
+
+impl Place {
+    /// The directory's path; one in memory has none that leads anywhere.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Disk(directory) => directory.path(),
+            Self::Memory => Path::new("(memory)"),
+        }
+    }
+
+    pub(super) fn read(&self, name: &str, max: usize) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
+        match self {
+            Self::Disk(directory) => directory.read(name, max),
+            Self::Memory => Ok(files().get(name).cloned()),
+        }
+    }
+
+    pub(super) fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, KeyStoreError> {
+        match self {
+            Self::Disk(directory) => directory.create(name, bytes),
+            Self::Memory => {
+                let mut files = files();
+                let free = !files.contains_key(name);
+                if free {
+                    files.insert(name.to_owned(), Zeroizing::new(bytes.to_vec()));
+                }
+                Ok(free)
+            }
+        }
+    }
+
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), KeyStoreError> {
+        match self {
+            Self::Disk(directory) => directory.replace(name, bytes),
+            Self::Memory => {
+                files().insert(name.to_owned(), Zeroizing::new(bytes.to_vec()));
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn count(&self, prefixes: &[&str]) -> Result<usize, KeyStoreError> {
+        match self {
+            Self::Disk(directory) => directory.count(prefixes),
+            Self::Memory => {
+                let counted = |name: &&String| prefixes.iter().any(|prefix| name.starts_with(prefix));
+                Ok(files().keys().filter(counted).count())
+            }
+        }
+    }
+}
+
+fn files() -> MutexGuard<'static, Files> {
+    FILES.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,143 @@
+//! How what one side says of itself changes while it runs: another key,
+//! another mesh secret, and the end of a former one's grace.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{HandshakeError, Local, MeshSecret, Succession, Tickets, trust::SecretId};
+use crate::{clock::Timestamp, crypto::rsa::KeyPair};
+
+/// Former secrets in their grace kept at most; the oldest goes first.
+const MAX_FORMER: usize = 8;
+/// Names of retired secrets kept at most.
+const MAX_RETIRED: usize = 64;
+
+/// Names of former secrets that count no longer.
+#[derive(Clone, Debug, Default)]
+pub struct Retired(VecDeque<SecretId>);
+
+impl Retired {
+    fn add(&mut self, id: SecretId) {
+        self.0.push_back(id);
+        if self.0.len() > MAX_RETIRED {
+            self.0.pop_front();
+        }
+    }
+}
+
+impl Local {
+    /// With `secret` as the current one; the former one counts until `until`.
+    /// Tickets are void. `None` if the secret is or was in use here: that would
+    /// be no rotation.
+    pub fn with_secret(
+        &self,
+        secret: MeshSecret,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Self>, HandshakeError> {
+        let used = self.secrets.iter().any(|known| known.id == secret.id);
+        if used || self.retired.0.contains(&secret.id) {
+            return Ok(None);
+        }
+        let mut next = self.clone();
+        if let Some(current) = next.secrets.first_mut() {
+            current.until = Some(until);
+        }
+        next.secrets.insert(0, secret);
+        next.retire(now);
+        next.renew_tickets().map(Some)
+    }
+
+    /// Without the secrets whose grace is over; `None` if there is none.
+    pub fn without_retired(&self, now: Timestamp) -> Result<Option<Self>, HandshakeError> {
+        if self.secrets.iter().all(|secret| secret.is_live(now)) {
+            return Ok(None);
+        }
+        let mut next = self.clone();
+        next.retire(now);
+        next.renew_tickets().map(Some)
+    }
+
+    /// With the key `next`, which the current one names its successor. Tickets
+    /// are void. Holds an RSA private operation of the current key.
+    pub fn with_key(&self, next: KeyPair) -> Result<Self, HandshakeError> {
+        let succession = Succession::new(&self.id, &self.key, next.public_key())?;
+        Self { key: next, succession: Some(succession), ..self.clone() }.renew_tickets()
+    }
+
+    /// What to begin a handshake with, in this order: a peer may have been
+    /// given the current secret and nothing else, or not yet.
+    #[must_use]
+    pub fn offers(self: &Arc<Self>, now: Timestamp) -> Vec<Arc<Self>> {
+        let former = self.secrets.iter().skip(1).filter(|secret| secret.is_live(now));
+        let former =
+            former.map(|secret| Arc::new(Self { secrets: vec![secret.clone()], ..(**self).clone() }));
+        std::iter::once(Arc::clone(self)).chain(former).collect()
+    }
+
+    /// Whether `id` names a secret that counts no longer.
+    pub(super) fn has_retired(&self, id: SecretId, now: Timestamp) -> bool {
+        let over = |secret: &MeshSecret| secret.id == id && !secret.is_live(now);
+        self.retired.0.contains(&id) || self.secrets.iter().any(over)
+    }
+
+    fn retire(&mut self, now: Timestamp) {
+        let (live, over): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.secrets).into_iter().partition(|secret| secret.is_live(now));
+        self.secrets = live;
+        let beyond = self.secrets.len().min(1 + MAX_FORMER);
+        for secret in over.iter().chain(&self.secrets[beyond..]) {
+            self.retired.add(secret.id);
+        }
+        self.secrets.truncate(beyond);
+    }
+
+    fn renew_tickets(mut self) -> Result<Self, HandshakeError> {
+        self.tickets = Arc::new(Tickets::new(&self.id, &self.key, &self.secrets)?);
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{super::tests::NOW, *};
+    use crate::handshake::tests::{key, local};
+
+    const GRACE: Duration = Duration::from_mins(1);
+
+    fn secret(number: u8) -> MeshSecret {
+        MeshSecret::new(&[number; 32])
+    }
+
+    #[test]
+    fn a_former_secret_counts_until_its_grace_is_over() {
+        let first = local("server", key(0), &[&[1; 32]]);
+        let next = first.with_secret(secret(2), NOW + GRACE, NOW).unwrap().unwrap();
+        let ids = |local: &Local| local.secrets.iter().map(|secret| secret.id).collect::<Vec<_>>();
+        assert_eq!(ids(&next), [secret(2).id, secret(1).id]);
+        let last = NOW + Duration::from_millis(59_999);
+        assert!(next.without_retired(last).unwrap().is_none() && !next.has_retired(secret(1).id, last));
+        assert_eq!(Arc::new(next.clone()).offers(last).len(), 2);
+        // It is over to the millisecond, tidied up or not.
+        assert!(next.has_retired(secret(1).id, NOW + GRACE));
+        assert_eq!(Arc::new(next.clone()).offers(NOW + GRACE).len(), 1);
+        let tidy = next.without_retired(NOW + GRACE).unwrap().unwrap();
+        assert_eq!(ids(&tidy), [secret(2).id]);
+        assert!(tidy.has_retired(secret(1).id, NOW) && !tidy.has_retired(secret(3).id, NOW));
+        for used in [secret(1), secret(2)] {
+            assert!(tidy.with_secret(used, NOW, NOW).unwrap().is_none(), "there is no way back");
+        }
+    }
+
+    #[test]
+    fn former_and_retired_secrets_are_bounded() {
+        let mut now = local("server", key(0), &[&[0; 32]]);
+        for number in 1..=100 {
+            now = now.with_secret(secret(number), NOW + GRACE, NOW).unwrap().unwrap();
+        }
+        assert_eq!((now.secrets.len(), now.retired.0.len()), (1 + MAX_FORMER, MAX_RETIRED));
+        assert_eq!(now.secrets[0].id, secret(100).id);
+        assert_eq!(now.retired.0.back(), Some(&secret(91).id));
+    }
+}

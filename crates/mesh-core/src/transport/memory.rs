@@ -1,0 +1,221 @@
+//! Networks in memory: what a socket is between processes, a pipe is between
+//! meshes of one process, with the same gRPC, handshakes and records on it.
+//!
+//! A network is a namespace of ports. Only who knows its name is on it, and
+//! only meshes that were made for it are (`MeshConfig::on_network`): no option,
+//! variable or peer leads from a socket to a pipe or back.
+
+use std::{
+    collections::HashMap,
+    future::{Future, Ready, ready},
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    pin::Pin,
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex},
+    net::TcpStream,
+    sync::mpsc::{self, error::TrySendError},
+};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::codegen::{Service, http::Uri};
+
+use crate::config::NetworkName;
+
+/// The address of everybody who connects on a network in memory.
+pub(super) const CALLER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Bytes under way, each way, before a writer waits: as a socket's buffer.
+const PIPE: usize = 256 * 1024;
+/// Connections not accepted yet, before one is refused.
+const BACKLOG: usize = 256;
+
+/// Which port, of which network.
+pub(crate) type Key = (NetworkName, u16);
+
+static PORTS: LazyLock<Mutex<HashMap<Key, Bound>>> = LazyLock::new(Mutex::default);
+
+fn ports() -> MutexGuard<'static, HashMap<Key, Bound>> {
+    PORTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the network knows of a bound port.
+struct Bound {
+    queue: mpsc::Sender<DuplexStream>,
+    /// Breaks the connections made so far.
+    cut: CancellationToken,
+}
+
+/// A bound port.
+#[derive(Debug)]
+pub(crate) struct Port {
+    key: Key,
+    queue: mpsc::Receiver<DuplexStream>,
+}
+
+impl Port {
+    /// Takes a port, or any that is free for 0.
+    pub(crate) fn bind(network: &NetworkName, port: u16) -> io::Result<Self> {
+        let mut ports = ports();
+        let is_free = |port: &u16| !ports.contains_key(&(network.clone(), *port));
+        let port = if port == 0 { (1..=u16::MAX).find(is_free) } else { Some(port).filter(is_free) };
+        let port = port.ok_or(io::ErrorKind::AddrInUse)?;
+        let (sender, queue) = mpsc::channel(BACKLOG);
+        let key = (network.clone(), port);
+        ports.insert(key.clone(), Bound { queue: sender, cut: CancellationToken::new() });
+        Ok(Self { key, queue })
+    }
+
+    /// An address with the port; its host leads nowhere.
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), self.key.1)
+    }
+
+    pub(crate) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<DuplexStream>> {
+        self.queue.poll_recv(cx).map(|stream| stream.ok_or_else(|| io::ErrorKind::NotConnected.into()))
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        ports().remove(&self.key);
+    }
+}
+
+/// Breaks the connections made to a port so far.
+pub(crate) fn sever(network: &NetworkName, port: u16) {
+    if let Some(bound) = ports().get_mut(&(network.clone(), port)) {
+        std::mem::take(&mut bound.cut).cancel();
+    }
+}
+
+/// Connects to a port.
+pub(crate) fn connect(key: &Key) -> io::Result<Pipe> {
+    let ports = ports();
+    let bound = ports.get(key).ok_or(io::ErrorKind::ConnectionRefused)?;
+    let (near, far) = duplex(PIPE);
+    bound.queue.try_send(far).map_err(|error| match error {
+        TrySendError::Full(_) => io::ErrorKind::WouldBlock,
+        TrySendError::Closed(_) => io::ErrorKind::ConnectionRefused,
+    })?;
+    Ok(Pipe { stream: near, cut: Box::pin(bound.cut.clone().cancelled_owned()) })
+}
+
+/// Connects gRPC clients to one port, whatever address they ask for.
+pub(super) struct Connector(Key);
+
+impl Connector {
+    pub(super) fn new(network: &NetworkName, port: u16) -> Self {
+        Self((network.clone(), port))
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Pipe>;
+    type Error = io::Error;
+    type Future = Ready<io::Result<TokioIo<Pipe>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        ready(connect(&self.0).map(TokioIo::new))
+    }
+}
+
+/// The end of a connection that made it. When it is severed it reads as reset,
+/// and dropping it ends the other end.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    stream: DuplexStream,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl AsyncRead for Pipe {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// An accepted connection of either kind.
+#[derive(Debug)]
+pub(super) enum Wire {
+    Tcp(TcpStream),
+    Memory(DuplexStream),
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Memory(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Memory(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Memory(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.is_write_vectored(),
+            Self::Memory(stream) => stream.is_write_vectored(),
+        }
+    }
+}
