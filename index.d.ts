@@ -721,14 +721,17 @@ declare class RetryPolicy {
 
 /** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
 type Duration = number | string;
-/** Where a service is found, and by which key it is known. */
+/**
+ * Where a service is found, and by which key it is known. One that only calls,
+ * and does not listen, has a `publicKey` and neither `host` nor `port`.
+ */
 interface ServiceConfig {
     /** The service's id. The same id may occur more than once: several instances. */
     id: string;
     /** Host name or address. */
-    host: string;
+    host?: string | undefined;
     /** TCP port, 1…65535. */
-    port: number;
+    port?: number | undefined;
     /**
      * The service's RSA public key, PEM (SPKI). With it the service is trusted
      * by this key and no other; without it, by the shared or the embedded secret.
