@@ -10,7 +10,9 @@ import {
   serverStream,
   unary,
 } from '../js/index.js';
-import { call, deferred, entry, errorOf, pair, serve } from './support.js';
+import { implementation } from '../js/testing/index.js';
+import { pair, services } from './kit.js';
+import { deferred, errorOf } from './support.js';
 
 /** A Standard Schema by hand: what every library of them is to this package. */
 function schema<T>(name: string, check: (value: unknown) => value is T) {
@@ -45,8 +47,8 @@ const orders = defineContract('orders', {
 });
 
 async function shop() {
-  const server = await serve('orders', (mesh) => {
-    mesh.implement(orders, {
+  const kit = await services({
+    orders: implementation(orders, {
       async create({ sku }, ctx) {
         if (sku === 'gone') throw ctx.errors.OUT_OF_STOCK({ sku });
         if (sku === 'bad') return { id: 'no number' } as never;
@@ -63,10 +65,9 @@ async function shop() {
       async *double(numbers) {
         for await (const number of numbers) yield number * 2;
       },
-    });
+    }),
   });
-  const { mesh } = await call(server);
-  return mesh.connect(orders);
+  return kit.connect(orders);
 }
 
 it('all four kinds, by name', async () => {
@@ -128,8 +129,8 @@ it('a procedure is checked when it is written', () => {
 });
 
 it('a client of a contract can be awaited, and has its methods only', async () => {
-  const server = await serve('orders', () => {});
-  const { mesh } = await call(server);
+  const kit = await services({ orders: () => {} });
+  const mesh = kit.mesh('caller');
   const client = await Promise.resolve(mesh.connect(orders));
   expect(Object.keys(client)).toEqual(['create', 'count', 'sum', 'double']);
   expect('toString' in client).toBe(false);
@@ -138,19 +139,16 @@ it('a client of a contract can be awaited, and has its methods only', async () =
 });
 
 it('a contract is served by whoever is named, and from within handlers', async () => {
-  const eu = await serve('orders-eu', (mesh) =>
-    mesh.implement(defineContract('ids', { next: unary({ idempotent: true }) }), {
+  const ids = defineContract('ids', { next: unary({ idempotent: true }) });
+  const kit = await services({
+    'orders-eu': implementation(ids, {
       next: (_, ctx) => ({ id: ctx.requestId, left: ctx.timeoutMs() }),
     }),
-  );
-  const ids = defineContract('ids', { next: unary({ idempotent: true }) });
-  const front = await serve(
-    'front',
-    (mesh) =>
-      mesh.handle('next', (_, ctx) => ctx.connect(ids, { service: 'orders-eu' }).next(undefined)),
-    { discovery: { services: [entry('orders-eu', eu)] } },
-  );
-  const { client } = await call(front);
+    front: {
+      next: (_: unknown, ctx) => ctx.connect(ids, { service: 'orders-eu' }).next(undefined),
+    },
+  });
+  const client = kit.connect('front');
   const options = { metadata: { 'x-request-id': 'r-1' }, timeoutMs: 2000 };
   const answer: any = await client.call('next', 1, options);
   expect(answer.id).toBe('r-1');
@@ -168,25 +166,20 @@ it('a contract is implemented by an object with methods, under a policy', async 
     }
   }
   const counter = defineContract('counter', { next: unary(), reset: unary() });
-  const server = await serve('counter', (mesh) =>
-    mesh.implement(counter, new Counter(), {
-      allow: ['caller'],
-      methods: { reset: { allow: ['admin'] } },
-    }),
-  );
-  const { mesh } = await call(server);
-  const client = mesh.connect(counter);
+  const policy = { allow: ['caller'], methods: { reset: { allow: ['admin'] } } };
+  const kit = await services({ counter: implementation(counter, new Counter(), policy) });
+  const client = kit.connect(counter, { as: 'caller' });
   expect([await client.next(), await client.next()]).toEqual([1, 2]);
   expect(await errorOf(client.reset())).toMatchObject({ code: 'PERMISSION_DENIED' });
   expect(() =>
-    server.implement(counter, { next: () => 1, reset: () => 1 }, {
+    kit.mesh('other').implement(counter, { next: () => 1, reset: () => 1 }, {
       methods: { reste: {} },
     } as never),
   ).toThrow(/options\.methods\.reste does not exist; did you mean reset/);
 });
 
 it('a contract is implemented whole, and nothing besides', async () => {
-  const server = await serve('orders', () => {});
+  const server = (await services({ orders: () => {} })).mesh('orders');
   const some = { create: async () => ({ id: 1, sku: '' }) };
   expect(() => server.implement(orders, some as never)).toThrow(/count/);
   expect(() =>
@@ -229,14 +222,15 @@ it('a router of SecureStack is mounted under its name', async () => {
 });
 
 it('calls inside of a handler inherit its deadline, without anything being passed', async () => {
-  const inner = await serve('inner', (mesh) => {
-    mesh.handle('left', (_input, ctx) => ctx.timeoutMs());
+  const kit = await services({
+    inner: { left: (_: unknown, ctx) => ctx.timeoutMs() },
+    outer: (mesh) => {
+      const inner = mesh.connect('inner');
+      mesh.handle('left', () => inner.call('left'));
+      mesh.handle('free', () => inner.call('left', undefined, { detached: true }));
+    },
   });
-  const outer = await call(inner);
-  const { client } = await pair((mesh) => {
-    mesh.handle('left', () => outer.client.call('left'));
-    mesh.handle('free', () => outer.client.call('left', undefined, { detached: true }));
-  });
+  const client = kit.connect('outer');
   expect(await client.call('left', undefined, { timeoutMs: 700 })).toBeLessThanOrEqual(700);
   expect(await client.call('free', undefined, { timeoutMs: 700 })).toBeGreaterThan(5000);
 });

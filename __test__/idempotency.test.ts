@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { Idempotency, type Outcome } from '../js/idempotency.js';
 import { MeshError, SecureMesh, type Context } from '../js/index.js';
-import { call, config, deferred, entry, errorOf, pair, serve, sleep, until } from './support.js';
+import { pair, services } from './kit.js';
+import { call, config, deferred, entry, errorOf, serve, sleep, until } from './support.js';
 
 const KEY = { idempotencyKey: '5f0c7e1e' };
 
@@ -34,13 +35,11 @@ describe('a call with an idempotency key', () => {
 
   it('is another one for another caller, method or service', async () => {
     let runs = 0;
-    const { client, server } = await pair((mesh) =>
-      mesh.handle('a', () => (runs += 1)).handle('b', () => (runs += 1)),
-    );
-    const { mesh: second } = await call(server, { serviceId: 'second' });
+    const kit = await services({ server: { a: () => (runs += 1), b: () => (runs += 1) } });
+    const client = kit.connect('server');
     expect(await client.call('a', 1, KEY)).toBe(1);
     expect(await client.call('b', 1, KEY)).toBe(2);
-    expect(await second.connect('server').call('a', 1, KEY)).toBe(3);
+    expect(await kit.connect('server', { as: 'second' }).call('a', 1, KEY)).toBe(3);
     expect(await client.call('a', 1, KEY)).toBe(1);
   });
 

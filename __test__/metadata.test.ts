@@ -8,7 +8,8 @@ import {
   readTraceparent,
 } from '../js/metadata.js';
 import type { Context } from '../js/index.js';
-import { errorOf, pair } from './support.js';
+import { pair } from './kit.js';
+import { errorOf } from './support.js';
 
 const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 

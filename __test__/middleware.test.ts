@@ -1,7 +1,8 @@
 // Middleware around handlers and around calls.
 import { describe, expect, it } from 'vitest';
 import { MeshError, type Context, type Middleware, type OutgoingCall } from '../js/index.js';
-import { deferred, errorOf, make, pair } from './support.js';
+import { pair } from './kit.js';
+import { deferred, errorOf, make } from './support.js';
 
 /** All that a stream yields. */
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {

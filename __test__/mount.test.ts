@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { MeshError } from '../js/index.js';
-import { errorOf, make, pair } from './support.js';
+import { pair } from './kit.js';
+import { errorOf, make } from './support.js';
 
 type Next = () => Promise<void>;
 

@@ -94,6 +94,23 @@ it('calls from ESM and from CommonJS, which are one instance', () => {
   expect(run('cjs.cjs', cjs)).toBe('it works\n');
 });
 
+it('has the test kit, on the same instance', () => {
+  const body = `
+    const kit = await createTestMesh({ services: { echo: { echo: (input) => input } } });
+    const same = kit.mesh('echo') instanceof SecureMesh;
+    console.log(same, await kit.connect('echo').call('echo', 'it works'));`;
+  const esm = `
+    import { SecureMesh } from '${name}';
+    import { createTestMesh } from '${name}/testing';
+    ${body}`;
+  expect(run('kit.mjs', esm)).toBe('true it works\n');
+  const cjs = `
+    const { SecureMesh } = require('${name}');
+    const { createTestMesh } = require('${name}/testing');
+    (async () => {${body}})();`;
+  expect(run('kit.cjs', cjs)).toBe('true it works\n');
+});
+
 it('recognises the errors of another copy of the package', () => {
   cpSync(installed, join(project, 'copy'), { recursive: true });
   const text = `

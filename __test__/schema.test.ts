@@ -3,7 +3,8 @@ import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { MeshError, type StandardSchema } from '../js/index.js';
-import { errorOf, make, pair } from './support.js';
+import { pair } from './kit.js';
+import { errorOf, make } from './support.js';
 
 /** A schema by hand. */
 function schema<T>(validate: (value: any) => any): StandardSchema<T> {

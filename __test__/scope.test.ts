@@ -2,7 +2,8 @@
 // anything being passed on.
 import { describe, expect, it } from 'vitest';
 import type { CallOptions, Context, SecureMesh } from '../js/index.js';
-import { call, deferred, entry, errorOf, pair, serve, sleep, until } from './support.js';
+import { pair, services } from './kit.js';
+import { deferred, errorOf, sleep, until } from './support.js';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const TRACEPARENT = `00-${TRACE}-00f067aa0ba902b7-01`;
@@ -27,28 +28,21 @@ async function chain(options?: CallOptions): Promise<{
   client: ReturnType<SecureMesh['connect']>;
   innermost: SecureMesh;
 }> {
-  const c = await serve('c', (mesh) => mesh.handle('look', look));
-  const b = await serve(
-    'b',
-    (mesh) => {
+  const kit = await services({
+    c: { look },
+    b: (mesh) => {
       const next = mesh.connect('c');
       mesh.handle('look', () => next.call('look', 1, options));
     },
-    { discovery: { services: [entry('c', c)] } },
-  );
-  const a = await serve(
-    'a',
-    (mesh) => {
+    a: (mesh) => {
       const next = mesh.connect('b');
       mesh.handle('look', async () => {
         await sleep(30);
         return next.call('look');
       });
     },
-    { discovery: { services: [entry('b', b)] } },
-  );
-  const { client } = await call(a);
-  return { client, innermost: c };
+  });
+  return { client: kit.connect('a'), innermost: kit.mesh('c') };
 }
 
 describe('three services deep', () => {
@@ -86,27 +80,17 @@ describe('three services deep', () => {
 
   it('a cancelled call reaches the innermost', async () => {
     const inner = deferred<Context>();
-    const c = await serve('c', (mesh) =>
-      mesh.handle('wait', (_, ctx) => {
-        inner.resolve(ctx);
-        return new Promise(() => {});
-      }),
-    );
-    const b = await serve(
-      'b',
-      (mesh) => mesh.handle('wait', () => mesh.connect('c').call('wait')),
-      {
-        discovery: { services: [entry('c', c)] },
+    const kit = await services({
+      c: {
+        wait: (_: unknown, ctx) => {
+          inner.resolve(ctx);
+          return new Promise(() => {});
+        },
       },
-    );
-    const a = await serve(
-      'a',
-      (mesh) => mesh.handle('wait', () => mesh.connect('b').call('wait')),
-      {
-        discovery: { services: [entry('b', b)] },
-      },
-    );
-    const { client } = await call(a);
+      b: (mesh) => mesh.handle('wait', () => mesh.connect('c').call('wait')),
+      a: (mesh) => mesh.handle('wait', () => mesh.connect('b').call('wait')),
+    });
+    const client = kit.connect('a');
     const controller = new AbortController();
     const waiting = errorOf(client.call('wait', 1, { signal: controller.signal }));
     const context = await inner.promise;
@@ -135,16 +119,14 @@ describe('a call made by a handler', () => {
   });
 
   it('has the mesh’s own time, not more, when its request has more', async () => {
-    const inner = await serve('inner', (mesh) => mesh.handle('look', look));
-    const outer = await serve(
-      'outer',
-      (mesh) => mesh.handle('look', (_, ctx) => ctx.call('inner', 'look')),
+    const kit = await services(
       {
-        discovery: { services: [entry('inner', inner)] },
-        limits: { callTimeoutMs: 2000 },
+        inner: { look },
+        outer: (mesh) => mesh.handle('look', (_, ctx) => ctx.call('inner', 'look')),
       },
+      { limits: { callTimeoutMs: 2000 } },
     );
-    const { client } = await call(outer);
+    const client = kit.connect('outer');
     const seen = await client.call<unknown, Seen>('look', 1, { timeoutMs: 60_000 });
     expect(seen.timeoutMs).toBeLessThanOrEqual(2000);
     expect(seen.timeoutMs).toBeGreaterThan(500);
@@ -153,17 +135,15 @@ describe('a call made by a handler', () => {
   it('is refused at once when the time of its request is over', async () => {
     const failed = deferred<any>();
     let runs = 0;
-    const inner = await serve('inner', (mesh) => mesh.handle('get', () => (runs += 1)));
-    const outer = await serve(
-      'outer',
-      (mesh) =>
+    const kit = await services({
+      inner: { get: () => (runs += 1) },
+      outer: (mesh) =>
         mesh.handle('late', async () => {
           await sleep(150);
           failed.resolve(await errorOf(mesh.connect('inner').call('get')));
         }),
-      { discovery: { services: [entry('inner', inner)] } },
-    );
-    const { client } = await call(outer);
+    });
+    const client = kit.connect('outer');
     await errorOf(client.call('late', 1, { timeoutMs: 60 }));
     expect(await failed.promise).toMatchObject({ code: 'DEADLINE_EXCEEDED', reason: 'DEADLINE' });
     expect(runs).toBe(0);
@@ -172,17 +152,15 @@ describe('a call made by a handler', () => {
   it('is free of a request that has been answered', async () => {
     const later = deferred<unknown>();
     const gate = deferred();
-    const inner = await serve('inner', (mesh) => mesh.handle('look', look));
-    const outer = await serve(
-      'outer',
-      (mesh) =>
+    const kit = await services({
+      inner: { look },
+      outer: (mesh) =>
         mesh.handle('start', () => {
           void gate.promise.then(() => later.resolve(mesh.connect('inner').call('look')));
           return Promise.resolve('started');
         }),
-      { discovery: { services: [entry('inner', inner)] } },
-    );
-    const { client } = await call(outer);
+    });
+    const client = kit.connect('outer');
     const metadata = { 'x-request-id': 'r-1' };
     expect(await client.call('start', 1, { timeoutMs: 1500, metadata })).toBe('started');
     gate.resolve();
@@ -192,11 +170,10 @@ describe('a call made by a handler', () => {
   });
 
   it('inherits in each step of a generator, and in middleware', async () => {
-    const inner = await serve('inner', (mesh) => mesh.handle('look', look));
     const fromMiddleware: Seen[] = [];
-    const outer = await serve(
-      'outer',
-      (mesh) => {
+    const kit = await services({
+      inner: { look },
+      outer: (mesh) => {
         const next = mesh.connect('inner');
         mesh
           .use(async (_, run) => {
@@ -209,9 +186,8 @@ describe('a call made by a handler', () => {
             yield next.call('look');
           });
       },
-      { discovery: { services: [entry('inner', inner)] } },
-    );
-    const { client } = await call(outer);
+    });
+    const client = kit.connect('outer');
     const metadata = { 'x-request-id': 'r-7' };
     const seen: Seen[] = [];
     for await (const one of client.serverStream<unknown, Seen>('looks', 1, { metadata }))
@@ -224,19 +200,17 @@ describe('a call made by a handler', () => {
   });
 
   it('keeps apart what two requests at once inherit', async () => {
-    const inner = await serve('inner', (mesh) => mesh.handle('look', look));
-    const outer = await serve(
-      'outer',
-      (mesh) => {
+    const kit = await services({
+      inner: { look },
+      outer: (mesh) => {
         const next = mesh.connect('inner');
         mesh.handle('look', async (wait: number) => {
           await sleep(wait);
           return next.call('look');
         });
       },
-      { discovery: { services: [entry('inner', inner)] } },
-    );
-    const { client } = await call(outer);
+    });
+    const client = kit.connect('outer');
     const ids = Array.from({ length: 20 }, (_, n) => `r-${n}`);
     const seen = await Promise.all(
       ids.map((id, n) =>

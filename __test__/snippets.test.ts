@@ -2,7 +2,14 @@
 // under strict, and as ESM and CommonJS JavaScript, each in a process that
 // has to end by itself.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { transform } from 'esbuild';
@@ -29,6 +36,8 @@ let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-snippets-'));
   makeProject(directory);
+  // What some preludes take from it.
+  symlinkSync(join(root, 'node_modules/zod'), join(directory, 'node_modules/zod'), 'junction');
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 

@@ -63,7 +63,7 @@ async function compile(
   return code === 0 ? '' : `exit ${String(code)}\n${text}`;
 }
 
-const OWN = ['calls.test-d.ts', 'contract.test-d.ts'];
+const OWN = ['calls.test-d.ts', 'contract.test-d.ts', 'testing.test-d.ts'];
 
 describe('the declarations', () => {
   it.each<[string, Resolution]>([

@@ -44,11 +44,11 @@ export async function buildBundle() {
   }
 }
 
-/** Writes the ESM face of an entry point. */
+/** Writes the ESM face of an entry point. Nothing it exports is called `$`. */
 function writeEsm(name, names) {
   const lines = [
-    `import implementation from './${name}';`,
-    ...names.map((exported) => `export const ${exported} = implementation.${exported};`),
+    `import $ from './${name}';`,
+    ...names.map((exported) => `export const ${exported} = $.${exported};`),
   ];
   writeFileSync(join(dist, name.replace('.cjs', '.mjs')), `${lines.join('\n')}\n`);
 }

@@ -64,5 +64,4 @@ export function makeProject(directory) {
   link(root, join(directory, 'node_modules', manifest.name));
   link(join(root, 'node_modules', '@types', 'node'), join(directory, 'node_modules/@types/node'));
   link(join(root, 'node_modules', 'undici-types'), join(directory, 'node_modules', 'undici-types'));
-  link(join(root, 'node_modules', 'zod'), join(directory, 'node_modules', 'zod'));
 }
