@@ -1,4 +1,7 @@
 // Generated from js/ by scripts/types.mjs. Do not edit.
+/** What `await using` calls. Node has had the symbol since 18.18; a sandbox may lack it. */
+declare const asyncDispose: typeof Symbol.asyncDispose;
+
 /**
  * Calls one service. Made by {@link SecureMesh.connect}; making one costs
  * nothing, and the first call establishes the session.
@@ -1351,7 +1354,6 @@ interface RotateMeshSecretOptions {
     graceMs?: number | string;
 }
 
-declare const asyncDispose: typeof Symbol.asyncDispose;
 /**
  * A service of the mesh. It answers the methods it has handlers for, and calls
  * other services; every call is encrypted, and both sides have proved who
