@@ -37,7 +37,7 @@ const MAX_ATTEMPTS: u8 = 3;
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
     pub(super) calls: HashMap<CallId, Call>,
-    links: Links,
+    pub(super) links: Links,
 }
 
 #[derive(Debug)]
