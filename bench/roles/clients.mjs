@@ -51,7 +51,8 @@ export async function open(count) {
     clients.map(async ({ mesh, server }) => {
       while (mesh.getStats().activeSessions < share) {
         const burst = Math.min(4, share - mesh.getStats().activeSessions);
-        await Promise.all(Array.from({ length: burst }, () => server.call('json', 1)));
+        const call = () => server.call('json', 1, { timeoutMs: 60_000 });
+        await Promise.all(Array.from({ length: burst }, call));
       }
     }),
   );

@@ -141,6 +141,7 @@ impl Coded for TransportError {
                 tonic::Code::Unauthenticated => Reason::HandshakeRefused,
                 tonic::Code::ResourceExhausted => Reason::Busy,
                 tonic::Code::FailedPrecondition => Reason::Version,
+                tonic::Code::Unimplemented => Reason::HandshakeFormat,
                 _ => Reason::SessionLost,
             },
         }
