@@ -22,7 +22,8 @@ export async function buildBundle() {
     splitting: true,
     format: 'esm',
     outExtension: { '.js': '.cjs' },
-    chunkNames: 'shared-[hash]',
+    // There is one, as there are two entry points.
+    chunkNames: 'shared',
     platform: 'node',
     target,
     legalComments: 'none',

@@ -13,7 +13,7 @@ export interface FaultRule {
   method?: string | undefined;
   /** How long to wait before the handler, in ms. Ends early when the call is given up. */
   latencyMs?: number | undefined;
-  /** What is thrown in the handler's place: an error, or the code of one, which is its reason as well. */
+  /** What is thrown in the handler's place: an error, or the code of one (reason `FAULT`). */
   error?: MeshError | MeshErrorCode | undefined;
   /**
    * `true`: the handler does not run and the answer never comes, so that the caller's deadline
@@ -149,7 +149,9 @@ async function happen(rule: FaultRule, context: Context, sever: () => void): Pro
     throw context.signal.reason;
   }
   if (rule.error instanceof MeshError) throw rule.error;
-  if (rule.error !== undefined) throw new MeshError(rule.error, 'a fault on purpose');
+  if (rule.error !== undefined) {
+    throw new MeshError(rule.error, 'a fault on purpose', { reason: 'FAULT' });
+  }
 }
 
 /** Waits until a signal is aborted, or for so long at most. */
