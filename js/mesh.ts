@@ -13,7 +13,7 @@ import type {
   Middleware,
 } from './call-types.js';
 import type { SecureMeshClient } from './client.js';
-import { BatchReader, CommandWriter, readEvents, Side, type EventSink } from './codec.js';
+import { BatchReader, CommandWriter, readEvents, type EventSink } from './codec.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
 import type {
   ConnectOptions,
@@ -29,7 +29,7 @@ import { MeshError, wrapNative, wrapNativeAsync } from './errors.js';
 import { KeepAlive } from './keep-alive.js';
 import { SafeLogger } from './logger.js';
 import { native, type Addon } from './native.js';
-import { MetricsCollector, type MeshMetrics } from './metrics-collector.js';
+import { eventSink, meshStats, type MeshParts } from './mesh-parts.js';
 import { mountRoutes, type RouterLike, type RouterTree } from './mount.js';
 import { Outgoing, type Gate } from './outgoing.js';
 import { Monitoring } from './monitoring.js';
@@ -73,7 +73,8 @@ export class SecureMesh {
   readonly #peers = new Peers();
   readonly #monitoring: Monitoring | undefined;
   readonly #rotation: Rotation;
-  readonly #sink = this.#makeSink();
+  readonly #parts: MeshParts;
+  readonly #sink: EventSink;
   readonly #serviceId: string;
   readonly #services: number;
   readonly #keepAlive = new KeepAlive();
@@ -142,6 +143,14 @@ export class SecureMesh {
       callTimeoutMs,
     };
     this.#router = new Router(this.#writer, this.#peers, host, this.#logger, policy);
+    this.#parts = {
+      calls: this.#calls,
+      router: this.#router,
+      peers: this.#peers,
+      monitoring: this.#monitoring,
+      logger: this.#logger,
+    };
+    this.#sink = eventSink(this.#parts, () => this.#state === 'closed', this.#take);
     if (this.#services > 0) enableScope();
   }
 
@@ -367,23 +376,11 @@ export class SecureMesh {
 
   /** Current statistics. */
   getStats(): MeshStats {
-    const peers = this.#peers.list();
-    const messages = {
-      sent: this.#calls.made + this.#router.answers,
-      received: this.#router.requests + this.#calls.answered,
-      failed: this.#calls.failed + this.#router.failures,
-    };
-    return {
+    return meshStats(this.#parts, {
       service: this.#serviceId,
       keyThumbprint: this.#rotation.getThumbprint() || null,
-      activeSessions: peers.length,
-      messages,
       services: this.#services,
-      connectedServices: [...new Set(peers.map((peer) => peer.serviceId))],
-      peers,
-      sessions: { activeSessions: peers.length },
-      metrics: this.#metrics(peers.length, messages),
-    };
+    });
   }
 
   /** Whether this service can be called and can call. Never rejects. */
@@ -507,16 +504,6 @@ export class SecureMesh {
     }
   }
 
-  /** The figures of 0.2.0; those that the mesh counts anyway are there without monitoring. */
-  #metrics(active: number, messages: MeshStats['messages']): MeshMetrics {
-    const metrics = this.#monitoring?.metrics() ?? new MetricsCollector().getMetrics();
-    return {
-      ...metrics,
-      connections: { ...metrics.connections, active },
-      messages: { ...messages },
-    };
-  }
-
   #add(routes: Route[]): this {
     this.#router.add(routes);
     this.#updateKeepAlive();
@@ -551,42 +538,6 @@ export class SecureMesh {
       });
       this.#calls.rejectAll(() => failure);
     }
-  }
-
-  #makeSink(): EventSink {
-    return {
-      result: (id, meta, payload) => this.#calls.result(id, meta, payload),
-      error: (id, text) => this.#calls.error(id, text),
-      request: (id, session, timeoutMs, attempt, method, meta, payload, kind) => {
-        // Nobody would hear the answer.
-        if (this.#state === 'closed') return;
-        this.#router.request(id, session, timeoutMs, attempt, method, meta, payload, kind);
-      },
-      item: (side, id, payload) =>
-        (side === Side.Call ? this.#calls : this.#router).item(id, payload),
-      inputEnded: (id) => this.#router.inputEnded(id),
-      sent: (side, id, cost) => (side === Side.Call ? this.#calls : this.#router).sent(id, cost),
-      abort: (id, cause) => this.#router.abort(id, cause),
-      sessionOpened: (handle, session) => {
-        this.#peers.open(handle, session);
-        this.#monitoring?.sessionOpened(this.#peers.caller(handle)?.serviceId ?? '');
-      },
-      sessionClosed: (handle) => {
-        this.#peers.close(handle);
-        this.#monitoring?.sessionClosed();
-      },
-      log: (entry) => {
-        this.#logger.forward(entry);
-        this.#monitoring?.entry(entry);
-      },
-      // One batch a turn: between two of them the event loop does other things.
-      more: () => setImmediate(this.#take),
-      broken: (error) =>
-        this.#logger.error('an event of the addon cannot be read', {
-          event: 'boundary.broken',
-          error,
-        }),
-    };
   }
 
   #isClosing(): boolean {

@@ -23,9 +23,10 @@ impl MacKey {
         } else {
             block[..key.len()].copy_from_slice(key);
         }
-        let keyed = Self(Hmac::new(&block));
+        let keyed = keyed(&block);
         zeroize::Zeroize::zeroize(block.as_mut_slice());
-        keyed
+        scrub_stack();
+        Self(keyed)
     }
 
     /// The MAC over the concatenation of `parts`. Whoever has parts of variable
@@ -45,6 +46,18 @@ impl MacKey {
     pub fn verify(&self, parts: &[&[u8]], mac: &[u8]) -> bool {
         self.sign(parts).as_slice().ct_eq(mac).into()
     }
+}
+
+/// A frame of its own, whose copies of the key [`scrub_stack`] overwrites.
+#[inline(never)]
+fn keyed(block: &hmac::digest::Key<Hmac<Sha256>>) -> Hmac<Sha256> {
+    Hmac::new(block)
+}
+
+/// Overwrites what the last call has left on the stack.
+#[inline(never)]
+fn scrub_stack() {
+    std::hint::black_box(&mut [0_u8; 2048]);
 }
 
 impl fmt::Debug for MacKey {

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     crypto::rsa::PublicKey,
     discovery::{Address, Entry, Picker},
+    error::Code,
     id::ServiceId,
     resilience::ExponentialBackoff,
 };
@@ -70,8 +71,11 @@ enum State {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seeker<'a> {
     pub(super) id: CallId,
-    /// The latest time at which a try is of use to it.
+    /// The latest time at which a try is of use to it, where nobody answers.
     pub(super) latest: Instant,
+    /// The same where somebody answers that it is too busy. Without one the
+    /// call waits for as long as it takes.
+    pub(super) deadline: Option<Instant>,
     /// Instances that were tried for it.
     pub(super) tried: &'a [Address],
 }
@@ -166,6 +170,16 @@ impl Links {
         waiting(std::mem::replace(&mut link.state, State::Resting { until: now + delay }))
     }
 
+    /// What failed may be tried again at once: this side is not what it was.
+    pub(super) fn forgive(&mut self, now: Instant) {
+        for link in self.services.values_mut().flatten() {
+            if matches!(link.state, State::Resting { .. }) {
+                link.failures = 0;
+                link.state = State::Resting { until: now };
+            }
+        }
+    }
+
     /// A session takes no more calls.
     pub(super) fn remove(&mut self, session: &Arc<Session>) {
         if let Some(links) = self.services.get_mut(&session.info.peer) {
@@ -187,7 +201,9 @@ impl Link {
         };
         match &mut self.state {
             State::Ready(session) => Route::Session(Arc::clone(session)),
-            State::Connecting { at, .. } if *at > now && *at > call.latest => down(&self.error, *at),
+            State::Connecting { at, .. } if *at > now && !waits(&self.error, call, *at) => {
+                down(&self.error, *at)
+            }
             State::Connecting { waiting, .. } => {
                 waiting.push_back(call.id);
                 Route::Wait
@@ -196,7 +212,7 @@ impl Link {
                 let at = (*until).max(now);
                 // Who was refused would be refused again.
                 let hopeless = self.error.as_ref().is_some_and(|error| !error.retryable);
-                if at > now && (hopeless || at > call.latest) {
+                if at > now && (hopeless || !waits(&self.error, call, at)) {
                     return down(&self.error, at);
                 }
                 if now.duration_since(*until) > MEMORY {
@@ -207,6 +223,14 @@ impl Link {
             }
         }
     }
+}
+
+/// Whether a call waits until `at` for the next try. One that is told to come
+/// back later waits for longer than one that nobody answers.
+fn waits(error: &Option<CallError>, call: Seeker<'_>, at: Instant) -> bool {
+    let busy = error.as_ref().is_some_and(|error| error.code == Code::ResourceExhausted);
+    let latest = if busy { call.deadline } else { Some(call.latest) };
+    latest.is_none_or(|latest| at <= latest)
 }
 
 fn waiting(state: State) -> VecDeque<CallId> {

@@ -165,7 +165,7 @@ impl Core {
         let Some(call) = calls.get_mut(&id) else { return };
         let instances = self.registry.lookup(&call.service);
         let latest = call.deadline.map_or(call.latest, |deadline| deadline.min(call.latest));
-        let seeker = Seeker { id, latest, tried: &call.unreachable };
+        let seeker = Seeker { id, latest, deadline: call.deadline, tried: &call.unreachable };
         match links.route(&call.service, instances, seeker, Instant::now()) {
             Route::Wait => {}
             Route::Dial(target, at) => {

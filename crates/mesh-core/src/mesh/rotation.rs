@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use super::{
     core::Core,
     error::Error,
@@ -79,6 +81,8 @@ impl Core {
             let next = local.with_secret(MeshSecret::new(secret.as_bytes()), now + grace, now)?;
             *local = Arc::new(next.ok_or(Error::SecretInUse)?);
         }
+        // Who refused the former one may accept this one.
+        lock(&self.outbound).links.forgive(Instant::now());
         self.log(Level::Info, "secret.rotated", "this mesh has another secret".to_owned(), Vec::new());
         if grace.is_zero() {
             self.renew_sessions();

@@ -92,7 +92,7 @@ async fn a_port_is_one_mesh_s_until_it_closes() {
     let options = json!({ "network": "ports", "port": 7 });
     let first = Node::server(options.clone(), echo()).await;
     let second = Node::try_start("server", options.clone(), echo()).await;
-    assert!(second.is_err_and(|error| crate::error::Coded::reason(&error) == Reason::Listen));
+    assert!(second.is_err_and(|error| error.reason() == Reason::Listen));
     first.mesh.close(Duration::ZERO).await;
     Node::server(options, echo()).await;
 }
