@@ -6,6 +6,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::secret::wipe_stack;
+
 /// An HMAC-SHA256 key. The two key blocks are hashed once, here; each use
 /// clones that state.
 #[derive(Clone)]
@@ -25,7 +27,7 @@ impl MacKey {
         }
         let keyed = keyed(&block);
         zeroize::Zeroize::zeroize(block.as_mut_slice());
-        scrub_stack();
+        wipe_stack();
         Self(keyed)
     }
 
@@ -48,16 +50,10 @@ impl MacKey {
     }
 }
 
-/// A frame of its own, whose copies of the key [`scrub_stack`] overwrites.
+/// A frame of its own, whose copies of the key [`wipe_stack`] overwrites.
 #[inline(never)]
 fn keyed(block: &hmac::digest::Key<Hmac<Sha256>>) -> Hmac<Sha256> {
     Hmac::new(block)
-}
-
-/// Overwrites what the last call has left on the stack.
-#[inline(never)]
-fn scrub_stack() {
-    std::hint::black_box(&mut [0_u8; 2048]);
 }
 
 impl fmt::Debug for MacKey {

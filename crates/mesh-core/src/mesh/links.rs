@@ -201,7 +201,7 @@ impl Link {
         };
         match &mut self.state {
             State::Ready(session) => Route::Session(Arc::clone(session)),
-            State::Connecting { at, .. } if *at > now && !waits(&self.error, call, *at) => {
+            State::Connecting { at, .. } if *at > now && !waits(self.error.as_ref(), call, *at) => {
                 down(&self.error, *at)
             }
             State::Connecting { waiting, .. } => {
@@ -212,7 +212,7 @@ impl Link {
                 let at = (*until).max(now);
                 // Who was refused would be refused again.
                 let hopeless = self.error.as_ref().is_some_and(|error| !error.retryable);
-                if at > now && (hopeless || !waits(&self.error, call, at)) {
+                if at > now && (hopeless || !waits(self.error.as_ref(), call, at)) {
                     return down(&self.error, at);
                 }
                 if now.duration_since(*until) > MEMORY {
@@ -227,8 +227,8 @@ impl Link {
 
 /// Whether a call waits until `at` for the next try. One that is told to come
 /// back later waits for longer than one that nobody answers.
-fn waits(error: &Option<CallError>, call: Seeker<'_>, at: Instant) -> bool {
-    let busy = error.as_ref().is_some_and(|error| error.code == Code::ResourceExhausted);
+fn waits(error: Option<&CallError>, call: Seeker<'_>, at: Instant) -> bool {
+    let busy = error.is_some_and(|error| error.code == Code::ResourceExhausted);
     let latest = if busy { call.deadline } else { Some(call.latest) };
     latest.is_none_or(|latest| at <= latest)
 }
