@@ -1,5 +1,5 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   MeshError,
   SecureMesh,
@@ -198,7 +198,9 @@ describe('breakers', () => {
     }
     expect(errors.map(({ reason }) => reason)).not.toContain('CIRCUIT_OPEN');
     tamper = false;
-    expect(await client.call('m', 2)).toBe(2);
+    // After so many failures the connection rests for up to five seconds.
+    const answered = async (): Promise<void> => expect(await client.call('m', 2)).toBe(2);
+    await vi.waitFor(answered, { timeout: 10_000, interval: 200 });
   });
 });
 

@@ -40,13 +40,14 @@ pub(crate) fn generate() -> Generated {
     reasons.sort_unstable_by_key(|reason| reason.as_str());
     for reason in reasons {
         let codes: Vec<_> = reason.codes().iter().map(|code| format!("`{code}`")).collect();
+        let codes = if codes.is_empty() { "any".to_owned() } else { codes.join(", ") };
         let retry = match reason.retry() {
             Retry::Never => "no",
             Retry::Later => "yes",
             Retry::IfNotRun => "if it never ran",
         };
         let name = format!("`{reason}`");
-        row(&mut page, &[&name, reason.meaning(), &codes.join(", "), reason.remedy(), retry]);
+        row(&mut page, &[&name, reason.meaning(), &codes, reason.remedy(), retry]);
     }
     Generated { path: PAGE, content: page.into_bytes() }
 }

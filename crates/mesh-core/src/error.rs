@@ -23,7 +23,7 @@ pub enum Retry {
 macro_rules! reasons {
     ($(
         $(#[doc = $doc:literal])+
-        $variant:ident = $text:literal, [$($code:ident),+], $retry:ident, $remedy:literal;
+        $variant:ident = $text:literal, [$($code:ident),*], $retry:ident, $remedy:literal;
     )+) => {
         /// The stable detail of an error, as `reason` in `google.rpc.ErrorInfo`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,10 +52,10 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $remedy,)+ }
             }
 
-            /// The codes it comes with.
+            /// The codes it comes with; none where any is possible.
             #[must_use]
             pub const fn codes(self) -> &'static [Code] {
-                match self { $(Self::$variant => &[$(Code::$code),+],)+ }
+                match self { $(Self::$variant => &[$(Code::$code),*],)+ }
             }
 
             /// Whether the same call can succeed later, and without harm.
@@ -293,6 +293,9 @@ reasons! {
     /// A peer broke the rules of a stream; only that stream ends.
     StreamProtocol = "STREAM_PROTOCOL", [Internal, InvalidArgument], Never,
         "The peer is faulty or hostile; if it runs this package, please report it.";
+    /// A test asked for this failure.
+    Fault = "FAULT", [], Never,
+        "Nothing: it is the test's own. Outside of tests nothing makes it.";
     /// The package has no binary that runs on this platform.
     Addon = "ADDON", [FailedPrecondition], Never,
         "The message lists what was tried and why it failed; most often a reinstall without `--omit=optional` helps.";
