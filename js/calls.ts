@@ -12,6 +12,7 @@ import { MeshError, isCode, type MeshErrorOptions } from './errors.js';
 import { invalidArgument, show } from './arguments.js';
 import { checkMethod, prepareOptions, type PreparedOptions } from './call-options.js';
 import type { CallKind, CallOptions, Items } from './call-types.js';
+import { IdTable } from './id-table.js';
 import { ITEM_COST, type Inflow } from './inflow.js';
 import { isItems, Outflow } from './outflow.js';
 import { decodeMetadata, type Metadata } from './metadata.js';
@@ -33,7 +34,7 @@ interface Pending {
 
 /** Sends calls and gives each exactly one outcome. */
 export class Calls {
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new IdTable<Pending>();
   // The calls of the inflows that are not over.
   readonly #streams = new Map<Inflow, number>();
   readonly #writer: CommandWriter;
@@ -222,7 +223,7 @@ export class Calls {
 
   /** Rejects every call that is still pending. */
   rejectAll(make: (service: string, method: string) => MeshError): void {
-    for (const id of [...this.#pending.keys()]) {
+    for (const [id] of this.#pending.entries()) {
       const pending = this.#take(id);
       if (pending !== undefined) this.#fail(pending, make(pending.service, pending.method));
     }

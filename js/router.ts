@@ -5,6 +5,7 @@ import type { CallKind, Middleware } from './call-types.js';
 import { Side, type CommandWriter, type Incoming } from './codec.js';
 import { AbortCause, Context, type ContextHost } from './context.js';
 import { digestOf, Idempotency, type Outcome } from './idempotency.js';
+import { IdTable } from './id-table.js';
 import { MeshError, type MeshErrorCode } from './errors.js';
 import type { SafeLogger } from './logger.js';
 import { IDEMPOTENCY_KEY, isId } from './metadata.js';
@@ -30,7 +31,7 @@ export class Router {
   readonly #routes = new Map<string, Route>();
   // The requests whose handler has not finished. One that is not here any
   // more when its handler finishes was aborted, and is not answered.
-  readonly #running = new Map<number, Context>();
+  readonly #running = new IdTable<Context>();
   readonly #streams: RequestStreams;
   readonly #writer: CommandWriter;
   readonly #peers: Peers;
@@ -216,7 +217,7 @@ export class Router {
 
   /** The answers to all requests are no longer wanted. */
   abortAll(cause: AbortCause): void {
-    for (const id of [...this.#running.keys()]) this.abort(id, cause);
+    for (const [id] of this.#running.entries()) this.abort(id, cause);
   }
 
   /** Answers a request with an error that is not its handler's. */
