@@ -18,6 +18,7 @@ use super::{
     inbound::{Inbound, Pending, is_metadata, leave},
     outbound::Outbound,
     session::{self, End, Prepared, Receive, Role, Session, lock},
+    sessions::Sessions,
     stats::{Counters, Stats},
     throttle::{Kind, Throttle},
     timers::{Timer, Timers},
@@ -66,7 +67,7 @@ pub(super) struct Core {
     pub(super) timers: Timers,
     pub(super) stats: Counters,
     refusals: Throttle,
-    pub(super) sessions: Mutex<HashMap<u32, Arc<Session>>>,
+    pub(super) sessions: Mutex<Sessions>,
     pub(super) outbound: Mutex<Outbound>,
     pub(super) inbound: Mutex<Inbound>,
     pub(super) pending: Mutex<Pending>,
@@ -209,7 +210,7 @@ impl Core {
     fn sweep(self: &Arc<Self>, now: Timestamp) {
         self.retire_secrets(now);
         self.log_withheld(self.refusals.withheld(Instant::now()));
-        let sessions: Vec<_> = lock(&self.sessions).values().cloned().collect();
+        let sessions = lock(&self.sessions).list();
         for session in sessions {
             let idle = now.since(session.last_activity()) >= self.config.session_timeout;
             let old = now.since(session.created) >= self.config.session_lifetime;
@@ -236,7 +237,7 @@ impl Core {
         }
         let drained = async {
             loop {
-                let sessions: Vec<_> = lock(&self.sessions).values().cloned().collect();
+                let sessions = lock(&self.sessions).list();
                 let inbound = sessions.iter().filter(|session| session.info.inbound);
                 // Every session is told, also when the first is still busy.
                 let busy = inbound.filter(|session| !leave(session)).count();
@@ -248,13 +249,13 @@ impl Core {
         };
         let _ = tokio::time::timeout(patience, drained).await;
         self.end_all_calls();
-        let sessions: Vec<_> = lock(&self.sessions).values().cloned().collect();
+        let sessions = lock(&self.sessions).list();
         for session in &sessions {
             self.abort_session(session, AbortCause::Shutdown);
             session.finish(End::Closed);
         }
         let gone = async {
-            while !lock(&self.sessions).is_empty() {
+            while lock(&self.sessions).len() > 0 {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
@@ -312,14 +313,14 @@ impl Core {
         if session.info.resumed {
             self.stats.count_resumption();
         }
-        lock(&self.sessions).insert(session.info.handle, Arc::clone(session));
+        lock(&self.sessions).insert(session);
         self.events.session_opened(&session.info);
         self.log_session(Level::Info, "session.opened", "a session was established", session);
         self.events.flush();
     }
 
     pub(super) fn closed(&self, session: &Arc<Session>, end: &End) {
-        lock(&self.sessions).remove(&session.info.handle);
+        lock(&self.sessions).remove(session);
         let level = if matches!(end, End::Record(_) | End::Auth(_)) { Level::Warn } else { Level::Info };
         self.log_session(level, "session.closed", &end.to_string(), session);
         self.events.session_closed(&session.info);
@@ -377,7 +378,7 @@ impl Core {
     pub(super) fn stats(&self) -> Stats {
         let (active_sessions, inbound_sessions) = {
             let sessions = lock(&self.sessions);
-            (sessions.len(), sessions.values().filter(|session| session.info.inbound).count())
+            (sessions.len(), sessions.inbound())
         };
         Stats {
             active_sessions,

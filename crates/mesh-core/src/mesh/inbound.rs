@@ -196,12 +196,10 @@ async fn respond(core: &Arc<Core>, local: &Arc<Local>, duplex: &mut Duplex) -> R
 
 fn check_room(core: &Core, proved: &Proved) -> Result<(), Refused> {
     let sessions = lock(&core.sessions);
-    let inbound = || sessions.values().filter(|session| session.info.inbound);
-    if inbound().count() >= core.config.limits.max_sessions as usize {
+    if sessions.inbound() >= core.config.limits.max_sessions as usize {
         return Err(Refused::Busy("limits.maxSessions"));
     }
-    let of_peer = inbound().filter(|session| session.info.peer == *proved.client()).count();
-    if of_peer >= core.config.limits.max_sessions_per_peer as usize {
+    if sessions.inbound_of(proved.client()) >= core.config.limits.max_sessions_per_peer as usize {
         return Err(Refused::Busy("limits.maxSessionsPerPeer"));
     }
     Ok(())

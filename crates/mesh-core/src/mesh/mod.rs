@@ -13,6 +13,7 @@ mod links;
 mod outbound;
 mod rotation;
 mod session;
+mod sessions;
 mod stats;
 mod streaming;
 mod streams;

@@ -118,7 +118,7 @@ impl Core {
     /// Lets every session end with the calls it carries; the next call gets a
     /// new one.
     fn renew_sessions(self: &Arc<Self>) {
-        let sessions: Vec<_> = lock(&self.sessions).values().cloned().collect();
+        let sessions = lock(&self.sessions).list();
         for session in sessions {
             match &session.role {
                 Role::Server(_) => {
