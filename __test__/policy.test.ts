@@ -172,8 +172,8 @@ describe('breakers', () => {
         one.on('close', () => (socket.destroy(), onward.destroy()));
       }
       socket.on('data', (bytes) => {
-        // The end of a frame is within a record's tag.
-        if (tamper && bytes.length > 60) bytes.writeUInt8(bytes.at(-1)! ^ 1, bytes.length - 1);
+        // The length of an HTTP/2 frame, so that the connection breaks at once.
+        if (tamper && bytes.length > 60) bytes.writeUInt8(bytes[0]! ^ 0x80, 0);
         onward.write(bytes);
       });
       onward.on('data', (bytes) => socket.write(bytes));
