@@ -83,7 +83,7 @@ pub(super) struct Seeker<'a> {
 /// What becomes of a call.
 #[derive(Debug)]
 pub(super) enum Route {
-    /// It goes to this session.
+    /// It goes over an open session.
     Session(Arc<Session>),
     /// It waits for a connection that somebody makes.
     Wait,
