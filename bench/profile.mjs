@@ -44,7 +44,9 @@ async function buildPackage(directory) {
 }
 
 async function profile(directory) {
-  const options = { execArgv: ['--perf-basic-prof'], env: { BENCH_PACKAGE: directory } };
+  // V8 writes a log as well, into the working directory unless it is told where.
+  const log = ['--no-logfile-per-isolate', `--logfile=${join(directory, 'v8-%p.log')}`];
+  const options = { execArgv: ['--perf-basic-prof', ...log], env: { BENCH_PACKAGE: directory } };
   const pair = await startPair('mesh', { directory, tls: undefined }, options);
   progress('warming up');
   await pair.client.run('closed', { ...calls, seconds: 3 });

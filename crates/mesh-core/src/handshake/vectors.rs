@@ -145,22 +145,7 @@ fn resumption_vectors_follow_the_document() {
 
 /// Two services that have never met.
 fn strangers() -> (Arc<Local>, Arc<Local>) {
-    let local = |id: &str| {
-        let (id, key) = (id.parse().unwrap(), KeyPair::generate(2048).unwrap());
-        let secrets = vec![MeshSecret::new(&[0x5e; 32])];
-        Arc::new(Local {
-            retired: Retired::default(),
-            succession: None,
-            tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
-            id,
-            key,
-            secrets,
-            suites: vec![Suite::Hybrid, Suite::X25519],
-            aes: AesKeySize::Aes256,
-            token_lifetime: Duration::from_hours(1),
-            parameters: Parameters { max_message: 1 << 22, max_calls: 1024 },
-        })
-    };
+    let local = |id| Arc::new(tests::local(id, KeyPair::generate(2048).unwrap(), &[&[0x5e; 32]]));
     (local("client"), local("server"))
 }
 

@@ -269,11 +269,16 @@ impl Core {
         self.events.flush();
     }
 
-    /// Does an RSA private operation off the I/O thread.
+    /// Does a step of a handshake: off the I/O thread, unless it is that of a
+    /// resumption, which holds no RSA private operation.
     pub(super) async fn private_operation<T: Send + 'static>(
         &self,
+        resumed: bool,
         operation: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Stopped> {
+        if resumed {
+            return Ok(operation());
+        }
         let permit = Arc::clone(&self.rsa).acquire_owned().await.map_err(|_| Stopped)?;
         let result = tokio::task::spawn_blocking(move || {
             let result = operation();

@@ -127,12 +127,8 @@ async fn open_with(
         }
     };
     let state = state.on_hello(&m2, Timestamp::now()).map_err(explain)?;
-    let proved = if state.is_resumed() {
-        state.prove(Timestamp::now())
-    } else {
-        core.private_operation(move || state.prove(Timestamp::now())).await?
-    };
-    let (m3, state) = proved.map_err(explain)?;
+    let proved = core.private_operation(state.is_resumed(), move || state.prove(Timestamp::now()));
+    let (m3, state) = proved.await?.map_err(explain)?;
     duplex.outgoing.send(m3.into()).await;
     let m4 = handshake_message(&mut duplex).await?;
     let mut established = state.on_finish(&m4, Timestamp::now()).map_err(explain)?;

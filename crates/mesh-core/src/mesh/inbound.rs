@@ -179,13 +179,9 @@ async fn respond(core: &Arc<Core>, local: &Arc<Local>, duplex: &mut Duplex) -> R
     let m3 = handshake_message(duplex).await?;
     let proved = state.on_finish(&m3, Timestamp::now())?;
     check_room(core, &proved)?;
-    let accepted = if proved.is_resumed() {
-        proved.accept(Timestamp::now())
-    } else {
-        let accepted = core.private_operation(move || proved.accept(Timestamp::now())).await;
-        accepted.map_err(|_| Refused::Setup("the mesh is closing".to_owned()))?
-    };
-    let (m4, established) = accepted?;
+    let accepted = core.private_operation(proved.is_resumed(), move || proved.accept(Timestamp::now()));
+    let closing = |_| Refused::Setup("the mesh is closing".to_owned());
+    let (m4, established) = accepted.await.map_err(closing)??;
     core.trust.remember(&established).map_err(|error| match error {
         NotRemembered::Changed(error) => Refused::Handshake(error),
         NotRemembered::Store(error) => Refused::Setup(error.to_string()),

@@ -171,6 +171,41 @@ fn hostile_tickets_fall_back() {
 }
 
 #[test]
+fn a_holder_key_of_small_order_resumes_nothing() {
+    // It would make what the holder proves itself with known to everybody.
+    let (client, server, mut ticket) = acquainted();
+    let mut note =
+        server.tickets.take(&ticket.sealed, &client.id, client.key.public_key().thumbprint(), NOW).unwrap();
+    for order in [0, 1] {
+        note.holder = [0; 32];
+        note.holder[0] = order;
+        ticket.sealed = server.tickets.give(&note).unwrap();
+        let wire = with(client.clone(), server.clone(), copy(&ticket, stranger()));
+        assert_eq!(wire.run().1.unwrap().unwrap_err().reason(), Reason::BadShare);
+    }
+}
+
+#[test]
+fn two_tickets_in_one_hello_are_malformed() {
+    let (client, server, ticket) = acquainted();
+    let (name, local) = (server.id.clone(), Arc::new(client));
+    let (m1, _) = Initiator::start(local, name, Expectation::Unknown, None, NOW).unwrap();
+    let once = [&[0, 1][..], &(ticket.sealed.len() as u16).to_be_bytes(), &ticket.sealed].concat();
+    for (extensions, refused) in [(once.clone(), None), (once.repeat(2), Some(Reason::HandshakeFormat))] {
+        // The extensions are the last field before the MAC; here there were none.
+        let mut hello = m1[..m1.len() - 32 - 2].to_vec();
+        hello.extend_from_slice(&(extensions.len() as u16).to_be_bytes());
+        hello.extend_from_slice(&extensions);
+        let body = (hello.len() - 6 + 32) as u32;
+        hello[2..6].copy_from_slice(&body.to_be_bytes());
+        let mac = MeshSecret::new(&[1; 32]).hello_key("client hello").sign(&[&hello]);
+        hello.extend_from_slice(&mac);
+        let answer = Responder::on_hello(Arc::new(server.clone()), &hello, |_| Expectation::Unknown, NOW);
+        assert_eq!(answer.err().map(|error| error.reason()), refused);
+    }
+}
+
+#[test]
 fn the_thief_of_a_servers_key_cannot_use_the_tickets_it_sees() {
     // It can read the note, and so knows all but what never left the client.
     let (client, server, ticket) = acquainted();
