@@ -48,13 +48,21 @@ fn modulus(key: &KeyPair) -> Vec<u8> {
     key.n().as_ref().to_be_bytes()[..].to_vec()
 }
 
+/// The number after `number`, which has a bit that is not set.
+fn increment(number: &[u8]) -> Vec<u8> {
+    let mut next = number.to_vec();
+    let last = next.iter().rposition(|byte| *byte != 0xff).unwrap();
+    next[last] += 1;
+    next[last + 1..].fill(0);
+    next
+}
+
 /// Probes of the holder of `key`, who expects 32 bytes under `label`.
 fn probes(key: &KeyPair, label: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let with = |change: fn(&mut u8, &mut [u8])| encrypt(key, &encode(label, &[5; 32], change));
     let good = with(|_, _| {});
     let n = modulus(key);
-    let mut above = n.clone();
-    *above.last_mut().unwrap() += 1; // n is odd
+    let above = increment(&n);
     vec![
         ("the first byte is 1", with(|first, _| *first = 1)),
         ("the first byte is 127", with(|first, _| *first = 127)),
