@@ -79,6 +79,8 @@ pub(super) struct Core {
     pub(super) stop: CancellationToken,
     /// As many RSA private operations at once as there are cores.
     rsa: Arc<Semaphore>,
+    /// Bursts of messages from peers.
+    pub(super) bursts: AtomicU64,
     last_handle: AtomicU32,
 }
 
@@ -176,6 +178,7 @@ impl Core {
             released,
             stop: CancellationToken::new(),
             rsa: Arc::new(Semaphore::new(cores)),
+            bursts: AtomicU64::new(0),
             last_handle: AtomicU32::new(0),
         })
     }
@@ -469,6 +472,7 @@ impl Receive for Receiver {
     }
 
     fn on_burst(&self) {
+        self.0.bursts.fetch_add(1, Ordering::Relaxed);
         self.0.events.flush();
     }
 

@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod inbound;
 mod links;
+mod lookout;
 mod outbound;
 mod rotation;
 mod session;
@@ -27,7 +28,7 @@ mod writer;
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -36,7 +37,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use self::{core::Core, inbound::Gate, session::lock};
+use self::{core::Core, inbound::Gate, lookout::Lookout, session::lock};
 pub use self::{
     error::Error,
     events::{
@@ -263,16 +264,27 @@ async fn run(
         tokio::spawn(serve(listener, gate, core.config.limits.max_message));
     }
     let io = Io(Arc::clone(&core));
+    let mut lookout = Lookout::new(thread::available_parallelism().map_or(1, usize::from));
     loop {
+        let look = lookout.again(core.bursts.load(Ordering::Relaxed));
         let job = tokio::select! {
             biased;
             () = core.stop.cancelled() => break,
             job = queue.recv() => job,
+            () = let_others_run(), if look => continue,
         };
         let Some(job) = job else { break };
         core.guarded(|| job(&io));
+        lookout.batch();
     }
     core.stop.cancel();
+}
+
+/// One turn of the runtime, that looks at the sockets and does not wait for
+/// them; before it, one of any other thread that wants this core.
+async fn let_others_run() {
+    thread::yield_now();
+    tokio::task::yield_now().await;
 }
 
 async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<(Arc<Core>, Option<Listener>), Error> {
