@@ -1,0 +1,126 @@
+//! Whether the I/O thread looks again before it sleeps.
+//!
+//! A thread that sleeps takes tens of microseconds to be woken, on a core that
+//! sleeps as well several times that: for a call made alone it is most of its
+//! time. So after each batch from the application the thread keeps looking for
+//! a while, and lets any other thread go first at every turn.
+//!
+//! What is spent in vain is bounded. The turns are counted, and looking has to
+//! be worth it nearly always: with traffic that pauses for longer, it is tried
+//! after one batch in about sixty-five. A mesh without traffic always sleeps.
+
+/// Turns without anything to do before the thread sleeps: each is a look at
+/// the sockets, a microsecond or so.
+const TURNS: u32 = 256;
+/// What a batch that came in time counts for, and what turns in vain do.
+const FOUND: i32 = 1;
+const IN_VAIN: i32 = -64;
+/// Bounds of the score. Above 0 it is worth to look.
+const BEST: i32 = 128;
+const WORST: i32 = -512;
+
+/// Decides, by how it has gone so far.
+#[derive(Debug)]
+pub(super) struct Lookout {
+    /// Turns after each batch.
+    most: u32,
+    /// Turns left.
+    left: u32,
+    score: i32,
+    /// Bursts from peers, as of the last look.
+    bursts: u64,
+}
+
+impl Lookout {
+    /// With one core, looking would only keep others from it.
+    pub(super) fn new(cores: usize) -> Self {
+        Self { most: if cores > 1 { TURNS } else { 0 }, left: 0, score: 0, bursts: 0 }
+    }
+
+    /// There was a batch from the application.
+    pub(super) fn batch(&mut self) {
+        self.score = (self.score + FOUND).min(BEST);
+        self.left = if self.score > 0 { self.most } else { 0 };
+    }
+
+    /// Whether to look once more, after so many bursts from peers in all.
+    pub(super) fn again(&mut self, bursts: u64) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        if self.bursts != bursts {
+            self.bursts = bursts;
+            self.batch();
+        }
+        self.left -= 1;
+        if self.left == 0 {
+            self.score = (self.score + IN_VAIN).max(WORST);
+        }
+        self.left > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Looks until it sleeps; how often.
+    fn turns(lookout: &mut Lookout) -> u32 {
+        (0..).find(|_| !lookout.again(0)).unwrap()
+    }
+
+    #[test]
+    fn it_sleeps_when_nothing_comes_and_before_anything_has() {
+        let mut lookout = Lookout::new(2);
+        assert_eq!(turns(&mut lookout), 0);
+        lookout.batch();
+        assert_eq!(turns(&mut lookout), TURNS - 1);
+        assert_eq!(turns(&mut lookout), 0);
+    }
+
+    #[test]
+    fn what_comes_from_peers_makes_it_look_on() {
+        let mut lookout = Lookout::new(2);
+        lookout.batch();
+        for burst in 1..100 {
+            for _ in 1..TURNS {
+                assert!(lookout.again(burst));
+            }
+        }
+        assert!(!lookout.again(99));
+    }
+
+    #[test]
+    fn busy_traffic_is_worth_it_though_some_turns_are_in_vain() {
+        let mut lookout = Lookout::new(2);
+        let mut slept = 0;
+        for batch in 0..10_000 {
+            lookout.batch();
+            assert!(lookout.again(0) || slept == 0, "batch {batch}");
+            // One pause in two hundred batches: a collection of garbage.
+            if batch % 200 == 199 {
+                turns(&mut lookout);
+                slept += 1;
+            }
+        }
+    }
+
+    #[test]
+    fn slow_traffic_is_hardly_worth_a_turn() {
+        let mut lookout = Lookout::new(2);
+        let total: u32 = (0..10_000)
+            .map(|_| {
+                lookout.batch();
+                turns(&mut lookout)
+            })
+            .sum();
+        assert!(total <= (10_000 / 64 + 1) * TURNS, "{total} turns for 10,000 batches");
+    }
+
+    #[test]
+    fn with_one_core_it_never_looks() {
+        let mut lookout = Lookout::new(1);
+        lookout.batch();
+        assert_eq!(turns(&mut lookout), 0);
+    }
+}
