@@ -40,7 +40,7 @@ const USER = [
   rule('text to bytes and back', /utf8|simdutf|latin1|StringBytes|TextEncoder|Flat|NewStringFrom/i),
   rule('cross the boundary: Node-API', /napi_|node_napi|ThreadSafeFunction|v8impl/),
   rule('the benchmark itself', /bench\/|loops\.mjs|payloads\.mjs|peers\//),
-  rule('JavaScript of the package', /dist\/index\.cjs/),
+  rule('JavaScript of the package', /dist\/(index|shared)\.cjs/),
   rule(
     'promises and other built-ins',
     /Builtin|builtins|RegExp|MicrotaskQueue|RunMicrotasks|Promise|Async/i,
