@@ -66,7 +66,7 @@ mod tests {
 
     /// Looks until it sleeps; how often.
     fn turns(lookout: &mut Lookout) -> u32 {
-        (0..).find(|_| !lookout.again(0)).unwrap()
+        (0..=TURNS).find(|_| !lookout.again(0)).unwrap()
     }
 
     #[test]
