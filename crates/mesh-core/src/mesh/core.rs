@@ -77,10 +77,11 @@ pub(super) struct Core {
     released: Option<CancellationToken>,
     /// Everything ends.
     pub(super) stop: CancellationToken,
+    /// Cores that this process may use.
+    pub(super) cores: usize,
     /// As many RSA private operations at once as there are cores.
     rsa: Arc<Semaphore>,
-    /// Bursts of messages from peers.
-    pub(super) bursts: AtomicU64,
+    bursts: AtomicU64,
     last_handle: AtomicU32,
 }
 
@@ -177,6 +178,7 @@ impl Core {
             draining,
             released,
             stop: CancellationToken::new(),
+            cores,
             rsa: Arc::new(Semaphore::new(cores)),
             bursts: AtomicU64::new(0),
             last_handle: AtomicU32::new(0),
@@ -381,6 +383,11 @@ impl Core {
             ("resumed", session.info.resumed.to_string()),
         ];
         self.log(level, event, message.to_owned(), fields);
+    }
+
+    /// How many bursts of messages have come from peers.
+    pub(super) fn bursts(&self) -> u64 {
+        self.bursts.load(Ordering::Relaxed)
     }
 
     pub(super) fn stats(&self) -> Stats {

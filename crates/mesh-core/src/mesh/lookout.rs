@@ -7,7 +7,9 @@
 //!
 //! What is spent in vain is bounded. The turns are counted, and looking has to
 //! be worth it nearly always: with traffic that pauses for longer, it is tried
-//! after one batch in about sixty-five. A mesh without traffic always sleeps.
+//! after one batch in sixty-four. A mesh without traffic always sleeps. And only
+//! the application can keep the thread awake: what peers send lengthens it once
+//! for each batch, or one that sends pings would have a core for itself.
 
 /// Turns without anything to do before the thread sleeps: each is a look at
 /// the sockets, a microsecond or so.
@@ -29,18 +31,22 @@ pub(super) struct Lookout {
     score: i32,
     /// Bursts from peers, as of the last look.
     bursts: u64,
+    /// One of them has come since the last batch.
+    answered: bool,
 }
 
 impl Lookout {
     /// With one core, looking would only keep others from it.
     pub(super) fn new(cores: usize) -> Self {
-        Self { most: if cores > 1 { TURNS } else { 0 }, left: 0, score: 0, bursts: 0 }
+        let most = if cores > 1 { TURNS } else { 0 };
+        Self { most, left: 0, score: 0, bursts: 0, answered: false }
     }
 
-    /// There was a batch from the application.
-    pub(super) fn batch(&mut self) {
-        self.score = (self.score + FOUND).min(BEST);
-        self.left = if self.score > 0 { self.most } else { 0 };
+    /// There was a batch from the application, after so many bursts from peers in all.
+    pub(super) fn batch(&mut self, bursts: u64) {
+        self.bursts = bursts;
+        self.answered = false;
+        self.found();
     }
 
     /// Whether to look once more, after so many bursts from peers in all.
@@ -48,15 +54,20 @@ impl Lookout {
         if self.left == 0 {
             return false;
         }
-        if self.bursts != bursts {
-            self.bursts = bursts;
-            self.batch();
+        if self.bursts != bursts && !self.answered {
+            self.answered = true;
+            self.found();
         }
         self.left -= 1;
         if self.left == 0 {
             self.score = (self.score + IN_VAIN).max(WORST);
         }
         self.left > 0
+    }
+
+    fn found(&mut self) {
+        self.score = (self.score + FOUND).min(BEST);
+        self.left = if self.score > 0 { self.most } else { 0 };
     }
 }
 
@@ -73,34 +84,42 @@ mod tests {
     fn it_sleeps_when_nothing_comes_and_before_anything_has() {
         let mut lookout = Lookout::new(2);
         assert_eq!(turns(&mut lookout), 0);
-        lookout.batch();
+        lookout.batch(0);
         assert_eq!(turns(&mut lookout), TURNS - 1);
         assert_eq!(turns(&mut lookout), 0);
     }
 
     #[test]
-    fn what_comes_from_peers_makes_it_look_on() {
+    fn an_answer_makes_it_look_on_for_the_next_batch() {
         let mut lookout = Lookout::new(2);
-        lookout.batch();
-        for burst in 1..100 {
-            for _ in 1..TURNS {
-                assert!(lookout.again(burst));
+        for bursts in 0..100 {
+            lookout.batch(bursts);
+            // To the last turn but one, and so again after the answer.
+            for bursts in [bursts, bursts + 1] {
+                assert!((1..TURNS).all(|_| lookout.again(bursts)), "{bursts}");
             }
         }
-        assert!(!lookout.again(99));
+    }
+
+    #[test]
+    fn peers_alone_cannot_keep_it_awake() {
+        let mut lookout = Lookout::new(2);
+        (0..1_000).for_each(|bursts| lookout.batch(bursts));
+        // A burst at every turn.
+        let looks = (1_000..10_000).take_while(|bursts| lookout.again(*bursts)).count();
+        assert!(looks < 2 * TURNS as usize, "{looks}");
+        assert!(!(10_000..20_000).any(|bursts| lookout.again(bursts)));
     }
 
     #[test]
     fn busy_traffic_is_worth_it_though_some_turns_are_in_vain() {
         let mut lookout = Lookout::new(2);
-        let mut slept = 0;
         for batch in 0..10_000 {
-            lookout.batch();
-            assert!(lookout.again(0) || slept == 0, "batch {batch}");
+            lookout.batch(0);
+            assert!(lookout.again(0), "batch {batch}");
             // One pause in two hundred batches: a collection of garbage.
             if batch % 200 == 199 {
                 turns(&mut lookout);
-                slept += 1;
             }
         }
     }
@@ -110,7 +129,7 @@ mod tests {
         let mut lookout = Lookout::new(2);
         let total: u32 = (0..10_000)
             .map(|_| {
-                lookout.batch();
+                lookout.batch(0);
                 turns(&mut lookout)
             })
             .sum();
@@ -120,7 +139,7 @@ mod tests {
     #[test]
     fn with_one_core_it_never_looks() {
         let mut lookout = Lookout::new(1);
-        lookout.batch();
+        lookout.batch(0);
         assert_eq!(turns(&mut lookout), 0);
     }
 }

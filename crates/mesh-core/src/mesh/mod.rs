@@ -28,7 +28,7 @@ mod writer;
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
@@ -264,9 +264,9 @@ async fn run(
         tokio::spawn(serve(listener, gate, core.config.limits.max_message));
     }
     let io = Io(Arc::clone(&core));
-    let mut lookout = Lookout::new(thread::available_parallelism().map_or(1, usize::from));
+    let mut lookout = Lookout::new(core.cores);
     loop {
-        let look = lookout.again(core.bursts.load(Ordering::Relaxed));
+        let look = lookout.again(core.bursts());
         let job = tokio::select! {
             biased;
             () = core.stop.cancelled() => break,
@@ -275,7 +275,7 @@ async fn run(
         };
         let Some(job) = job else { break };
         core.guarded(|| job(&io));
-        lookout.batch();
+        lookout.batch(core.bursts());
     }
     core.stop.cancel();
 }
