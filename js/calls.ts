@@ -139,6 +139,9 @@ export class Calls {
     earlier: number,
   ): void {
     this.#writer.call(id, service, method, payload, timeoutMs, idempotent, meta, kind, earlier);
+    // All calls in one batch would come back in one batch, and the two processes would take turns.
+    // With half of them in each, one is worked on while the other travels.
+    if (2 * this.#writer.frames >= this.#pending.size) this.#writer.flush();
     outflow?.run(input as Items).then(
       (complete) => {
         if (complete && this.#pending.has(id)) this.#writer.end(Side.Call, id, '');

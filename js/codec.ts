@@ -216,6 +216,11 @@ export class CommandWriter {
     this.#finish(start, Command.Consumed, side, id, start + HEADER + 4, undefined);
   }
 
+  /** Frames that have been written and not handed over. */
+  get frames(): number {
+    return this.#frames;
+  }
+
   /** Hands over what has been written. */
   flush(): void {
     if (this.#end > 0) this.#hand(this.#end);
