@@ -7,13 +7,20 @@
 //!
 //! What is spent in vain is bounded. The turns are counted, and looking has to
 //! be worth it nearly always: with traffic that pauses for longer, it is tried
-//! after one batch in sixty-four. A mesh without traffic always sleeps. And only
+//! after one batch in sixty-four. A mesh without traffic always sleeps, and so
+//! does one whose core others want: the system wakes a thread where there is
+//! room for it, and leaves one that waits for its turn where it is. And only
 //! the application can keep the thread awake: what peers send lengthens it once
 //! for each batch, or one that sends pings would have a core for itself.
+
+use std::time::Duration;
 
 /// Turns without anything to do before the thread sleeps: each is a look at
 /// the sockets, a microsecond or so.
 const TURNS: u32 = 256;
+/// Others that have the core for longer in one turn do not leave it room. The
+/// application's own work on a call made alone takes less.
+const CROWDED: Duration = Duration::from_micros(250);
 /// What a batch that came in time counts for, and what turns in vain do.
 const FOUND: i32 = 1;
 const IN_VAIN: i32 = -64;
@@ -63,6 +70,13 @@ impl Lookout {
             self.score = (self.score + IN_VAIN).max(WORST);
         }
         self.left > 0
+    }
+
+    /// Others had the core for so long in this turn.
+    pub(super) fn others_ran(&mut self, time: Duration) {
+        if time > CROWDED {
+            self.left = 0;
+        }
     }
 
     fn found(&mut self) {
@@ -134,6 +148,19 @@ mod tests {
             })
             .sum();
         assert!(total <= (10_000 / 64 + 1) * TURNS, "{total} turns for 10,000 batches");
+    }
+
+    #[test]
+    fn it_sleeps_while_others_want_the_core() {
+        let mut lookout = Lookout::new(2);
+        lookout.batch(0);
+        lookout.others_ran(CROWDED);
+        assert!(lookout.again(0));
+        lookout.others_ran(CROWDED + Duration::from_micros(1));
+        assert!(!lookout.again(0));
+        // It is not in vain: the next batch is looked after.
+        lookout.batch(0);
+        assert!(lookout.again(0));
     }
 
     #[test]

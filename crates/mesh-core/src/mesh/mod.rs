@@ -33,7 +33,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -271,7 +274,10 @@ async fn run(
             biased;
             () = core.stop.cancelled() => break,
             job = queue.recv() => job,
-            () = let_others_run(), if look => continue,
+            time = let_others_run(), if look => {
+                lookout.others_ran(time);
+                continue;
+            }
         };
         let Some(job) = job else { break };
         core.guarded(|| job(&io));
@@ -281,10 +287,14 @@ async fn run(
 }
 
 /// One turn of the runtime, that looks at the sockets and does not wait for
-/// them; before it, one of any other thread that wants this core.
-async fn let_others_run() {
+/// them; before it, one of any other thread that wants this core. Returns how
+/// long that one took.
+async fn let_others_run() -> Duration {
+    let before = Instant::now();
     thread::yield_now();
+    let time = before.elapsed();
     tokio::task::yield_now().await;
+    time
 }
 
 async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<(Arc<Core>, Option<Listener>), Error> {

@@ -424,7 +424,7 @@ async fn half_open_handshakes_are_bounded_and_expire() {
 /// Opens a plain TCP connection, writes `bytes`, and tells how long it takes
 /// the server to close it.
 async fn closed_after(server: &Node, bytes: &[u8], drip: Option<Duration>) -> Duration {
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     let mut stream = TcpStream::connect(server.mesh.address().unwrap()).await.unwrap();
     let mut sink = [0; 4096];
     match drip {
