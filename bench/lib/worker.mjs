@@ -1,8 +1,8 @@
 // Inside a measured process: does what it is told, one message at a time.
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { watchLoop } from './event-loop.mjs';
 
 const role = await import(`../roles/${process.argv[2]}.mjs`);
-let delay;
+let stopWatching;
 
 const common = {
   usage: () => {
@@ -20,19 +20,10 @@ const common = {
   /** Does nothing for so long. */
   rest: (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000)),
   watchLoop: () => {
-    delay = monitorEventLoopDelay({ resolution: 1 });
-    delay.enable();
+    stopWatching = watchLoop();
   },
-  /** How late the loop was since `watchLoop`, in ms; a timer's own millisecond left out. */
-  loopDelay: () => {
-    delay.disable();
-    const late = (ns) => Math.max(0, ns / 1e6 - 1);
-    return {
-      max: late(delay.max),
-      p99: late(delay.percentile(99)),
-      p50: late(delay.percentile(50)),
-    };
-  },
+  /** How late the loop was since `watchLoop`. */
+  loopDelay: () => stopWatching(),
 };
 
 process.on('message', async ({ id, name, args }) => {

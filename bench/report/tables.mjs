@@ -5,6 +5,8 @@ import { figure, mib } from './numbers.mjs';
 
 const spread = ({ p50, p99, p999 }) => [p50, p99, p999].map(figure);
 
+const delays = ({ p50, p99, max, held }) => [p50, p99, max, held].map(figure);
+
 const makers = {
   calls(list, titles) {
     const names = [...new Set(list.map(cellName))];
@@ -64,14 +66,15 @@ const makers = {
   loop: ({ load, keys, nothing }, titles) => [
     {
       heading: 'How late the event loop is, ms',
-      columns: ['what', 'client p50', 'p99', 'max', 'server p50', 'p99', 'max'],
+      columns: ['what', 'client p50', 'p99', 'max', 'held', 'server p50', 'p99', 'max', 'held'],
       rows: [
         ...load.map(({ peer, client, server }) => [
           `${titles[peer]}, 1 KiB × 256`,
-          ...[client, server].flatMap(({ p50, p99, max }) => [p50, p99, max].map(figure)),
+          ...delays(client),
+          ...delays(server),
         ]),
-        ['an RSA-4096 key is made', ...[keys.p50, keys.p99, keys.max].map(figure), '', '', ''],
-        ['nothing is done', ...[nothing.p50, nothing.p99, nothing.max].map(figure), '', '', ''],
+        ['an RSA-4096 key is made', ...delays(keys), '', '', '', ''],
+        ['nothing is done', ...delays(nothing), '', '', '', ''],
       ],
     },
   ],
@@ -107,12 +110,14 @@ const makers = {
               'sessions',
               'KiB each, server',
               'CPU µs of a call, server',
+              'of a server without',
               'CPU idle, server',
             ],
             rows: result.idle.map((one) => [
               figure(one.sessions),
               figure(one.bytesPerSession === null ? null : one.bytesPerSession / 1024),
               figure(one.serverCpuUs),
+              figure(one.aloneCpuUs),
               `${figure(one.idleCpuShare * 100)} %`,
             ]),
           },

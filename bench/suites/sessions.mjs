@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { measure } from '../lib/pairs.mjs';
 import { start } from '../lib/processes.mjs';
+import { medians } from '../lib/stats.mjs';
 
 export const name = 'sessions';
 export const title = 'Many sessions with one server';
@@ -45,8 +46,8 @@ export async function run(environment) {
   if (process.platform !== 'linux') return null;
   // Keys of another size than those of the other suites.
   const directory = join(environment.context.directory, 'sessions');
-  const { quick, progress } = environment;
-  const options = { quick, progress, directory };
+  const { quick, rounds, progress } = environment;
+  const options = { quick, rounds, progress, directory };
   return {
     idle: await idle(options),
     growth: await growth(options),
@@ -55,24 +56,30 @@ export async function run(environment) {
 }
 
 /**
- * A list of `{ sessions, bytesPerSession, serverCpuUs, idleCpuShare }` for growing numbers of sessions.
- * The calls are always made on the same ten; the others carried one call each, and idle.
+ * A list of `{ sessions, bytesPerSession, serverCpuUs, aloneCpuUs, idleCpuShare }` for growing numbers of
+ * sessions, which carried one call each, and idle. The calls that are measured are always made on ten others,
+ * in turns with the same (`alone…`) on a server without idle sessions.
  */
-async function idle({ quick, directory, progress }) {
+async function idle({ quick, rounds, directory, progress }) {
   const counts = quick ? [0, 200, 1000] : [0, 1000, 10_000];
   const most = counts.at(-1);
   const meshes = 10;
-  const server = start('mesh-server');
-  const [idle, client] = [start('clients'), start('clients')];
   const limits = { maxSessions: 2 * most, maxSessionsPerPeer: most, maxConnections: 2 * most };
-  const { port } = await server.run('serve', serverConfig(directory, 0, limits));
   const calls = { size: 1024, inFlight: 64, seconds: quick ? 0.4 : 2 };
+  const busy = async () => {
+    const [server, client] = [start('mesh-server'), start('clients')];
+    const { port } = await server.run('serve', serverConfig(directory, 0, limits));
+    await client.run('make', configs(1, 10, port, directory, 'busy'));
+    await client.run('open', 10);
+    await client.run('closed', calls);
+    return { server, client, port };
+  };
+  const [alone, crowded] = [await busy(), await busy()];
+  const { server, port } = crowded;
+  const idle = start('clients');
   const rest = quick ? 0.5 : 11;
   const results = [];
   let base;
-  await client.run('make', configs(1, 10, port, directory, 'busy'));
-  await client.run('open', 10);
-  await client.run('closed', calls);
   for (const count of counts) {
     progress(`${count} idle sessions`);
     await idle.run('close');
@@ -80,7 +87,14 @@ async function idle({ quick, directory, progress }) {
       await idle.run('make', configs(meshes, count / meshes, port, directory));
       await idle.run('open', count);
     }
-    const { serverCpuUs } = await measure({ client, server }, 'closed', calls);
+    const cpu = [];
+    for (let round = 0; round < rounds; round += 1) {
+      const [{ serverCpuUs: aloneCpuUs }, { serverCpuUs }] = [
+        await measure(alone, 'closed', calls),
+        await measure(crowded, 'closed', calls),
+      ];
+      cpu.push({ aloneCpuUs, serverCpuUs });
+    }
     const sessions = await server.run('sessions');
     const rss = await server.run('settle');
     const before = await server.usage();
@@ -91,35 +105,40 @@ async function idle({ quick, directory, progress }) {
     results.push({
       sessions,
       bytesPerSession: grown ?? null,
-      serverCpuUs,
+      ...medians(cpu),
       idleCpuShare: (after.cpuUs - before.cpuUs) / 1e6 / rest,
     });
   }
   await idle.stop();
-  await client.stop();
-  await server.stop();
+  for (const one of [alone, crowded]) await Promise.all([one.client.stop(), one.server.stop()]);
   return results;
 }
 
-/** A list of `{ peers, rate, serverCpuUs, clientCpuUs }`: 1, 10 and 100 of them, each with 64 calls in flight. */
-async function growth({ quick, directory, progress }) {
-  const results = [];
+/**
+ * A list of `{ peers, rate, serverCpuUs, clientCpuUs }`: 1, 10 and 100 of them, each with 64 calls in flight,
+ * in turns.
+ */
+async function growth({ quick, rounds, directory, progress }) {
+  const crowds = [];
   for (const peers of [1, 10, 100]) {
     progress(`${peers} connected peers`);
-    const calls = { size: 1024, inFlight: 64 * peers, seconds: quick ? 0.5 : 2 };
-    const server = start('mesh-server');
-    const client = start('clients');
+    const calls = { size: 1024, inFlight: 64 * peers, seconds: quick ? 0.4 : 2 };
+    const [server, client] = [start('mesh-server'), start('clients')];
     const { port } = await server.run('serve', serverConfig(directory, 0));
     const meshes = Math.min(peers, 10);
     await client.run('make', configs(meshes, peers / meshes, port, directory));
     await client.run('open', peers);
     await client.run('closed', calls);
-    const { rate, serverCpuUs, clientCpuUs } = await measure({ client, server }, 'closed', calls);
-    results.push({ peers, rate, serverCpuUs, clientCpuUs });
-    await client.stop();
-    await server.stop();
+    crowds.push({ peers, server, client, calls, samples: [] });
   }
-  return results;
+  for (let round = 0; round < rounds; round += 1) {
+    for (const crowd of crowds) crowd.samples.push(await measure(crowd, 'closed', crowd.calls));
+  }
+  for (const { client, server } of crowds) await Promise.all([client.stop(), server.stop()]);
+  return crowds.map(({ peers, samples }) => {
+    const { rate, serverCpuUs, clientCpuUs } = medians(samples);
+    return { peers, rate, serverCpuUs, clientCpuUs };
+  });
 }
 
 /** 1,000 connections that are lost with their server, and all used at once when it is back. */
