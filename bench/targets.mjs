@@ -164,7 +164,13 @@ export const targets = [
     what: 'p99 of an idle service beside a saturated one, against alone',
     unit: '×',
     ...most(3, 1.5),
-    value: ({ saturation }) => (saturation ? saturation.beside.p99 / saturation.idle.p99 : null),
+    value: ({ saturation }) => (saturation ? saturation.beside.p99 / saturation.alone.p99 : null),
+  },
+  {
+    what: 'The same, called by the process that saturates the other',
+    unit: '×',
+    ...most(3, 1.5),
+    value: ({ saturation }) => (saturation ? saturation.within.p99 / saturation.alone.p99 : null),
   },
   {
     what: 'Memory grown under saturation, the larger of both sides',

@@ -152,7 +152,7 @@ const makers = {
             ],
           },
         ],
-  saturation: ({ answered, failed, refused, clientGrown, serverGrown, idle, beside }) => [
+  saturation: ({ answered, failed, refused, clientGrown, serverGrown, alone, beside, within }) => [
     {
       heading: '10,000 calls in flight to a slow handler',
       columns: [
@@ -164,13 +164,13 @@ const makers = {
         'server',
         'p99 of another service ms: alone',
         'beside it',
+        'by the same client',
       ],
       rows: [
         [
           ...[answered, failed, refused.count, refused.withHint].map(figure),
           ...[clientGrown, serverGrown].map((bytes) => mib(bytes).toFixed(1)),
-          figure(idle.p99),
-          figure(beside.p99),
+          ...[alone, beside, within].map(({ p99 }) => figure(p99)),
         ],
       ],
     },

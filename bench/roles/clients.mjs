@@ -17,12 +17,12 @@ const logger = {
   },
 };
 
-/** Makes and initialises a client for each configuration, all of which know `server`. */
+/** Makes and initialises a client for each configuration, all of which know `server`; some know `other`. */
 export async function make(configs) {
   for (const config of configs) {
     const mesh = new SecureMesh({ logger, ...config });
     await mesh.initialize();
-    clients.push({ mesh, server: mesh.connect('server') });
+    clients.push({ mesh, server: mesh.connect('server'), other: mesh.connect('other') });
   }
 }
 
@@ -97,7 +97,7 @@ export async function storm(each) {
 }
 
 /**
- * Keeps `inFlight` calls of `slow` under way for so long, and begins `beyond` more at once now and
+ * Keeps `inFlight` calls of `slow` under way for so long, each of about `ms`, and begins `beyond` more at once now and
  * then: how those ended, and this process's memory as it went.
  */
 export async function saturate({ inFlight, ms, seconds, beyond }) {
@@ -107,10 +107,11 @@ export async function saturate({ inFlight, ms, seconds, beyond }) {
   const refused = { count: 0, withHint: 0, others: {} };
   let answered = 0;
   let [failed, failure] = [0, ''];
+  const someTime = () => ({ ms: ms * (0.5 + Math.random()) });
   const one = async () => {
     while (performance.now() < end) {
       try {
-        await server.call('slow', { ms });
+        await server.call('slow', someTime());
         answered += 1;
       } catch (error) {
         failed += 1;
@@ -121,7 +122,7 @@ export async function saturate({ inFlight, ms, seconds, beyond }) {
   };
   const extra = async () => {
     try {
-      await server.call('slow', { ms });
+      await server.call('slow', someTime());
       refused.others.answered = (refused.others.answered ?? 0) + 1;
     } catch (error) {
       if (error.code === 'RESOURCE_EXHAUSTED') {
@@ -141,14 +142,14 @@ export async function saturate({ inFlight, ms, seconds, beyond }) {
   return { answered, failed, failure, refused, memory };
 }
 
-/** Times of single calls, some milliseconds apart, for so long. */
+/** Times of single calls of `other`, some milliseconds apart, for so long. */
 export async function ping(seconds) {
-  const [{ server }] = clients;
+  const [{ other }] = clients;
   const times = new Times();
   const end = performance.now() + seconds * 1000;
   while (performance.now() < end) {
     const began = performance.now();
-    await server.call('json', 1);
+    await other.call('json', 1);
     times.add(performance.now() - began);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
