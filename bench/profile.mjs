@@ -1,12 +1,17 @@
 // What a call costs, step by step: node bench/profile.mjs [seconds] [step]
 //
+//   --kind bytes     bytes, not JSON
+//   --size 65536     so many of them, not 1 KiB
+//   --in-flight 16   so many calls at a time, not 64
+//
 // Builds the addon with names in it, samples both processes with `perf` (Linux)
-// while they echo 1 KiB of JSON, 64 in flight, and prints which step took how
+// while they echo what is asked for, and prints which step took how
 // many microseconds of a call on each side. docs/performance.md has such a table.
 // With the name of a step, tells also where in it the samples are.
 import { copyFileSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { build } from '../scripts/build.mjs';
 import { capture, main, progress, root, run, StepFailed } from '../scripts/lib.mjs';
 import { binaryName, currentPlatform } from '../scripts/platform.mjs';
@@ -14,9 +19,21 @@ import { measure, startPair } from './lib/pairs.mjs';
 import { hasPerf, record, samples } from './profile/perf.mjs';
 import { STEPS, stepOf } from './profile/steps.mjs';
 
-const seconds = Number(process.argv[2] ?? 10);
-const explained = process.argv[3] ?? 'unknown';
-const calls = { kind: 'json', size: 1024, inFlight: 64, seconds };
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    kind: { type: 'string', default: 'json' },
+    size: { type: 'string', default: '1024' },
+    'in-flight': { type: 'string', default: '64' },
+  },
+});
+const [seconds, explained] = [Number(positionals[0] ?? 10), positionals[1] ?? 'unknown'];
+const calls = {
+  kind: values.kind,
+  size: Number(values.size),
+  inFlight: Number(values['in-flight']),
+  seconds,
+};
 
 await main(async () => {
   if (!(await hasPerf())) throw new StepFailed('perf is not installed, or may not be used here');
