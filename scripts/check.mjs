@@ -35,10 +35,6 @@ const steps = [
   { name: 'tsc', run: () => node(tool('typescript', 'tsc')) },
   { name: 'publint', run: () => npx('publint', '--strict', '--pack', 'npm') },
   { name: 'attw', run: () => node(tool('@arethetypeswrong/cli', 'attw'), '--pack', '.') },
-  {
-    name: 'codegen',
-    run: () => cargo('run', '--quiet', '--locked', '-p', 'xtask', '--', 'codegen', '--check'),
-  },
   { name: 'generated', run: generatedFiles },
   { name: 'docs', run: checkDocs },
 ];

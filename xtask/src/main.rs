@@ -116,3 +116,16 @@ fn check(root: &Path, files: &[codegen::Generated]) -> Result<(), Failure> {
 fn tell(failure: &Failure) {
     eprintln!("{failure}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Here, and not a run of the program of its own, because that would build its dependencies once more.
+    #[test]
+    fn generated_files_are_what_their_source_says() {
+        if let Err(failure) = run(&["codegen", "--check"]) {
+            panic!("{failure}");
+        }
+    }
+}

@@ -11,7 +11,7 @@
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use criterion::{BenchmarkId, Criterion, Throughput};
+use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use mesh_core::{
     auth::{CachedVerifier, TokenIssuer, TokenType, TokenVerifier},
     clock::Timestamp,
@@ -95,7 +95,7 @@ fn token(criterion: &mut Criterion) {
 /// A whole handshake, both sides one after the other, without sockets; and one with a ticket.
 fn sessions(criterion: &mut Criterion, keys: &[[KeyPair; 2]]) {
     let mut group = criterion.benchmark_group("handshake");
-    group.sample_size(20);
+    group.sample_size(20).sampling_mode(SamplingMode::Flat);
     for keys in keys {
         let bits = keys[0].public_key().bits();
         for suite in [Suite::X25519, Suite::Hybrid] {
@@ -151,7 +151,7 @@ fn shake(client: &Arc<Local>, server: &Arc<Local>, ticket: Option<Ticket>) -> Es
 fn envelopes(criterion: &mut Criterion, keys: &[[KeyPair; 2]]) {
     let text = vec![7; 1024];
     let mut group = criterion.benchmark_group("envelope");
-    group.sample_size(20);
+    group.sample_size(20).sampling_mode(SamplingMode::Flat);
     for [sender, recipient] in keys {
         let bits = sender.public_key().bits();
         let seal = || envelope::seal(&text, recipient.public_key(), sender, AesKeySize::Aes256).unwrap();
