@@ -13,7 +13,7 @@ use super::{Address, DiscoveryError, Endpoint, HealthStatus};
 use crate::{clock::Timestamp, id::ServiceId};
 
 /// An instance with what is known about its health.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Entry<Key> {
     /// The instance.
     pub endpoint: Arc<Endpoint<Key>>,
@@ -50,11 +50,15 @@ pub struct WatchId(u64);
 
 type Watcher = Arc<dyn Fn(&Change) + Send + Sync>;
 
+/// Looked up for every call and changed rarely: a lookup shares the list, a
+/// change copies one that is shared.
+type Services<Key> = BTreeMap<ServiceId, Arc<Vec<Entry<Key>>>>;
+
 /// Services by id, each with any number of instances by address, in the order
 /// they were registered. Shared by reference; a change is seen by the next
 /// lookup and told to every watcher.
 pub struct Registry<Key> {
-    services: RwLock<BTreeMap<ServiceId, Vec<Entry<Key>>>>,
+    services: RwLock<Services<Key>>,
     watchers: RwLock<BTreeMap<u64, Watcher>>,
     next_watch: AtomicU64,
     version: AtomicU64,
@@ -90,14 +94,14 @@ impl<Key> Registry<Key> {
 
     /// All instances of `id`, whatever their health; empty if there is none.
     #[must_use]
-    pub fn lookup(&self, id: &ServiceId) -> Vec<Entry<Key>> {
-        self.read().get(id).map_or_else(Vec::new, |instances| instances.iter().map(Entry::share).collect())
+    pub fn lookup(&self, id: &ServiceId) -> Arc<Vec<Entry<Key>>> {
+        self.read().get(id).map_or_else(Arc::default, Arc::clone)
     }
 
     /// Every instance of every service, ordered by id.
     #[must_use]
     pub fn list(&self) -> Vec<Entry<Key>> {
-        self.read().values().flatten().map(Entry::share).collect()
+        self.read().values().flat_map(|instances| instances.iter().cloned()).collect()
     }
 
     /// Sets the health of one instance of `id`, or of all of them.
@@ -113,8 +117,9 @@ impl<Key> Registry<Key> {
             let mut services = self.write();
             let instances = services.get_mut(id).ok_or_else(|| DiscoveryError::UnknownService(id.clone()))?;
             let mut found = false;
-            for entry in
-                instances.iter_mut().filter(|entry| address.is_none_or(|address| entry.is_at(address)))
+            for entry in Arc::make_mut(instances)
+                .iter_mut()
+                .filter(|entry| address.is_none_or(|address| entry.is_at(address)))
             {
                 found = true;
                 entry.checked = Some(now);
@@ -137,7 +142,7 @@ impl<Key> Registry<Key> {
         {
             let mut services = self.write();
             let Some(instances) = services.get_mut(id) else { return false };
-            instances.retain(|entry| {
+            Arc::make_mut(instances).retain(|entry| {
                 let goes = address.is_none_or(|address| entry.is_at(address));
                 if goes {
                     changes.push(Change::Removed(id.clone(), entry.endpoint.address.clone()));
@@ -187,11 +192,11 @@ impl<Key> Registry<Key> {
     }
 
     // No user code runs under these locks, so a poisoned one holds a whole table.
-    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<ServiceId, Vec<Entry<Key>>>> {
+    fn read(&self) -> RwLockReadGuard<'_, Services<Key>> {
         self.services.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<ServiceId, Vec<Entry<Key>>>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Services<Key>> {
         self.services.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -203,7 +208,7 @@ impl<Key: PartialEq> Registry<Key> {
         let change = Change::Registered(endpoint.id.clone(), endpoint.address.clone());
         {
             let mut services = self.write();
-            let instances = services.entry(endpoint.id.clone()).or_default();
+            let instances = Arc::make_mut(services.entry(endpoint.id.clone()).or_default());
             match instances.iter_mut().find(|entry| entry.is_at(&endpoint.address)) {
                 Some(entry) if *entry.endpoint == endpoint => return false,
                 Some(entry) => entry.endpoint = Arc::new(endpoint),
@@ -223,9 +228,11 @@ impl<Key> Entry<Key> {
     fn is_at(&self, address: &Address) -> bool {
         self.endpoint.address == *address
     }
+}
 
-    /// A copy that shares the endpoint; deriving `Clone` would ask it of `Key`.
-    fn share(&self) -> Self {
+/// Shares the endpoint; deriving this would ask it of `Key`.
+impl<Key> Clone for Entry<Key> {
+    fn clone(&self) -> Self {
         Self { endpoint: Arc::clone(&self.endpoint), health: self.health, checked: self.checked }
     }
 }
@@ -283,7 +290,8 @@ mod tests {
         assert!(!registry.register(endpoint("a", 1)), "the same again is no change");
         assert_eq!(registry.version(), version);
         assert!(registry.register(Endpoint { public_key: Some("key"), ..endpoint("a", 1) }));
-        let [entry] = registry.lookup(&id("a")).try_into().unwrap();
+        let instances = registry.lookup(&id("a"));
+        let [entry] = instances.as_slice() else { panic!("{instances:?}") };
         assert_eq!((entry.endpoint.public_key, entry.health), (Some("key"), HealthStatus::NotServing));
     }
 

@@ -39,14 +39,13 @@ const MEMORY: Duration = Duration::from_mins(1);
 /// The connections of one mesh.
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    services: HashMap<ServiceId, Vec<Link>>,
+    services: HashMap<ServiceId, HashMap<Address, Link>>,
     picker: Picker,
 }
 
 /// The connection to one instance.
 #[derive(Debug)]
 struct Link {
-    target: Address,
     /// Tries that have failed since the last session, and how the last one did.
     failures: u32,
     error: Option<CallError>,
@@ -112,18 +111,54 @@ impl Links {
     pub(super) fn route(
         &mut self,
         service: &ServiceId,
-        mut instances: Vec<Entry<PublicKey>>,
+        instances: &[Entry<PublicKey>],
+        call: Seeker<'_>,
+        now: Instant,
+    ) -> Route {
+        match self.open_session(service, instances, call) {
+            Some(session) => Route::Session(session),
+            None => self.detour(service, instances, call, now),
+        }
+    }
+
+    /// The session with the instance whose turn it is. It takes no longer with
+    /// many instances, as nearly every call goes this way.
+    fn open_session(
+        &self,
+        service: &ServiceId,
+        instances: &[Entry<PublicKey>],
+        call: Seeker<'_>,
+    ) -> Option<Arc<Session>> {
+        let links = self.services.get(service)?;
+        let mut open = None;
+        let _ = self.picker.pick_if(instances, |entry| {
+            let address = &entry.endpoint.address;
+            open = match links.get(address).map(|link| &link.state) {
+                Some(State::Ready(session)) if !session.is_over() && !call.tried.contains(address) => {
+                    Some(Arc::clone(session))
+                }
+                _ => None,
+            };
+            open.is_some()
+        });
+        open
+    }
+
+    /// The way when that one has no session, which looks at all of them.
+    fn detour(
+        &mut self,
+        service: &ServiceId,
+        instances: &[Entry<PublicKey>],
         call: Seeker<'_>,
         now: Instant,
     ) -> Route {
         let links = self.services.entry(service.clone()).or_default();
         // A session that is over but not yet told so is no link any more.
-        links.retain(|link| !matches!(&link.state, State::Ready(session) if session.is_over()));
-        instances.retain(|entry| !call.tried.contains(&entry.endpoint.address));
-        let opens = |entry: &Entry<PublicKey>| {
-            let link = links.iter().find(|link| link.target == entry.endpoint.address);
-            link.and_then(|link| link.opens(now))
-        };
+        links.retain(|_, link| !matches!(&link.state, State::Ready(session) if session.is_over()));
+        let opens =
+            |entry: &Entry<PublicKey>| links.get(&entry.endpoint.address).and_then(|link| link.opens(now));
+        let mut instances: Vec<_> =
+            instances.iter().filter(|entry| !call.tried.contains(&entry.endpoint.address)).cloned().collect();
         if instances.iter().any(|entry| opens(entry).is_none()) {
             instances.retain(|entry| opens(entry).is_none());
         } else if let Some(soonest) = instances.iter().filter_map(opens).min() {
@@ -131,15 +166,11 @@ impl Links {
         }
         let Some(entry) = self.picker.pick(&instances) else { return Route::Nowhere };
         let target = &entry.endpoint.address;
-        if let Some(link) = links.iter_mut().find(|link| link.target == *target) {
-            return link.take(call, now);
+        if let Some(link) = links.get_mut(target) {
+            return link.take(target, call, now);
         }
-        links.push(Link {
-            target: target.clone(),
-            failures: 0,
-            error: None,
-            state: State::Connecting { at: now, waiting: VecDeque::from([call.id]) },
-        });
+        let state = State::Connecting { at: now, waiting: VecDeque::from([call.id]) };
+        links.insert(target.clone(), Link { failures: 0, error: None, state });
         Route::Dial(target.clone(), now)
     }
 
@@ -172,7 +203,7 @@ impl Links {
 
     /// What failed may be tried again at once: this side is not what it was.
     pub(super) fn forgive(&mut self, now: Instant) {
-        for link in self.services.values_mut().flatten() {
+        for link in self.services.values_mut().flat_map(HashMap::values_mut) {
             if matches!(link.state, State::Resting { .. }) {
                 link.failures = 0;
                 link.state = State::Resting { until: now };
@@ -183,17 +214,18 @@ impl Links {
     /// A session takes no more calls.
     pub(super) fn remove(&mut self, session: &Arc<Session>) {
         if let Some(links) = self.services.get_mut(&session.info.peer) {
-            links.retain(|link| !matches!(&link.state, State::Ready(ready) if Arc::ptr_eq(ready, session)));
+            links
+                .retain(|_, link| !matches!(&link.state, State::Ready(ready) if Arc::ptr_eq(ready, session)));
         }
     }
 
     fn find(&mut self, service: &ServiceId, target: &Address) -> Option<&mut Link> {
-        self.services.get_mut(service)?.iter_mut().find(|link| link.target == *target)
+        self.services.get_mut(service)?.get_mut(target)
     }
 }
 
 impl Link {
-    fn take(&mut self, call: Seeker<'_>, now: Instant) -> Route {
+    fn take(&mut self, target: &Address, call: Seeker<'_>, now: Instant) -> Route {
         let down = |error: &Option<CallError>, at: Instant| {
             let error = error.clone().unwrap_or_else(|| CallError::internal("a link without an error"));
             let retry_after = error.retryable.then_some(at - now);
@@ -219,7 +251,7 @@ impl Link {
                     self.failures = 0;
                 }
                 self.state = State::Connecting { at, waiting: VecDeque::from([call.id]) };
-                Route::Dial(self.target.clone(), at)
+                Route::Dial(target.clone(), at)
             }
         }
     }

@@ -166,7 +166,7 @@ impl Core {
         let instances = self.registry.lookup(&call.service);
         let latest = call.deadline.map_or(call.latest, |deadline| deadline.min(call.latest));
         let seeker = Seeker { id, latest, deadline: call.deadline, tried: &call.unreachable };
-        match links.route(&call.service, instances, seeker, Instant::now()) {
+        match links.route(&call.service, &instances, seeker, Instant::now()) {
             Route::Wait => {}
             Route::Dial(target, at) => {
                 tokio::spawn(dial::dial(Arc::clone(self), call.service.clone(), target, at));

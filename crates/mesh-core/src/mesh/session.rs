@@ -143,7 +143,7 @@ impl Session {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.ended.is_cancelled() || self.end.get().is_some()
+        self.end.get().is_some()
     }
 
     /// The last time a frame came or went.
