@@ -1,70 +1,11 @@
-//! The project's own chores. So far one: files generated from `proto/`, and
-//! the table of errors from their declarations.
-//!
-//! ```text
-//! cargo run -p xtask -- codegen           write the generated files
-//! cargo run -p xtask -- codegen --check   fail when they are not up to date
-//! ```
-//!
-//! The output is checked in, so that nobody who builds this project needs
-//! `protoc` or this program.
+//! The program in front of the library.
 
-use std::{env, error::Error, fmt, fs, io, path::Path, process::ExitCode};
-
-mod codegen;
-// The core's own source, which needs nothing but the standard library here:
-// the core itself would be built a second time for this.
-#[path = "../../crates/mesh-core/src"]
-mod core {
-    #[allow(dead_code, unreachable_pub, reason = "a part of another crate")]
-    pub(crate) mod error;
-}
-mod errors;
-
-const USAGE: &str = "usage: cargo run -p xtask -- codegen [--check]";
-
-/// Why a chore was not done.
-#[derive(Debug)]
-enum Failure {
-    /// The arguments are not those of [`USAGE`].
-    Usage,
-    /// The schema does not compile.
-    Schema(Box<dyn Error>),
-    /// A file could not be read or written.
-    Io { path: String, source: io::Error },
-    /// Files that differ from what their source says they should be.
-    Stale(Vec<String>),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Usage => f.write_str(USAGE),
-            Self::Schema(source) => write!(f, "{source}"),
-            Self::Io { path, source } => write!(f, "{path}: {source}"),
-            Self::Stale(paths) => {
-                write!(
-                    f,
-                    "not what their source says: {}\nrun `cargo run -p xtask -- codegen` and commit the result",
-                    paths.join(", ")
-                )
-            }
-        }
-    }
-}
-
-impl Error for Failure {}
-
-impl Failure {
-    fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io { path: path.display().to_string(), source }
-    }
-}
+use std::{env, process::ExitCode};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    match run(&arguments) {
+    match xtask::run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tell(&failure);
@@ -73,59 +14,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &[&str]) -> Result<(), Failure> {
-    // xtask lies directly below the workspace's root.
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let files = match arguments {
-        ["codegen"] | ["codegen", "--check"] => {
-            let mut files = codegen::generate(&root)?;
-            files.push(errors::generate());
-            files
-        }
-        _ => return Err(Failure::Usage),
-    };
-    if arguments.contains(&"--check") { check(&root, &files) } else { write(&root, &files) }
-}
-
-fn write(root: &Path, files: &[codegen::Generated]) -> Result<(), Failure> {
-    for file in files {
-        let path = root.join(file.path);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|source| Failure::io(folder, source))?;
-        }
-        fs::write(&path, &file.content).map_err(|source| Failure::io(&path, source))?;
-    }
-    Ok(())
-}
-
-fn check(root: &Path, files: &[codegen::Generated]) -> Result<(), Failure> {
-    let mut stale = Vec::new();
-    for file in files {
-        let path = root.join(file.path);
-        match fs::read(&path) {
-            Ok(content) if content == file.content => {}
-            Ok(_) => stale.push(file.path.to_owned()),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => stale.push(file.path.to_owned()),
-            Err(source) => return Err(Failure::io(&path, source)),
-        }
-    }
-    if stale.is_empty() { Ok(()) } else { Err(Failure::Stale(stale)) }
-}
-
 #[expect(clippy::print_stderr, reason = "a command-line program talks to its terminal")]
-fn tell(failure: &Failure) {
+fn tell(failure: &xtask::Failure) {
     eprintln!("{failure}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Here, and not a run of the program of its own, because that would build its dependencies once more.
-    #[test]
-    fn generated_files_are_what_their_source_says() {
-        if let Err(failure) = run(&["codegen", "--check"]) {
-            panic!("{failure}");
-        }
-    }
 }
