@@ -3,6 +3,21 @@ import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 import { Times } from './stats.mjs';
 
+/** Always `inFlight` calls under way, for `seconds`; `took` is told the time of each in ms. */
+export async function keepCalling(call, inFlight, seconds, took) {
+  const end = performance.now() + seconds * 1000;
+  const one = async () => {
+    let now = performance.now();
+    do {
+      await call();
+      const after = performance.now();
+      took(after - now);
+      now = after;
+    } while (now < end);
+  };
+  await Promise.all(Array.from({ length: inFlight }, one));
+}
+
 /**
  * A closed loop: always `inFlight` calls under way, for `seconds`.
  *
@@ -11,17 +26,7 @@ import { Times } from './stats.mjs';
 export async function closedLoop(call, inFlight, seconds) {
   const times = new Times();
   const began = performance.now();
-  const end = began + seconds * 1000;
-  const one = async () => {
-    let now = performance.now();
-    do {
-      await call();
-      const after = performance.now();
-      times.add(after - now);
-      now = after;
-    } while (now < end);
-  };
-  await Promise.all(Array.from({ length: inFlight }, one));
+  await keepCalling(call, inFlight, seconds, (ms) => times.add(ms));
   const took = (performance.now() - began) / 1000;
   return { calls: times.count, seconds: took, ...times.summary() };
 }

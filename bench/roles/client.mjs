@@ -1,13 +1,13 @@
 // The calling side of a peer.
-import { closedLoop, openLoop } from '../lib/loops.mjs';
+import { closedLoop, keepCalling, openLoop } from '../lib/loops.mjs';
 import { noise, order } from '../lib/payloads.mjs';
-import { load as loadPeer } from '../peers/index.mjs';
+import { load } from '../peers/index.mjs';
 
 let client;
 
 /** Connects, and proves with one call that what is sent comes back. */
 export async function connect(peer, address, context) {
-  client = await (await loadPeer(peer)).connect(address, context);
+  client = await (await load(peer)).connect(address, context);
   const value = order(1024);
   const echoed = await client.json(value);
   if (JSON.stringify(echoed) !== JSON.stringify(value)) throw new Error('the echo differs');
@@ -30,15 +30,9 @@ export function closed({ kind, size, inFlight, seconds }) {
   return closedLoop(caller(kind, size), inFlight, seconds);
 }
 
-/** The same without taking times: to sort them would hold the event loop. */
-export async function load({ kind, size, inFlight, seconds }) {
-  const call = caller(kind, size);
-  const end = performance.now() + seconds * 1000;
-  const one = async () => {
-    do await call();
-    while (performance.now() < end);
-  };
-  await Promise.all(Array.from({ length: inFlight }, one));
+/** The same without keeping times: to sort them would hold the event loop. */
+export function keepBusy({ kind, size, inFlight, seconds }) {
+  return keepCalling(caller(kind, size), inFlight, seconds, () => {});
 }
 
 /** Calls at a pace. */

@@ -38,7 +38,7 @@ const QUICK = ['mesh', 'grpc-mtls', 'moleculer', 'tcp', 'tls'];
 
 /** A list of `{ peer, kind, size, inFlight, …medians }`. */
 export async function run({ quick, rounds, context, progress }) {
-  const seconds = quick ? 0.35 : 1;
+  const seconds = quick ? 0.3 : 1;
   const pairs = await startPairs(quick ? QUICK : Object.keys(peers), context);
   progress('warming up');
   for (const pair of pairs) {

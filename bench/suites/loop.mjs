@@ -15,9 +15,9 @@ export async function run({ quick, context }) {
   const options = { kind: 'json', size: 1024, inFlight: 256, seconds: quick ? 0.6 : 3 };
   const load = [];
   for (const pair of await startPairs(PEERS, context)) {
-    await pair.client.run('load', options);
+    await pair.client.run('keepBusy', options);
     for (const side of [pair.client, pair.server]) await side.run('watchLoop');
-    await pair.client.run('load', options);
+    await pair.client.run('keepBusy', options);
     const [client, server] = [
       await pair.client.run('loopDelay'),
       await pair.server.run('loopDelay'),
