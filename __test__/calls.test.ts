@@ -78,6 +78,18 @@ describe('calls', () => {
     expect(({} as any).admin).toBeUndefined();
   });
 
+  it('are cancelled by an abort from within their own input', async () => {
+    let began = 0;
+    const { client } = await pair((mesh) => mesh.handle('take', () => void (began += 1)));
+    const controller = new AbortController();
+    const input = { toJSON: () => controller.abort() };
+    expect(await errorOf(client.call('take', input, { signal: controller.signal }))).toMatchObject({
+      code: 'CANCELLED',
+      reason: 'CANCELLED',
+    });
+    expect(began).toBe(0);
+  });
+
   it('can be made while the mesh is starting, and not before', async () => {
     const server = await serve('server', (mesh) => mesh.handle('echo', (input) => input));
     const mesh = make('caller', { discovery: { services: [entry('server', server)] } });

@@ -81,12 +81,13 @@ export class Calls {
       checkMethod(method);
       const prepared = prepareOptions(options, kind);
       const { signal } = prepared;
-      if (signal?.aborted) throw cancelled(signal, service, method);
       const streamed = kind === 'clientStream' || kind === 'bidiStream';
       let payload = streamed ? undefined : encodeInput(input, service, method);
       if (streamed && !isItems(input)) {
         throw invalidArgument(`items must be an iterable or an async iterable, got ${show(input)}`);
       }
+      // After encoding, which runs code of the input: an abort from there is heard of by nobody.
+      if (signal?.aborted) throw cancelled(signal, service, method);
       const id = this.#nextId();
       this.made += 1;
       const pending: Pending = {
