@@ -82,7 +82,12 @@ describe('calls', () => {
     let began = 0;
     const { client } = await pair((mesh) => mesh.handle('take', () => void (began += 1)));
     const controller = new AbortController();
-    const input = { toJSON: () => controller.abort() };
+    const input = {
+      toJSON() {
+        controller.abort();
+        return 1;
+      },
+    };
     expect(await errorOf(client.call('take', input, { signal: controller.signal }))).toMatchObject({
       code: 'CANCELLED',
       reason: 'CANCELLED',
