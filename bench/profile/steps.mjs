@@ -24,7 +24,7 @@ const ANYWHERE = [
 ];
 
 const USER = [
-  rule('AES-GCM', /gcm|aes_|aesni|ghash/i),
+  rule('AES-GCM', /gcm|aes_|aes::|aesni|ghash|polyval|cipher::|EVP_AEAD/i),
   rule('HMAC-SHA256', /sha256|hmac/i),
   rule('encode and read messages', /mesh_core::record::message|mesh_core::wire/),
   rule('records: sequence, keys, buffers', /mesh_core::record/),

@@ -3,11 +3,7 @@
 
 use std::fmt;
 
-use aes_gcm::{
-    AeadInOut, Aes128Gcm, Aes256Gcm, AesGcm, KeyInit,
-    aead::{array::Array, consts::U12},
-    aes::Aes192,
-};
+use aws_lc_rs::aead::{self as aws, AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, UnboundKey};
 
 use super::CryptoError;
 
@@ -74,16 +70,8 @@ impl Tag {
     }
 }
 
-// Boxed, because the first round key is the key itself: moving the box leaves
-// no copy behind.
-enum Cipher {
-    Aes128(Box<Aes128Gcm>),
-    Aes192(Box<AesGcm<Aes192, U12>>),
-    Aes256(Box<Aes256Gcm>),
-}
-
-/// An AES-GCM key, expanded and ready; its schedule is wiped when dropped.
-pub struct AeadKey(Cipher);
+/// An AES-GCM key, expanded and ready; wiped when dropped.
+pub struct AeadKey(LessSafeKey);
 
 impl AeadKey {
     /// Expands a key of 16, 24 or 32 bytes.
@@ -99,13 +87,13 @@ impl AeadKey {
 
     #[inline(never)]
     fn expand(key: &[u8]) -> Result<Self, CryptoError> {
-        let bad_length = |_| CryptoError::KeyLength(key.len());
-        let cipher = match key.len() {
-            16 => Cipher::Aes128(Box::new(KeyInit::new_from_slice(key).map_err(bad_length)?)),
-            24 => Cipher::Aes192(Box::new(KeyInit::new_from_slice(key).map_err(bad_length)?)),
-            _ => Cipher::Aes256(Box::new(KeyInit::new_from_slice(key).map_err(bad_length)?)),
+        let algorithm = match key.len() {
+            16 => &AES_128_GCM,
+            24 => &AES_192_GCM,
+            _ => &AES_256_GCM,
         };
-        Ok(Self(cipher))
+        let key = UnboundKey::new(algorithm, key).map_err(|_| CryptoError::KeyLength(key.len()))?;
+        Ok(Self(LessSafeKey::new(key)))
     }
 
     /// Encrypts `buf` where it lies and returns the tag over it and `aad`.
@@ -114,17 +102,14 @@ impl AeadKey {
     /// [`CryptoError::TooLong`] above 64 GiB.
     pub fn seal_in_place(&self, nonce: &Nonce, aad: &[u8], buf: &mut [u8]) -> Result<Tag, CryptoError> {
         let len = buf.len();
-        let nonce = Array::from(nonce.0);
-        let tag = match &self.0 {
-            Cipher::Aes128(cipher) => cipher.encrypt_inout_detached(&nonce, aad, buf.into()),
-            Cipher::Aes192(cipher) => cipher.encrypt_inout_detached(&nonce, aad, buf.into()),
-            Cipher::Aes256(cipher) => cipher.encrypt_inout_detached(&nonce, aad, buf.into()),
-        };
-        tag.map(|tag| Tag(tag.into())).map_err(|_| CryptoError::TooLong { len, max: MAX_PLAINTEXT })
+        let nonce = aws::Nonce::assume_unique_for_key(nonce.0);
+        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(aad), buf);
+        let too_long = CryptoError::TooLong { len, max: MAX_PLAINTEXT };
+        tag.ok().and_then(|tag| Tag::from_slice(tag.as_ref())).ok_or(too_long)
     }
 
-    /// Checks the tag over `buf` and `aad`, then decrypts `buf` where it lies.
-    /// If the check fails, `buf` still holds the ciphertext.
+    /// Checks the tag over `buf` and `aad`, and decrypts `buf` where it lies. If
+    /// the check fails, `buf` is all zeros.
     ///
     /// # Errors
     /// [`CryptoError::Open`] if the tag does not fit.
@@ -135,20 +120,16 @@ impl AeadKey {
         buf: &mut [u8],
         tag: &Tag,
     ) -> Result<(), CryptoError> {
-        let (nonce, tag) = (Array::from(nonce.0), Array::from(tag.0));
-        match &self.0 {
-            Cipher::Aes128(cipher) => cipher.decrypt_inout_detached(&nonce, aad, buf.into(), &tag),
-            Cipher::Aes192(cipher) => cipher.decrypt_inout_detached(&nonce, aad, buf.into(), &tag),
-            Cipher::Aes256(cipher) => cipher.decrypt_inout_detached(&nonce, aad, buf.into(), &tag),
-        }
-        .map_err(|_| CryptoError::Open)
+        let nonce = aws::Nonce::assume_unique_for_key(nonce.0);
+        let opened = self.0.open_in_place_separate_tag(nonce, Aad::from(aad), &tag.0, buf);
+        opened.map(|_| ()).map_err(|_| CryptoError::Open)
     }
 }
 
 impl Drop for AeadKey {
     fn drop(&mut self) {
-        // Processors have fewer registers than AES has round keys: the last
-        // use has left some of them on the stack.
+        // The key itself the library wipes. Processors have fewer registers
+        // than AES has round keys: the last use has left some on the stack.
         super::secret::wipe_stack();
     }
 }
@@ -178,6 +159,30 @@ mod tests {
     }
 
     #[test]
+    fn agrees_with_another_implementation() {
+        use aes_gcm::{AeadInOut, Aes128Gcm, Aes256Gcm, KeyInit};
+
+        let text: Vec<u8> = (0..70_000_u32).map(|at| at as u8).collect();
+        // Around the sizes at which code for many blocks at once takes over.
+        let lens = (0..=70).chain([127, 128, 129, 255, 256, 257, 511, 513, 1024, 4095, 16_385, 70_000]);
+        for len in lens {
+            let (key, nonce) = ([3; 32], Nonce([len as u8; 12]));
+            let (mut ours, mut theirs) = (text[..len].to_vec(), text[..len].to_vec());
+            for size in [AesKeySize::Aes128, AesKeySize::Aes256] {
+                let key = &key[..size.bytes()];
+                let tag = AeadKey::new(key).unwrap().seal_in_place(&nonce, b"aad", &mut ours).unwrap();
+                let (iv, buf) = (nonce.0.into(), theirs.as_mut_slice().into());
+                let expected = if size == AesKeySize::Aes128 {
+                    Aes128Gcm::new_from_slice(key).unwrap().encrypt_inout_detached(&iv, b"aad", buf)
+                } else {
+                    Aes256Gcm::new_from_slice(key).unwrap().encrypt_inout_detached(&iv, b"aad", buf)
+                };
+                assert_eq!((&ours, tag.0), (&theirs, expected.unwrap().into()), "{len} bytes, {size:?}");
+            }
+        }
+    }
+
+    #[test]
     fn every_flipped_bit_is_noticed_and_nothing_is_decrypted() {
         let key = AeadKey::new(&[1; 32]).unwrap();
         let (nonce, mut sealed) = (Nonce([2; 12]), *b"attack at dawn");
@@ -185,7 +190,7 @@ mod tests {
         let refuses = |nonce: Nonce, aad: &[u8], text: [u8; 14], tag: Tag| {
             let mut buf = text;
             assert_eq!(key.open_in_place(&nonce, aad, &mut buf, &tag), Err(CryptoError::Open));
-            assert_eq!(buf, text);
+            assert_eq!(buf, [0; 14]);
         };
         for bit in 0..8 {
             for byte in 0..12 {

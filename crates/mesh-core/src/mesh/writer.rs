@@ -9,7 +9,7 @@ use super::session::{End, Session, Tokens};
 use crate::{
     auth::TokenIssuer,
     clock::Timestamp,
-    record::{Sealer, message::Encoded},
+    record::{OVERHEAD, Sealer, message::Encoded},
     transport::Outgoing,
 };
 
@@ -59,6 +59,20 @@ impl Outbox {
         let streamed = self.messages.is_empty() || (filled >= STREAMS_TURN && !self.streamed.is_empty());
         let queue = if streamed { &mut self.streamed } else { &mut self.messages };
         queue.pop_front_if(|message| message.len() <= room)
+    }
+
+    /// About how many bytes the next frame will have. One that has to grow is
+    /// copied, a large message for the few bytes that follow it.
+    fn frame_size(&self, token: &str) -> usize {
+        let mut size = 0;
+        for message in self.messages.iter().chain(&self.streamed) {
+            size += message.len_with(token);
+            if size >= FRAME_TARGET {
+                break;
+            }
+        }
+        // Records are not filled to the last byte, and one more may change keys.
+        size + (2 + 2 * size / RECORD_TARGET) * OVERHEAD
     }
 }
 
@@ -133,12 +147,13 @@ fn fill(
     now: Timestamp,
 ) -> Result<usize, End> {
     let mut bytes = 0;
+    frame.reserve(outbox.frame_size(token(issuer, now)?));
     while frame.len() < FRAME_TARGET {
         if sealer.is_due(now) {
             sealer.rekey(now, frame)?;
             *issuer = tokens.issuer(sealer, &session.info);
         }
-        let token = issuer.current(now).map_err(|error| End::Auth(Arc::new(error)))?;
+        let token = token(issuer, now)?;
         let filled = frame.len();
         let Some(first) = outbox.take(filled, usize::MAX) else { break };
         let mut size = first.len();
@@ -152,6 +167,11 @@ fn fill(
         bytes += size;
     }
     Ok(bytes)
+}
+
+/// The token that goes with requests.
+fn token(issuer: &mut TokenIssuer, now: Timestamp) -> Result<&str, End> {
+    issuer.current(now).map_err(|error| End::Auth(Arc::new(error)))
 }
 
 #[cfg(test)]

@@ -30,6 +30,17 @@ impl Encoded {
         MESSAGE_HEADER + self.body.len()
     }
 
+    /// Bytes this message will add to a record if `token` goes with requests.
+    #[must_use]
+    pub fn len_with(&self, token: &str) -> usize {
+        self.len() + self.extra(token)
+    }
+
+    /// What a request's token and time left take.
+    fn extra(&self, token: &str) -> usize {
+        if self.is_request() { 2 + token.len() + 4 } else { 0 }
+    }
+
     /// The call this message belongs to.
     #[must_use]
     pub const fn call(&self) -> u32 {
@@ -204,7 +215,7 @@ impl Encoded {
 
     /// Appends the message to a record's plaintext; `token` goes with a request.
     pub fn put(&self, out: &mut BytesMut, token: &str, now: Timestamp) {
-        let extra = if self.is_request() { 2 + token.len() + 4 } else { 0 };
+        let extra = self.extra(token);
         out.reserve(self.len() + extra);
         out.put(&[self.kind, self.flags]);
         out.put_u32(self.call);
