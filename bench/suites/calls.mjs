@@ -1,5 +1,6 @@
 // Unary calls in a closed loop: every peer, size, kind and number in flight,
 // in interleaved rounds.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { measure, startPairs } from '../lib/pairs.mjs';
 import { SIZES, sizeName } from '../lib/payloads.mjs';
 import { medians } from '../lib/stats.mjs';
@@ -52,8 +53,15 @@ export async function run({ quick, rounds, context, progress }) {
       for (const pair of pairs) {
         if (cell.kind === 'bytes' && !(await load(pair.peer)).bytes) continue;
         const key = JSON.stringify({ peer: pair.peer, ...cell });
-        const sample = await measure(pair, 'closed', { ...cell, seconds });
-        samples.set(key, [...(samples.get(key) ?? []), sample]);
+        try {
+          const sample = await measure(pair, 'closed', { ...cell, seconds });
+          samples.set(key, [...(samples.get(key) ?? []), sample]);
+        } catch (error) {
+          if (pair.peer === 'mesh') throw error;
+          // Of a peer that fails there is one sample less; what it had under way may run on for so long.
+          progress(`${pair.peer}, ${cellName(cell)}: ${error.message.split('\n', 1)[0]}`);
+          await sleep(seconds * 1000);
+        }
       }
     }
   }
