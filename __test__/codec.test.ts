@@ -163,8 +163,34 @@ describe('encodePayload', () => {
     expect(encodePayload(null)).toBe('null');
     expect(encodePayload(undefined)).toBeUndefined();
     const bytes = Uint8Array.of(1, 2);
-    expect(encodePayload(bytes)).toBe(bytes);
+    const encoded = encodePayload(bytes) as Uint8Array;
+    expect(encoded).toEqual(bytes);
+    expect(encoded.buffer).toBe(bytes.buffer);
     expect(encodePayload(Buffer.from([1]))).toBeInstanceOf(Uint8Array);
+  });
+
+  it.each([900, 2, -7, Number.NaN])('sends bytes that say they are %s as they are', (length) => {
+    class Subclass extends Uint8Array {
+      override get length(): number {
+        return length;
+      }
+    }
+    const bytes = Uint8Array.of(1, 2, 3, 4);
+    const own = Object.defineProperty(Uint8Array.from(bytes), 'length', { value: length });
+    for (const liar of [new Subclass(bytes.buffer), own]) {
+      const { batches, writer } = collect();
+      writer.respond(1, Buffer.alloc(1000, 's'), '');
+      writer.flush();
+      writer.respond(2, encodePayload(liar), '');
+      writer.flush();
+      expect([...(batches[1] as Buffer).subarray(16)]).toEqual([1, 2, 3, 4]);
+    }
+  });
+
+  it('refuses bytes that belong to another', () => {
+    const bytes = Uint8Array.of(1, 2);
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+    expect(() => encodePayload(bytes)).toThrow(PayloadError);
   });
 
   it.each([

@@ -6,6 +6,7 @@
 //
 // V8 does all of the JSON; the addon never looks into a payload.
 
+import { isUint8Array } from 'node:util/types';
 import type { CallKind } from './call-types.js';
 
 /** How a payload is encoded. */
@@ -78,13 +79,15 @@ export class PayloadError extends Error {}
  * all else is JSON.
  *
  * @throws PayloadError for a cycle, a BigInt, a function, a symbol, for more than
- *   1 GiB, and for buffers other than `Uint8Array`, which JSON would turn into `{}`
+ *   1 GiB, for bytes that were transferred, and for buffers other than `Uint8Array`,
+ *   which JSON would turn into `{}`
  */
 export function encodePayload(value: unknown): Payload {
   if (value === undefined) return value;
-  if (value instanceof Uint8Array) {
-    if (value.length > LARGEST) throw new PayloadError(`more than ${LARGEST} bytes`);
-    return value;
+  if (isUint8Array(value)) {
+    const bytes = plainView(value);
+    if (bytes.length > LARGEST) throw new PayloadError(`more than ${LARGEST} bytes`);
+    return bytes;
   }
   if (typeof value === 'object' && isOtherBuffer(value)) {
     throw new PayloadError('pass bytes as a Uint8Array');
@@ -97,6 +100,26 @@ export function encodePayload(value: unknown): Payload {
   }
   if (text === undefined) throw new PayloadError(`a ${typeof value} has no JSON`);
   return text;
+}
+
+// What a subclass or a property of its own says of an array may be wrong, and
+// what was in the buffer of a batch before must not be sent in its place.
+const TYPED_ARRAY = Object.getPrototypeOf(Uint8Array.prototype) as object;
+const inherent = <T>(name: string): ((of: Uint8Array) => T) => {
+  const get = Object.getOwnPropertyDescriptor(TYPED_ARRAY, name)?.get as () => T;
+  return (of) => Reflect.apply(get, of, []);
+};
+const bufferOf = inherent<ArrayBuffer>('buffer');
+const offsetOf = inherent<number>('byteOffset');
+const lengthOf = inherent<number>('length');
+
+/** The same bytes, as long as they are. */
+function plainView(bytes: Uint8Array): Uint8Array {
+  try {
+    return new Uint8Array(bufferOf(bytes), offsetOf(bytes), lengthOf(bytes));
+  } catch (cause) {
+    throw new PayloadError('its bytes were transferred to another owner', { cause });
+  }
 }
 
 function isOtherBuffer(value: object | null): boolean {
