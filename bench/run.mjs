@@ -89,6 +89,11 @@ async function measure(chosen) {
   };
   for (const name of Object.keys(peers)) report.titles[name] = (await load(name)).title;
 
+  const fail = (suite, text) => {
+    (report.failures[suite] ??= []).push(text);
+    progress(`  FAILED: ${text}`);
+  };
+
   const directory = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-bench-'));
   const context = { directory, tls: await certificates() };
   try {
@@ -99,13 +104,13 @@ async function measure(chosen) {
         rounds: 3,
         context,
         progress: (text) => progress(`  ${text}`),
+        failed: (text) => fail(name, text),
       };
       try {
         report.suites[name] = await suite(environment);
       } catch (error) {
         // The other suites still have something to say.
-        report.failures[name] = error.message;
-        progress(`  FAILED: ${error.message}`);
+        fail(name, error.message);
       } finally {
         stopAll();
       }

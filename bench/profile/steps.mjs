@@ -105,7 +105,5 @@ export function stepOf(frames) {
     const found = USER.find(({ pattern }) => pattern.test(symbol) || pattern.test(object));
     if (found !== undefined) return found.step;
   }
-  return /libc|alloc|memcpy|memmove|memset/.test(`${frames[0]?.symbol} ${frames[0]?.object}`)
-    ? 'memory: malloc, copies'
-    : 'unknown';
+  return 'unknown';
 }
