@@ -27,7 +27,7 @@ const USER = [
   // Of the system's library, whoever asks for it.
   rule(
     'memory: malloc, copies',
-    /^__mem(move|cpy|set)_|^(_int_|__libc_)?(malloc|calloc|realloc|free)\b|^cfree|^malloc_consol|^unlink_chunk/,
+    /^__mem\w+_|^(_int_|__libc_)?(malloc|calloc|realloc|free)\b|^cfree|^malloc_|^unlink_chunk/,
   ),
   rule('AES-GCM', /gcm|aes_|aes::|aesni|ghash|polyval|cipher::|EVP_AEAD/i),
   rule('HMAC-SHA256', /sha256|hmac/i),
