@@ -23,6 +23,7 @@ use super::{
     throttle::{Kind, Throttle},
     timers::{Timer, Timers},
     trust::TrustStore,
+    turns::Turns,
     wallet::Wallet,
 };
 use crate::{
@@ -64,6 +65,7 @@ pub(super) struct Core {
     pub(super) wallet: Wallet,
     pub(super) registry: Registry<PublicKey>,
     pub(super) events: Arc<dyn Events>,
+    pub(super) turns: Arc<Turns>,
     pub(super) timers: Timers,
     pub(super) stats: Counters,
     refusals: Throttle,
@@ -81,7 +83,8 @@ pub(super) struct Core {
     pub(super) cores: usize,
     /// As many RSA private operations at once as there are cores.
     rsa: Arc<Semaphore>,
-    bursts: AtomicU64,
+    /// What the application has asked for since the last batch.
+    commands: AtomicU32,
     last_handle: AtomicU32,
 }
 
@@ -94,6 +97,7 @@ impl Core {
     pub(super) fn load(
         config: MeshConfig,
         events: Arc<dyn Events>,
+        turns: Arc<Turns>,
         draining: CancellationToken,
         released: Option<CancellationToken>,
     ) -> Result<Self, Error> {
@@ -168,6 +172,7 @@ impl Core {
             former_operations: AtomicU64::new(0),
             registry,
             events,
+            turns,
             timers: Timers::default(),
             stats: Counters::default(),
             refusals: Throttle::default(),
@@ -180,7 +185,7 @@ impl Core {
             stop: CancellationToken::new(),
             cores,
             rsa: Arc::new(Semaphore::new(cores)),
-            bursts: AtomicU64::new(0),
+            commands: AtomicU32::new(0),
             last_handle: AtomicU32::new(0),
         })
     }
@@ -275,13 +280,15 @@ impl Core {
     }
 
     /// Does a step of a handshake: off the I/O thread, unless it is that of a
-    /// resumption, which holds no RSA private operation.
+    /// resumption, which holds no RSA private operation. Never on the
+    /// application's thread.
     pub(super) async fn private_operation<T: Send + 'static>(
         &self,
         resumed: bool,
         operation: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Stopped> {
         if resumed {
+            self.turns.leave().await;
             return Ok(operation());
         }
         let permit = Arc::clone(&self.rsa).acquire_owned().await.map_err(|_| Stopped)?;
@@ -385,9 +392,14 @@ impl Core {
         self.log(level, event, message.to_owned(), fields);
     }
 
-    /// How many bursts of messages have come from peers.
-    pub(super) fn bursts(&self) -> u64 {
-        self.bursts.load(Ordering::Relaxed)
+    /// The application has asked for something.
+    pub(super) fn count_command(&self) {
+        self.commands.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it has since this was asked last.
+    pub(super) fn take_commands(&self) -> u32 {
+        self.commands.swap(0, Ordering::Relaxed)
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -400,6 +412,7 @@ impl Core {
             inbound_sessions,
             calls_in_flight: lock(&self.outbound).calls.len(),
             requests_in_flight: lock(&self.inbound).requests.len(),
+            application_turns: self.turns.count(),
             private_operations: self.former_operations.load(Ordering::Relaxed)
                 + self.local().key.private_ops(),
             ..self.stats.read()
@@ -479,11 +492,15 @@ impl Receive for Receiver {
     }
 
     fn on_burst(&self) {
-        self.0.bursts.fetch_add(1, Ordering::Relaxed);
+        self.0.turns.burst();
         self.0.events.flush();
     }
 
     fn backlog(&self) -> usize {
         self.0.events.backlog()
+    }
+
+    fn turns(&self) -> &Turns {
+        &self.0.turns
     }
 }

@@ -111,7 +111,9 @@ async fn open_with(
         let hint = core.trust.hint(&error);
         DialError::Handshake(error, hint)
     };
-    let mut duplex = connect(core.config.network.as_ref(), target, core.config.limits.max_message).await?;
+    let (network, max_message) = (core.config.network.as_ref(), core.config.limits.max_message);
+    let mut duplex = connect(network, target, max_message, core.turns.watch()).await?;
+    core.turns.leave().await;
     let expectation = core.trust.expectation(service).map_err(|error| DialError::Setup(error.to_string()))?;
     let ticket = core.wallet.take(service);
     let (m1, state) =

@@ -164,6 +164,7 @@ async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, 
 /// for a peer that has proved itself and for whom there is room.
 async fn respond(core: &Arc<Core>, local: &Arc<Local>, duplex: &mut Duplex) -> Result<Established, Refused> {
     let m1 = handshake_message(duplex).await?;
+    core.turns.leave().await;
     let mut failure = None;
     let expect = |peer: &crate::id::ServiceId| {
         core.trust.expectation(peer).unwrap_or_else(|error| {

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     events::{CallId, RequestId, SessionInfo},
     streams::SessionFlow,
+    turns::{LIGHT_FRAME, Turns},
     writer::{Item, write},
 };
 use crate::{
@@ -184,6 +185,8 @@ pub(super) trait Receive: Send + Sync + 'static {
     fn on_burst(&self);
     /// Bytes handed on and not yet dealt with.
     fn backlog(&self) -> usize;
+    /// Whose thread this is.
+    fn turns(&self) -> &Turns;
 }
 
 /// A session about to run.
@@ -302,6 +305,9 @@ async fn read(
             frame = receive(&mut incoming) => frame,
         };
         let Ok(Some(frame)) = frame else { return End::Lost };
+        if frame.len() > LIGHT_FRAME {
+            receiver.turns().leave().await;
+        }
         let now = Timestamp::now();
         session.touch(now);
         let outcome = read_frame(session, frame, &mut opener, &mut verifier, tokens, receiver, now);

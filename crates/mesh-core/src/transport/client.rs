@@ -1,27 +1,37 @@
 //! Connections to peers.
 
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use tokio::sync::mpsc;
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use tokio::{net::TcpStream, sync::mpsc};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
-use tonic::transport::Endpoint;
+use tonic::{
+    codegen::{Service, http::Uri},
+    transport::Endpoint,
+};
 
 use crate::{config::NetworkName, discovery::Address};
 
 use super::{
-    Duplex, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, OUTGOING_FRAMES, Outgoing, TransportError,
-    generated::mesh_client::MeshClient, max_frame, memory::Connector,
+    Duplex, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, OUTGOING_FRAMES, Outgoing, TransportError, Watch,
+    generated::mesh_client::MeshClient, max_frame, memory,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const STREAM_WINDOW: u32 = 1 << 20;
 
-/// Opens one stream on a connection of its own, over a socket or on a
-/// `network` in memory.
+/// Opens one stream on a connection of its own, over a socket, which is added to
+/// `watch`, or on a `network` in memory.
 pub(crate) async fn connect(
     network: Option<&NetworkName>,
     address: &Address,
     max_message: u32,
+    watch: Option<&Watch>,
 ) -> Result<Duplex, TransportError> {
     let failed = |error: tonic::transport::Error| TransportError::Connect {
         target: address.to_string(),
@@ -29,22 +39,63 @@ pub(crate) async fn connect(
     };
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(failed)?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(2 * STREAM_WINDOW)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true);
     let channel = match network {
-        None => endpoint.connect().await,
-        Some(network) => endpoint.connect_with_connector(Connector::new(network, address.port.get())).await,
+        None => endpoint.connect_with_connector(Connector::new(watch)).await,
+        Some(network) => {
+            let connector = memory::Connector::new(network, address.port.get());
+            endpoint.connect_with_connector(connector).await
+        }
     };
     let channel = channel.map_err(failed)?;
     let (sender, receiver) = mpsc::channel(OUTGOING_FRAMES);
     let mut client = MeshClient::new(channel).max_decoding_message_size(max_frame(max_message));
     let incoming = client.session(ReceiverStream::new(receiver).map_while(Result::ok)).await?.into_inner();
     Ok(Duplex { incoming, outgoing: Outgoing(sender) })
+}
+
+/// Connects over TCP: to the first address of a name that answers.
+struct Connector {
+    tcp: HttpConnector,
+    watch: Option<Watch>,
+}
+
+impl Connector {
+    fn new(watch: Option<&Watch>) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        tcp.set_nodelay(true);
+        Self { tcp, watch: watch.cloned() }
+    }
+}
+
+type Connection = TokioIo<TcpStream>;
+type ConnectError = Box<dyn Error + Send + Sync>;
+
+impl Service<Uri> for Connector {
+    type Response = Connection;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Connection, ConnectError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        self.tcp.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let (connecting, watch) = (self.tcp.call(uri), self.watch.clone());
+        Box::pin(async move {
+            let connection = connecting.await?;
+            if let Some(watch) = watch {
+                // Without it the I/O thread finds what comes.
+                let _ = watch.add(connection.inner());
+            }
+            Ok(connection)
+        })
+    }
 }
 
 /// The last of a chain of errors: the system's own word.

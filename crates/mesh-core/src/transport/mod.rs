@@ -8,6 +8,7 @@ mod listener;
 pub(crate) mod memory;
 mod server;
 mod status;
+mod watch;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub(crate) use self::{
     listener::{ConnectionInfo, Listener},
     server::{Accept, serve},
     status::{busy, refusal, shutting_down},
+    watch::Watch,
 };
 
 /// A connection that is quiet for so long is probed with an HTTP/2 PING, from
