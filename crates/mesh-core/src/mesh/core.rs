@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +39,7 @@ use crate::{
         RecordError,
         message::{Encoded, Message},
     },
+    transport::{Duplex, TransportError},
 };
 
 /// The keys of a mesh on a network in memory are in memory too, and never meet
@@ -297,7 +299,17 @@ impl Core {
             drop(permit);
             result
         });
-        result.await.map_err(|_| Stopped)
+        let result = result.await.map_err(|_| Stopped);
+        self.turns.leave().await;
+        result
+    }
+
+    /// Waits for a message of a handshake. What is done with it is not for the
+    /// application's thread.
+    pub(super) async fn handshake_message(&self, duplex: &mut Duplex) -> Result<Bytes, TransportError> {
+        let message = duplex.receive().await;
+        self.turns.leave().await;
+        message?.ok_or_else(|| tonic::Status::unavailable("the peer ended the handshake").into())
     }
 
     /// Makes a session of a finished handshake.

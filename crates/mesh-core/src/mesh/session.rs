@@ -33,7 +33,7 @@ use crate::{
         Opened, Opener, RecordError, Sealer,
         message::{Encoded, Message, Messages},
     },
-    transport::{Duplex, TransportError, receive},
+    transport::{Duplex, receive},
 };
 
 /// Beyond this many queued bytes a session takes no more requests.
@@ -312,6 +312,7 @@ async fn read(
         session.touch(now);
         let outcome = read_frame(session, frame, &mut opener, &mut verifier, tokens, receiver, now);
         receiver.on_burst();
+        receiver.turns().pause().await;
         if let Err(error) = outcome {
             return End::Record(error);
         }
@@ -361,9 +362,4 @@ fn read_frame(
             return Ok(());
         }
     }
-}
-
-/// Reads one handshake message.
-pub(super) async fn handshake_message(duplex: &mut Duplex) -> Result<Bytes, TransportError> {
-    duplex.receive().await?.ok_or_else(|| tonic::Status::unavailable("the peer ended the handshake").into())
 }

@@ -17,8 +17,11 @@
 use std::{
     future::poll_fn,
     sync::{
-        Arc, Mutex, OnceLock, TryLockError,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, OnceLock, PoisonError, TryLockError,
+        atomic::{
+            AtomicBool, AtomicU8, AtomicU32, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     task::{Poll, Waker},
     thread::{self, Thread},
@@ -43,7 +46,7 @@ const SPELL: u32 = 500;
 const LONG: Duration = Duration::from_millis(1);
 /// So many turns one after the other that find nothing are enough: a peer may
 /// keep a socket readable with what cannot be read now.
-const IN_VAIN: u32 = 16;
+const IN_VAIN: u32 = 64;
 /// Tasks that run before the sockets are looked at again, or a turn can be
 /// broken off.
 const TASKS: u32 = 16;
@@ -95,6 +98,8 @@ pub(super) struct Turns {
     bursts: AtomicU64,
     in_vain: AtomicU32,
     offer: Notify,
+    /// The offer has been made, and not yet been taken up.
+    offered: AtomicBool,
     io_thread: OnceLock<Thread>,
 }
 
@@ -116,7 +121,7 @@ impl TurnEnd {
 
     fn is_long(&self) -> bool {
         let began = self.began.load(Relaxed);
-        began != 0 && thread_time() - began > LONG.as_nanos() as u64
+        began != 0 && u128::from(thread_time() - began) > LONG.as_nanos()
     }
 
     /// The runtime has run out of tasks, and would sleep now.
@@ -127,7 +132,7 @@ impl TurnEnd {
     }
 
     fn end(&self) {
-        self.over.store(true, Relaxed);
+        self.over.store(true, SeqCst);
         if let Some(waker) = lock(&self.waker).take() {
             waker.wake();
         }
@@ -160,6 +165,7 @@ impl Turns {
             bursts: AtomicU64::new(0),
             in_vain: AtomicU32::new(0),
             offer: Notify::new(),
+            offered: AtomicBool::new(false),
             io_thread: OnceLock::new(),
         }))
     }
@@ -196,10 +202,12 @@ impl Turns {
             });
         }
         while self.hold(&over) {
-            self.application.store(true, Relaxed);
+            self.application.store(true, SeqCst);
+            self.offered.store(false, Relaxed);
             events.your_turn();
             self.supervise(&over);
-            self.application.store(false, Relaxed);
+            // Before the end, which a turn that begins meanwhile takes back: see `take`.
+            self.application.store(false, SeqCst);
             // One that is still going on has no end of its own.
             self.end.end();
         }
@@ -225,6 +233,8 @@ impl Turns {
 
     /// Returns when the runtime is to be this thread's again.
     fn supervise(&self, over: &CancellationToken) {
+        // Whoever woke this thread did so before.
+        thread::park_timeout(Duration::ZERO);
         let mut taken = self.count();
         for _ in 0..SPELL {
             thread::park_timeout(TICK);
@@ -238,7 +248,7 @@ impl Turns {
 
     /// Lets the application have the runtime, if its thread can take turns.
     pub(super) fn offer(&self) {
-        if self.watch.is_some() && !self.are_taken() {
+        if self.watch.is_some() && !self.are_taken() && !self.offered.swap(true, Relaxed) {
             self.in_vain.store(0, Relaxed);
             self.offer.notify_one();
         }
@@ -267,25 +277,31 @@ impl Turns {
             Err(TryLockError::WouldBlock) => return false,
         };
         let Some(runtime) = &*runtime else { return false };
+        // In this order, so that either this sees that the I/O thread wants it
+        // back, or the turn sees that it is over.
+        self.end.over.store(false, SeqCst);
+        if !self.application.load(SeqCst) {
+            return false;
+        }
         let (bursts, worked) = (self.bursts(), work.is_some());
-        self.run_turn(runtime, work);
+        let long = self.run_turn(runtime, work);
         self.taken.fetch_add(1, Relaxed);
         if worked || self.bursts() != bursts {
             self.in_vain.store(0, Relaxed);
-        } else if self.in_vain.fetch_add(1, Relaxed) + 1 >= IN_VAIN {
-            self.give_back(Returned::Heavy);
         }
-        if !self.are_taken()
-            && let Some(thread) = self.io_thread.get()
-        {
-            thread.unpark();
+        if long || self.in_vain.fetch_add(1, Relaxed) >= IN_VAIN {
+            self.application.store(false, SeqCst);
+            self.returned.store(Returned::Heavy as u8, Relaxed);
+        }
+        if !self.are_taken() {
+            self.wake_io_thread();
         }
         true
     }
 
-    fn run_turn(&self, runtime: &Runtime, mut work: Option<&mut dyn FnMut()>) {
+    /// Whether it took long.
+    fn run_turn(&self, runtime: &Runtime, mut work: Option<&mut dyn FnMut()>) -> bool {
         let end = &*self.end;
-        end.over.store(false, Relaxed);
         end.began.store(thread_time(), Relaxed);
         let mut first = true;
         runtime.block_on(poll_fn(|context| {
@@ -298,28 +314,35 @@ impl Turns {
                 };
                 work();
             }
-            if end.over.load(Relaxed) {
+            if end.over.load(SeqCst) {
                 return Poll::Ready(());
             }
             end.waiting.store(true, Relaxed);
             Poll::Pending
         }));
+        let long = end.is_long();
         end.waiting.store(false, Relaxed);
         end.began.store(0, Relaxed);
         lock(&end.waker).take();
+        long
     }
 
     /// A burst from a peer was worked on.
     pub(super) fn burst(&self) {
         self.bursts.fetch_add(1, Relaxed);
+    }
+
+    /// After a piece of work of many: those that follow are the I/O thread's
+    /// once the turn has taken long.
+    pub(super) async fn pause(&self) {
         if self.end.is_long() {
-            self.give_back(Returned::Heavy);
+            self.leave().await;
         }
     }
 
     /// What follows takes long: it is not for the application's thread.
     pub(super) async fn leave(&self) {
-        if self.end.is_turn() {
+        while self.end.is_turn() {
             self.give_back(Returned::Heavy);
             yield_now().await;
         }
@@ -327,11 +350,30 @@ impl Turns {
 
     /// The I/O thread has the runtime again, as soon as the turn is over.
     pub(super) fn give_back(&self, returned: Returned) {
-        if self.application.swap(false, Relaxed) {
+        let had_it = self.application.swap(false, SeqCst);
+        if had_it {
             self.returned.store(returned as u8, Relaxed);
         }
         if self.end.is_turn() {
             self.end.end();
+        } else if had_it {
+            self.wake_io_thread();
+        }
+    }
+
+    fn wake_io_thread(&self) {
+        if let Some(thread) = self.io_thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
+impl Drop for Turns {
+    /// Wherever that is: a runtime must not be waited for within another.
+    fn drop(&mut self) {
+        let runtime = self.runtime.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = runtime.take() {
+            runtime.shutdown_background();
         }
     }
 }

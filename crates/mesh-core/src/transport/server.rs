@@ -48,7 +48,8 @@ impl Mesh for Service {
             .ok_or_else(|| Status::internal("no connection"))?;
         self.0.admit(&connection)?;
         let (sender, receiver) = mpsc::channel(OUTGOING_FRAMES);
-        let duplex = Duplex { incoming: request.into_inner(), outgoing: Outgoing(sender) };
+        let (incoming, outgoing) = (request.into_inner(), Outgoing(sender));
+        let duplex = Duplex { incoming, outgoing, proven: Arc::default() };
         self.0.accept(duplex, connection)?;
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
