@@ -7,7 +7,7 @@ use tokio::task::{spawn_blocking, yield_now};
 
 use super::*;
 use crate::{
-    mesh::turns::{LIGHT_BATCH, LIGHT_FRAME},
+    mesh::turns::{LIGHT_BATCH, LIGHT_FRAME, Returned},
     transport::Watch,
 };
 
@@ -223,6 +223,55 @@ async fn a_turn_without_an_end_is_broken_off() {
     .await;
     assert!(took < Duration::from_secs(1), "{took:?}");
     client.call("echo", b"x").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_rest_of_what_takes_long_is_done_by_the_io_thread() {
+    let (_server, client) = pair_with_turns().await;
+    let (here, returned) = in_turns(&client, |client, _| {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        client.mesh.submit(0, move |io| {
+            let turns = Arc::clone(&io.0.turns);
+            tokio::spawn(async move {
+                for _ in 0..50 {
+                    let began = Instant::now();
+                    while began.elapsed() < Duration::from_micros(500) {}
+                    sender.send(thread::current().id()).unwrap();
+                    turns.pause().await;
+                }
+            });
+        });
+        let returned = client.mesh.turns.returned();
+        let here = receiver.iter().filter(|id| *id == thread::current().id()).count();
+        (here, returned)
+    })
+    .await;
+    assert!(here <= 10, "{here} of 50 parts on the event loop's thread");
+    assert!(here == 0 || returned == Returned::Heavy, "{returned:?}");
+}
+
+#[tokio::test]
+async fn an_offer_is_taken_up_once() {
+    let (_server, client) = pair_with_turns().await;
+    in_turns(&client, |client, _| {
+        let taken_within = |time: Duration| {
+            let began = Instant::now();
+            while began.elapsed() < time && !client.mesh.is_in_turns() {
+                thread::yield_now();
+            }
+            client.mesh.is_in_turns()
+        };
+        let mut seen = 0;
+        for _ in 0..20 {
+            client.mesh.turns.give_back(Returned::Heavy);
+            assert!(!taken_within(Duration::from_millis(10)), "nobody has offered it again");
+            // As by several batches at once, before the I/O thread is told.
+            client.mesh.post(|io| (0..3).for_each(|_| io.offer_turns()));
+            seen += u32::from(taken_within(Duration::from_millis(10)));
+        }
+        assert!(seen > 0);
+    })
+    .await;
 }
 
 #[tokio::test]
