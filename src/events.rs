@@ -10,14 +10,13 @@ use mesh_core::{
     record::message::{Encoding, Payload},
 };
 use napi::{
-    Env, Status,
+    Status,
     bindgen_prelude::{Function, Result},
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
-    event_loop::can_poll,
     frames::{
         ABORT, ERROR, Frame, INPUT_ENDED, ITEM, LOG, REQUEST, RESULT, SENT, SESSION_CLOSED, SESSION_OPENED,
         split,
@@ -32,26 +31,17 @@ type Wake = ThreadsafeFunction<(), (), (), Status, false, true, 4>;
 pub(crate) struct Outlet {
     pub(crate) inbox: Inbox,
     wake: OnceLock<Wake>,
-    /// Whether the event loop can poll for the mesh.
-    can_poll: bool,
 }
 
 impl Outlet {
-    pub(crate) fn new(env: Env, on_wake: &Function<'_, (), ()>) -> Result<Arc<Self>> {
+    pub(crate) fn new(on_wake: &Function<'_, (), ()>) -> Result<Arc<Self>> {
         let wake = on_wake
             .build_threadsafe_function::<()>()
             .weak::<true>()
             .callee_handled::<false>()
             .max_queue_size::<4>()
             .build()?;
-        Ok(Arc::new(Self { inbox: Inbox::default(), wake: OnceLock::from(wake), can_poll: can_poll(env) }))
-    }
-
-    fn wake(&self) {
-        if let Some(wake) = self.wake.get() {
-            // Fails only while the environment is being torn down.
-            wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
-        }
+        Ok(Arc::new(Self { inbox: Inbox::default(), wake: OnceLock::from(wake) }))
     }
 
     fn push_json(&self, kind: u8, id: u32, value: &Value) {
@@ -178,17 +168,12 @@ impl Events for Outlet {
     }
 
     fn flush(&self) {
-        if self.inbox.wants_wake() {
-            self.wake();
+        if self.inbox.wants_wake()
+            && let Some(wake) = self.wake.get()
+        {
+            // Fails only while the environment is being torn down.
+            wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
-    }
-
-    fn can_take_turns(&self) -> bool {
-        self.can_poll
-    }
-
-    fn your_turn(&self) {
-        self.wake();
     }
 }
 

@@ -13,7 +13,6 @@ mod convert;
 mod crypto;
 mod discovery;
 mod error;
-mod event_loop;
 mod events;
 mod frames;
 mod inbox;

@@ -22,7 +22,6 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Failure, Settled, throw},
-    event_loop::Polling,
     events::Outlet,
     frames::{Command, Commands, Malformed},
 };
@@ -31,8 +30,6 @@ use crate::{
 #[napi]
 pub struct NativeMesh {
     inner: Arc<Inner>,
-    /// Of the event loop, once the mesh has asked for it.
-    polling: Mutex<Option<Polling>>,
 }
 
 struct Inner {
@@ -95,9 +92,8 @@ impl NativeMesh {
         if let Some(network) = network {
             config = config.on_network(&network);
         }
-        let outlet = Outlet::new(env, &on_wake)?;
-        let inner = Arc::new(Inner { state: Mutex::new(State::New(Box::new(config))), outlet });
-        Ok(Self { inner, polling: Mutex::default() })
+        let outlet = Outlet::new(&on_wake)?;
+        Ok(Self { inner: Arc::new(Inner { state: Mutex::new(State::New(Box::new(config))), outlet }) })
     }
 
     /// Binds the port, makes or loads keys, and serves.
@@ -190,31 +186,10 @@ impl NativeMesh {
         // Copied: JavaScript uses its buffer again at once.
         let batch = batch.to_vec();
         let outlet = Arc::clone(&self.inner.outlet);
-        if mesh.submit(batch.len(), move |io| execute(io, &batch, &outlet)) {
-            self.poll(env);
+        if mesh.post(move |io| execute(io, &batch, &outlet)) {
             Ok(())
         } else {
             Err(throw(env, not_running()))
-        }
-    }
-
-    /// Has the event loop poll for the mesh, if that has asked for it.
-    fn poll(&self, env: Env) {
-        let mut polling = self.polling.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.inner.running() {
-            Some(mesh) if mesh.is_in_turns() => {
-                if polling.is_none() {
-                    *polling = mesh.poller().and_then(|poller| Polling::new(env, poller));
-                }
-                if let Some(polling) = &*polling
-                    && polling.start()
-                {
-                    // What came while nobody polled.
-                    polling.turn();
-                }
-            }
-            Some(_) => {}
-            None => *polling = None,
         }
     }
 
@@ -222,8 +197,7 @@ impl NativeMesh {
     /// if there is none. More than `target` holds: nothing was taken, ask again
     /// with a larger one.
     #[napi(catch_unwind)]
-    pub fn take(&self, env: Env, mut target: BufferSlice<'_>) -> u32 {
-        self.poll(env);
+    pub fn take(&self, mut target: BufferSlice<'_>) -> u32 {
         // A message is far smaller than 4 GiB.
         self.inner.outlet.inbox.take(&mut target) as u32
     }
@@ -246,7 +220,6 @@ impl NativeMesh {
             "handshakesFailed": stats.handshakes_failed,
             "sessionsResumed": stats.sessions_resumed,
             "recordsDiscarded": stats.records_discarded,
-            "applicationTurns": stats.application_turns,
             "privateKeyOperations": stats.private_operations,
         });
         Settled(Ok(value.to_string()))
@@ -290,13 +263,7 @@ fn execute(io: &Io, batch: &[u8], outlet: &Outlet) {
 fn carry_out(io: &Io, command: std::result::Result<Command<'_>, Malformed>, outlet: &Outlet) {
     match command {
         #[cfg(feature = "fault-injection")]
-        Ok(Command::Call { method: "inject.panic", .. }) => panic!("injected"),
-        #[cfg(feature = "fault-injection")]
-        Ok(Command::Call { id, method: "inject.turns", .. }) => {
-            io.offer_turns();
-            outlet.settled(id, Err(CallError::internal("offered")));
-            outlet.flush();
-        }
+        Ok(Command::Call { method: "fault.panic", .. }) => panic!("injected"),
         Ok(Command::Call {
             id,
             timeout_ms,

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +23,6 @@ use super::{
     throttle::{Kind, Throttle},
     timers::{Timer, Timers},
     trust::TrustStore,
-    turns::Turns,
     wallet::Wallet,
 };
 use crate::{
@@ -39,7 +37,6 @@ use crate::{
         RecordError,
         message::{Encoded, Message},
     },
-    transport::{Duplex, TransportError},
 };
 
 /// The keys of a mesh on a network in memory are in memory too, and never meet
@@ -67,7 +64,6 @@ pub(super) struct Core {
     pub(super) wallet: Wallet,
     pub(super) registry: Registry<PublicKey>,
     pub(super) events: Arc<dyn Events>,
-    pub(super) turns: Arc<Turns>,
     pub(super) timers: Timers,
     pub(super) stats: Counters,
     refusals: Throttle,
@@ -85,8 +81,7 @@ pub(super) struct Core {
     pub(super) cores: usize,
     /// As many RSA private operations at once as there are cores.
     rsa: Arc<Semaphore>,
-    /// What the application has asked for since the last batch.
-    commands: AtomicU32,
+    bursts: AtomicU64,
     last_handle: AtomicU32,
 }
 
@@ -99,7 +94,6 @@ impl Core {
     pub(super) fn load(
         config: MeshConfig,
         events: Arc<dyn Events>,
-        turns: Arc<Turns>,
         draining: CancellationToken,
         released: Option<CancellationToken>,
     ) -> Result<Self, Error> {
@@ -174,7 +168,6 @@ impl Core {
             former_operations: AtomicU64::new(0),
             registry,
             events,
-            turns,
             timers: Timers::default(),
             stats: Counters::default(),
             refusals: Throttle::default(),
@@ -187,7 +180,7 @@ impl Core {
             stop: CancellationToken::new(),
             cores,
             rsa: Arc::new(Semaphore::new(cores)),
-            commands: AtomicU32::new(0),
+            bursts: AtomicU64::new(0),
             last_handle: AtomicU32::new(0),
         })
     }
@@ -282,15 +275,13 @@ impl Core {
     }
 
     /// Does a step of a handshake: off the I/O thread, unless it is that of a
-    /// resumption, which holds no RSA private operation. Never on the
-    /// application's thread.
+    /// resumption, which holds no RSA private operation.
     pub(super) async fn private_operation<T: Send + 'static>(
         &self,
         resumed: bool,
         operation: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Stopped> {
         if resumed {
-            self.turns.leave().await;
             return Ok(operation());
         }
         let permit = Arc::clone(&self.rsa).acquire_owned().await.map_err(|_| Stopped)?;
@@ -299,17 +290,7 @@ impl Core {
             drop(permit);
             result
         });
-        let result = result.await.map_err(|_| Stopped);
-        self.turns.leave().await;
-        result
-    }
-
-    /// Waits for a message of a handshake. What is done with it is not for the
-    /// application's thread.
-    pub(super) async fn handshake_message(&self, duplex: &mut Duplex) -> Result<Bytes, TransportError> {
-        let message = duplex.receive().await;
-        self.turns.leave().await;
-        message?.ok_or_else(|| tonic::Status::unavailable("the peer ended the handshake").into())
+        result.await.map_err(|_| Stopped)
     }
 
     /// Makes a session of a finished handshake.
@@ -404,14 +385,9 @@ impl Core {
         self.log(level, event, message.to_owned(), fields);
     }
 
-    /// The application has asked for something.
-    pub(super) fn count_command(&self) {
-        self.commands.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How often it has since this was asked last.
-    pub(super) fn take_commands(&self) -> u32 {
-        self.commands.swap(0, Ordering::Relaxed)
+    /// How many bursts of messages have come from peers.
+    pub(super) fn bursts(&self) -> u64 {
+        self.bursts.load(Ordering::Relaxed)
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -424,7 +400,6 @@ impl Core {
             inbound_sessions,
             calls_in_flight: lock(&self.outbound).calls.len(),
             requests_in_flight: lock(&self.inbound).requests.len(),
-            application_turns: self.turns.count(),
             private_operations: self.former_operations.load(Ordering::Relaxed)
                 + self.local().key.private_ops(),
             ..self.stats.read()
@@ -504,15 +479,11 @@ impl Receive for Receiver {
     }
 
     fn on_burst(&self) {
-        self.0.turns.burst();
+        self.0.bursts.fetch_add(1, Ordering::Relaxed);
         self.0.events.flush();
     }
 
     fn backlog(&self) -> usize {
         self.0.events.backlog()
-    }
-
-    fn turns(&self) -> &Turns {
-        &self.0.turns
     }
 }

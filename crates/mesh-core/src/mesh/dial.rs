@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::{
     core::Core,
     events::CallError,
-    session::{ClientSide, Role},
+    session::{ClientSide, Role, handshake_message},
     trust::NotRemembered,
 };
 use crate::{
@@ -111,15 +111,13 @@ async fn open_with(
         let hint = core.trust.hint(&error);
         DialError::Handshake(error, hint)
     };
-    let (network, max_message) = (core.config.network.as_ref(), core.config.limits.max_message);
-    let mut duplex = connect(network, target, max_message, core.turns.watch()).await?;
-    core.turns.leave().await;
+    let mut duplex = connect(core.config.network.as_ref(), target, core.config.limits.max_message).await?;
     let expectation = core.trust.expectation(service).map_err(|error| DialError::Setup(error.to_string()))?;
     let ticket = core.wallet.take(service);
     let (m1, state) =
         Initiator::start(local, service.clone(), expectation, ticket, Timestamp::now()).map_err(explain)?;
     duplex.outgoing.send(m1.into()).await;
-    let m2 = match core.handshake_message(&mut duplex).await {
+    let m2 = match handshake_message(&mut duplex).await {
         Ok(m2) => m2,
         Err(error) => {
             if error.reason() == Reason::Busy {
@@ -132,14 +130,13 @@ async fn open_with(
     let proved = core.private_operation(state.is_resumed(), move || state.prove(Timestamp::now()));
     let (m3, state) = proved.await?.map_err(explain)?;
     duplex.outgoing.send(m3.into()).await;
-    let m4 = core.handshake_message(&mut duplex).await?;
+    let m4 = handshake_message(&mut duplex).await?;
     let mut established = state.on_finish(&m4, Timestamp::now()).map_err(explain)?;
     core.trust.remember(&established).map_err(|error| match error {
         NotRemembered::Changed(error) => explain(error),
         NotRemembered::Store(error) => DialError::Setup(error.to_string()),
     })?;
     core.wallet.keep(service, established.ticket.take());
-    duplex.mark_proven();
     Ok((established, duplex))
 }
 

@@ -250,12 +250,4 @@ pub trait Events: Send + Sync + 'static {
     /// Bytes of events that have been told and not yet been dealt with. While
     /// they are many, nothing more is read from peers.
     fn backlog(&self) -> usize;
-    /// Whether the application's thread has an event loop that can poll, and
-    /// then take turns. Asked once, at the start.
-    fn can_take_turns(&self) -> bool {
-        false
-    }
-    /// From now on the application may take turns: it polls what
-    /// [`Mesh::poller`](super::Mesh::poller) says, soon, or the I/O thread goes on by itself.
-    fn your_turn(&self) {}
 }

@@ -16,7 +16,7 @@ use tonic::Status;
 use super::{
     core::Core,
     events::{AbortCause, Request, RequestId, StreamId},
-    session::{End, Role, ServerSide, Session, lock},
+    session::{End, Role, ServerSide, Session, handshake_message, lock},
     streams::Streams,
     timers::{Timer, TimerKey},
     trust::NotRemembered,
@@ -163,7 +163,7 @@ async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, 
 /// The server's side of the handshake. The RSA private operation comes last,
 /// for a peer that has proved itself and for whom there is room.
 async fn respond(core: &Arc<Core>, local: &Arc<Local>, duplex: &mut Duplex) -> Result<Established, Refused> {
-    let m1 = core.handshake_message(duplex).await?;
+    let m1 = handshake_message(duplex).await?;
     let mut failure = None;
     let expect = |peer: &crate::id::ServiceId| {
         core.trust.expectation(peer).unwrap_or_else(|error| {
@@ -176,7 +176,7 @@ async fn respond(core: &Arc<Core>, local: &Arc<Local>, duplex: &mut Duplex) -> R
         return Err(Refused::Setup(failure));
     }
     duplex.outgoing.send(m2.into()).await;
-    let m3 = core.handshake_message(duplex).await?;
+    let m3 = handshake_message(duplex).await?;
     let proved = state.on_finish(&m3, Timestamp::now())?;
     check_room(core, &proved)?;
     let accepted = core.private_operation(proved.is_resumed(), move || proved.accept(Timestamp::now()));

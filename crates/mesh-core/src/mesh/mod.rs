@@ -1,7 +1,6 @@
 //! The mesh: the only place that wires the parts together.
 //!
-//! One mesh is one I/O thread with a runtime of its own, which the application's
-//! thread runs at times ([`turns`]). Everything it shares
+//! One mesh is one I/O thread with a runtime of its own. Everything it shares
 //! lives in `core`; `outbound` and `inbound` are the two ways through it, each
 //! readable from top to bottom; `session` runs what both end in.
 
@@ -24,7 +23,6 @@ mod tests;
 mod throttle;
 mod timers;
 mod trust;
-mod turns;
 mod wallet;
 mod writer;
 
@@ -42,13 +40,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use self::{
-    core::Core,
-    inbound::Gate,
-    lookout::Lookout,
-    session::lock,
-    turns::{LIGHT_BATCH, Returned, Turns},
-};
+use self::{core::Core, inbound::Gate, lookout::Lookout, session::lock};
 pub use self::{
     error::Error,
     events::{
@@ -61,12 +53,8 @@ use crate::{
     config::{MeshConfig, NetworkName},
     crypto::rsa::PublicKey,
     record::message::{Failure, Payload},
-    transport::{Listener, Watch, memory::sever, serve},
+    transport::{Listener, memory::sever, serve},
 };
-
-/// Whether turns are offered where cores are short. Not while they hold an event
-/// loop for longer than the 5 ms that are the bound (decision 0016).
-const OFFER_TURNS: bool = false;
 
 type Job = Box<dyn FnOnce(&Io) + Send>;
 
@@ -75,32 +63,10 @@ type Job = Box<dyn FnOnce(&Io) + Send>;
 #[derive(Debug)]
 pub struct Mesh {
     jobs: mpsc::UnboundedSender<Job>,
-    turns: Arc<Turns>,
     address: Option<SocketAddr>,
     network: Option<NetworkName>,
     public_key: Mutex<PublicKey>,
     _guard: tokio_util::sync::DropGuard,
-}
-
-/// What the application's event loop polls, and does when that is readable,
-/// while [`Mesh::is_in_turns`].
-#[derive(Clone, Debug)]
-pub struct Poller(Arc<Turns>);
-
-impl Poller {
-    /// The file descriptor to poll: readable as long as there is something to
-    /// read. It lives as long as this value.
-    #[must_use]
-    pub fn descriptor(&self) -> i32 {
-        self.0.watch().map_or(-1, Watch::descriptor)
-    }
-
-    /// Works on what has come, on this thread, for a millisecond or so at most.
-    /// False if the I/O thread does that now: there is nothing to poll for.
-    #[must_use]
-    pub fn turn(&self) -> bool {
-        self.0.take(None) && self.0.are_taken()
-    }
 }
 
 /// The mesh from inside its I/O thread, where calls are made and requests
@@ -110,7 +76,6 @@ pub struct Io(Arc<Core>);
 impl Io {
     /// Begins a call; its end comes through [`Events::settled`].
     pub fn call(&self, id: CallId, spec: &CallSpec<'_>) {
-        self.0.count_command();
         self.0.call(id, spec);
     }
 
@@ -122,7 +87,6 @@ impl Io {
     /// Sends an item of a stream, or queues it until the peer lets it go;
     /// [`Events::sent`] says when it has gone. Dropped if the stream is over.
     pub fn item(&self, stream: StreamId, payload: Payload<'_>) {
-        self.0.count_command();
         self.0.send_item(stream, payload);
     }
 
@@ -138,20 +102,13 @@ impl Io {
         self.0.consumed(stream, cost);
     }
 
-    /// Offers the application its turns, as is done where cores are short.
-    pub fn offer_turns(&self) {
-        self.0.turns.offer();
-    }
-
     /// Answers a request. Late answers are dropped.
     pub fn respond(&self, id: RequestId, metadata: &[u8], payload: Payload<'_>) {
-        self.0.count_command();
         self.0.respond(id, metadata, payload);
     }
 
     /// Fails a request. Late failures are dropped.
     pub fn fail(&self, id: RequestId, failure: &Failure<'_>) {
-        self.0.count_command();
         self.0.fail(id, failure);
     }
 }
@@ -169,16 +126,12 @@ impl Mesh {
         let network = config.network.clone();
         let (jobs, queue) = mpsc::unbounded_channel();
         let (started, ready) = oneshot::channel();
-        // Pipes in memory are nothing that could be polled.
-        let turns = Turns::new(network.is_none() && events.can_take_turns()).ok_or(Error::Thread)?;
-        let main = run(config, Arc::clone(&events), Arc::clone(&turns), queue, started);
-        let io_thread = Arc::clone(&turns);
         thread::Builder::new()
             .name("secure-mesh-io".to_owned())
-            .spawn(move || io_thread.run(main, &*events))
+            .spawn(move || io_thread(config, events, queue, started))
             .map_err(|_| Error::Thread)?;
         let Started { address, public_key, guard } = ready.await.map_err(|_| Error::Thread)??;
-        Ok(Self { jobs, turns, address, network, public_key: Mutex::new(public_key), _guard: guard })
+        Ok(Self { jobs, address, network, public_key: Mutex::new(public_key), _guard: guard })
     }
 
     /// The address listened on; `None` for a mesh that only calls.
@@ -244,39 +197,6 @@ impl Mesh {
         self.jobs.send(Box::new(job)).is_ok()
     }
 
-    /// The same for the application's thread, with a batch of so many `bytes`:
-    /// while the application takes turns, this is one of them.
-    pub fn submit(&self, bytes: usize, job: impl FnOnce(&Io) + Send + 'static) -> bool {
-        let mut job: Option<Job> = Some(Box::new(job));
-        let mut open = true;
-        // In one queue with those of other threads, so that all stay in order.
-        let mut send = || {
-            if let Some(job) = job.take() {
-                open = self.jobs.send(job).is_ok();
-            }
-        };
-        if bytes > LIGHT_BATCH {
-            self.turns.give_back(Returned::Heavy);
-        }
-        if !self.turns.take(Some(&mut send)) {
-            send();
-        }
-        open
-    }
-
-    /// Whether the application is to take turns: to poll as [`Mesh::poller`]
-    /// says. [`Events::your_turn`] tells when this begins.
-    #[must_use]
-    pub fn is_in_turns(&self) -> bool {
-        self.turns.are_taken()
-    }
-
-    /// What to poll; `None` where the application cannot take turns.
-    #[must_use]
-    pub fn poller(&self) -> Option<Poller> {
-        self.turns.watch().map(|_| Poller(Arc::clone(&self.turns)))
-    }
-
     /// The mesh's figures; `None` once it is closed.
     pub async fn stats(&self) -> Option<Stats> {
         let (sender, receiver) = oneshot::channel();
@@ -304,15 +224,28 @@ impl Mesh {
     }
 }
 
+fn io_thread(
+    config: MeshConfig,
+    events: Arc<dyn Events>,
+    queue: mpsc::UnboundedReceiver<Job>,
+    started: oneshot::Sender<Result<Started, Error>>,
+) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return; // dropping `started` says so
+    };
+    runtime.block_on(run(config, events, queue, started));
+    // A key generation under way is not waited for.
+    runtime.shutdown_background();
+}
+
 async fn run(
     config: MeshConfig,
     events: Arc<dyn Events>,
-    turns: Arc<Turns>,
     mut queue: mpsc::UnboundedReceiver<Job>,
     mut started: oneshot::Sender<Result<Started, Error>>,
 ) {
     let starting = tokio::select! {
-        starting = start(config, events, &turns) => starting,
+        starting = start(config, events) => starting,
         () = started.closed() => return,
     };
     let (core, listener) = match starting {
@@ -336,8 +269,7 @@ async fn run(
     let io = Io(Arc::clone(&core));
     let mut lookout = Lookout::new(core.cores);
     loop {
-        // The application's thread looks for itself, and does nothing else for that long.
-        let look = !turns.are_taken() && lookout.again(turns.bursts());
+        let look = lookout.again(core.bursts());
         let job = tokio::select! {
             biased;
             () = core.stop.cancelled() => break,
@@ -349,26 +281,12 @@ async fn run(
         };
         let Some(job) = job else { break };
         core.guarded(|| job(&io));
-        lookout.batch(turns.bursts(), core.take_commands());
-        if turns.are_taken() {
-            if lookout.sees_few() {
-                turns.give_back(Returned::Idle);
-            }
-            continue;
-        }
-        match turns.returned() {
-            Returned::Spell => lookout.forget_others(),
-            Returned::Heavy => lookout.keep_from_others(),
-            Returned::Idle => {}
-        }
-        if OFFER_TURNS && lookout.is_crowded() {
-            turns.offer();
-        }
+        lookout.batch(core.bursts());
     }
     core.stop.cancel();
 }
 
-/// Once around the runtime, which looks at the sockets and does not wait for
+/// One turn of the runtime, that looks at the sockets and does not wait for
 /// them; before it, one of any other thread that wants this core. Returns how
 /// long that one took.
 async fn let_others_run() -> Duration {
@@ -379,11 +297,7 @@ async fn let_others_run() -> Duration {
     time
 }
 
-async fn start(
-    config: MeshConfig,
-    events: Arc<dyn Events>,
-    turns: &Arc<Turns>,
-) -> Result<(Arc<Core>, Option<Listener>), Error> {
+async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<(Arc<Core>, Option<Listener>), Error> {
     let draining = CancellationToken::new();
     let listener = match config.port {
         None => None,
@@ -397,14 +311,13 @@ async fn start(
             let (most, patience) = (limits.max_connections, limits.handshake_timeout);
             let stop = draining.clone();
             Some(match &config.network {
-                None => Listener::bind(host, port, most, patience, stop, turns.watch().cloned()).await?,
+                None => Listener::bind(host, port, most, patience, stop).await?,
                 Some(network) => Listener::bind_in_memory(network, port, most, patience, stop)?,
             })
         }
     };
     let released = listener.as_ref().map(Listener::released);
-    let turns = Arc::clone(turns);
-    let loading = tokio::task::spawn_blocking(move || Core::load(config, events, turns, draining, released));
+    let loading = tokio::task::spawn_blocking(move || Core::load(config, events, draining, released));
     let core = Arc::new(loading.await.map_err(|_| Error::Thread)??);
     for warning in &core.config.warnings {
         core.log(Level::Warn, "config", warning.clone(), Vec::new());

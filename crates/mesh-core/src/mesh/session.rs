@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use super::{
     events::{CallId, RequestId, SessionInfo},
     streams::SessionFlow,
-    turns::{LIGHT_FRAME, Turns},
     writer::{Item, write},
 };
 use crate::{
@@ -33,7 +32,7 @@ use crate::{
         Opened, Opener, RecordError, Sealer,
         message::{Encoded, Message, Messages},
     },
-    transport::{Duplex, receive},
+    transport::{Duplex, TransportError, receive},
 };
 
 /// Beyond this many queued bytes a session takes no more requests.
@@ -185,8 +184,6 @@ pub(super) trait Receive: Send + Sync + 'static {
     fn on_burst(&self);
     /// Bytes handed on and not yet dealt with.
     fn backlog(&self) -> usize;
-    /// Whose thread this is.
-    fn turns(&self) -> &Turns;
 }
 
 /// A session about to run.
@@ -305,14 +302,10 @@ async fn read(
             frame = receive(&mut incoming) => frame,
         };
         let Ok(Some(frame)) = frame else { return End::Lost };
-        if frame.len() > LIGHT_FRAME {
-            receiver.turns().leave().await;
-        }
         let now = Timestamp::now();
         session.touch(now);
         let outcome = read_frame(session, frame, &mut opener, &mut verifier, tokens, receiver, now);
         receiver.on_burst();
-        receiver.turns().pause().await;
         if let Err(error) = outcome {
             return End::Record(error);
         }
@@ -362,4 +355,9 @@ fn read_frame(
             return Ok(());
         }
     }
+}
+
+/// Reads one handshake message.
+pub(super) async fn handshake_message(duplex: &mut Duplex) -> Result<Bytes, TransportError> {
+    duplex.receive().await?.ok_or_else(|| tonic::Status::unavailable("the peer ended the handshake").into())
 }

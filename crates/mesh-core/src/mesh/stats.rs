@@ -41,8 +41,6 @@ pub struct Stats {
     pub sessions_resumed: u64,
     /// Records discarded as forged, replayed or malformed.
     pub records_discarded: u64,
-    /// Turns that the application's thread has taken.
-    pub application_turns: u64,
     /// RSA private operations done with this service's key.
     pub private_operations: u64,
 }

@@ -23,7 +23,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
 use super::{
-    TransportError, Watch,
+    TransportError,
     memory::{self, Wire},
 };
 use crate::config::NetworkName;
@@ -39,7 +39,6 @@ pub(crate) struct Listener {
     unproven: Arc<Unproven>,
     max_connections: usize,
     patience: Duration,
-    watch: Option<Watch>,
     /// Pauses accepting after an error such as "too many open files".
     pause: Option<Pin<Box<Sleep>>>,
 }
@@ -52,15 +51,13 @@ const UNPROVEN_CONNECTIONS: usize = 256;
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Listener {
-    /// Binds, until `stop`. `None` as host means every interface. Sockets with an
-    /// established session are added to `watch`.
+    /// Binds, until `stop`. `None` as host means every interface.
     pub(crate) async fn bind(
         host: Option<&str>,
         port: u16,
         max_connections: u32,
         patience: Duration,
         stop: CancellationToken,
-        watch: Option<Watch>,
     ) -> Result<Self, TransportError> {
         let bound = match host {
             Some(host) => TcpListener::bind((host, port)).await,
@@ -74,7 +71,7 @@ impl Listener {
             address: format!("{}:{port}", host.unwrap_or("*")),
             detail: error.to_string(),
         })?;
-        Ok(Self::new(Socket::Tcp(socket), max_connections, patience, stop, watch))
+        Ok(Self::new(Socket::Tcp(socket), max_connections, patience, stop))
     }
 
     /// Binds a port of a network in memory, until `stop`; 0 means any.
@@ -89,16 +86,10 @@ impl Listener {
             address: format!("port {port} in memory"),
             detail: error.to_string(),
         })?;
-        Ok(Self::new(Socket::Memory(bound), max_connections, patience, stop, None))
+        Ok(Self::new(Socket::Memory(bound), max_connections, patience, stop))
     }
 
-    fn new(
-        socket: Socket,
-        max_connections: u32,
-        patience: Duration,
-        stop: CancellationToken,
-        watch: Option<Watch>,
-    ) -> Self {
+    fn new(socket: Socket, max_connections: u32, patience: Duration, stop: CancellationToken) -> Self {
         Self {
             socket: Some(socket),
             stop: Box::pin(stop.cancelled_owned()),
@@ -107,7 +98,6 @@ impl Listener {
             unproven: Arc::default(),
             max_connections: max_connections as usize,
             patience,
-            watch,
             pause: None,
         }
     }
@@ -182,8 +172,8 @@ impl Stream for Listener {
                         requested: AtomicBool::new(false),
                     };
                     let info = ConnectionInfo { address, state: Arc::new(state) };
-                    let (live, watch) = (Arc::clone(&self.live), self.watch.clone());
-                    return Poll::Ready(Some(Ok(Connection::new(stream, info, live, self.patience, watch))));
+                    let live = Arc::clone(&self.live);
+                    return Poll::Ready(Some(Ok(Connection::new(stream, info, live, self.patience))));
                 }
                 // The connection is gone or the system is out of something;
                 // neither is a reason to stop listening.
@@ -289,21 +279,13 @@ pub(crate) struct Connection {
     patience: Duration,
     check: Pin<Box<Sleep>>,
     unproven_bytes: usize,
-    /// Where the socket goes once it has a session.
-    watch: Option<Watch>,
 }
 
 impl Connection {
-    fn new(
-        stream: Wire,
-        info: ConnectionInfo,
-        live: Arc<AtomicUsize>,
-        patience: Duration,
-        watch: Option<Watch>,
-    ) -> Self {
+    fn new(stream: Wire, info: ConnectionInfo, live: Arc<AtomicUsize>, patience: Duration) -> Self {
         live.fetch_add(1, Ordering::Relaxed);
         let check = Box::pin(sleep_until(Instant::now() + patience));
-        Self { stream, info, live, patience, check, unproven_bytes: 0, watch }
+        Self { stream, info, live, patience, check, unproven_bytes: 0 }
     }
 
     fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
@@ -353,11 +335,6 @@ impl AsyncRead for Connection {
             if self.unproven_bytes > UNPROVEN_BYTES {
                 return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
             }
-        } else if let Some(watch) = self.watch.take()
-            && let Wire::Tcp(socket) = &self.stream
-        {
-            // Without it the I/O thread finds what comes.
-            let _ = watch.add(socket);
         }
         Poll::Ready(Ok(()))
     }

@@ -8,15 +8,8 @@ mod listener;
 pub(crate) mod memory;
 mod server;
 mod status;
-mod watch;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -30,7 +23,6 @@ pub(crate) use self::{
     listener::{ConnectionInfo, Listener},
     server::{Accept, serve},
     status::{busy, refusal, shutting_down},
-    watch::Watch,
 };
 
 /// A connection that is quiet for so long is probed with an HTTP/2 PING, from
@@ -93,16 +85,9 @@ impl From<tonic::Status> for TransportError {
 pub(crate) struct Duplex {
     pub(crate) incoming: tonic::Streaming<Frame>,
     pub(crate) outgoing: Outgoing,
-    proven: Arc<AtomicBool>,
 }
 
 impl Duplex {
-    /// Says that the peer of a connection made here has proved who it is. (One
-    /// that was accepted is held: [`ConnectionInfo::hold`].)
-    pub(crate) fn mark_proven(&self) {
-        self.proven.store(true, Ordering::Relaxed);
-    }
-
     /// The next frame; `None` once the peer is done.
     pub(crate) async fn receive(&mut self) -> Result<Option<Bytes>, TransportError> {
         receive(&mut self.incoming).await

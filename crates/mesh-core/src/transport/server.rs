@@ -48,8 +48,7 @@ impl Mesh for Service {
             .ok_or_else(|| Status::internal("no connection"))?;
         self.0.admit(&connection)?;
         let (sender, receiver) = mpsc::channel(OUTGOING_FRAMES);
-        let (incoming, outgoing) = (request.into_inner(), Outgoing(sender));
-        let duplex = Duplex { incoming, outgoing, proven: Arc::default() };
+        let duplex = Duplex { incoming: request.into_inner(), outgoing: Outgoing(sender) };
         self.0.accept(duplex, connection)?;
         Ok(Response::new(ReceiverStream::new(receiver)))
     }

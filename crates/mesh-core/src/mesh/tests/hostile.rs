@@ -78,7 +78,7 @@ fn raw_key() -> KeyPair {
 
 pub(super) async fn dial(server: &Node) -> Duplex {
     let address = Address::new("127.0.0.1", server.mesh.address().unwrap().port()).unwrap();
-    connect(None, &address, 1 << 20, None).await.unwrap()
+    connect(None, &address, 1 << 20).await.unwrap()
 }
 
 impl Raw {
@@ -401,7 +401,7 @@ async fn half_open_handshakes_are_bounded_and_expire() {
     let address = Address::new("127.0.0.1", server.mesh.address().unwrap().port()).unwrap();
     let mut busy = 0;
     for _ in 0..40 {
-        match connect(None, &address, 1024, None).await {
+        match connect(None, &address, 1024).await {
             Ok(duplex) => held.push(duplex),
             Err(error) => {
                 assert_eq!(crate::error::Coded::reason(&error), Reason::Busy);
@@ -416,7 +416,7 @@ async fn half_open_handshakes_are_bounded_and_expire() {
     assert_eq!(error.to_string(), "handshake refused");
     eventually(async || server.logged(Reason::HandshakeExpired)).await;
     drop((held, last));
-    eventually(async || connect(None, &address, 1024, None).await.is_ok()).await;
+    eventually(async || connect(None, &address, 1024).await.is_ok()).await;
     drop(raw);
     is_healthy(&server, &healthy).await;
 }

@@ -12,11 +12,9 @@ mod resumption;
 mod rotation;
 mod streams;
 mod trust;
-#[cfg(target_os = "linux")]
-mod turns;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     path::PathBuf,
     sync::{
         Mutex,
@@ -54,21 +52,12 @@ struct App {
     sent: AtomicUsize,
     /// Whether items are left unconsumed.
     hoarding: AtomicBool,
-    /// Whether it has a thread that takes turns.
-    turns: bool,
-    /// The threads that calls were settled on, and those with much in the answer.
-    settled_by: Mutex<HashSet<thread::ThreadId>>,
-    settled_large_by: Mutex<HashSet<thread::ThreadId>>,
 }
 
 type Weak = std::sync::Weak<Mesh>;
 
 impl Events for App {
     fn settled(&self, call: CallId, outcome: Result<Reply<'_>, CallError>) {
-        self.settled_by.lock().unwrap().insert(thread::current().id());
-        if outcome.as_ref().is_ok_and(|reply| reply.payload.bytes.len() > 100_000) {
-            self.settled_large_by.lock().unwrap().insert(thread::current().id());
-        }
         let sender = self.calls.lock().unwrap().remove(&call).expect("each call ends once");
         let _ = sender.send(outcome.map(|reply| reply.payload.bytes.to_vec()));
     }
@@ -144,10 +133,6 @@ impl Events for App {
     fn backlog(&self) -> usize {
         self.backlog.load(Ordering::SeqCst)
     }
-
-    fn can_take_turns(&self) -> bool {
-        self.turns
-    }
 }
 
 impl App {
@@ -201,8 +186,6 @@ impl Node {
         if config["security"]["jwtSecret"].is_null() {
             config["security"].as_object_mut().unwrap().remove("jwtSecret");
         }
-        let options = config.as_object_mut().unwrap();
-        let (network, turns) = (options.remove("network"), options.remove("turns"));
         let app = Arc::new(App {
             calls: Mutex::default(),
             mesh: Mutex::default(),
@@ -217,11 +200,9 @@ impl Node {
             items: Mutex::default(),
             sent: AtomicUsize::new(0),
             hoarding: AtomicBool::new(false),
-            turns: turns.is_some(),
-            settled_by: Mutex::default(),
-            settled_large_by: Mutex::default(),
         });
         let events: Arc<dyn Events> = Arc::clone(&app) as _;
+        let network = config.as_object_mut().unwrap().remove("network");
         let mut config = MeshConfig::parse(&config, |_| None)?;
         if let Some(Value::String(network)) = network {
             config = config.on_network(&network);

@@ -8,7 +8,7 @@ async fn refusals_of_one_address_are_logged_a_few_times_and_then_counted() {
     let server = Node::server(json!({}), echo()).await;
     let address = Address::new("127.0.0.1", server.mesh.address().unwrap().port()).unwrap();
     for _ in 0..40 {
-        let mut duplex = connect(None, &address, 1 << 20, None).await.unwrap();
+        let mut duplex = connect(None, &address, 1 << 20).await.unwrap();
         duplex.outgoing.send(Vec::new().into()).await;
         assert_eq!(duplex.receive().await.unwrap_err().to_string(), "handshake refused");
     }
