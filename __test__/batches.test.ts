@@ -1,7 +1,14 @@
-// How calls are handed to the addon, without the addon.
+// How calls are handed to the addon and its events taken, without the addon.
 import { expect, it } from 'vitest';
 import { Calls } from '../js/calls.js';
-import { CommandWriter, Encoding, Incoming } from '../js/codec.js';
+import {
+  BatchReader,
+  CommandWriter,
+  Encoding,
+  Incoming,
+  MAX_BATCH,
+  MAX_FRAMES,
+} from '../js/codec.js';
 
 it('keeps two batches under way, so that both processes have work', async () => {
   const batches: number[] = [];
@@ -23,3 +30,29 @@ it('keeps two batches under way, so that both processes have work', async () => 
   Array.from({ length: 4 }, call);
   expect(batches).toEqual([1, 1, 2, 4, 4]);
 });
+
+it.each([
+  ['of many messages', { frames: MAX_FRAMES, bytes: 4096 }, 2],
+  ['of one that is large', { frames: 1, bytes: MAX_BATCH }, 2],
+  ['of one that is small', { frames: 1, bytes: 100 }, MAX_FRAMES + 1],
+])(
+  'batches %s leave the event loop its turns, though the addon wakes it all the time',
+  async (_, batch, most) => {
+    let read = 0;
+    const reader = new BatchReader(
+      () => batch.bytes,
+      () => {
+        read += 1;
+        return batch.frames;
+      },
+    );
+    for (let round = 1; round <= 3; round += 1) {
+      const before = read;
+      // The addon does it again once its batch is taken.
+      for (let taken = -1; taken < Math.min(read, 1000); reader.wake()) taken = read;
+      await new Promise(setImmediate);
+      expect(read - before).toBeGreaterThan(0);
+      expect(read - before).toBeLessThanOrEqual(most);
+    }
+  },
+);

@@ -396,21 +396,46 @@ export interface EventSink {
 /**
  * Takes batches from the addon, into one buffer that is used again for the next:
  * what is kept of a batch is copied.
+ *
+ * However fast batches come, the event loop does other things after a few of them. The addon
+ * wakes it again while a batch is being read, and Node then calls {@link wake} again at once, a
+ * thousand times if need be.
  */
 export class BatchReader {
   #buffer: Buffer = Buffer.allocUnsafeSlow(MAX_BATCH + 8192);
   readonly #take: (target: Buffer) => number;
+  readonly #read: (batch: Buffer) => number;
+  /** What has been read since the event loop was last waited for; a full batch is 1. */
+  #load = 0;
 
   /**
    * @param take copies the next batch and returns its length; 0 if there is none; more than
    *   the buffer holds: nothing was taken
+   * @param read reads a batch, which is there until it returns; returns how many frames it has
    */
-  constructor(take: (target: Buffer) => number) {
+  constructor(take: (target: Buffer) => number, read: (batch: Buffer) => number) {
     this.#take = take;
+    this.#read = read;
   }
 
-  /** The next batch, until the one after it is taken. */
-  next(): Buffer | undefined {
+  /** The addon says that there is a batch. */
+  readonly wake = (): void => {
+    if (this.#load < 1) this.next();
+    else this.more();
+  };
+
+  /** A batch says that there is another. */
+  readonly more = (): void => {
+    setImmediate(this.#onTurn);
+  };
+
+  readonly #onTurn = (): void => {
+    this.#load = 0;
+    this.next();
+  };
+
+  /** Reads the next batch at once; false if there is none. */
+  next(): boolean {
     let buffer = this.#buffer;
     let length = this.#take(buffer);
     while (length > buffer.length) {
@@ -418,18 +443,21 @@ export class BatchReader {
       buffer = Buffer.allocUnsafeSlow(length + 64);
       length = this.#take(buffer);
     }
-    return length === 0 ? undefined : buffer.subarray(0, length);
+    if (length === 0) return false;
+    this.#load += this.#read(buffer.subarray(0, length)) / MAX_FRAMES + length / MAX_BATCH;
+    return true;
   }
 }
 
-/** Reads a batch, one call of `sink` for each of its frames. */
-export function readEvents(batch: Buffer, sink: EventSink): void {
+/** Reads a batch, one call of `sink` for each of its frames; returns how many there were. */
+export function readEvents(batch: Buffer, sink: EventSink): number {
   let start = 0;
+  let frames = 0;
   while (start < batch.length) {
     const end = start + HEADER > batch.length ? 0 : start + 4 + batch.readUInt32LE(start);
     if (end > batch.length || end < start + HEADER) {
       sink.broken(new RangeError(`a frame at ${start} does not end within its batch`));
-      return;
+      break;
     }
     try {
       readEvent(batch, start, end, sink);
@@ -437,7 +465,9 @@ export function readEvents(batch: Buffer, sink: EventSink): void {
       sink.broken(error);
     }
     start = end;
+    frames += 1;
   }
+  return frames;
 }
 
 function readEvent(batch: Buffer, start: number, end: number, sink: EventSink): void {

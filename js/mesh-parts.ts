@@ -22,9 +22,9 @@ export interface MeshParts {
  * Where the core's events go.
  *
  * @param isClosed whether the mesh is
- * @param take takes the next batch of events
+ * @param more has the next batch of events read
  */
-export function eventSink(parts: MeshParts, isClosed: () => boolean, take: () => void): EventSink {
+export function eventSink(parts: MeshParts, isClosed: () => boolean, more: () => void): EventSink {
   const { calls, router, peers, monitoring, logger } = parts;
   return {
     result: (id, meta, payload) => calls.result(id, meta, payload),
@@ -50,8 +50,7 @@ export function eventSink(parts: MeshParts, isClosed: () => boolean, take: () =>
       logger.forward(entry);
       monitoring?.entry(entry);
     },
-    // One batch a turn: between two of them the event loop does other things.
-    more: () => setImmediate(take),
+    more,
     broken: (error) =>
       logger.error('an event of the addon cannot be read', { event: 'boundary.broken', error }),
   };

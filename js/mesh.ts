@@ -78,12 +78,10 @@ export class SecureMesh {
   readonly #serviceId: string;
   readonly #services: number;
   readonly #keepAlive = new KeepAlive();
-  /** Takes a batch of events; the core says when there is one. */
-  readonly #take = (): void => {
-    const batch = this.#batches.next();
-    if (batch !== undefined) readEvents(batch, this.#sink);
-  };
-  readonly #batches = new BatchReader((target) => this.#native.take(target));
+  readonly #batches = new BatchReader(
+    (target) => this.#native.take(target),
+    (batch) => readEvents(batch, this.#sink),
+  );
   #state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed' = 'new';
   readonly #inMemory: boolean;
   #listening = false;
@@ -118,7 +116,7 @@ export class SecureMesh {
     const json = encodeConfig(config, this.#logger);
     const environment = encodeEnvironment(network === undefined ? process.env : {});
     const { NativeMesh } = native();
-    this.#native = wrapNative(() => new NativeMesh(json, environment, this.#take, network));
+    this.#native = wrapNative(() => new NativeMesh(json, environment, this.#batches.wake, network));
     this.#inMemory = network !== undefined;
     this.#serviceId = config.serviceId;
     this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
@@ -150,7 +148,7 @@ export class SecureMesh {
       monitoring: this.#monitoring,
       logger: this.#logger,
     };
-    this.#sink = eventSink(this.#parts, () => this.#state === 'closed', this.#take);
+    this.#sink = eventSink(this.#parts, () => this.#state === 'closed', this.#batches.more);
     if (this.#services > 0) enableScope();
   }
 
@@ -487,8 +485,7 @@ export class SecureMesh {
     } finally {
       this.#state = 'closed';
       // What arrived in time still counts.
-      let batch: Buffer | undefined;
-      while ((batch = this.#batches.next()) !== undefined) readEvents(batch, this.#sink);
+      while (this.#batches.next());
       this.#router.abortAll(AbortCause.Shutdown);
       this.#peers.clear();
       this.#calls.rejectAll(
