@@ -39,11 +39,11 @@ const QUICK = ['mesh', 'grpc-mtls', 'moleculer', 'tcp', 'tls'];
 
 /** A list of `{ peer, kind, size, inFlight, …medians }`. */
 export async function run({ quick, rounds, context, progress, failed }) {
-  const seconds = quick ? 0.3 : 1;
+  const seconds = quick ? 0.25 : 1;
   const pairs = await startPairs(quick ? QUICK : Object.keys(peers), context);
   progress('warming up');
   for (const pair of pairs) {
-    const warmUp = { kind: 'json', size: 1024, inFlight: 64, seconds: quick ? 1 : 2 };
+    const warmUp = { kind: 'json', size: 1024, inFlight: 64, seconds: quick ? 0.6 : 2 };
     await pair.client.run('closed', warmUp);
   }
   const samples = new Map();

@@ -61,7 +61,7 @@ export async function run(environment) {
  * in turns with the same (`alone…`) on a server without idle sessions.
  */
 async function idle({ quick, rounds, directory, progress }) {
-  const counts = quick ? [0, 200, 1000] : [0, 1000, 10_000];
+  const counts = quick ? [0, 1000] : [0, 1000, 10_000];
   const most = counts.at(-1);
   const meshes = 10;
   const limits = { maxSessions: 2 * most, maxSessionsPerPeer: most, maxConnections: 2 * most };
