@@ -420,7 +420,7 @@ export class BatchReader {
 
   /** The addon says that there is a batch. */
   readonly wake = (): void => {
-    if (this.#load < 1) this.next();
+    if (this.#load < 1) this.readNext();
     else this.more();
   };
 
@@ -431,11 +431,11 @@ export class BatchReader {
 
   readonly #onTurn = (): void => {
     this.#load = 0;
-    this.next();
+    this.readNext();
   };
 
   /** Reads the next batch at once; false if there is none. */
-  next(): boolean {
+  readNext(): boolean {
     let buffer = this.#buffer;
     let length = this.#take(buffer);
     while (length > buffer.length) {

@@ -485,7 +485,7 @@ export class SecureMesh {
     } finally {
       this.#state = 'closed';
       // What arrived in time still counts.
-      while (this.#batches.next());
+      while (this.#batches.readNext());
       this.#router.abortAll(AbortCause.Shutdown);
       this.#peers.clear();
       this.#calls.rejectAll(
