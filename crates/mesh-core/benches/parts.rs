@@ -133,6 +133,7 @@ fn local(id: &str, key: KeyPair, suite: Suite) -> Local {
     let secrets = vec![MeshSecret::new(&[1; 32])];
     Local {
         tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
+        holders: Arc::default(),
         id,
         key,
         secrets,

@@ -65,6 +65,12 @@ impl X25519Secret {
         Ok((self.agree_with(first)?, self.agree_with(second)?))
     }
 
+    /// Keeps the secret, for agreements in several sessions.
+    #[must_use]
+    pub fn into_reusable(self) -> ReusableX25519Secret {
+        ReusableX25519Secret(self)
+    }
+
     fn agree_with(&self, peer: &[u8]) -> Result<Secret<32>, CryptoError> {
         let peer = UnparsedPublicKey::new(&X25519, peer);
         let shared = agreement::agree(&self.private, peer, CryptoError::BadShare, |shared| {
@@ -77,6 +83,27 @@ impl X25519Secret {
 impl fmt::Debug for X25519Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("X25519Secret(..)")
+    }
+}
+
+/// An X25519 secret that serves more than one session. It proves possession
+/// and nothing else: each session also needs a secret that serves only once.
+#[derive(Debug)]
+pub struct ReusableX25519Secret(X25519Secret);
+
+impl ReusableX25519Secret {
+    /// The public half.
+    #[must_use]
+    pub fn public_share(&self) -> [u8; 32] {
+        self.0.public_share()
+    }
+
+    /// The shared secret with `peer`.
+    ///
+    /// # Errors
+    /// As [`X25519Secret::agree`].
+    pub fn agree(&self, peer: &[u8]) -> Result<Secret<32>, CryptoError> {
+        self.0.agree_with(peer)
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
         self, CLIENT_FINISH, Choice, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH, Sealed,
         ServerHello, Shares, split_mac,
     },
-    resumption::Ticket,
+    resumption::{Holder, Ticket},
     schedule::{ClientStage, Hash, ServerStage, transcript},
     trust::Recognised,
     unwrap_secret,
@@ -139,7 +139,7 @@ impl AwaitHello {
                 return Err(HandshakeError::Finished);
             }
             let held = ticket.holder.agree(&hello.shares.x25519).map_err(|_| HandshakeError::BadShare)?;
-            Proof::Ticket { psk: ticket.psk, held }
+            Proof::Ticket { psk: ticket.psk, held, holder: ticket.holder }
         } else {
             Proof::Key { label: transcript(&[&self.m1, &m2[..prefix]]), wrapped: wrapped.to_vec() }
         };
@@ -182,7 +182,7 @@ pub(super) enum Proof {
     Key { label: Hash, wrapped: Vec<u8> },
     /// The secrets of a ticket: the former session's, and the one that only
     /// its holder can agree on.
-    Ticket { psk: Secret<32>, held: Secret<32> },
+    Ticket { psk: Secret<32>, held: Secret<32>, holder: Arc<Holder> },
 }
 
 /// M2 is good; the client has yet to prove itself.
@@ -207,20 +207,21 @@ impl Unproved {
         matches!(self.proof, Proof::Ticket { .. })
     }
 
-    /// Makes M3. Holds this side's RSA private operation, if there is one.
+    /// Makes M3. Holds this side's RSA private operations, if there are any: one
+    /// in a full handshake, and one more in the first with this server.
     pub fn prove(self, now: Timestamp) -> Result<(Vec<u8>, AwaitFinish), HandshakeError> {
         check_deadline(self.deadline, now)?;
         let resumed = self.is_resumed();
         let th2 = transcript(&[&self.messages]);
         let stage = |proof: &[&Secret<32>]| ClientStage::new(&self.secret, th2, &self.shared, proof);
-        let (stage, k_c, wrapped) = match self.proof {
+        let (stage, k_c, wrapped, holder) = match self.proof {
             Proof::Key { label, wrapped } => {
                 let stage = stage(&[&unwrap_secret(&self.local.key, &wrapped, &label)?]);
                 let k_c = Secret::random()?;
                 let wrapped = self.server_key.oaep_encrypt(k_c.as_bytes(), &th2)?;
-                (stage, k_c, wrapped)
+                (stage, k_c, wrapped, self.local.holders.of(&self.server, &self.local.key)?)
             }
-            Proof::Ticket { psk, held } => (stage(&[&psk, &held]), psk, Vec::new()),
+            Proof::Ticket { psk, held, holder } => (stage(&[&psk, &held]), psk, Vec::new(), holder),
         };
         let session = stage.session_id();
         let thumbprint = self.local.key.public_key().thumbprint();
@@ -234,11 +235,10 @@ impl Unproved {
             self.local.token_lifetime,
         )
         .issue(now)?;
-        let holder = X25519Secret::generate()?;
         let plaintext = Sealed {
             token: token.as_bytes(),
             parameters: self.local.parameters,
-            holder: Some(holder.public_share()),
+            holder: Some(holder.signed().clone()),
             ticket: None,
         };
         let sealed = stage.sealing()?.seal(&[&th2[..], &wrapped].concat(), plaintext.encode()?)?;
@@ -278,7 +278,7 @@ struct Pending {
     server_key: PublicKey,
     recognised: Recognised,
     choice: Choice,
-    holder: X25519Secret,
+    holder: Arc<Holder>,
     resumed: bool,
 }
 

@@ -1,7 +1,7 @@
 //! The bytes of M1 to M4. Decoding keeps the bytes as received: transcripts
 //! are never re-encoded.
 
-use super::{HandshakeError, Mode, Parameters, Suite};
+use super::{HandshakeError, Mode, Parameters, Suite, resumption::SignedHolder};
 use crate::{
     crypto::{aead::AesKeySize, rsa::PublicKey},
     id::ServiceId,
@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The one version of this protocol.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 /// Largest handshake message, header included, in bytes.
 pub const MAX_HANDSHAKE_MESSAGE: usize = 16 * 1024;
 
@@ -276,9 +276,8 @@ impl<'a> ClientFinish<'a> {
 pub(super) struct Sealed<'a> {
     pub(super) token: &'a [u8],
     pub(super) parameters: Parameters,
-    /// In M3: the public half of what the client will prove itself with when
-    /// it comes with the ticket.
-    pub(super) holder: Option<[u8; 32]>,
+    /// In M3: the key that the client will resume with, signed by its RSA key.
+    pub(super) holder: Option<SignedHolder>,
     /// In M4: a ticket.
     pub(super) ticket: Option<&'a [u8]>,
 }
@@ -301,7 +300,7 @@ impl<'a> Sealed<'a> {
             put(TICKET, ticket)?;
         }
         if let Some(holder) = &self.holder {
-            put(HOLDER, holder)?;
+            put(HOLDER, &holder.encode())?;
         }
         let mut out = Vec::with_capacity(self.token.len() + list.len() + 4);
         out.put_vec16(self.token)?;
@@ -323,7 +322,7 @@ impl<'a> Sealed<'a> {
                 MAX_MESSAGE => max_message = Some(number(value)?),
                 MAX_CALLS => max_calls = Some(number(value)?),
                 TICKET => ticket = Some(value),
-                HOLDER => holder = Some(value.try_into().map_err(|_| Malformed)?),
+                HOLDER => holder = Some(SignedHolder::decode(value)?),
                 _ => {}
             }
         }

@@ -32,7 +32,7 @@ pub use self::{
     initiator::{AwaitFinish, AwaitHello, Initiator, Unproved},
     messages::{MAX_HANDSHAKE_MESSAGE, PROTOCOL_VERSION},
     responder::{AwaitProof, Proved, Responder},
-    resumption::{Ticket, Tickets},
+    resumption::{Holders, Ticket, Tickets},
     rotation::Retired,
     succession::Succession,
     trust::{Expectation, MeshSecret, Mode, Trust},
@@ -110,6 +110,8 @@ pub struct Local {
     pub parameters: Parameters,
     /// The tickets it gives to its clients.
     pub tickets: Arc<Tickets>,
+    /// The keys that it resumes sessions with as a client.
+    pub holders: Arc<Holders>,
 }
 
 impl Local {

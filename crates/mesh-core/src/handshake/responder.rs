@@ -9,7 +9,7 @@ use super::{
         self, Choice, ClientFinish, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH, Sealed,
         ServerHello, Shares, split_mac,
     },
-    resumption::{Note, TICKET_LIFETIME},
+    resumption::{Note, SignedHolder, TICKET_LIFETIME},
     schedule::{ClientStage, transcript},
     trust::Recognised,
     unwrap_secret,
@@ -84,8 +84,7 @@ impl Responder {
         };
         // A ticket that is not good is no reason to refuse its client.
         let ticket = hello.shares.resumption.as_deref();
-        let note =
-            ticket.and_then(|ticket| local.tickets.take(ticket, &client, client_key.thumbprint(), now));
+        let note = ticket.and_then(|ticket| local.tickets.take(ticket, &client, &client_key, now));
         answer(local, m1, &hello.shares, Checked { secret, choice, client_key, recognised, note }, now)
     }
 }
@@ -117,7 +116,7 @@ fn answer(
     let (agreed, held) = match &note {
         None => x25519.agree(&client.x25519).map(|agreed| (agreed, None)),
         Some(note) => {
-            x25519.agree_twice(&client.x25519, &note.holder).map(|(agreed, held)| (agreed, Some(held)))
+            x25519.agree_twice(&client.x25519, note.holder.share()).map(|(agreed, held)| (agreed, Some(held)))
         }
     }
     .map_err(|_| HandshakeError::BadShare)?;
@@ -228,7 +227,7 @@ pub struct Proved {
     claims: Claims,
     parameters: Parameters,
     /// What the client will prove itself with, if it wants a ticket.
-    holder: Option<[u8; 32]>,
+    holder: Option<SignedHolder>,
     messages: Vec<u8>,
 }
 

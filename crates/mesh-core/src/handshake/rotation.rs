@@ -61,7 +61,8 @@ impl Local {
     /// are void. Holds an RSA private operation of the current key.
     pub fn with_key(&self, next: KeyPair) -> Result<Self, HandshakeError> {
         let succession = Succession::new(&self.id, &self.key, next.public_key())?;
-        Self { key: next, succession: Some(succession), ..self.clone() }.renew_tickets()
+        let holders = Arc::default();
+        Self { key: next, succession: Some(succession), holders, ..self.clone() }.renew_tickets()
     }
 
     /// What to begin a handshake with, in this order: a peer may have been

@@ -20,6 +20,7 @@ pub(super) fn local(id: &str, key: KeyPair, secrets: &[&[u8]]) -> Local {
         retired: Retired::default(),
         succession: None,
         tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
+        holders: Arc::default(),
         id,
         key,
         secrets,
@@ -40,6 +41,8 @@ pub(super) fn server() -> Local {
 
 pub(super) fn pinned(mut local: Local) -> Local {
     local.secrets.clear();
+    // As a service without a secret makes them.
+    local.tickets = Arc::new(Tickets::new(&local.id, &local.key, &local.secrets).unwrap());
     local
 }
 

@@ -99,8 +99,10 @@ impl Run {
         assert!(stage.finished().verify(&[&transcript(&[&m1, &m2, covered])], mac));
         let aad = [&th2[..], finish.wrapped].concat();
         let opened = stage.sealing().unwrap().open(&aad, finish.sealed).unwrap();
-        let parameters = Sealed::decode(&opened).unwrap().parameters;
+        let Sealed { parameters, holder, .. } = Sealed::decode(&opened).unwrap();
         assert_eq!(parameters, Parameters { max_message: 1 << 22, max_calls: 1024 });
+        let client = ClientHello::decode(&m1).unwrap().shares;
+        assert!(holder.unwrap().verify(&client.server, &client.public_key().unwrap()));
 
         let th3 = transcript(&[&m1, &m2, &m3]);
         let stage = stage.server_stage(th3, server_proof);
@@ -137,8 +139,8 @@ fn resumption_vectors_follow_the_document() {
     assert_eq!(answer.shares.resumption, Some(Vec::new()));
     assert!(wrapped.is_empty() && ClientFinish::decode(&m3).unwrap().wrapped.is_empty());
     let tickets = Tickets::new(&hello.server, &key(&run.server_key), &[run.root()]).unwrap();
-    let shown = hello.public_key().unwrap().thumbprint();
-    let note = tickets.take(&hello.resumption.unwrap(), &hello.client, shown, NOW).unwrap();
+    let shown = hello.public_key().unwrap();
+    let note = tickets.take(&hello.resumption.unwrap(), &hello.client, &shown, NOW).unwrap();
     assert_eq!(hex::encode(note.psk.as_bytes()), psk);
     run.follows(&[&secret(&psk), &secret(&held)], &secret(&psk));
 }
@@ -163,7 +165,9 @@ fn play(client: &Arc<Local>, server: &Arc<Local>, start: Option<Ticket>) -> (Run
     let unproved = state.on_hello(&m2, NOW).unwrap();
     let shown = match &unproved.proof {
         Proof::Key { label, wrapped } => Proof::Key { label: *label, wrapped: wrapped.clone() },
-        Proof::Ticket { psk, held } => Proof::Ticket { psk: psk.clone(), held: held.clone() },
+        Proof::Ticket { psk, held, holder } => {
+            Proof::Ticket { psk: psk.clone(), held: held.clone(), holder: Arc::clone(holder) }
+        }
     };
     let shared: Vec<_> = unproved.shared.iter().map(|secret| hex::encode(secret.as_bytes())).collect();
     let (m3, finish) = unproved.prove(NOW).unwrap();
@@ -205,6 +209,6 @@ fn record_resumption() -> Resumed {
     let (client, server) = strangers();
     let (_, _, ticket) = play(&client, &server, None);
     let (run, witness, _) = play(&client, &server, ticket);
-    let Proof::Ticket { psk, held } = &witness.proof else { panic!("a resumption") };
+    let Proof::Ticket { psk, held, .. } = &witness.proof else { panic!("a resumption") };
     Resumed { run, psk: hex::encode(psk.as_bytes()), held: hex::encode(held.as_bytes()) }
 }

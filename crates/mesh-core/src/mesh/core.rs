@@ -154,6 +154,7 @@ impl Core {
                 max_calls: config.limits.max_calls,
             },
             tickets: Arc::new(tickets),
+            holders: Arc::default(),
             retired: Retired::default(),
             succession,
         };

@@ -30,7 +30,7 @@ pub const MAX_DISCARDED: u32 = 8;
 
 const TAG_LEN: usize = 16;
 const MAC_LEN: usize = 32;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// When a sender changes keys, whichever comes first.
 pub(crate) const REKEY_RECORDS: u64 = 1 << 20;

@@ -28,6 +28,8 @@ pub enum SignatureDomain {
     Envelope,
     /// A key's naming of the one that takes its place.
     Succession,
+    /// A client key's statement of which X25519 key resumes its sessions.
+    Resumption,
 }
 
 impl SignatureDomain {
@@ -38,6 +40,7 @@ impl SignatureDomain {
             Self::Data => "secure-stack-mesh/data/v1",
             Self::Envelope => "secure-stack-mesh/envelope/v1",
             Self::Succession => "secure-stack-mesh/succession/v1",
+            Self::Resumption => "secure-stack-mesh/resumption/v1",
         }
     }
 

@@ -3,15 +3,23 @@
 //!
 //! A ticket is the server's own note of a session it has had, sealed for
 //! itself, so that it holds no state and a server that was restarted still
-//! knows its clients. It serves once. Who presents it proves itself with a key
-//! that never left its memory: not even the thief of the server's key can use
-//! a ticket it has seen.
+//! knows its clients. It serves once. The client proves itself with a key that
+//! never left its memory, and that its RSA key has signed: the thief of the
+//! server's key can neither use a ticket it has seen nor make one.
 
+mod holder;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, fmt, sync::Mutex, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+pub use self::holder::Holders;
+pub(super) use self::holder::{Holder, SignedHolder};
 use super::{HandshakeError, MeshSecret};
 use crate::{
     clock::Timestamp,
@@ -19,8 +27,7 @@ use crate::{
         CryptoError,
         aead::{AeadKey, Nonce, Tag},
         kdf::Prk,
-        kem::X25519Secret,
-        rsa::{KeyPair, Thumbprint},
+        rsa::{KeyPair, PublicKey, Thumbprint},
         secret::{Secret, fill_random},
     },
     id::ServiceId,
@@ -40,8 +47,8 @@ pub struct Ticket {
     /// The server's note, unreadable here.
     pub(super) sealed: Vec<u8>,
     pub(super) psk: Secret<32>,
-    /// Its public half is in the note.
-    pub(super) holder: X25519Secret,
+    /// Its public half and signature are in the note.
+    pub(super) holder: Arc<Holder>,
     /// The key the server has proved to hold.
     pub(super) server_key: Thumbprint,
 }
@@ -57,7 +64,7 @@ impl fmt::Debug for Ticket {
 pub(super) struct Note {
     pub(super) client: ServiceId,
     pub(super) client_key: Thumbprint,
-    pub(super) holder: [u8; 32],
+    pub(super) holder: SignedHolder,
     pub(super) psk: Secret<32>,
     /// End of the descent from one full handshake.
     pub(super) expires: Timestamp,
@@ -65,10 +72,10 @@ pub(super) struct Note {
 
 impl Note {
     fn encode(&self) -> Result<Vec<u8>, Malformed> {
-        let mut out = Vec::with_capacity(256);
+        let mut out = Vec::with_capacity(768);
         out.put_vec8(self.client.as_str().as_bytes())?;
         out.put(self.client_key.as_bytes());
-        out.put(&self.holder);
+        out.put_vec16(&self.holder.encode())?;
         out.put(self.psk.as_bytes());
         out.put(&self.expires.as_millis().to_be_bytes());
         Ok(out)
@@ -78,7 +85,7 @@ impl Note {
         let mut reader = Reader::new(plaintext);
         let client = ServiceId::from_bytes(reader.vec8()?)?;
         let client_key = Thumbprint::from_bytes(reader.array()?);
-        let holder = reader.array()?;
+        let holder = SignedHolder::decode(reader.vec16()?)?;
         let psk = Secret::new(reader.array()?);
         let expires = Timestamp::from_millis(u64::from_be_bytes(reader.array()?));
         reader.end()?;
@@ -88,6 +95,8 @@ impl Note {
 
 /// Gives tickets and takes them back, each once.
 pub struct Tickets {
+    /// Whose tickets these are.
+    server: ServiceId,
     root: Prk,
     state: Mutex<State>,
 }
@@ -111,7 +120,7 @@ impl Tickets {
         }
         let root = Prk::extract(key.derive("tickets")?.as_bytes(), &[&policy]);
         let state = State { generation: 0, key: ticket_key(&root, 0)?, used: HashMap::new() };
-        Ok(Self { root, state: Mutex::new(state) })
+        Ok(Self { server: id.clone(), root, state: Mutex::new(state) })
     }
 
     pub(super) fn give(&self, note: &Note) -> Result<Vec<u8>, HandshakeError> {
@@ -131,37 +140,60 @@ impl Tickets {
         &self,
         ticket: &[u8],
         client: &ServiceId,
-        shown: Thumbprint,
+        shown: &PublicKey,
         now: Timestamp,
     ) -> Option<Note> {
         let (nonce, rest) = ticket.split_first_chunk::<NONCE_LEN>()?;
         let (ciphertext, tag) = rest.split_last_chunk::<TAG_LEN>()?;
         let mut plaintext = zeroize::Zeroizing::new(ciphertext.to_vec());
-        let mut state = self.lock();
-        state.key.open_in_place(&Nonce(*nonce), &[], &mut plaintext, &Tag(*tag)).ok()?;
+        let generation = {
+            let state = self.lock();
+            state.key.open_in_place(&Nonce(*nonce), &[], &mut plaintext, &Tag(*tag)).ok()?;
+            // A replay costs no public operation.
+            if state.used.contains_key(nonce) {
+                return None;
+            }
+            state.generation
+        };
         let note = Note::decode(&plaintext).ok()?;
-        if note.client != *client || note.client_key != shown || now >= note.expires {
+        if note.client != *client || note.client_key != shown.thumbprint() || now >= note.expires {
             return None;
         }
-        if state.used.contains_key(nonce) {
+        // Only this rests on something that the thief of the server's key has not.
+        if !note.holder.verify(&self.server, shown) {
             return None;
         }
-        if state.used.len() >= MAX_USED {
-            state.used.retain(|_, expires| now < *expires);
-        }
-        if state.used.len() >= MAX_USED {
-            state.generation = state.generation.wrapping_add(1);
-            state.key = ticket_key(&self.root, state.generation).ok()?;
-            state.used.clear();
-            return None;
-        }
-        state.used.insert(*nonce, note.expires);
-        Some(note)
+        let mut state = self.lock();
+        // Not a ticket that another thread has made void meanwhile.
+        (state.generation == generation && state.spend(nonce, note.expires, now, &self.root)).then_some(note)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         // Each update is whole; a panic elsewhere leaves nothing half done.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Uses a ticket up; false if it was used before. When no more can be
+    /// remembered every ticket is void, this one too.
+    fn spend(&mut self, nonce: &[u8; NONCE_LEN], expires: Timestamp, now: Timestamp, root: &Prk) -> bool {
+        if self.used.contains_key(nonce) {
+            return false;
+        }
+        if self.used.len() >= MAX_USED {
+            self.used.retain(|_, expires| now < *expires);
+        }
+        if self.used.len() >= MAX_USED {
+            self.generation = self.generation.wrapping_add(1);
+            if let Ok(key) = ticket_key(root, self.generation) {
+                self.key = key;
+                self.used.clear();
+            }
+            return false;
+        }
+        self.used.insert(*nonce, expires);
+        true
     }
 }
 

@@ -8,7 +8,10 @@ use super::{
     },
     *,
 };
-use crate::error::{Coded, Reason};
+use crate::{
+    crypto::rsa::SignatureDomain,
+    error::{Coded, Reason},
+};
 
 /// Two services, and the ticket of a session they have had.
 fn acquainted() -> (Local, Local, Ticket) {
@@ -24,12 +27,17 @@ fn with(client: Local, server: Local, ticket: Ticket) -> Wire<'static> {
 }
 
 /// As good as the original, which a client would not make.
-fn copy(ticket: &Ticket, holder: X25519Secret) -> Ticket {
+fn copy(ticket: &Ticket, holder: Arc<Holder>) -> Ticket {
     Ticket { sealed: ticket.sealed.clone(), psk: ticket.psk.clone(), holder, server_key: ticket.server_key }
 }
 
-fn stranger() -> X25519Secret {
-    X25519Secret::generate().unwrap()
+/// A holder key that `key` has signed for sessions with the server.
+fn holder(key: &KeyPair) -> Arc<Holder> {
+    Arc::new(Holder::new(&"server".parse().unwrap(), key).unwrap())
+}
+
+fn stranger() -> Arc<Holder> {
+    holder(&key(2))
 }
 
 #[test]
@@ -38,7 +46,7 @@ fn a_ticket_saves_both_private_operations() {
     let secret: &[&[u8]] = &[&[1; 32]];
     let (client, server) = (local("client", own.clone(), secret), local("server", peer.clone(), secret));
     let (first, _) = agree(Wire::new(client.clone(), server.clone()));
-    assert_eq!((first.resumed, own.private_ops(), peer.private_ops()), (false, 1, 1));
+    assert_eq!((first.resumed, own.private_ops(), peer.private_ops()), (false, 2, 1));
 
     let mut ticket = first.ticket;
     let mut sessions = vec![first.session];
@@ -51,7 +59,10 @@ fn a_ticket_saves_both_private_operations() {
         sessions.push(resumed.session);
         ticket = resumed.ticket;
     }
-    assert_eq!((own.private_ops(), peer.private_ops()), (1, 1));
+    assert_eq!((own.private_ops(), peer.private_ops()), (2, 1));
+    // A later full handshake with the same service signs no holder key again.
+    agree(Wire::new(client, server));
+    assert_eq!((own.private_ops(), peer.private_ops()), (3, 2));
 }
 
 #[test]
@@ -115,18 +126,18 @@ fn tickets_end_with_the_key_the_secret_or_their_time() {
     rotated.tickets = Arc::new(Tickets::new(&rotated.id, &rotated.key, &rotated.secrets).unwrap());
     falls_back(with(client, rotated, copy(&ticket, stranger())));
 
-    let (id, key) = ("client".parse().unwrap(), key(0).public_key().thumbprint());
+    let (id, key) = ("client".parse::<ServiceId>().unwrap(), key(0).public_key().clone());
     let late = NOW + TICKET_LIFETIME;
-    assert!(server.tickets.take(&ticket.sealed, &id, key, late).is_none());
+    assert!(server.tickets.take(&ticket.sealed, &id, &key, late).is_none());
     let just = Timestamp::from_millis(late.as_millis() - 1);
-    assert!(server.tickets.take(&ticket.sealed, &id, key, just).is_some());
+    assert!(server.tickets.take(&ticket.sealed, &id, &key, just).is_some());
 }
 
 #[test]
 fn resuming_again_and_again_does_not_lengthen_the_descent() {
     let (_, server, ticket) = acquainted();
-    let (id, key) = ("client".parse().unwrap(), key(0).public_key().thumbprint());
-    let note = server.tickets.take(&ticket.sealed, &id, key, NOW).unwrap();
+    let (id, key) = ("client".parse::<ServiceId>().unwrap(), key(0).public_key().clone());
+    let note = server.tickets.take(&ticket.sealed, &id, &key, NOW).unwrap();
     assert_eq!(note.expires, NOW + TICKET_LIFETIME);
 
     let (client, server, ticket) = acquainted();
@@ -149,16 +160,16 @@ fn a_restarted_server_knows_its_tickets() {
 #[test]
 fn no_flipped_bit_of_a_ticket_resumes() {
     let (_, server, ticket) = acquainted();
-    let (id, key) = ("client".parse().unwrap(), key(0).public_key().thumbprint());
+    let (id, key) = ("client".parse::<ServiceId>().unwrap(), key(0).public_key().clone());
     for bit in 0..ticket.sealed.len() * 8 {
         let mut flipped = ticket.sealed.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        assert!(server.tickets.take(&flipped, &id, key, NOW).is_none(), "bit {bit}");
+        assert!(server.tickets.take(&flipped, &id, &key, NOW).is_none(), "bit {bit}");
     }
     for length in 0..ticket.sealed.len() {
-        assert!(server.tickets.take(&ticket.sealed[..length], &id, key, NOW).is_none(), "{length} bytes");
+        assert!(server.tickets.take(&ticket.sealed[..length], &id, &key, NOW).is_none(), "{length} bytes");
     }
-    assert!(server.tickets.take(&ticket.sealed, &id, key, NOW).is_some());
+    assert!(server.tickets.take(&ticket.sealed, &id, &key, NOW).is_some());
 }
 
 #[test]
@@ -174,11 +185,11 @@ fn hostile_tickets_fall_back() {
 fn a_holder_key_of_small_order_resumes_nothing() {
     // It would make what the holder proves itself with known to everybody.
     let (client, server, mut ticket) = acquainted();
-    let mut note =
-        server.tickets.take(&ticket.sealed, &client.id, client.key.public_key().thumbprint(), NOW).unwrap();
+    let mut note = server.tickets.take(&ticket.sealed, &client.id, client.key.public_key(), NOW).unwrap();
     for order in [0, 1] {
-        note.holder = [0; 32];
-        note.holder[0] = order;
+        note.holder.share = [0; 32];
+        note.holder.share[0] = order;
+        note.holder.signature = sign(&client.key, "server", &note.holder.share);
         ticket.sealed = server.tickets.give(&note).unwrap();
         let wire = with(client.clone(), server.clone(), copy(&ticket, stranger()));
         assert_eq!(wire.run().1.unwrap().unwrap_err().reason(), Reason::BadShare);
@@ -205,12 +216,80 @@ fn two_tickets_in_one_hello_are_malformed() {
     }
 }
 
+/// The signature of `key` for a holder key and the service `server`.
+fn sign(key: &KeyPair, server: &str, share: &[u8; 32]) -> Vec<u8> {
+    let text = [&[server.len() as u8], server.as_bytes(), share].concat();
+    key.pss_sign(SignatureDomain::Resumption, &text).unwrap()
+}
+
+#[test]
+fn the_thief_of_a_servers_key_cannot_make_tickets() {
+    // It derives the key that seals tickets, and so writes any note. The client
+    // it names is pinned, and so is the server.
+    let (client, server) = (pinned(client()), pinned(server()));
+    let seen = agree(Wire::new(client.clone(), server.clone()).pins()).0.ticket.unwrap();
+    let own = stranger();
+    let other = sign(&client.key, "other", own.signed().share());
+    let data = [&[6][..], b"server", own.signed().share()].concat();
+    let data = client.key.pss_sign(SignatureDomain::Data, &data).unwrap();
+    let forgeries: [(&str, Vec<u8>); 6] = [
+        ("signed by a key of the thief's", own.signed().signature.clone()),
+        ("signed by the stolen key", sign(&server.key, "server", own.signed().share())),
+        ("signed by the client for another holder key", seen.holder.signed().signature.clone()),
+        ("signed by the client for another service", other),
+        ("signed by the client as data of its application", data),
+        ("not signed", vec![0; 256]),
+    ];
+    for (forgery, signature) in forgeries {
+        let thief = Tickets::new(&server.id, &server.key, &server.secrets).unwrap();
+        let (psk, share) = (Secret::random().unwrap(), *own.signed().share());
+        let note = Note {
+            client: client.id.clone(),
+            client_key: client.key.public_key().thumbprint(),
+            holder: SignedHolder { share, signature },
+            psk: psk.clone(),
+            expires: NOW + TICKET_LIFETIME,
+        };
+        let sealed = thief.give(&note).unwrap();
+        let server_key = server.key.public_key().thumbprint();
+        let ticket = Ticket { sealed, psk, holder: Arc::clone(&own), server_key };
+        // The server insists on a full handshake, which takes the client's key.
+        let (client, _) = agree(with(client.clone(), server.clone(), ticket).pins());
+        assert!(!client.resumed, "{forgery}");
+    }
+}
+
+#[test]
+fn a_holder_key_is_signed_once_for_each_service_and_anew_for_a_new_key() {
+    let (client, server, other) = (client(), "server".parse().unwrap(), "other".parse().unwrap());
+    let before = client.key.private_ops();
+    let share = |local: &Local, server| *local.holders.of(server, &local.key).unwrap().signed().share();
+    let first = share(&client, &server);
+    assert_eq!(share(&client, &server), first);
+    assert_eq!(client.key.private_ops() - before, 1);
+    assert_ne!(share(&client, &other), first);
+    let rotated = client.with_key(key(2)).unwrap();
+    assert_ne!(share(&rotated, &server), first);
+    assert!(rotated.holders.of(&server, &key(2)).unwrap().signed().verify(&server, key(2).public_key()));
+}
+
+#[test]
+fn a_signed_holder_key_has_the_length_of_one() {
+    let signed = stranger().signed().clone();
+    assert_eq!(SignedHolder::decode(&signed.encode()), Ok(signed.clone()));
+    for length in [0, 31, 32, 32 + 255, 32 + 513, 10_000] {
+        let mut bytes = signed.encode();
+        bytes.resize(length, 7);
+        assert_eq!(SignedHolder::decode(&bytes), Err(Malformed), "{length} bytes");
+    }
+}
+
 #[test]
 fn the_thief_of_a_servers_key_cannot_use_the_tickets_it_sees() {
     // It can read the note, and so knows all but what never left the client.
     let (client, server, ticket) = acquainted();
     let thief = Tickets::new(&server.id, &server.key, &server.secrets).unwrap();
-    let note = thief.take(&ticket.sealed, &client.id, client.key.public_key().thumbprint(), NOW).unwrap();
+    let note = thief.take(&ticket.sealed, &client.id, client.key.public_key(), NOW).unwrap();
     assert_eq!(note.psk.as_bytes(), ticket.psk.as_bytes());
 
     let (_, server) = with(client, server, copy(&ticket, stranger())).run();
@@ -243,7 +322,7 @@ fn a_server_that_cannot_read_the_ticket_cannot_claim_it() {
                 .give(&Note {
                     client: id,
                     client_key: key(0).public_key().thumbprint(),
-                    holder: ticket.holder.public_share(),
+                    holder: ticket.holder.signed().clone(),
                     psk: Secret::new([9; 32]),
                     expires: NOW + TICKET_LIFETIME,
                 })
@@ -311,12 +390,12 @@ fn no_flipped_bit_makes_a_resumed_session() {
 /// As [`acquainted`], with the first session made up.
 fn acquainted_quickly() -> (Local, Local, Ticket) {
     let (client, server) = (client(), server());
-    let holder = stranger();
+    let holder = holder(&client.key);
     let psk = Secret::random().unwrap();
     let note = Note {
         client: client.id.clone(),
         client_key: client.key.public_key().thumbprint(),
-        holder: holder.public_share(),
+        holder: holder.signed().clone(),
         psk: psk.clone(),
         expires: NOW + TICKET_LIFETIME,
     };
@@ -332,11 +411,12 @@ fn acquainted_quickly() -> (Local, Local, Ticket) {
 #[test]
 fn the_memory_of_used_tickets_is_bounded_and_fails_closed() {
     let (client, server, _) = acquainted_quickly();
-    let key = client.key.public_key().thumbprint();
+    let key = client.key.public_key();
+    let signed = holder(&client.key).signed().clone();
     let note = || Note {
         client: client.id.clone(),
-        client_key: key,
-        holder: [9; 32],
+        client_key: key.thumbprint(),
+        holder: signed.clone(),
         psk: Secret::new([1; 32]),
         expires: NOW + TICKET_LIFETIME,
     };

@@ -61,6 +61,7 @@ fn local(key: KeyPair) -> Arc<Local> {
         retired: crate::handshake::Retired::default(),
         succession: None,
         tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
+        holders: Arc::default(),
         id,
         key,
         secrets,
@@ -368,7 +369,7 @@ async fn handshake_messages_out_of_place_are_refused_alike() {
     let mut old = m1.clone();
     old[0] = 9;
     let mut answers = Vec::new();
-    for first in [vec![], vec![1, 3, 0, 0, 0, 0], flipped, m1[..m1.len() - 1].to_vec(), vec![0; 20_000]] {
+    for first in [vec![], vec![2, 3, 0, 0, 0, 0], flipped, m1[..m1.len() - 1].to_vec(), vec![0; 20_000]] {
         let mut duplex = dial(&server).await;
         duplex.outgoing.send(first.into()).await;
         answers.push(duplex.receive().await.unwrap_err().to_string());
@@ -384,7 +385,7 @@ async fn handshake_messages_out_of_place_are_refused_alike() {
     let mut duplex = dial(&server).await;
     duplex.outgoing.send(old.into()).await;
     let Err(TransportError::Status(status)) = duplex.receive().await else { panic!("refused") };
-    assert_eq!(status.message(), "supported protocol versions: 1");
+    assert_eq!(status.message(), "supported protocol versions: 2");
 
     let after = server.stats().await;
     assert_eq!(after.private_operations, before.private_operations);
