@@ -205,7 +205,8 @@ export class JWTManager {
   /**
    * Signs with another secret from now on. Tokens signed with the former one
    * count until `graceMs` are over; then they are refused with the reason
-   * `SECRET_RETIRED`. At most 8 former secrets are kept at once.
+   * `SECRET_RETIRED`. The same limit ends the grace of every earlier rotation: with `graceMs: 0`
+   * only the new secret counts. At most 8 previous secrets are kept at once.
    *
    * @throws MeshError `INVALID_ARGUMENT`: the secret is empty, or is or was in use here.
    *   `FAILED_PRECONDITION`: this manager signs with an RSA key

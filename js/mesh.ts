@@ -363,7 +363,8 @@ export class SecureMesh {
    * It is not stored: give it to the configuration as well, for the next start.
    *
    * @param secret at least 32 bytes, new here
-   * @param options.graceMs milliseconds or `'15m'`, a year at most; 0 ends the former secret at once. Default: `'24h'`.
+   * @param options.graceMs milliseconds or `'15m'`, a year at most. No previous secret outlives it, whatever an
+   *   earlier rotation promised: with 0 only the new secret counts. Default: `'24h'`.
    * @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`, or `ARGUMENT` when it is or was in use
    *   here; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.jwtSecret`, `NOT_INITIALIZED`
    *   before it is initialized

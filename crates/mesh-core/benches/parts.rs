@@ -134,6 +134,7 @@ fn local(id: &str, key: KeyPair, suite: Suite) -> Local {
     Local {
         tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
         holders: Arc::default(),
+        handshake_timeout: Duration::from_secs(10),
         id,
         key,
         secrets,

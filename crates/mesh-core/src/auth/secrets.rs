@@ -66,8 +66,9 @@ impl SecretRing {
         self.current.weak
     }
 
-    /// Signs with `secret` from now on, or with a random one, and accepts the
-    /// former one until `grace` is over.
+    /// Signs with `secret` from now on, or with a random one. Accepts the previous
+    /// one until `grace` is over, and those before it no longer than that, whatever
+    /// an earlier rotation promised: without grace only the new secret counts.
     ///
     /// Refuses a secret that is or was in use here: that would be no rotation.
     pub fn rotate(
@@ -86,8 +87,12 @@ impl SecretRing {
         if known {
             return Err(AuthError::Argument("secret is or was in use here; rotate to one that is new"));
         }
-        let former = std::mem::replace(&mut self.current, new);
-        self.retiring.push_back(Retiring { key: former, until: now + grace });
+        let until = now + grace;
+        for retiring in &mut self.retiring {
+            retiring.until = retiring.until.min(until);
+        }
+        let previous = std::mem::replace(&mut self.current, new);
+        self.retiring.push_back(Retiring { key: previous, until });
         self.retire(now);
         while self.retiring.len() > MAX_RETIRING {
             if let Some(oldest) = self.retiring.pop_front() {

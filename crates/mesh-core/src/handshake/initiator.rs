@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{
     Established, Expectation, HandshakeError, Local, MAX_TOKEN_LIFETIME, MeshSecret, Mode, Suite,
-    check_deadline, deadline,
     messages::{
         self, CLIENT_FINISH, Choice, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH, Sealed,
         ServerHello, Shares, split_mac,
@@ -64,6 +63,7 @@ impl Initiator {
         let mac = secret.hello_key("client hello").sign(&[&m1]);
         m1.put(&mac);
         let state = AwaitHello {
+            deadline: local.deadline(now),
             local,
             server,
             expectation,
@@ -73,7 +73,6 @@ impl Initiator {
             ml_kem,
             ticket,
             m1: m1.clone(),
-            deadline: deadline(now),
         };
         Ok((m1, state))
     }
@@ -104,7 +103,7 @@ impl AwaitHello {
 
     /// Checks M2. No private operation is done here.
     pub fn on_hello(self, m2: &[u8], now: Timestamp) -> Result<Unproved, HandshakeError> {
-        check_deadline(self.deadline, now)?;
+        self.local.check_deadline(self.deadline, now)?;
         let (hello, wrapped, prefix) = ServerHello::decode(m2)?;
         if hello.shares.client != self.local.id || hello.shares.server != self.server {
             return Err(HandshakeError::WrongTarget);
@@ -210,7 +209,7 @@ impl Unproved {
     /// Makes M3. Holds this side's RSA private operations, if there are any: one
     /// in a full handshake, and one more in the first with this server.
     pub fn prove(self, now: Timestamp) -> Result<(Vec<u8>, AwaitFinish), HandshakeError> {
-        check_deadline(self.deadline, now)?;
+        self.local.check_deadline(self.deadline, now)?;
         let resumed = self.is_resumed();
         let th2 = transcript(&[&self.messages]);
         let stage = |proof: &[&Secret<32>]| ClientStage::new(&self.secret, th2, &self.shared, proof);
@@ -295,7 +294,7 @@ pub struct AwaitFinish {
 impl AwaitFinish {
     /// Checks M4; the server is proved.
     pub fn on_finish(self, m4: &[u8], now: Timestamp) -> Result<Established, HandshakeError> {
-        check_deadline(self.deadline, now)?;
+        self.local.check_deadline(self.deadline, now)?;
         let mut reader = messages::body(m4, SERVER_FINISH)?;
         let sealed = reader.vec16()?;
         let finished = reader.bytes(MAC_LEN)?;

@@ -51,9 +51,6 @@ use crate::{
     wire::Malformed,
 };
 
-/// A handshake that is not done after this time is dropped.
-pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Longest life of a token that is accepted; `security.jwtExpiration` ends here too.
 pub(crate) const MAX_TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 
@@ -108,6 +105,8 @@ pub struct Local {
     pub token_lifetime: Duration,
     /// Limits it announces to its peers.
     pub parameters: Parameters,
+    /// A handshake that is not done after this time is dropped.
+    pub handshake_timeout: Duration,
     /// The tickets it gives to its clients.
     pub tickets: Arc<Tickets>,
     /// The keys that it resumes sessions with as a client.
@@ -173,8 +172,8 @@ pub enum HandshakeError {
     #[error("the peer sent a handshake message out of place")]
     State,
     /// The handshake took too long.
-    #[error("the handshake was not done within {} s", HANDSHAKE_TIMEOUT.as_secs())]
-    Expired,
+    #[error("the handshake was not done within limits.handshakeTimeoutMs ({} ms)", .0.as_millis())]
+    Expired(Duration),
     /// No version in common.
     #[error("the peer speaks no protocol version known here; supported: {PROTOCOL_VERSION}")]
     Version,
@@ -242,7 +241,7 @@ impl From<Malformed> for HandshakeError {
 impl Coded for HandshakeError {
     fn code(&self) -> Code {
         match self {
-            Self::Expired => Code::DeadlineExceeded,
+            Self::Expired(_) => Code::DeadlineExceeded,
             Self::Version => Code::FailedPrecondition,
             Self::Crypto(error) => error.code(),
             _ => Code::Unauthenticated,
@@ -253,7 +252,7 @@ impl Coded for HandshakeError {
         match self {
             Self::Format => Reason::HandshakeFormat,
             Self::State => Reason::HandshakeState,
-            Self::Expired => Reason::HandshakeExpired,
+            Self::Expired(_) => Reason::HandshakeExpired,
             Self::Version => Reason::Version,
             Self::Id(error) => error.reason(),
             Self::SelfId => Reason::SelfId,
@@ -283,11 +282,13 @@ fn unwrap_secret(key: &KeyPair, wrapped: &[u8], label: &[u8]) -> Result<Secret<3
     Ok(unwrapped.and_then(|secret| Secret::from_slice(secret.as_bytes())).unwrap_or(substitute))
 }
 
-/// The instant after which the handshake begun at `now` is over.
-fn deadline(now: Timestamp) -> Timestamp {
-    now + HANDSHAKE_TIMEOUT
-}
+impl Local {
+    /// The instant after which a handshake begun at `now` is over.
+    fn deadline(&self, now: Timestamp) -> Timestamp {
+        now + self.handshake_timeout
+    }
 
-fn check_deadline(deadline: Timestamp, now: Timestamp) -> Result<(), HandshakeError> {
-    if now > deadline { Err(HandshakeError::Expired) } else { Ok(()) }
+    fn check_deadline(&self, deadline: Timestamp, now: Timestamp) -> Result<(), HandshakeError> {
+        if now > deadline { Err(HandshakeError::Expired(self.handshake_timeout)) } else { Ok(()) }
+    }
 }

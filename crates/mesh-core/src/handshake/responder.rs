@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{
     Established, Expectation, HandshakeError, Local, MAX_TOKEN_LIFETIME, MeshSecret, Mode, Parameters, Suite,
-    check_deadline, deadline,
     messages::{
         self, Choice, ClientFinish, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH, Sealed,
         ServerHello, Shares, split_mac,
@@ -155,6 +154,7 @@ fn answer(
     };
     let keys = ClientStage::new(&secret, transcript(&[&messages]), &shared, &proof);
     let state = AwaitProof {
+        deadline: local.deadline(now),
         local,
         client: client.client.clone(),
         client_key,
@@ -164,7 +164,6 @@ fn answer(
         messages,
         expires: note.as_ref().map_or(now + TICKET_LIFETIME, |note| note.expires),
         psk: note.map(|note| note.psk),
-        deadline: deadline(now),
     };
     Ok((m2, state))
 }
@@ -189,7 +188,7 @@ pub struct AwaitProof {
 impl AwaitProof {
     /// Checks M3; the client is proved. No private operation yet.
     pub fn on_finish(self, m3: &[u8], now: Timestamp) -> Result<Proved, HandshakeError> {
-        check_deadline(self.deadline, now)?;
+        self.local.check_deadline(self.deadline, now)?;
         let ClientFinish { wrapped, sealed, finished } = ClientFinish::decode(m3)?;
         let (covered, _) = split_mac(m3)?;
         if !self.stage.finished().verify(&[&transcript(&[&self.messages, covered])], finished) {
@@ -249,7 +248,7 @@ impl Proved {
         let AwaitProof {
             local, client, client_key, recognised, choice, stage, expires, psk, deadline, ..
         } = self.state;
-        check_deadline(deadline, now)?;
+        local.check_deadline(deadline, now)?;
         let resumed = psk.is_some();
         let k_c = match psk {
             Some(psk) => psk,

@@ -25,9 +25,10 @@ impl Retired {
 }
 
 impl Local {
-    /// With `secret` as the current one; the former one counts until `until`.
-    /// Tickets are void. `None` if the secret is or was in use here: that would
-    /// be no rotation.
+    /// With `secret` as the current one. Every previous secret counts until `until`
+    /// at the latest, whatever an earlier rotation promised: a rotation without grace
+    /// is how an operator ends a secret that has leaked. Tickets are void. `None` if
+    /// the secret is or was in use here: that would be no rotation.
     pub fn with_secret(
         &self,
         secret: MeshSecret,
@@ -39,8 +40,8 @@ impl Local {
             return Ok(None);
         }
         let mut next = self.clone();
-        if let Some(current) = next.secrets.first_mut() {
-            current.until = Some(until);
+        for previous in &mut next.secrets {
+            previous.until = Some(previous.until.map_or(until, |promised| promised.min(until)));
         }
         next.secrets.insert(0, secret);
         next.retire(now);
@@ -129,6 +130,26 @@ mod tests {
         for used in [secret(1), secret(2)] {
             assert!(tidy.with_secret(used, NOW, NOW).unwrap().is_none(), "there is no way back");
         }
+    }
+
+    #[test]
+    fn a_rotation_without_grace_ends_the_grace_of_every_previous_secret() {
+        let first = local("server", key(0), &[&[1; 32]]);
+        let day = Duration::from_hours(24);
+        let second = first.with_secret(secret(2), NOW + day, NOW).unwrap().unwrap();
+        let third = second.with_secret(secret(3), NOW + day, NOW).unwrap().unwrap();
+        assert_eq!(third.secrets.len(), 3);
+        let emergency = third.with_secret(secret(4), NOW, NOW).unwrap().unwrap();
+        assert_eq!(emergency.secrets.iter().map(|secret| secret.id).collect::<Vec<_>>(), [secret(4).id]);
+        assert!((1..=3).all(|number| emergency.has_retired(secret(number).id, NOW)));
+
+        // A later rotation with a longer grace prolongs none that was promised before.
+        let minute = second.with_secret(secret(3), NOW + GRACE, NOW).unwrap().unwrap();
+        let longer = minute.with_secret(secret(4), NOW + day, NOW).unwrap().unwrap();
+        assert!(
+            longer.has_retired(secret(1).id, NOW + GRACE) && longer.has_retired(secret(2).id, NOW + GRACE)
+        );
+        assert!(!longer.has_retired(secret(3).id, NOW + GRACE));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(super) fn local(id: &str, key: KeyPair, secrets: &[&[u8]]) -> Local {
         succession: None,
         tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
         holders: Arc::default(),
+        handshake_timeout: Duration::from_secs(10),
         id,
         key,
         secrets,
@@ -387,13 +388,27 @@ fn messages_out_of_place_are_refused() {
 
 #[test]
 fn a_late_message_is_refused() {
-    let late = NOW + HANDSHAKE_TIMEOUT + Duration::from_millis(1);
+    let late = NOW + Duration::from_secs(10) + Duration::from_millis(1);
     let (m1, state) =
         Initiator::start(Arc::new(client()), "server".parse().unwrap(), Expectation::Unknown, None, NOW)
             .unwrap();
     let (m2, proof) = Responder::on_hello(Arc::new(server()), &m1, |_| Expectation::Unknown, NOW).unwrap();
     let (m3, _) = state.on_hello(&m2, NOW).unwrap().prove(NOW).unwrap();
-    assert_eq!(proof.on_finish(&m3, late).unwrap_err().reason(), Reason::HandshakeExpired);
+    let error = proof.on_finish(&m3, late).unwrap_err();
+    assert_eq!(error.reason(), Reason::HandshakeExpired);
+    assert_eq!(error.to_string(), "the handshake was not done within limits.handshakeTimeoutMs (10000 ms)");
+}
+
+#[test]
+fn a_longer_handshake_timeout_is_honoured() {
+    let patient = |local: Local| Arc::new(Local { handshake_timeout: Duration::from_mins(1), ..local });
+    let late = NOW + Duration::from_secs(59);
+    let name = "server".parse().unwrap();
+    let (m1, state) = Initiator::start(patient(client()), name, Expectation::Unknown, None, NOW).unwrap();
+    let (m2, proof) = Responder::on_hello(patient(server()), &m1, |_| Expectation::Unknown, NOW).unwrap();
+    let (m3, finish) = state.on_hello(&m2, late).unwrap().prove(late).unwrap();
+    let (m4, _) = proof.on_finish(&m3, late).unwrap().accept(late).unwrap();
+    assert!(finish.on_finish(&m4, late).is_ok());
 }
 
 #[test]

@@ -32,7 +32,9 @@ use crate::{
     crypto::{aead::AesKeySize, keystore::KeyStore, rsa::PublicKey},
     discovery::{Address, Endpoint, Registry},
     error::Coded,
-    handshake::{Established, Local, MeshSecret, Parameters, Retired, Succession, Suite, Tickets},
+    handshake::{
+        Established, HandshakeError, Local, MeshSecret, Parameters, Retired, Succession, Suite, Tickets,
+    },
     record::{
         RecordError,
         message::{Encoded, Message},
@@ -153,6 +155,7 @@ impl Core {
                 max_message: config.limits.max_message,
                 max_calls: config.limits.max_calls,
             },
+            handshake_timeout: config.limits.handshake_timeout,
             tickets: Arc::new(tickets),
             holders: Arc::default(),
             retired: Retired::default(),
@@ -292,6 +295,11 @@ impl Core {
             result
         });
         result.await.map_err(|_| Stopped)
+    }
+
+    /// The error of a handshake that takes too long.
+    pub(super) fn handshake_expired(&self) -> HandshakeError {
+        HandshakeError::Expired(self.config.limits.handshake_timeout)
     }
 
     /// Makes a session of a finished handshake.

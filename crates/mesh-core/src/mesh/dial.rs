@@ -43,7 +43,7 @@ pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address, a
         biased;
         () = core.stop.cancelled() => return,
         opened = timeout(core.config.limits.handshake_timeout, opening) => {
-            opened.unwrap_or(Err(DialError::Handshake(HandshakeError::Expired, String::new())))
+            opened.unwrap_or(Err(DialError::Handshake(core.handshake_expired(), String::new())))
         }
     };
     let (established, duplex) = match opened {

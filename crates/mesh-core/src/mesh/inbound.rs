@@ -137,7 +137,7 @@ async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, 
     let result = tokio::select! {
         biased;
         () = core.stop.cancelled() => return duplex.outgoing.fail(shutting_down()).await,
-        result = handshake => result.unwrap_or(Err(Refused::Handshake(HandshakeError::Expired))),
+        result = handshake => result.unwrap_or(Err(Refused::Handshake(core.handshake_expired()))),
     };
     drop(place);
     let established = match result {

@@ -85,6 +85,19 @@ fn a_ring_remembers_a_bounded_number_of_secrets() {
 }
 
 #[test]
+fn a_rotation_without_grace_ends_the_grace_of_every_previous_secret() {
+    let mut ring = SecretRing::random().unwrap();
+    let mut issued = Vec::new();
+    for grace in [24 * HOUR, 24 * HOUR, Duration::ZERO] {
+        issued.push(ring.issue(&id("a"), "everyone", "s", HOUR, at(NOW)).unwrap());
+        ring.rotate(None, grace, at(NOW)).unwrap();
+    }
+    for token in issued {
+        assert_eq!(ring.verify(token.as_bytes(), &expected(), at(NOW)), Err(AuthError::SecretRetired));
+    }
+}
+
+#[test]
 fn wrong_arguments_are_named() {
     let ring = SecretRing::new(KEY).unwrap();
     let issue =

@@ -62,6 +62,7 @@ fn local(key: KeyPair) -> Arc<Local> {
         succession: None,
         tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
         holders: Arc::default(),
+        handshake_timeout: Duration::from_secs(10),
         id,
         key,
         secrets,
