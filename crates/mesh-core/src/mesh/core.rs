@@ -17,6 +17,7 @@ use super::{
     events::{AbortCause, Events, Level, LogEvent, Reply, SessionInfo},
     inbound::{Inbound, Pending, is_metadata, leave},
     outbound::Outbound,
+    platform::{Platform, Stopped},
     session::{self, End, Prepared, Receive, Role, Session, lock},
     sessions::Sessions,
     stats::{Counters, Stats},
@@ -57,6 +58,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Everything the tasks of one mesh share.
 pub(super) struct Core {
     pub(super) config: MeshConfig,
+    pub(super) platform: Platform,
     pub(super) local: Mutex<Arc<Local>>,
     /// Rotations of the key, one at a time.
     pub(super) rotation: tokio::sync::Mutex<()>,
@@ -79,22 +81,17 @@ pub(super) struct Core {
     released: Option<CancellationToken>,
     /// Everything ends.
     pub(super) stop: CancellationToken,
-    /// Cores that this process may use.
-    pub(super) cores: usize,
     /// As many RSA private operations at once as there are cores.
     rsa: Arc<Semaphore>,
     bursts: AtomicU64,
     last_handle: AtomicU32,
 }
 
-/// The mesh is closing.
-#[derive(Debug)]
-pub(super) struct Stopped;
-
 impl Core {
     /// Makes or loads keys and secrets. Blocks: runs on the blocking pool.
     pub(super) fn load(
         config: MeshConfig,
+        platform: Platform,
         events: Arc<dyn Events>,
         draining: CancellationToken,
         released: Option<CancellationToken>,
@@ -161,12 +158,13 @@ impl Core {
             retired: Retired::default(),
             succession,
         };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = platform.cores;
         Ok(Self {
             // Without a secret only pins count; nothing is looked up for strangers.
             trust: TrustStore::new(pins, store, config.enforce_peer_keys && !local.secrets.is_empty()),
             wallet: Wallet::default(),
             config,
+            platform,
             local: Mutex::new(Arc::new(local)),
             rotation: tokio::sync::Mutex::default(),
             former_operations: AtomicU64::new(0),
@@ -182,11 +180,15 @@ impl Core {
             draining,
             released,
             stop: CancellationToken::new(),
-            cores,
             rsa: Arc::new(Semaphore::new(cores)),
             bursts: AtomicU64::new(0),
             last_handle: AtomicU32::new(0),
         })
+    }
+
+    /// The time by the wall clock.
+    pub(super) fn now(&self) -> Timestamp {
+        self.platform.clock.now()
     }
 
     /// Runs the timers and sweeps until the mesh stops.
@@ -195,12 +197,14 @@ impl Core {
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
+                // Before the timers, any number of which may be due.
+                _ = sweep.tick() => self.guarded(|| self.sweep(self.now())),
                 timer = self.timers.expired() => self.guarded(|| match timer {
                     Timer::Call(id) => self.call_expired(id),
                     Timer::Request(id) => self.request_expired(id),
                 }),
-                _ = sweep.tick() => self.guarded(|| self.sweep(Timestamp::now())),
             }
         }
     }
@@ -289,12 +293,12 @@ impl Core {
             return Ok(operation());
         }
         let permit = Arc::clone(&self.rsa).acquire_owned().await.map_err(|_| Stopped)?;
-        let result = tokio::task::spawn_blocking(move || {
+        let result = self.platform.blocking(move || {
             let result = operation();
             drop(permit);
             result
         });
-        result.await.map_err(|_| Stopped)
+        result.await
     }
 
     /// The error of a handshake that takes too long.
@@ -323,7 +327,7 @@ impl Core {
             role,
             self.config.limits.max_message,
             self.config.token_lifetime,
-            Timestamp::now(),
+            self.platform.clock.clone(),
         )
     }
 

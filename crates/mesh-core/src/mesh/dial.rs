@@ -11,7 +11,6 @@ use super::{
     trust::NotRemembered,
 };
 use crate::{
-    clock::Timestamp,
     discovery::Address,
     error::{Code, Coded, Reason},
     handshake::{Established, HandshakeError, Initiator, Local},
@@ -89,7 +88,7 @@ async fn open(
     local: &Arc<Local>,
 ) -> Result<(Established, Duplex), DialError> {
     let mut refused = None;
-    for offer in local.offers(Timestamp::now()) {
+    for offer in local.offers(core.now()) {
         match open_with(core, service, target, offer).await {
             Err(DialError::Transport(error)) if error.reason() == Reason::HandshakeRefused => {
                 // What the current secret met with is what is told.
@@ -98,7 +97,7 @@ async fn open(
             outcome => return outcome,
         }
     }
-    Err(refused.map_or_else(|| super::core::Stopped.into(), DialError::Transport))
+    Err(refused.map_or_else(|| super::platform::Stopped.into(), DialError::Transport))
 }
 
 async fn open_with(
@@ -115,7 +114,7 @@ async fn open_with(
     let expectation = core.trust.expectation(service).map_err(|error| DialError::Setup(error.to_string()))?;
     let ticket = core.wallet.take(service);
     let (m1, state) =
-        Initiator::start(local, service.clone(), expectation, ticket, Timestamp::now()).map_err(explain)?;
+        Initiator::start(local, service.clone(), expectation, ticket, core.now()).map_err(explain)?;
     duplex.outgoing.send(m1.into()).await;
     let m2 = match handshake_message(&mut duplex).await {
         Ok(m2) => m2,
@@ -126,12 +125,13 @@ async fn open_with(
             return Err(error.into());
         }
     };
-    let state = state.on_hello(&m2, Timestamp::now()).map_err(explain)?;
-    let proved = core.private_operation(state.is_resumed(), move || state.prove(Timestamp::now()));
+    let state = state.on_hello(&m2, core.now()).map_err(explain)?;
+    let clock = core.platform.clock.clone();
+    let proved = core.private_operation(state.is_resumed(), move || state.prove(clock.now()));
     let (m3, state) = proved.await?.map_err(explain)?;
     duplex.outgoing.send(m3.into()).await;
     let m4 = handshake_message(&mut duplex).await?;
-    let mut established = state.on_finish(&m4, Timestamp::now()).map_err(explain)?;
+    let mut established = state.on_finish(&m4, core.now()).map_err(explain)?;
     core.trust.remember(&established).map_err(|error| match error {
         NotRemembered::Changed(error) => explain(error),
         NotRemembered::Store(error) => DialError::Setup(error.to_string()),
@@ -140,8 +140,8 @@ async fn open_with(
     Ok((established, duplex))
 }
 
-impl From<super::core::Stopped> for DialError {
-    fn from(_: super::core::Stopped) -> Self {
+impl From<super::platform::Stopped> for DialError {
+    fn from(_: super::platform::Stopped) -> Self {
         Self::Setup("the mesh is closing".to_owned())
     }
 }

@@ -23,7 +23,6 @@ use super::{
 };
 use crate::{
     auth::AuthError,
-    clock::Timestamp,
     error::{Code, Coded, Reason},
     handshake::{Established, Expectation, HandshakeError, Local, Proved, Responder},
     record::{
@@ -171,15 +170,16 @@ async fn respond(core: &Arc<Core>, local: &Arc<Local>, duplex: &mut Duplex) -> R
             Expectation::Unknown
         })
     };
-    let (m2, state) = Responder::on_hello(Arc::clone(local), &m1, expect, Timestamp::now())?;
+    let (m2, state) = Responder::on_hello(Arc::clone(local), &m1, expect, core.now())?;
     if let Some(failure) = failure {
         return Err(Refused::Setup(failure));
     }
     duplex.outgoing.send(m2.into()).await;
     let m3 = handshake_message(duplex).await?;
-    let proved = state.on_finish(&m3, Timestamp::now())?;
+    let proved = state.on_finish(&m3, core.now())?;
     check_room(core, &proved)?;
-    let accepted = core.private_operation(proved.is_resumed(), move || proved.accept(Timestamp::now()));
+    let clock = core.platform.clock.clone();
+    let accepted = core.private_operation(proved.is_resumed(), move || proved.accept(clock.now()));
     let closing = |_| Refused::Setup("the mesh is closing".to_owned());
     let (m4, established) = accepted.await.map_err(closing)??;
     core.trust.remember(&established).map_err(|error| match error {
@@ -406,7 +406,8 @@ impl Core {
     /// Nobody waits for the requests of `session` any more.
     pub(super) fn abort_session(&self, session: &Session, cause: AbortCause) {
         let Role::Server(side) = &session.role else { return };
-        let ids: Vec<RequestId> = lock(side).requests.values().copied().collect();
+        let mut ids: Vec<RequestId> = lock(side).requests.values().copied().collect();
+        ids.sort_unstable();
         for id in ids {
             self.abort(id, cause);
         }

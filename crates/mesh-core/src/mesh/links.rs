@@ -193,10 +193,11 @@ impl Links {
         target: &Address,
         error: &CallError,
         now: Instant,
+        chance: f64,
     ) -> VecDeque<CallId> {
         let Some(link) = self.find(service, target) else { return VecDeque::new() };
         link.failures = link.failures.saturating_add(1);
-        let delay = delay(link.failures, chance()).max(error.retry_after.unwrap_or_default());
+        let delay = delay(link.failures, chance).max(error.retry_after.unwrap_or_default());
         link.error = Some(error.clone());
         waiting(std::mem::replace(&mut link.state, State::Resting { until: now + delay }))
     }
@@ -281,7 +282,7 @@ fn delay(failures: u32, chance: f64) -> Duration {
 }
 
 /// A number from 0 to 1, good enough to spread delays.
-fn chance() -> f64 {
+pub(super) fn chance() -> f64 {
     // Each state of hashing has keys of its own.
     f64::from(RandomState::new().hash_one(0) as u32) / f64::from(u32::MAX)
 }

@@ -12,6 +12,7 @@ mod inbound;
 mod links;
 mod lookout;
 mod outbound;
+mod platform;
 mod rotation;
 mod session;
 mod sessions;
@@ -40,7 +41,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use self::{core::Core, inbound::Gate, lookout::Lookout, session::lock};
+use self::{core::Core, inbound::Gate, lookout::Lookout, platform::Platform, session::lock};
 pub use self::{
     error::Error,
     events::{
@@ -123,15 +124,29 @@ impl Mesh {
     /// Binds the port, makes or loads keys, and serves. Nothing is written if
     /// the port cannot be bound.
     pub async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<Self, Error> {
+        let (ready, running) = Self::on(Platform::system(), config, events);
+        thread::Builder::new()
+            .name("secure-mesh-io".to_owned())
+            .spawn(move || io_thread(running))
+            .map_err(|_| Error::Thread)?;
+        ready.await
+    }
+
+    /// A mesh in two halves: the first completes once it serves, the second is
+    /// the mesh at work, for the current-thread runtime that is to drive it.
+    fn on(
+        platform: Platform,
+        config: MeshConfig,
+        events: Arc<dyn Events>,
+    ) -> (impl Future<Output = Result<Self, Error>>, impl Future<Output = ()> + Send) {
         let network = config.network.clone();
         let (jobs, queue) = mpsc::unbounded_channel();
         let (started, ready) = oneshot::channel();
-        thread::Builder::new()
-            .name("secure-mesh-io".to_owned())
-            .spawn(move || io_thread(config, events, queue, started))
-            .map_err(|_| Error::Thread)?;
-        let Started { address, public_key, guard } = ready.await.map_err(|_| Error::Thread)??;
-        Ok(Self { jobs, address, network, public_key: Mutex::new(public_key), _guard: guard })
+        let ready = async {
+            let Started { address, public_key, guard } = ready.await.map_err(|_| Error::Thread)??;
+            Ok(Self { jobs, address, network, public_key: Mutex::new(public_key), _guard: guard })
+        };
+        (ready, run(platform, config, events, queue, started))
     }
 
     /// The address listened on; `None` for a mesh that only calls.
@@ -224,28 +239,25 @@ impl Mesh {
     }
 }
 
-fn io_thread(
-    config: MeshConfig,
-    events: Arc<dyn Events>,
-    queue: mpsc::UnboundedReceiver<Job>,
-    started: oneshot::Sender<Result<Started, Error>>,
-) {
+fn io_thread(running: impl Future<Output = ()>) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-        return; // dropping `started` says so
+        return; // dropping `running` reports it
     };
-    runtime.block_on(run(config, events, queue, started));
+    runtime.block_on(running);
     // A key generation under way is not waited for.
     runtime.shutdown_background();
 }
 
 async fn run(
+    platform: Platform,
     config: MeshConfig,
     events: Arc<dyn Events>,
     mut queue: mpsc::UnboundedReceiver<Job>,
     mut started: oneshot::Sender<Result<Started, Error>>,
 ) {
     let starting = tokio::select! {
-        starting = start(config, events) => starting,
+        biased;
+        starting = start(platform, config, events) => starting,
         () = started.closed() => return,
     };
     let (core, listener) = match starting {
@@ -267,7 +279,7 @@ async fn run(
         tokio::spawn(serve(listener, gate, core.config.limits.max_message));
     }
     let io = Io(Arc::clone(&core));
-    let mut lookout = Lookout::new(core.cores);
+    let mut lookout = Lookout::new(core.platform.cores);
     loop {
         let look = lookout.again(core.bursts());
         let job = tokio::select! {
@@ -297,7 +309,11 @@ async fn let_others_run() -> Duration {
     time
 }
 
-async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<(Arc<Core>, Option<Listener>), Error> {
+async fn start(
+    platform: Platform,
+    config: MeshConfig,
+    events: Arc<dyn Events>,
+) -> Result<(Arc<Core>, Option<Listener>), Error> {
     let draining = CancellationToken::new();
     let listener = match config.port {
         None => None,
@@ -317,7 +333,8 @@ async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<(Arc<Core>
         }
     };
     let released = listener.as_ref().map(Listener::released);
-    let loading = tokio::task::spawn_blocking(move || Core::load(config, events, draining, released));
+    let machine = platform.clone();
+    let loading = platform.blocking(move || Core::load(config, machine, events, draining, released));
     let core = Arc::new(loading.await.map_err(|_| Error::Thread)??);
     for warning in &core.config.warnings {
         core.log(Level::Warn, "config", warning.clone(), Vec::new());

@@ -20,7 +20,6 @@ use super::{
     timers::{Timer, TimerKey},
 };
 use crate::{
-    clock::Timestamp,
     discovery::Address,
     error::{Code, Reason},
     id::{IdSyntaxError, ServiceId},
@@ -132,7 +131,7 @@ impl Core {
         }
         let timeout = self.timeout(spec);
         let now = Instant::now();
-        let deadline = timeout.map(|timeout| Timestamp::now() + timeout);
+        let deadline = timeout.map(|timeout| self.now() + timeout);
         let fields = RequestFields {
             kind: spec.kind,
             attempt: spec.earlier.saturating_add(1),
@@ -219,7 +218,8 @@ impl Core {
     /// A connection could not be made: the calls that waited for it try
     /// another instance, wait for the next try, or end.
     pub(super) fn link_failed(self: &Arc<Self>, service: &ServiceId, target: &Address, error: &CallError) {
-        let waiting = lock(&self.outbound).links.failed(service, target, error, Instant::now());
+        let chance = (self.platform.chance)();
+        let waiting = lock(&self.outbound).links.failed(service, target, error, Instant::now(), chance);
         let instances = self.registry.lookup(service).len();
         for id in waiting {
             let again = {
@@ -258,7 +258,9 @@ impl Core {
         let (never_ran, idle) = {
             let mut side = lock(side);
             side.leaving = true;
-            let wires: Vec<u32> = side.pending.keys().copied().filter(|wire| *wire > last).collect();
+            let mut wires: Vec<u32> = side.pending.keys().copied().filter(|wire| *wire > last).collect();
+            // They are placed again in the order in which they were placed.
+            wires.sort_unstable();
             let ids: Vec<CallId> = wires.iter().filter_map(|wire| side.pending.remove(wire)).collect();
             (ids, side.pending.is_empty())
         };
@@ -282,7 +284,9 @@ impl Core {
                 self.again(id, true, &error);
             }
         }
-        for id in pending.into_values() {
+        let mut pending: Vec<(u32, CallId)> = pending.into_iter().collect();
+        pending.sort_unstable();
+        for (_, id) in pending {
             self.again(id, false, &error);
         }
         self.events.flush();
@@ -330,7 +334,8 @@ impl Core {
 
     /// Ends every call; the mesh is closing.
     pub(super) fn end_all_calls(&self) {
-        let ids: Vec<CallId> = lock(&self.outbound).calls.keys().copied().collect();
+        let mut ids: Vec<CallId> = lock(&self.outbound).calls.keys().copied().collect();
+        ids.sort_unstable();
         for id in ids {
             if let Some(call) = self.take(id) {
                 abandon(&call, CancelCause::Cancelled);

@@ -33,7 +33,7 @@ impl Core {
     pub(super) async fn rotate_key(self: &Arc<Self>) -> Result<PublicKey, Error> {
         let one_at_a_time = self.rotation.lock().await;
         let core = Arc::clone(self);
-        let rotated = tokio::task::spawn_blocking(move || core.replace_key()).await;
+        let rotated = self.platform.blocking(move || core.replace_key()).await;
         let key = rotated.map_err(|_| Error::Thread)??;
         drop(one_at_a_time);
         self.renew_sessions();
@@ -75,7 +75,7 @@ impl Core {
             return Err(Error::NoSecret);
         }
         config::check_secret("secret", secret)?;
-        let now = Timestamp::now();
+        let now = self.now();
         {
             let mut local = lock(&self.local);
             let next = local.with_secret(MeshSecret::new(secret.as_bytes()), now + grace, now)?;

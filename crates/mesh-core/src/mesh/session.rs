@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     auth::{AuthError, CachedVerifier, TokenIssuer, TokenType, TokenVerifier},
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     crypto::rsa::Thumbprint,
     handshake::{Established, MAX_TOKEN_LIFETIME, Parameters},
     id::ServiceId,
@@ -50,6 +50,7 @@ pub(super) struct Session {
     pub(super) info: Arc<SessionInfo>,
     pub(super) role: Role,
     pub(super) parameters: Parameters,
+    pub(super) clock: Clock,
     pub(super) created: Timestamp,
     pub(super) flow: Mutex<SessionFlow>,
     last_activity: AtomicU64,
@@ -206,13 +207,15 @@ pub(super) fn prepare(
     role: Role,
     max_message: u32,
     token_lifetime: Duration,
-    now: Timestamp,
+    clock: Clock,
 ) -> Result<Prepared, RecordError> {
     let (sender, queue) = mpsc::unbounded_channel();
+    let now = clock.now();
     let session = Session {
         info: Arc::new(info),
         role,
         parameters: established.parameters,
+        clock,
         created: now,
         flow: Mutex::default(),
         last_activity: AtomicU64::new(now.as_millis()),
@@ -302,7 +305,7 @@ async fn read(
             frame = receive(&mut incoming) => frame,
         };
         let Ok(Some(frame)) = frame else { return End::Lost };
-        let now = Timestamp::now();
+        let now = session.clock.now();
         session.touch(now);
         let outcome = read_frame(session, frame, &mut opener, &mut verifier, tokens, receiver, now);
         receiver.on_burst();
@@ -313,6 +316,7 @@ async fn read(
         // filling the memory with what they send.
         while receiver.backlog() > APPLICATION_LIMIT {
             tokio::select! {
+                biased;
                 () = session.ended.cancelled() => return End::Closed,
                 () = tokio::time::sleep(APPLICATION_PAUSE) => {}
             }
@@ -321,6 +325,7 @@ async fn read(
         // waited as well, two sides with much to send would wait for each other.
         while session.info.inbound && session.is_backlogged() {
             tokio::select! {
+                biased;
                 () = session.ended.cancelled() => return End::Closed,
                 () = session.drained.notified() => {}
             }

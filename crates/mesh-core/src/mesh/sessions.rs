@@ -51,8 +51,10 @@ impl Sessions {
         self.inbound.get(peer).copied().unwrap_or(0)
     }
 
-    /// All of them, at this moment.
+    /// All of them, at this moment, in the order in which they were opened.
     pub(super) fn list(&self) -> Vec<Arc<Session>> {
-        self.open.values().cloned().collect()
+        let mut sessions: Vec<_> = self.open.values().cloned().collect();
+        sessions.sort_unstable_by_key(|session| session.info.handle);
+        sessions
     }
 }

@@ -100,7 +100,7 @@ pub(super) async fn write(
         while let Ok(item) = queue.try_recv() {
             outbox.put(item);
         }
-        let now = Timestamp::now();
+        let now = session.clock.now();
         let mut frame = BytesMut::new();
         let bytes = match fill(&mut frame, &mut outbox, &mut sealer, &mut issuer, &tokens, &session, now) {
             Ok(bytes) => bytes,

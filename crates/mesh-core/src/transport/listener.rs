@@ -137,8 +137,8 @@ impl Socket {
                 Poll::Ready(Ok((Wire::Tcp(stream), address)))
             }
             Self::Memory(port) => {
-                let stream = ready!(port.poll_accept(cx))?;
-                Poll::Ready(Ok((Wire::Memory(stream), memory::CALLER)))
+                let (stream, address) = ready!(port.poll_accept(cx))?;
+                Poll::Ready(Ok((Wire::Memory(stream), address)))
             }
         }
     }

@@ -26,8 +26,8 @@ use tonic::codegen::{Service, http::Uri};
 
 use crate::config::NetworkName;
 
-/// The address of everybody who connects on a network in memory.
-pub(super) const CALLER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// The address of every mesh that connects on a network in memory.
+const CALLER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Bytes under way, each way, before a writer waits: as a socket's buffer.
 const PIPE: usize = 256 * 1024;
@@ -45,7 +45,7 @@ fn ports() -> MutexGuard<'static, HashMap<Key, Bound>> {
 
 /// What the network knows of a bound port.
 struct Bound {
-    queue: mpsc::Sender<DuplexStream>,
+    queue: mpsc::Sender<(DuplexStream, SocketAddr)>,
     /// Breaks the connections made so far.
     cut: CancellationToken,
 }
@@ -54,7 +54,7 @@ struct Bound {
 #[derive(Debug)]
 pub(crate) struct Port {
     key: Key,
-    queue: mpsc::Receiver<DuplexStream>,
+    queue: mpsc::Receiver<(DuplexStream, SocketAddr)>,
 }
 
 impl Port {
@@ -75,8 +75,12 @@ impl Port {
         SocketAddr::new(Ipv4Addr::LOCALHOST.into(), self.key.1)
     }
 
-    pub(crate) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<DuplexStream>> {
-        self.queue.poll_recv(cx).map(|stream| stream.ok_or_else(|| io::ErrorKind::NotConnected.into()))
+    /// The next connection, and the address it comes from.
+    pub(crate) fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(DuplexStream, SocketAddr)>> {
+        self.queue.poll_recv(cx).map(|accepted| accepted.ok_or_else(|| io::ErrorKind::NotConnected.into()))
     }
 }
 
@@ -93,12 +97,12 @@ pub(crate) fn sever(network: &NetworkName, port: u16) {
     }
 }
 
-/// Connects to a port.
-pub(crate) fn connect(key: &Key) -> io::Result<Pipe> {
+/// Connects to a port, from the address `from`.
+pub(crate) fn connect(key: &Key, from: SocketAddr) -> io::Result<Pipe> {
     let ports = ports();
     let bound = ports.get(key).ok_or(io::ErrorKind::ConnectionRefused)?;
     let (near, far) = duplex(PIPE);
-    bound.queue.try_send(far).map_err(|error| match error {
+    bound.queue.try_send((far, from)).map_err(|error| match error {
         TrySendError::Full(_) => io::ErrorKind::WouldBlock,
         TrySendError::Closed(_) => io::ErrorKind::ConnectionRefused,
     })?;
@@ -124,7 +128,7 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        ready(connect(&self.0).map(TokioIo::new))
+        ready(connect(&self.0, CALLER).map(TokioIo::new))
     }
 }
 

@@ -43,9 +43,9 @@ async fn what_passes_in_memory_is_what_would_pass_on_a_wire() {
     let (up, down) = (Arc::new(Mutex::default()), Arc::new(Mutex::default()));
     let taps = (Arc::clone(&up), Arc::clone(&down));
     tokio::spawn(async move {
-        while let Ok(client) = poll_fn(|cx| middle.poll_accept(cx)).await {
+        while let Ok((client, caller)) = poll_fn(|cx| middle.poll_accept(cx)).await {
             let (from_client, to_client) = split(client);
-            let (from_server, to_server) = split(connect(&(network.clone(), 1)).unwrap());
+            let (from_server, to_server) = split(connect(&(network.clone(), 1), caller).unwrap());
             tokio::spawn(wiretap(from_client, to_server, Arc::clone(&taps.0)));
             tokio::spawn(wiretap(from_server, to_client, Arc::clone(&taps.1)));
         }
