@@ -1,84 +1,136 @@
-// What was answered to calls with an idempotency key, so that asking again does
-// not do it again.
+// Outcomes of calls with an idempotency key, so that a repeated call gets the
+// outcome of the first run instead of a second run.
 
 import { createHash } from 'node:crypto';
 import type { Answer } from './answers.js';
 import type { Incoming } from './codec.js';
 import { MeshError } from './errors.js';
+import {
+  DEFAULT_LIMITS,
+  refusal,
+  ThrottledLog,
+  type IdempotencyLimits,
+  type Shortage,
+} from './idempotency-limits.js';
+import type { SafeLogger } from './logger.js';
 
-/** Bounds on what is kept. */
-export interface IdempotencyLimits {
-  /** Milliseconds an outcome is kept. */
-  readonly ttlMs: number;
-  /** Outcomes kept and being waited for. */
-  readonly maxEntries: number;
-  /** Bytes of kept outcomes. */
-  readonly maxBytes: number;
-}
-
-/** Ten minutes, ten thousand, 64 MiB. */
-export const DEFAULT_LIMITS: IdempotencyLimits = {
-  ttlMs: 600_000,
-  maxEntries: 10_000,
-  maxBytes: 64 * 1024 * 1024,
-};
-
-/** An outcome, and whether it is to be given to whoever asks again. */
+/** An outcome, and whether a repeated call gets it too. */
 export interface Outcome {
   readonly answer: Answer;
   readonly keep: boolean;
 }
 
 interface Entry {
-  readonly caller: string;
+  readonly share: Share;
   readonly name: string;
   readonly digest: string;
-  /** Undefined while it is being made. */
+  /** Undefined while the handler runs. */
   answer: Answer | undefined;
-  readonly outcome: Promise<Outcome>;
+  /** Undefined once there is an answer. */
+  outcome: Promise<Outcome> | undefined;
   weight: number;
   expires: number;
+  /** The entry that expires next after this one, of all callers. */
+  next: Entry | undefined;
+  /** The same, of this caller. */
+  nextOfShare: Entry | undefined;
 }
 
-/** The entries of one caller, oldest first. */
-interface Share {
+/** Entries in the order in which they expire: all live equally long, so the order they were added. */
+interface Queue {
+  oldest: Entry | undefined;
+  newest: Entry | undefined;
+}
+
+/** The entries of one caller. */
+interface Share extends Queue {
+  readonly caller: string;
   readonly entries: Map<string, Entry>;
   weight: number;
+  running: number;
 }
 
-// What an entry costs beside its bytes, more or less.
+/** Bytes that an entry takes beside its texts and its outcome, rounded up. */
 const OVERHEAD = 512;
+/** Bytes reserved for an outcome before its handler runs. */
+const RESERVED = 4096;
+/** Expired outcomes removed by one call: about a millisecond. */
+const MAX_REMOVED = 1_000;
+/** The delay before a retry where a running call has to end first. */
+const RUNNING_RETRY_MS = 50;
+
+/** The answer to a repeated call whose first outcome could not be kept. */
+const NOT_KEPT: Answer = {
+  failed: true,
+  text: JSON.stringify({
+    code: 'ALREADY_EXISTS',
+    reason: 'ALREADY_EXISTS',
+    message:
+      'the call with this idempotency key has run, and its outcome could not be kept (too large for the ' +
+      'room left, or bytes that were transferred): do not repeat the call under another key; read the ' +
+      'result by another method, or raise resilience.idempotency.maxBytes of the service',
+    retryable: false,
+  }),
+};
 
 /**
- * Outcomes by caller, method and key. A caller who uses many keys loses its own
- * oldest outcomes, and never those of others who use fewer.
+ * Outcomes by caller, method and key.
+ *
+ * An outcome is kept until it expires: nothing evicts it earlier. So the table
+ * can be full, and then a call with a new key is refused before its handler
+ * runs. The dangerous mistake is to lose the trace of a run, as the handler
+ * would then run twice; a needless refusal is harmless.
+ *
+ * Each caller has a share of the table. Every run reserves its place, its key
+ * and {@link RESERVED} bytes, beforehand. An outcome that is larger than that
+ * and finds no room leaves its trace, {@link NOT_KEPT}.
  */
 export class Idempotency {
   readonly #limits: IdempotencyLimits;
+  readonly #callerKeys: number;
+  readonly #callerBytes: number;
   readonly #now: () => number;
+  readonly #log: ThrottledLog;
   readonly #shares = new Map<string, Share>();
+  readonly #kept: Queue = { oldest: undefined, newest: undefined };
   #size = 0;
   #weight = 0;
-  #nextSweep = 0;
 
   /** @param now a clock in ms that never goes back */
-  constructor(limits: IdempotencyLimits = DEFAULT_LIMITS, now = () => performance.now()) {
+  constructor(
+    limits: IdempotencyLimits = DEFAULT_LIMITS,
+    logger?: SafeLogger,
+    now = () => performance.now(),
+  ) {
     this.#limits = limits;
+    this.#callerKeys = Math.max(1, Math.floor(limits.maxKeys * limits.callerShare));
+    this.#callerBytes = Math.floor(limits.maxBytes * limits.callerShare);
+    this.#log = new ThrottledLog(logger);
     this.#now = now;
   }
 
-  /** How many keys are known. */
+  /** The number of known keys. */
   get size(): number {
     return this.#size;
   }
 
+  /** The bytes that keys and outcomes take or have reserved. */
+  get bytes(): number {
+    return this.#weight;
+  }
+
+  /** The number of callers with a known key. */
+  get callers(): number {
+    return this.#shares.size;
+  }
+
   /**
-   * The outcome of the first call with this key. Only that one runs; those who
-   * ask meanwhile wait for it. If its outcome is not to be kept, the next of
-   * them runs.
+   * The outcome of the first call with this key. Only the first call runs;
+   * calls that arrive meanwhile wait for it. If its outcome is not to be kept,
+   * the next of them runs.
    *
-   * @throws MeshError `INVALID_ARGUMENT`, reason `IDEMPOTENCY_MISMATCH`, when the input is another one;
-   *   `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, when there is no room for one more that is running
+   * @throws MeshError `INVALID_ARGUMENT`, reason `IDEMPOTENCY_MISMATCH`, when the input differs from the first;
+   *   `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, when there is no room for another key: `work` did not run
    */
   async run(
     caller: string,
@@ -87,10 +139,11 @@ export class Idempotency {
     digest: string,
     work: () => Promise<Outcome>,
   ): Promise<Answer> {
-    // Neither a key nor a digest has a line break in it.
+    // Neither a key nor a method's name contains a line break.
     const name = `${key}\n${method}`;
     for (;;) {
-      const known = this.#find(caller, name);
+      this.#expire(this.#now());
+      const known = this.#shares.get(caller)?.entries.get(name);
       if (known === undefined) return (await this.#begin(caller, name, digest, work)).answer;
       if (known.digest !== digest) {
         throw new MeshError(
@@ -100,8 +153,8 @@ export class Idempotency {
         );
       }
       if (known.answer !== undefined) return known.answer;
-      const { answer, keep } = await known.outcome;
-      if (keep) return answer;
+      const made = await known.outcome;
+      if (made?.keep === true) return made.answer;
     }
   }
 
@@ -111,13 +164,14 @@ export class Idempotency {
     digest: string,
     work: () => Promise<Outcome>,
   ): Promise<Outcome> {
-    if (!this.#makeRoom(OVERHEAD)) {
-      throw new MeshError(
-        'RESOURCE_EXHAUSTED',
-        'too many calls with idempotency keys are under way',
-        { reason: 'CALL_LIMIT', retryAfterMs: 50 },
-      );
+    const weight = OVERHEAD + 2 * name.length + RESERVED;
+    const known = this.#shares.get(caller);
+    const shortage = this.#shortage(known, weight);
+    if (shortage !== undefined) {
+      this.#logRefusal(caller, shortage);
+      throw refusal(shortage);
     }
+    const share = known ?? this.#open(caller);
     let settle!: (outcome: Outcome) => void;
     let abandon!: (error: unknown) => void;
     const outcome = new Promise<Outcome>((resolve, reject) => {
@@ -125,21 +179,29 @@ export class Idempotency {
       abandon = reject;
     });
     const entry: Entry = {
-      caller,
+      share,
       name,
       digest,
       answer: undefined,
       outcome,
-      weight: OVERHEAD,
+      weight: 0,
       expires: Infinity,
+      next: undefined,
+      nextOfShare: undefined,
     };
-    this.#insert(entry);
+    share.entries.set(name, entry);
+    share.running += 1;
+    this.#size += 1;
+    this.#weigh(entry, weight);
     work().then(
       (made) => {
-        this.#finish(entry, made);
+        share.running -= 1;
+        if (made.keep) this.#keep(entry, made.answer);
+        else this.#remove(entry);
         settle(made);
       },
       (error: unknown) => {
+        share.running -= 1;
         this.#remove(entry);
         abandon(error);
       },
@@ -147,75 +209,125 @@ export class Idempotency {
     return outcome;
   }
 
-  #finish(entry: Entry, { answer, keep }: Outcome): void {
-    this.#remove(entry);
-    const weight = OVERHEAD + sizeOf(answer);
-    if (!keep || !this.#makeRoom(weight)) return;
-    // The handler may go on using the bytes it has answered with.
-    const own =
-      !answer.failed && answer.payload instanceof Uint8Array
-        ? { ...answer, payload: answer.payload.slice() }
-        : answer;
-    // Last in order, as it is the last to expire.
-    const expires = this.#now() + this.#limits.ttlMs;
-    this.#insert(Object.assign(entry, { answer: own, weight, expires }));
-  }
-
-  #find(caller: string, name: string): Entry | undefined {
-    const now = this.#now();
-    if (now >= this.#nextSweep) {
-      this.#nextSweep = now + this.#limits.ttlMs / 10;
-      this.#sweep(now);
+  /** The limit that a new key of this caller would exceed, if any. */
+  #shortage(share: Share | undefined, weight: number): Shortage | undefined {
+    const { maxRunning, maxKeys, maxBytes } = this.#limits;
+    const own = { scope: 'caller', retryAfterMs: this.#untilExpiry(share) } as const;
+    if (share !== undefined) {
+      if (share.running >= maxRunning) {
+        return { ...own, limit: 'maxRunning', value: maxRunning, retryAfterMs: RUNNING_RETRY_MS };
+      }
+      if (share.entries.size >= this.#callerKeys) {
+        return { ...own, limit: 'maxKeys', value: this.#callerKeys };
+      }
     }
-    const entry = this.#shares.get(caller)?.entries.get(name);
-    if (entry === undefined || entry.expires > now) return entry;
-    this.#remove(entry);
+    if ((share?.weight ?? 0) + weight > this.#callerBytes) {
+      return { ...own, limit: 'maxBytes', value: this.#callerBytes };
+    }
+    const all = { scope: 'service', retryAfterMs: this.#untilExpiry(this.#kept) } as const;
+    if (this.#size >= maxKeys) return { ...all, limit: 'maxKeys', value: maxKeys };
+    if (this.#weight + weight > maxBytes) return { ...all, limit: 'maxBytes', value: maxBytes };
     return undefined;
   }
 
-  /** Forgets what is too old. */
-  #sweep(now: number): void {
-    for (const { entries } of this.#shares.values()) {
-      for (const entry of entries.values()) if (entry.expires <= now) this.#remove(entry);
+  #logRefusal(caller: string, { scope, limit, value, retryAfterMs }: Shortage): void {
+    const message =
+      scope === 'caller'
+        ? 'a caller has used up its share of idempotency keys: its calls with new keys are refused'
+        : 'the table of idempotency keys is full: calls with new keys are refused, whoever makes them';
+    const fields = { event: 'idempotency.refused', caller, scope, limit, value, retryAfterMs };
+    this.#log.warn(this.#now(), `${scope} ${limit}`, message, fields);
+  }
+
+  /** Milliseconds until the oldest outcome of a queue expires; without one, a running call has to end. */
+  #untilExpiry(queue: Queue | undefined): number {
+    if (queue?.oldest === undefined) return RUNNING_RETRY_MS;
+    return Math.max(1, Math.ceil(queue.oldest.expires - this.#now()));
+  }
+
+  /** Keeps an answer, or the trace of it where there is no room. */
+  #keep(entry: Entry, answer: Answer): void {
+    const { share, name } = entry;
+    const bare = OVERHEAD + 2 * name.length;
+    const weight = bare + sizeOf(answer);
+    const more = weight - entry.weight;
+    const fits =
+      more <= 0 ||
+      (share.weight + more <= this.#callerBytes && this.#weight + more <= this.#limits.maxBytes);
+    const own = fits ? owned(answer) : undefined;
+    this.#weigh(entry, own === undefined ? bare : weight);
+    entry.answer = own ?? NOT_KEPT;
+    if (own === undefined) {
+      this.#log.warn(
+        this.#now(),
+        'not kept',
+        'the outcome of a call with an idempotency key could not be kept: a repeated call gets an error',
+        {
+          event: 'idempotency.not_kept',
+          caller: share.caller,
+          method: name.slice(name.indexOf('\n') + 1),
+          bytes: weight - bare,
+        },
+      );
+    }
+    // The promise holds the answer as it was made, which nothing here counts.
+    entry.outcome = undefined;
+    entry.expires = this.#now() + this.#limits.ttlMs;
+    if (this.#kept.newest === undefined) this.#kept.oldest = entry;
+    else this.#kept.newest.next = entry;
+    this.#kept.newest = entry;
+    if (share.newest === undefined) share.oldest = entry;
+    else share.newest.nextOfShare = entry;
+    share.newest = entry;
+  }
+
+  /**
+   * Removes outcomes that have expired, oldest first. Each costs its removal
+   * once, and the rest nothing. A call removes more than it can add, and yet
+   * not so many that the event loop is held up; one that expired and is still
+   * there answers a repeated call, which is harmless.
+   */
+  #expire(now: number): void {
+    for (let removed = 0; removed < MAX_REMOVED; removed += 1) {
+      const entry = this.#kept.oldest;
+      if (entry === undefined || entry.expires > now) return;
+      this.#kept.oldest = entry.next;
+      if (entry.next === undefined) this.#kept.newest = undefined;
+      // The oldest of all is the oldest of its caller.
+      const { share } = entry;
+      share.oldest = entry.nextOfShare;
+      if (entry.nextOfShare === undefined) share.newest = undefined;
+      this.#remove(entry);
     }
   }
 
-  /** Forgets the oldest outcomes of whoever has most, until there is room; whether there is. */
-  #makeRoom(weight: number): boolean {
-    const { maxEntries, maxBytes } = this.#limits;
-    if (weight > maxBytes) return false;
-    while (this.#size + 1 > maxEntries || this.#weight + weight > maxBytes) {
-      const oldest = oldestOutcome(this.#heaviest());
-      if (oldest === undefined) return false;
-      this.#remove(oldest);
-    }
-    return true;
+  #open(caller: string): Share {
+    const share: Share = {
+      caller,
+      entries: new Map(),
+      weight: 0,
+      running: 0,
+      oldest: undefined,
+      newest: undefined,
+    };
+    this.#shares.set(caller, share);
+    return share;
   }
 
-  #heaviest(): Share[] {
-    return [...this.#shares.values()].sort((a, b) => b.weight - a.weight);
-  }
-
-  #insert(entry: Entry): void {
-    let share = this.#shares.get(entry.caller);
-    if (share === undefined) {
-      share = { entries: new Map(), weight: 0 };
-      this.#shares.set(entry.caller, share);
-    }
-    share.entries.set(entry.name, entry);
-    share.weight += entry.weight;
-    this.#size += 1;
-    this.#weight += entry.weight;
+  /** Corrects the weight of an entry, of its caller and of the table. */
+  #weigh(entry: Entry, weight: number): void {
+    const more = weight - entry.weight;
+    entry.weight = weight;
+    entry.share.weight += more;
+    this.#weight += more;
   }
 
   #remove(entry: Entry): void {
-    const share = this.#shares.get(entry.caller);
-    if (share?.entries.get(entry.name) !== entry) return;
+    const { share } = entry;
+    this.#weigh(entry, 0);
     share.entries.delete(entry.name);
-    share.weight -= entry.weight;
-    if (share.entries.size === 0) this.#shares.delete(entry.caller);
     this.#size -= 1;
-    this.#weight -= entry.weight;
+    if (share.entries.size === 0) this.#shares.delete(share.caller);
   }
 }
 
@@ -227,12 +339,17 @@ export function digestOf({ batch, encoding, start, end }: Incoming): string {
     .digest('base64');
 }
 
-/** The oldest outcome that is done, of the first share that has one. */
-function oldestOutcome(shares: Share[]): Entry | undefined {
-  for (const { entries } of shares) {
-    for (const entry of entries.values()) if (entry.answer !== undefined) return entry;
+/**
+ * An answer with bytes of its own: the handler may go on using those it
+ * answered with. Undefined when the handler has transferred them already.
+ */
+function owned(answer: Answer): Answer | undefined {
+  if (answer.failed || !(answer.payload instanceof Uint8Array)) return answer;
+  try {
+    return { ...answer, payload: answer.payload.slice() };
+  } catch {
+    return undefined;
   }
-  return undefined;
 }
 
 function sizeOf(answer: Answer): number {

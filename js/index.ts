@@ -86,6 +86,7 @@ export {
   type RotateSecretOptions,
   type TokenPayload,
 } from './jwt-manager.js';
+export type { IdempotencyConfig } from './idempotency-limits.js';
 export { KeyManager, type KeyPair, type RsaKeySize } from './key-manager.js';
 export { KeyRotation, type KeyRotationConfig, type RotatesKeys } from './key-rotation.js';
 export { MetricsCollector, type CallRecord, type MeshMetrics } from './metrics-collector.js';

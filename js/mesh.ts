@@ -26,6 +26,8 @@ import { contractRoutes } from './contract-routes.js';
 import { AbortCause, Context } from './context.js';
 import type { ErrorMap } from './declared-errors.js';
 import { MeshError, wrapNative, wrapNativeAsync } from './errors.js';
+import { idempotencyLimits } from './idempotency-limits.js';
+import { Idempotency } from './idempotency.js';
 import { KeepAlive } from './keep-alive.js';
 import { SafeLogger } from './logger.js';
 import { native, type Addon } from './native.js';
@@ -140,7 +142,8 @@ export class SecureMesh {
         this.#outgoing.connect(target, options, context),
       callTimeoutMs,
     };
-    this.#router = new Router(this.#writer, this.#peers, host, this.#logger, policy);
+    const kept = new Idempotency(idempotencyLimits(config.resilience?.idempotency), this.#logger);
+    this.#router = new Router(this.#writer, this.#peers, host, this.#logger, policy, kept);
     this.#parts = {
       calls: this.#calls,
       router: this.#router,

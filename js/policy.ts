@@ -49,7 +49,13 @@ export class Policy {
     callTimeoutMs: number,
     monitoring: Monitoring | undefined,
   ) {
-    checkKeys('resilience', resilience, ['rateLimit', 'circuitBreaker', 'retry']);
+    checkKeys('resilience', resilience, [
+      'rateLimit',
+      'circuitBreaker',
+      'retry',
+      // The router's: see `idempotency-limits.ts`.
+      'idempotency',
+    ]);
     const { rateLimit, circuitBreaker, retry } = resilience;
     this.#callTimeoutMs = callTimeoutMs;
     this.#monitoring = monitoring;

@@ -4,7 +4,7 @@ import { encodeError, encodeResult, writeAnswer, type Answer } from './answers.j
 import type { CallKind, Middleware } from './call-types.js';
 import { Side, type CommandWriter, type Incoming } from './codec.js';
 import { AbortCause, Context, type ContextHost } from './context.js';
-import { digestOf, Idempotency, type Outcome } from './idempotency.js';
+import { digestOf, type Idempotency, type Outcome } from './idempotency.js';
 import { IdTable } from './id-table.js';
 import { MeshError, type MeshErrorCode } from './errors.js';
 import type { SafeLogger } from './logger.js';
@@ -38,7 +38,7 @@ export class Router {
   readonly #host: ContextHost;
   readonly #logger: SafeLogger;
   readonly #policy: Policy | undefined;
-  readonly #idempotency = new Idempotency();
+  readonly #idempotency: Idempotency;
   #middleware: readonly Middleware[] = [];
 
   /** Requests received. */
@@ -54,8 +54,10 @@ export class Router {
     host: ContextHost,
     logger: SafeLogger,
     policy: Policy | undefined,
+    idempotency: Idempotency,
   ) {
     this.#policy = policy;
+    this.#idempotency = idempotency;
     this.#writer = writer;
     this.#streams = new RequestStreams(writer);
     this.#peers = peers;

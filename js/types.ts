@@ -2,6 +2,7 @@
 
 import type { MonitoringAdapter } from './audit-event.js';
 import type { CircuitBreakerConfig } from './circuit-breaker.js';
+import type { IdempotencyConfig } from './idempotency-limits.js';
 import type { MeshMetrics } from './metrics-collector.js';
 import type { RateLimiterConfig } from './rate-limiter.js';
 import type { RetryPolicyConfig } from './retry-policy.js';
@@ -175,6 +176,11 @@ export interface MeshConfig {
      * `timeoutMs`. Unary calls only. `budget` is `{ ratio: 0.2, reserve: 10 }` by default.
      */
     retry?: Omit<RetryPolicyConfig, 'retryableErrors' | 'isRetryable'> | undefined;
+    /**
+     * How outcomes of calls with an idempotency key are kept here. Beyond these limits, calls with a
+     * new key get `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, with `retryAfterMs`, before they run.
+     */
+    idempotency?: IdempotencyConfig | undefined;
   };
   /** Audit entries and metrics. */
   monitoring?: {
