@@ -125,6 +125,9 @@ reasons! {
     /// The peer shows another key than the one it was first seen with.
     PeerKeyChanged = "PEER_KEY_CHANGED", [Unauthenticated], Never,
         "If the peer's key was changed on purpose, run the command of the message; otherwise somebody poses as it.";
+    /// The peer shows a key that is remembered as another service's.
+    PeerKeyInUse = "PEER_KEY_IN_USE", [Unauthenticated], Never,
+        "Give each service a key of its own; if the other service was renamed, run the command of the message.";
     /// Nothing says how to trust this peer.
     UnknownPeer = "UNKNOWN_PEER", [Unauthenticated], Never,
         "Add the peer's `publicKey` to `discovery.services`, or give both sides the same `security.jwtSecret`.";

@@ -212,6 +212,14 @@ pub enum HandshakeError {
     /// The peer's key changed since it was first seen.
     #[error("{0} shows another key than the one it was first seen with")]
     PeerKeyChanged(ServiceId),
+    /// The peer's key is remembered as another service's.
+    #[error("{peer} shows the key of {owner}; one key names one service")]
+    PeerKeyInUse {
+        /// The id that the peer claims.
+        peer: ServiceId,
+        /// The service that the key is remembered for.
+        owner: ServiceId,
+    },
     /// The peer's public key is unacceptable.
     #[error("the peer's RSA key is unacceptable: 2048 to 4096 bits, e = 65537, canonical DER")]
     BadPeerKey,
@@ -263,6 +271,7 @@ impl Coded for HandshakeError {
             Self::UnknownPeer(_) => Reason::UnknownPeer,
             Self::KeyMismatch(_) => Reason::KeyMismatch,
             Self::PeerKeyChanged(_) => Reason::PeerKeyChanged,
+            Self::PeerKeyInUse { .. } => Reason::PeerKeyInUse,
             Self::BadPeerKey => Reason::BadPeerKey,
             Self::BadShare => Reason::BadShare,
             Self::Downgrade => Reason::Downgrade,

@@ -133,7 +133,7 @@ async fn open_with(
     let m4 = handshake_message(&mut duplex).await?;
     let mut established = state.on_finish(&m4, core.now()).map_err(explain)?;
     core.trust.remember(&established).map_err(|error| match error {
-        NotRemembered::Changed(error) => explain(error),
+        NotRemembered::Refused(error) => explain(error),
         NotRemembered::Store(error) => DialError::Setup(error.to_string()),
     })?;
     core.wallet.keep(service, established.ticket.take());

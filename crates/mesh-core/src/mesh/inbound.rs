@@ -183,7 +183,7 @@ async fn respond(core: &Arc<Core>, local: &Arc<Local>, duplex: &mut Duplex) -> R
     let closing = |_| Refused::Setup("the mesh is closing".to_owned());
     let (m4, established) = accepted.await.map_err(closing)??;
     core.trust.remember(&established).map_err(|error| match error {
-        NotRemembered::Changed(error) => Refused::Handshake(error),
+        NotRemembered::Refused(error) => Refused::Handshake(error),
         NotRemembered::Store(error) => Refused::Setup(error.to_string()),
     })?;
     duplex.outgoing.send(m4.into()).await;

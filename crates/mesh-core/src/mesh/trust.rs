@@ -15,8 +15,8 @@ use crate::{
 /// Why a proved peer's key was not remembered, and so its session is refused.
 #[derive(Debug)]
 pub(super) enum NotRemembered {
-    /// Another key was.
-    Changed(HandshakeError),
+    /// Another key was, or the key is another service's.
+    Refused(HandshakeError),
     /// The key directory failed.
     Store(KeyStoreError),
 }
@@ -72,7 +72,10 @@ impl TrustStore {
         };
         remembered.map_err(|error| match error {
             KeyStoreError::PeerKeyChanged { .. } => {
-                NotRemembered::Changed(HandshakeError::PeerKeyChanged(peer.clone()))
+                NotRemembered::Refused(HandshakeError::PeerKeyChanged(peer.clone()))
+            }
+            KeyStoreError::PeerKeyInUse { owner, .. } => {
+                NotRemembered::Refused(HandshakeError::PeerKeyInUse { peer: peer.clone(), owner })
             }
             error => NotRemembered::Store(error),
         })
@@ -85,6 +88,9 @@ impl TrustStore {
                 "; if its key was changed on purpose, accept the new one with: rm '{}'",
                 self.store.known_peer_path(peer).display()
             ),
+            HandshakeError::PeerKeyInUse { owner, .. } => {
+                format!("; if {owner} was renamed, remove its file owner-….id from the key directory")
+            }
             _ => String::new(),
         }
     }

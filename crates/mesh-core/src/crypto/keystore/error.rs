@@ -6,6 +6,7 @@ use std::{
 use crate::{
     crypto::CryptoError,
     error::{Code, Coded, Reason},
+    id::ServiceId,
 };
 
 /// Why keys cannot be kept, or not be used. Every message names the path and
@@ -118,6 +119,17 @@ pub enum KeyStoreError {
         /// The file that holds the remembered key.
         path: PathBuf,
     },
+    /// The key is remembered as another service's.
+    #[error(
+        "this key is remembered as that of {owner}; one key names one service. If {owner} was renamed: rm {}",
+        Shown(path)
+    )]
+    PeerKeyInUse {
+        /// The file that says whose key it is.
+        path: PathBuf,
+        /// The service that the key belongs to.
+        owner: ServiceId,
+    },
     /// Making or encoding a key failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
@@ -128,7 +140,7 @@ impl Coded for KeyStoreError {
         match self {
             Self::Full { .. } => Code::ResourceExhausted,
             Self::Crypto(err) => err.code(),
-            Self::PeerKeyChanged { .. } => Code::Unauthenticated,
+            Self::PeerKeyChanged { .. } | Self::PeerKeyInUse { .. } => Code::Unauthenticated,
             Self::Mode { .. }
             | Self::Owner { .. }
             | Self::Type { .. }
@@ -150,6 +162,7 @@ impl Coded for KeyStoreError {
             Self::Io { .. } => Reason::KeydirIo,
             Self::Unknown => Reason::KeydirUnknown,
             Self::PeerKeyChanged { .. } => Reason::PeerKeyChanged,
+            Self::PeerKeyInUse { .. } => Reason::PeerKeyInUse,
             Self::Crypto(err) => err.reason(),
         }
     }

@@ -61,6 +61,17 @@ impl Place {
         }
     }
 
+    /// Removes `name`; one that is not there is removed already.
+    pub(super) fn remove(&self, name: &str) -> Result<(), KeyStoreError> {
+        match self {
+            Self::Disk(directory) => directory.remove(name),
+            Self::Memory => {
+                files().remove(name);
+                Ok(())
+            }
+        }
+    }
+
     pub(super) fn count(&self, prefixes: &[&str]) -> Result<usize, KeyStoreError> {
         match self {
             Self::Disk(directory) => directory.count(prefixes),

@@ -19,13 +19,14 @@ use zeroize::Zeroizing;
 use super::{
     CryptoError,
     mac::sha256,
-    rsa::{KeyPair, PublicKey, Thumbprint},
+    rsa::{KeyPair, PublicKey},
     secret::{Secret, fill_random},
 };
 use crate::id::ServiceId;
 
 mod error;
 mod memory;
+mod peers;
 #[cfg(any(not(unix), test))]
 mod portable;
 #[cfg(test)]
@@ -51,9 +52,8 @@ const TEMPORARY_PREFIX: &str = "tmp-";
 /// Prefixes of the files that other services' names give rise to.
 const PEER_PREFIXES: [&str; 2] = ["peer-", "pub-"];
 
-/// Sizes no honest file exceeds: 64 digits, 43 characters, a key of 4096 bits.
+/// Sizes no honest file exceeds: 64 digits, a key of 4096 bits.
 const MAX_SECRET_FILE: usize = 80;
-const MAX_PEER_FILE: usize = 64;
 const MAX_KEY_FILE: usize = 8192;
 
 /// A directory of keys, opened and found safe.
@@ -240,60 +240,6 @@ impl KeyStore {
         }
     }
 
-    /// The thumbprint of the key that the service `id` showed first, if it was
-    /// ever seen.
-    pub fn known_peer(&self, id: &ServiceId) -> Result<Option<Thumbprint>, KeyStoreError> {
-        let name = peer_file(id);
-        let Some(text) = self.read_text(&name, MAX_PEER_FILE)? else { return Ok(None) };
-        let thumbprint = Thumbprint::parse(text.strip_suffix('\n').unwrap_or(&text));
-        thumbprint.map(Some).ok_or_else(|| self.corrupt(&name, "not a key's thumbprint"))
-    }
-
-    /// Remembers the key the service `id` showed, once and for all.
-    ///
-    /// # Errors
-    /// `PEER_KEY_CHANGED` if another key is remembered, `KEYDIR_FULL` at
-    /// [`MAX_KNOWN_PEERS`].
-    pub fn remember_peer(&self, id: &ServiceId, thumbprint: &Thumbprint) -> Result<(), KeyStoreError> {
-        let name = peer_file(id);
-        let mut known = self.known_peer(id)?;
-        if known.is_none() {
-            self.check_room()?;
-            if self.directory.create(&name, format!("{thumbprint}\n").as_bytes())? {
-                return Ok(());
-            }
-            known = self.known_peer(id)?;
-        }
-        if known == Some(*thumbprint) {
-            Ok(())
-        } else {
-            Err(KeyStoreError::PeerKeyChanged { path: self.known_peer_path(id) })
-        }
-    }
-
-    /// Remembers the key `successor` of the service `id` in place of `former`.
-    ///
-    /// # Errors
-    /// `PEER_KEY_CHANGED` if another key than these two is remembered.
-    pub fn succeed_peer(
-        &self,
-        id: &ServiceId,
-        former: &Thumbprint,
-        successor: &Thumbprint,
-    ) -> Result<(), KeyStoreError> {
-        if self.known_peer(id)? == Some(*former) {
-            return self.directory.replace(&peer_file(id), format!("{successor}\n").as_bytes());
-        }
-        self.remember_peer(id, successor)
-    }
-
-    /// The file that remembers the key of `id`: removing it accepts another
-    /// key.
-    #[must_use]
-    pub fn known_peer_path(&self, id: &ServiceId) -> PathBuf {
-        self.path().join(peer_file(id))
-    }
-
     fn check_room(&self) -> Result<(), KeyStoreError> {
         if self.directory.count(&PEER_PREFIXES)? < MAX_KNOWN_PEERS {
             Ok(())
@@ -346,10 +292,6 @@ fn previous_file(id: &ServiceId) -> String {
 
 fn public_file(id: &ServiceId) -> String {
     format!("pub-{}.pem", hash(id))
-}
-
-fn peer_file(id: &ServiceId) -> String {
-    format!("peer-{}.jkt", hash(id))
 }
 
 fn hash(id: &ServiceId) -> String {

@@ -81,6 +81,17 @@ impl Directory {
         })
     }
 
+    /// Removes `name`; one that is not there is removed already.
+    pub(super) fn remove(&self, name: &str) -> Result<(), KeyStoreError> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(KeyStoreError::Io { action: "remove", path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// How many names begin with one of `prefixes`.
     pub(super) fn count(&self, prefixes: &[&str]) -> Result<usize, KeyStoreError> {
         let failed = |source| KeyStoreError::Io { action: "list", path: self.path.clone(), source };

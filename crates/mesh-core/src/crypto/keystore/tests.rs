@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use super::*;
+use super::{super::rsa::Thumbprint, peers::peer_file, *};
 use crate::error::{Coded, Reason};
 
 /// A fresh place for a key directory, removed when dropped.
@@ -95,7 +95,7 @@ fn no_service_id_reaches_the_file_system() {
     for path in temp.listing() {
         assert!(!path.file_name().unwrap().to_string_lossy().contains("orders"), "{path:?}");
     }
-    assert_eq!(temp.listing().len(), 3);
+    assert_eq!(temp.listing().len(), 4);
 }
 
 #[test]
@@ -110,6 +110,57 @@ fn a_remembered_peer_stays() {
     assert_eq!(fs::read(&path).unwrap(), before);
     fs::remove_file(&path).unwrap();
     store.remember_peer(&id("b"), &thumbprint(2)).unwrap();
+}
+
+#[test]
+fn one_key_names_one_service() {
+    let temp = TempDir::new();
+    let store = KeyStore::open(&temp.keys()).unwrap();
+    store.remember_peer(&id("b"), &thumbprint(1)).unwrap();
+    for n in 0..10 {
+        let taken = store.remember_peer(&id(&format!("claimed{n}")), &thumbprint(1));
+        let path = store.key_owner_path(&thumbprint(1));
+        assert_eq!(refused(taken, &path, "that of b; one key names one service"), Reason::PeerKeyInUse);
+    }
+    assert_eq!(store.directory.count(&PEER_PREFIXES).unwrap(), 1, "nothing was written for the claims");
+    // A successor is claimed like a first key, and the previous key is free again.
+    store.remember_peer(&id("c"), &thumbprint(3)).unwrap();
+    let taken = store.succeed_peer(&id("b"), &thumbprint(1), &thumbprint(3)).unwrap_err();
+    assert_eq!(taken.reason(), Reason::PeerKeyInUse);
+    assert_eq!(store.known_peer(&id("b")).unwrap(), Some(thumbprint(1)));
+    store.succeed_peer(&id("b"), &thumbprint(1), &thumbprint(2)).unwrap();
+    store.remember_peer(&id("d"), &thumbprint(1)).unwrap();
+    // The repair of the message: the service was renamed.
+    fs::remove_file(store.key_owner_path(&thumbprint(2))).unwrap();
+    store.remember_peer(&id("renamed"), &thumbprint(2)).unwrap();
+}
+
+#[test]
+fn a_claim_without_its_service_is_taken_up_again() {
+    // As after a crash between the two files.
+    let temp = TempDir::new();
+    let store = KeyStore::open(&temp.keys()).unwrap();
+    store.remember_peer(&id("b"), &thumbprint(1)).unwrap();
+    fs::remove_file(store.known_peer_path(&id("b"))).unwrap();
+    store.remember_peer(&id("b"), &thumbprint(1)).unwrap();
+    assert_eq!(store.known_peer(&id("b")).unwrap(), Some(thumbprint(1)));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_is_opened_to_others_while_in_use_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let temp = TempDir::new();
+    let store = KeyStore::open(&temp.keys()).unwrap();
+    store.remember_peer(&id("b"), &thumbprint(1)).unwrap();
+    let mode = |mode| fs::set_permissions(temp.keys(), fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o777);
+    assert_eq!(refused(store.known_peer(&id("b")), &temp.keys(), "chmod 700"), Reason::KeydirMode);
+    let written = store.remember_peer(&id("c"), &thumbprint(2));
+    assert_eq!(refused(written, &temp.keys(), "chmod 700"), Reason::KeydirMode);
+    mode(0o700);
+    assert_eq!(store.known_peer(&id("b")).unwrap(), Some(thumbprint(1)));
+    assert_eq!(store.known_peer(&id("c")).unwrap(), None);
 }
 
 #[test]
@@ -257,7 +308,7 @@ fn threads_agree_on_one_secret() {
 fn threads_agree_on_one_peer_key() {
     let temp = TempDir::new();
     let store = KeyStore::open(&temp.keys()).unwrap();
-    for round in 0..50 {
+    for round in 0..50_u8 {
         let peer = id(&format!("peer{round}"));
         let barrier = Barrier::new(4);
         let winners: Vec<_> = thread::scope(|scope| {
@@ -266,14 +317,17 @@ fn threads_agree_on_one_peer_key() {
                 .map(|n| {
                     scope.spawn(move || {
                         barrier.wait();
-                        store.remember_peer(peer, &thumbprint(n)).is_ok().then_some(n)
+                        let key = thumbprint(4 * round + n);
+                        store.remember_peer(peer, &key).is_ok().then_some(key)
                     })
                 })
                 .collect();
             threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
         });
         assert_eq!(winners.len(), 1);
-        assert_eq!(store.known_peer(&peer).unwrap(), Some(thumbprint(winners[0])));
+        assert_eq!(store.known_peer(&peer).unwrap(), Some(winners[0]));
+        // The keys that lost are free for another service.
+        assert_eq!(store.directory.count(&["owner-"]).unwrap(), usize::from(round) + 1);
     }
 }
 
@@ -350,6 +404,10 @@ fn the_portable_directory_does_the_same() {
     fs::create_dir(temp.keys().join("d")).unwrap();
     assert_eq!(directory.read("d", 4).unwrap_err().reason(), Reason::KeydirType);
     assert_eq!(temp.listing().len(), 3);
+    directory.remove("a").unwrap();
+    directory.remove("a").unwrap();
+    assert!(directory.read("a", 3).unwrap().is_none());
+    assert!(directory.create("a", b"one").unwrap());
     let file = portable::Directory::open(temp.keys().join("a"));
     assert_eq!(file.err().unwrap().reason(), Reason::KeydirType);
 }

@@ -40,9 +40,16 @@ impl Directory {
             (Err(_), Err(source)) => return Err(KeyStoreError::Io { action: "create", path, source }),
             (Err(err), Ok(())) => return Err(io_error("open", path, err)),
         };
-        let stat = fstat(&fd).map_err(|err| io_error("open", path.clone(), err))?;
-        check_access(&path, &stat, 0o700)?;
-        Ok(Self { fd, path })
+        let directory = Self { fd, path };
+        directory.check()?;
+        Ok(directory)
+    }
+
+    /// Whether it still belongs to this user alone. Asked at each use: who opens the
+    /// directory to others while a service runs should learn of it at once.
+    fn check(&self) -> Result<(), KeyStoreError> {
+        let stat = fstat(&self.fd).map_err(|err| io_error("open", self.path.clone(), err))?;
+        check_access(&self.path, &stat, 0o700)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -51,6 +58,7 @@ impl Directory {
 
     /// The file `name`, of at most `max` bytes; `None` if there is none.
     pub(super) fn read(&self, name: &str, max: usize) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
+        self.check()?;
         let path = self.path.join(name);
         // NONBLOCK, or opening a pipe would wait for its writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -110,6 +118,14 @@ impl Directory {
         self.sync()
     }
 
+    /// Removes `name`; one that is not there is removed already.
+    pub(super) fn remove(&self, name: &str) -> Result<(), KeyStoreError> {
+        match unlinkat(&self.fd, name, AtFlags::empty()) {
+            Err(err) if err != Errno::NOENT => Err(io_error("remove", self.path.join(name), err)),
+            _ => Ok(()),
+        }
+    }
+
     /// How many names begin with one of `prefixes`.
     pub(super) fn count(&self, prefixes: &[&str]) -> Result<usize, KeyStoreError> {
         let failed = |err| io_error("list", self.path.clone(), err);
@@ -123,6 +139,7 @@ impl Directory {
     }
 
     fn temporary(&self, bytes: &[u8]) -> Result<Temporary<'_>, KeyStoreError> {
+        self.check()?;
         let name = temporary_name()?;
         debug_assert!(name.starts_with(TEMPORARY_PREFIX));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
