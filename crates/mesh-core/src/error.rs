@@ -227,6 +227,9 @@ reasons! {
     /// A message is larger than the limit.
     TooLarge = "TOO_LARGE", [ResourceExhausted, InvalidArgument], Never,
         "Send less at once, as a stream, or raise `limits.maxMessageBytes` on the side that the message names.";
+    /// More waits in memory for a peer than this process has room for.
+    MemoryLimit = "MEMORY_LIMIT", [ResourceExhausted], Never,
+        "Wait until earlier items have gone before sending more; find out why the peer does not read.";
     /// The connection to the peer was lost.
     SessionLost = "SESSION_LOST", [Unavailable, Cancelled], IfNotRun,
         "`retryable` says whether the request never ran; set `idempotent` where running twice does no harm.";

@@ -496,6 +496,10 @@ impl Receive for Receiver {
         self.0.events.flush();
     }
 
+    fn on_written(&self, session: &Session) {
+        self.0.call_waiting(session);
+    }
+
     fn backlog(&self) -> usize {
         self.0.events.backlog()
     }

@@ -17,7 +17,7 @@ use super::{
     core::Core,
     events::{AbortCause, Request, RequestId, StreamId},
     session::{End, Role, ServerSide, Session, handshake_message, lock},
-    streams::Streams,
+    streams::{Queued, Streams},
     timers::{Timer, TimerKey},
     trust::NotRemembered,
 };
@@ -357,7 +357,7 @@ impl Core {
 
     /// The handler of a stream is done; its last message follows its items.
     pub(super) fn finish_stream(&self, id: RequestId, last: Encoded, ok: bool) {
-        if self.queue(StreamId::Request(id), last, true) {
+        if self.queue(StreamId::Request(id), last, true) == Queued::Taken {
             self.stats.count_request(ok);
         } else {
             self.release(id);

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     events::{CallId, RequestId, SessionInfo},
     streams::SessionFlow,
-    writer::{Item, write},
+    writer::{Item, Written, write},
 };
 use crate::{
     auth::{AuthError, CachedVerifier, TokenIssuer, TokenType, TokenVerifier},
@@ -143,6 +143,12 @@ impl Session {
         self.backlog.load(Ordering::Relaxed) > BACKLOG_LIMIT
     }
 
+    /// Bytes of messages that wait for the connection.
+    #[cfg(test)]
+    pub(super) fn unsent(&self) -> usize {
+        self.backlog.load(Ordering::Relaxed)
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.end.get().is_some()
     }
@@ -157,9 +163,10 @@ impl Session {
     }
 
     /// So many bytes of the queue were handed to the connection.
-    pub(super) fn written(&self, bytes: usize, now: Timestamp) {
+    pub(super) fn written(&self, written: Written, now: Timestamp) {
         self.touch(now);
-        self.backlog.fetch_sub(bytes, Ordering::Relaxed);
+        self.backlog.fetch_sub(written.all, Ordering::Relaxed);
+        self.items_written(written.streamed);
         self.drained.notify_one();
     }
 
@@ -183,6 +190,8 @@ pub(super) trait Receive: Send + Sync + 'static {
     fn on_discarded(&self, session: &Arc<Session>, error: RecordError);
     /// A burst of messages is over.
     fn on_burst(&self);
+    /// Queued messages were handed to the connection: streams may go on.
+    fn on_written(&self, session: &Session);
     /// Bytes handed on and not yet dealt with.
     fn backlog(&self) -> usize;
 }
@@ -248,7 +257,8 @@ pub(super) async fn run(
         prepared;
     let tokens = Tokens { own, own_thumbprint, peer_thumbprint, lifetime: token_lifetime };
     let Duplex { incoming, outgoing, .. } = duplex;
-    let writer = tokio::spawn(write(Arc::clone(&session), queue, sealer, tokens.clone(), outgoing));
+    let writing = write(Arc::clone(&session), queue, sealer, tokens.clone(), outgoing, Arc::clone(&receiver));
+    let writer = tokio::spawn(writing);
     let end = read(&session, incoming, opener, &tokens, receiver.as_ref()).await;
     session.end(end);
     let unwritten = writer.await.unwrap_or_default();

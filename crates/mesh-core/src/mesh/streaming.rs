@@ -12,7 +12,7 @@ use super::{
     events::{CallError, CallId, RequestId, StreamId},
     outbound::abandon,
     session::{Role, Session, lock},
-    streams::{Pumped, StreamError, Streams, cost},
+    streams::{Pumped, Queued, StreamError, Streams, cost},
 };
 use crate::{
     error::{Code, Reason},
@@ -75,19 +75,25 @@ impl Core {
     ) -> Result<(), RecordError> {
         if wire == 0 {
             session.grant(credit).map_err(|_| RecordError::Format)?;
-            while let Some(wire) = session.next_unblocked() {
-                let Some(stream) = stream_of(session, wire) else { continue };
-                self.with(stream, Streams::unblock);
-                self.pump(stream);
-            }
+            self.call_waiting(session);
         } else if let Some(stream) = stream_of(session, wire) {
             match self.with(stream, |streams| streams.grant(credit)) {
-                Some(Ok(())) => self.pump(stream),
+                Some(Ok(())) => self.pump(stream, false),
                 Some(Err(error)) => self.break_stream(stream, error),
                 None => {}
             }
         }
         Ok(())
+    }
+
+    /// Lets streams go on that wait for the session's window or for the budget,
+    /// each for its turn, while there is room.
+    pub(super) fn call_waiting(&self, session: &Session) {
+        while let Some(wire) = session.next_unblocked() {
+            if let Some(stream) = stream_of(session, wire) {
+                self.pump(stream, true);
+            }
+        }
     }
 
     /// A message of a stream could not be read.
@@ -107,7 +113,10 @@ impl Core {
             );
             return self.fail_own(stream, Code::ResourceExhausted, Reason::TooLarge, &text);
         }
-        self.queue(stream, Encoded::item(0, payload), false);
+        if self.queue(stream, Encoded::item(0, payload), false) == Queued::Full {
+            let text = "the stream's items were sent without waiting for earlier ones to go";
+            self.fail_own(stream, Code::ResourceExhausted, Reason::MemoryLimit, text);
+        }
     }
 
     /// Ends this side's items.
@@ -136,7 +145,7 @@ impl Core {
 
     /// Sends what a call's windows allow.
     pub(super) fn pump_call(&self, id: CallId) {
-        self.pump(StreamId::Call(id));
+        self.pump(StreamId::Call(id), false);
     }
 
     /// Ends a call whose server breaks the rules.
@@ -174,18 +183,17 @@ impl Core {
         self.events.flush();
     }
 
-    /// Queues a message of a stream and sends what may go; false if the stream
-    /// is over.
-    pub(super) fn queue(&self, stream: StreamId, message: Encoded, last: bool) -> bool {
-        let queued = self.with(stream, |streams| streams.queue(message, last)) == Some(true);
-        if queued {
-            self.pump(stream);
+    /// Queues a message of a stream and sends what may go.
+    pub(super) fn queue(&self, stream: StreamId, message: Encoded, last: bool) -> Queued {
+        let queued = self.with(stream, |streams| streams.queue(message, last)).unwrap_or(Queued::Over);
+        if queued == Queued::Taken {
+            self.pump(stream, false);
         }
         queued
     }
 
-    fn pump(&self, stream: StreamId) {
-        let pumped = self.with_placed(stream, Streams::pump);
+    fn pump(&self, stream: StreamId, called: bool) {
+        let pumped = self.with_placed(stream, |streams, session, wire| streams.pump(session, wire, called));
         let Some(Pumped { cost, finished }) = pumped else { return };
         if cost > 0 {
             self.events.sent(stream, cost);

@@ -9,13 +9,32 @@ use crate::record::{
     message::{CallKind, Encoded, Payload},
 };
 
+/// What the streams of a session may have waiting for the connection, together.
+/// It is this side's own limit, whatever the peer grants: four frames, so that
+/// the writer has the next one ready while HTTP/2 takes the previous one.
+const UNSENT_BUDGET: usize = 256 * 1024;
+/// What one stream hands over while others wait for their turn.
+const TURN: usize = 16 * 1024;
+/// What one stream may have queued here. The application stops far earlier if
+/// it waits for [`Events::sent`](super::Events::sent), as it should.
+const QUEUE_LIMIT: usize = 2 * 1024 * 1024;
+
 /// What the streams of a session share.
 #[derive(Debug)]
 pub(super) struct SessionFlow {
     sending: SendWindow,
     receiving: ReceiveWindow,
-    /// Streams that wait for the session's window, in turn.
+    /// Bytes of items that were handed to the writer and not yet to the connection.
+    unsent: usize,
+    /// Streams that wait for the session's window or for the budget, in turn.
     blocked: VecDeque<u32>,
+}
+
+impl SessionFlow {
+    /// Whether an item may go to the writer.
+    fn is_open(&self) -> bool {
+        self.sending.is_open() && self.unsent < UNSENT_BUDGET
+    }
 }
 
 impl Default for SessionFlow {
@@ -23,6 +42,7 @@ impl Default for SessionFlow {
         Self {
             sending: SendWindow::of_session(),
             receiving: ReceiveWindow::of_session(),
+            unsent: 0,
             blocked: VecDeque::new(),
         }
     }
@@ -47,23 +67,37 @@ impl Session {
         lock(&self.flow).sending.grant(credit)
     }
 
-    /// The next stream that waited for the session's window, while it is open.
-    /// One at a time, so that a little credit does not cost a look at all of them.
-    pub(super) fn next_unblocked(&self) -> Option<u32> {
+    /// So many bytes of items were handed to the connection.
+    pub(super) fn items_written(&self, bytes: usize) {
         let mut flow = lock(&self.flow);
-        if flow.sending.is_open() { flow.blocked.pop_front() } else { None }
+        flow.unsent = flow.unsent.saturating_sub(bytes);
     }
 
-    /// Takes an item's cost from the session's window; else the stream waits.
-    fn spend(&self, wire: u32, cost: usize) -> bool {
+    /// The next stream that waited for the session's window or for the budget,
+    /// while an item may go. One at a time, so that a little room does not cost
+    /// a look at all of them.
+    pub(super) fn next_unblocked(&self) -> Option<u32> {
         let mut flow = lock(&self.flow);
-        let open = flow.sending.is_open();
+        if flow.is_open() { flow.blocked.pop_front() } else { None }
+    }
+
+    /// Takes an item from the session's window and the budget; else the stream
+    /// waits. A stream that was not `called` comes after those that wait.
+    fn spend(&self, wire: u32, item: &Encoded, called: bool) -> bool {
+        let mut flow = lock(&self.flow);
+        let open = flow.is_open() && (called || flow.blocked.is_empty());
         if open {
-            flow.sending.spend(cost);
+            flow.sending.spend(item.cost());
+            flow.unsent += item.len();
         } else {
             flow.blocked.push_back(wire);
         }
         open
+    }
+
+    /// A stream has had its turn, and has more.
+    fn wait_again(&self, wire: u32) {
+        lock(&self.flow).blocked.push_back(wire);
     }
 }
 
@@ -102,6 +136,8 @@ pub(super) struct Streams {
 struct Sending {
     window: SendWindow,
     queue: VecDeque<Encoded>,
+    /// Bytes of the items in it.
+    queued: usize,
     /// Anything has left the queue.
     started: bool,
     /// The last message is in the queue, or has left it.
@@ -114,6 +150,17 @@ struct Sending {
 struct Receiving {
     window: ReceiveWindow,
     ended: bool,
+}
+
+/// What came of queueing a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queued {
+    /// It is in the queue.
+    Taken,
+    /// More is queued than an application that waits for `sent` ever has.
+    Full,
+    /// This side sends no items, or no more.
+    Over,
 }
 
 /// What came of letting queued items go.
@@ -140,6 +187,7 @@ impl Streams {
         let sending = Sending {
             window: SendWindow::of_stream(),
             queue: VecDeque::new(),
+            queued: 0,
             started: false,
             ended: false,
             blocked: false,
@@ -163,31 +211,48 @@ impl Streams {
         self.sending.as_ref().is_some_and(|sending| sending.ended)
     }
 
-    /// Queues a message; false if this side sends none, or no more.
-    pub(super) fn queue(&mut self, message: Encoded, last: bool) -> bool {
-        let Some(sending) = self.sending.as_mut().filter(|sending| !sending.ended) else { return false };
+    /// Queues a message.
+    pub(super) fn queue(&mut self, message: Encoded, last: bool) -> Queued {
+        let Some(sending) = self.sending.as_mut().filter(|sending| !sending.ended) else {
+            return Queued::Over;
+        };
+        // The last message ends the stream, and with it what is queued.
+        if sending.queued >= QUEUE_LIMIT && !last {
+            return Queued::Full;
+        }
+        sending.queued += message.cost();
         sending.queue.push_back(message);
         sending.ended = last;
-        true
+        Queued::Taken
     }
 
-    /// Sends what the windows allow.
-    pub(super) fn pump(&mut self, session: &Session, wire: u32) -> Pumped {
+    /// Sends what the windows and the budget allow; what a turn allows if the
+    /// stream was `called` from among those that wait.
+    pub(super) fn pump(&mut self, session: &Session, wire: u32, called: bool) -> Pumped {
         let mut pumped = Pumped::default();
         let Some(sending) = &mut self.sending else { return pumped };
+        if called {
+            sending.blocked = false;
+        }
         while let Some(message) = sending.queue.front() {
             let cost = message.cost();
             if cost > 0 {
                 if sending.blocked || !sending.window.is_open() {
                     return pumped;
                 }
-                if !session.spend(wire, cost) {
+                if called && pumped.cost >= TURN {
+                    session.wait_again(wire);
+                    sending.blocked = true;
+                    return pumped;
+                }
+                if !session.spend(wire, message, called) {
                     sending.blocked = true;
                     return pumped;
                 }
                 sending.window.spend(cost);
             }
             sending.started = true;
+            sending.queued -= cost;
             pumped.cost += cost;
             if let Some(message) = sending.queue.pop_front() {
                 session.send_streamed(message.with_call(wire));
@@ -195,13 +260,6 @@ impl Streams {
         }
         pumped.finished = sending.ended;
         pumped
-    }
-
-    /// The session's window is open again.
-    pub(super) fn unblock(&mut self) {
-        if let Some(sending) = &mut self.sending {
-            sending.blocked = false;
-        }
     }
 
     /// The peer lets this stream send more.

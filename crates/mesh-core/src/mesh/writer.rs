@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use bytes::BytesMut;
 use tokio::sync::mpsc;
 
-use super::session::{End, Session, Tokens};
+use super::session::{End, Receive, Session, Tokens};
 use crate::{
     auth::TokenIssuer,
     clock::Timestamp,
@@ -31,6 +31,14 @@ pub(super) enum Item {
     Finish,
 }
 
+/// Bytes of messages in a frame.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    pub(super) all: usize,
+    /// Of these, of items.
+    pub(super) streamed: usize,
+}
+
 /// Messages waiting to be written. Those of streams wait behind the rest, so
 /// that a burst of items holds up no call; they have their share of every frame,
 /// so that no number of calls stops a stream.
@@ -39,6 +47,8 @@ struct Outbox {
     messages: VecDeque<Encoded>,
     streamed: VecDeque<Encoded>,
     finished: bool,
+    /// What has been taken since the last frame was begun.
+    taken: Written,
 }
 
 impl Outbox {
@@ -58,7 +68,12 @@ impl Outbox {
     fn take(&mut self, filled: usize, room: usize) -> Option<Encoded> {
         let streamed = self.messages.is_empty() || (filled >= STREAMS_TURN && !self.streamed.is_empty());
         let queue = if streamed { &mut self.streamed } else { &mut self.messages };
-        queue.pop_front_if(|message| message.len() <= room)
+        let message = queue.pop_front_if(|message| message.len() <= room)?;
+        self.taken.all += message.len();
+        if message.cost() > 0 {
+            self.taken.streamed += message.len();
+        }
+        Some(message)
     }
 
     /// About how many bytes the next frame will have. One that has to grow is
@@ -84,6 +99,7 @@ pub(super) async fn write(
     mut sealer: Sealer,
     tokens: Tokens,
     outgoing: Outgoing,
+    receiver: Arc<dyn Receive>,
 ) -> Vec<Encoded> {
     let mut issuer = tokens.issuer(&sealer, &session.info);
     let mut outbox = Outbox::default();
@@ -102,23 +118,24 @@ pub(super) async fn write(
         }
         let now = session.clock.now();
         let mut frame = BytesMut::new();
-        let bytes = match fill(&mut frame, &mut outbox, &mut sealer, &mut issuer, &tokens, &session, now) {
-            Ok(bytes) => bytes,
-            Err(end) => {
-                session.end(end);
-                break;
-            }
-        };
+        if let Err(end) = fill(&mut frame, &mut outbox, &mut sealer, &mut issuer, &tokens, &session, now) {
+            session.end(end);
+            break;
+        }
+        let written = std::mem::take(&mut outbox.taken);
         if !frame.is_empty() {
             let sent = tokio::select! {
                 biased;
                 () = session.until_ended() => false,
                 sent = outgoing.send(frame.freeze()) => sent,
             };
-            session.written(bytes, now);
+            session.written(written, now);
             if !sent {
                 session.end(End::Lost);
                 break;
+            }
+            if written.streamed > 0 {
+                receiver.on_written(&session);
             }
         }
         if outbox.finished && outbox.is_empty() {
@@ -136,7 +153,7 @@ pub(super) async fn write(
     outbox.messages.into_iter().filter(Encoded::is_request).collect()
 }
 
-/// Fills one frame; returns how many bytes of messages it took.
+/// Fills one frame.
 fn fill(
     frame: &mut BytesMut,
     outbox: &mut Outbox,
@@ -145,8 +162,7 @@ fn fill(
     tokens: &Tokens,
     session: &Session,
     now: Timestamp,
-) -> Result<usize, End> {
-    let mut bytes = 0;
+) -> Result<(), End> {
     frame.reserve(outbox.frame_size(token(issuer, now)?));
     while frame.len() < FRAME_TARGET {
         if sealer.is_due(now) {
@@ -164,9 +180,8 @@ fn fill(
                 next.put(out, token, now);
             }
         })?;
-        bytes += size;
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// The token that goes with requests.

@@ -12,49 +12,59 @@ pub(crate) const STREAM_WINDOW: u32 = 64 * 1024;
 const LARGEST_STREAM_WINDOW: u32 = 1024 * 1024;
 /// What all streams of a session share, either way.
 pub(crate) const SESSION_WINDOW: u32 = 16 * 1024 * 1024;
-/// More credit than any side grants.
-const MOST_CREDIT: i64 = 1 << 31;
+/// The largest credit a stream may have. A receiver that never lets its peer
+/// wait at 1 Gbit/s over a round trip of 130 ms needs no more.
+const MOST_STREAM_CREDIT: i64 = 16 << 20;
+/// The largest credit all streams of a session may have: the same at 4 Gbit/s.
+const MOST_SESSION_CREDIT: i64 = 64 << 20;
 
 /// The peer sent or granted more than the protocol allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("more than the flow control window")]
 pub struct Overrun;
 
-/// What this side may send.
+/// What this side may send. Credit is a permission: how much of it is used at
+/// once is decided by the sender's own budget, since the peer chooses the credit.
 #[derive(Clone, Copy, Debug)]
-pub struct SendWindow(i64);
+pub struct SendWindow {
+    credit: i64,
+    most: i64,
+}
 
 impl SendWindow {
     /// A stream's, at its beginning.
     #[must_use]
     pub fn of_stream() -> Self {
-        Self(STREAM_WINDOW.into())
+        Self { credit: STREAM_WINDOW.into(), most: MOST_STREAM_CREDIT }
     }
 
     /// A session's, at its beginning.
     #[must_use]
     pub fn of_session() -> Self {
-        Self(SESSION_WINDOW.into())
+        Self { credit: SESSION_WINDOW.into(), most: MOST_SESSION_CREDIT }
     }
 
     /// Whether an item may be sent.
     #[must_use]
     pub const fn is_open(&self) -> bool {
-        self.0 > 0
+        self.credit > 0
     }
 
     /// An item of this cost is sent.
     pub fn spend(&mut self, cost: usize) {
-        self.0 = self.0.saturating_sub_unsigned(cost as u64);
+        self.credit = self.credit.saturating_sub_unsigned(cost as u64);
     }
 
     /// The peer grants more.
+    ///
+    /// # Errors
+    /// [`Overrun`] if the credit is then above the protocol's maximum.
     pub fn grant(&mut self, credit: u32) -> Result<(), Overrun> {
-        let credit = self.0 + i64::from(credit);
-        if credit > MOST_CREDIT {
+        let credit = self.credit + i64::from(credit);
+        if credit > self.most {
             return Err(Overrun);
         }
-        self.0 = credit;
+        self.credit = credit;
         Ok(())
     }
 }
@@ -145,10 +155,18 @@ mod tests {
 
     #[test]
     fn credit_is_bounded() {
-        let mut window = SendWindow::of_stream();
-        window.grant(1 << 30).unwrap();
-        assert_eq!(window.grant(u32::MAX), Err(Overrun));
-        assert!(window.is_open());
+        let windows = [(SendWindow::of_stream(), 16 << 20), (SendWindow::of_session(), 64 << 20)];
+        for (mut window, most) in windows {
+            let credit = u32::try_from(window.credit).unwrap();
+            window.grant(most - credit).unwrap();
+            assert_eq!(window.grant(1), Err(Overrun));
+            assert_eq!(window.grant(u32::MAX), Err(Overrun));
+            assert!(window.is_open());
+            // An overdraft is granted again with the rest.
+            window.spend(most as usize + 10);
+            window.grant(most + 10).unwrap();
+            assert_eq!(window.grant(1), Err(Overrun));
+        }
     }
 
     #[test]

@@ -2,15 +2,14 @@
 
 use std::{error::Error, time::Duration};
 
-use tokio::sync::mpsc;
-use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tokio_stream::StreamExt;
 use tonic::transport::Endpoint;
 
 use crate::{config::NetworkName, discovery::Address};
 
 use super::{
-    Duplex, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, OUTGOING_FRAMES, Outgoing, TransportError,
-    generated::mesh_client::MeshClient, max_frame, memory::Connector,
+    Duplex, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, Outgoing, TransportError, generated::mesh_client::MeshClient,
+    max_frame, memory::Connector,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,10 +40,10 @@ pub(crate) async fn connect(
         Some(network) => endpoint.connect_with_connector(Connector::new(network, address.port.get())).await,
     };
     let channel = channel.map_err(failed)?;
-    let (sender, receiver) = mpsc::channel(OUTGOING_FRAMES);
+    let (outgoing, frames) = Outgoing::queue();
     let mut client = MeshClient::new(channel).max_decoding_message_size(max_frame(max_message));
-    let incoming = client.session(ReceiverStream::new(receiver).map_while(Result::ok)).await?.into_inner();
-    Ok(Duplex { incoming, outgoing: Outgoing(sender) })
+    let incoming = client.session(frames.map_while(Result::ok)).await?.into_inner();
+    Ok(Duplex { incoming, outgoing })
 }
 
 /// The last of a chain of errors: the system's own word.

@@ -9,10 +9,16 @@ pub(crate) mod memory;
 mod server;
 mod status;
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_stream::Stream;
 
 use crate::error::{Code, Coded, Reason};
 
@@ -31,8 +37,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// How long the answer may take. A peer that has vanished without a word costs
 /// calls their deadlines for both together, and then its session is over.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Frames queued for HTTP/2 before a writer waits.
+/// Frames queued for HTTP/2 before a writer waits, and their bytes: as many, or
+/// one frame that is larger.
 const OUTGOING_FRAMES: usize = 4;
+const OUTGOING_BYTES: usize = 256 * 1024;
 
 /// Largest frame: one message of the largest size, or a batch of small ones.
 pub(crate) const fn max_frame(max_message: u32) -> usize {
@@ -101,18 +109,48 @@ pub(crate) async fn receive(incoming: &mut tonic::Streaming<Frame>) -> Result<Op
 
 /// The sending half of a stream.
 #[derive(Clone, Debug)]
-pub(crate) struct Outgoing(mpsc::Sender<Result<Frame, tonic::Status>>);
+pub(crate) struct Outgoing {
+    frames: mpsc::Sender<Queued>,
+    room: Arc<Semaphore>,
+}
+
+/// A frame with the room it takes, given back when HTTP/2 takes the frame.
+#[derive(Debug)]
+struct Queued {
+    frame: Result<Frame, tonic::Status>,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// What HTTP/2 takes frames from.
+#[derive(Debug)]
+pub(crate) struct OutgoingFrames(mpsc::Receiver<Queued>);
 
 impl Outgoing {
+    /// A queue, and what empties it.
+    pub(crate) fn queue() -> (Self, OutgoingFrames) {
+        let (frames, taken) = mpsc::channel(OUTGOING_FRAMES);
+        (Self { frames, room: Arc::new(Semaphore::new(OUTGOING_BYTES)) }, OutgoingFrames(taken))
+    }
+
     /// Sends a frame, once there is room for it. False if the stream is over.
     pub(crate) async fn send(&self, data: Bytes) -> bool {
-        self.0.send(Ok(Frame { data })).await.is_ok()
+        // Never closed; a stream that ends drops its frames, which gives their room back.
+        let room = Arc::clone(&self.room).acquire_many_owned(data.len().min(OUTGOING_BYTES) as u32).await;
+        self.frames.send(Queued { frame: Ok(Frame { data }), _room: room.ok() }).await.is_ok()
     }
 
     /// Ends the stream with a status the peer sees.
     pub(crate) async fn fail(&self, status: tonic::Status) {
         // A peer that does not read cannot be told; the stream ends all the same.
-        let _ = self.0.send(Err(status)).await;
+        let _ = self.frames.send(Queued { frame: Err(status), _room: None }).await;
+    }
+}
+
+impl Stream for OutgoingFrames {
+    type Item = Result<Frame, tonic::Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(cx).map(|queued| queued.map(|queued| queued.frame))
     }
 }
 

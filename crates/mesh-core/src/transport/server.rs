@@ -3,12 +3,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, service::InterceptorLayer, transport::Server};
 
 use super::{
-    ConnectionInfo, Duplex, Frame, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, Listener, OUTGOING_FRAMES, Outgoing,
+    ConnectionInfo, Duplex, Frame, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, Listener, Outgoing, OutgoingFrames,
     TransportError,
     generated::{
         DESCRIPTOR,
@@ -35,7 +33,7 @@ struct Service(Arc<dyn Accept>);
 
 #[tonic::async_trait]
 impl Mesh for Service {
-    type SessionStream = ReceiverStream<Result<Frame, Status>>;
+    type SessionStream = OutgoingFrames;
 
     async fn session(
         &self,
@@ -47,10 +45,10 @@ impl Mesh for Service {
             .cloned()
             .ok_or_else(|| Status::internal("no connection"))?;
         self.0.admit(&connection)?;
-        let (sender, receiver) = mpsc::channel(OUTGOING_FRAMES);
-        let duplex = Duplex { incoming: request.into_inner(), outgoing: Outgoing(sender) };
+        let (outgoing, frames) = Outgoing::queue();
+        let duplex = Duplex { incoming: request.into_inner(), outgoing };
         self.0.accept(duplex, connection)?;
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        Ok(Response::new(frames))
     }
 }
 

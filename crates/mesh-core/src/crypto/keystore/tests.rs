@@ -443,7 +443,7 @@ mod unix {
         assert_eq!(fs::metadata(store.path()).unwrap().mode() & 0o7777, 0o700);
         assert_eq!(fs::metadata(temp.0.join("new")).unwrap().mode() & 0o7777, 0o700);
         let files: Vec<_> = fs::read_dir(store.path()).unwrap().map(|entry| entry.unwrap()).collect();
-        assert_eq!(files.len(), 3);
+        assert_eq!(files.len(), 4);
         for file in files {
             assert_eq!(file.metadata().unwrap().mode() & 0o7777, 0o600, "{file:?}");
         }

@@ -55,7 +55,11 @@ pub(super) struct Raw {
 }
 
 fn local(key: KeyPair) -> Arc<Local> {
-    let id = "raw".parse().unwrap();
+    local_as("raw", key)
+}
+
+pub(super) fn local_as(id: &str, key: KeyPair) -> Arc<Local> {
+    let id = id.parse().unwrap();
     let secrets = vec![MeshSecret::new(SECRET.as_bytes())];
     Arc::new(Local {
         retired: crate::handshake::Retired::default(),
@@ -73,7 +77,7 @@ fn local(key: KeyPair) -> Arc<Local> {
     })
 }
 
-fn raw_key() -> KeyPair {
+pub(super) fn raw_key() -> KeyPair {
     static KEY: std::sync::OnceLock<KeyPair> = std::sync::OnceLock::new();
     KEY.get_or_init(|| KeyPair::generate(2048).unwrap()).clone()
 }
@@ -94,7 +98,12 @@ impl Raw {
         let (m3, state) = state.on_hello(&m2, now).unwrap().prove(now).unwrap();
         duplex.outgoing.send(m3.into()).await;
         let m4 = duplex.receive().await.unwrap().unwrap();
-        let session = state.on_finish(&m4, now).unwrap();
+        Self::of(duplex, state.on_finish(&m4, now).unwrap())
+    }
+
+    /// The session of a finished handshake, from either side.
+    pub(super) fn of(duplex: Duplex, session: Established) -> Self {
+        let now = Timestamp::now();
         let copy = |secret: &crate::crypto::secret::Secret<32>| secret.clone();
         let sealer = Sealer::new(copy(&session.seal), session.aes, now).unwrap();
         let opener = Opener::new(copy(&session.open), session.aes, 1 << 21, now).unwrap();
@@ -168,6 +177,19 @@ impl Raw {
                 }
             }
         }
+    }
+
+    /// Reads one frame and shows its messages; `None` if the session is over.
+    pub(super) async fn hear(&mut self, mut each: impl FnMut(Message<'_>)) -> Option<()> {
+        let frame = timeout(Duration::from_secs(5), self.duplex.receive()).await.expect("a frame").ok()??;
+        let mut frame = frame.to_vec();
+        let mut input = &mut frame[..];
+        while !input.is_empty() {
+            if let Opened::Messages(text) = self.opener.open(&mut input, Timestamp::now()).unwrap() {
+                Messages::new(text).for_each(|message| each(message.unwrap()));
+            }
+        }
+        Some(())
     }
 
     pub(super) async fn works(&mut self) {

@@ -1,11 +1,13 @@
 //! Meshes on real sockets, unless a test is about others: the harness, and the tests by subject.
 
+mod backpressure;
 mod calls;
 mod faults;
 mod hostile;
 mod lifecycle;
 mod memory;
 mod networks;
+mod raw_server;
 mod reconnect;
 mod refusals;
 mod resumption;
@@ -50,6 +52,7 @@ struct App {
     stubborn: AtomicBool,
     items: Mutex<HashMap<StreamId, Vec<Vec<u8>>>>,
     sent: AtomicUsize,
+    sent_of: Mutex<HashMap<StreamId, usize>>,
     /// Whether items are left unconsumed.
     hoarding: AtomicBool,
 }
@@ -101,8 +104,9 @@ impl Events for App {
         self.post(move |io| io.respond(id, b"", Payload { encoding: Encoding::Raw, bytes: &items }));
     }
 
-    fn sent(&self, _: StreamId, cost: usize) {
+    fn sent(&self, stream: StreamId, cost: usize) {
         self.sent.fetch_add(cost, Ordering::SeqCst);
+        *self.sent_of.lock().unwrap().entry(stream).or_default() += cost;
     }
 
     fn aborted(&self, id: RequestId, cause: AbortCause) {
@@ -199,6 +203,7 @@ impl Node {
             stubborn: AtomicBool::new(false),
             items: Mutex::default(),
             sent: AtomicUsize::new(0),
+            sent_of: Mutex::default(),
             hoarding: AtomicBool::new(false),
         });
         let events: Arc<dyn Events> = Arc::clone(&app) as _;
@@ -247,6 +252,18 @@ impl Node {
         timeout_ms: Option<u64>,
         idempotent: bool,
     ) -> (CallId, oneshot::Receiver<Answer>) {
+        self.begin_at("server", kind, method, input, timeout_ms, idempotent)
+    }
+
+    fn begin_at(
+        &self,
+        service: &'static str,
+        kind: CallKind,
+        method: &'static str,
+        input: &[u8],
+        timeout_ms: Option<u64>,
+        idempotent: bool,
+    ) -> (CallId, oneshot::Receiver<Answer>) {
         let id = self.next.fetch_add(1, Ordering::SeqCst);
         let (sender, receiver) = oneshot::channel();
         self.app.calls.lock().unwrap().insert(id, sender);
@@ -254,7 +271,7 @@ impl Node {
         self.mesh.post(move |io| {
             let spec = CallSpec {
                 earlier: 0,
-                service: "server",
+                service,
                 method,
                 kind,
                 payload: if kind.streams_input() {

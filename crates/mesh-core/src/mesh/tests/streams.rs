@@ -197,7 +197,7 @@ async fn what_does_not_fit_an_item_is_refused_before_it_is_sent() {
 }
 
 impl Raw {
-    async fn open(&mut self, kind: CallKind) -> u32 {
+    pub(super) async fn open(&mut self, kind: CallKind) -> u32 {
         self.calls += 1;
         let fields = RequestFields { kind, attempt: 1, ..RequestFields::default() };
         let request = Encoded::request("stream", None, fields, Payload::EMPTY).unwrap().with_call(self.calls);
@@ -206,7 +206,7 @@ impl Raw {
         self.calls
     }
 
-    async fn say(&mut self, message: &Encoded, token: &str) {
+    pub(super) async fn say(&mut self, message: &Encoded, token: &str) {
         let record = self.record(message, token);
         self.send(record).await;
     }

@@ -1,0 +1,66 @@
+//! A server that speaks the protocol by hand, for clients that keep to it.
+
+use tonic::Status;
+
+use super::{
+    hostile::{Raw, local_as, raw_key},
+    *,
+};
+use crate::{
+    clock::Timestamp,
+    handshake::{Expectation, Responder},
+    transport::{Accept, ConnectionInfo, Duplex},
+};
+
+/// Hands each stream over to the test.
+struct Door(mpsc::UnboundedSender<(Duplex, ConnectionInfo)>);
+
+impl Accept for Door {
+    fn admit(&self, _: &ConnectionInfo) -> Result<(), Status> {
+        Ok(())
+    }
+
+    fn accept(&self, duplex: Duplex, connection: ConnectionInfo) -> Result<(), Status> {
+        let _ = self.0.send((duplex, connection));
+        Ok(())
+    }
+}
+
+/// The service `server`, played by the test.
+pub(super) struct RawServer {
+    port: u16,
+    streams: mpsc::UnboundedReceiver<(Duplex, ConnectionInfo)>,
+    /// What keeps their connections from being taken for strangers'.
+    proved: Vec<Box<dyn Send>>,
+}
+
+impl RawServer {
+    pub(super) async fn listen() -> Self {
+        let (sender, streams) = mpsc::unbounded_channel();
+        let (limit, patience) = (100, Duration::from_mins(5));
+        let stop = CancellationToken::new();
+        let listener = Listener::bind(Some("127.0.0.1"), 0, limit, patience, stop).await.unwrap();
+        let port = listener.address().unwrap().port();
+        tokio::spawn(serve(listener, Arc::new(Door(sender)), 1 << 20));
+        Self { port, streams, proved: Vec::new() }
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The next client, proved.
+    pub(super) async fn accept(&mut self) -> Raw {
+        let (mut duplex, connection) = self.streams.recv().await.unwrap();
+        self.proved.push(Box::new(connection.hold()));
+        let now = Timestamp::now();
+        let m1 = duplex.receive().await.unwrap().unwrap();
+        let local = local_as("server", raw_key());
+        let (m2, state) = Responder::on_hello(local, &m1, |_| Expectation::Unknown, now).unwrap();
+        duplex.outgoing.send(m2.into()).await;
+        let m3 = duplex.receive().await.unwrap().unwrap();
+        let (m4, session) = state.on_finish(&m3, now).unwrap().accept(now).unwrap();
+        duplex.outgoing.send(m4.into()).await;
+        Raw::of(duplex, session)
+    }
+}
