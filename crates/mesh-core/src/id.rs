@@ -24,10 +24,12 @@ pub const MAX_SERVICE_ID: usize = 128;
 /// A service id outside the allowed alphabet or length. It does not repeat the
 /// offending text, which may come from a stranger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a service id is 1 to 128 ASCII letters, digits, '.', '_' or '-', beginning and ending with a letter or digit"
-)]
+#[error("a service id is {ID_RULE}")]
 pub struct IdSyntaxError;
+
+/// What a service id looks like, for error texts.
+pub(crate) const ID_RULE: &str =
+    "1 to 128 ASCII letters, digits, '.', '_' or '-', beginning and ending with a letter or digit";
 
 impl Coded for IdSyntaxError {
     fn code(&self) -> Code {
@@ -44,6 +46,16 @@ impl ServiceId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The id that is nearest to `text`, if there is one: every run of other
+    /// characters becomes a hyphen.
+    pub(crate) fn nearest(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text
+            .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))
+            .filter(|part| !part.is_empty())
+            .collect();
+        parts.join("-").parse().ok()
     }
 
     /// Parses the bytes of a received message.
@@ -121,6 +133,15 @@ mod tests {
         for id in ["a", "my-service", "orders.v2", "A_1", &"x".repeat(128)] {
             assert_eq!(id.parse::<ServiceId>().map(|id| id.to_string()).as_deref(), Ok(id));
         }
+    }
+
+    #[test]
+    fn proposes_the_nearest_name() {
+        let nearest = |text| ServiceId::nearest(text).map(|id| id.to_string());
+        assert_eq!(nearest("my service").as_deref(), Some("my-service"));
+        assert_eq!(nearest(" orders / eu! ").as_deref(), Some("orders-eu"));
+        assert_eq!(nearest("../../tmp/x"), None);
+        assert_eq!(nearest(""), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use self::read::Options;
+use self::read::{EnvPort, Options};
 pub use self::secret::{MIN_SECRET, Secret, Weakness};
 use crate::{
     error::{Code, Coded, Reason},
@@ -168,8 +168,10 @@ impl Coded for ConfigError {
 impl MeshConfig {
     /// Checks a configuration in the shape of the README's `MeshConfig`.
     /// `env` looks up `SECURE_MESH_…` variables, which stand in for absent
-    /// options.
+    /// options. An empty variable is an unset one: that is what container files
+    /// make of a value that is not there.
     pub fn parse(config: &Value, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let env = |name: &str| env(name).filter(|value| !value.trim().is_empty());
         let root = Options::root(
             config,
             &[
@@ -216,14 +218,9 @@ impl MeshConfig {
             ],
         )?;
 
-        let id = root.string("serviceId")?.ok_or_else(|| root.missing("serviceId", "a service id"))?;
-        let service_id =
-            id.parse::<ServiceId>().map_err(|error| root.wrong("serviceId", &error.to_string()))?;
-        let port = match root.integer("port", 0, 65_535)? {
-            Some(port) => Some(port as u16),
-            None => read::env_number(&env, "SECURE_MESH_PORT", 65_535)?.map(|port| port as u16),
-        };
+        let service_id = root.service_id("serviceId")?;
         let mut warnings = Vec::new();
+        let port = parse_port(&root, &env, &mut warnings)?;
         if paths.string("protoFile")?.is_some() {
             warnings.push("paths.protoFile is ignored: the protocol is built in".to_owned());
         }
@@ -231,7 +228,10 @@ impl MeshConfig {
         Ok(Self {
             service_id,
             port,
-            host: root.string("host")?.or_else(|| env("SECURE_MESH_HOST")),
+            host: match root.host("host")? {
+                Some(host) => Some(host),
+                None => read::env_host(&env)?,
+            },
             rsa_bits: security.one_of("rsaKeySize", &[2048, 4096])?.unwrap_or(4096),
             aes_bits: security.one_of("aesKeySize", &[128, 192, 256])?.unwrap_or(256),
             secret: parse_secret(&security, &env)?,
@@ -279,6 +279,28 @@ impl MeshConfig {
 
 const HOUR: Duration = Duration::from_hours(1);
 
+fn parse_port(
+    root: &Options<'_>,
+    env: &impl Fn(&str) -> Option<String>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<u16>, ConfigError> {
+    if let Some(port) = root.port("port", 0)? {
+        return Ok(Some(port));
+    }
+    Ok(match read::env_port(env)? {
+        EnvPort::Port(port) => Some(port),
+        EnvPort::Unset => None,
+        EnvPort::ServiceLink(link) => {
+            warnings.push(format!(
+                "SECURE_MESH_PORT is {link:?} and is ignored: Kubernetes sets it for a Service named \
+                 secure-mesh. Rename that Service, set enableServiceLinks: false in the pod, or give the \
+                 option port"
+            ));
+            None
+        }
+    })
+}
+
 fn parse_secret(
     security: &Options<'_>,
     env: &impl Fn(&str) -> Option<String>,
@@ -308,12 +330,9 @@ fn parse_services(root: &Options<'_>) -> Result<Vec<Service>, ConfigError> {
     let known = ["id", "host", "port", "publicKey", "metadata", "lastHealthCheck", "status"];
     let mut services = Vec::new();
     for entry in discovery.objects("services", &known)? {
-        let id = entry.string("id")?.ok_or_else(|| entry.missing("id", "a service id"))?;
         let public_key = entry.string("publicKey")?;
         services.push(Service {
-            id: id
-                .parse()
-                .map_err(|error: crate::id::IdSyntaxError| entry.wrong("id", &error.to_string()))?,
+            id: entry.service_id("id")?,
             address: parse_address(&entry, public_key.is_some())?,
             public_key,
             metadata: entry.strings("metadata")?,
@@ -324,18 +343,14 @@ fn parse_services(root: &Options<'_>) -> Result<Vec<Service>, ConfigError> {
 
 /// Host and port. A service that is `known` by its key may be without both.
 fn parse_address(entry: &Options<'_>, known: bool) -> Result<Option<(String, u16)>, ConfigError> {
-    let host = entry.string("host")?;
-    let port = entry.integer("port", 1, 65_535)?;
+    let host = entry.host("host")?;
+    let port = entry.port("port", 1)?;
     if host.is_none() && port.is_none() && known {
         return Ok(None);
     }
-    let expected = "a host name or an IP address";
-    let host = host.ok_or_else(|| entry.missing("host", expected))?;
-    if !read::is_host(&host) {
-        return Err(entry.wrong("host", expected));
-    }
+    let host = host.ok_or_else(|| entry.missing("host", "a host name or an IP address"))?;
     let port = port.ok_or_else(|| entry.missing("port", "1…65535"))?;
-    Ok(Some((host, port as u16)))
+    Ok(Some((host, port)))
 }
 
 fn parse_limits(options: &Options<'_>) -> Result<Limits, ConfigError> {

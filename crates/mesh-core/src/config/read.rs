@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Map, Value};
 
 use super::ConfigError;
-use crate::duration;
+use crate::{
+    duration,
+    id::{ID_RULE, ServiceId},
+};
 
 /// An object of options whose keys have been checked.
 pub(super) struct Options<'a> {
@@ -76,7 +79,43 @@ impl<'a> Options<'a> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
+            Some(Value::String(_)) => Err(self.wrong(key, "a string that is not empty")),
             Some(_) => Err(self.wrong(key, "a string")),
+        }
+    }
+
+    /// A service id.
+    pub(super) fn service_id(&self, key: &str) -> Result<ServiceId, ConfigError> {
+        let text = self.string(key)?.ok_or_else(|| self.missing(key, "a service id"))?;
+        text.parse().map_err(|_| {
+            let nearest = ServiceId::nearest(&text).map(|id| format!(", as in '{id}'")).unwrap_or_default();
+            self.wrong(key, &format!("{ID_RULE}{nearest}"))
+        })
+    }
+
+    /// A host name or an address.
+    pub(super) fn host(&self, key: &str) -> Result<Option<String>, ConfigError> {
+        let Some(host) = self.string(key)? else { return Ok(None) };
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        match bare {
+            Some(address) if is_host(address) => {
+                Err(self.wrong(key, &format!("an address without brackets, as in '{address}'")))
+            }
+            _ if is_host(&host) => Ok(Some(host)),
+            _ => Err(self.wrong(key, "a host name or an IP address, without a scheme, port or path")),
+        }
+    }
+
+    /// A port, also as the string of digits that an environment variable holds.
+    pub(super) fn port(&self, key: &str, min: u16) -> Result<Option<u16>, ConfigError> {
+        let number = match self.get(key) {
+            None => return Ok(None),
+            Some(Value::String(text)) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
+            Some(value) => value.as_u64().and_then(|number| u16::try_from(number).ok()),
+        };
+        match number {
+            Some(port) if port >= min => Ok(Some(port)),
+            _ => Err(self.wrong(key, &format!("{min}…65535"))),
         }
     }
 
@@ -151,15 +190,32 @@ impl<'a> Options<'a> {
     }
 }
 
-pub(super) fn env_number(
-    env: &impl Fn(&str) -> Option<String>,
-    name: &str,
-    max: u64,
-) -> Result<Option<u64>, ConfigError> {
-    let Some(text) = env(name) else { return Ok(None) };
-    match text.parse::<u64>() {
-        Ok(number) if number <= max => Ok(Some(number)),
-        _ => Err(env_error(name, &format!("0…{max}"), &text)),
+/// What `SECURE_MESH_PORT` holds.
+pub(super) enum EnvPort {
+    Unset,
+    Port(u16),
+    /// `tcp://10.0.0.1:50051`, which Kubernetes sets in every pod beside a Service
+    /// named `secure-mesh`. It is not about this service.
+    ServiceLink(String),
+}
+
+pub(super) fn env_port(env: &impl Fn(&str) -> Option<String>) -> Result<EnvPort, ConfigError> {
+    let name = "SECURE_MESH_PORT";
+    let Some(text) = env(name) else { return Ok(EnvPort::Unset) };
+    match text.parse() {
+        Ok(port) => Ok(EnvPort::Port(port)),
+        Err(_) if text.starts_with("tcp://") => Ok(EnvPort::ServiceLink(text)),
+        Err(_) => Err(env_error(name, "0…65535", &text)),
+    }
+}
+
+pub(super) fn env_host(env: &impl Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
+    let name = "SECURE_MESH_HOST";
+    match env(name) {
+        Some(host) if !is_host(&host) => {
+            Err(env_error(name, "a host name or an IP address, without brackets, scheme or port", &host))
+        }
+        host => Ok(host),
     }
 }
 

@@ -149,6 +149,60 @@ fn variables_stand_in_for_absent_options_only() {
 }
 
 #[test]
+fn an_empty_variable_is_an_unset_one() {
+    for value in ["", " "] {
+        let config = MeshConfig::parse(&json!({ "serviceId": "a" }), |_| Some(value.to_owned())).unwrap();
+        assert_eq!((config.port, config.host, config.keys_dir), (None, None, None));
+        assert!(config.secret.is_none() && config.warnings.is_empty());
+    }
+}
+
+#[test]
+fn a_service_link_of_kubernetes_is_no_port() {
+    let env = |name: &str| (name == "SECURE_MESH_PORT").then(|| "tcp://10.0.0.1:50051".to_owned());
+    let config = MeshConfig::parse(&json!({ "serviceId": "a" }), env).unwrap();
+    assert_eq!(config.port, None);
+    assert!(config.warnings[0].contains("enableServiceLinks"), "{:?}", config.warnings);
+    let config = MeshConfig::parse(&json!({ "serviceId": "a", "port": 1 }), env).unwrap();
+    assert!(config.port == Some(1) && config.warnings.is_empty());
+    let env = |name: &str| (name == "SECURE_MESH_PORT").then(|| "http".to_owned());
+    let error = MeshConfig::parse(&json!({ "serviceId": "a" }), env).unwrap_err();
+    assert_eq!(error.to_string(), "SECURE_MESH_PORT must be 0…65535, got \"http\"");
+}
+
+#[test]
+fn a_port_may_be_a_string_of_digits() {
+    assert_eq!(parse(&json!({ "serviceId": "a", "port": "50051" })).unwrap().port, Some(50051));
+    for wrong in ["", "70000", "-1", "5e4", "0x10", " 1", "1.0"] {
+        let text = message(&json!({ "serviceId": "a", "port": wrong }));
+        assert!(text.starts_with("port must be 0…65535"), "{text}");
+    }
+    let services = json!([{ "id": "b", "host": "h", "port": "8080" }]);
+    let config = parse(&json!({ "serviceId": "a", "discovery": { "services": services } })).unwrap();
+    assert_eq!(config.services[0].address, Some(("h".to_owned(), 8080)));
+}
+
+#[test]
+fn first_mistakes_are_named() {
+    let with = |host: &str| message(&json!({ "serviceId": "a", "host": host }));
+    assert_eq!(with("[::1]"), "host must be an address without brackets, as in '::1', got \"[::1]\"");
+    assert!(with("http://h:1").contains("without a scheme, port or path"));
+    assert_eq!(
+        message(&json!({ "serviceId": "" })),
+        "serviceId must be a string that is not empty, got \"\""
+    );
+    let text = message(&json!({ "serviceId": "my service" }));
+    assert!(text.starts_with("serviceId must be 1 to 128 ASCII letters"), "{text}");
+    assert!(text.ends_with(", as in 'my-service', got \"my service\""), "{text}");
+    let services = json!([{ "id": "b", "host": "[fe80::1]", "port": 1 }]);
+    let text = message(&json!({ "serviceId": "a", "discovery": { "services": services } }));
+    assert!(text.starts_with("discovery.services[0].host must be an address without brackets"), "{text}");
+    let env = |name: &str| (name == "SECURE_MESH_HOST").then(|| "[::1]".to_owned());
+    let error = MeshConfig::parse(&json!({ "serviceId": "a" }), env).unwrap_err().to_string();
+    assert!(error.starts_with("SECURE_MESH_HOST must be"), "{error}");
+}
+
+#[test]
 fn pins_end_the_embedded_default() {
     let services = json!([{ "id": "b", "host": "h", "port": 1, "publicKey": "pem" }]);
     assert!(
