@@ -40,6 +40,7 @@ use crate::{
         RecordError,
         message::{Encoded, Message},
     },
+    transport::Connections,
 };
 
 /// The keys of a mesh on a network in memory are in memory too, and never meet
@@ -77,6 +78,8 @@ pub(super) struct Core {
     pub(super) pending: Mutex<Pending>,
     /// No more requests are taken.
     pub(super) draining: CancellationToken,
+    /// The connections accepted, if there is a port.
+    pub(super) connections: Option<Connections>,
     /// The port, if there was one, is free again.
     released: Option<CancellationToken>,
     /// Everything ends.
@@ -94,8 +97,9 @@ impl Core {
         platform: Platform,
         events: Arc<dyn Events>,
         draining: CancellationToken,
-        released: Option<CancellationToken>,
+        listening: Option<(Connections, CancellationToken)>,
     ) -> Result<Self, Error> {
+        let (connections, released) = listening.unzip();
         let mut pins = HashMap::new();
         let registry = Registry::new();
         for (index, service) in config.services.iter().enumerate() {
@@ -178,6 +182,7 @@ impl Core {
             inbound: Mutex::default(),
             pending: Mutex::default(),
             draining,
+            connections,
             released,
             stop: CancellationToken::new(),
             rsa: Arc::new(Semaphore::new(cores)),
@@ -306,6 +311,11 @@ impl Core {
         HandshakeError::Expired(self.config.limits.handshake_timeout)
     }
 
+    /// How many of those run now.
+    pub(super) fn private_operations_running(&self) -> usize {
+        self.platform.cores - self.rsa.available_permits()
+    }
+
     /// Makes a session of a finished handshake.
     pub(super) fn prepare(&self, established: Established, role: Role) -> Result<Prepared, RecordError> {
         let info = SessionInfo {
@@ -329,25 +339,6 @@ impl Core {
             self.config.token_lifetime,
             self.platform.clock.clone(),
         )
-    }
-
-    pub(super) fn opened(&self, session: &Arc<Session>) {
-        self.stats.count_handshake(true);
-        if session.info.resumed {
-            self.stats.count_resumption();
-        }
-        lock(&self.sessions).insert(session);
-        self.events.session_opened(&session.info);
-        self.log_session(Level::Info, "session.opened", "a session was established", session);
-        self.events.flush();
-    }
-
-    pub(super) fn closed(&self, session: &Arc<Session>, end: &End) {
-        lock(&self.sessions).remove(session);
-        let level = if matches!(end, End::Record(_) | End::Auth(_)) { Level::Warn } else { Level::Info };
-        self.log_session(level, "session.closed", &end.to_string(), session);
-        self.events.session_closed(&session.info);
-        self.events.flush();
     }
 
     pub(super) fn log(
@@ -388,7 +379,7 @@ impl Core {
         self.events.flush();
     }
 
-    fn log_session(&self, level: Level, event: &'static str, message: &str, session: &Session) {
+    pub(super) fn log_session(&self, level: Level, event: &'static str, message: &str, session: &Session) {
         let fields = vec![
             ("peer", session.info.peer.to_string()),
             ("session", session.info.id.to_string()),

@@ -68,15 +68,14 @@ pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address, a
         Err(error) => return core.link_failed(&service, &target, &CallError::from_coded(&error)),
     };
     let session = Arc::clone(&prepared.session);
-    core.opened(&session);
+    let open = core.open(&session);
     core.link_ready(&service, &target, &session);
     if !Arc::ptr_eq(&local, &core.local()) {
         // A key or a secret was rotated meanwhile.
         core.on_go_away(&session, u32::MAX);
     }
     let (end, unwritten) = super::session::run(prepared, duplex, core.receiver()).await;
-    core.closed(&session, &end);
-    core.on_client_end(&session, &end, &unwritten);
+    open.close(&end, &unwritten);
 }
 
 /// Connects; to a peer that refuses the current secret with a former one that

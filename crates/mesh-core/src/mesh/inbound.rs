@@ -39,7 +39,14 @@ pub(super) struct Inbound {
     /// Requests nobody waits for any more, whose handlers still run. They keep
     /// their place, or a peer could start any number by cancelling each.
     abandoned: HashMap<RequestId, Arc<Session>>,
-    last: RequestId,
+    pub(super) last: RequestId,
+}
+
+impl Inbound {
+    /// Requests under way, and those that nobody waits for.
+    pub(super) fn count(&self) -> (usize, usize) {
+        (self.requests.len(), self.abandoned.len())
+    }
 }
 
 #[derive(Debug)]
@@ -57,6 +64,13 @@ pub(super) struct Active {
 pub(super) struct Pending {
     total: u32,
     by_address: HashMap<IpAddr, u32>,
+}
+
+impl Pending {
+    /// Handshakes under way, and the addresses they are from.
+    pub(super) fn count(&self) -> (usize, usize) {
+        (self.total as usize, self.by_address.len())
+    }
 }
 
 /// A place among the pending handshakes.
@@ -149,14 +163,13 @@ async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, 
     };
     let _hold = connection.hold();
     let session = Arc::clone(&prepared.session);
-    core.opened(&session);
-    if !Arc::ptr_eq(&local, &core.local()) {
-        // A key or a secret was rotated meanwhile.
+    let open = core.open(&session);
+    if !Arc::ptr_eq(&local, &core.local()) || core.draining.is_cancelled() {
+        // A key or a secret was rotated meanwhile, or the mesh is closing.
         leave(&session);
     }
     let (end, _) = super::session::run(prepared, duplex, core.receiver()).await;
-    core.closed(&session, &end);
-    core.abort_session(&session, AbortCause::SessionLost);
+    open.close(&end, &[]);
 }
 
 /// The server's side of the handshake. The RSA private operation comes last,
@@ -405,13 +418,17 @@ impl Core {
 
     /// Nobody waits for the requests of `session` any more.
     pub(super) fn abort_session(&self, session: &Session, cause: AbortCause) {
-        let Role::Server(side) = &session.role else { return };
-        let mut ids: Vec<RequestId> = lock(side).requests.values().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
-            self.abort(id, cause);
+        for id in requests_of(session) {
+            self.guarded(|| self.abort(id, cause));
         }
         self.events.flush();
+    }
+
+    /// The same when nobody is there any more to be told of it.
+    pub(super) fn forget_requests(&self, session: &Session) {
+        for id in requests_of(session) {
+            self.take_request(id);
+        }
     }
 
     /// The handler of an abandoned request is done.
@@ -435,6 +452,14 @@ impl Core {
         active.streams.release(&active.session, active.wire);
         Some(active)
     }
+}
+
+/// The requests of a session, in the order in which they began.
+fn requests_of(session: &Session) -> Vec<RequestId> {
+    let Role::Server(side) = &session.role else { return Vec::new() };
+    let mut ids: Vec<RequestId> = lock(side).requests.values().copied().collect();
+    ids.sort_unstable();
+    ids
 }
 
 /// Takes no more requests on a session; true if none is under way.

@@ -8,6 +8,7 @@ mod core;
 mod dial;
 mod error;
 mod events;
+mod gauges;
 mod inbound;
 mod links;
 mod lookout;
@@ -48,6 +49,7 @@ pub use self::{
         AbortCause, CallError, CallId, CallSpec, Events, Level, LogEvent, Reply, Request, RequestId,
         SessionInfo, StreamId,
     },
+    gauges::Gauges,
     stats::Stats,
 };
 use crate::{
@@ -221,6 +223,15 @@ impl Mesh {
         receiver.await.ok()
     }
 
+    /// What is held for peers and calls at this moment; `None` once it is closed.
+    pub async fn gauges(&self) -> Option<Gauges> {
+        let (sender, receiver) = oneshot::channel();
+        self.post(move |io| {
+            let _ = sender.send(io.0.gauges());
+        });
+        receiver.await.ok()
+    }
+
     /// Takes no more requests, waits until none is under way, at most for
     /// `patience`, tells each call still pending that the mesh is closed, and
     /// ends.
@@ -332,9 +343,9 @@ async fn start(
             })
         }
     };
-    let released = listener.as_ref().map(Listener::released);
+    let listening = listener.as_ref().map(|listener| (listener.connections(), listener.released()));
     let machine = platform.clone();
-    let loading = platform.blocking(move || Core::load(config, machine, events, draining, released));
+    let loading = platform.blocking(move || Core::load(config, machine, events, draining, listening));
     let core = Arc::new(loading.await.map_err(|_| Error::Thread)??);
     for warning in &core.config.warnings {
         core.log(Level::Warn, "config", warning.clone(), Vec::new());

@@ -31,6 +31,11 @@ impl Timers {
         lock(&self.0).try_remove(&key);
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        lock(&self.0).len()
+    }
+
     /// The next deadline that has passed.
     pub(super) async fn expired(&self) -> Timer {
         poll_fn(|cx| match lock(&self.0).poll_expired(cx) {

@@ -1,14 +1,9 @@
 //! Accepting connections, with bounds on what a stranger can hold open.
 
 use std::{
-    collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -24,6 +19,7 @@ use tonic::transport::server::Connected;
 
 use super::{
     TransportError,
+    connections::{Connections, Entry, Hold, Member},
     memory::{self, Wire},
 };
 use crate::config::NetworkName;
@@ -35,8 +31,7 @@ pub(crate) struct Listener {
     socket: Option<Socket>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     released: CancellationToken,
-    live: Arc<AtomicUsize>,
-    unproven: Arc<Unproven>,
+    connections: Connections,
     max_connections: usize,
     patience: Duration,
     /// Pauses accepting after an error such as "too many open files".
@@ -46,8 +41,6 @@ pub(crate) struct Listener {
 /// Bytes that a connection may send while it has no established session, in one
 /// span of patience: a handshake is 8 KiB, a health check a few hundred bytes.
 const UNPROVEN_BYTES: usize = 256 * 1024;
-/// Connections that one address may have without an established session.
-const UNPROVEN_CONNECTIONS: usize = 256;
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Listener {
@@ -94,8 +87,7 @@ impl Listener {
             socket: Some(socket),
             stop: Box::pin(stop.cancelled_owned()),
             released: CancellationToken::new(),
-            live: Arc::default(),
-            unproven: Arc::default(),
+            connections: Connections::default(),
             max_connections: max_connections as usize,
             patience,
             pause: None,
@@ -105,6 +97,11 @@ impl Listener {
     /// The address in use, with the port the system chose.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.socket.as_ref()?.address()
+    }
+
+    /// The table of its connections.
+    pub(crate) fn connections(&self) -> Connections {
+        self.connections.clone()
     }
 
     /// Tells when the port is free again.
@@ -160,20 +157,12 @@ impl Stream for Listener {
             let Some(socket) = &mut self.socket else { return Poll::Ready(None) };
             match ready!(socket.poll_accept(cx)) {
                 Ok((stream, address)) => {
-                    let full = self.live.load(Ordering::Relaxed) >= self.max_connections;
                     let subject = subject(address.ip());
-                    if full || !self.unproven.enter(subject) {
+                    let Some(entry) = self.connections.enter(subject, self.max_connections) else {
                         continue; // dropped, which closes it
-                    }
-                    let state = ConnectionState {
-                        subject,
-                        unproven: Arc::clone(&self.unproven),
-                        sessions: AtomicUsize::new(0),
-                        requested: AtomicBool::new(false),
                     };
-                    let info = ConnectionInfo { address, state: Arc::new(state) };
-                    let live = Arc::clone(&self.live);
-                    return Poll::Ready(Some(Ok(Connection::new(stream, info, live, self.patience))));
+                    let info = ConnectionInfo { address, subject, member: entry.member().clone() };
+                    return Poll::Ready(Some(Ok(Connection::new(stream, info, entry, self.patience))));
                 }
                 // The connection is gone or the system is out of something;
                 // neither is a reason to stop listening.
@@ -187,34 +176,24 @@ impl Stream for Listener {
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionInfo {
     pub(crate) address: SocketAddr,
-    state: Arc<ConnectionState>,
-}
-
-#[derive(Debug)]
-struct ConnectionState {
     subject: IpAddr,
-    unproven: Arc<Unproven>,
-    sessions: AtomicUsize,
-    requested: AtomicBool,
+    member: Member,
 }
 
 impl ConnectionInfo {
     /// Notes a request, so that the connection is not closed as a silent one.
     pub(crate) fn touch(&self) {
-        self.state.requested.store(true, Ordering::Relaxed);
+        self.member.touch();
     }
 
     /// Keeps the connection open for as long as the guard lives.
     pub(crate) fn hold(&self) -> Hold {
-        if self.state.sessions.fetch_add(1, Ordering::Relaxed) == 0 {
-            self.state.unproven.leave(self.state.subject);
-        }
-        Hold(Arc::clone(&self.state))
+        self.member.hold()
     }
 
     /// The address limits are counted by.
     pub(crate) fn subject(&self) -> IpAddr {
-        self.state.subject
+        self.subject
     }
 }
 
@@ -226,48 +205,6 @@ fn subject(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Connections without an established session, by address.
-#[derive(Debug, Default)]
-struct Unproven(Mutex<HashMap<IpAddr, usize>>);
-
-impl Unproven {
-    fn table(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts one more; false if there are too many already.
-    fn enter(&self, subject: IpAddr) -> bool {
-        let mut table = self.table();
-        let count = table.entry(subject).or_default();
-        let fits = *count < UNPROVEN_CONNECTIONS;
-        *count += usize::from(fits);
-        fits
-    }
-
-    fn leave(&self, subject: IpAddr) {
-        let mut table = self.table();
-        if let Some(count) = table.get_mut(&subject) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                table.remove(&subject);
-            }
-        }
-    }
-}
-
-/// An established session on a connection.
-#[derive(Debug)]
-pub(crate) struct Hold(Arc<ConnectionState>);
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        if self.0.sessions.fetch_sub(1, Ordering::Relaxed) == 1 {
-            // Back among the unproven, also when those are many: it was here first.
-            *self.0.unproven.table().entry(self.0.subject).or_default() += 1;
-        }
-    }
-}
-
 /// An accepted connection. One that for `patience` has neither an established
 /// session nor a request reads as closed: that is what ends a slow loris, a
 /// half-open handshake and a forgotten health check alike.
@@ -275,23 +212,22 @@ impl Drop for Hold {
 pub(crate) struct Connection {
     stream: Wire,
     info: ConnectionInfo,
-    live: Arc<AtomicUsize>,
+    entry: Entry,
     patience: Duration,
     check: Pin<Box<Sleep>>,
     unproven_bytes: usize,
 }
 
 impl Connection {
-    fn new(stream: Wire, info: ConnectionInfo, live: Arc<AtomicUsize>, patience: Duration) -> Self {
-        live.fetch_add(1, Ordering::Relaxed);
+    fn new(stream: Wire, info: ConnectionInfo, entry: Entry, patience: Duration) -> Self {
         let check = Box::pin(sleep_until(Instant::now() + patience));
-        Self { stream, info, live, patience, check, unproven_bytes: 0 }
+        Self { stream, info, entry, patience, check, unproven_bytes: 0 }
     }
 
     fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
         while self.check.as_mut().poll(cx).is_ready() {
-            let requested = self.info.state.requested.swap(false, Ordering::Relaxed);
-            if !requested && self.info.state.sessions.load(Ordering::Relaxed) == 0 {
+            let member = self.entry.member();
+            if !member.take_requested() && !member.is_proven() {
                 return true;
             }
             self.unproven_bytes = 0;
@@ -299,15 +235,6 @@ impl Connection {
             self.check.as_mut().reset(next);
         }
         false
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.live.fetch_sub(1, Ordering::Relaxed);
-        if self.info.state.sessions.load(Ordering::Relaxed) == 0 {
-            self.info.state.unproven.leave(self.info.state.subject);
-        }
     }
 }
 
@@ -330,7 +257,7 @@ impl AsyncRead for Connection {
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if self.info.state.sessions.load(Ordering::Relaxed) == 0 {
+        if !self.entry.member().is_proven() {
             self.unproven_bytes += buf.filled().len() - before;
             if self.unproven_bytes > UNPROVEN_BYTES {
                 return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));

@@ -3,6 +3,7 @@
 
 mod client;
 mod codec;
+mod connections;
 mod generated;
 mod listener;
 pub(crate) mod memory;
@@ -25,6 +26,7 @@ use crate::error::{Code, Coded, Reason};
 pub(crate) use self::{
     client::connect,
     codec::FrameCodec,
+    connections::Connections,
     generated::Frame,
     listener::{ConnectionInfo, Listener},
     server::{Accept, serve},

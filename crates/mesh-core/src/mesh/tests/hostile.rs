@@ -54,7 +54,7 @@ pub(super) struct Raw {
     pub(super) calls: u32,
 }
 
-fn local(key: KeyPair) -> Arc<Local> {
+pub(super) fn local(key: KeyPair) -> Arc<Local> {
     local_as("raw", key)
 }
 
@@ -196,6 +196,20 @@ impl Raw {
         let record = self.request(&self.good_token());
         self.send(record).await;
         assert_eq!(self.answer().await, Some(Ok(b"raw".to_vec())));
+    }
+
+    /// Sends a request, with no input and no deadline.
+    pub(super) async fn asks(&mut self, method: &'static str) {
+        self.calls += 1;
+        let fields = RequestFields::default();
+        let request = Encoded::request(method, None, fields, Payload::EMPTY).unwrap().with_call(self.calls);
+        let record = self.record(&request, &self.good_token());
+        self.send(record).await;
+    }
+
+    /// Ends this side's half of the stream.
+    pub(super) fn into_incoming(self) -> tonic::Streaming<crate::transport::Frame> {
+        self.duplex.incoming
     }
 
     pub(super) async fn is_over(&mut self) {

@@ -13,6 +13,7 @@ mod refusals;
 mod resumption;
 mod rotation;
 mod streams;
+mod teardown;
 mod trust;
 
 use std::{
@@ -55,6 +56,8 @@ struct App {
     sent_of: Mutex<HashMap<StreamId, usize>>,
     /// Whether items are left unconsumed.
     hoarding: AtomicBool,
+    /// What it panics at, when it is told of it.
+    fault: Mutex<&'static str>,
 }
 
 type Weak = std::sync::Weak<Mesh>;
@@ -67,6 +70,7 @@ impl Events for App {
 
     fn request(&self, request: Request<'_>) {
         self.handled.fetch_add(1, Ordering::SeqCst);
+        self.meets("request");
         let Some(answer) = (self.handler)(&request) else { return };
         let mesh = self.mesh.lock().unwrap().clone().and_then(|mesh| mesh.upgrade());
         let (id, mesh) = (request.id, mesh.expect("running"));
@@ -110,6 +114,7 @@ impl Events for App {
     }
 
     fn aborted(&self, id: RequestId, cause: AbortCause) {
+        self.meets("aborted");
         self.aborted.lock().unwrap().push(cause);
         // The handler gives up, and says that it is done, unless it is stubborn.
         let mesh = self.mesh.lock().unwrap().clone().and_then(|mesh| mesh.upgrade());
@@ -122,14 +127,18 @@ impl Events for App {
 
     fn session_opened(&self, session: &Arc<SessionInfo>) {
         self.opened.lock().unwrap().push(Arc::clone(session));
+        self.meets("session_opened");
     }
 
     fn session_closed(&self, _: &SessionInfo) {
         self.closed.fetch_add(1, Ordering::SeqCst);
+        self.meets("session_closed");
     }
 
     fn log(&self, event: LogEvent) {
+        let name = event.event;
         self.logs.lock().unwrap().push(event);
+        self.meets(name);
     }
 
     fn flush(&self) {}
@@ -144,6 +153,11 @@ impl App {
         if let Some(mesh) = self.mesh.lock().unwrap().clone().and_then(|mesh| mesh.upgrade()) {
             mesh.post(job);
         }
+    }
+
+    fn meets(&self, what: &str) {
+        let fault = *self.fault.lock().unwrap();
+        assert!(fault != what, "injected: {what}");
     }
 
     fn items_of(&self, stream: StreamId) -> Vec<Vec<u8>> {
@@ -205,6 +219,7 @@ impl Node {
             sent: AtomicUsize::new(0),
             sent_of: Mutex::default(),
             hoarding: AtomicBool::new(false),
+            fault: Mutex::default(),
         });
         let events: Arc<dyn Events> = Arc::clone(&app) as _;
         let network = config.as_object_mut().unwrap().remove("network");
@@ -303,6 +318,12 @@ impl Node {
 
     async fn stats(&self) -> Stats {
         self.mesh.stats().await.unwrap()
+    }
+
+    async fn core(&self) -> Arc<Core> {
+        let (sender, receiver) = oneshot::channel();
+        self.mesh.post(|io| assert!(sender.send(Arc::clone(&io.0)).is_ok()));
+        receiver.await.unwrap()
     }
 }
 
