@@ -1546,7 +1546,8 @@ declare class SecureMesh {
      * It is not stored: give it to the configuration as well, for the next start.
      *
      * @param secret at least 32 bytes, new here
-     * @param options.graceMs milliseconds or `'15m'`, a year at most; 0 ends the former secret at once. Default: `'24h'`.
+     * @param options.graceMs milliseconds or `'15m'`, a year at most. No previous secret outlives it, whatever an
+     *   earlier rotation promised: with 0 only the new secret counts. Default: `'24h'`.
      * @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`, or `ARGUMENT` when it is or was in use
      *   here; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.jwtSecret`, `NOT_INITIALIZED`
      *   before it is initialized
@@ -2251,7 +2252,8 @@ declare class JWTManager {
     /**
      * Signs with another secret from now on. Tokens signed with the former one
      * count until `graceMs` are over; then they are refused with the reason
-     * `SECRET_RETIRED`. At most 8 former secrets are kept at once.
+     * `SECRET_RETIRED`. The same limit ends the grace of every earlier rotation: with `graceMs: 0`
+     * only the new secret counts. At most 8 previous secrets are kept at once.
      *
      * @throws MeshError `INVALID_ARGUMENT`: the secret is empty, or is or was in use here.
      *   `FAILED_PRECONDITION`: this manager signs with an RSA key
