@@ -1,6 +1,6 @@
 // How calls are handed to the addon and its events taken, without the addon.
 import { expect, it } from 'vitest';
-import { Calls } from '../js/calls.js';
+import { Calls } from '../js/outgoing/calls.js';
 import {
   BatchReader,
   CommandWriter,
@@ -8,7 +8,7 @@ import {
   Incoming,
   MAX_BATCH,
   MAX_FRAMES,
-} from '../js/codec.js';
+} from '../js/frames/codec.js';
 
 it('keeps two batches under way, so that both processes have work', async () => {
   const batches: number[] = [];

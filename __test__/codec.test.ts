@@ -9,7 +9,7 @@ import {
   readEvents,
   type EventSink,
   type Incoming,
-} from '../js/codec.js';
+} from '../js/frames/codec.js';
 
 /** Lets the writer's tick pass. */
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

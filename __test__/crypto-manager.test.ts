@@ -4,8 +4,8 @@ import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CryptoManager } from '../js/crypto-manager.js';
-import { KeyManager } from '../js/key-manager.js';
+import { CryptoManager } from '../js/crypto/crypto-manager.js';
+import { KeyManager } from '../js/crypto/key-manager.js';
 import { keysDir, refused, rsa } from './keys.js';
 import { pss, thumbprint } from './node-envelope.js';
 

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { MeshError, wrapNative, wrapNativeAsync } from '../js/errors.js';
+import { MeshError, wrapNative, wrapNativeAsync } from '../js/base/errors.js';
 
 describe('MeshError', () => {
   it('has the documented defaults', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { IdTable } from '../js/id-table.js';
+import { IdTable } from '../js/base/id-table.js';
 
 /** As good as random, and the same each time. */
 function* numbers(seed: number): Generator<number, never> {

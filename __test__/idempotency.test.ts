@@ -1,10 +1,10 @@
 // Calls with an idempotency key: done once, however often they are asked for.
 import { describe, expect, it } from 'vitest';
-import type { Answer } from '../js/answers.js';
-import { DEFAULT_LIMITS, type IdempotencyLimits } from '../js/idempotency-limits.js';
-import { Idempotency, type Outcome } from '../js/idempotency.js';
+import type { Answer } from '../js/incoming/answers.js';
+import { DEFAULT_LIMITS, type IdempotencyLimits } from '../js/incoming/idempotency-limits.js';
+import { Idempotency, type Outcome } from '../js/incoming/idempotency.js';
 import { MeshError, SecureMesh, type Context } from '../js/index.js';
-import { SafeLogger } from '../js/logger.js';
+import { SafeLogger } from '../js/base/logger.js';
 import { pair, services } from './kit.js';
 import { call, config, deferred, entry, errorOf, serve, sleep, until } from './support.js';
 

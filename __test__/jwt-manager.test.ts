@@ -11,9 +11,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { MeshError } from '../js/errors.js';
-import { JWTManager, type JWTManagerOptions, type KeyPairSource } from '../js/jwt-manager.js';
-import { KeyManager } from '../js/key-manager.js';
+import { MeshError } from '../js/base/errors.js';
+import {
+  JWTManager,
+  type JWTManagerOptions,
+  type KeyPairSource,
+} from '../js/crypto/jwt-manager.js';
+import { KeyManager } from '../js/crypto/key-manager.js';
 
 const SECRET = 'a shared secret of forty bytes, or so...';
 const HOUR = 3_600_000;

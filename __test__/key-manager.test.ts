@@ -2,9 +2,9 @@
 import { chmodSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { CryptoManager } from '../js/crypto-manager.js';
-import { JWTManager } from '../js/jwt-manager.js';
-import { KeyManager } from '../js/key-manager.js';
+import { CryptoManager } from '../js/crypto/crypto-manager.js';
+import { JWTManager } from '../js/crypto/jwt-manager.js';
+import { KeyManager } from '../js/crypto/key-manager.js';
 import { keysDir, refused } from './keys.js';
 
 const alice = new CryptoManager({ rsaKeySize: 2048 });

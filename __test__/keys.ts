@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect } from 'vitest';
-import { MeshError } from '../js/errors.js';
+import { MeshError } from '../js/base/errors.js';
 
 /** A key pair of node:crypto, as PEM. */
 export const rsa = (modulusLength: number, publicExponent = 65537) =>

@@ -6,7 +6,7 @@ import {
   encodeMetadata,
   isId,
   readTraceparent,
-} from '../js/metadata.js';
+} from '../js/rpc/metadata.js';
 import type { Context } from '../js/index.js';
 import { pair } from './kit.js';
 import { errorOf } from './support.js';

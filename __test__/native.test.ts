@@ -1,6 +1,6 @@
 // What somebody reads whose addon does not load.
 import { expect, it } from 'vitest';
-import { explain, platformName } from '../js/native.js';
+import { explain, platformName } from '../js/base/native.js';
 
 it('names platforms as their packages are named', () => {
   expect(platformName('linux', 'x64', 'glibc')).toBe('linux-x64-gnu');

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { SessionManager, type SessionManagerOptions } from '../js/session-manager.js';
+import { SessionManager, type SessionManagerOptions } from '../js/crypto/session-manager.js';
 
 const START = 1_800_000_000_000;
 const MINUTE = 60_000;

@@ -1,7 +1,11 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { StaticDiscovery, type DiscoveryChange, type ServiceInfo } from '../js/static-discovery.js';
+import {
+  StaticDiscovery,
+  type DiscoveryChange,
+  type ServiceInfo,
+} from '../js/discovery/static-discovery.js';
 
 const at = (port: number, more: Partial<ServiceInfo> = {}): ServiceInfo => ({
   id: 'a',

@@ -1,9 +1,9 @@
 // What the package exports.
 
-export { SecureMesh } from './mesh.js';
-export { SecureMeshClient } from './client.js';
-export { SecureMeshServer } from './server.js';
-export { Context } from './context.js';
+export { SecureMesh } from './mesh/mesh.js';
+export { SecureMeshClient } from './rpc/client.js';
+export { SecureMeshServer } from './compat/server.js';
+export { Context } from './rpc/context.js';
 export type {
   CallKind,
   CallOptions,
@@ -15,7 +15,7 @@ export type {
   Items,
   Middleware,
   OutgoingCall,
-} from './call-types.js';
+} from './rpc/call-types.js';
 export {
   bidiStream,
   clientStream,
@@ -31,9 +31,9 @@ export {
   type Procedure,
   type ProcedureDefinition,
   type Procedures,
-} from './contract.js';
-export { isDeclaredError, safe, type CallPromise, type SafeResult } from './safe.js';
-export type { RouteLike, RouterLike, RouterTree } from './mount.js';
+} from './rpc/contract.js';
+export { isDeclaredError, safe, type CallPromise, type SafeResult } from './rpc/safe.js';
+export type { RouteLike, RouterLike, RouterTree } from './incoming/mount.js';
 export type {
   DeclaredError,
   DeclaredErrorOptions,
@@ -41,7 +41,7 @@ export type {
   ErrorDefinition,
   ErrorFactories,
   ErrorMap,
-} from './declared-errors.js';
+} from './rpc/declared-errors.js';
 export type {
   SchemaInput,
   SchemaIssue,
@@ -49,11 +49,19 @@ export type {
   SchemaResult,
   StandardSchema,
   ValidationIssue,
-} from './schema.js';
-export type { MeshAuditEvent, MonitoringAdapter } from './audit-event.js';
-export { AuditLogger, type AuditLoggerConfig, type AuditLoggerStats } from './audit-logger.js';
-export { CircuitBreaker, CircuitState, type CircuitBreakerConfig } from './circuit-breaker.js';
-export { ConsoleAdapter } from './console-adapter.js';
+} from './rpc/schema.js';
+export type { MeshAuditEvent, MonitoringAdapter } from './monitoring/audit-event.js';
+export {
+  AuditLogger,
+  type AuditLoggerConfig,
+  type AuditLoggerStats,
+} from './monitoring/audit-logger.js';
+export {
+  CircuitBreaker,
+  CircuitState,
+  type CircuitBreakerConfig,
+} from './resilience/circuit-breaker.js';
+export { ConsoleAdapter } from './monitoring/console-adapter.js';
 export {
   CryptoManager,
   type AesKeySize,
@@ -62,22 +70,22 @@ export {
   type DecryptOptions,
   type EncryptedData,
   type LegacyEncryptedData,
-} from './crypto-manager.js';
-export { MeshError, type MeshErrorCode, type MeshErrorOptions } from './errors.js';
-export { FileAdapter, type FileAdapterOptions } from './file-adapter.js';
+} from './crypto/crypto-manager.js';
+export { MeshError, type MeshErrorCode, type MeshErrorOptions } from './base/errors.js';
+export { FileAdapter, type FileAdapterOptions } from './monitoring/file-adapter.js';
 export {
   HealthMonitor,
   type HealthCheck,
   type HealthCheckResult,
   type HealthMonitorOptions,
   type HealthStatus,
-} from './health-monitor.js';
+} from './monitoring/health-monitor.js';
 export {
   HttpAdapter,
   type HttpAdapterConfig,
   type HttpAuth,
   type HttpClient,
-} from './http-adapter.js';
+} from './monitoring/http-adapter.js';
 export {
   JWTManager,
   type ExpectedToken,
@@ -85,20 +93,32 @@ export {
   type KeyPairSource,
   type RotateSecretOptions,
   type TokenPayload,
-} from './jwt-manager.js';
-export type { IdempotencyConfig } from './idempotency-limits.js';
-export { KeyManager, type KeyPair, type RsaKeySize } from './key-manager.js';
-export { KeyRotation, type KeyRotationConfig, type RotatesKeys } from './key-rotation.js';
-export { MetricsCollector, type CallRecord, type MeshMetrics } from './metrics-collector.js';
-export { RateLimiter, type RateLimiterConfig, type RateLimitResult } from './rate-limiter.js';
-export { RetryPolicy, type RetryOptions, type RetryPolicyConfig } from './retry-policy.js';
-export type { RotateMeshSecretOptions } from './rotation.js';
+} from './crypto/jwt-manager.js';
+export type { IdempotencyConfig } from './incoming/idempotency-limits.js';
+export { KeyManager, type KeyPair, type RsaKeySize } from './crypto/key-manager.js';
+export { KeyRotation, type KeyRotationConfig, type RotatesKeys } from './crypto/key-rotation.js';
+export {
+  MetricsCollector,
+  type CallRecord,
+  type MeshMetrics,
+} from './monitoring/metrics-collector.js';
+export {
+  RateLimiter,
+  type RateLimiterConfig,
+  type RateLimitResult,
+} from './resilience/rate-limiter.js';
+export {
+  RetryPolicy,
+  type RetryOptions,
+  type RetryPolicyConfig,
+} from './resilience/retry-policy.js';
+export type { RotateMeshSecretOptions } from './mesh/rotation.js';
 export {
   SessionManager,
   type Session,
   type SessionManagerOptions,
   type SessionStats,
-} from './session-manager.js';
+} from './crypto/session-manager.js';
 export {
   StaticDiscovery,
   type CheckHealthOptions,
@@ -108,9 +128,9 @@ export {
   type ServiceHealth,
   type ServiceInfo,
   type ServiceStatus,
-} from './static-discovery.js';
-export { TimeoutManager, type TimeoutConfig } from './timeout-manager.js';
-export { version } from './version.js';
+} from './discovery/static-discovery.js';
+export { TimeoutManager, type TimeoutConfig } from './resilience/timeout-manager.js';
+export { version } from './base/version.js';
 export type {
   Caller,
   Duration,
@@ -125,4 +145,4 @@ export type {
   SecurityConfig,
   ServiceConfig,
   Trust,
-} from './types.js';
+} from './mesh/types.js';

@@ -5,7 +5,7 @@ import { manifest } from './lib.mjs';
 const oses = { linux: 'linux', darwin: 'darwin', win32: 'windows' };
 const arches = { x64: 'x86_64', arm64: 'aarch64' };
 
-/** The eight supported platforms, named as `js/native.ts` names them. */
+/** The eight supported platforms, named as `js/base/native.ts` names them. */
 export const platforms = manifest.napi.targets.map((triple) => {
   const os = Object.keys(oses).find((name) => triple.includes(oses[name]));
   const cpu = Object.keys(arches).find((name) => triple.startsWith(arches[name]));

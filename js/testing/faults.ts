@@ -1,8 +1,8 @@
 // Faults on purpose: what a test wants to go wrong.
 
-import { checkKeys, invalidArgument, show } from '../arguments.js';
-import type { Middleware } from '../call-types.js';
-import { isCode } from '../errors.js';
+import { checkKeys, invalidArgument, show } from '../base/arguments.js';
+import type { Middleware } from '../rpc/call-types.js';
+import { isCode } from '../base/errors.js';
 import { MeshError, type Context, type MeshErrorCode } from '../index.js';
 
 /** What goes wrong, where, and how often. At least one of `latencyMs`, `error` and `drop` is given. */

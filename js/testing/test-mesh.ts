@@ -2,9 +2,9 @@
 // sockets, no files.
 
 import { randomUUID } from 'node:crypto';
-import { checkKeys, invalidArgument, show } from '../arguments.js';
-import { asyncDispose } from '../async-dispose.js';
-import { isContract } from '../contract.js';
+import { checkKeys, invalidArgument, show } from '../base/arguments.js';
+import { asyncDispose } from '../base/async-dispose.js';
+import { isContract } from '../rpc/contract.js';
 import { SecureMesh } from '../index.js';
 import type {
   Contract,

@@ -1,0 +1,49 @@
+// The sessions there are now, and who is at their other end.
+
+import type { Caller, PeerSession } from '../mesh/types.js';
+
+interface Peer {
+  readonly session: PeerSession;
+  readonly caller: Caller;
+}
+
+/** Knows the sessions by the handles the core gives them. */
+export class Peers {
+  readonly #peers = new Map<number, Peer>();
+
+  /** @param text the JSON of who is at the other end */
+  open(handle: number, text: string): void {
+    const { claims, ...session } = JSON.parse(text) as PeerSession & { claims?: Caller['claims'] };
+    const { serviceId, sessionId, trust } = session;
+    this.#peers.set(handle, {
+      session: Object.freeze(session),
+      // One object for all requests of the session: no handler may change it for the others.
+      caller: Object.freeze({
+        serviceId,
+        sessionId,
+        trust,
+        claims: Object.freeze(claims ?? {}),
+      }),
+    });
+  }
+
+  /** The session is over. */
+  close(handle: number): void {
+    this.#peers.delete(handle);
+  }
+
+  /** All sessions are over. */
+  clear(): void {
+    this.#peers.clear();
+  }
+
+  /** Who calls on a session. */
+  caller(handle: number): Caller | undefined {
+    return this.#peers.get(handle)?.caller;
+  }
+
+  /** The sessions, oldest first. */
+  list(): PeerSession[] {
+    return Array.from(this.#peers.values(), (peer) => peer.session);
+  }
+}

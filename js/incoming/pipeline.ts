@@ -1,0 +1,103 @@
+// What is done around a handler: its input is checked, then comes the
+// middleware, then the handler, then its output is checked.
+
+import type { Middleware } from '../rpc/call-types.js';
+import type { Context } from '../rpc/context.js';
+import { checkDeclared } from '../rpc/declared-errors.js';
+import { compose } from '../rpc/middleware.js';
+import { streamsIn, type Route } from './route.js';
+import { validateInput, validateOutput } from '../rpc/schema.js';
+
+/** What a handler gets of one input, or of one item of a stream. */
+export function readInput(route: Route, value: unknown): unknown {
+  return route.input === undefined ? value : validateInput(route.input, value);
+}
+
+/** What is sent of one result, or of one item of a stream. */
+export function checkOutput(route: Route, value: unknown): unknown {
+  return route.output === undefined ? value : validateOutput(route.output, value);
+}
+
+/** What is sent of an error the handler, or its middleware, threw. */
+export function checkError(route: Route, error: unknown): unknown {
+  return route.errors === undefined ? error : checkDeclared(route.errors, error);
+}
+
+/**
+ * Runs the handler of a unary call. Where there is nothing to do around it,
+ * nothing is: what it returns is returned, what it throws is thrown.
+ */
+export function invoke(
+  route: Route,
+  middleware: readonly Middleware[],
+  context: Context,
+  input: unknown,
+): unknown {
+  if (
+    route.input === undefined &&
+    route.output === undefined &&
+    route.errors === undefined &&
+    middleware.length === 0 &&
+    route.use.length === 0
+  ) {
+    return route.handler(input, context);
+  }
+  return invokeChecked(route, [...middleware, ...route.use], context, input);
+}
+
+/**
+ * The same for a handler with a stream on one side or both.
+ *
+ * @param input the items, if the inputs are a stream
+ * @param send sends the items that the handler yields, if the answer is a stream; the middleware
+ *   around the handler is done when they are sent
+ */
+export async function invokeStream(
+  route: Route,
+  middleware: readonly Middleware[],
+  context: Context,
+  input: unknown,
+  send: ((items: unknown) => Promise<void>) | undefined,
+): Promise<unknown> {
+  try {
+    const checked = streamsIn(context.kind)
+      ? readItems(route, input as AsyncIterableIterator<unknown>)
+      : await readInput(route, input);
+    const result = await compose([...middleware, ...route.use], context, async () => {
+      const answer = await route.handler(checked, context);
+      return send === undefined ? answer : send(answer);
+    });
+    return send === undefined ? await checkOutput(route, result) : undefined;
+  } catch (error) {
+    throw await checkError(route, error);
+  }
+}
+
+function readItems(
+  route: Route,
+  items: AsyncIterableIterator<unknown>,
+): AsyncIterableIterator<unknown> {
+  return route.input === undefined ? items : checkItems(route, items);
+}
+
+async function* checkItems(
+  route: Route,
+  items: AsyncIterableIterator<unknown>,
+): AsyncIterableIterator<unknown> {
+  for await (const item of items) yield await readInput(route, item);
+}
+
+async function invokeChecked(
+  route: Route,
+  middleware: readonly Middleware[],
+  context: Context,
+  input: unknown,
+): Promise<unknown> {
+  try {
+    const checked = await readInput(route, input);
+    const result = await compose(middleware, context, () => route.handler(checked, context));
+    return await checkOutput(route, result);
+  } catch (error) {
+    throw await checkError(route, error);
+  }
+}

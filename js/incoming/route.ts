@@ -1,0 +1,139 @@
+// A method this process answers, and how.
+
+import { checkKeys, invalidArgument } from '../base/arguments.js';
+import { checkMethod, checkTimeout } from '../rpc/call-options.js';
+import type { CallKind, Handler, HandlerOptions, Middleware } from '../rpc/call-types.js';
+import { makeErrorFactories, type ErrorFactories, type ErrorMap } from '../rpc/declared-errors.js';
+import { checkMiddleware } from '../rpc/middleware.js';
+import { checkSchema, type StandardSchema } from '../rpc/schema.js';
+
+/** A handler with all that is said about it. */
+export interface Route {
+  readonly method: string;
+  readonly handler: Handler;
+  /** Undefined where the caller decides. */
+  readonly kind: CallKind | undefined;
+  /** Whether the handler is a generator function. */
+  readonly generator: boolean;
+  /** Milliseconds; 0 for the caller's. */
+  readonly timeoutMs: number;
+  readonly allow: ReadonlySet<string> | undefined;
+  readonly input: StandardSchema | undefined;
+  readonly output: StandardSchema | undefined;
+  readonly errors: ErrorMap | undefined;
+  /** What `ctx.errors` is. */
+  readonly factories: ErrorFactories<ErrorMap>;
+  readonly idempotent: boolean;
+  /** The middleware of this handler alone. */
+  readonly use: readonly Middleware[];
+}
+
+/** The options that say what a handler allows. */
+export const POLICY_KEYS = ['timeoutMs', 'allow', 'use'] as const;
+const OPTION_KEYS = ['kind', ...POLICY_KEYS, 'input', 'output', 'errors', 'idempotent'] as const;
+
+/** Every kind of call. */
+export const CALL_KINDS: readonly unknown[] = [
+  'unary',
+  'serverStream',
+  'clientStream',
+  'bidiStream',
+];
+const NO_ERRORS: ErrorFactories<ErrorMap> = Object.freeze({});
+
+/**
+ * Checks a handler and its options.
+ *
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the option
+ */
+export function makeRoute(method: string, options: HandlerOptions, handler: Handler): Route {
+  checkMethod(method);
+  checkKeys('options', options, OPTION_KEYS);
+  if (typeof handler !== 'function') {
+    throw invalidArgument(`the handler of ${method} must be a function, got ${typeof handler}`);
+  }
+  const generator = isGenerator(handler);
+  const kind = checkKind(method, options.kind, generator);
+  return {
+    method,
+    handler,
+    kind,
+    generator,
+    timeoutMs: checkTimeout(options.timeoutMs),
+    allow: checkAllow(options.allow),
+    input: checkSchema('options.input', options.input),
+    output: checkSchema('options.output', options.output),
+    errors: options.errors,
+    factories:
+      options.errors === undefined
+        ? NO_ERRORS
+        : makeErrorFactories('options.errors', options.errors),
+    idempotent: options.idempotent === true,
+    use: checkUse(options.use),
+  };
+}
+
+/** What is wrong with calling a method in this way; undefined when nothing is. */
+export function wrongKind(route: Route, kind: CallKind): string | undefined {
+  const { method } = route;
+  if (route.kind !== undefined) {
+    return route.kind === kind
+      ? undefined
+      : `${method} is called with client.${CLIENT[route.kind]}()`;
+  }
+  if (route.generator && !streamsOut(kind)) {
+    return `${method} answers with a stream: it is called with client.serverStream() or client.bidiStream()`;
+  }
+  return undefined;
+}
+
+const CLIENT: Record<CallKind, string> = {
+  unary: 'call',
+  serverStream: 'serverStream',
+  clientStream: 'clientStream',
+  bidiStream: 'bidiStream',
+};
+
+/** Whether the inputs of a call are a stream. */
+export function streamsIn(kind: CallKind): boolean {
+  return kind === 'clientStream' || kind === 'bidiStream';
+}
+
+/** Whether the answer of a call is a stream. */
+export function streamsOut(kind: CallKind): boolean {
+  return kind === 'serverStream' || kind === 'bidiStream';
+}
+
+function isGenerator(handler: object): boolean {
+  return /GeneratorFunction\]$/.test(Object.prototype.toString.call(handler));
+}
+
+function checkKind(method: string, kind: unknown, generator: boolean): CallKind | undefined {
+  if (kind === undefined) return undefined;
+  if (!CALL_KINDS.includes(kind)) {
+    throw invalidArgument(
+      `options.kind must be one of ${CALL_KINDS.join(', ')}; got ${String(kind)}`,
+    );
+  }
+  if (generator && !streamsOut(kind as CallKind)) {
+    throw invalidArgument(
+      `the handler of ${method} is a generator function, which cannot answer a ${String(kind)} call`,
+    );
+  }
+  return kind as CallKind;
+}
+
+function checkUse(use: unknown): readonly Middleware[] {
+  if (use === undefined) return [];
+  if (!Array.isArray(use)) throw invalidArgument('options.use must be an array of middleware');
+  use.forEach((one, index) => checkMiddleware(`options.use[${index}]`, one));
+  return [...(use as Middleware[])];
+}
+
+function checkAllow(allow: unknown): ReadonlySet<string> | undefined {
+  if (allow === undefined) return undefined;
+  if (!Array.isArray(allow) || !allow.every((id) => typeof id === 'string')) {
+    throw invalidArgument('options.allow must be an array of service ids');
+  }
+  return new Set(allow as string[]);
+}

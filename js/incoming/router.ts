@@ -1,0 +1,379 @@
+// The methods this process answers, and the requests it is answering.
+
+import { encodeError, encodeResult, writeAnswer, type Answer } from './answers.js';
+import type { CallKind, Middleware } from '../rpc/call-types.js';
+import { Side, type CommandWriter, type Incoming } from '../frames/codec.js';
+import { AbortCause, Context, type ContextHost } from '../rpc/context.js';
+import { digestOf, type Idempotency, type Outcome } from './idempotency.js';
+import { IdTable } from '../base/id-table.js';
+import { MeshError, type MeshErrorCode } from '../base/errors.js';
+import type { SafeLogger } from '../base/logger.js';
+import { IDEMPOTENCY_KEY, isId } from '../rpc/metadata.js';
+import { checkMiddleware } from '../rpc/middleware.js';
+import type { Peers } from './peers.js';
+import type { Policy } from '../resilience/policy.js';
+import { invoke } from './pipeline.js';
+import { RequestStreams } from './request-streams.js';
+import { streamsOut, wrongKind, type Route } from './route.js';
+import { runInScope } from '../rpc/scope.js';
+import type { Caller } from '../mesh/types.js';
+
+/** A request that may be answered. */
+export interface Admitted {
+  readonly route: Route;
+  readonly caller: Caller;
+}
+
+const ABANDONED: Outcome = { answer: { failed: true, text: '' }, keep: false };
+
+/** Runs handlers and sends exactly one answer for each request that still wants one. */
+export class Router {
+  readonly #routes = new Map<string, Route>();
+  // The requests whose handler has not finished. One that is not here any
+  // more when its handler finishes was aborted, and is not answered.
+  readonly #running = new IdTable<Context>();
+  readonly #streams: RequestStreams;
+  readonly #writer: CommandWriter;
+  readonly #peers: Peers;
+  readonly #host: ContextHost;
+  readonly #logger: SafeLogger;
+  readonly #policy: Policy | undefined;
+  readonly #idempotency: Idempotency;
+  #middleware: readonly Middleware[] = [];
+
+  /** Requests received. */
+  requests = 0;
+  /** Requests answered, one way or the other. */
+  answers = 0;
+  /** Requests answered with an error. */
+  failures = 0;
+
+  constructor(
+    writer: CommandWriter,
+    peers: Peers,
+    host: ContextHost,
+    logger: SafeLogger,
+    policy: Policy | undefined,
+    idempotency: Idempotency,
+  ) {
+    this.#policy = policy;
+    this.#idempotency = idempotency;
+    this.#writer = writer;
+    this.#streams = new RequestStreams(writer);
+    this.#peers = peers;
+    this.#host = host;
+    this.#logger = logger;
+  }
+
+  /** Whether any method is answered here. */
+  get empty(): boolean {
+    return this.#routes.size === 0;
+  }
+
+  /** What is around every handler, outermost first. */
+  get middleware(): readonly Middleware[] {
+    return this.#middleware;
+  }
+
+  /** Puts a middleware around every handler, inside of those that are there. */
+  use(middleware: Middleware): void {
+    checkMiddleware('middleware', middleware);
+    this.#middleware = [...this.#middleware, middleware];
+  }
+
+  /** Registers all of some handlers, or none. */
+  add(routes: readonly Route[]): void {
+    const taken = routes.find(({ method }) => this.#routes.has(method));
+    if (taken !== undefined) {
+      throw new MeshError('ALREADY_EXISTS', `${taken.method} has a handler already`, {
+        reason: 'ARGUMENT',
+      });
+    }
+    for (const route of routes) this.#routes.set(route.method, route);
+  }
+
+  /** Runs the handler of a request. */
+  request(
+    id: number,
+    session: number,
+    timeoutMs: number,
+    attempt: number,
+    method: string,
+    meta: string,
+    payload: Incoming,
+    kind: CallKind,
+  ): void {
+    const admitted = this.admit(id, session, method, kind);
+    if (admitted === undefined) return;
+    let input: unknown;
+    try {
+      input = payload.decode();
+    } catch {
+      this.refuse(id, 'INVALID_ARGUMENT', 'PAYLOAD', 'the input is not the JSON it should be');
+      return;
+    }
+    const context = this.open(admitted, kind, id, timeoutMs, attempt, meta);
+    const { route } = admitted;
+    if (kind !== 'unary') {
+      this.#runStream(route, context, id, timeoutMs, input);
+      return;
+    }
+    // Not every request's metadata need be read to learn that it has no key.
+    if (!route.idempotent && meta.includes(IDEMPOTENCY_KEY)) {
+      const key = context.metadata[IDEMPOTENCY_KEY];
+      if (key !== undefined && !isId(key)) {
+        const text = 'an idempotency key must be 1…128 visible ASCII characters';
+        this.refuse(id, 'INVALID_ARGUMENT', 'ARGUMENT', text);
+        return;
+      }
+      if (key !== undefined) {
+        this.#runOnce(route, context, id, timeoutMs, input, key, digestOf(payload));
+        return;
+      }
+    }
+    this.#run(route, context, id, timeoutMs, input);
+  }
+
+  /**
+   * Whether a request may be answered: there is such a method, its caller is
+   * known and allowed, and it is called as it can be. If not, it is refused.
+   */
+  admit(id: number, session: number, method: string, kind: CallKind): Admitted | undefined {
+    this.requests += 1;
+    const route = this.#routes.get(method);
+    if (route === undefined) {
+      this.refuse(
+        id,
+        'UNIMPLEMENTED',
+        'METHOD_NOT_FOUND',
+        `no method ${JSON.stringify(method)} here`,
+      );
+      return undefined;
+    }
+    const caller = this.#peers.caller(session);
+    if (caller === undefined) {
+      this.refuse(id, 'INTERNAL', 'INTERNAL', 'a request of a session that is not known');
+      return undefined;
+    }
+    const retryAfterMs = this.#policy?.admit(caller.serviceId);
+    if (retryAfterMs !== undefined) {
+      const text = `too many requests; try again in ${retryAfterMs} ms`;
+      this.refuse(id, 'RESOURCE_EXHAUSTED', 'RATE_LIMITED', text, retryAfterMs);
+      return undefined;
+    }
+    if (route.allow !== undefined && !route.allow.has(caller.serviceId)) {
+      this.refuse(
+        id,
+        'PERMISSION_DENIED',
+        'PERMISSION_DENIED',
+        `${caller.serviceId} may not call ${method}`,
+      );
+      return undefined;
+    }
+    const wrong = wrongKind(route, kind);
+    if (wrong !== undefined) {
+      this.refuse(id, 'UNIMPLEMENTED', 'CALL_KIND', wrong);
+      return undefined;
+    }
+    return { route, caller };
+  }
+
+  /** The context of an admitted request. */
+  open(
+    { route, caller }: Admitted,
+    kind: CallKind,
+    id: number,
+    timeoutMs: number,
+    attempt: number,
+    meta: string,
+  ): Context {
+    const left = shorter(timeoutMs, route.timeoutMs);
+    const deadline = left === 0 ? Infinity : performance.now() + left;
+    const { method, factories: errors } = route;
+    return new Context(this.#host, { method, kind, caller, attempt, id, deadline, meta, errors });
+  }
+
+  /** An item of a request's input. */
+  item(id: number, payload: Incoming): void {
+    this.#streams.item(id, payload);
+  }
+
+  /** A request's input is all there. */
+  inputEnded(id: number): void {
+    this.#streams.inputEnded(id);
+  }
+
+  /** Items of an answer that cost this much have gone. */
+  sent(id: number, cost: number): void {
+    this.#streams.sent(id, cost);
+  }
+
+  /** The answer to a request is no longer wanted. */
+  abort(id: number, cause: AbortCause): void {
+    const context = this.#running.get(id);
+    if (context === undefined) return;
+    this.#running.delete(id);
+    Context.abort(context, cause);
+    this.#streams.abort(id, cause);
+  }
+
+  /** The answers to all requests are no longer wanted. */
+  abortAll(cause: AbortCause): void {
+    for (const [id] of this.#running.entries()) this.abort(id, cause);
+  }
+
+  /** Answers a request with an error that is not its handler's. */
+  refuse(
+    id: number,
+    code: MeshErrorCode,
+    reason: string,
+    message: string,
+    retryAfterMs?: number,
+  ): void {
+    // What is refused for now has not been run.
+    const retryable = retryAfterMs !== undefined;
+    const text = JSON.stringify({ code, reason, message, retryable, retryAfterMs });
+    this.#send(id, { failed: true, text });
+  }
+
+  #run(route: Route, context: Context, id: number, timeoutMs: number, input: unknown): void {
+    let result: unknown;
+    try {
+      result = runInScope(context, () => invoke(route, this.#middleware, context, input));
+      if (!isThenable(result)) {
+        Context.end(context);
+        this.#send(id, encodeResult(context, result, this.#logger));
+        return;
+      }
+    } catch (error) {
+      Context.end(context);
+      this.#send(id, encodeError(context, error, this.#logger));
+      return;
+    }
+    this.#running.set(id, context);
+    const timer = this.#limit(route, id, timeoutMs);
+    Promise.resolve(result).then(
+      (value) => {
+        clearTimeout(timer);
+        this.#settle(id, context, () => encodeResult(context, value, this.#logger));
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        this.#settle(id, context, () => encodeError(context, error, this.#logger));
+      },
+    );
+  }
+
+  /** Runs the handler unless it has run for this key, and answers what was answered then. */
+  #runOnce(
+    route: Route,
+    context: Context,
+    id: number,
+    timeoutMs: number,
+    input: unknown,
+    key: string,
+    digest: string,
+  ): void {
+    this.#running.set(id, context);
+    const timer = this.#limit(route, id, timeoutMs);
+    const work = (): Promise<Outcome> => this.#outcome(route, context, input);
+    this.#idempotency.run(context.caller.serviceId, route.method, key, digest, work).then(
+      (answer) => {
+        clearTimeout(timer);
+        this.#settle(id, context, () => answer);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        this.#settle(id, context, () => encodeError(context, error, this.#logger));
+      },
+    );
+  }
+
+  /**
+   * What the handler makes of a request with an idempotency key. It is not
+   * kept when trying again makes sense: the handler says so, or it was broken
+   * off. A result is kept though nobody waits for it any more: who asks again
+   * with the key wants just that.
+   */
+  async #outcome(route: Route, context: Context, input: unknown): Promise<Outcome> {
+    if (Context.isAborted(context)) return ABANDONED;
+    try {
+      const result = await runInScope(context, () =>
+        invoke(route, this.#middleware, context, input),
+      );
+      return { answer: encodeResult(context, result, this.#logger), keep: true };
+    } catch (error) {
+      if (Context.isAborted(context)) return ABANDONED;
+      const keep = !(error instanceof MeshError && error.retryable);
+      return { answer: encodeError(context, error, this.#logger), keep };
+    }
+  }
+
+  /** Runs a handler with a stream on one side or both. */
+  #runStream(route: Route, context: Context, id: number, timeoutMs: number, input: unknown): void {
+    this.#running.set(id, context);
+    const timer = this.#limit(route, id, timeoutMs);
+    this.#streams.run(route, this.#middleware, context, id, input).then(
+      (value) => {
+        clearTimeout(timer);
+        const answer = encodeResult(context, value, this.#logger);
+        if (!streamsOut(context.kind) || answer.failed || !this.#running.has(id)) {
+          this.#settle(id, context, () => answer);
+          return;
+        }
+        Context.end(context);
+        this.#running.delete(id);
+        this.answers += 1;
+        this.#writer.end(Side.Request, id, answer.meta);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        this.#settle(id, context, () => encodeError(context, error, this.#logger));
+      },
+    );
+  }
+
+  /** The handler is done; its caller may have given up meanwhile. */
+  #settle(id: number, context: Context, encode: () => Answer): void {
+    Context.end(context);
+    if (this.#running.delete(id)) {
+      this.#send(id, encode());
+      return;
+    }
+    // A request that was aborted keeps its place in the core until its handler
+    // is done, which a late failure says; its caller never hears of it.
+    this.#writer.fail(id, '');
+  }
+
+  /** Ends a request that takes longer than its handler's own limit; the caller's is the core's business. */
+  #limit(route: Route, id: number, timeoutMs: number): NodeJS.Timeout | undefined {
+    if (route.timeoutMs === 0 || (timeoutMs !== 0 && timeoutMs <= route.timeoutMs))
+      return undefined;
+    const expire = (): void => {
+      if (!this.#running.has(id)) return;
+      this.abort(id, AbortCause.Deadline);
+      this.refuse(id, 'DEADLINE_EXCEEDED', 'DEADLINE', `not done within ${route.timeoutMs} ms`);
+    };
+    return setTimeout(expire, Math.min(route.timeoutMs, 0x7fff_ffff)).unref();
+  }
+
+  #send(id: number, answer: Answer): void {
+    this.answers += 1;
+    if (answer.failed) this.failures += 1;
+    writeAnswer(this.#writer, id, answer);
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    value instanceof Promise ||
+    (typeof value === 'object' &&
+      value !== null &&
+      typeof (value as { then?: unknown }).then === 'function')
+  );
+}
+
+/** The shorter of two times, where 0 is none. */
+function shorter(a: number, b: number): number {
+  return a === 0 ? b : b === 0 ? a : Math.min(a, b);
+}

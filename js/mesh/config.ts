@@ -1,0 +1,66 @@
+// What of a configuration the core gets to see. The core checks it; here only
+// what JSON would lose or change without a word.
+
+import { MeshError } from '../base/errors.js';
+import type { SafeLogger } from '../base/logger.js';
+import type { MeshConfig } from './types.js';
+
+/** The configuration as JSON for the core. */
+export function encodeConfig(config: MeshConfig, logger: SafeLogger): string {
+  if (typeof config !== 'object' || config === null) {
+    throw configError(`the configuration must be an object, got ${String(config)}`);
+  }
+  const plain: Record<string, unknown> = { ...config };
+  // These are JavaScript's own business.
+  delete plain['logger'];
+  delete plain['resilience'];
+  delete plain['monitoring'];
+  delete plain['rotation'];
+  if (config.paths?.protoFile !== undefined) {
+    const { protoFile, ...paths } = config.paths;
+    plain['paths'] = paths;
+    logger.warn('paths.protoFile is ignored: the protocol is built in', {
+      event: 'config.ignored',
+      protoFile,
+    });
+  }
+  checkJson(plain, '');
+  return JSON.stringify(plain);
+}
+
+/** The environment variables the core may read, as JSON. */
+export function encodeEnvironment(environment: NodeJS.ProcessEnv): string {
+  const own = Object.entries(environment).filter(([name]) => name.startsWith('SECURE_MESH_'));
+  return JSON.stringify(Object.fromEntries(own));
+}
+
+/** Refuses values that JSON has no word for. */
+function checkJson(value: unknown, path: string): void {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+    case 'undefined':
+      return;
+    case 'number':
+      if (!Number.isFinite(value))
+        throw configError(`${path} must be a finite number, got ${value}`);
+      return;
+    case 'object':
+      if (value === null) return;
+      // Deeper than any option is: a cycle.
+      if (path.length > 1000) throw configError(`${path.slice(0, 80)}… is nested too deeply`);
+      for (const [key, item] of Object.entries(value)) {
+        checkJson(
+          item,
+          Array.isArray(value) ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`,
+        );
+      }
+      return;
+    default:
+      throw configError(`${path} must not be a ${typeof value}`);
+  }
+}
+
+function configError(message: string): MeshError {
+  return new MeshError('INVALID_ARGUMENT', message, { reason: 'CONFIG' });
+}

@@ -1,0 +1,564 @@
+// The mesh: this process as a service that calls and is called.
+
+import { asyncDispose } from '../base/async-dispose.js';
+import { Calls } from '../outgoing/calls.js';
+import { checkTimeout } from '../rpc/call-options.js';
+import type {
+  CallKind,
+  ClientMiddleware,
+  Handler,
+  HandlerOf,
+  HandlerOptions,
+  HandlerPolicy,
+  Middleware,
+} from '../rpc/call-types.js';
+import type { SecureMeshClient } from '../rpc/client.js';
+import { BatchReader, CommandWriter, readEvents, type EventSink } from '../frames/codec.js';
+import { encodeConfig, encodeEnvironment } from './config.js';
+import type {
+  ConnectOptions,
+  Contract,
+  ContractClient,
+  Implementation,
+  ImplementOptions,
+} from '../rpc/contract.js';
+import { contractRoutes } from '../incoming/contract-routes.js';
+import { AbortCause, Context } from '../rpc/context.js';
+import type { ErrorMap } from '../rpc/declared-errors.js';
+import { MeshError, wrapNative, wrapNativeAsync } from '../base/errors.js';
+import { idempotencyLimits } from '../incoming/idempotency-limits.js';
+import { Idempotency } from '../incoming/idempotency.js';
+import { KeepAlive } from './keep-alive.js';
+import { SafeLogger } from '../base/logger.js';
+import { native, type Addon } from '../base/native.js';
+import { eventSink, meshStats, type MeshParts } from './mesh-parts.js';
+import { mountRoutes, type RouterLike, type RouterTree } from '../incoming/mount.js';
+import { Outgoing, type Gate } from '../outgoing/outgoing.js';
+import { Monitoring } from '../monitoring/monitoring.js';
+import { Peers } from '../incoming/peers.js';
+import { Policy } from '../resilience/policy.js';
+import { Rotation, type RotateMeshSecretOptions } from './rotation.js';
+import { makeRoute, type Route } from '../incoming/route.js';
+import { Router } from '../incoming/router.js';
+import type { SchemaInput, SchemaOutput, StandardSchema } from '../rpc/schema.js';
+import { enableScope } from '../rpc/scope.js';
+import type { MeshAddress, MeshHealth, MeshConfig, MeshStats, SecureMeshConfig } from './types.js';
+
+type NativeMesh = InstanceType<Addon['NativeMesh']>;
+
+const DEFAULT_DRAIN_MS = 10_000;
+// The core's own.
+const DEFAULT_CALL_MS = 10_000;
+
+/**
+ * A service of the mesh. It answers the methods it has handlers for, and calls
+ * other services; every call is encrypted, and both sides have proved who
+ * they are.
+ *
+ * The process lives on while a call is pending, and while the mesh listens
+ * and has a handler; else it exits by itself, `cleanup` or not.
+ *
+ * @example
+ * ```js
+ * const mesh = new SecureMesh({ serviceId: 'orders', port: 50051 });
+ * mesh.handle('orders.get', async ({ id }, ctx) => find(id, ctx.caller.serviceId));
+ * await mesh.initialize();
+ * ```
+ */
+export class SecureMesh {
+  readonly #native: NativeMesh;
+  readonly #logger: SafeLogger;
+  readonly #writer: CommandWriter;
+  readonly #calls: Calls;
+  readonly #outgoing: Outgoing;
+  readonly #router: Router;
+  readonly #peers = new Peers();
+  readonly #monitoring: Monitoring | undefined;
+  readonly #rotation: Rotation;
+  readonly #parts: MeshParts;
+  readonly #sink: EventSink;
+  readonly #serviceId: string;
+  readonly #services: number;
+  readonly #keepAlive = new KeepAlive();
+  readonly #batches = new BatchReader(
+    (target) => this.#native.take(target),
+    (batch) => readEvents(batch, this.#sink),
+  );
+  #state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed' = 'new';
+  readonly #inMemory: boolean;
+  #listening = false;
+  #starting: Promise<void> | undefined;
+  #draining: Promise<void> | undefined;
+  #cleaning: Promise<void> | undefined;
+
+  /**
+   * Checks the configuration; nothing is opened, read or made yet.
+   *
+   * @throws MeshError `INVALID_ARGUMENT`, reason `CONFIG` (or `ID_SYNTAX`, `WEAK_SECRET`, `BAD_KEY`),
+   *   naming the option by its path; `FAILED_PRECONDITION`, reason `ADDON`, when this platform has no
+   *   binary
+   */
+  constructor(config: MeshConfig);
+  /**
+   * @throws MeshError as above
+   * @deprecated The shape of 0.2.0. Use a {@link MeshConfig}.
+   */
+  constructor(config: SecureMeshConfig);
+  /**
+   * On a network in memory, by its name: the test kit's. What the environment
+   * says is for meshes on the system's.
+   *
+   * @internal
+   */
+  constructor(config: MeshConfig, network?: string);
+  constructor(given: MeshConfig | SecureMeshConfig, network?: string) {
+    // The core checks the sizes.
+    const config = given as MeshConfig;
+    this.#logger = new SafeLogger(config?.logger);
+    const json = encodeConfig(config, this.#logger);
+    const environment = encodeEnvironment(network === undefined ? process.env : {});
+    const { NativeMesh } = native();
+    this.#native = wrapNative(() => new NativeMesh(json, environment, this.#batches.wake, network));
+    this.#inMemory = network !== undefined;
+    this.#serviceId = config.serviceId;
+    this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
+    const callTimeoutMs = config.limits?.callTimeoutMs ?? DEFAULT_CALL_MS;
+    this.#monitoring = Monitoring.from(config, this.#logger);
+    this.#rotation = new Rotation(this.#native, config, this.#logger);
+    const policy = Policy.from(config, callTimeoutMs, this.#monitoring);
+    this.#writer = new CommandWriter((batch) => this.#submit(batch));
+    this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive());
+    const gate: Gate = {
+      enter: (service, method, nested) => this.#enter(service, method, nested),
+      ready: () => this.initialize(),
+    };
+    this.#outgoing = new Outgoing(this.#calls, gate, policy);
+    const host = {
+      connect: (
+        context: Context,
+        target: string | Contract,
+        options?: ConnectOptions,
+      ): SecureMeshClient | ContractClient<Contract> =>
+        this.#outgoing.connect(target, options, context),
+      callTimeoutMs,
+    };
+    const kept = new Idempotency(idempotencyLimits(config.resilience?.idempotency), this.#logger);
+    this.#router = new Router(this.#writer, this.#peers, host, this.#logger, policy, kept);
+    this.#parts = {
+      calls: this.#calls,
+      router: this.#router,
+      peers: this.#peers,
+      monitoring: this.#monitoring,
+      logger: this.#logger,
+    };
+    this.#sink = eventSink(this.#parts, () => this.#state === 'closed', this.#batches.more);
+    if (this.#services > 0) enableScope();
+  }
+
+  /**
+   * Loads or makes this service's keys and starts to listen. Making a
+   * 4096-bit key takes a second or so, off the event loop. Doing it again, or
+   * twice at once, does it once; after a failure it can be tried again.
+   *
+   * @throws MeshError `FAILED_PRECONDITION`: reason `LISTEN` when the port is taken; `KEYDIR_…` when
+   *   the key directory is not safe or not usable, saying which file and what to do; `CLOSED` after
+   *   `cleanup`
+   */
+  initialize(): Promise<void> {
+    if (this.#isClosing()) return Promise.reject(closedError());
+    return (this.#starting ??= this.#start());
+  }
+
+  /**
+   * A client with a function for each method of a contract, typed by it.
+   *
+   * @example
+   * ```js
+   * const client = mesh.connect(orders);
+   * const order = await client.create({ sku: 'A-1' }, { timeoutMs: 800 });
+   * ```
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+   */
+  connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
+  /**
+   * A client for a service. Nothing is sent before its first call; clients
+   * are kept, so the same service has the same one.
+   *
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when the id is no text
+   */
+  connect(serviceId: string): SecureMeshClient;
+  connect(
+    target: string | Contract,
+    options?: ConnectOptions,
+  ): SecureMeshClient | ContractClient<Contract> {
+    return this.#outgoing.connect(target, options, undefined);
+  }
+
+  /**
+   * Answers calls of `method`. Handlers can be added before and after
+   * {@link SecureMesh.initialize}.
+   *
+   * @throws MeshError `ALREADY_EXISTS` when the method has one; `INVALID_ARGUMENT`, reason `ARGUMENT`
+   */
+  handle<TInput = any, TResult = unknown>(method: string, handler: Handler<TInput, TResult>): this;
+  /**
+   * Answers calls of `method`, of one kind, under conditions, checking what is
+   * received and sent: see {@link HandlerOptions}. Throws as above.
+   */
+  handle<
+    TInput extends StandardSchema | undefined = undefined,
+    TOutput extends StandardSchema | undefined = undefined,
+    const TErrors extends ErrorMap = {},
+    TKind extends CallKind | undefined = undefined,
+  >(
+    method: string,
+    options: HandlerOptions<TInput, TOutput, TErrors, TKind>,
+    handler: HandlerOf<
+      TKind,
+      TInput extends StandardSchema ? SchemaOutput<TInput> : any,
+      SchemaInput<TOutput>,
+      TErrors
+    >,
+  ): this;
+  /** The same, for a handler whose types are written out. */
+  handle<TInput = any, TResult = unknown>(
+    method: string,
+    options: HandlerOptions<undefined, undefined>,
+    handler: Handler<TInput, TResult>,
+  ): this;
+  handle(method: string, second: Handler | HandlerOptions, third?: Handler): this {
+    return this.#add([
+      typeof second === 'function'
+        ? makeRoute(method, {}, second)
+        : makeRoute(method, second, third as Handler),
+    ]);
+  }
+
+  /**
+   * Answers the methods of a contract, all of them.
+   *
+   * @example
+   * ```js
+   * mesh.implement(orders, {
+   *   async create(input, ctx) {
+   *     if (!(await inStock(input.sku))) throw ctx.errors.OUT_OF_STOCK({ sku: input.sku });
+   *     return save(input);
+   *   },
+   * });
+   * ```
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when a handler is missing or is for no
+   *   method of the contract; `ALREADY_EXISTS` when one of them has a handler. None is added then.
+   */
+  implement<T extends Contract>(
+    contract: T,
+    handlers: Implementation<T>,
+    options?: ImplementOptions<T>,
+  ): this {
+    return this.#add(contractRoutes(contract, handlers, options));
+  }
+
+  /**
+   * Answers the procedures of a router of `@lemur-bookstores/secure-stack-core`:
+   * queries and mutations as unary calls, subscriptions as server streams, each
+   * with the router's schemas and middleware. A handler's `ctx` is the
+   * {@link Context}.
+   *
+   * @example
+   * ```js
+   * mesh.mount({ product: router().query('get', { handler: ({ input, ctx }) => find(input.id) }) });
+   * await client.call('product.get', { id: 7 });
+   * ```
+   * @param router a router, or routers by the first parts of their methods' names, as deep as you like
+   * @param policy what all of them allow
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`; `ALREADY_EXISTS`. None is added then.
+   */
+  mount(router: RouterLike | RouterTree, policy?: HandlerPolicy): this;
+  /** The same, with a name before the names of its methods. */
+  mount(name: string, router: RouterLike | RouterTree, policy?: HandlerPolicy): this;
+  mount(first: string | RouterLike | RouterTree, second?: unknown, third?: HandlerPolicy): this {
+    return this.#add(
+      typeof first === 'string'
+        ? mountRoutes(first, second as RouterLike, third)
+        : mountRoutes('', first, second as HandlerPolicy | undefined),
+    );
+  }
+
+  /**
+   * Puts a middleware around every handler, those added before and after,
+   * inside of the middleware that is there.
+   *
+   * @example
+   * ```js
+   * mesh.use(async (ctx, next) => {
+   *   const start = performance.now();
+   *   try {
+   *     return await next();
+   *   } finally {
+   *     log(ctx.method, ctx.caller.serviceId, performance.now() - start);
+   *   }
+   * });
+   * ```
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
+   */
+  use(middleware: Middleware): this {
+    this.#router.use(middleware);
+    return this;
+  }
+
+  /**
+   * Puts a middleware around every call this mesh makes, inside of the
+   * middleware that is there. It can change the input and the options before
+   * `next()`, and the result after.
+   *
+   * @example
+   * ```js
+   * mesh.useClient((call, next) => {
+   *   call.options.metadata.tenant = 't1';
+   *   return next();
+   * });
+   * ```
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
+   */
+  useClient(middleware: ClientMiddleware): this {
+    this.#outgoing.use(middleware);
+    return this;
+  }
+
+  /** Where this service listens; `null` before it is initialized, and when it does not listen. */
+  address(): MeshAddress | null {
+    return wrapNative(() => this.#native.address());
+  }
+
+  /**
+   * This service's public key as PEM (SPKI): what others put into their `publicKey`.
+   *
+   * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before it is initialized
+   */
+  publicKey(): string {
+    return wrapNative(() => this.#native.publicKey());
+  }
+
+  /**
+   * Replaces this service's RSA key: a new one is made, which takes a second or so off the event
+   * loop, and stored in the key directory before it is used. New sessions show it, with a statement
+   * of the former key that it is its successor; peers that remember the former one then remember
+   * the new one. Sessions under way end with the calls they carry, and no call is lost.
+   *
+   * A peer that **pins** the former key (`publicKey`) refuses the new one until it pins that. A peer
+   * that misses two rotations, or shares no session in between, has to accept the key by hand; the
+   * error says how. Of several processes of one service that share a key directory rotate one and
+   * then each of the others: those take the new key over.
+   *
+   * @returns the new key's SHA-256 JWK thumbprint (RFC 7638), also in {@link MeshStats.keyThumbprint}
+   * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before it is initialized;
+   *   reason `KEYDIR_…` when the key cannot be stored: the key is then the former one
+   */
+  rotateKeys(): Promise<string> {
+    return this.#rotation.rotate();
+  }
+
+  /**
+   * Uses another mesh secret (`security.jwtSecret`) from now on. For the time of grace peers that
+   * still have the former one are served, and called, as before: services change it one after the
+   * other, in any order, without a failed call. Then the former secret is refused with the reason
+   * `SECRET_RETIRED`, and sessions end with the calls they carry.
+   *
+   * It is not stored: give it to the configuration as well, for the next start.
+   *
+   * @param secret at least 32 bytes, new here
+   * @param options.graceMs milliseconds or `'15m'`, a year at most. No previous secret outlives it, whatever an
+   *   earlier rotation promised: with 0 only the new secret counts. Default: `'24h'`.
+   * @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`, or `ARGUMENT` when it is or was in use
+   *   here; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.jwtSecret`, `NOT_INITIALIZED`
+   *   before it is initialized
+   */
+  rotateSecret(secret: string, options?: RotateMeshSecretOptions): Promise<void> {
+    return this.#rotation.rotateSecret(secret, options);
+  }
+
+  /** Current statistics. */
+  getStats(): MeshStats {
+    return meshStats(this.#parts, {
+      service: this.#serviceId,
+      keyThumbprint: this.#rotation.getThumbprint() || null,
+      services: this.#services,
+    });
+  }
+
+  /** Whether this service can be called and can call. Never rejects. */
+  async healthCheck(): Promise<MeshHealth> {
+    const state = this.#state;
+    const between = state === 'starting' || state === 'draining';
+    const health: MeshHealth = {
+      status: state === 'ready' ? 'healthy' : between ? 'degraded' : 'unhealthy',
+      services: this.#services,
+      details: { state, address: null },
+    };
+    try {
+      health.details.address = this.#native.address();
+      if (state === 'ready') Object.assign(health.details, JSON.parse(await this.#native.stats()));
+    } catch (error) {
+      // It was closed meanwhile.
+      health.status = 'unhealthy';
+      health.details['error'] = MeshError.from(error).message;
+    }
+    return health;
+  }
+
+  /**
+   * Stops in good order: takes no new calls, and waits for those under way.
+   * When the time is up the rest is broken off, as by {@link SecureMesh.cleanup}.
+   *
+   * @param options.timeoutMs how long to wait at most, in ms. Default: 10,000.
+   */
+  drain(options: { timeoutMs?: number } = {}): Promise<void> {
+    let timeoutMs: number;
+    try {
+      timeoutMs = checkTimeout(options.timeoutMs) || DEFAULT_DRAIN_MS;
+    } catch (error) {
+      return Promise.reject(error as MeshError);
+    }
+    return (this.#draining ??= this.#close(timeoutMs));
+  }
+
+  /**
+   * Stops at once. Calls still pending are rejected with `CANCELLED`, reason
+   * `CLOSED`; the signals of requests being answered are aborted. Doing it
+   * again, or while it is being done, changes nothing.
+   */
+  cleanup(): Promise<void> {
+    return (this.#cleaning ??= this.#close(0));
+  }
+
+  /** The same as {@link SecureMesh.cleanup}, for `await using`. */
+  [asyncDispose](): Promise<void> {
+    return this.cleanup();
+  }
+
+  /**
+   * Forgets the client of a service.
+   *
+   * @deprecated Sessions are closed when they are idle, and by {@link SecureMesh.cleanup}.
+   */
+  async disconnect(serviceId: string): Promise<void> {
+    this.#outgoing.forget(serviceId);
+  }
+
+  /**
+   * Breaks the connections others have made to a mesh in memory.
+   *
+   * @internal
+   */
+  static sever(mesh: SecureMesh): void {
+    mesh.#native.sever();
+  }
+
+  async #start(): Promise<void> {
+    this.#state = 'starting';
+    this.#updateKeepAlive();
+    try {
+      await wrapNativeAsync(() => this.#native.start());
+      // Nobody outside of the process waits for a mesh in memory.
+      this.#listening = !this.#inMemory && this.#native.address() !== null;
+      if (this.#state === 'starting') this.#state = 'ready';
+      this.#monitoring?.start();
+      this.#rotation.start();
+    } catch (error) {
+      if (this.#state === 'starting') {
+        this.#state = 'new';
+        this.#starting = undefined;
+      }
+      throw error;
+    } finally {
+      this.#updateKeepAlive();
+    }
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    if (this.#state === 'closed') return;
+    const starting = this.#state === 'starting' ? this.#starting : undefined;
+    this.#rotation.stop();
+    this.#state = drainMs > 0 && this.#state !== 'closing' ? 'draining' : 'closing';
+    this.#updateKeepAlive();
+    await starting?.catch(() => {
+      // Whoever called `initialize` is told.
+    });
+    this.#writer.flush();
+    try {
+      await wrapNativeAsync(() => this.#native.close(drainMs));
+    } finally {
+      this.#state = 'closed';
+      // What arrived in time still counts.
+      while (this.#batches.readNext());
+      this.#router.abortAll(AbortCause.Shutdown);
+      this.#peers.clear();
+      this.#calls.rejectAll(
+        (service, method) =>
+          new MeshError('CANCELLED', 'the mesh was closed during the call', {
+            reason: 'CLOSED',
+            service,
+            method,
+          }),
+      );
+      await this.#monitoring?.stop();
+      this.#keepAlive.end();
+    }
+  }
+
+  #add(routes: Route[]): this {
+    this.#router.add(routes);
+    this.#updateKeepAlive();
+    return this;
+  }
+
+  #enter(service: string, method: string, nested: boolean): Promise<void> | undefined {
+    if (this.#state === 'ready') return undefined;
+    if (this.#state === 'starting') return this.#starting;
+    // A request that is still being answered may need others for it.
+    if (this.#state === 'draining' && nested) return undefined;
+    throw this.#isClosing()
+      ? closedError({ service, method })
+      : new MeshError('FAILED_PRECONDITION', 'call initialize() before making calls', {
+          reason: 'NOT_INITIALIZED',
+          service,
+          method,
+        });
+  }
+
+  #submit(batch: Buffer): void {
+    try {
+      this.#native.submit(batch);
+    } catch (error) {
+      if (this.#state === 'closed') return;
+      // None of these calls will be heard of again, nor can it be told apart
+      // which of them were in the batch.
+      const failure = MeshError.from(error);
+      this.#logger.error('the addon refused a batch', {
+        event: 'boundary.refused',
+        error: failure,
+      });
+      this.#calls.rejectAll(() => failure);
+    }
+  }
+
+  #isClosing(): boolean {
+    return this.#state === 'draining' || this.#state === 'closing' || this.#state === 'closed';
+  }
+
+  #updateKeepAlive(): void {
+    this.#keepAlive.set(
+      this.#state === 'starting' ||
+        this.#state === 'draining' ||
+        this.#state === 'closing' ||
+        (this.#state !== 'closed' && this.#calls.size > 0) ||
+        (this.#state === 'ready' && this.#listening && !this.#router.empty),
+    );
+  }
+}
+
+function closedError(options: { service?: string; method?: string } = {}): MeshError {
+  return new MeshError('FAILED_PRECONDITION', 'the mesh is closed', {
+    reason: 'CLOSED',
+    ...options,
+  });
+}

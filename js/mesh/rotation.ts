@@ -1,0 +1,86 @@
+// The rotation of a mesh's own key and secret.
+
+import { checkKeys, invalidArgument } from '../base/arguments.js';
+import { MeshError, wrapNative, wrapNativeAsync } from '../base/errors.js';
+import { KeyRotation, type RotatesKeys } from '../crypto/key-rotation.js';
+import type { SafeLogger } from '../base/logger.js';
+import type { Addon } from '../base/native.js';
+import type { MeshConfig } from './types.js';
+import { checkText, toMillis } from '../base/values.js';
+
+type NativeMesh = InstanceType<Addon['NativeMesh']>;
+
+/** How the mesh's secret is replaced. */
+export interface RotateMeshSecretOptions {
+  /**
+   * How long the former secret is accepted, and offered to peers that refuse the new one:
+   * milliseconds or `'15m'`. 0 ends it at once. Default: `'24h'`.
+   */
+  graceMs?: number | string;
+}
+
+const GRACE_MS = 24 * 60 * 60 * 1000;
+/** As long as a key or a secret may live at most. */
+const MAX_GRACE_MS = 365 * 24 * 60 * 60 * 1000;
+
+/** What a mesh does about rotation: when asked, and as `rotation` says. */
+export class Rotation implements RotatesKeys {
+  readonly #native: NativeMesh;
+  readonly #automatic: KeyRotation | undefined;
+
+  /** @throws MeshError `INVALID_ARGUMENT`, reason `CONFIG`, naming the option */
+  constructor(native: NativeMesh, { serviceId, rotation }: MeshConfig, logger: SafeLogger) {
+    this.#native = native;
+    if (rotation === undefined) return;
+    this.#automatic = configured(() => {
+      checkKeys('rotation', rotation, ['interval', 'autoRotate']);
+      const rotationInterval = toMillis('rotation.interval', rotation.interval);
+      if (rotationInterval < 1) throw invalidArgument('rotation.interval must be at least 1 ms');
+      if (rotation.autoRotate !== true) return undefined;
+      const onError = (error: Error): void =>
+        logger.error('the key was not rotated; it is tried again', {
+          event: 'rotation.failed',
+          error,
+        });
+      return new KeyRotation(serviceId, this, { rotationInterval, onError });
+    });
+  }
+
+  /** Begins to rotate by itself, if it is to. */
+  start(): void {
+    this.#automatic?.start();
+  }
+
+  /** Rotates no more by itself. */
+  stop(): void {
+    this.#automatic?.stop();
+  }
+
+  /** Replaces the key. When that is being done by itself already, it is done once. */
+  rotate(): Promise<string> {
+    return wrapNativeAsync(() => this.#native.rotateKey());
+  }
+
+  /** The thumbprint of the key; empty before the mesh is initialized. */
+  getThumbprint(): string {
+    return wrapNative(() => this.#native.thumbprint()) ?? '';
+  }
+
+  /** Replaces the secret. */
+  async rotateSecret(secret: string, options: RotateMeshSecretOptions = {}): Promise<void> {
+    checkText('secret', secret);
+    checkKeys('options', options, ['graceMs']);
+    const graceMs = toMillis('options.graceMs', options.graceMs ?? GRACE_MS);
+    if (graceMs > MAX_GRACE_MS) throw invalidArgument('options.graceMs must be a year at most');
+    await wrapNativeAsync(() => this.#native.rotateSecret(secret, Math.ceil(graceMs)));
+  }
+}
+
+function configured<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    const { message } = MeshError.from(error);
+    throw new MeshError('INVALID_ARGUMENT', message, { reason: 'CONFIG' });
+  }
+}

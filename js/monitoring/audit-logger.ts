@@ -1,0 +1,271 @@
+// Hands what happened to whoever keeps it.
+
+import { randomUUID } from 'node:crypto';
+import { checkKeys, invalidArgument } from '../base/arguments.js';
+import { auditLine, type MeshAuditEvent, type MonitoringAdapter } from './audit-event.js';
+import { MeshError } from '../base/errors.js';
+import { TimeoutManager } from '../resilience/timeout-manager.js';
+import { checkCount, checkFunction, toMillis } from '../base/values.js';
+
+/** Settings of an {@link AuditLogger}. */
+export interface AuditLoggerConfig {
+  /** Where entries go: to each of them. */
+  adapters: MonitoringAdapter[];
+  /** Whether anything is logged. Default: true. */
+  enabled?: boolean | undefined;
+  /** The most entries that wait for one adapter. Beyond, new ones are dropped and counted. Default: 10,000. */
+  maxQueue?: number | undefined;
+  /** How long an adapter may take for one entry: milliseconds or `'10s'`. Default: 30,000. */
+  adapterTimeoutMs?: number | string | undefined;
+  /**
+   * Told of each entry that an adapter did not take: reason `AUDIT_DELIVERY`, with the adapter's
+   * error as `cause`, or `AUDIT_LIMIT`. Default: nobody is told.
+   */
+  onError?: ((error: MeshError, event: MeshAuditEvent) => void) | undefined;
+}
+
+/** Figures about an {@link AuditLogger}. */
+export interface AuditLoggerStats {
+  /** Entries that wait for an adapter now. */
+  queued: number;
+  /** Entries an adapter has taken. */
+  delivered: number;
+  /** Entries an adapter has refused, or not taken in time. */
+  failed: number;
+  /** Entries dropped because too many waited. */
+  dropped: number;
+}
+
+const KEYS = ['adapters', 'enabled', 'maxQueue', 'adapterTimeoutMs', 'onError'] as const;
+
+/**
+ * Writes the audit log: connections, key rotations, refused requests and
+ * whatever else somebody may have to account for.
+ *
+ * Each adapter gets every entry, in order, one at a time; a slow or broken one
+ * does not hold up the others. Logging never rejects for an adapter's sake.
+ *
+ * @example
+ * ```js
+ * const audit = new AuditLogger({ adapters: [new FileAdapter('/var/log/orders/audit.log')] });
+ * await audit.logConnection('orders', 'stock', true);
+ * await audit.close();
+ * ```
+ */
+export class AuditLogger {
+  readonly #lanes: Lane[];
+  readonly #enabled: boolean;
+
+  /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+  constructor(config: AuditLoggerConfig) {
+    checkKeys('config', config, KEYS);
+    const { adapters, enabled = true, maxQueue = 10_000, onError } = config;
+    checkCount('config.maxQueue', maxQueue);
+    if (onError !== undefined) checkFunction('config.onError', onError);
+    const timeout = new TimeoutManager({
+      timeout: toMillis('config.adapterTimeoutMs', config.adapterTimeoutMs ?? 30_000),
+      errorMessage: 'the adapter has not taken the entry in time',
+    });
+    checkAdapters('config.adapters', adapters);
+    this.#enabled = Boolean(enabled);
+    this.#lanes = adapters.map((adapter) => new Lane(adapter, maxQueue, timeout, onError));
+  }
+
+  /**
+   * Logs an entry. Resolves when every adapter has taken or refused it; there
+   * is no need to wait for that.
+   *
+   * @throws MeshError (as a rejection) `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no audit entry
+   */
+  async log(event: Omit<MeshAuditEvent, 'id' | 'timestamp'>): Promise<void> {
+    if (!this.#enabled) return;
+    const entry: MeshAuditEvent = { ...event, id: randomUUID(), timestamp: new Date() };
+    // What cannot be written is refused here, where its author is told.
+    auditLine(entry);
+    await Promise.all(this.#lanes.map((lane) => lane.add(entry)));
+  }
+
+  /** A connection was made, or could not be. */
+  logConnection(
+    serviceId: string,
+    targetServiceId: string,
+    success: boolean,
+    error?: string,
+  ): Promise<void> {
+    return this.log({
+      eventType: 'connection',
+      serviceId,
+      targetServiceId,
+      details: { success, ...(error === undefined ? {} : { error }) },
+    });
+  }
+
+  /** Messages were exchanged; `duration` in milliseconds. */
+  logMessage(
+    serviceId: string,
+    targetServiceId: string,
+    messageCount: number,
+    duration: number,
+  ): Promise<void> {
+    return this.log({
+      eventType: 'message',
+      serviceId,
+      targetServiceId,
+      details: { success: true, messageCount, duration },
+    });
+  }
+
+  /** A key was rotated, or could not be. */
+  logKeyRotation(serviceId: string, success: boolean, error?: string): Promise<void> {
+    return this.log({
+      eventType: 'key_rotation',
+      serviceId,
+      details: { success, ...(error === undefined ? {} : { error }) },
+    });
+  }
+
+  /** A client met its quota. */
+  logRateLimit(serviceId: string, clientId: string, blocked: boolean): Promise<void> {
+    return this.log({
+      eventType: 'rate_limit',
+      serviceId,
+      details: {
+        success: !blocked,
+        action: blocked ? 'blocked' : 'allowed',
+        metadata: { clientId },
+      },
+    });
+  }
+
+  /** A circuit breaker changed its state. */
+  logCircuitBreaker(
+    serviceId: string,
+    targetServiceId: string,
+    state: string,
+    error?: string,
+  ): Promise<void> {
+    return this.log({
+      eventType: 'circuit_breaker',
+      serviceId,
+      targetServiceId,
+      details: {
+        success: state === 'closed',
+        action: state,
+        ...(error === undefined ? {} : { error }),
+      },
+    });
+  }
+
+  /** Resolves when every entry logged until now has been taken or refused, and adapters hold none back. */
+  async flush(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.flush()));
+  }
+
+  /** {@link flush}, then closes the adapters. Entries logged afterwards still go to them. */
+  async close(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.close()));
+  }
+
+  /** Figures of all adapters together. */
+  getStats(): AuditLoggerStats {
+    const stats: AuditLoggerStats = { queued: 0, delivered: 0, failed: 0, dropped: 0 };
+    for (const lane of this.#lanes) {
+      stats.queued += lane.queued;
+      stats.delivered += lane.delivered;
+      stats.failed += lane.failed;
+      stats.dropped += lane.dropped;
+    }
+    return stats;
+  }
+}
+
+/** The entries on their way to one adapter. */
+class Lane {
+  queued = 0;
+  delivered = 0;
+  failed = 0;
+  dropped = 0;
+  #tail: Promise<void> = Promise.resolve();
+  readonly #adapter: MonitoringAdapter;
+  readonly #maxQueue: number;
+  readonly #timeout: TimeoutManager;
+  readonly #onError: AuditLoggerConfig['onError'];
+
+  constructor(
+    adapter: MonitoringAdapter,
+    maxQueue: number,
+    timeout: TimeoutManager,
+    onError: AuditLoggerConfig['onError'],
+  ) {
+    this.#adapter = adapter;
+    this.#maxQueue = maxQueue;
+    this.#timeout = timeout;
+    this.#onError = onError;
+  }
+
+  add(event: MeshAuditEvent): Promise<void> {
+    if (this.queued >= this.#maxQueue) {
+      this.dropped += 1;
+      const text = `an audit entry was dropped: ${this.#maxQueue} are waiting for the adapter`;
+      this.#tell(new MeshError('RESOURCE_EXHAUSTED', text, { reason: 'AUDIT_LIMIT' }), event);
+      return Promise.resolve();
+    }
+    this.queued += 1;
+    return (this.#tail = this.#tail.then(() => this.#deliver(event)));
+  }
+
+  async flush(): Promise<void> {
+    await this.#tail;
+    await this.#finish('flush');
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    await this.#finish('close');
+  }
+
+  async #deliver(event: MeshAuditEvent): Promise<void> {
+    try {
+      await this.#timeout.execute(() => this.#adapter.logEvent(event));
+      this.delivered += 1;
+    } catch (cause) {
+      this.failed += 1;
+      this.#tell(undelivered(cause), event);
+    } finally {
+      this.queued -= 1;
+    }
+  }
+
+  async #finish(method: 'flush' | 'close'): Promise<void> {
+    await this.#timeout.execute(async () => this.#adapter[method]?.());
+  }
+
+  #tell(error: MeshError, event: MeshAuditEvent): void {
+    try {
+      this.#onError?.(error, event);
+    } catch {
+      // There is nobody left to tell.
+    }
+  }
+}
+
+/** The adapters of a configuration. */
+export function checkAdapters(
+  name: string,
+  adapters: unknown,
+): asserts adapters is MonitoringAdapter[] {
+  if (!Array.isArray(adapters)) throw invalidArgument(`${name} must be an array of adapters`);
+  adapters.forEach((adapter: Partial<MonitoringAdapter> | null, index) => {
+    if (typeof adapter?.logEvent !== 'function') {
+      throw invalidArgument(`${name}[${index}] must be an adapter: an object with logEvent`);
+    }
+  });
+}
+
+function undelivered(cause: unknown): MeshError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new MeshError('UNAVAILABLE', `an audit entry was not delivered: ${why}`, {
+    reason: 'AUDIT_DELIVERY',
+    cause,
+  });
+}

@@ -1,0 +1,237 @@
+// Audit entries in a file.
+
+import { constants } from 'node:fs';
+import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { checkKeys, invalidArgument } from '../base/arguments.js';
+import {
+  auditLine,
+  metricsLine,
+  type MeshAuditEvent,
+  type MonitoringAdapter,
+} from './audit-event.js';
+import { MeshError } from '../base/errors.js';
+import { checkCount } from '../base/values.js';
+
+/** Settings of a {@link FileAdapter}. */
+export interface FileAdapterOptions {
+  /** The size in bytes at which a file is put aside and a new one begun. Default: 10 MiB. */
+  maxBytes?: number | undefined;
+  /** How many files put aside are kept: `audit.log.1`, the newest, and so on. Default: 5. */
+  maxFiles?: number | undefined;
+}
+
+/**
+ * Appends audit entries to a file, a line of JSON each; metrics to another, if
+ * one is given. A line is written whole or not at all, however the process
+ * ends: what was cut off is closed by a line's end at the next start.
+ *
+ * Files are made for their owner only (0600, directories 0700); a symbolic link
+ * is refused. A full one is put aside, and the oldest of those deleted.
+ */
+export class FileAdapter implements MonitoringAdapter {
+  readonly #events: LogFile;
+  readonly #metrics: LogFile | undefined;
+
+  /**
+   * @param filePath the file for entries. Default: `mesh-audit.log` in `SECURE_MESH_LOGS_DIR`, or in
+   *   `secure-stack-mesh/logs` of the user's state directory; never below the working directory
+   * @param metricsFilePath the file for metrics. Default: they are not kept
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+   */
+  constructor(filePath?: string, metricsFilePath?: string, options: FileAdapterOptions = {}) {
+    checkKeys('options', options, ['maxBytes', 'maxFiles']);
+    const { maxBytes = 10 * 1024 * 1024, maxFiles = 5 } = options;
+    checkCount('options.maxBytes', maxBytes, 1_024);
+    checkCount('options.maxFiles', maxFiles, 0);
+    const file = (name: string, path: string): LogFile =>
+      new LogFile(checkPath(name, path), maxBytes, maxFiles);
+    this.#events = file('filePath', filePath ?? join(defaultDirectory(), 'mesh-audit.log'));
+    this.#metrics =
+      metricsFilePath === undefined ? undefined : file('metricsFilePath', metricsFilePath);
+  }
+
+  /**
+   * Appends an entry.
+   *
+   * @throws MeshError (as a rejection) `FAILED_PRECONDITION`, reason `AUDIT_DELIVERY`: the file cannot
+   *   be written; the message names it and says why
+   */
+  async logEvent(event: MeshAuditEvent): Promise<void> {
+    await this.#events.append(auditLine(event));
+  }
+
+  /** Appends figures, if there is a file for them. */
+  async logMetrics(metrics: any): Promise<void> {
+    await this.#metrics?.append(metricsLine(metrics));
+  }
+
+  /** Resolves when everything is on the disk. */
+  async flush(): Promise<void> {
+    await Promise.all([this.#events.sync(), this.#metrics?.sync()]);
+  }
+
+  /** {@link flush}, then closes the files. They are opened anew when they are needed. */
+  async close(): Promise<void> {
+    await Promise.all([this.#events.close(), this.#metrics?.close()]);
+  }
+}
+
+/** One file, written by one writer at a time. */
+class LogFile {
+  #handle: FileHandle | undefined;
+  #size = 0;
+  #tail: Promise<unknown> = Promise.resolve();
+  #batch: { lines: string[]; done: Promise<void> } | undefined;
+
+  constructor(
+    readonly path: string,
+    readonly maxBytes: number,
+    readonly maxFiles: number,
+  ) {}
+
+  /** Lines that come while others are being written are written together, and fail together. */
+  append(line: string): Promise<void> {
+    const lines: string[] = [];
+    this.#batch ??= {
+      lines,
+      done: this.#inTurn(() => {
+        this.#batch = undefined;
+        return this.#write(lines);
+      }),
+    };
+    this.#batch.lines.push(`${line}\n`);
+    return this.#batch.done;
+  }
+
+  sync(): Promise<void> {
+    return this.#inTurn(() => this.#handle?.datasync());
+  }
+
+  close(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#handle?.datasync();
+      await this.#letGo();
+    });
+  }
+
+  #inTurn(work: () => Promise<void> | undefined): Promise<void> {
+    const turn = this.#tail.then(async () => {
+      try {
+        await work();
+      } catch (error) {
+        throw this.#failure(error);
+      }
+    });
+    // The next one has its turn whatever becomes of this one.
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #write(lines: string[]): Promise<void> {
+    try {
+      while (lines.length > 0) {
+        this.#handle ??= await this.#open();
+        if (this.#size > 0 && this.#size + Buffer.byteLength(lines[0] as string) > this.maxBytes) {
+          await this.#rotate();
+          continue;
+        }
+        const bytes = Buffer.from(this.#take(lines));
+        await writeAll(this.#handle, bytes);
+        this.#size += bytes.length;
+      }
+    } catch (error) {
+      // The next turn may succeed, with the file opened anew.
+      await this.#letGo();
+      throw error;
+    }
+  }
+
+  /** As many lines as still fit, at least one. */
+  #take(lines: string[]): string {
+    let text = lines.shift() as string;
+    let size = this.#size + Buffer.byteLength(text);
+    while (lines.length > 0) {
+      size += Buffer.byteLength(lines[0] as string);
+      if (size > this.maxBytes) break;
+      text += lines.shift() as string;
+    }
+    return text;
+  }
+
+  async #open(): Promise<FileHandle> {
+    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
+    // Not supported, and not needed, on Windows: there they are undefined, which is 0 here.
+    const { O_APPEND, O_CREAT, O_RDWR, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
+    const flags = O_APPEND | O_CREAT | O_RDWR | O_NOFOLLOW | O_NONBLOCK;
+    const handle = await open(this.path, flags, 0o600);
+    try {
+      const stat = await handle.stat();
+      if (!stat.isFile()) throw new Error('it is not a regular file');
+      if (process.platform !== 'win32' && (stat.mode & 0o077) !== 0) await handle.chmod(0o600);
+      this.#size = stat.size;
+      if (stat.size > 0) {
+        const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, stat.size - 1);
+        if (buffer[0] !== 0x0a) {
+          await writeAll(handle, Buffer.from('\n'));
+          this.#size += 1;
+        }
+      }
+      return handle;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  async #rotate(): Promise<void> {
+    await this.#handle?.datasync();
+    await this.#letGo();
+    for (let number = this.maxFiles; number > 0; number -= 1) {
+      const from = number === 1 ? this.path : `${this.path}.${number - 1}`;
+      await rename(from, `${this.path}.${number}`).catch(ignoreMissing);
+    }
+    if (this.maxFiles === 0) await rm(this.path, { force: true });
+  }
+
+  async #letGo(): Promise<void> {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    await handle?.close();
+  }
+
+  #failure(error: unknown): MeshError {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === 'ELOOP' ? 'it is a symbolic link; name the file itself' : message;
+    return new MeshError('FAILED_PRECONDITION', `${this.path} cannot be written: ${why}`, {
+      reason: 'AUDIT_DELIVERY',
+      cause: error,
+    });
+  }
+}
+
+async function writeAll(handle: FileHandle, bytes: Buffer): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    at += (await handle.write(bytes, at)).bytesWritten;
+  }
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}
+
+function checkPath(name: string, path: unknown): string {
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return resolve(path);
+  throw invalidArgument(`${name} must be the path of a file`);
+}
+
+function defaultDirectory(): string {
+  const { SECURE_MESH_LOGS_DIR, XDG_STATE_HOME, LOCALAPPDATA } = process.env;
+  if (SECURE_MESH_LOGS_DIR) return SECURE_MESH_LOGS_DIR;
+  const state =
+    process.platform === 'win32'
+      ? LOCALAPPDATA || join(homedir(), 'AppData', 'Local')
+      : XDG_STATE_HOME || join(homedir(), '.local', 'state');
+  return join(state, 'secure-stack-mesh', 'logs');
+}

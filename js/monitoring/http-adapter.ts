@@ -1,0 +1,321 @@
+// Audit entries over HTTP.
+
+import { checkKeys, invalidArgument } from '../base/arguments.js';
+import { auditLine, withTime, type MeshAuditEvent, type MonitoringAdapter } from './audit-event.js';
+import { timer } from '../base/clock.js';
+import { MeshError } from '../base/errors.js';
+import { RetryPolicy, type RetryPolicyConfig } from '../resilience/retry-policy.js';
+import { TimeoutManager } from '../resilience/timeout-manager.js';
+import { checkCount, checkFunction, checkText, toMillis } from '../base/values.js';
+
+/** What sends requests for an {@link HttpAdapter}. */
+export interface HttpClient {
+  /** Resolves when the server has accepted the data, rejects when it has not. */
+  post(url: string, data: any, headers?: Record<string, string>): Promise<any>;
+}
+
+/** How an {@link HttpAdapter} shows who it is. */
+export interface HttpAuth {
+  /**
+   * `bearer` with `token`, `basic` with `username` and `password`, `api-key` with `apiKey` in the
+   * header `headerName` (default: `X-API-Key`), or `custom` with `customHeader`.
+   */
+  type: 'bearer' | 'basic' | 'api-key' | 'custom';
+  /** The token of `bearer`. */
+  token?: string;
+  /** The name of `basic`. */
+  username?: string;
+  /** The password of `basic`. */
+  password?: string;
+  /** The key of `api-key`. */
+  apiKey?: string;
+  /** The header of `api-key`. */
+  headerName?: string;
+  /** The header of `custom`. */
+  customHeader?: {
+    /** Its name. */
+    name: string;
+    /** Its value. */
+    value: string;
+  };
+}
+
+/** Settings of an {@link HttpAdapter}. */
+export interface HttpAdapterConfig {
+  /** Sends the requests. Default: `fetch`, which follows no redirects. */
+  client?: HttpClient;
+  /** Where entries go: an `http:` or `https:` URL. */
+  endpoint: string;
+  /** Where metrics go. Default: nowhere. */
+  metricsEndpoint?: string;
+  /** Further headers. */
+  headers?: Record<string, string>;
+  /** How it shows who it is. */
+  auth?: HttpAuth;
+  /** What is sent of an entry. Default: the entry, with everything visible that could deceive a reader. */
+  mapEvent?: (event: MeshAuditEvent) => any;
+  /** What is sent of metrics. Default: they, and `timestamp`. */
+  mapMetrics?: (metrics: any) => any;
+  /** Told of what could not be sent; then nothing rejects. */
+  onError?: (error: Error, event: MeshAuditEvent | any) => void;
+  /**
+   * Entries sent in one request. With 1 an entry is sent by itself, as an object; with more an array of
+   * them is, and `logEvent` does not wait for it. Default: 1.
+   */
+  batchSize?: number;
+  /** The longest an entry waits for its batch to fill: milliseconds or `'5s'`. Default: 1,000. */
+  flushIntervalMs?: number | string;
+  /** How long a request may take: milliseconds or `'10s'`. Default: 10,000. */
+  timeoutMs?: number | string;
+  /** How requests are tried again. Default: 3 tries. */
+  retry?: RetryPolicyConfig;
+  /** The most entries that wait. Beyond, they are refused with `AUDIT_LIMIT`. Default: 10,000. */
+  maxBuffer?: number;
+}
+
+const KEYS = [
+  'client',
+  'endpoint',
+  'metricsEndpoint',
+  'headers',
+  'auth',
+  'mapEvent',
+  'mapMetrics',
+  'onError',
+  'batchSize',
+  'flushIntervalMs',
+  'timeoutMs',
+  'retry',
+  'maxBuffer',
+] as const;
+
+/**
+ * Posts audit entries as JSON, in order, one request at a time, with a time
+ * limit and retries. An entry can arrive twice when an answer is lost; its `id`
+ * tells.
+ */
+export class HttpAdapter implements MonitoringAdapter {
+  readonly #post: (url: string, data: unknown) => Promise<void>;
+  readonly #endpoint: string;
+  readonly #metricsEndpoint: string | undefined;
+  readonly #mapEvent: (event: MeshAuditEvent) => unknown;
+  readonly #mapMetrics: (metrics: unknown) => unknown;
+  readonly #onError: HttpAdapterConfig['onError'];
+  readonly #batchSize: number;
+  readonly #flushMs: number;
+  readonly #maxBuffer: number;
+  #waiting: MeshAuditEvent[] = [];
+  #underWay = 0;
+  #failure: MeshError | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #tail: Promise<void> = Promise.resolve();
+
+  /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+  constructor(config: HttpAdapterConfig) {
+    checkKeys('config', config, KEYS);
+    const { batchSize = 1, maxBuffer = 10_000, retry = { maxAttempts: 3 } } = config;
+    checkCount('config.batchSize', batchSize);
+    checkCount('config.maxBuffer', maxBuffer, batchSize);
+    for (const name of ['mapEvent', 'mapMetrics', 'onError'] as const) {
+      if (config[name] !== undefined) checkFunction(`config.${name}`, config[name]);
+    }
+    this.#endpoint = checkUrl('config.endpoint', config.endpoint);
+    this.#metricsEndpoint =
+      config.metricsEndpoint === undefined
+        ? undefined
+        : checkUrl('config.metricsEndpoint', config.metricsEndpoint);
+    this.#flushMs = toMillis('config.flushIntervalMs', config.flushIntervalMs ?? 1_000);
+    this.#batchSize = batchSize;
+    this.#maxBuffer = maxBuffer;
+    this.#mapEvent = config.mapEvent ?? ((event) => JSON.parse(auditLine(event)) as unknown);
+    this.#mapMetrics = config.mapMetrics ?? withTime;
+    this.#onError = config.onError;
+    this.#post = poster(config, new RetryPolicy({ isRetryable, ...retry }));
+  }
+
+  /**
+   * Sends an entry, or puts it into the batch.
+   *
+   * @throws MeshError (as a rejection, without `onError`) `UNAVAILABLE`, reason `AUDIT_DELIVERY`: it
+   *   could not be sent. `RESOURCE_EXHAUSTED`, reason `AUDIT_LIMIT`: `maxBuffer` entries wait
+   */
+  async logEvent(event: MeshAuditEvent): Promise<void> {
+    if (this.#waiting.length + this.#underWay >= this.#maxBuffer) {
+      const text = `${this.#maxBuffer} audit entries wait to be sent already`;
+      this.#report(new MeshError('RESOURCE_EXHAUSTED', text, { reason: 'AUDIT_LIMIT' }), event);
+      return;
+    }
+    if (this.#batchSize === 1) {
+      await this.#inTurn([event]);
+      return;
+    }
+    this.#waiting.push(event);
+    if (this.#waiting.length >= this.#batchSize) {
+      this.#send();
+    } else {
+      // It keeps the process alive: an entry is not lost because a program has nothing else to do.
+      this.#timer ??= timer(this.#flushMs, () => this.#send());
+    }
+  }
+
+  /** Sends figures, if there is an endpoint for them. */
+  async logMetrics(metrics: any): Promise<void> {
+    if (this.#metricsEndpoint === undefined) return;
+    try {
+      await this.#post(this.#metricsEndpoint, this.#mapMetrics(metrics));
+    } catch (error) {
+      this.#report(unsent(error), metrics);
+    }
+  }
+
+  /**
+   * Resolves when everything logged until now has been sent.
+   *
+   * @throws MeshError (as a rejection, without `onError`) `UNAVAILABLE`, reason `AUDIT_DELIVERY`: a batch
+   *   since the last time could not be
+   */
+  async flush(): Promise<void> {
+    this.#send();
+    await this.#tail;
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure;
+  }
+
+  /** The same as {@link flush}. */
+  close(): Promise<void> {
+    return this.flush();
+  }
+
+  #send(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const batch = this.#waiting;
+    this.#waiting = [];
+    if (batch.length === 0) return;
+    // Nobody waits for a batch: whoever flushes is told.
+    this.#inTurn(batch).catch((error: MeshError) => (this.#failure = error));
+  }
+
+  #inTurn(batch: MeshAuditEvent[]): Promise<void> {
+    this.#underWay += batch.length;
+    const turn = this.#tail.then(() => this.#deliver(batch));
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #deliver(batch: MeshAuditEvent[]): Promise<void> {
+    try {
+      const mapped = batch.map((event) => this.#mapEvent(event));
+      await this.#post(this.#endpoint, this.#batchSize === 1 ? mapped[0] : mapped);
+    } catch (error) {
+      const failure = unsent(error);
+      for (const event of batch) this.#report(failure, event);
+    } finally {
+      this.#underWay -= batch.length;
+    }
+  }
+
+  #report(error: MeshError, about: unknown): void {
+    if (this.#onError === undefined) throw error;
+    try {
+      this.#onError(error, about);
+    } catch {
+      // There is nobody left to tell.
+    }
+  }
+}
+
+/** Sends with all that was set, each try with a time limit of its own. */
+function poster(
+  config: HttpAdapterConfig,
+  retry: RetryPolicy,
+): (url: string, data: unknown) => Promise<void> {
+  const limit = new TimeoutManager({
+    timeout: toMillis('config.timeoutMs', config.timeoutMs ?? 10_000),
+    errorMessage: 'the server has not answered in time',
+  });
+  const headers = { 'Content-Type': 'application/json', ...config.headers, ...authHeader(config) };
+  for (const [name, value] of Object.entries(headers)) {
+    checkText(`config.headers.${name}`, value);
+  }
+  const { client } = config;
+  if (client !== undefined) checkFunction('config.client.post', client?.post);
+  const once = (url: string, data: unknown, signal: AbortSignal): Promise<unknown> =>
+    client === undefined
+      ? postWithFetch(url, data, headers, signal)
+      : client.post(url, data, { ...headers });
+  return async (url, data) => {
+    await retry.execute(() => limit.execute((signal) => once(url, data, signal)));
+  };
+}
+
+async function postWithFetch(
+  url: string,
+  data: unknown,
+  headers: Record<string, string>,
+  signal: AbortSignal,
+): Promise<void> {
+  const body = JSON.stringify(data);
+  // A redirect would take the credentials elsewhere.
+  const response = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'error' });
+  await response.body?.cancel();
+  if (!response.ok) throw new StatusError(response.status);
+}
+
+class StatusError extends Error {
+  constructor(readonly status: number) {
+    super(`the server answered with status ${status}`);
+  }
+}
+
+/** What may pass by itself: no answer, too many requests, a server in trouble. */
+function isRetryable(error: unknown): boolean {
+  if (!(error instanceof StatusError)) return true;
+  return error.status === 408 || error.status === 429 || error.status >= 500;
+}
+
+function authHeader({ auth }: HttpAdapterConfig): Record<string, string> {
+  if (auth === undefined) return {};
+  const need = (name: keyof HttpAuth): string => {
+    const value = auth[name];
+    // The value may be a secret: no error shows it.
+    if (typeof value === 'string' && value !== '') return value;
+    throw invalidArgument(`config.auth.${name} must be a text, with type '${auth.type}'`);
+  };
+  switch (auth.type) {
+    case 'bearer':
+      return { Authorization: `Bearer ${need('token')}` };
+    case 'basic': {
+      const pair = Buffer.from(`${need('username')}:${need('password')}`).toString('base64');
+      return { Authorization: `Basic ${pair}` };
+    }
+    case 'api-key':
+      return { [auth.headerName ?? 'X-API-Key']: need('apiKey') };
+    case 'custom': {
+      const { name, value } = auth.customHeader ?? {};
+      if (typeof name === 'string' && typeof value === 'string') return { [name]: value };
+      throw invalidArgument('config.auth.customHeader must be { name, value }');
+    }
+    default:
+      throw invalidArgument(
+        "config.auth.type must be 'bearer', 'basic', 'api-key' or 'custom', got " +
+          String(auth.type),
+      );
+  }
+}
+
+function checkUrl(name: string, url: unknown): string {
+  const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed !== undefined && /^https?:$/.test(parsed.protocol)) return parsed.href;
+  throw invalidArgument(`${name} must be an http: or https: URL`);
+}
+
+function unsent(cause: unknown): MeshError {
+  if (cause instanceof MeshError && cause.reason === 'AUDIT_DELIVERY') return cause;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new MeshError('UNAVAILABLE', `audit entries could not be sent: ${why}`, {
+    reason: 'AUDIT_DELIVERY',
+    cause,
+  });
+}

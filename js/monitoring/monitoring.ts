@@ -1,0 +1,168 @@
+// What a mesh tells of itself: audit entries and figures.
+
+import { checkKeys } from '../base/arguments.js';
+import { AuditLogger, checkAdapters } from './audit-logger.js';
+import type { MonitoringAdapter } from './audit-event.js';
+import { join } from 'node:path';
+import { MeshError } from '../base/errors.js';
+import { FileAdapter } from './file-adapter.js';
+import type { SafeLogger } from '../base/logger.js';
+import { MetricsCollector, type MeshMetrics } from './metrics-collector.js';
+import type { MeshConfig } from '../mesh/types.js';
+
+const METRICS_MS = 60_000;
+
+/** Events of the core that are entries of the audit log, and what kind. */
+const AUDITED: Readonly<Record<string, 'connection' | 'error' | 'key_rotation'>> = {
+  'key.rotated': 'key_rotation',
+  'secret.rotated': 'key_rotation',
+  'handshake.refused': 'connection',
+  'record.discarded': 'error',
+};
+
+/** Records what a mesh does, where that is wanted. */
+export class Monitoring {
+  readonly #serviceId: string;
+  readonly #adapters: readonly MonitoringAdapter[];
+  readonly #audit: AuditLogger;
+  readonly #metrics = new MetricsCollector();
+  readonly #logger: SafeLogger;
+  #timer: NodeJS.Timeout | undefined;
+
+  private constructor(serviceId: string, adapters: MonitoringAdapter[], logger: SafeLogger) {
+    this.#serviceId = serviceId;
+    this.#adapters = adapters;
+    this.#logger = logger;
+    const onError = (error: MeshError): void =>
+      logger.warn('an audit entry was not delivered', { event: 'audit.failed', error });
+    this.#audit = new AuditLogger({ adapters, onError });
+  }
+
+  /**
+   * As configured; `undefined` if nothing is to be recorded.
+   *
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+   */
+  static from(config: MeshConfig, logger: SafeLogger): Monitoring | undefined {
+    const { monitoring, paths } = config;
+    if (monitoring === undefined) return undefined;
+    checkKeys('monitoring', monitoring, ['enabled', 'adapters']);
+    const { enabled, adapters = [] } = monitoring;
+    checkAdapters('monitoring.adapters', adapters);
+    if (enabled !== true) return undefined;
+    const { logsDir, metricsDir } = paths ?? {};
+    const files =
+      logsDir === undefined
+        ? []
+        : [
+            new FileAdapter(
+              join(logsDir, 'mesh-audit.log'),
+              metricsDir === undefined ? undefined : join(metricsDir, 'mesh-metrics.log'),
+            ),
+          ];
+    // Adapters that are given stand in for the files.
+    return new Monitoring(config.serviceId, adapters.length > 0 ? adapters : files, logger);
+  }
+
+  /** Begins to deliver figures, every minute. */
+  start(): void {
+    this.#timer ??= setInterval(() => void this.#deliver(), METRICS_MS).unref();
+  }
+
+  /** Delivers what there is. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#deliver();
+    try {
+      await this.#audit.close();
+    } catch (error) {
+      this.#logger.warn('an audit adapter could not be closed', { event: 'audit.failed', error });
+    }
+  }
+
+  /** A session with a service that has proved who it is. */
+  sessionOpened(peer: string): void {
+    this.#metrics.recordConnection(true);
+    void this.#audit.logConnection(this.#serviceId, peer, true);
+  }
+
+  /** A session is over. */
+  sessionClosed(): void {
+    this.#metrics.recordConnectionClosed();
+  }
+
+  /** An entry of the core's log, as JSON. */
+  entry(json: string): void {
+    const { event, message, fields } = JSON.parse(json) as {
+      event: string;
+      message: string;
+      fields?: Record<string, unknown>;
+    };
+    const eventType = AUDITED[event];
+    if (eventType === undefined) return;
+    if (eventType === 'key_rotation') {
+      void this.#audit.log({
+        eventType,
+        serviceId: this.#serviceId,
+        details: { action: event, success: true, metadata: { ...fields } },
+      });
+      return;
+    }
+    if (eventType === 'connection') {
+      // An entry stands for several where they are too many to be written one by one.
+      for (let left = Number(fields?.['count'] ?? 1); left > 0; left -= 1) {
+        this.#metrics.recordConnection(false);
+      }
+    }
+    // Who it was is not known: what it claimed is a fact among others, not its name.
+    void this.#audit.log({
+      eventType,
+      serviceId: this.#serviceId,
+      details: { action: event, success: false, error: message, metadata: { ...fields } },
+    });
+  }
+
+  /** A call is made. */
+  callStarted(): void {
+    this.#metrics.recordMessageSent();
+  }
+
+  /** A call is over, with an error or without. */
+  callEnded(service: string, method: string, latencyMs: number, error?: unknown): void {
+    if (error === undefined) this.#metrics.recordMessageReceived();
+    else this.#metrics.recordMessageFailed();
+    this.#metrics.recordLatency(latencyMs);
+    const code = error === undefined ? undefined : MeshError.from(error).code;
+    this.#metrics.recordCall({ service, method, latencyMs, code });
+  }
+
+  /** A request has met its caller's quota; `first` of those refused since one was allowed. */
+  quota(caller: string, allowed: boolean, first: boolean): void {
+    if (allowed) this.#metrics.recordRateLimitAllowed();
+    else this.#metrics.recordRateLimitBlocked();
+    // Not every one: else a caller could fill the log with what it is refused.
+    if (first) void this.#audit.logRateLimit(this.#serviceId, caller, true);
+  }
+
+  /** The circuit of a service has changed. */
+  circuit(service: string, state: 'closed' | 'open' | 'half_open'): void {
+    this.#metrics.recordCircuitBreakerState(state);
+    void this.#audit.logCircuitBreaker(this.#serviceId, service, state);
+  }
+
+  /** The figures. */
+  metrics(): MeshMetrics {
+    return this.#metrics.getMetrics();
+  }
+
+  async #deliver(): Promise<void> {
+    const metrics = this.metrics();
+    for (const adapter of this.#adapters) {
+      try {
+        await adapter.logMetrics?.(metrics);
+      } catch (error) {
+        this.#logger.warn('metrics were not delivered', { event: 'metrics.failed', error });
+      }
+    }
+  }
+}

@@ -1,0 +1,107 @@
+// The options of a call, checked, as the wire has them.
+
+import { checkKeys, invalidArgument, show } from '../base/arguments.js';
+import type { CallKind, CallOptions } from './call-types.js';
+import { encodeMetadata, IDEMPOTENCY_KEY, isId, type Metadata } from './metadata.js';
+
+/** What a call asks for. */
+export interface PreparedOptions {
+  /** Milliseconds; 0 for the default. */
+  readonly timeoutMs: number;
+  readonly idempotent: boolean;
+  /** A JSON object, or '' for none. */
+  readonly meta: string;
+  readonly signal: AbortSignal | undefined;
+  readonly onResponseMetadata: ((metadata: Metadata) => void) | undefined;
+}
+
+const MAX_TIMEOUT = 0xffff_ffff;
+const MAX_METHOD_BYTES = 0xffff;
+const OPTION_KEYS = [
+  'signal',
+  'timeoutMs',
+  'idempotent',
+  'idempotencyKey',
+  'metadata',
+  'onResponseMetadata',
+  'detached',
+] as const;
+
+const NONE: PreparedOptions = {
+  timeoutMs: 0,
+  idempotent: false,
+  meta: '',
+  signal: undefined,
+  onResponseMetadata: undefined,
+};
+
+/**
+ * Checks a call's options.
+ *
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the option
+ */
+export function prepareOptions(options: CallOptions | undefined, kind: CallKind): PreparedOptions {
+  if (options === undefined) return NONE;
+  checkKeys('options', options, OPTION_KEYS);
+  const { idempotencyKey, onResponseMetadata } = options;
+  if (onResponseMetadata !== undefined && typeof onResponseMetadata !== 'function') {
+    throw invalidArgument(
+      `options.onResponseMetadata must be a function, got ${show(onResponseMetadata)}`,
+    );
+  }
+  return {
+    timeoutMs: checkTimeout(options.timeoutMs),
+    idempotent: options.idempotent === true || idempotencyKey !== undefined,
+    meta: encodeFacts(options.metadata, idempotencyKey, kind),
+    signal: checkSignal(options.signal),
+    onResponseMetadata,
+  };
+}
+
+function encodeFacts(metadata: unknown, key: unknown, kind: CallKind): string {
+  if (key === undefined) {
+    if (metadata === undefined) return '';
+    if (typeof metadata === 'object' && metadata !== null && IDEMPOTENCY_KEY in metadata) {
+      throw invalidArgument(`options.metadata.${IDEMPOTENCY_KEY}: use options.idempotencyKey`);
+    }
+    return encodeMetadata(metadata, 'options.metadata');
+  }
+  if (kind !== 'unary') {
+    throw invalidArgument('options.idempotencyKey is for unary calls only');
+  }
+  if (!isId(key)) {
+    throw invalidArgument(
+      `options.idempotencyKey must be 1…128 visible ASCII characters, got ${show(key)}`,
+    );
+  }
+  // What is wrong with it is said about the option alone.
+  if (metadata !== undefined) encodeMetadata(metadata, 'options.metadata');
+  return encodeMetadata({ ...(metadata ?? {}), [IDEMPOTENCY_KEY]: key }, 'options.metadata');
+}
+
+/** A method's name must be text that fits its frame. */
+export function checkMethod(method: unknown): asserts method is string {
+  if (typeof method !== 'string' || method === '') {
+    throw invalidArgument(`method must be a non-empty string, got ${show(method)}`);
+  }
+  if (method.length * 3 > MAX_METHOD_BYTES && Buffer.byteLength(method) > MAX_METHOD_BYTES) {
+    throw invalidArgument(`method must not be longer than ${MAX_METHOD_BYTES} bytes`);
+  }
+}
+
+/** Milliseconds as the wire has them; 0 where none are given. */
+export function checkTimeout(timeoutMs: unknown, name = 'options.timeoutMs'): number {
+  if (timeoutMs === undefined) return 0;
+  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) {
+    throw invalidArgument(
+      `${name} must be a number of milliseconds above 0, got ${show(timeoutMs)}`,
+    );
+  }
+  // Infinity too: 49 days are as good as for ever.
+  return Math.min(Math.ceil(timeoutMs), MAX_TIMEOUT);
+}
+
+function checkSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  throw invalidArgument(`options.signal must be an AbortSignal, got ${show(signal)}`);
+}

@@ -1,0 +1,218 @@
+// Contracts: what a service offers, written once, for both sides. They hold no
+// code of the service, so that its callers can have them.
+
+import { checkKeys, invalidArgument, show } from '../base/arguments.js';
+import type { CallKind, CallOptions, HandlerOf, HandlerPolicy, Items } from './call-types.js';
+import { makeErrorFactories, type DeclaredErrors, type ErrorMap } from './declared-errors.js';
+import { CALL_KINDS } from '../incoming/route.js';
+import type { CallPromise } from './safe.js';
+import { checkSchema } from './schema.js';
+import type { SchemaInput, SchemaOutput, StandardSchema } from './schema.js';
+
+type OptionalSchema = StandardSchema | undefined;
+
+/** What is said about a method of a contract. */
+export interface ProcedureDefinition<
+  TInput extends OptionalSchema = OptionalSchema,
+  TOutput extends OptionalSchema = OptionalSchema,
+  TErrors extends ErrorMap = ErrorMap,
+> {
+  /** A Standard Schema of the input, or of each item the client sends. */
+  readonly input?: TInput;
+  /** A Standard Schema of the result, or of each item the service sends. */
+  readonly output?: TOutput;
+  /** The errors its callers can expect, by their names. */
+  readonly errors?: TErrors;
+  /** Whether running it twice does no harm, so that its calls may be tried again. Default: false. */
+  readonly idempotent?: boolean | undefined;
+}
+
+/** A method of a contract. Made by {@link unary} and its like. */
+export interface Procedure<
+  TKind extends CallKind = CallKind,
+  TInput extends OptionalSchema = OptionalSchema,
+  TOutput extends OptionalSchema = OptionalSchema,
+  TErrors extends ErrorMap = ErrorMap,
+> extends ProcedureDefinition<TInput, TOutput, TErrors> {
+  /** How it is called. */
+  readonly kind: TKind;
+}
+
+// No more is asked of them here, or the compiler would take what is asked for
+// what is said wherever a definition says nothing.
+/** The methods of a contract, by their names. Made by {@link unary} and its like. */
+export type Procedures = Readonly<
+  Record<
+    string,
+    {
+      /** Which sides are streams. */
+      readonly kind: CallKind;
+    }
+  >
+>;
+
+/** What a service offers. Made by {@link defineContract}. */
+export interface Contract<TProcedures extends Procedures = Procedures> {
+  /** The first part of its methods' names, and the id of the service unless another is named. */
+  readonly name: string;
+  /** Its methods. */
+  readonly procedures: TProcedures;
+}
+
+/** The errors a method declares, as its caller sees them. */
+export type ErrorsOf<T> = T extends {
+  /** What the method declares. */
+  readonly errors?: infer E;
+}
+  ? NonNullable<E> extends ErrorMap
+    ? DeclaredErrors<NonNullable<E>>
+    : never
+  : never;
+
+/** What is passed for `T`: it can be left out where it may be `undefined`. */
+type InputArguments<T> = undefined extends T
+  ? [input?: T, options?: CallOptions]
+  : [input: T, options?: CallOptions];
+
+type ClientMethod<T> =
+  T extends Procedure<infer K, infer I, infer O, infer E>
+    ? {
+        unary: (
+          ...args: InputArguments<SchemaInput<I>>
+        ) => CallPromise<SchemaOutput<O>, DeclaredErrors<E>>;
+        serverStream: (
+          ...args: InputArguments<SchemaInput<I>>
+        ) => AsyncIterableIterator<SchemaOutput<O>>;
+        clientStream: (
+          items: Items<SchemaInput<I>>,
+          options?: CallOptions,
+        ) => CallPromise<SchemaOutput<O>, DeclaredErrors<E>>;
+        bidiStream: (
+          items: Items<SchemaInput<I>>,
+          options?: CallOptions,
+        ) => AsyncIterableIterator<SchemaOutput<O>>;
+      }[K]
+    : never;
+
+/** A service, with a function for each method of its contract. */
+export type ContractClient<T extends Contract> = {
+  readonly [K in keyof T['procedures']]: ClientMethod<T['procedures'][K]>;
+};
+
+type ProcedureHandler<T> =
+  T extends Procedure<infer K, infer I, infer O, infer E>
+    ? HandlerOf<K, SchemaOutput<I>, SchemaInput<O>, E>
+    : never;
+
+/** A handler for each method of a contract. */
+export type Implementation<T extends Contract> = {
+  [K in keyof T['procedures']]: ProcedureHandler<T['procedures'][K]>;
+};
+
+/** What the handlers of a contract allow, and what is done around them. */
+export interface ImplementOptions<T extends Contract = Contract> extends HandlerPolicy {
+  /** For single methods; what is said here wins. */
+  methods?: { [K in keyof T['procedures']]?: HandlerPolicy } | undefined;
+}
+
+/** Which service a client of a contract calls. */
+export interface ConnectOptions {
+  /** The service's id. Default: the contract's name. */
+  service?: string | undefined;
+}
+
+type Make<K extends CallKind> = <
+  const TInput extends OptionalSchema = undefined,
+  const TOutput extends OptionalSchema = undefined,
+  const TErrors extends ErrorMap = {},
+>(
+  definition?: ProcedureDefinition<TInput, TOutput, TErrors>,
+) => Procedure<K, TInput, TOutput, TErrors>;
+
+/**
+ * A method that takes one input and answers with one result.
+ *
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong
+ */
+export const unary: Make<'unary'> = (definition) => makeProcedure('unary', definition);
+
+/** A method that takes one input and answers with many items. Throws as {@link unary}. */
+export const serverStream: Make<'serverStream'> = (definition) =>
+  makeProcedure('serverStream', definition);
+
+/** A method that takes many items and answers with one result. Throws as {@link unary}. */
+export const clientStream: Make<'clientStream'> = (definition) =>
+  makeProcedure('clientStream', definition);
+
+/** A method that takes many items and answers with many. Throws as {@link unary}. */
+export const bidiStream: Make<'bidiStream'> = (definition) =>
+  makeProcedure('bidiStream', definition);
+
+const DEFINITION_KEYS = ['input', 'output', 'errors', 'idempotent'] as const;
+
+const CONTRACT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+const METHOD_NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
+
+function makeProcedure<K extends CallKind, T extends ProcedureDefinition<any, any, any>>(
+  kind: K,
+  definition?: T,
+): any {
+  const { input, output, errors, idempotent } = definition ?? ({} as T);
+  if (definition !== undefined) checkKeys(kind, definition, DEFINITION_KEYS);
+  checkSchema(`${kind}.input`, input);
+  checkSchema(`${kind}.output`, output);
+  if (errors !== undefined) makeErrorFactories(`${kind}.errors`, errors);
+  return Object.freeze({ kind, input, output, errors, idempotent: idempotent === true });
+}
+
+/**
+ * What a service offers, for both sides: {@link SecureMesh.implement} and
+ * {@link SecureMesh.connect}. Its methods are named `name.method`.
+ *
+ * @example
+ * ```js
+ * export const orders = defineContract('orders', {
+ *   create: unary({ input: NewOrder, output: Order }),
+ *   watch: serverStream({ input: Filter, output: OrderEvent }),
+ * });
+ * ```
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong
+ */
+export function defineContract<const TProcedures extends Procedures>(
+  name: string,
+  procedures: TProcedures,
+): Contract<TProcedures> {
+  if (typeof name !== 'string' || !CONTRACT_NAME.test(name)) {
+    throw invalidArgument(
+      `the name of a contract is letters, digits, '.', '_', '-'; got ${show(name)}`,
+    );
+  }
+  if (typeof procedures !== 'object' || procedures === null) {
+    throw invalidArgument(`${name} must be an object of methods, got ${show(procedures)}`);
+  }
+  const own: Record<string, Procedure> = {};
+  for (const [method, procedure] of Object.entries(procedures)) {
+    // A client with a method `then` would be taken for a promise wherever it is
+    // awaited, and every object has a `toString`, meant for a handler or not.
+    if (!METHOD_NAME.test(method) || method === 'then' || method in Object.prototype) {
+      throw invalidArgument(
+        `${name}.${method}: a method's name is a letter, then letters, digits and '_', but not a name such as then or toString`,
+      );
+    }
+    if (!CALL_KINDS.includes(procedure?.kind)) {
+      throw invalidArgument(
+        `${name}.${method} must be made by unary, serverStream, clientStream or bidiStream`,
+      );
+    }
+    own[method] = procedure;
+  }
+  return Object.freeze({
+    name,
+    procedures: Object.freeze(own),
+  }) as unknown as Contract<TProcedures>;
+}
+
+/** Whether something is a contract, and not the id of a service. */
+export function isContract(value: unknown): value is Contract {
+  return typeof value === 'object' && value !== null && 'procedures' in value && 'name' in value;
+}
