@@ -1,6 +1,112 @@
 // Generated from js/ by scripts/types.mjs. Do not edit.
-/** What `await using` calls. Node has had the symbol since 18.18; a sandbox may lack it. */
-declare const asyncDispose: typeof Symbol.asyncDispose;
+/** Anything that implements Standard Schema, version 1. */
+interface StandardSchema<TInput = unknown, TOutput = TInput> {
+    /** What the standard asks for. */
+    readonly '~standard': {
+        /** The standard's version. */
+        readonly version: 1;
+        /** Who made the library. */
+        readonly vendor: string;
+        /** Checks a value. */
+        readonly validate: (value: unknown) => SchemaResult<TOutput> | Promise<SchemaResult<TOutput>>;
+        /** What it takes and makes, for the compiler only. */
+        readonly types?: {
+            /** What it takes. */
+            readonly input: TInput;
+            /** What it makes. */
+            readonly output: TOutput;
+        } | undefined;
+    };
+}
+/** What a schema says about a value. */
+type SchemaResult<TOutput> = {
+    /** The value as the schema makes it. */
+    readonly value: TOutput;
+    /** Nothing is wrong. */
+    readonly issues?: undefined;
+} | {
+    /** What is wrong with the value; at least one thing. */
+    readonly issues: readonly SchemaIssue[];
+};
+/** What is wrong with a value. */
+interface SchemaIssue {
+    /** For people. */
+    readonly message: string;
+    /** Where: property names and indices, or objects that hold one. */
+    readonly path?: readonly (PropertyKey | {
+        /** The property's name or the index. */
+        readonly key: PropertyKey;
+    })[] | undefined;
+}
+/** What a schema takes: what its caller writes. `unknown` without a schema. */
+type SchemaInput<T> = T extends StandardSchema ? NonNullable<T['~standard']['types']>['input'] : unknown;
+/** What a schema makes: what its handler reads. `unknown` without a schema. */
+type SchemaOutput<T> = T extends StandardSchema ? NonNullable<T['~standard']['types']>['output'] : unknown;
+/** An entry of `data.issues` of an error with the reason `VALIDATION`. */
+interface ValidationIssue {
+    /** Where in the input, from the outside in; empty for the input itself. */
+    path: (string | number)[];
+    /** What is wrong, as the schema says it. */
+    message: string;
+}
+
+/**
+ * How many messages go each way: one and one; one and many; many and one; many
+ * and many. The words are gRPC's.
+ */
+type CallKind = 'unary' | 'serverStream' | 'clientStream' | 'bidiStream';
+/** What is sent one after the other. */
+type Items<T = unknown> = AsyncIterable<T> | Iterable<T>;
+/** What can be said about one call. */
+interface CallOptions {
+    /** Cancels the call, on both sides, when aborted. */
+    signal?: AbortSignal | undefined;
+    /** How long the call may take, in ms, 1…4,294,967,295. Default: 10,000, or `limits.callTimeoutMs`. */
+    timeoutMs?: number | undefined;
+    /** Whether running the method twice does no harm, so that it may be tried again. Default: false. */
+    idempotent?: boolean | undefined;
+    /**
+     * Names what this call does, so that it is done once however often it is
+     * asked for: the service keeps the outcome for 10 minutes and gives it to
+     * every later call with the same key, method and input. 1…128 visible ASCII
+     * characters; a UUID is one. Implies `idempotent`. Unary calls only.
+     */
+    idempotencyKey?: string | undefined;
+    /**
+     * Facts beside the input, for handlers' `ctx.metadata`: names of letters,
+     * digits, `.`, `_` and `-`, at most 64; in all at most 8,000 bytes as JSON.
+     * `traceparent`, `tracestate` and `x-request-id` mean what they mean in HTTP.
+     */
+    metadata?: Record<string, string> | undefined;
+    /** Takes what the handler set in `ctx.responseMetadata`, before the call resolves. What it throws rejects the call. */
+    onResponseMetadata?: ((metadata: Readonly<Record<string, string>>) => void) | undefined;
+    /**
+     * Whether a call made by a handler has nothing to do with the request it
+     * answers: it does not inherit deadline, cancellation, trace and request id.
+     * Default: false.
+     */
+    detached?: boolean | undefined;
+}
+/** A call on its way out, as client middleware sees it. */
+interface OutgoingCall {
+    /** The service that is called. */
+    readonly service: string;
+    /** The method that is called. */
+    readonly method: string;
+    /** Its kind. */
+    readonly kind: CallKind;
+    /** The input; for `clientStream` and `bidiStream` the iterable of items. Can be replaced before `next()`. */
+    input: unknown;
+    /** This call's own copy of the options, with what it inherits; can be changed before `next()`. */
+    readonly options: CallOptions & {
+        /** What is sent beside the input, by lower-case names. */
+        metadata: Record<string, string>;
+    };
+}
+/**
+ * Runs around the calls a mesh makes, by the same rules as {@link Middleware}.
+ */
+type ClientMiddleware = (call: OutgoingCall, next: () => Promise<unknown>) => unknown;
 
 /**
  * Calls one service. Made by {@link SecureMesh.connect}; making one costs
@@ -169,57 +275,6 @@ declare class MeshError extends Error {
     toJSON(): Record<string, unknown>;
 }
 
-/** Anything that implements Standard Schema, version 1. */
-interface StandardSchema<TInput = unknown, TOutput = TInput> {
-    /** What the standard asks for. */
-    readonly '~standard': {
-        /** The standard's version. */
-        readonly version: 1;
-        /** Who made the library. */
-        readonly vendor: string;
-        /** Checks a value. */
-        readonly validate: (value: unknown) => SchemaResult<TOutput> | Promise<SchemaResult<TOutput>>;
-        /** What it takes and makes, for the compiler only. */
-        readonly types?: {
-            /** What it takes. */
-            readonly input: TInput;
-            /** What it makes. */
-            readonly output: TOutput;
-        } | undefined;
-    };
-}
-/** What a schema says about a value. */
-type SchemaResult<TOutput> = {
-    /** The value as the schema makes it. */
-    readonly value: TOutput;
-    /** Nothing is wrong. */
-    readonly issues?: undefined;
-} | {
-    /** What is wrong with the value; at least one thing. */
-    readonly issues: readonly SchemaIssue[];
-};
-/** What is wrong with a value. */
-interface SchemaIssue {
-    /** For people. */
-    readonly message: string;
-    /** Where: property names and indices, or objects that hold one. */
-    readonly path?: readonly (PropertyKey | {
-        /** The property's name or the index. */
-        readonly key: PropertyKey;
-    })[] | undefined;
-}
-/** What a schema takes: what its caller writes. `unknown` without a schema. */
-type SchemaInput<T> = T extends StandardSchema ? NonNullable<T['~standard']['types']>['input'] : unknown;
-/** What a schema makes: what its handler reads. `unknown` without a schema. */
-type SchemaOutput<T> = T extends StandardSchema ? NonNullable<T['~standard']['types']>['output'] : unknown;
-/** An entry of `data.issues` of an error with the reason `VALIDATION`. */
-interface ValidationIssue {
-    /** Where in the input, from the outside in; empty for the input itself. */
-    path: (string | number)[];
-    /** What is wrong, as the schema says it. */
-    message: string;
-}
-
 /** An error a method can answer with. Its name is the `reason`. */
 interface ErrorDefinition {
     /** One of the sixteen gRPC codes. */
@@ -261,6 +316,68 @@ type ErrorFactories<TErrors extends ErrorMap> = {
         data: infer S extends StandardSchema;
     } ? (data: SchemaInput<S>, options?: DeclaredErrorOptions) => DeclaredError<K, SchemaInput<S>> : (data?: undefined, options?: DeclaredErrorOptions) => DeclaredError<K, undefined>;
 };
+
+type OptionalSchema = StandardSchema | undefined;
+/** What is said about a method of a contract. */
+interface ProcedureDefinition<TInput extends OptionalSchema = OptionalSchema, TOutput extends OptionalSchema = OptionalSchema, TErrors extends ErrorMap = ErrorMap> {
+    /** A Standard Schema of the input, or of each item the client sends. */
+    readonly input?: TInput;
+    /** A Standard Schema of the result, or of each item the service sends. */
+    readonly output?: TOutput;
+    /** The errors its callers can expect, by their names. */
+    readonly errors?: TErrors;
+    /** Whether running it twice does no harm, so that its calls may be tried again. Default: false. */
+    readonly idempotent?: boolean | undefined;
+}
+/** A method of a contract. Made by {@link unary} and its like. */
+interface Procedure<TKind extends CallKind = CallKind, TInput extends OptionalSchema = OptionalSchema, TOutput extends OptionalSchema = OptionalSchema, TErrors extends ErrorMap = ErrorMap> extends ProcedureDefinition<TInput, TOutput, TErrors> {
+    /** How it is called. */
+    readonly kind: TKind;
+}
+/** The methods of a contract, by their names. Made by {@link unary} and its like. */
+type Procedures = Readonly<Record<string, {
+    /** Which sides are streams. */
+    readonly kind: CallKind;
+}>>;
+/** What a service offers. Made by {@link defineContract}. */
+interface Contract<TProcedures extends Procedures = Procedures> {
+    /** The first part of its methods' names, and the id of the service unless another is named. */
+    readonly name: string;
+    /** Its methods. */
+    readonly procedures: TProcedures;
+}
+/** The errors a method declares, as its caller sees them. */
+type ErrorsOf<T> = T extends {
+    /** What the method declares. */
+    readonly errors?: infer E;
+} ? NonNullable<E> extends ErrorMap ? DeclaredErrors<NonNullable<E>> : never : never;
+type Make<K extends CallKind> = <const TInput extends OptionalSchema = undefined, const TOutput extends OptionalSchema = undefined, const TErrors extends ErrorMap = {}>(definition?: ProcedureDefinition<TInput, TOutput, TErrors>) => Procedure<K, TInput, TOutput, TErrors>;
+/**
+ * A method that takes one input and answers with one result.
+ *
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong
+ */
+declare const unary: Make<'unary'>;
+/** A method that takes one input and answers with many items. Throws as {@link unary}. */
+declare const serverStream: Make<'serverStream'>;
+/** A method that takes many items and answers with one result. Throws as {@link unary}. */
+declare const clientStream: Make<'clientStream'>;
+/** A method that takes many items and answers with many. Throws as {@link unary}. */
+declare const bidiStream: Make<'bidiStream'>;
+/**
+ * What a service offers, for both sides: {@link SecureMesh.implement} and
+ * {@link SecureMesh.connect}. Its methods are named `name.method`.
+ *
+ * @example
+ * ```js
+ * export const orders = defineContract('orders', {
+ *   create: unary({ input: NewOrder, output: Order }),
+ *   watch: serverStream({ input: Filter, output: OrderEvent }),
+ * });
+ * ```
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong
+ */
+declare function defineContract<const TProcedures extends Procedures>(name: string, procedures: TProcedures): Contract<TProcedures>;
 
 /** A promise of a call whose declared errors the compiler knows. */
 interface CallPromise<TResult, TError = never> extends Promise<TResult> {
@@ -315,40 +432,6 @@ declare function isDeclaredError<TErrors extends ErrorMap>(procedure: {
     readonly errors?: TErrors;
 }, error: unknown): error is DeclaredErrors<TErrors>;
 
-type OptionalSchema = StandardSchema | undefined;
-/** What is said about a method of a contract. */
-interface ProcedureDefinition<TInput extends OptionalSchema = OptionalSchema, TOutput extends OptionalSchema = OptionalSchema, TErrors extends ErrorMap = ErrorMap> {
-    /** A Standard Schema of the input, or of each item the client sends. */
-    readonly input?: TInput;
-    /** A Standard Schema of the result, or of each item the service sends. */
-    readonly output?: TOutput;
-    /** The errors its callers can expect, by their names. */
-    readonly errors?: TErrors;
-    /** Whether running it twice does no harm, so that its calls may be tried again. Default: false. */
-    readonly idempotent?: boolean | undefined;
-}
-/** A method of a contract. Made by {@link unary} and its like. */
-interface Procedure<TKind extends CallKind = CallKind, TInput extends OptionalSchema = OptionalSchema, TOutput extends OptionalSchema = OptionalSchema, TErrors extends ErrorMap = ErrorMap> extends ProcedureDefinition<TInput, TOutput, TErrors> {
-    /** How it is called. */
-    readonly kind: TKind;
-}
-/** The methods of a contract, by their names. Made by {@link unary} and its like. */
-type Procedures = Readonly<Record<string, {
-    /** Which sides are streams. */
-    readonly kind: CallKind;
-}>>;
-/** What a service offers. Made by {@link defineContract}. */
-interface Contract<TProcedures extends Procedures = Procedures> {
-    /** The first part of its methods' names, and the id of the service unless another is named. */
-    readonly name: string;
-    /** Its methods. */
-    readonly procedures: TProcedures;
-}
-/** The errors a method declares, as its caller sees them. */
-type ErrorsOf<T> = T extends {
-    /** What the method declares. */
-    readonly errors?: infer E;
-} ? NonNullable<E> extends ErrorMap ? DeclaredErrors<NonNullable<E>> : never : never;
 /** What is passed for `T`: it can be left out where it may be `undefined`. */
 type InputArguments<T> = undefined extends T ? [input?: T, options?: CallOptions] : [input: T, options?: CallOptions];
 type ClientMethod<T> = T extends Procedure<infer K, infer I, infer O, infer E> ? {
@@ -361,6 +444,137 @@ type ClientMethod<T> = T extends Procedure<infer K, infer I, infer O, infer E> ?
 type ContractClient<T extends Contract> = {
     readonly [K in keyof T['procedures']]: ClientMethod<T['procedures'][K]>;
 };
+/** Which service a client of a contract calls. */
+interface ConnectOptions {
+    /** The service's id. Default: the contract's name. */
+    service?: string | undefined;
+}
+
+/** How a peer proved who it is. */
+type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';
+/** Who is calling: always the verified identity, never a claimed one. */
+interface Caller {
+    /** The caller's service id. */
+    readonly serviceId: string;
+    /** The session the call came on. */
+    readonly sessionId: string;
+    /** How the caller proved who it is. */
+    readonly trust: Trust;
+    /** The claims of the caller's token. */
+    readonly claims: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * What a handler knows about the call it answers: who calls, how much time is
+ * left, and whether the answer is still wanted.
+ */
+declare class Context<TErrors extends ErrorMap = {}> {
+    #private;
+    /** The method that was called. */
+    readonly method: string;
+    /** How it was called. */
+    readonly kind: CallKind;
+    /** Who calls: the verified identity. */
+    readonly caller: Caller;
+    /** Which try of its caller this is, from 1. */
+    readonly attempt: number;
+    /** Makes the errors this method declares, by their names: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
+    readonly errors: ErrorFactories<TErrors>;
+    /** Names the request in logs: what the caller sent as `x-request-id`, else the session and a number. */
+    get requestId(): string;
+    /** What the caller sent beside the input. */
+    get metadata(): Readonly<Record<string, string>>;
+    /** Set entries here to send them beside the result. */
+    get responseMetadata(): Record<string, string>;
+    /** The W3C trace context the caller sent, if it sent one that is well formed. */
+    get traceparent(): string | undefined;
+    /**
+     * Aborted when the answer is no longer wanted: the caller cancelled, the
+     * deadline passed, the peer was lost, or the mesh stops. Its `reason` is a
+     * {@link MeshError} that says which. Pass it on to whatever takes time.
+     */
+    get signal(): AbortSignal;
+    /** The time left for the answer, in ms, never below 0; `Infinity` without a deadline. */
+    timeoutMs(): number;
+    /**
+     * Calls another service on behalf of this request: the call is cancelled
+     * with it, has no more time than it, and continues its trace and request id.
+     *
+     * @throws MeshError as {@link SecureMeshClient.call}
+     */
+    call<TInput = unknown, TResult = unknown>(service: string, method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
+    /** A client of a contract, whose calls are made on behalf of this request. */
+    connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
+    /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
+    connect(service: string): SecureMeshClient;
+}
+
+/** What a handler allows, and what is done around it. */
+interface HandlerPolicy {
+    /** The longest a request may take here, in ms, even if its caller would wait longer. */
+    timeoutMs?: number | undefined;
+    /** The services that may call it; others get `PERMISSION_DENIED`. Default: every authenticated one. */
+    allow?: readonly string[] | undefined;
+    /** Middleware around this handler, inside of the mesh's own, outermost first. */
+    use?: readonly Middleware[] | undefined;
+}
+/** How a method is served. */
+interface HandlerOptions<TInput extends StandardSchema | undefined = StandardSchema | undefined, TOutput extends StandardSchema | undefined = StandardSchema | undefined, TErrors extends ErrorMap = ErrorMap, TKind extends CallKind | undefined = CallKind | undefined> extends HandlerPolicy {
+    /**
+     * The kind of call it answers; others get `UNIMPLEMENTED`, reason
+     * `CALL_KIND`. Default: whatever kind it is called with, but a generator
+     * function answers `serverStream` and `bidiStream` only.
+     */
+    kind?: TKind;
+    /**
+     * A Standard Schema (zod, valibot, arktype and others) of the input, or of
+     * each item that arrives. The handler gets what it makes of it; a caller who
+     * sends anything else gets `INVALID_ARGUMENT`, reason `VALIDATION`, with
+     * `data.issues`.
+     */
+    input?: TInput;
+    /**
+     * A Standard Schema of the result, or of each item that is sent. A result
+     * that does not fit is this service's fault: its caller gets `INTERNAL`, and
+     * the issues are logged.
+     */
+    output?: TOutput;
+    /** The errors its callers can expect: the handler makes them by `ctx.errors`. */
+    errors?: TErrors;
+    /**
+     * Whether running it twice does no harm. Outcomes are not kept for
+     * idempotency keys then. Default: false.
+     */
+    idempotent?: boolean | undefined;
+}
+/**
+ * Answers a method's calls. What it returns, or resolves with, is the result:
+ * a JSON value, `undefined`, or a `Uint8Array` that arrives as one. What it
+ * throws is the error: a `MeshError` arrives as thrown, anything else as
+ * `INTERNAL` with an `errorId`, the original going to the logger only.
+ *
+ * @param input what the caller sent; unchecked, unless the handler has an `input` schema
+ * @param context who calls, how much time is left, and so on
+ */
+type Handler<TInput = any, TResult = unknown, TErrors extends ErrorMap = {}> = (input: TInput, context: Context<TErrors>) => TResult | Promise<TResult>;
+/**
+ * A handler whose kind of call is known, and what it reads and answers with;
+ * of items, if there are many. Without a kind it may answer with either.
+ */
+type HandlerOf<TKind extends CallKind | undefined, TInput, TOutput, TErrors extends ErrorMap = {}> = (input: TKind extends 'clientStream' | 'bidiStream' ? AsyncIterable<TInput> : TInput, context: Context<TErrors>) => MaybePromise<TKind extends 'unary' | 'clientStream' ? TOutput : TKind extends 'serverStream' | 'bidiStream' ? Items<TOutput> : TOutput | Items<TOutput>>;
+type MaybePromise<T> = T | Promise<T>;
+/**
+ * Runs around handlers. `next()` runs what is inside, once, and resolves with
+ * its result or rejects with its error; for a stream it resolves with
+ * `undefined` when the stream is over.
+ *
+ * What a middleware returns is the answer. Returning `undefined` leaves the
+ * answer as it is: `await next()` as the last line is enough. Without a call
+ * of `next()` the handler does not run, and what is returned is the answer.
+ * What it throws is treated as if the handler had thrown it.
+ */
+type Middleware = (context: Context, next: () => Promise<unknown>) => unknown;
+
 type ProcedureHandler<T> = T extends Procedure<infer K, infer I, infer O, infer E> ? HandlerOf<K, SchemaOutput<I>, SchemaInput<O>, E> : never;
 /** A handler for each method of a contract. */
 type Implementation<T extends Contract> = {
@@ -373,38 +587,35 @@ interface ImplementOptions<T extends Contract = Contract> extends HandlerPolicy 
         [K in keyof T['procedures']]?: HandlerPolicy;
     } | undefined;
 }
-/** Which service a client of a contract calls. */
-interface ConnectOptions {
-    /** The service's id. Default: the contract's name. */
-    service?: string | undefined;
+
+/** What `await using` calls. Node has had the symbol since 18.18; a sandbox may lack it. */
+declare const asyncDispose: typeof Symbol.asyncDispose;
+
+/** A router of `@lemur-bookstores/secure-stack-core`, as `router().query(…).mutation(…)` makes it. */
+interface RouterLike {
+    /** Its procedures, by their names. */
+    getRoutes(): ReadonlyMap<string, RouteLike>;
+    /** What it runs around them. */
+    getMiddlewares?(): readonly unknown[];
 }
-type Make<K extends CallKind> = <const TInput extends OptionalSchema = undefined, const TOutput extends OptionalSchema = undefined, const TErrors extends ErrorMap = {}>(definition?: ProcedureDefinition<TInput, TOutput, TErrors>) => Procedure<K, TInput, TOutput, TErrors>;
-/**
- * A method that takes one input and answers with one result.
- *
- * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong
- */
-declare const unary: Make<'unary'>;
-/** A method that takes one input and answers with many items. Throws as {@link unary}. */
-declare const serverStream: Make<'serverStream'>;
-/** A method that takes many items and answers with one result. Throws as {@link unary}. */
-declare const clientStream: Make<'clientStream'>;
-/** A method that takes many items and answers with many. Throws as {@link unary}. */
-declare const bidiStream: Make<'bidiStream'>;
-/**
- * What a service offers, for both sides: {@link SecureMesh.implement} and
- * {@link SecureMesh.connect}. Its methods are named `name.method`.
- *
- * @example
- * ```js
- * export const orders = defineContract('orders', {
- *   create: unary({ input: NewOrder, output: Order }),
- *   watch: serverStream({ input: Filter, output: OrderEvent }),
- * });
- * ```
- * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong
- */
-declare function defineContract<const TProcedures extends Procedures>(name: string, procedures: TProcedures): Contract<TProcedures>;
+/** A procedure of a {@link RouterLike}. */
+interface RouteLike {
+    /** `query` and `mutation` are unary calls, `subscription` is a server stream. */
+    readonly type: string;
+    /** Its schemas and its handler, which gets `{ input, ctx }`. */
+    readonly config: {
+        /** The schema of its inputs. */
+        readonly input?: unknown;
+        /** The schema of its results. */
+        readonly output?: unknown;
+        /** What answers it. */
+        readonly handler: (call: any) => unknown;
+    };
+}
+/** Routers by their names, which become the first parts of their methods' names. */
+interface RouterTree {
+    readonly [name: string]: RouterLike | RouterTree;
+}
 
 /** One entry of the audit log. */
 interface MeshAuditEvent {
@@ -444,6 +655,186 @@ interface MonitoringAdapter {
     flush?(): Promise<void>;
     /** Delivers whatever it still holds, and lets go of files and connections. */
     close?(): Promise<void>;
+}
+
+/** Settings of an {@link AuditLogger}. */
+interface AuditLoggerConfig {
+    /** Where entries go: to each of them. */
+    adapters: MonitoringAdapter[];
+    /** Whether anything is logged. Default: true. */
+    enabled?: boolean | undefined;
+    /** The most entries that wait for one adapter. Beyond, new ones are dropped and counted. Default: 10,000. */
+    maxQueue?: number | undefined;
+    /** How long an adapter may take for one entry: milliseconds or `'10s'`. Default: 30,000. */
+    adapterTimeoutMs?: number | string | undefined;
+    /**
+     * Told of each entry that an adapter did not take: reason `AUDIT_DELIVERY`, with the adapter's
+     * error as `cause`, or `AUDIT_LIMIT`. Default: nobody is told.
+     */
+    onError?: ((error: MeshError, event: MeshAuditEvent) => void) | undefined;
+}
+/** Figures about an {@link AuditLogger}. */
+interface AuditLoggerStats {
+    /** Entries that wait for an adapter now. */
+    queued: number;
+    /** Entries an adapter has taken. */
+    delivered: number;
+    /** Entries an adapter has refused, or not taken in time. */
+    failed: number;
+    /** Entries dropped because too many waited. */
+    dropped: number;
+}
+/**
+ * Writes the audit log: connections, key rotations, refused requests and
+ * whatever else somebody may have to account for.
+ *
+ * Each adapter gets every entry, in order, one at a time; a slow or broken one
+ * does not hold up the others. Logging never rejects for an adapter's sake.
+ *
+ * @example
+ * ```js
+ * const audit = new AuditLogger({ adapters: [new FileAdapter('/var/log/orders/audit.log')] });
+ * await audit.logConnection('orders', 'stock', true);
+ * await audit.close();
+ * ```
+ */
+declare class AuditLogger {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: AuditLoggerConfig);
+    /**
+     * Logs an entry. Resolves when every adapter has taken or refused it; there
+     * is no need to wait for that.
+     *
+     * @throws MeshError (as a rejection) `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no audit entry
+     */
+    log(event: Omit<MeshAuditEvent, 'id' | 'timestamp'>): Promise<void>;
+    /** A connection was made, or could not be. */
+    logConnection(serviceId: string, targetServiceId: string, success: boolean, error?: string): Promise<void>;
+    /** Messages were exchanged; `duration` in milliseconds. */
+    logMessage(serviceId: string, targetServiceId: string, messageCount: number, duration: number): Promise<void>;
+    /** A key was rotated, or could not be. */
+    logKeyRotation(serviceId: string, success: boolean, error?: string): Promise<void>;
+    /** A client met its quota. */
+    logRateLimit(serviceId: string, clientId: string, blocked: boolean): Promise<void>;
+    /** A circuit breaker changed its state. */
+    logCircuitBreaker(serviceId: string, targetServiceId: string, state: string, error?: string): Promise<void>;
+    /** Resolves when every entry logged until now has been taken or refused, and adapters hold none back. */
+    flush(): Promise<void>;
+    /** {@link flush}, then closes the adapters. Entries logged afterwards still go to them. */
+    close(): Promise<void>;
+    /** Figures of all adapters together. */
+    getStats(): AuditLoggerStats;
+}
+
+/** Settings of a {@link KeyRotation}. */
+interface KeyRotationConfig {
+    /** The time between rotations: milliseconds or `'30d'`. */
+    rotationInterval: number | string;
+    /** Whether keys are rotated without being asked. Default: false. */
+    autoRotate?: boolean | undefined;
+    /**
+     * Told of each new key. The fingerprint is that of its public half: the SHA-256 JWK thumbprint
+     * (RFC 7638), as `CryptoManager.getThumbprint` gives it. What it throws is for {@link onError}.
+     */
+    onRotation?: ((newKeyFingerprint: string) => void) | undefined;
+    /** Told when a rotation that nobody asked for fails. It is tried again, after a minute at most. */
+    onError?: ((error: Error) => void) | undefined;
+}
+/** Whose key a {@link KeyRotation} replaces. */
+interface RotatesKeys {
+    /** Replaces the key. */
+    rotate(): Promise<unknown>;
+    /** The thumbprint of the key in use (RFC 7638). */
+    getThumbprint(): string;
+}
+/**
+ * Replaces keys in time. A mesh does it by itself, as its option `rotation` says.
+ *
+ * The key of a {@link CryptoManager}: afterwards it encrypts nothing,
+ * signs nothing and shows nothing with the former one, which only still opens
+ * what was encrypted to it, until the next rotation.
+ *
+ * Its timer does not keep the process alive.
+ *
+ * @example
+ * ```js
+ * const rotation = new KeyRotation('orders', crypto, { rotationInterval: '30d', autoRotate: true });
+ * ```
+ */
+declare class KeyRotation {
+    #private;
+    /**
+     * @param serviceId whose key it is, for the audit log
+     * @param cryptoManager whose key is replaced: a `CryptoManager`, initialized before the first
+     *   rotation, or anything else that has its two methods
+     * @param auditLogger gets an entry for each rotation, successful or not
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range
+     */
+    constructor(serviceId: string, cryptoManager: RotatesKeys, config: KeyRotationConfig, auditLogger?: AuditLogger);
+    /**
+     * Replaces the key now. When that is being done already, it resolves with it.
+     * The next automatic rotation is a whole interval later.
+     *
+     * @throws MeshError (as a rejection) what `CryptoManager.rotate` throws; the key is then the former one
+     */
+    rotate(): Promise<void>;
+    /** Begins automatic rotation, the first a whole interval from now; without effect where it has begun. */
+    start(): void;
+    /** Ends automatic rotation. `rotate` still works. */
+    stop(): void;
+    /** The same as {@link stop}. */
+    destroy(): void;
+}
+
+/**
+ * Where log entries go. `console` is one. Nothing is logged without a logger,
+ * and this package never prints.
+ */
+interface Logger {
+    /**
+     * What helps to find a fault.
+     *
+     * @param fields further facts; never secrets
+     */
+    debug?(message: string, fields?: Record<string, unknown>): void;
+    /**
+     * What is as it should be.
+     *
+     * @param fields further facts; never secrets
+     */
+    info?(message: string, fields?: Record<string, unknown>): void;
+    /**
+     * What is not, and was dealt with.
+     *
+     * @param fields further facts; never secrets
+     */
+    warn?(message: string, fields?: Record<string, unknown>): void;
+    /**
+     * What somebody has to look at.
+     *
+     * @param fields further facts; never secrets
+     */
+    error?(message: string, fields?: Record<string, unknown>): void;
+}
+
+/** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
+type Duration = number | string;
+
+/** A session with another service. */
+interface PeerSession {
+    /** The service at the other end: the verified identity. */
+    readonly serviceId: string;
+    /** Names the session, on both sides. */
+    readonly sessionId: string;
+    /** Whether the other side opened it. */
+    readonly inbound: boolean;
+    /** How the other side proved who it is. */
+    readonly trust: Trust;
+    /** The key exchange that made the session's keys. */
+    readonly suite: string;
+    /** The size of its AES keys, in bits. */
+    readonly aesKeySize: number;
 }
 
 /** What a {@link CircuitBreaker} does with calls. */
@@ -755,8 +1146,6 @@ declare class RetryPolicy {
     execute<T>(fn: (attempt: number) => Promise<T> | T, options?: RetryOptions): Promise<T>;
 }
 
-/** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
-type Duration = number | string;
 /**
  * Where a service is found, and by which key it is known. One that only calls,
  * and does not listen, has a `publicKey` and neither `host` nor `port`.
@@ -779,36 +1168,6 @@ interface ServiceConfig {
     lastHealthCheck?: Date | undefined;
     /** @deprecated Has no effect. */
     status?: 'healthy' | 'unhealthy' | 'unknown' | undefined;
-}
-/**
- * Where log entries go. `console` is one. Nothing is logged without a logger,
- * and this package never prints.
- */
-interface Logger {
-    /**
-     * What helps to find a fault.
-     *
-     * @param fields further facts; never secrets
-     */
-    debug?(message: string, fields?: Record<string, unknown>): void;
-    /**
-     * What is as it should be.
-     *
-     * @param fields further facts; never secrets
-     */
-    info?(message: string, fields?: Record<string, unknown>): void;
-    /**
-     * What is not, and was dealt with.
-     *
-     * @param fields further facts; never secrets
-     */
-    warn?(message: string, fields?: Record<string, unknown>): void;
-    /**
-     * What somebody has to look at.
-     *
-     * @param fields further facts; never secrets
-     */
-    error?(message: string, fields?: Record<string, unknown>): void;
 }
 /** Bounds on what one mesh holds and accepts. */
 interface MeshLimits {
@@ -956,34 +1315,6 @@ interface SecureMeshConfig extends Omit<MeshConfig, 'security'> {
         aesKeySize?: number | undefined;
     };
 }
-/** How a peer proved who it is. */
-type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';
-/** Who is calling: always the verified identity, never a claimed one. */
-interface Caller {
-    /** The caller's service id. */
-    readonly serviceId: string;
-    /** The session the call came on. */
-    readonly sessionId: string;
-    /** How the caller proved who it is. */
-    readonly trust: Trust;
-    /** The claims of the caller's token. */
-    readonly claims: Readonly<Record<string, unknown>>;
-}
-/** A session with another service. */
-interface PeerSession {
-    /** The service at the other end: the verified identity. */
-    readonly serviceId: string;
-    /** Names the session, on both sides. */
-    readonly sessionId: string;
-    /** Whether the other side opened it. */
-    readonly inbound: boolean;
-    /** How the other side proved who it is. */
-    readonly trust: Trust;
-    /** The key exchange that made the session's keys. */
-    readonly suite: string;
-    /** The size of its AES keys, in bits. */
-    readonly aesKeySize: number;
-}
 /** What {@link SecureMesh.getStats} tells. */
 interface MeshStats {
     /** This service's id. */
@@ -1039,330 +1370,6 @@ interface MeshHealth {
         /** The core's own figures, while it runs. */
         [figure: string]: any;
     };
-}
-
-/**
- * What a handler knows about the call it answers: who calls, how much time is
- * left, and whether the answer is still wanted.
- */
-declare class Context<TErrors extends ErrorMap = {}> {
-    #private;
-    /** The method that was called. */
-    readonly method: string;
-    /** How it was called. */
-    readonly kind: CallKind;
-    /** Who calls: the verified identity. */
-    readonly caller: Caller;
-    /** Which try of its caller this is, from 1. */
-    readonly attempt: number;
-    /** Makes the errors this method declares, by their names: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
-    readonly errors: ErrorFactories<TErrors>;
-    /** Names the request in logs: what the caller sent as `x-request-id`, else the session and a number. */
-    get requestId(): string;
-    /** What the caller sent beside the input. */
-    get metadata(): Readonly<Record<string, string>>;
-    /** Set entries here to send them beside the result. */
-    get responseMetadata(): Record<string, string>;
-    /** The W3C trace context the caller sent, if it sent one that is well formed. */
-    get traceparent(): string | undefined;
-    /**
-     * Aborted when the answer is no longer wanted: the caller cancelled, the
-     * deadline passed, the peer was lost, or the mesh stops. Its `reason` is a
-     * {@link MeshError} that says which. Pass it on to whatever takes time.
-     */
-    get signal(): AbortSignal;
-    /** The time left for the answer, in ms, never below 0; `Infinity` without a deadline. */
-    timeoutMs(): number;
-    /**
-     * Calls another service on behalf of this request: the call is cancelled
-     * with it, has no more time than it, and continues its trace and request id.
-     *
-     * @throws MeshError as {@link SecureMeshClient.call}
-     */
-    call<TInput = unknown, TResult = unknown>(service: string, method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
-    /** A client of a contract, whose calls are made on behalf of this request. */
-    connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
-    /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
-    connect(service: string): SecureMeshClient;
-}
-
-/**
- * How many messages go each way: one and one; one and many; many and one; many
- * and many. The words are gRPC's.
- */
-type CallKind = 'unary' | 'serverStream' | 'clientStream' | 'bidiStream';
-/** What is sent one after the other. */
-type Items<T = unknown> = AsyncIterable<T> | Iterable<T>;
-/** What can be said about one call. */
-interface CallOptions {
-    /** Cancels the call, on both sides, when aborted. */
-    signal?: AbortSignal | undefined;
-    /** How long the call may take, in ms, 1…4,294,967,295. Default: 10,000, or `limits.callTimeoutMs`. */
-    timeoutMs?: number | undefined;
-    /** Whether running the method twice does no harm, so that it may be tried again. Default: false. */
-    idempotent?: boolean | undefined;
-    /**
-     * Names what this call does, so that it is done once however often it is
-     * asked for: the service keeps the outcome for 10 minutes and gives it to
-     * every later call with the same key, method and input. 1…128 visible ASCII
-     * characters; a UUID is one. Implies `idempotent`. Unary calls only.
-     */
-    idempotencyKey?: string | undefined;
-    /**
-     * Facts beside the input, for handlers' `ctx.metadata`: names of letters,
-     * digits, `.`, `_` and `-`, at most 64; in all at most 8,000 bytes as JSON.
-     * `traceparent`, `tracestate` and `x-request-id` mean what they mean in HTTP.
-     */
-    metadata?: Record<string, string> | undefined;
-    /** Takes what the handler set in `ctx.responseMetadata`, before the call resolves. What it throws rejects the call. */
-    onResponseMetadata?: ((metadata: Readonly<Record<string, string>>) => void) | undefined;
-    /**
-     * Whether a call made by a handler has nothing to do with the request it
-     * answers: it does not inherit deadline, cancellation, trace and request id.
-     * Default: false.
-     */
-    detached?: boolean | undefined;
-}
-/** What a handler allows, and what is done around it. */
-interface HandlerPolicy {
-    /** The longest a request may take here, in ms, even if its caller would wait longer. */
-    timeoutMs?: number | undefined;
-    /** The services that may call it; others get `PERMISSION_DENIED`. Default: every authenticated one. */
-    allow?: readonly string[] | undefined;
-    /** Middleware around this handler, inside of the mesh's own, outermost first. */
-    use?: readonly Middleware[] | undefined;
-}
-/** How a method is served. */
-interface HandlerOptions<TInput extends StandardSchema | undefined = StandardSchema | undefined, TOutput extends StandardSchema | undefined = StandardSchema | undefined, TErrors extends ErrorMap = ErrorMap, TKind extends CallKind | undefined = CallKind | undefined> extends HandlerPolicy {
-    /**
-     * The kind of call it answers; others get `UNIMPLEMENTED`, reason
-     * `CALL_KIND`. Default: whatever kind it is called with, but a generator
-     * function answers `serverStream` and `bidiStream` only.
-     */
-    kind?: TKind;
-    /**
-     * A Standard Schema (zod, valibot, arktype and others) of the input, or of
-     * each item that arrives. The handler gets what it makes of it; a caller who
-     * sends anything else gets `INVALID_ARGUMENT`, reason `VALIDATION`, with
-     * `data.issues`.
-     */
-    input?: TInput;
-    /**
-     * A Standard Schema of the result, or of each item that is sent. A result
-     * that does not fit is this service's fault: its caller gets `INTERNAL`, and
-     * the issues are logged.
-     */
-    output?: TOutput;
-    /** The errors its callers can expect: the handler makes them by `ctx.errors`. */
-    errors?: TErrors;
-    /**
-     * Whether running it twice does no harm. Outcomes are not kept for
-     * idempotency keys then. Default: false.
-     */
-    idempotent?: boolean | undefined;
-}
-/**
- * Answers a method's calls. What it returns, or resolves with, is the result:
- * a JSON value, `undefined`, or a `Uint8Array` that arrives as one. What it
- * throws is the error: a `MeshError` arrives as thrown, anything else as
- * `INTERNAL` with an `errorId`, the original going to the logger only.
- *
- * @param input what the caller sent; unchecked, unless the handler has an `input` schema
- * @param context who calls, how much time is left, and so on
- */
-type Handler<TInput = any, TResult = unknown, TErrors extends ErrorMap = {}> = (input: TInput, context: Context<TErrors>) => TResult | Promise<TResult>;
-/**
- * A handler whose kind of call is known, and what it reads and answers with;
- * of items, if there are many. Without a kind it may answer with either.
- */
-type HandlerOf<TKind extends CallKind | undefined, TInput, TOutput, TErrors extends ErrorMap = {}> = (input: TKind extends 'clientStream' | 'bidiStream' ? AsyncIterable<TInput> : TInput, context: Context<TErrors>) => MaybePromise<TKind extends 'unary' | 'clientStream' ? TOutput : TKind extends 'serverStream' | 'bidiStream' ? Items<TOutput> : TOutput | Items<TOutput>>;
-type MaybePromise<T> = T | Promise<T>;
-/**
- * Runs around handlers. `next()` runs what is inside, once, and resolves with
- * its result or rejects with its error; for a stream it resolves with
- * `undefined` when the stream is over.
- *
- * What a middleware returns is the answer. Returning `undefined` leaves the
- * answer as it is: `await next()` as the last line is enough. Without a call
- * of `next()` the handler does not run, and what is returned is the answer.
- * What it throws is treated as if the handler had thrown it.
- */
-type Middleware = (context: Context, next: () => Promise<unknown>) => unknown;
-/** A call on its way out, as client middleware sees it. */
-interface OutgoingCall {
-    /** The service that is called. */
-    readonly service: string;
-    /** The method that is called. */
-    readonly method: string;
-    /** Its kind. */
-    readonly kind: CallKind;
-    /** The input; for `clientStream` and `bidiStream` the iterable of items. Can be replaced before `next()`. */
-    input: unknown;
-    /** This call's own copy of the options, with what it inherits; can be changed before `next()`. */
-    readonly options: CallOptions & {
-        /** What is sent beside the input, by lower-case names. */
-        metadata: Record<string, string>;
-    };
-}
-/**
- * Runs around the calls a mesh makes, by the same rules as {@link Middleware}.
- */
-type ClientMiddleware = (call: OutgoingCall, next: () => Promise<unknown>) => unknown;
-
-/** A router of `@lemur-bookstores/secure-stack-core`, as `router().query(…).mutation(…)` makes it. */
-interface RouterLike {
-    /** Its procedures, by their names. */
-    getRoutes(): ReadonlyMap<string, RouteLike>;
-    /** What it runs around them. */
-    getMiddlewares?(): readonly unknown[];
-}
-/** A procedure of a {@link RouterLike}. */
-interface RouteLike {
-    /** `query` and `mutation` are unary calls, `subscription` is a server stream. */
-    readonly type: string;
-    /** Its schemas and its handler, which gets `{ input, ctx }`. */
-    readonly config: {
-        /** The schema of its inputs. */
-        readonly input?: unknown;
-        /** The schema of its results. */
-        readonly output?: unknown;
-        /** What answers it. */
-        readonly handler: (call: any) => unknown;
-    };
-}
-/** Routers by their names, which become the first parts of their methods' names. */
-interface RouterTree {
-    readonly [name: string]: RouterLike | RouterTree;
-}
-
-/** Settings of an {@link AuditLogger}. */
-interface AuditLoggerConfig {
-    /** Where entries go: to each of them. */
-    adapters: MonitoringAdapter[];
-    /** Whether anything is logged. Default: true. */
-    enabled?: boolean | undefined;
-    /** The most entries that wait for one adapter. Beyond, new ones are dropped and counted. Default: 10,000. */
-    maxQueue?: number | undefined;
-    /** How long an adapter may take for one entry: milliseconds or `'10s'`. Default: 30,000. */
-    adapterTimeoutMs?: number | string | undefined;
-    /**
-     * Told of each entry that an adapter did not take: reason `AUDIT_DELIVERY`, with the adapter's
-     * error as `cause`, or `AUDIT_LIMIT`. Default: nobody is told.
-     */
-    onError?: ((error: MeshError, event: MeshAuditEvent) => void) | undefined;
-}
-/** Figures about an {@link AuditLogger}. */
-interface AuditLoggerStats {
-    /** Entries that wait for an adapter now. */
-    queued: number;
-    /** Entries an adapter has taken. */
-    delivered: number;
-    /** Entries an adapter has refused, or not taken in time. */
-    failed: number;
-    /** Entries dropped because too many waited. */
-    dropped: number;
-}
-/**
- * Writes the audit log: connections, key rotations, refused requests and
- * whatever else somebody may have to account for.
- *
- * Each adapter gets every entry, in order, one at a time; a slow or broken one
- * does not hold up the others. Logging never rejects for an adapter's sake.
- *
- * @example
- * ```js
- * const audit = new AuditLogger({ adapters: [new FileAdapter('/var/log/orders/audit.log')] });
- * await audit.logConnection('orders', 'stock', true);
- * await audit.close();
- * ```
- */
-declare class AuditLogger {
-    #private;
-    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
-    constructor(config: AuditLoggerConfig);
-    /**
-     * Logs an entry. Resolves when every adapter has taken or refused it; there
-     * is no need to wait for that.
-     *
-     * @throws MeshError (as a rejection) `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no audit entry
-     */
-    log(event: Omit<MeshAuditEvent, 'id' | 'timestamp'>): Promise<void>;
-    /** A connection was made, or could not be. */
-    logConnection(serviceId: string, targetServiceId: string, success: boolean, error?: string): Promise<void>;
-    /** Messages were exchanged; `duration` in milliseconds. */
-    logMessage(serviceId: string, targetServiceId: string, messageCount: number, duration: number): Promise<void>;
-    /** A key was rotated, or could not be. */
-    logKeyRotation(serviceId: string, success: boolean, error?: string): Promise<void>;
-    /** A client met its quota. */
-    logRateLimit(serviceId: string, clientId: string, blocked: boolean): Promise<void>;
-    /** A circuit breaker changed its state. */
-    logCircuitBreaker(serviceId: string, targetServiceId: string, state: string, error?: string): Promise<void>;
-    /** Resolves when every entry logged until now has been taken or refused, and adapters hold none back. */
-    flush(): Promise<void>;
-    /** {@link flush}, then closes the adapters. Entries logged afterwards still go to them. */
-    close(): Promise<void>;
-    /** Figures of all adapters together. */
-    getStats(): AuditLoggerStats;
-}
-
-/** Settings of a {@link KeyRotation}. */
-interface KeyRotationConfig {
-    /** The time between rotations: milliseconds or `'30d'`. */
-    rotationInterval: number | string;
-    /** Whether keys are rotated without being asked. Default: false. */
-    autoRotate?: boolean | undefined;
-    /**
-     * Told of each new key. The fingerprint is that of its public half: the SHA-256 JWK thumbprint
-     * (RFC 7638), as `CryptoManager.getThumbprint` gives it. What it throws is for {@link onError}.
-     */
-    onRotation?: ((newKeyFingerprint: string) => void) | undefined;
-    /** Told when a rotation that nobody asked for fails. It is tried again, after a minute at most. */
-    onError?: ((error: Error) => void) | undefined;
-}
-/** Whose key a {@link KeyRotation} replaces. */
-interface RotatesKeys {
-    /** Replaces the key. */
-    rotate(): Promise<unknown>;
-    /** The thumbprint of the key in use (RFC 7638). */
-    getThumbprint(): string;
-}
-/**
- * Replaces keys in time. A mesh does it by itself, as its option `rotation` says.
- *
- * The key of a {@link CryptoManager}: afterwards it encrypts nothing,
- * signs nothing and shows nothing with the former one, which only still opens
- * what was encrypted to it, until the next rotation.
- *
- * Its timer does not keep the process alive.
- *
- * @example
- * ```js
- * const rotation = new KeyRotation('orders', crypto, { rotationInterval: '30d', autoRotate: true });
- * ```
- */
-declare class KeyRotation {
-    #private;
-    /**
-     * @param serviceId whose key it is, for the audit log
-     * @param cryptoManager whose key is replaced: a `CryptoManager`, initialized before the first
-     *   rotation, or anything else that has its two methods
-     * @param auditLogger gets an entry for each rotation, successful or not
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range
-     */
-    constructor(serviceId: string, cryptoManager: RotatesKeys, config: KeyRotationConfig, auditLogger?: AuditLogger);
-    /**
-     * Replaces the key now. When that is being done already, it resolves with it.
-     * The next automatic rotation is a whole interval later.
-     *
-     * @throws MeshError (as a rejection) what `CryptoManager.rotate` throws; the key is then the former one
-     */
-    rotate(): Promise<void>;
-    /** Begins automatic rotation, the first a whole interval from now; without effect where it has begun. */
-    start(): void;
-    /** Ends automatic rotation. `rotate` still works. */
-    stop(): void;
-    /** The same as {@link stop}. */
-    destroy(): void;
 }
 
 /** How the mesh's secret is replaced. */

@@ -1,5 +1,8 @@
 // What the package exports.
 
+import { standaloneLink } from './compat/standalone.js';
+import { provideStandalone } from './rpc/client.js';
+
 export { SecureMesh } from './mesh/mesh.js';
 export { SecureMeshClient } from './rpc/client.js';
 export { SecureMeshServer } from './compat/server.js';
@@ -8,30 +11,30 @@ export type {
   CallKind,
   CallOptions,
   ClientMiddleware,
+  Items,
+  OutgoingCall,
+} from './rpc/call-types.js';
+export type {
   Handler,
   HandlerOf,
   HandlerOptions,
   HandlerPolicy,
-  Items,
   Middleware,
-  OutgoingCall,
-} from './rpc/call-types.js';
+} from './rpc/handler-types.js';
 export {
   bidiStream,
   clientStream,
   defineContract,
   serverStream,
   unary,
-  type ConnectOptions,
   type Contract,
-  type ContractClient,
   type ErrorsOf,
-  type Implementation,
-  type ImplementOptions,
   type Procedure,
   type ProcedureDefinition,
   type Procedures,
 } from './rpc/contract.js';
+export type { ConnectOptions, ContractClient } from './rpc/contract-client.js';
+export type { Implementation, ImplementOptions } from './incoming/contract-routes.js';
 export { isDeclaredError, safe, type CallPromise, type SafeResult } from './rpc/safe.js';
 export type { RouteLike, RouterLike, RouterTree } from './incoming/mount.js';
 export type {
@@ -130,19 +133,22 @@ export {
   type ServiceStatus,
 } from './discovery/static-discovery.js';
 export { TimeoutManager, type TimeoutConfig } from './resilience/timeout-manager.js';
+export type { Logger } from './base/logger.js';
+export type { Duration } from './base/values.js';
+export type { Caller, Trust } from './rpc/caller.js';
+export type { PeerSession } from './incoming/peers.js';
 export { version } from './base/version.js';
 export type {
-  Caller,
-  Duration,
-  Logger,
   MeshAddress,
   MeshConfig,
   MeshHealth,
   MeshLimits,
   MeshStats,
-  PeerSession,
   SecureMeshConfig,
   SecurityConfig,
   ServiceConfig,
-  Trust,
 } from './mesh/types.js';
+
+// Here and not where it is made: the package is marked as free of side effects, so a module
+// that only registers something would be left out of the bundle.
+provideStandalone(standaloneLink);

@@ -1,7 +1,37 @@
-// The user's logger, made safe to call from anywhere.
+// The user's logger, and the same made safe to call from anywhere.
 
 import { invalidArgument } from './arguments.js';
-import type { Logger } from '../mesh/types.js';
+
+/**
+ * Where log entries go. `console` is one. Nothing is logged without a logger,
+ * and this package never prints.
+ */
+export interface Logger {
+  /**
+   * What helps to find a fault.
+   *
+   * @param fields further facts; never secrets
+   */
+  debug?(message: string, fields?: Record<string, unknown>): void;
+  /**
+   * What is as it should be.
+   *
+   * @param fields further facts; never secrets
+   */
+  info?(message: string, fields?: Record<string, unknown>): void;
+  /**
+   * What is not, and was dealt with.
+   *
+   * @param fields further facts; never secrets
+   */
+  warn?(message: string, fields?: Record<string, unknown>): void;
+  /**
+   * What somebody has to look at.
+   *
+   * @param fields further facts; never secrets
+   */
+  error?(message: string, fields?: Record<string, unknown>): void;
+}
 
 /** The names of the levels, mildest first. */
 export const LEVELS = ['debug', 'info', 'warn', 'error'] as const;

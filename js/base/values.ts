@@ -4,6 +4,9 @@ import { invalidArgument } from './arguments.js';
 import { wrapNative } from './errors.js';
 import { native } from './native.js';
 
+/** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
+export type Duration = number | string;
+
 /**
  * Milliseconds of a duration.
  *

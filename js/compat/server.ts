@@ -1,8 +1,8 @@
 // The server of 0.2.0.
 
+import type { Handler } from '../rpc/handler-types.js';
 import { invalidArgument } from '../base/arguments.js';
 import { MESSAGE_METHOD } from '../rpc/client.js';
-import type { Handler } from '../rpc/call-types.js';
 import type { MeshAddress } from '../mesh/types.js';
 import { MeshError } from '../base/errors.js';
 import { SecureMesh } from '../mesh/mesh.js';

@@ -1,14 +1,26 @@
 // A contract from its service's side.
 
+import type { SchemaOutput, SchemaInput } from '../rpc/schema.js';
+import type { Handler, HandlerOptions, HandlerOf, HandlerPolicy } from '../rpc/handler-types.js';
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
-import type { Handler, HandlerOptions } from '../rpc/call-types.js';
-import {
-  isContract,
-  type Contract,
-  type ImplementOptions,
-  type Procedure,
-} from '../rpc/contract.js';
+import { isContract, type Contract, type Procedure } from '../rpc/contract.js';
 import { makeRoute, POLICY_KEYS, type Route } from './route.js';
+
+type ProcedureHandler<T> =
+  T extends Procedure<infer K, infer I, infer O, infer E>
+    ? HandlerOf<K, SchemaOutput<I>, SchemaInput<O>, E>
+    : never;
+
+/** A handler for each method of a contract. */
+export type Implementation<T extends Contract> = {
+  [K in keyof T['procedures']]: ProcedureHandler<T['procedures'][K]>;
+};
+
+/** What the handlers of a contract allow, and what is done around them. */
+export interface ImplementOptions<T extends Contract = Contract> extends HandlerPolicy {
+  /** For single methods; what is said here wins. */
+  methods?: { [K in keyof T['procedures']]?: HandlerPolicy } | undefined;
+}
 
 /**
  * The routes of a contract's handlers.

@@ -1,14 +1,9 @@
 // Routers of SecureStack's core, taken by their shape: this package does not
 // need that one.
 
+import type { Handler, HandlerOptions, HandlerPolicy, Middleware } from '../rpc/handler-types.js';
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
-import type {
-  CallKind,
-  Handler,
-  HandlerOptions,
-  HandlerPolicy,
-  Middleware,
-} from '../rpc/call-types.js';
+import type { CallKind } from '../rpc/call-types.js';
 import { makeRoute, POLICY_KEYS, type Route } from './route.js';
 import type { StandardSchema } from '../rpc/schema.js';
 

@@ -1,6 +1,22 @@
 // The sessions there are now, and who is at their other end.
 
-import type { Caller, PeerSession } from '../mesh/types.js';
+import type { Caller, Trust } from '../rpc/caller.js';
+
+/** A session with another service. */
+export interface PeerSession {
+  /** The service at the other end: the verified identity. */
+  readonly serviceId: string;
+  /** Names the session, on both sides. */
+  readonly sessionId: string;
+  /** Whether the other side opened it. */
+  readonly inbound: boolean;
+  /** How the other side proved who it is. */
+  readonly trust: Trust;
+  /** The key exchange that made the session's keys. */
+  readonly suite: string;
+  /** The size of its AES keys, in bits. */
+  readonly aesKeySize: number;
+}
 
 interface Peer {
   readonly session: PeerSession;

@@ -1,14 +1,15 @@
 // The streams of requests: what their callers send item by item, and what
 // their handlers yield.
 
-import type { Middleware } from '../rpc/call-types.js';
+import type { Middleware } from '../rpc/handler-types.js';
 import { PayloadError, Side, type CommandWriter, type Incoming } from '../frames/codec.js';
 import { abortError, type AbortCause, type Context } from '../rpc/context.js';
 import { MeshError } from '../base/errors.js';
 import { Inflow, ITEM_COST } from '../frames/inflow.js';
 import { isItems, Outflow } from '../frames/outflow.js';
 import { checkOutput, invokeStream } from './pipeline.js';
-import { streamsIn, streamsOut, type Route } from './route.js';
+import { streamsIn, streamsOut } from '../rpc/kinds.js';
+import type { Route } from './route.js';
 import { runInScope } from '../rpc/scope.js';
 
 /** The streams of a request whose handler has not finished. */

@@ -1,8 +1,10 @@
 // A method this process answers, and how.
 
+import type { Handler, HandlerOptions, Middleware } from '../rpc/handler-types.js';
 import { checkKeys, invalidArgument } from '../base/arguments.js';
 import { checkMethod, checkTimeout } from '../rpc/call-options.js';
-import type { CallKind, Handler, HandlerOptions, Middleware } from '../rpc/call-types.js';
+import { CALL_KINDS, streamsOut } from '../rpc/kinds.js';
+import type { CallKind } from '../rpc/call-types.js';
 import { makeErrorFactories, type ErrorFactories, type ErrorMap } from '../rpc/declared-errors.js';
 import { checkMiddleware } from '../rpc/middleware.js';
 import { checkSchema, type StandardSchema } from '../rpc/schema.js';
@@ -32,13 +34,6 @@ export interface Route {
 export const POLICY_KEYS = ['timeoutMs', 'allow', 'use'] as const;
 const OPTION_KEYS = ['kind', ...POLICY_KEYS, 'input', 'output', 'errors', 'idempotent'] as const;
 
-/** Every kind of call. */
-export const CALL_KINDS: readonly unknown[] = [
-  'unary',
-  'serverStream',
-  'clientStream',
-  'bidiStream',
-];
 const NO_ERRORS: ErrorFactories<ErrorMap> = Object.freeze({});
 
 /**
@@ -93,16 +88,6 @@ const CLIENT: Record<CallKind, string> = {
   clientStream: 'clientStream',
   bidiStream: 'bidiStream',
 };
-
-/** Whether the inputs of a call are a stream. */
-export function streamsIn(kind: CallKind): boolean {
-  return kind === 'clientStream' || kind === 'bidiStream';
-}
-
-/** Whether the answer of a call is a stream. */
-export function streamsOut(kind: CallKind): boolean {
-  return kind === 'serverStream' || kind === 'bidiStream';
-}
 
 function isGenerator(handler: object): boolean {
   return /GeneratorFunction\]$/.test(Object.prototype.toString.call(handler));

@@ -1,7 +1,8 @@
 // The methods this process answers, and the requests it is answering.
 
+import type { Middleware } from '../rpc/handler-types.js';
 import { encodeError, encodeResult, writeAnswer, type Answer } from './answers.js';
-import type { CallKind, Middleware } from '../rpc/call-types.js';
+import type { CallKind } from '../rpc/call-types.js';
 import { Side, type CommandWriter, type Incoming } from '../frames/codec.js';
 import { AbortCause, Context, type ContextHost } from '../rpc/context.js';
 import { digestOf, type Idempotency, type Outcome } from './idempotency.js';
@@ -14,9 +15,10 @@ import type { Peers } from './peers.js';
 import type { Policy } from '../resilience/policy.js';
 import { invoke } from './pipeline.js';
 import { RequestStreams } from './request-streams.js';
-import { streamsOut, wrongKind, type Route } from './route.js';
+import { streamsOut } from '../rpc/kinds.js';
+import { wrongKind, type Route } from './route.js';
 import { runInScope } from '../rpc/scope.js';
-import type { Caller } from '../mesh/types.js';
+import type { Caller } from '../rpc/caller.js';
 
 /** A request that may be answered. */
 export interface Admitted {

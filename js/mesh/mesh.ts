@@ -1,27 +1,22 @@
 // The mesh: this process as a service that calls and is called.
 
-import { asyncDispose } from '../base/async-dispose.js';
-import { Calls } from '../outgoing/calls.js';
-import { checkTimeout } from '../rpc/call-options.js';
+import type { Implementation, ImplementOptions } from '../incoming/contract-routes.js';
+import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
 import type {
-  CallKind,
-  ClientMiddleware,
   Handler,
   HandlerOf,
   HandlerOptions,
   HandlerPolicy,
   Middleware,
-} from '../rpc/call-types.js';
+} from '../rpc/handler-types.js';
+import { asyncDispose } from '../base/async-dispose.js';
+import { Calls } from '../outgoing/calls.js';
+import { checkTimeout } from '../rpc/call-options.js';
+import type { CallKind, ClientMiddleware } from '../rpc/call-types.js';
 import type { SecureMeshClient } from '../rpc/client.js';
 import { BatchReader, CommandWriter, readEvents, type EventSink } from '../frames/codec.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
-import type {
-  ConnectOptions,
-  Contract,
-  ContractClient,
-  Implementation,
-  ImplementOptions,
-} from '../rpc/contract.js';
+import type { Contract } from '../rpc/contract.js';
 import { contractRoutes } from '../incoming/contract-routes.js';
 import { AbortCause, Context } from '../rpc/context.js';
 import type { ErrorMap } from '../rpc/declared-errors.js';
@@ -125,7 +120,7 @@ export class SecureMesh {
     const callTimeoutMs = config.limits?.callTimeoutMs ?? DEFAULT_CALL_MS;
     this.#monitoring = Monitoring.from(config, this.#logger);
     this.#rotation = new Rotation(this.#native, config, this.#logger);
-    const policy = Policy.from(config, callTimeoutMs, this.#monitoring);
+    const policy = Policy.from(config.resilience, callTimeoutMs, this.#monitoring);
     this.#writer = new CommandWriter((batch) => this.#submit(batch));
     this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive());
     const gate: Gate = {

@@ -1,14 +1,14 @@
-// The public shapes: configuration, calls, handlers, statistics.
+// The public shapes of a mesh: its configuration, its statistics.
 
+import type { Logger } from '../base/logger.js';
+import type { Duration } from '../base/values.js';
+import type { PeerSession } from '../incoming/peers.js';
 import type { MonitoringAdapter } from '../monitoring/audit-event.js';
 import type { CircuitBreakerConfig } from '../resilience/circuit-breaker.js';
 import type { IdempotencyConfig } from '../incoming/idempotency-limits.js';
 import type { MeshMetrics } from '../monitoring/metrics-collector.js';
 import type { RateLimiterConfig } from '../resilience/rate-limiter.js';
 import type { RetryPolicyConfig } from '../resilience/retry-policy.js';
-
-/** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
-export type Duration = number | string;
 
 /**
  * Where a service is found, and by which key it is known. One that only calls,
@@ -32,37 +32,6 @@ export interface ServiceConfig {
   lastHealthCheck?: Date | undefined;
   /** @deprecated Has no effect. */
   status?: 'healthy' | 'unhealthy' | 'unknown' | undefined;
-}
-
-/**
- * Where log entries go. `console` is one. Nothing is logged without a logger,
- * and this package never prints.
- */
-export interface Logger {
-  /**
-   * What helps to find a fault.
-   *
-   * @param fields further facts; never secrets
-   */
-  debug?(message: string, fields?: Record<string, unknown>): void;
-  /**
-   * What is as it should be.
-   *
-   * @param fields further facts; never secrets
-   */
-  info?(message: string, fields?: Record<string, unknown>): void;
-  /**
-   * What is not, and was dealt with.
-   *
-   * @param fields further facts; never secrets
-   */
-  warn?(message: string, fields?: Record<string, unknown>): void;
-  /**
-   * What somebody has to look at.
-   *
-   * @param fields further facts; never secrets
-   */
-  error?(message: string, fields?: Record<string, unknown>): void;
 }
 
 /** Bounds on what one mesh holds and accepts. */
@@ -214,37 +183,6 @@ export interface SecureMeshConfig extends Omit<MeshConfig, 'security'> {
     /** Bits of the AES keys: 128, 192 or 256. Default: 256. */
     aesKeySize?: number | undefined;
   };
-}
-
-/** How a peer proved who it is. */
-export type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';
-
-/** Who is calling: always the verified identity, never a claimed one. */
-export interface Caller {
-  /** The caller's service id. */
-  readonly serviceId: string;
-  /** The session the call came on. */
-  readonly sessionId: string;
-  /** How the caller proved who it is. */
-  readonly trust: Trust;
-  /** The claims of the caller's token. */
-  readonly claims: Readonly<Record<string, unknown>>;
-}
-
-/** A session with another service. */
-export interface PeerSession {
-  /** The service at the other end: the verified identity. */
-  readonly serviceId: string;
-  /** Names the session, on both sides. */
-  readonly sessionId: string;
-  /** Whether the other side opened it. */
-  readonly inbound: boolean;
-  /** How the other side proved who it is. */
-  readonly trust: Trust;
-  /** The key exchange that made the session's keys. */
-  readonly suite: string;
-  /** The size of its AES keys, in bits. */
-  readonly aesKeySize: number;
 }
 
 /** What {@link SecureMesh.getStats} tells. */

@@ -8,7 +8,7 @@ import { MeshError } from '../base/errors.js';
 import { FileAdapter } from './file-adapter.js';
 import type { SafeLogger } from '../base/logger.js';
 import { MetricsCollector, type MeshMetrics } from './metrics-collector.js';
-import type { MeshConfig } from '../mesh/types.js';
+import type { PolicyObserver } from '../resilience/policy.js';
 
 const METRICS_MS = 60_000;
 
@@ -20,8 +20,17 @@ const AUDITED: Readonly<Record<string, 'connection' | 'error' | 'key_rotation'>>
   'record.discarded': 'error',
 };
 
+/** The part of a mesh's configuration that is about its monitoring. */
+export interface MonitoringConfig {
+  readonly serviceId: string;
+  readonly monitoring?:
+    { readonly enabled: boolean; readonly adapters?: MonitoringAdapter[] | undefined } | undefined;
+  readonly paths?:
+    { readonly logsDir?: string | undefined; readonly metricsDir?: string | undefined } | undefined;
+}
+
 /** Records what a mesh does, where that is wanted. */
-export class Monitoring {
+export class Monitoring implements PolicyObserver {
   readonly #serviceId: string;
   readonly #adapters: readonly MonitoringAdapter[];
   readonly #audit: AuditLogger;
@@ -43,7 +52,7 @@ export class Monitoring {
    *
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
    */
-  static from(config: MeshConfig, logger: SafeLogger): Monitoring | undefined {
+  static from(config: MonitoringConfig, logger: SafeLogger): Monitoring | undefined {
     const { monitoring, paths } = config;
     if (monitoring === undefined) return undefined;
     checkKeys('monitoring', monitoring, ['enabled', 'adapters']);

@@ -1,5 +1,6 @@
 // Calls on their way out: what they inherit, and the middleware around them.
 
+import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
 import { invalidArgument } from '../base/arguments.js';
 import type { Calls } from './calls.js';
 import { prepareOptions } from '../rpc/call-options.js';
@@ -11,12 +12,7 @@ import type {
   OutgoingCall,
 } from '../rpc/call-types.js';
 import { SecureMeshClient, type Link } from '../rpc/client.js';
-import {
-  isContract,
-  type ConnectOptions,
-  type Contract,
-  type ContractClient,
-} from '../rpc/contract.js';
+import { isContract, type Contract } from '../rpc/contract.js';
 import { contractClient, serviceOf } from '../rpc/contract-client.js';
 import { Context } from '../rpc/context.js';
 import type { MeshError } from '../base/errors.js';

@@ -7,16 +7,33 @@ import { CircuitBreaker, type CircuitBreakerConfig } from './circuit-breaker.js'
 import type { CallKind, CallOptions } from '../rpc/call-types.js';
 import { monotonicMs, sleep } from '../base/clock.js';
 import { MeshError } from '../base/errors.js';
-import type { Monitoring } from '../monitoring/monitoring.js';
 import { native } from '../base/native.js';
-import { RateLimiter } from './rate-limiter.js';
-import { nativeRetryPolicy } from './retry-policy.js';
-import type { MeshConfig } from '../mesh/types.js';
+import { RateLimiter, type RateLimiterConfig } from './rate-limiter.js';
+import { nativeRetryPolicy, type RetryPolicyConfig } from './retry-policy.js';
 
 /** The services that breakers are kept for; the oldest is forgotten for a new one. */
 const MAX_BREAKERS = 1_000;
 /** The callers whose refusal is remembered to have been logged. */
 const MAX_REFUSED = 10_000;
+
+/** The part of a mesh's configuration that is about its policies. */
+export interface PolicyConfig {
+  readonly rateLimit?: RateLimiterConfig | undefined;
+  readonly circuitBreaker?: Omit<CircuitBreakerConfig, 'isFailure' | 'onStateChange'> | undefined;
+  readonly retry?: Omit<RetryPolicyConfig, 'retryableErrors' | 'isRetryable'> | undefined;
+}
+
+/** Records what policies decide and what comes of calls. */
+export interface PolicyObserver {
+  /** @param first whether it is the first refusal after a request of this caller that was allowed */
+  quota(caller: string, allowed: boolean, first: boolean): void;
+  /** A call has begun. */
+  callStarted(): void;
+  /** It is over; with an error if it failed. */
+  callEnded(service: string, method: string, ms: number, error?: unknown): void;
+  /** The breaker of a service has changed. */
+  circuit(service: string, state: 'closed' | 'open' | 'half_open'): void;
+}
 
 /** A call on its way out. */
 export interface PolicyCall {
@@ -42,12 +59,12 @@ export class Policy {
   readonly #breakers = new Map<string, CircuitBreaker>();
   readonly #retry: NativeRetryPolicy | undefined;
   readonly #callTimeoutMs: number;
-  readonly #monitoring: Monitoring | undefined;
+  readonly #observer: PolicyObserver | undefined;
 
   private constructor(
-    { resilience = {} }: MeshConfig,
+    resilience: PolicyConfig,
     callTimeoutMs: number,
-    monitoring: Monitoring | undefined,
+    observer: PolicyObserver | undefined,
   ) {
     checkKeys('resilience', resilience, [
       'rateLimit',
@@ -58,7 +75,7 @@ export class Policy {
     ]);
     const { rateLimit, circuitBreaker, retry } = resilience;
     this.#callTimeoutMs = callTimeoutMs;
-    this.#monitoring = monitoring;
+    this.#observer = observer;
     if (rateLimit !== undefined) {
       this.#limiter = at('resilience.rateLimit', () => new RateLimiter(rateLimit));
     }
@@ -78,12 +95,12 @@ export class Policy {
    * @throws MeshError `INVALID_ARGUMENT`, reason `CONFIG`, naming the option
    */
   static from(
-    config: MeshConfig,
+    config: PolicyConfig | undefined,
     callTimeoutMs: number,
-    monitoring: Monitoring | undefined,
+    observer: PolicyObserver | undefined,
   ): Policy | undefined {
-    if (config.resilience === undefined && monitoring === undefined) return undefined;
-    return new Policy(config, callTimeoutMs, monitoring);
+    if (config === undefined && observer === undefined) return undefined;
+    return new Policy(config ?? {}, callTimeoutMs, observer);
   }
 
   /**
@@ -99,7 +116,7 @@ export class Policy {
     const first = !allowed && !this.#refused.has(caller);
     if (allowed) this.#refused.delete(caller);
     else if (this.#refused.size < MAX_REFUSED) this.#refused.add(caller);
-    this.#monitoring?.quota(caller, allowed, first);
+    this.#observer?.quota(caller, allowed, first);
     return allowed ? undefined : retryAfterMs;
   }
 
@@ -107,10 +124,10 @@ export class Policy {
   async send(call: PolicyCall, attempt: Try): Promise<unknown> {
     const start = monotonicMs();
     const unary = call.kind === 'unary';
-    if (unary) this.#monitoring?.callStarted();
+    if (unary) this.#observer?.callStarted();
     const ended = (error?: unknown): void => {
       if (!unary) return;
-      this.#monitoring?.callEnded(call.service, call.method, monotonicMs() - start, error);
+      this.#observer?.callEnded(call.service, call.method, monotonicMs() - start, error);
     };
     try {
       const result = await (unary && this.#retry !== undefined
@@ -189,7 +206,7 @@ export class Policy {
         this.#breakers.delete(oldest);
       }
       const onStateChange = (state: 'closed' | 'open' | 'half_open'): void =>
-        this.#monitoring?.circuit(service, state);
+        this.#observer?.circuit(service, state);
       breaker = new CircuitBreaker({ ...config, onStateChange });
       this.#breakers.set(service, breaker);
     }

@@ -1,15 +1,8 @@
 // One service, as something to call.
 
-import { invalidArgument } from '../base/arguments.js';
-import { MeshError } from '../base/errors.js';
-import { SecureMesh } from '../mesh/mesh.js';
 import type { CallOptions, Items } from './call-types.js';
 
-/**
- * How a client of a mesh sends its calls.
- *
- * @internal
- */
+/** How a client of a mesh sends its calls. */
 export interface Link {
   /** The service that is called. */
   readonly service: string;
@@ -33,6 +26,25 @@ export interface Link {
   ready(): Promise<void>;
   /** Gives up the client. */
   close(): Promise<void>;
+}
+
+/** Makes the link of a client that has a mesh of its own. */
+export type StandaloneLink = (
+  serviceId: unknown,
+  service: unknown,
+  address: unknown,
+  keysDir: string | undefined,
+) => Link;
+
+// Set by the entry point, which every copy of the package is loaded through.
+let standalone: StandaloneLink | undefined;
+
+/**
+ * Gives the constructor of {@link SecureMeshClient} its mesh. The mesh imports
+ * the client, so the client cannot import the mesh.
+ */
+export function provideStandalone(make: StandaloneLink): void {
+  standalone = make;
 }
 
 /** The method that 0.2.0's `sendMessage` stands for. */
@@ -67,7 +79,7 @@ export class SecureMeshClient {
     this.#link =
       typeof first === 'object' && first !== null
         ? first
-        : standalone(first, targetServiceId, address, keysDir);
+        : (standalone as StandaloneLink)(first, targetServiceId, address, keysDir);
   }
 
   /**
@@ -182,53 +194,4 @@ export class SecureMeshClient {
       // 0.2.0 told nothing here, and the mesh is gone either way.
     });
   }
-}
-
-function standalone(
-  serviceId: unknown,
-  service: unknown,
-  address: unknown,
-  keysDir: string | undefined,
-): Link {
-  if (typeof service !== 'string') throw invalidArgument('targetServiceId must be a string');
-  const { host, port } = parseAddress(address);
-  const mesh = new SecureMesh({
-    serviceId: serviceId as string,
-    discovery: { services: [{ id: service, host, port }] },
-    ...(keysDir === undefined ? {} : { security: { keysDir } }),
-  });
-  const client = mesh.connect(service);
-  return {
-    service,
-    start: async (method, input, options) => {
-      // 0.2.0 required `connect` first; making up for it costs nothing.
-      await mesh.initialize();
-      return client.call(method, input, options);
-    },
-    serverStream: async function* (method, input, options) {
-      await mesh.initialize();
-      yield* client.serverStream(method, input, options);
-    },
-    clientStream: async (method, items, options) => {
-      await mesh.initialize();
-      return client.clientStream(method, items, options);
-    },
-    bidiStream: async function* (method, items, options) {
-      await mesh.initialize();
-      yield* client.bidiStream(method, items, options);
-    },
-    ready: () => mesh.initialize(),
-    close: () => mesh.cleanup(),
-  };
-}
-
-function parseAddress(address: unknown): { host: string; port: number } {
-  const match =
-    typeof address === 'string' ? /^(?:\[([^\]]+)\]|([^:/]+)):(\d{1,5})$/.exec(address) : null;
-  if (match === null) {
-    throw new MeshError('INVALID_ARGUMENT', `address must be host:port, got ${String(address)}`, {
-      reason: 'ARGUMENT',
-    });
-  }
-  return { host: (match[1] ?? match[2]) as string, port: Number(match[3]) };
 }

@@ -1,8 +1,9 @@
 // What a handler knows beside its input.
 
+import type { ConnectOptions, ContractClient } from './contract-client.js';
 import type { CallKind, CallOptions } from './call-types.js';
 import type { SecureMeshClient } from './client.js';
-import type { ConnectOptions, Contract, ContractClient } from './contract.js';
+import type { Contract } from './contract.js';
 import type { ErrorFactories, ErrorMap } from './declared-errors.js';
 import { MeshError } from '../base/errors.js';
 import {
@@ -14,7 +15,7 @@ import {
   TRACEPARENT,
   TRACESTATE,
 } from './metadata.js';
-import type { Caller } from '../mesh/types.js';
+import type { Caller } from './caller.js';
 
 /** Why a request's work is no longer wanted, as the addon numbers it. */
 export const enum AbortCause {

@@ -3,8 +3,46 @@
 import { checkKeys } from '../base/arguments.js';
 import type { CallKind, CallOptions, Items } from './call-types.js';
 import type { Link } from './client.js';
-import type { ConnectOptions, Contract, ContractClient, Procedure } from './contract.js';
-import { rememberErrors } from './safe.js';
+import type { Contract, Procedure } from './contract.js';
+import type { DeclaredErrors } from './declared-errors.js';
+import { rememberErrors, type CallPromise } from './safe.js';
+import type { SchemaInput, SchemaOutput } from './schema.js';
+
+/** What is passed for `T`: it can be left out where it may be `undefined`. */
+type InputArguments<T> = undefined extends T
+  ? [input?: T, options?: CallOptions]
+  : [input: T, options?: CallOptions];
+
+type ClientMethod<T> =
+  T extends Procedure<infer K, infer I, infer O, infer E>
+    ? {
+        unary: (
+          ...args: InputArguments<SchemaInput<I>>
+        ) => CallPromise<SchemaOutput<O>, DeclaredErrors<E>>;
+        serverStream: (
+          ...args: InputArguments<SchemaInput<I>>
+        ) => AsyncIterableIterator<SchemaOutput<O>>;
+        clientStream: (
+          items: Items<SchemaInput<I>>,
+          options?: CallOptions,
+        ) => CallPromise<SchemaOutput<O>, DeclaredErrors<E>>;
+        bidiStream: (
+          items: Items<SchemaInput<I>>,
+          options?: CallOptions,
+        ) => AsyncIterableIterator<SchemaOutput<O>>;
+      }[K]
+    : never;
+
+/** A service, with a function for each method of its contract. */
+export type ContractClient<T extends Contract> = {
+  readonly [K in keyof T['procedures']]: ClientMethod<T['procedures'][K]>;
+};
+
+/** Which service a client of a contract calls. */
+export interface ConnectOptions {
+  /** The service's id. Default: the contract's name. */
+  service?: string | undefined;
+}
 
 /** Sends a call of each kind. */
 const SEND = {

@@ -2,12 +2,11 @@
 // code of the service, so that its callers can have them.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
-import type { CallKind, CallOptions, HandlerOf, HandlerPolicy, Items } from './call-types.js';
+import type { CallKind } from './call-types.js';
 import { makeErrorFactories, type DeclaredErrors, type ErrorMap } from './declared-errors.js';
-import { CALL_KINDS } from '../incoming/route.js';
-import type { CallPromise } from './safe.js';
+import { CALL_KINDS } from './kinds.js';
 import { checkSchema } from './schema.js';
-import type { SchemaInput, SchemaOutput, StandardSchema } from './schema.js';
+import type { StandardSchema } from './schema.js';
 
 type OptionalSchema = StandardSchema | undefined;
 
@@ -68,58 +67,6 @@ export type ErrorsOf<T> = T extends {
     ? DeclaredErrors<NonNullable<E>>
     : never
   : never;
-
-/** What is passed for `T`: it can be left out where it may be `undefined`. */
-type InputArguments<T> = undefined extends T
-  ? [input?: T, options?: CallOptions]
-  : [input: T, options?: CallOptions];
-
-type ClientMethod<T> =
-  T extends Procedure<infer K, infer I, infer O, infer E>
-    ? {
-        unary: (
-          ...args: InputArguments<SchemaInput<I>>
-        ) => CallPromise<SchemaOutput<O>, DeclaredErrors<E>>;
-        serverStream: (
-          ...args: InputArguments<SchemaInput<I>>
-        ) => AsyncIterableIterator<SchemaOutput<O>>;
-        clientStream: (
-          items: Items<SchemaInput<I>>,
-          options?: CallOptions,
-        ) => CallPromise<SchemaOutput<O>, DeclaredErrors<E>>;
-        bidiStream: (
-          items: Items<SchemaInput<I>>,
-          options?: CallOptions,
-        ) => AsyncIterableIterator<SchemaOutput<O>>;
-      }[K]
-    : never;
-
-/** A service, with a function for each method of its contract. */
-export type ContractClient<T extends Contract> = {
-  readonly [K in keyof T['procedures']]: ClientMethod<T['procedures'][K]>;
-};
-
-type ProcedureHandler<T> =
-  T extends Procedure<infer K, infer I, infer O, infer E>
-    ? HandlerOf<K, SchemaOutput<I>, SchemaInput<O>, E>
-    : never;
-
-/** A handler for each method of a contract. */
-export type Implementation<T extends Contract> = {
-  [K in keyof T['procedures']]: ProcedureHandler<T['procedures'][K]>;
-};
-
-/** What the handlers of a contract allow, and what is done around them. */
-export interface ImplementOptions<T extends Contract = Contract> extends HandlerPolicy {
-  /** For single methods; what is said here wins. */
-  methods?: { [K in keyof T['procedures']]?: HandlerPolicy } | undefined;
-}
-
-/** Which service a client of a contract calls. */
-export interface ConnectOptions {
-  /** The service's id. Default: the contract's name. */
-  service?: string | undefined;
-}
 
 type Make<K extends CallKind> = <
   const TInput extends OptionalSchema = undefined,

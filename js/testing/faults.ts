@@ -1,7 +1,7 @@
 // Faults on purpose: what a test wants to go wrong.
 
+import type { Middleware } from '../rpc/handler-types.js';
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
-import type { Middleware } from '../rpc/call-types.js';
 import { isCode } from '../base/errors.js';
 import { MeshError, type Context, type MeshErrorCode } from '../index.js';
 
