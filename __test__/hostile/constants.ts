@@ -1,0 +1,58 @@
+// The numbers of docs/protocol.md.
+
+/** The version byte of handshake messages, of the versions lists and of records. */
+export const PROTOCOL_VERSION = 1;
+
+/** X25519 alone: the one suite of this implementation. */
+export const SUITE_X25519 = 2;
+
+/** The gRPC method whose streams are sessions. */
+export const PATH = '/securestack.mesh.v1.Mesh/Session';
+
+export const MODE = { secret: 1, pinned: 2 } as const;
+
+export const HANDSHAKE = {
+  clientHello: 1,
+  serverHello: 2,
+  clientFinish: 3,
+  serverFinish: 4,
+} as const;
+
+export const EXTENSION = { ticket: 1, succession: 2 } as const;
+
+export const PARAMETER = { maxMessage: 1, maxCalls: 2, ticket: 3, holder: 4 } as const;
+
+export const RECORD = { messages: 1, rekey: 2 } as const;
+
+export const MESSAGE = {
+  request: 1,
+  response: 2,
+  error: 3,
+  cancel: 4,
+  ping: 5,
+  pong: 6,
+  goaway: 7,
+  item: 8,
+  end: 9,
+  window: 10,
+} as const;
+
+export const FLAG = { bytes: 1, empty: 2, inputs: 4, answers: 8 } as const;
+
+export const FIELD = {
+  attempt: 2,
+  metadata: 3,
+  code: 16,
+  reason: 17,
+  message: 18,
+  retryAfter: 19,
+  errorId: 20,
+  retryable: 21,
+} as const;
+
+/** Of a stream, each way, at its beginning. */
+export const STREAM_WINDOW = 65_536;
+/** Of all streams of a session, each way. */
+export const SESSION_WINDOW = 16_777_216;
+/** What an item costs beside its payload's length. */
+export const ITEM_COST = 64;

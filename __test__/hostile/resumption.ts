@@ -1,0 +1,70 @@
+// Tickets: what each side keeps for a session that does without RSA.
+import { randomBytes } from 'node:crypto';
+import { Writer } from './bytes.js';
+import { PROTOCOL_VERSION } from './constants.js';
+import { signWith, signedBy, type Identity, type PublicIdentity } from './identity.js';
+import { makeShare, type Share } from './x25519.js';
+
+/** The client's share of a resumption, and what binds it to the client's key. */
+export interface Holder {
+  readonly key: Share;
+  /** Parameter 4 of M3. */
+  readonly parameter: Buffer;
+}
+
+/** A ticket with what the client needs to use it. */
+export interface KeptTicket {
+  readonly ticket: Buffer;
+  readonly psk: Buffer;
+  readonly holder: Holder;
+  /** Of the server that gave it. */
+  readonly thumbprint: Buffer;
+}
+
+const covered = (serverId: string, share: Buffer): Buffer =>
+  new Writer()
+    .raw(Buffer.from('secure-stack-mesh/resumption/v2\0'))
+    .vec8(serverId)
+    .raw(share)
+    .done();
+
+export function makeHolder(own: Identity, serverId: string): Holder {
+  const key = makeShare();
+  if (PROTOCOL_VERSION < 2) return { key, parameter: key.share };
+  const signature = signWith(own, covered(serverId, key.share));
+  return { key, parameter: Buffer.concat([key.share, signature]) };
+}
+
+/** A server's note about a ticket it gave. */
+export interface Note {
+  clientId: string;
+  client: PublicIdentity;
+  holder: Buffer;
+  psk: Buffer;
+}
+
+/** The tickets of one server: names of notes that are good once. */
+export class Tickets {
+  readonly #notes = new Map<string, Note>();
+
+  constructor(readonly serverId: string) {}
+
+  give(note: Note): Buffer {
+    const ticket = randomBytes(48);
+    this.#notes.set(ticket.toString('hex'), note);
+    return ticket;
+  }
+
+  /** The note, if the ticket is this client's and the holder's share is signed by its key. */
+  take(ticket: Buffer, clientId: string, client: PublicIdentity): Note | null {
+    const name = ticket.toString('hex');
+    const note = this.#notes.get(name);
+    this.#notes.delete(name);
+    if (note === undefined || note.clientId !== clientId) return null;
+    if (!note.client.thumbprint.equals(client.thumbprint)) return null;
+    if (PROTOCOL_VERSION < 2) return note;
+    const share = note.holder.subarray(0, 32);
+    const good = signedBy(client, covered(this.serverId, share), note.holder.subarray(32));
+    return good ? note : null;
+  }
+}

@@ -1,0 +1,103 @@
+// A server whose every answer is the test's.
+import * as http2 from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import { accept, type Accepted, type ServerOptions } from './acceptor.js';
+import { Carrier } from './carrier.js';
+import { PATH } from './constants.js';
+import type { Message } from './messages.js';
+import { Queue } from './queue.js';
+import { Tickets } from './resumption.js';
+
+/** What is done with each message of a session. */
+export type Respond = (message: Message, accepted: Accepted) => void;
+
+export class Server {
+  /** Sessions, as they are established. */
+  readonly sessions = new Queue<Accepted>();
+  /** Handshakes that this side gave up. */
+  readonly failures: Error[] = [];
+  /** How many handshakes began, and how many sessions resumed an earlier one. */
+  handshakes = 0;
+  resumed = 0;
+  readonly tickets: Tickets;
+  readonly #server = http2.createServer();
+  readonly #sockets = new Set<Socket>();
+  /** Refuses streams with a gRPC status in place of a handshake. */
+  refuse: { status: number; message: string } | null = null;
+  respond: Respond;
+
+  private constructor(
+    readonly options: ServerOptions,
+    respond: Respond,
+  ) {
+    this.respond = respond;
+    this.tickets = new Tickets(options.id);
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => this.#sockets.delete(socket));
+    });
+    this.#server.on('session', (session) => session.on('error', () => {}));
+    this.#server.on('stream', (stream, headers) => {
+      stream.on('error', () => {});
+      if (headers[':path'] === PATH) void this.#stream(stream);
+      else stream.close();
+    });
+  }
+
+  static async listen(options: ServerOptions, respond: Respond): Promise<Server> {
+    const server = new Server(options, respond);
+    await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
+    return server;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** What the package's `discovery.services` wants. */
+  get entry(): { id: string; host: string; port: number } {
+    return { id: this.options.id, host: '127.0.0.1', port: this.port };
+  }
+
+  async #stream(stream: http2.ServerHttp2Stream): Promise<void> {
+    this.handshakes += 1;
+    if (this.refuse !== null) {
+      stream.respond(
+        {
+          ':status': 200,
+          'content-type': 'application/grpc',
+          'grpc-status': String(this.refuse.status),
+          'grpc-message': encodeURIComponent(this.refuse.message),
+        },
+        { endStream: true },
+      );
+      return;
+    }
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+    const sockets = [...this.#sockets];
+    const { remotePort } = stream.session!.socket;
+    const socket = sockets.find((each) => each.remotePort === remotePort)!;
+    const carrier = new Carrier(stream, socket);
+    try {
+      const accepted = await accept(this.options, this.tickets, carrier);
+      if (accepted.session.resumed) this.resumed += 1;
+      accepted.session.onMessage = (message) => this.respond(message, accepted);
+      accepted.session.start();
+      this.sessions.push(accepted);
+    } catch (error) {
+      this.failures.push(error as Error);
+      stream.close();
+    }
+  }
+
+  /** Ends every connection with a reset. */
+  drop(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+  }
+}

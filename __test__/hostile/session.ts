@@ -1,0 +1,73 @@
+// A session after its handshake, either side of it: records out and in.
+import type { Carrier } from './carrier.js';
+import { MESSAGE } from './constants.js';
+import { readAll, write, type Message } from './messages.js';
+import { Queue } from './queue.js';
+import { Opener, Sealer } from './records.js';
+
+/** The numbers a handshake settles. */
+export interface Limits {
+  maxMessage: number;
+  maxCalls: number;
+}
+
+export class Session {
+  /** Messages that nobody has set `onMessage` for. */
+  readonly inbox = new Queue<Message>();
+  onMessage: ((message: Message) => void) | null = null;
+  /** Why a record of the other side could not be read. */
+  fault: Error | null = null;
+  readonly sealer: Sealer;
+  readonly opener: Opener;
+
+  constructor(
+    readonly carrier: Carrier,
+    readonly id: Buffer,
+    secrets: { out: Buffer; in: Buffer },
+    aes: number,
+    readonly peerLimits: Limits,
+    readonly resumed: boolean,
+  ) {
+    this.sealer = new Sealer(secrets.out, aes);
+    this.opener = new Opener(secrets.in, aes);
+  }
+
+  /** Begins to read: call it when `onMessage` is set. */
+  start(): void {
+    this.carrier.onFrame((frame) => this.#take(frame));
+    void this.carrier.ended.then(({ status, message }) =>
+      this.inbox.fail(new Error(`over: ${status} ${message}`)),
+    );
+  }
+
+  #take(frame: Buffer): void {
+    try {
+      for (const plaintext of this.opener.open(frame)) {
+        for (const message of readAll(plaintext)) this.#message(message);
+      }
+    } catch (error) {
+      this.fault ??= error as Error;
+      this.inbox.fail(this.fault);
+    }
+  }
+
+  #message(message: Message): void {
+    if (message.type === MESSAGE.ping) this.send({ ...message, type: MESSAGE.pong });
+    if (this.onMessage === null) this.inbox.push(message);
+    else this.onMessage(message);
+  }
+
+  /** Sends messages in one record in one frame. */
+  send(...messages: Message[]): void {
+    this.sendPlain(Buffer.concat(messages.map(write)));
+  }
+
+  /** Sends a record of messages with any plaintext. */
+  sendPlain(plaintext: Uint8Array): void {
+    this.carrier.send(this.sealer.seal(plaintext));
+  }
+
+  rekey(): void {
+    this.carrier.send(this.sealer.rekey());
+  }
+}
