@@ -22,7 +22,7 @@ export class Server {
   readonly tickets: Tickets;
   readonly #server = http2.createServer();
   readonly #sockets = new Set<Socket>();
-  /** Refuses streams with a gRPC status in place of a handshake. */
+  /** Ends streams with a gRPC status as soon as M1 has come. */
   refuse: { status: number; message: string } | null = null;
   respond: Respond;
 
@@ -45,9 +45,9 @@ export class Server {
     });
   }
 
-  static async listen(options: ServerOptions, respond: Respond): Promise<Server> {
+  static async listen(options: ServerOptions, respond: Respond, port = 0): Promise<Server> {
     const server = new Server(options, respond);
-    await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => server.#server.listen(port, '127.0.0.1', resolve));
     return server;
   }
 
@@ -62,24 +62,26 @@ export class Server {
 
   async #stream(stream: http2.ServerHttp2Stream): Promise<void> {
     this.handshakes += 1;
-    if (this.refuse !== null) {
-      stream.respond(
-        {
-          ':status': 200,
-          'content-type': 'application/grpc',
-          'grpc-status': String(this.refuse.status),
-          'grpc-message': encodeURIComponent(this.refuse.message),
-        },
-        { endStream: true },
-      );
-      return;
-    }
-    stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+    stream.respond(
+      { ':status': 200, 'content-type': 'application/grpc' },
+      { waitForTrailers: true },
+    );
+    let { status, message } = { status: 0, message: '' };
+    stream.on('wantTrailers', () => {
+      const trailers = { 'grpc-status': String(status), 'grpc-message': encodeURI(message) };
+      stream.sendTrailers(trailers);
+    });
     const sockets = [...this.#sockets];
     const { remotePort } = stream.session!.socket;
     const socket = sockets.find((each) => each.remotePort === remotePort)!;
     const carrier = new Carrier(stream, socket);
     try {
+      if (this.refuse !== null) {
+        ({ status, message } = this.refuse);
+        await carrier.frames.next();
+        stream.end();
+        return;
+      }
       const accepted = await accept(this.options, this.tickets, carrier);
       if (accepted.session.resumed) this.resumed += 1;
       accepted.session.onMessage = (message) => this.respond(message, accepted);
