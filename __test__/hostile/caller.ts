@@ -50,6 +50,8 @@ export class Caller {
   readonly inbox = new Queue<Message>();
   readonly windows: SendWindows;
   readonly #calls = new Map<number, Queue<Message>>();
+  /** Why nothing comes any more. */
+  #over: Error | null = null;
   #token: { epoch: number; text: string } | null = null;
 
   private constructor(
@@ -62,6 +64,7 @@ export class Caller {
     session.start();
     void session.carrier.ended.then(({ status, message }) => {
       const error = new Error(`over: ${status} ${message}`);
+      this.#over = error;
       this.inbox.fail(error);
       for (const queue of this.#calls.values()) queue.fail(error);
     });
@@ -101,7 +104,9 @@ export class Caller {
   /** Sends a request; what belongs to it comes from {@link messages}. */
   request(method: string, content: Payload, options: RequestOptions = {}): number {
     const call = options.call ?? this.nextCall++;
-    this.#calls.set(call, new Queue());
+    const messages = new Queue<Message>();
+    if (this.#over !== null) messages.fail(this.#over);
+    this.#calls.set(call, messages);
     this.session.send(this.message(call, method, content, options));
     return call;
   }
