@@ -1,7 +1,7 @@
 // The numbers of docs/protocol.md.
 
 /** The version byte of handshake messages, of the versions lists and of records. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** X25519 alone: the one suite of this implementation. */
 export const SUITE_X25519 = 2;

@@ -1,7 +1,6 @@
 // Tickets: what each side keeps for a session that does without RSA.
 import { randomBytes } from 'node:crypto';
 import { Writer } from './bytes.js';
-import { PROTOCOL_VERSION } from './constants.js';
 import { signWith, signedBy, type Identity, type PublicIdentity } from './identity.js';
 import { makeShare, type Share } from './x25519.js';
 
@@ -23,14 +22,13 @@ export interface KeptTicket {
 
 const covered = (serverId: string, share: Buffer): Buffer =>
   new Writer()
-    .raw(Buffer.from('secure-stack-mesh/resumption/v2\0'))
+    .raw(Buffer.from('secure-stack-mesh/resumption/v1\0'))
     .vec8(serverId)
     .raw(share)
     .done();
 
 export function makeHolder(own: Identity, serverId: string): Holder {
   const key = makeShare();
-  if (PROTOCOL_VERSION < 2) return { key, parameter: key.share };
   const signature = signWith(own, covered(serverId, key.share));
   return { key, parameter: Buffer.concat([key.share, signature]) };
 }
@@ -62,7 +60,6 @@ export class Tickets {
     this.#notes.delete(name);
     if (note === undefined || note.clientId !== clientId) return null;
     if (!note.client.thumbprint.equals(client.thumbprint)) return null;
-    if (PROTOCOL_VERSION < 2) return note;
     const share = note.holder.subarray(0, 32);
     const good = signedBy(client, covered(this.serverId, share), note.holder.subarray(32));
     return good ? note : null;
