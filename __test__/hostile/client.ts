@@ -30,6 +30,8 @@ export interface ClientOptions {
   /** What this client says it accepts. */
   maxMessage?: number;
   maxCalls?: number;
+  /** Sends `ct_c` in a resumption too. */
+  wrapAlways?: boolean;
   /** A last change of M1 before it is written. */
   hello?: (hello: ClientHello) => void;
   /** A last change of what is sealed in M3. */
@@ -127,7 +129,8 @@ export class ClientHandshake {
       sessionId,
       thumbprint,
     });
-    const wrapped = resumed ? Buffer.alloc(0) : wrap(server, part, stage.th2);
+    const empty = resumed && this.options.wrapAlways !== true;
+    const wrapped = empty ? Buffer.alloc(0) : wrap(server, part, stage.th2);
     const m3 = writeClientFinish({ token, parameters }, stage, hellos, wrapped);
     this.carrier.send(m3);
     return async () => {
