@@ -73,12 +73,16 @@ export class Caller {
   static async connect(options: ClientOptions): Promise<Caller> {
     const handshake = await ClientHandshake.dial(options);
     try {
-      const session = await handshake.run();
-      return new Caller(options, session, handshake.ticket);
+      return Caller.on(handshake, await handshake.run());
     } catch (error) {
       handshake.carrier.close();
       throw error;
     }
+  }
+
+  /** A caller on what a handshake has made. */
+  static on(handshake: ClientHandshake, session: Session): Caller {
+    return new Caller(handshake.options, session, handshake.ticket);
   }
 
   #take(message: Message): void {

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { root } from '../../scripts/lib.mjs';
 
 const MIB = 1024 * 1024;
+/** Figures that only ever grow, by the last word of their names. */
+const TOTALS = /(Failed|Succeeded|Operations|Discarded|Resumed|Total)$/;
 
 /** An error of the package, as data. */
 export interface PlainError {
@@ -105,9 +107,35 @@ export class Honest {
   call(service: string, method: string, input?: unknown, options: object = {}): Promise<Outcome> {
     return this.ask('call', { service, method, input, options });
   }
+  /** A call, and how long it took in the process that made it, in ms. */
+  async timed(
+    service: string,
+    method: string,
+    input: unknown,
+  ): Promise<Outcome & { took: number }> {
+    return this.ask('call', { service, method, input });
+  }
   /** The longest the event loop was held since this was asked last, in ms. */
   held(): Promise<number> {
     return this.ask('held');
+  }
+
+  /**
+   * What must be at its baseline when nobody is there: every figure of the mesh
+   * that is not a total, and the handlers that are at it.
+   */
+  async gauges(): Promise<Record<string, number>> {
+    const { stats, details, running } = await this.ask('gauges');
+    const gauges: Record<string, number> = {
+      running,
+      activeSessions: stats.activeSessions,
+      peers: stats.peers.length,
+      connections: stats.metrics.connections.active,
+    };
+    for (const [name, value] of Object.entries(details)) {
+      if (typeof value === 'number' && !TOTALS.test(name)) gauges[name] = value;
+    }
+    return gauges;
   }
 
   get pid(): number {

@@ -1,0 +1,31 @@
+// The state of an honest process before and after an attack.
+import { expect } from 'vitest';
+import type { Honest } from './honest.js';
+
+export interface Baseline {
+  gauges: Record<string, number>;
+  descriptors: number;
+  resident: number;
+}
+
+export async function measure(honest: Honest): Promise<Baseline> {
+  const gauges = await honest.gauges();
+  return { gauges, descriptors: honest.descriptors(), resident: honest.resident() };
+}
+
+/**
+ * Waits until everything is back where it was: gauges and descriptors exactly,
+ * memory but for `slack` MiB, which V8 and the allocator keep for later.
+ */
+export async function settled(
+  honest: Honest,
+  before: Baseline,
+  { ms = 5_000, slack = 32 }: { ms?: number; slack?: number } = {},
+): Promise<void> {
+  const { gauges, descriptors } = before;
+  const state = async () => ({ gauges: await honest.gauges(), descriptors: honest.descriptors() });
+  await expect.poll(state, { timeout: ms, interval: 25 }).toEqual({ gauges, descriptors });
+  const resident = () => honest.resident();
+  const options = { timeout: ms, interval: 100 };
+  await expect.poll(resident, options).toBeLessThan(before.resident + slack);
+}
