@@ -29,3 +29,17 @@ export async function settled(
   const options = { timeout: ms, interval: 100 };
   await expect.poll(resident, options).toBeLessThan(before.resident + slack);
 }
+
+/**
+ * Lets an attack go on for `ms` and fails as soon as the process has held more
+ * than `limit` MiB at any time; so that what it is about cannot take the machine.
+ */
+export async function bounded(honest: Honest, limit: number, ms: number): Promise<void> {
+  const end = Date.now() + ms;
+  for (;;) {
+    if (honest.ended !== null) throw new Error(`the process ended: ${honest.output}`);
+    expect(honest.peak(), 'MiB resident at the most').toBeLessThan(limit);
+    if (Date.now() > end) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

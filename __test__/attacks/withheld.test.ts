@@ -1,0 +1,143 @@
+// A peer that is proven, allows the other side to send, and does not read: the
+// sender keeps no more for it than its own budget.
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { bounded, measure, settled } from '../hostile/baseline.js';
+import { Caller } from '../hostile/caller.js';
+import { FLAG, MESSAGE, SESSION_WINDOW, STREAM_WINDOW } from '../hostile/constants.js';
+import { Honest } from '../hostile/honest.js';
+import { makeIdentity } from '../hostile/identity.js';
+import { payload, window } from '../hostile/messages.js';
+import { Server } from '../hostile/server.js';
+import { echo } from '../hostile/echo.js';
+
+/** MiB resident that one peer may cause, process and all. */
+const ONE = 256;
+/** MiB resident whatever a peer does. */
+const LIMIT = 512;
+const ITEM = 16_384;
+const CREDIT = 2 ** 31;
+
+const secret = randomBytes(32).toString('base64url');
+const security = { jwtSecret: secret };
+const identity = makeIdentity();
+
+async function serve(): Promise<Honest> {
+  const server = await Honest.start({ serviceId: 'server', port: 0, host: '127.0.0.1', security });
+  onTestFinished(() => server.kill());
+  return server;
+}
+
+function connect(server: Honest, id: string): Promise<Caller> {
+  return Caller.connect({ port: server.port, id, peer: 'server', identity, secret });
+}
+
+/** The server is what it was, for others and when the attacker is gone. */
+async function survives(server: Honest, attack: () => Promise<Caller[]>, limit: number) {
+  const healthy = await connect(server, 'healthy');
+  expect(await healthy.call('echo', 'before')).toBe('before');
+  const before = await measure(server);
+  server.resetPeak();
+  const attackers = await attack();
+  await bounded(server, limit, 2_000);
+  expect(await healthy.call('echo', 'during')).toBe('during');
+  for (const attacker of attackers) attacker.close();
+  // Freed memory goes back to the system as the allocator likes.
+  await settled(server, before, { slack: limit });
+  expect(await healthy.call('echo', 'after')).toBe('after');
+}
+
+describe('a service sends', () => {
+  it('a stream with all the credit there is to a client that does not read', async () => {
+    const server = await serve();
+    const attack = async () => {
+      const client = await connect(server, 'raw');
+      client.session.send(window(0, CREDIT - SESSION_WINDOW));
+      const call = client.request('flood', payload(ITEM), { kind: FLAG.answers, timeLeft: 0 });
+      client.session.send(window(call, CREDIT - STREAM_WINDOW));
+      client.session.carrier.pause();
+      return [client];
+    };
+    await survives(server, attack, ONE);
+  });
+
+  it('64 streams on one session to a client that does not read', async () => {
+    const server = await serve();
+    const attack = async () => {
+      const client = await connect(server, 'raw');
+      client.session.send(window(0, CREDIT - SESSION_WINDOW));
+      for (let opened = 0; opened < 64; opened++) {
+        const call = client.request('flood', payload(ITEM), { kind: FLAG.answers, timeLeft: 0 });
+        client.session.send(window(call, CREDIT - STREAM_WINDOW));
+      }
+      client.session.carrier.pause();
+      return [client];
+    };
+    await survives(server, attack, ONE);
+  });
+
+  it('streams on many sessions to a client that does not read', { timeout: 30_000 }, async () => {
+    const server = await serve();
+    const attack = async () => {
+      const clients: Caller[] = [];
+      for (let opened = 0; opened < 60; opened++) {
+        const client = await connect(server, 'raw');
+        for (let stream = 0; stream < 4; stream++) {
+          const call = client.request('flood', payload(ITEM), { kind: FLAG.answers, timeLeft: 0 });
+          client.session.send(window(call, SESSION_WINDOW));
+        }
+        client.session.carrier.pause();
+        clients.push(client);
+        await bounded(server, LIMIT, 0);
+      }
+      return clients;
+    };
+    await survives(server, attack, LIMIT);
+  });
+
+  it('answers of 4 MiB to a client that does not read', { timeout: 30_000 }, async () => {
+    const server = await serve();
+    const attack = async () => {
+      const client = await connect(server, 'raw');
+      client.session.carrier.pause();
+      for (let asked = 0; asked < 1000; asked++) {
+        client.request('big', payload(4 * 1024 * 1024), { timeLeft: 0 });
+        if (asked % 10 === 0) await bounded(server, LIMIT, 0);
+      }
+      return [client];
+    };
+    await survives(server, attack, LIMIT);
+  });
+});
+
+describe('a client sends', () => {
+  it('a stream with all the credit there is to a service that does not read', async () => {
+    const hostile = await Server.listen({ id: 'raw', identity, secret }, (message, { session }) => {
+      if (message.type !== MESSAGE.request) return;
+      session.send(
+        window(0, CREDIT - SESSION_WINDOW),
+        window(message.call, CREDIT - STREAM_WINDOW),
+      );
+      session.carrier.pause();
+    });
+    const healthy = await Server.listen({ id: 'healthy', identity, secret }, echo());
+    const services = [hostile.entry, healthy.entry];
+    const client = await Honest.start({ serviceId: 'client', security, discovery: { services } });
+    onTestFinished(() => {
+      client.kill();
+      hostile.close();
+      healthy.close();
+    });
+    expect((await client.call('healthy', 'echo', 'before')).result).toBe('before');
+    const before = await measure(client);
+    client.resetPeak();
+    const upload = { service: 'raw', method: 'swallow', size: ITEM, count: 1e9 };
+    const ended = client.ask('upload', { ...upload, options: { timeoutMs: 2_500 } });
+    ended.catch(() => {});
+    await bounded(client, ONE, 2_000);
+    expect((await client.call('healthy', 'echo', 'during')).result).toBe('during');
+    expect((await ended).error).toMatchObject({ name: 'MeshError' });
+    hostile.close();
+    await settled(client, before, { slack: ONE });
+  });
+});
