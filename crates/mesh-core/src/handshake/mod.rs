@@ -28,6 +28,8 @@ mod vectors;
 
 use std::{sync::Arc, time::Duration};
 
+#[cfg(test)]
+pub(crate) use self::resumption::forge_ticket;
 pub use self::{
     initiator::{AwaitFinish, AwaitHello, Initiator, Unproved},
     messages::{MAX_HANDSHAKE_MESSAGE, PROTOCOL_VERSION},

@@ -7,6 +7,8 @@
 //! never left its memory, and that its RSA key has signed: the thief of the
 //! server's key can neither use a ticket it has seen nor make one.
 
+#[cfg(test)]
+mod forge;
 mod holder;
 #[cfg(test)]
 mod tests;
@@ -18,6 +20,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(test)]
+pub(crate) use self::forge::forge_ticket;
 pub use self::holder::Holders;
 pub(super) use self::holder::{Holder, SignedHolder};
 use super::{HandshakeError, MeshSecret};

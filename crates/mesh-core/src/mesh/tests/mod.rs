@@ -12,6 +12,7 @@ mod reconnect;
 mod refusals;
 mod resumption;
 mod rotation;
+mod simulation;
 mod streams;
 mod teardown;
 mod trust;

@@ -1,0 +1,49 @@
+//! What must hold of a node: while it runs, and when those it served are gone.
+
+use super::{ledger::Ledger, node::Node};
+use crate::mesh::{core::Core, session::lock};
+
+/// What no node may exceed, whatever its peers do.
+pub(super) fn check_limits(node: &Node, ledger: &Ledger) {
+    let Some(core) = node.core() else { return };
+    let limits = &core.config.limits;
+    let sessions = lock(&core.sessions);
+    let (most, most_of_one) = (limits.max_sessions as usize, limits.max_sessions_per_peer as usize);
+    if sessions.inbound() > most {
+        ledger.violated(format!("{} has {} sessions of {most}", node.plan.name, sessions.inbound()));
+    }
+    for service in super::node::SERVICES {
+        let count = sessions.inbound_of(&service.parse().unwrap());
+        if count > most_of_one {
+            ledger
+                .violated(format!("{} has {count} sessions of {service}, of {most_of_one}", node.plan.name));
+        }
+    }
+}
+
+/// What is left of peers, calls and handshakes that are over. Empty if all is
+/// as it was at the start.
+pub(super) fn leftovers(node: &Node) -> Vec<String> {
+    let mut left = Vec::new();
+    if let Some(core) = node.core() {
+        left.extend(
+            counts(&core)
+                .into_iter()
+                .filter(|(_, count)| *count > 0)
+                .map(|(what, count)| format!("{count} {what}")),
+        );
+    }
+    if !node.app.is_idle() {
+        left.push("work of the application".to_owned());
+    }
+    left
+}
+
+fn counts(core: &Core) -> Vec<(&'static str, usize)> {
+    let stats = core.stats();
+    vec![
+        ("sessions", stats.active_sessions),
+        ("calls", stats.calls_in_flight),
+        ("requests", stats.requests_in_flight),
+    ]
+}
