@@ -10,7 +10,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,7 +19,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc},
     time::{Instant, sleep, sleep_until},
 };
 
@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     config::NetworkName,
+    mesh::session::lock,
     transport::memory::{Port, connect, sever},
 };
 
@@ -61,7 +62,9 @@ pub(super) struct Link {
     from: IpAddr,
     to: u16,
     delay_ms: (u64, u64),
-    weather: watch::Sender<Weather>,
+    weather: Mutex<Weather>,
+    /// The weather has changed. (Not a `watch`, which wakes in no fixed order.)
+    changed: Notify,
     /// Chunks still to be corrupted, from the caller and to it.
     corrupt: [AtomicU32; 2],
     /// Bytes that left the instance.
@@ -75,17 +78,38 @@ const ON_THE_WAY: usize = 8;
 const CORRUPTIBLE: usize = 160;
 
 impl Link {
+    fn weather(&self) -> Weather {
+        *lock(&self.weather)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Weather)) {
+        change(&mut lock(&self.weather));
+        self.changed.notify_waiters();
+    }
+
+    /// Completes once the weather is as it should be.
+    async fn until(&self, good: impl Fn(Weather) -> bool) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if good(self.weather()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     pub(super) fn set(&self, fate: Fate) {
-        self.weather.send_modify(|weather| weather.fate = fate);
+        self.change(|weather| weather.fate = fate);
     }
 
     pub(super) fn slow(&self, pace: Option<(usize, Duration)>) {
-        self.weather.send_modify(|weather| weather.pace = pace);
+        self.change(|weather| weather.pace = pace);
     }
 
     /// Breaks the connections made so far.
     pub(super) fn reset(&self, network: &NetworkName) {
-        self.weather.send_modify(|weather| weather.resets += 1);
+        self.change(|weather| weather.resets += 1);
         sever(network, self.port);
     }
 
@@ -116,6 +140,15 @@ impl Network {
         Self { name: NetworkName(name.into()), links: Vec::new(), rng }
     }
 
+    /// Wakes what carries bytes, one link after the other. A runtime that is
+    /// dropped drops its tasks in an order that depends on the process; this
+    /// fixes the order in which the network learns of it.
+    pub(super) fn settle(&self) {
+        for link in &self.links {
+            link.changed.notify_waiters();
+        }
+    }
+
     /// A link from the address `10.0.net.host` to the port `to`.
     pub(super) fn link(
         &mut self,
@@ -136,7 +169,8 @@ impl Network {
             from: Ipv4Addr::new(10, 0, from[0], from[1]).into(),
             to,
             delay_ms,
-            weather: watch::channel(weather).0,
+            weather: Mutex::new(weather),
+            changed: Notify::new(),
             corrupt: Default::default(),
             carried: Arc::clone(carried),
         });
@@ -152,7 +186,7 @@ async fn accept(network: NetworkName, mut port: Port, link: Arc<Link>, rng: Rng,
     let mut number = 0;
     while let Ok((caller, _)) = poll_fn(|cx| port.poll_accept(cx)).await {
         number += 1;
-        if link.weather.borrow().fate == Fate::Refuse {
+        if link.weather().fate == Fate::Refuse {
             continue;
         }
         let from = SocketAddr::new(link.from, 1024 + number);
@@ -165,12 +199,11 @@ async fn accept(network: NetworkName, mut port: Port, link: Arc<Link>, rng: Rng,
             let (from_instance, to_instance) = split(instance);
             let up = pin!(carry(&link, true, from_caller, to_instance, ups));
             let down = pin!(carry(&link, false, from_instance, to_caller, downs));
-            let mut weather = link.weather.subscribe();
-            let resets = weather.borrow().resets;
-            let reset = pin!(weather.wait_for(|weather| weather.resets != resets));
+            let resets = link.weather().resets;
+            let reset = pin!(link.until(|weather| weather.resets != resets));
             let how = tokio::select! {
                 biased;
-                _ = reset => "reset",
+                () = reset => "reset",
                 ended = async { tokio::try_join!(biased; up, down) } => if ended.is_ok() { "ended" } else { "broken" },
             };
             journal.note(format!("{} connection {number} {how}", link.name));
@@ -201,7 +234,7 @@ async fn take(
     let mut buffer = vec![0; CHUNK];
     let mut due = Instant::now();
     loop {
-        let pace = link.weather.borrow().pace;
+        let pace = link.weather().pace;
         let most = pace.map_or(CHUNK, |(bytes, _)| bytes);
         let length = from.read(&mut buffer[..most]).await.map_err(drop)?;
         let chunk = &mut buffer[..length];
@@ -238,13 +271,12 @@ async fn deliver(
     mut queue: mpsc::Receiver<(Instant, Bytes)>,
     mut to: impl AsyncWrite + Unpin,
 ) -> Result<(), ()> {
-    let mut weather = link.weather.subscribe();
     let mut lost = false;
     while let Some((due, bytes)) = queue.recv().await {
         sleep_until(due).await;
-        let _ = weather.wait_for(|weather| weather.fate != Fate::Hold).await;
+        link.until(|weather| weather.fate != Fate::Hold).await;
         // A stream with a hole in it carries nothing any more.
-        lost |= weather.borrow().fate == Fate::Swallow;
+        lost |= link.weather().fate == Fate::Swallow;
         if lost {
             continue;
         }

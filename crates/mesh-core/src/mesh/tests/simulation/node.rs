@@ -176,8 +176,8 @@ impl Node {
     }
 
     /// Ends it between any two polls of its tasks. All memory of it must be gone.
-    pub(super) fn crash(&self, world: &mut World, ledger: &Ledger, polls: u64) {
-        world.crash(self.host, polls);
+    pub(super) fn crash(&self, world: &mut World, network: &Network, ledger: &Ledger, polls: u64) {
+        world.crash(self.host, network, polls);
         ledger.lost(self.plan.name);
         ledger.journal.note(format!("{} crashes", self.plan.name));
         self.app.forget();

@@ -20,8 +20,10 @@ use super::{
     world::{HostId, World},
 };
 
-/// Steps of one seed. Each is at least one event.
+/// Events of one seed, steps of one, and of one in which little happens.
+pub(super) const EVENTS: usize = 1000;
 const STEPS: u32 = 450;
+const MOST_STEPS: u32 = 2000;
 /// How soon a newcomer is served, whatever others do.
 const NEWCOMER_MS: u64 = 1000;
 /// How long all that is over may take to be forgotten: a peer that has vanished
@@ -72,7 +74,10 @@ struct Story {
 /// Plays one seed.
 pub(super) fn play(seed: u64) -> Outcome {
     let mut story = Story::new(seed);
-    for _ in 0..STEPS {
+    for step in 0..MOST_STEPS {
+        if step >= STEPS && story.world.journal.len() >= EVENTS {
+            break;
+        }
         story.step();
         story.check();
         if !story.ledger.violations().is_empty() {
@@ -316,7 +321,7 @@ impl Story {
         let running = self.world.host(self.nodes[at].host).is_some();
         match self.rng.below(4) {
             _ if closed => {
-                self.nodes[at].crash(&mut self.world, &self.ledger, 0);
+                self.nodes[at].crash(&mut self.world, &self.network, &self.ledger, 0);
             }
             _ if !running => {
                 self.note(format!("{} starts again", self.nodes[at].plan.name));
@@ -324,7 +329,7 @@ impl Story {
             }
             0 | 1 if self.weather.crashes => {
                 let polls = self.rng.below(30);
-                self.nodes[at].crash(&mut self.world, &self.ledger, polls);
+                self.nodes[at].crash(&mut self.world, &self.network, &self.ledger, polls);
             }
             2 if self.weather.closes && up => {
                 self.note(format!("{} closes", self.nodes[at].plan.name));
@@ -419,7 +424,7 @@ impl Story {
             self.ledger.violated(format!("{service}, which is new, was not served"));
         }
         if let Some(node) = self.nodes.pop() {
-            node.crash(&mut self.world, &self.ledger, 0);
+            node.crash(&mut self.world, &self.network, &self.ledger, 0);
         }
     }
 
@@ -438,10 +443,10 @@ impl Story {
             link.heal();
         }
         self.attacks.clear();
-        self.world.crash(self.wild, 0);
+        self.world.crash(self.wild, &self.network, 0);
         for at in 0..self.nodes.len() {
             if !self.nodes[at].is_up() {
-                self.nodes[at].crash(&mut self.world, &self.ledger, 0);
+                self.nodes[at].crash(&mut self.world, &self.network, &self.ledger, 0);
                 self.nodes[at].reboot(&mut self.world, &self.network, &self.ledger);
             }
             self.nodes[at].skew_ms.store(0, Ordering::Relaxed);
@@ -493,8 +498,8 @@ impl Story {
             if !self.nodes[at].is_closed() {
                 self.ledger.violated(format!("{} does not close", self.nodes[at].plan.name));
             }
-            self.nodes[at].crash(&mut self.world, &self.ledger, 0);
+            self.nodes[at].crash(&mut self.world, &self.network, &self.ledger, 0);
         }
-        self.world.crash(self.wires, 0);
+        self.world.crash(self.wires, &self.network, 0);
     }
 }

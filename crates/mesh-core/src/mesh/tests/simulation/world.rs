@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::rng::Rng;
+use super::{network::Network, rng::Rng};
 use crate::{
     clock::{Clock, Timestamp},
     mesh::{platform::Platform, session::lock},
@@ -46,6 +46,10 @@ impl Journal {
     /// The virtual time, as of the beginning of the window.
     pub(super) fn now_ms(&self) -> u64 {
         self.now_ms.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        lock(&self.entries).len()
     }
 
     pub(super) fn entries(&self) -> Vec<String> {
@@ -148,13 +152,14 @@ impl World {
     }
 
     /// Ends the host after `polls` more polls of its tasks, wherever they are.
-    pub(super) fn crash(&mut self, id: HostId, polls: u64) {
+    pub(super) fn crash(&mut self, id: HostId, network: &Network, polls: u64) {
         let Some(host) = self.hosts[id.0].take() else { return };
         host.runtime.block_on(async {
             for _ in 0..polls {
                 tokio::task::yield_now().await;
             }
         });
+        network.settle();
         drop(host);
     }
 
