@@ -188,7 +188,7 @@ export class Policy {
     options: CallOptions | undefined,
   ): number | undefined {
     // Whoever is told that a service is left alone is told at once.
-    if (error.reason === 'CIRCUIT_OPEN') return undefined;
+    if (error.reason === 'CIRCUIT_OPEN' && !error.remote) return undefined;
     const idempotent = options?.idempotent === true || options?.idempotencyKey !== undefined;
     // What this side says can be tried again has not been sent, or not been run. What the
     // other side says may come from a handler that has done half of its work.
@@ -223,7 +223,7 @@ export class Policy {
 function isFailure(error: unknown): boolean | undefined {
   const { code, reason, remote } = MeshError.from(error);
   const outcome = native().outcomeOfError(code);
-  if (outcome === 'ignored' || reason === 'SESSION_LOST') return undefined;
+  if (outcome === 'ignored' || (reason === 'SESSION_LOST' && !remote)) return undefined;
   if (!remote && outcome === 'success') return undefined;
   return outcome === 'failure';
 }

@@ -316,6 +316,55 @@ impl Reason {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
     }
+
+    /// Whether only the side that reports it can know it: its own keys, its
+    /// connection, the records it was sent, its own state. A peer that states one
+    /// of these speaks of itself or lies.
+    #[must_use]
+    pub const fn is_of_one_side(self) -> bool {
+        matches!(
+            self,
+            Self::KeydirMode
+                | Self::KeydirOwner
+                | Self::KeydirType
+                | Self::KeydirCorrupt
+                | Self::KeydirKeySize
+                | Self::KeydirFull
+                | Self::KeydirIo
+                | Self::KeydirUnknown
+                | Self::SelfId
+                | Self::KeyMismatch
+                | Self::PeerKeyChanged
+                | Self::PeerKeyInUse
+                | Self::UnknownPeer
+                | Self::HelloMac
+                | Self::WrongTarget
+                | Self::BadPeerKey
+                | Self::BadShare
+                | Self::Finished
+                | Self::Downgrade
+                | Self::Mode
+                | Self::Version
+                | Self::HandshakeState
+                | Self::HandshakeExpired
+                | Self::HandshakeFormat
+                | Self::HandshakeRefused
+                | Self::Busy
+                | Self::Replay
+                | Self::RecordAuth
+                | Self::RecordFormat
+                | Self::SequenceGap
+                | Self::RekeyLimit
+                | Self::SessionLost
+                | Self::CircuitOpen
+                | Self::ConnectFailed
+                | Self::UnknownService
+                | Self::Closed
+                | Self::NotInitialized
+                | Self::Listen
+                | Self::Addon
+        )
+    }
 }
 
 impl fmt::Display for Reason {

@@ -8,6 +8,7 @@ use crate::{
     handshake::Trust,
     id::{ServiceId, SessionId},
     record::message::{CallKind, Failure, Payload},
+    telemetry::escape,
 };
 
 /// A call made here; the application chooses the number and never has two
@@ -109,16 +110,22 @@ impl CallError {
         }
     }
 
+    /// A failure that the service answered. Its texts come from elsewhere and may be
+    /// written to a terminal, so characters that would move it are escaped. A reason
+    /// that only this side can know gets the prefix `REMOTE_`: retries, breakers and
+    /// applications rely on it.
     pub(crate) fn remote(failure: &Failure<'_>) -> Self {
+        let forged = Reason::from_name(failure.reason).is_some_and(Reason::is_of_one_side);
+        let reason = escape(failure.reason);
         Self {
             code: failure.code,
-            reason: Cow::Owned(failure.reason.to_owned()),
-            message: failure.message.to_owned(),
+            reason: Cow::Owned(if forged { format!("REMOTE_{reason}") } else { reason.into_owned() }),
+            message: escape(failure.message).into_owned(),
             retryable: failure.retryable,
             retry_after: failure.retry_after_ms.map(|ms| Duration::from_millis(ms.into())),
             remote: true,
             attempts: 0,
-            error_id: (!failure.error_id.is_empty()).then(|| failure.error_id.to_owned()),
+            error_id: (!failure.error_id.is_empty()).then(|| escape(failure.error_id).into_owned()),
             data: (!failure.data.bytes.is_empty()).then(|| failure.data.bytes.to_vec()),
         }
     }
@@ -250,4 +257,35 @@ pub trait Events: Send + Sync + 'static {
     /// Bytes of events that have been told and not yet been dealt with. While
     /// they are many, nothing more is read from peers.
     fn backlog(&self) -> usize;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(reason: &str, message: &str) -> CallError {
+        let failure =
+            Failure { error_id: "a\u{1b}[2Jb", ..Failure::new(Code::Unavailable, Reason::Internal, message) };
+        CallError::remote(&Failure { reason, ..failure })
+    }
+
+    #[test]
+    fn a_peer_cannot_state_what_only_this_side_knows() {
+        for reason in
+            ["SESSION_LOST", "CIRCUIT_OPEN", "CONNECT_FAILED", "HANDSHAKE_REFUSED", "PEER_KEY_CHANGED"]
+        {
+            assert_eq!(remote(reason, "x").reason, format!("REMOTE_{reason}"));
+        }
+        for reason in ["OUT_OF_STOCK", "CALL_LIMIT", "DEADLINE", "JWT_EXP", "INTERNAL", "NOT_FOUND", ""] {
+            assert_eq!(remote(reason, "x").reason, reason);
+        }
+    }
+
+    #[test]
+    fn texts_of_a_peer_cannot_move_a_terminal() {
+        let error = remote("A\u{1b}[31m", "\u{1b}[2J\nroot logged in");
+        assert_eq!(error.message, r"\u{1b}[2J\nroot logged in");
+        assert_eq!(error.reason, r"A\u{1b}[31m");
+        assert_eq!(error.error_id.as_deref(), Some(r"a\u{1b}[2Jb"));
+    }
 }
