@@ -1,54 +1,6 @@
 // Generated from js/ by scripts/types.mjs. Do not edit.
-/** Anything that implements Standard Schema, version 1. */
-interface StandardSchema<TInput = unknown, TOutput = TInput> {
-    /** What the standard asks for. */
-    readonly '~standard': {
-        /** The standard's version. */
-        readonly version: 1;
-        /** Who made the library. */
-        readonly vendor: string;
-        /** Checks a value. */
-        readonly validate: (value: unknown) => SchemaResult<TOutput> | Promise<SchemaResult<TOutput>>;
-        /** What it takes and makes, for the compiler only. */
-        readonly types?: {
-            /** What it takes. */
-            readonly input: TInput;
-            /** What it makes. */
-            readonly output: TOutput;
-        } | undefined;
-    };
-}
-/** What a schema says about a value. */
-type SchemaResult<TOutput> = {
-    /** The value as the schema makes it. */
-    readonly value: TOutput;
-    /** Nothing is wrong. */
-    readonly issues?: undefined;
-} | {
-    /** What is wrong with the value; at least one thing. */
-    readonly issues: readonly SchemaIssue[];
-};
-/** What is wrong with a value. */
-interface SchemaIssue {
-    /** For people. */
-    readonly message: string;
-    /** Where: property names and indices, or objects that hold one. */
-    readonly path?: readonly (PropertyKey | {
-        /** The property's name or the index. */
-        readonly key: PropertyKey;
-    })[] | undefined;
-}
-/** What a schema takes: what its caller writes. `unknown` without a schema. */
-type SchemaInput<T> = T extends StandardSchema ? NonNullable<T['~standard']['types']>['input'] : unknown;
-/** What a schema makes: what its handler reads. `unknown` without a schema. */
-type SchemaOutput<T> = T extends StandardSchema ? NonNullable<T['~standard']['types']>['output'] : unknown;
-/** An entry of `data.issues` of an error with the reason `VALIDATION`. */
-interface ValidationIssue {
-    /** Where in the input, from the outside in; empty for the input itself. */
-    path: (string | number)[];
-    /** What is wrong, as the schema says it. */
-    message: string;
-}
+/** What `await using` calls. Node has had the symbol since 18.18; a sandbox may lack it. */
+declare const asyncDispose: typeof Symbol.asyncDispose;
 
 /**
  * How many messages go each way: one and one; one and many; many and one; many
@@ -107,90 +59,6 @@ interface OutgoingCall {
  * Runs around the calls a mesh makes, by the same rules as {@link Middleware}.
  */
 type ClientMiddleware = (call: OutgoingCall, next: () => Promise<unknown>) => unknown;
-
-/**
- * Calls one service. Made by {@link SecureMesh.connect}; making one costs
- * nothing, and the first call establishes the session.
- */
-declare class SecureMeshClient {
-    #private;
-    /**
-     * A client with a mesh of its own, as 0.2.0 had it.
-     *
-     * @deprecated Use {@link SecureMesh.connect}.
-     * @param serviceId the id of this process
-     * @param targetServiceId the id of the service to call
-     * @param address `host:port`
-     * @param keysDir the key directory; default as for {@link SecurityConfig.keysDir}
-     * @param protoPath ignored: the protocol is built in
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CONFIG`
-     */
-    constructor(serviceId: string, targetServiceId: string, address: string, keysDir?: string, protoPath?: string);
-    /** The id of the service that is called. */
-    get serviceId(): string;
-    /**
-     * Makes an encrypted, authenticated call and resolves with the handler's
-     * result. The input is any JSON value, or a `Uint8Array` to send bytes; it
-     * is taken as it is now, whatever is done to it afterwards.
-     *
-     * @param method the name under which the service has its handler
-     * @throws MeshError what the handler threw, exactly, with `remote` true; or `DEADLINE_EXCEEDED`
-     *   when the time ran out, `CANCELLED` when the signal was aborted, `UNAVAILABLE` when the
-     *   service cannot be reached, `UNAUTHENTICATED` when one side could not prove who it is,
-     *   `UNIMPLEMENTED` (`METHOD_NOT_FOUND`), `NOT_FOUND` (`UNKNOWN_SERVICE`), `INVALID_ARGUMENT`
-     *   (`PAYLOAD`) for an input that cannot be sent, `RESOURCE_EXHAUSTED` (`TOO_LARGE`, `CALL_LIMIT`),
-     *   `FAILED_PRECONDITION` (`NOT_INITIALIZED`, `CLOSED`)
-     */
-    call<TInput = unknown, TResult = unknown>(method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
-    /**
-     * Calls a method that answers with many items. Leaving the loop cancels it
-     * on the other side.
-     *
-     * @example
-     * ```js
-     * for await (const event of client.serverStream('orders.watch', { since })) { … }
-     * ```
-     * @param method the name under which the service has its handler
-     * @throws MeshError as {@link SecureMeshClient.call}, from the iterator; `UNIMPLEMENTED`
-     *   (`CALL_KIND`) when the method is of another kind
-     */
-    serverStream<TInput = unknown, TItem = unknown>(method: string, input?: TInput, options?: CallOptions): AsyncIterableIterator<TItem>;
-    /**
-     * Sends many items, and resolves with the one result.
-     *
-     * @param method the name under which the service has its handler
-     * @param items what to send; no faster than the other side takes it
-     * @throws MeshError as {@link SecureMeshClient.call}; `UNIMPLEMENTED` (`CALL_KIND`) when the method
-     *   is of another kind
-     */
-    clientStream<TItem = unknown, TResult = unknown>(method: string, items: AsyncIterable<TItem> | Iterable<TItem>, options?: CallOptions): Promise<TResult>;
-    /**
-     * Sends many items and receives many, in whatever order the two sides like.
-     *
-     * @param method the name under which the service has its handler
-     * @param items what to send; no faster than the other side takes it
-     * @throws MeshError as {@link SecureMeshClient.serverStream}
-     */
-    bidiStream<TInput = unknown, TOutput = unknown>(method: string, items: AsyncIterable<TInput> | Iterable<TInput>, options?: CallOptions): AsyncIterableIterator<TOutput>;
-    /**
-     * Waits until calls can be made.
-     *
-     * @deprecated The first call does what is needed.
-     */
-    connect(): Promise<void>;
-    /**
-     * Sends text to the service's `sendMessage` handler.
-     *
-     * @deprecated Use {@link SecureMeshClient.call}.
-     */
-    sendMessage(data: string): Promise<string>;
-    /**
-     * Gives up the client.
-     *
-     * @deprecated Use {@link SecureMesh.cleanup}.
-     */
-    disconnect(): void;
-}
 
 /** The sixteen error codes of gRPC, by their canonical names. */
 type MeshErrorCode = 'CANCELLED' | 'UNKNOWN' | 'INVALID_ARGUMENT' | 'DEADLINE_EXCEEDED' | 'NOT_FOUND' | 'ALREADY_EXISTS' | 'PERMISSION_DENIED' | 'RESOURCE_EXHAUSTED' | 'FAILED_PRECONDITION' | 'ABORTED' | 'OUT_OF_RANGE' | 'UNIMPLEMENTED' | 'INTERNAL' | 'UNAVAILABLE' | 'DATA_LOSS' | 'UNAUTHENTICATED';
@@ -273,6 +141,57 @@ declare class MeshError extends Error {
     static from(error: unknown): MeshError;
     /** The public facts, without stack and cause. */
     toJSON(): Record<string, unknown>;
+}
+
+/** Anything that implements Standard Schema, version 1. */
+interface StandardSchema<TInput = unknown, TOutput = TInput> {
+    /** What the standard asks for. */
+    readonly '~standard': {
+        /** The standard's version. */
+        readonly version: 1;
+        /** Who made the library. */
+        readonly vendor: string;
+        /** Checks a value. */
+        readonly validate: (value: unknown) => SchemaResult<TOutput> | Promise<SchemaResult<TOutput>>;
+        /** What it takes and makes, for the compiler only. */
+        readonly types?: {
+            /** What it takes. */
+            readonly input: TInput;
+            /** What it makes. */
+            readonly output: TOutput;
+        } | undefined;
+    };
+}
+/** What a schema says about a value. */
+type SchemaResult<TOutput> = {
+    /** The value as the schema makes it. */
+    readonly value: TOutput;
+    /** Nothing is wrong. */
+    readonly issues?: undefined;
+} | {
+    /** What is wrong with the value; at least one thing. */
+    readonly issues: readonly SchemaIssue[];
+};
+/** What is wrong with a value. */
+interface SchemaIssue {
+    /** For people. */
+    readonly message: string;
+    /** Where: property names and indices, or objects that hold one. */
+    readonly path?: readonly (PropertyKey | {
+        /** The property's name or the index. */
+        readonly key: PropertyKey;
+    })[] | undefined;
+}
+/** What a schema takes: what its caller writes. `unknown` without a schema. */
+type SchemaInput<T> = T extends StandardSchema ? NonNullable<T['~standard']['types']>['input'] : unknown;
+/** What a schema makes: what its handler reads. `unknown` without a schema. */
+type SchemaOutput<T> = T extends StandardSchema ? NonNullable<T['~standard']['types']>['output'] : unknown;
+/** An entry of `data.issues` of an error with the reason `VALIDATION`. */
+interface ValidationIssue {
+    /** Where in the input, from the outside in; empty for the input itself. */
+    path: (string | number)[];
+    /** What is wrong, as the schema says it. */
+    message: string;
 }
 
 /** An error a method can answer with. Its name is the `reason`. */
@@ -379,6 +298,104 @@ declare const bidiStream: Make<'bidiStream'>;
  */
 declare function defineContract<const TProcedures extends Procedures>(name: string, procedures: TProcedures): Contract<TProcedures>;
 
+/** How a peer proved who it is. */
+type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';
+/** Who is calling: always the verified identity, never a claimed one. */
+interface Caller {
+    /** The caller's service id. */
+    readonly serviceId: string;
+    /** The session the call came on. */
+    readonly sessionId: string;
+    /** How the caller proved who it is. */
+    readonly trust: Trust;
+    /** The claims of the caller's token. */
+    readonly claims: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Calls one service. Made by {@link SecureMesh.connect}; making one costs
+ * nothing, and the first call establishes the session.
+ */
+declare class SecureMeshClient {
+    #private;
+    /**
+     * A client with a mesh of its own, as 0.2.0 had it.
+     *
+     * @deprecated Use {@link SecureMesh.connect}.
+     * @param serviceId the id of this process
+     * @param targetServiceId the id of the service to call
+     * @param address `host:port`
+     * @param keysDir the key directory; default as for {@link SecurityConfig.keysDir}
+     * @param protoPath ignored: the protocol is built in
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CONFIG`
+     */
+    constructor(serviceId: string, targetServiceId: string, address: string, keysDir?: string, protoPath?: string);
+    /** The id of the service that is called. */
+    get serviceId(): string;
+    /**
+     * Makes an encrypted, authenticated call and resolves with the handler's
+     * result. The input is any JSON value, or a `Uint8Array` to send bytes; it
+     * is taken as it is now, whatever is done to it afterwards.
+     *
+     * @param method the name under which the service has its handler
+     * @throws MeshError what the handler threw, exactly, with `remote` true; or `DEADLINE_EXCEEDED`
+     *   when the time ran out, `CANCELLED` when the signal was aborted, `UNAVAILABLE` when the
+     *   service cannot be reached, `UNAUTHENTICATED` when one side could not prove who it is,
+     *   `UNIMPLEMENTED` (`METHOD_NOT_FOUND`), `NOT_FOUND` (`UNKNOWN_SERVICE`), `INVALID_ARGUMENT`
+     *   (`PAYLOAD`) for an input that cannot be sent, `RESOURCE_EXHAUSTED` (`TOO_LARGE`, `CALL_LIMIT`),
+     *   `FAILED_PRECONDITION` (`NOT_INITIALIZED`, `CLOSED`)
+     */
+    call<TInput = unknown, TResult = unknown>(method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
+    /**
+     * Calls a method that answers with many items. Leaving the loop cancels it
+     * on the other side.
+     *
+     * @example
+     * ```js
+     * for await (const event of client.serverStream('orders.watch', { since })) { … }
+     * ```
+     * @param method the name under which the service has its handler
+     * @throws MeshError as {@link SecureMeshClient.call}, from the iterator; `UNIMPLEMENTED`
+     *   (`CALL_KIND`) when the method is of another kind
+     */
+    serverStream<TInput = unknown, TItem = unknown>(method: string, input?: TInput, options?: CallOptions): AsyncIterableIterator<TItem>;
+    /**
+     * Sends many items, and resolves with the one result.
+     *
+     * @param method the name under which the service has its handler
+     * @param items what to send; no faster than the other side takes it
+     * @throws MeshError as {@link SecureMeshClient.call}; `UNIMPLEMENTED` (`CALL_KIND`) when the method
+     *   is of another kind
+     */
+    clientStream<TItem = unknown, TResult = unknown>(method: string, items: AsyncIterable<TItem> | Iterable<TItem>, options?: CallOptions): Promise<TResult>;
+    /**
+     * Sends many items and receives many, in whatever order the two sides like.
+     *
+     * @param method the name under which the service has its handler
+     * @param items what to send; no faster than the other side takes it
+     * @throws MeshError as {@link SecureMeshClient.serverStream}
+     */
+    bidiStream<TInput = unknown, TOutput = unknown>(method: string, items: AsyncIterable<TInput> | Iterable<TInput>, options?: CallOptions): AsyncIterableIterator<TOutput>;
+    /**
+     * Waits until calls can be made.
+     *
+     * @deprecated The first call does what is needed.
+     */
+    connect(): Promise<void>;
+    /**
+     * Sends text to the service's `sendMessage` handler.
+     *
+     * @deprecated Use {@link SecureMeshClient.call}.
+     */
+    sendMessage(data: string): Promise<string>;
+    /**
+     * Gives up the client.
+     *
+     * @deprecated Use {@link SecureMesh.cleanup}.
+     */
+    disconnect(): void;
+}
+
 /** A promise of a call whose declared errors the compiler knows. */
 interface CallPromise<TResult, TError = never> extends Promise<TResult> {
     /** For the compiler only; it is never there. */
@@ -448,20 +465,6 @@ type ContractClient<T extends Contract> = {
 interface ConnectOptions {
     /** The service's id. Default: the contract's name. */
     service?: string | undefined;
-}
-
-/** How a peer proved who it is. */
-type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';
-/** Who is calling: always the verified identity, never a claimed one. */
-interface Caller {
-    /** The caller's service id. */
-    readonly serviceId: string;
-    /** The session the call came on. */
-    readonly sessionId: string;
-    /** How the caller proved who it is. */
-    readonly trust: Trust;
-    /** The claims of the caller's token. */
-    readonly claims: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -588,9 +591,6 @@ interface ImplementOptions<T extends Contract = Contract> extends HandlerPolicy 
     } | undefined;
 }
 
-/** What `await using` calls. Node has had the symbol since 18.18; a sandbox may lack it. */
-declare const asyncDispose: typeof Symbol.asyncDispose;
-
 /** A router of `@lemur-bookstores/secure-stack-core`, as `router().query(…).mutation(…)` makes it. */
 interface RouterLike {
     /** Its procedures, by their names. */
@@ -615,6 +615,37 @@ interface RouteLike {
 /** Routers by their names, which become the first parts of their methods' names. */
 interface RouterTree {
     readonly [name: string]: RouterLike | RouterTree;
+}
+
+/**
+ * Where log entries go. `console` is one. Nothing is logged without a logger,
+ * and this package never prints.
+ */
+interface Logger {
+    /**
+     * What helps to find a fault.
+     *
+     * @param fields further facts; never secrets
+     */
+    debug?(message: string, fields?: Record<string, unknown>): void;
+    /**
+     * What is as it should be.
+     *
+     * @param fields further facts; never secrets
+     */
+    info?(message: string, fields?: Record<string, unknown>): void;
+    /**
+     * What is not, and was dealt with.
+     *
+     * @param fields further facts; never secrets
+     */
+    warn?(message: string, fields?: Record<string, unknown>): void;
+    /**
+     * What somebody has to look at.
+     *
+     * @param fields further facts; never secrets
+     */
+    error?(message: string, fields?: Record<string, unknown>): void;
 }
 
 /** One entry of the audit log. */
@@ -787,39 +818,23 @@ declare class KeyRotation {
     destroy(): void;
 }
 
-/**
- * Where log entries go. `console` is one. Nothing is logged without a logger,
- * and this package never prints.
- */
-interface Logger {
-    /**
-     * What helps to find a fault.
-     *
-     * @param fields further facts; never secrets
-     */
-    debug?(message: string, fields?: Record<string, unknown>): void;
-    /**
-     * What is as it should be.
-     *
-     * @param fields further facts; never secrets
-     */
-    info?(message: string, fields?: Record<string, unknown>): void;
-    /**
-     * What is not, and was dealt with.
-     *
-     * @param fields further facts; never secrets
-     */
-    warn?(message: string, fields?: Record<string, unknown>): void;
-    /**
-     * What somebody has to look at.
-     *
-     * @param fields further facts; never secrets
-     */
-    error?(message: string, fields?: Record<string, unknown>): void;
-}
-
 /** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
 type Duration = number | string;
+
+/** How outcomes of calls with an idempotency key are kept: `resilience.idempotency`. */
+interface IdempotencyConfig {
+    /** How long an outcome is kept, 1 second to 1 day. Default: `'10m'`. */
+    ttl?: number | string | undefined;
+    /** The most keys known at a time, 100 to 10,000,000. Default: 100,000. */
+    maxKeys?: number | undefined;
+    /** The most bytes that keys and outcomes take, at least 1 MiB. Default: 64 MiB. */
+    maxBytes?: number | undefined;
+    /**
+     * The share of `maxKeys` and of `maxBytes` that one calling service may use, 0.01 to 1.
+     * Default: 0.25.
+     */
+    callerShare?: number | undefined;
+}
 
 /** A session with another service. */
 interface PeerSession {
@@ -835,84 +850,6 @@ interface PeerSession {
     readonly suite: string;
     /** The size of its AES keys, in bits. */
     readonly aesKeySize: number;
-}
-
-/** What a {@link CircuitBreaker} does with calls. */
-declare enum CircuitState {
-    /** All are made. */
-    CLOSED = "closed",
-    /** None is. */
-    OPEN = "open",
-    /** Only a few are, to find out whether it is well again. */
-    HALF_OPEN = "half_open"
-}
-/** Settings of a {@link CircuitBreaker}. */
-interface CircuitBreakerConfig {
-    /** Failures within `monitoringPeriod` that open it. */
-    failureThreshold: number;
-    /** Successes that close it again. While half open, no more calls than these are let through. */
-    successThreshold: number;
-    /** How long it stays open: milliseconds or `'30s'`. */
-    timeout: number | string;
-    /** The sliding window failures are counted in: milliseconds or `'1m'`. Default: 60,000. */
-    monitoringPeriod?: number | string | undefined;
-    /**
-     * The share of the window's calls that must have failed besides, 0 to 1, so that a few failures
-     * of a busy service do not cut it off. Default: 0.5.
-     */
-    failureRate?: number | undefined;
-    /**
-     * Whether an error is a failure of what is protected. Default: one that is no {@link MeshError},
-     * and `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`. An error of the caller's making is
-     * none, and neither is a message that somebody has tampered with. `undefined` is for what says
-     * nothing either way; `false` for an answer that is an error.
-     */
-    isFailure?: ((error: unknown) => boolean | undefined) | undefined;
-    /** Told of each change. What it throws is ignored. */
-    onStateChange?: ((state: CircuitState) => void) | undefined;
-}
-/**
- * Makes calls as long as enough of them succeed. After `failureThreshold`
- * failures within `monitoringPeriod` it opens: for `timeout` nothing is called,
- * and callers are told at once. Then it is half open: `successThreshold` calls
- * are let through, and no more at once. If they succeed it closes, if one fails
- * it opens anew.
- *
- * @example
- * ```js
- * const breaker = new CircuitBreaker({ failureThreshold: 5, successThreshold: 2, timeout: 30_000 });
- * const stock = await breaker.execute(() => fetchStock());
- * ```
- */
-declare class CircuitBreaker {
-    #private;
-    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
-    constructor(config: CircuitBreakerConfig);
-    /**
-     * Calls `fn`, if calls are made at present, and resolves or rejects as it does.
-     *
-     * @throws MeshError `UNAVAILABLE`, reason `CIRCUIT_OPEN`, with `retryAfterMs`: `fn` was not called
-     */
-    execute<T>(fn: () => Promise<T> | T): Promise<T>;
-    /** The state. An open breaker whose `timeout` has passed is open until it is asked. */
-    getState(): CircuitState;
-    /** Closes it and forgets all failures. */
-    reset(): void;
-}
-
-/** How outcomes of calls with an idempotency key are kept: `resilience.idempotency`. */
-interface IdempotencyConfig {
-    /** How long an outcome is kept, 1 second to 1 day. Default: `'10m'`. */
-    ttl?: number | string | undefined;
-    /** The most keys known at a time, 100 to 10,000,000. Default: 100,000. */
-    maxKeys?: number | undefined;
-    /** The most bytes that keys and outcomes take, at least 1 MiB. Default: 64 MiB. */
-    maxBytes?: number | undefined;
-    /**
-     * The share of `maxKeys` and of `maxBytes` that one calling service may use, 0.01 to 1.
-     * Default: 0.25.
-     */
-    callerShare?: number | undefined;
 }
 
 /** What a {@link MetricsCollector} has counted since it was made or reset. */
@@ -1019,6 +956,69 @@ declare class MetricsCollector {
      */
     toPrometheus(): string;
     /** Begins at zero. */
+    reset(): void;
+}
+
+/** What a {@link CircuitBreaker} does with calls. */
+declare enum CircuitState {
+    /** All are made. */
+    CLOSED = "closed",
+    /** None is. */
+    OPEN = "open",
+    /** Only a few are, to find out whether it is well again. */
+    HALF_OPEN = "half_open"
+}
+/** Settings of a {@link CircuitBreaker}. */
+interface CircuitBreakerConfig {
+    /** Failures within `monitoringPeriod` that open it. */
+    failureThreshold: number;
+    /** Successes that close it again. While half open, no more calls than these are let through. */
+    successThreshold: number;
+    /** How long it stays open: milliseconds or `'30s'`. */
+    timeout: number | string;
+    /** The sliding window failures are counted in: milliseconds or `'1m'`. Default: 60,000. */
+    monitoringPeriod?: number | string | undefined;
+    /**
+     * The share of the window's calls that must have failed besides, 0 to 1, so that a few failures
+     * of a busy service do not cut it off. Default: 0.5.
+     */
+    failureRate?: number | undefined;
+    /**
+     * Whether an error is a failure of what is protected. Default: one that is no {@link MeshError},
+     * and `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`. An error of the caller's making is
+     * none, and neither is a message that somebody has tampered with. `undefined` is for what says
+     * nothing either way; `false` for an answer that is an error.
+     */
+    isFailure?: ((error: unknown) => boolean | undefined) | undefined;
+    /** Told of each change. What it throws is ignored. */
+    onStateChange?: ((state: CircuitState) => void) | undefined;
+}
+/**
+ * Makes calls as long as enough of them succeed. After `failureThreshold`
+ * failures within `monitoringPeriod` it opens: for `timeout` nothing is called,
+ * and callers are told at once. Then it is half open: `successThreshold` calls
+ * are let through, and no more at once. If they succeed it closes, if one fails
+ * it opens anew.
+ *
+ * @example
+ * ```js
+ * const breaker = new CircuitBreaker({ failureThreshold: 5, successThreshold: 2, timeout: 30_000 });
+ * const stock = await breaker.execute(() => fetchStock());
+ * ```
+ */
+declare class CircuitBreaker {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
+    constructor(config: CircuitBreakerConfig);
+    /**
+     * Calls `fn`, if calls are made at present, and resolves or rejects as it does.
+     *
+     * @throws MeshError `UNAVAILABLE`, reason `CIRCUIT_OPEN`, with `retryAfterMs`: `fn` was not called
+     */
+    execute<T>(fn: () => Promise<T> | T): Promise<T>;
+    /** The state. An open breaker whose `timeout` has passed is open until it is asked. */
+    getState(): CircuitState;
+    /** Closes it and forgets all failures. */
     reset(): void;
 }
 
@@ -1641,6 +1641,44 @@ declare class ConsoleAdapter implements MonitoringAdapter {
     logMetrics(metrics: any): Promise<void>;
 }
 
+/**
+ * What can be encrypted, signed or authenticated: a string as its UTF-8 bytes,
+ * bytes as they are, anything else as `JSON.stringify` writes it.
+ */
+type CryptoData = string | Uint8Array | ArrayBuffer | object | number | boolean | null;
+
+/**
+ * An envelope: data encrypted to one RSA key and signed by another. It holds
+ * strings and a number only, so it survives JSON. The format is specified in
+ * `docs/envelope.md`.
+ */
+interface EncryptedData {
+    /** The format's version: 1. */
+    version: number;
+    /** AES-GCM ciphertext, base64. */
+    encryptedData: string;
+    /** The wrapped secret, base64. */
+    encryptedKey: string;
+    /** 96-bit nonce, base64. */
+    iv: string;
+    /** 128-bit tag, base64. */
+    authTag: string;
+    /** HMAC-SHA256 over all of the above, hexadecimal. */
+    hmac: string;
+    /** The sender's RSASSA-PSS signature over all of that, base64. */
+    signature: string;
+}
+/** An envelope as 0.2.0 wrote it. */
+type LegacyEncryptedData = Omit<EncryptedData, 'version' | 'signature'>;
+/** Options of {@link CryptoManager.decrypt}. */
+interface DecryptOptions {
+    /**
+     * Reads an envelope of 0.2.0 instead. Nothing in it says who made it; read it
+     * to encrypt it anew. Default: false.
+     */
+    legacy?: boolean;
+}
+
 /** An RSA key pair in PEM. */
 interface KeyPair {
     /** The public half: a `PUBLIC KEY` block (SPKI). */
@@ -1716,11 +1754,6 @@ declare class KeyManager {
 
 /** The size of an AES key in bits. */
 type AesKeySize = 128 | 192 | 256;
-/**
- * What can be encrypted, signed or authenticated: a string as its UTF-8 bytes,
- * bytes as they are, anything else as `JSON.stringify` writes it.
- */
-type CryptoData = string | Uint8Array | ArrayBuffer | object | number | boolean | null;
 /** Options of {@link CryptoManager}. */
 interface CryptoManagerOptions {
     /** Bits of the RSA key: 2048, 3072 or 4096. Default: 4096, or those of the stored key. */
@@ -1735,37 +1768,6 @@ interface CryptoManagerOptions {
     keysDir?: string;
     /** Where to get the key from, instead of `keysDir`. */
     keyManager?: KeyManager | Pick<KeyManager, 'getOrCreateKeyPair'>;
-}
-/**
- * An envelope: data encrypted to one RSA key and signed by another. It holds
- * strings and a number only, so it survives JSON. The format is specified in
- * `docs/envelope.md`.
- */
-interface EncryptedData {
-    /** The format's version: 1. */
-    version: number;
-    /** AES-GCM ciphertext, base64. */
-    encryptedData: string;
-    /** The wrapped secret, base64. */
-    encryptedKey: string;
-    /** 96-bit nonce, base64. */
-    iv: string;
-    /** 128-bit tag, base64. */
-    authTag: string;
-    /** HMAC-SHA256 over all of the above, hexadecimal. */
-    hmac: string;
-    /** The sender's RSASSA-PSS signature over all of that, base64. */
-    signature: string;
-}
-/** An envelope as 0.2.0 wrote it. */
-type LegacyEncryptedData = Omit<EncryptedData, 'version' | 'signature'>;
-/** Options of {@link CryptoManager.decrypt}. */
-interface DecryptOptions {
-    /**
-     * Reads an envelope of 0.2.0 instead. Nothing in it says who made it; read it
-     * to encrypt it anew. Default: false.
-     */
-    legacy?: boolean;
 }
 /**
  * Encrypts, decrypts, signs and verifies with one RSA key pair.

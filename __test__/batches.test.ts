@@ -1,14 +1,10 @@
 // How calls are handed to the addon and its events taken, without the addon.
+import { Incoming } from '../js/frames/reader.js';
+import { Encoding, MAX_BATCH, MAX_FRAMES } from '../js/frames/layout.js';
+import { CommandWriter } from '../js/frames/writer.js';
+import { BatchReader } from '../js/frames/batches.js';
 import { expect, it } from 'vitest';
 import { Calls } from '../js/outgoing/calls.js';
-import {
-  BatchReader,
-  CommandWriter,
-  Encoding,
-  Incoming,
-  MAX_BATCH,
-  MAX_FRAMES,
-} from '../js/frames/codec.js';
 
 it('keeps two batches under way, so that both processes have work', async () => {
   const batches: number[] = [];

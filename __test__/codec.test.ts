@@ -1,15 +1,9 @@
 // The frames of the boundary, byte by byte, without the addon.
+import { readEvents, type EventSink, type Incoming } from '../js/frames/reader.js';
+import { MAX_BATCH, MAX_FRAMES } from '../js/frames/layout.js';
+import { encodePayload, PayloadError } from '../js/frames/payload.js';
+import { CommandWriter } from '../js/frames/writer.js';
 import { describe, expect, it } from 'vitest';
-import {
-  CommandWriter,
-  encodePayload,
-  MAX_BATCH,
-  MAX_FRAMES,
-  PayloadError,
-  readEvents,
-  type EventSink,
-  type Incoming,
-} from '../js/frames/codec.js';
 
 /** Lets the writer's tick pass. */
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -1,9 +1,10 @@
 // Envelopes: docs/envelope.md, and a second implementation of it.
+import type { EncryptedData } from '../js/crypto/envelope.js';
 import * as nodeCrypto from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { CryptoManager, type EncryptedData } from '../js/crypto/crypto-manager.js';
+import { CryptoManager } from '../js/crypto/crypto-manager.js';
 import { refused, rsa } from './keys.js';
 import { nodeOpen, nodeSeal } from './node-envelope.js';
 

@@ -1,7 +1,7 @@
 // A second implementation of docs/envelope.md, of nothing but node:crypto.
+import type { EncryptedData } from '../js/crypto/envelope.js';
 import * as nodeCrypto from 'node:crypto';
 import { expect } from 'vitest';
-import type { EncryptedData } from '../js/crypto/crypto-manager.js';
 
 const DOMAIN = Buffer.from('secure-stack-mesh/envelope/v1');
 

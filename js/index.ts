@@ -68,12 +68,10 @@ export { ConsoleAdapter } from './monitoring/console-adapter.js';
 export {
   CryptoManager,
   type AesKeySize,
-  type CryptoData,
   type CryptoManagerOptions,
-  type DecryptOptions,
-  type EncryptedData,
-  type LegacyEncryptedData,
 } from './crypto/crypto-manager.js';
+export type { CryptoData } from './crypto/bytes.js';
+export type { DecryptOptions, EncryptedData, LegacyEncryptedData } from './crypto/envelope.js';
 export { MeshError, type MeshErrorCode, type MeshErrorOptions } from './base/errors.js';
 export { FileAdapter, type FileAdapterOptions } from './monitoring/file-adapter.js';
 export {

@@ -1,4 +1,4 @@
-//! The byte format of batches between Rust and JavaScript; `js/frames/codec.ts` is its
+//! The byte format of batches between Rust and JavaScript; `js/frames` is its
 //! other half. Little-endian, since that is what a JavaScript engine writes
 //! fastest:
 //!

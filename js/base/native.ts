@@ -3,8 +3,8 @@
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { version } from './version.js';
 import { MeshError } from './errors.js';
+import { version } from './version.js';
 
 /** What the addon exports; generated from `src/`. */
 export type Addon = typeof import('../addon.js');

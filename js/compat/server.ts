@@ -1,13 +1,13 @@
 // The server of 0.2.0.
 
-import type { Handler } from '../rpc/handler-types.js';
 import { invalidArgument } from '../base/arguments.js';
-import { MESSAGE_METHOD } from '../rpc/client.js';
-import type { MeshAddress } from '../mesh/types.js';
 import { MeshError } from '../base/errors.js';
-import { SecureMesh } from '../mesh/mesh.js';
-import type { RateLimiterConfig } from '../resilience/rate-limiter.js';
 import { checkText } from '../base/values.js';
+import { SecureMesh } from '../mesh/mesh.js';
+import type { MeshAddress } from '../mesh/types.js';
+import type { RateLimiterConfig } from '../resilience/rate-limiter.js';
+import { MESSAGE_METHOD } from '../rpc/client.js';
+import type { Handler } from '../rpc/handler-types.js';
 
 /**
  * Answers the calls of a {@link SecureMeshClient}, as 0.2.0 had it. Unless it

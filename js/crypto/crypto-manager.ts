@@ -1,8 +1,16 @@
 // Encryption, signatures and MACs for data outside of calls.
 
-import type { NativeCrypto, NativeEnvelope } from '../addon.js';
+import type { NativeCrypto } from '../addon.js';
 import { checkKeys, invalidArgument } from '../base/arguments.js';
 import { MeshError, wrapNative, wrapNativeAsync } from '../base/errors.js';
+import { native } from '../base/native.js';
+import { fromBase64, hmacKey, ownBytes, toBytes, type CryptoData } from './bytes.js';
+import {
+  decryptArguments,
+  type DecryptOptions,
+  type EncryptedData,
+  type LegacyEncryptedData,
+} from './envelope.js';
 import {
   checkKeyPair,
   checkKeysDir,
@@ -10,22 +18,15 @@ import {
   checkRsaKeySize,
   describe,
   KeyManager,
-  type KeyPair,
   keysDirOrVariable,
   locationVariables,
-  type RsaKeySize,
   settingsOf,
+  type KeyPair,
+  type RsaKeySize,
 } from './key-manager.js';
-import { native } from '../base/native.js';
 
 /** The size of an AES key in bits. */
 export type AesKeySize = 128 | 192 | 256;
-
-/**
- * What can be encrypted, signed or authenticated: a string as its UTF-8 bytes,
- * bytes as they are, anything else as `JSON.stringify` writes it.
- */
-export type CryptoData = string | Uint8Array | ArrayBuffer | object | number | boolean | null;
 
 /** Options of {@link CryptoManager}. */
 export interface CryptoManagerOptions {
@@ -41,40 +42,6 @@ export interface CryptoManagerOptions {
   keysDir?: string;
   /** Where to get the key from, instead of `keysDir`. */
   keyManager?: KeyManager | Pick<KeyManager, 'getOrCreateKeyPair'>;
-}
-
-/**
- * An envelope: data encrypted to one RSA key and signed by another. It holds
- * strings and a number only, so it survives JSON. The format is specified in
- * `docs/envelope.md`.
- */
-export interface EncryptedData {
-  /** The format's version: 1. */
-  version: number;
-  /** AES-GCM ciphertext, base64. */
-  encryptedData: string;
-  /** The wrapped secret, base64. */
-  encryptedKey: string;
-  /** 96-bit nonce, base64. */
-  iv: string;
-  /** 128-bit tag, base64. */
-  authTag: string;
-  /** HMAC-SHA256 over all of the above, hexadecimal. */
-  hmac: string;
-  /** The sender's RSASSA-PSS signature over all of that, base64. */
-  signature: string;
-}
-
-/** An envelope as 0.2.0 wrote it. */
-export type LegacyEncryptedData = Omit<EncryptedData, 'version' | 'signature'>;
-
-/** Options of {@link CryptoManager.decrypt}. */
-export interface DecryptOptions {
-  /**
-   * Reads an envelope of 0.2.0 instead. Nothing in it says who made it; read it
-   * to encrypt it anew. Default: false.
-   */
-  legacy?: boolean;
 }
 
 /**
@@ -404,110 +371,6 @@ export class CryptoManager {
   }
 }
 
-function decryptArguments(args: [EncryptedData | LegacyEncryptedData, string?, DecryptOptions?]): {
-  envelope: NativeEnvelope;
-  sender: string | null;
-  legacy: boolean;
-} {
-  const [encrypted, senderPublicKey, options = {}] = args;
-  checkKeys('options', options, ['legacy']);
-  const legacy = options.legacy ?? false;
-  if (typeof legacy !== 'boolean') {
-    throw invalidArgument(`options.legacy must be true or false, got ${describe(legacy)}`);
-  }
-  // A missing key must not become "whoever it was" in silence.
-  if (args.length > 1 && !legacy) checkPem('senderPublicKey', senderPublicKey);
-  if (legacy && senderPublicKey !== undefined && senderPublicKey !== null) {
-    throw invalidArgument(
-      'senderPublicKey must be undefined with { legacy: true }: an envelope of 0.2.0 has no signature to verify',
-    );
-  }
-  const sender = legacy ? null : (senderPublicKey ?? null);
-  return { envelope: toEnvelope(encrypted, legacy), sender, legacy };
-}
-
-function toEnvelope(
-  encrypted: Partial<EncryptedData> | LegacyEncryptedData,
-  legacy: boolean,
-): NativeEnvelope {
-  if (typeof encrypted !== 'object' || encrypted === null) {
-    throw invalidArgument(`encrypted must be what encrypt returned, got ${describe(encrypted)}`);
-  }
-  const { version = 0, signature = '' } = encrypted as Partial<EncryptedData>;
-  const member = (name: keyof LegacyEncryptedData): string => {
-    const value = encrypted[name];
-    if (typeof value === 'string') return value;
-    throw malformed(`encrypted.${name} must be a string, got ${describe(value)}`);
-  };
-  if (!legacy && !Number.isInteger(version)) {
-    throw malformed(`encrypted.version must be a number, got ${describe(version)}`);
-  }
-  if (typeof signature !== 'string') {
-    throw malformed(`encrypted.signature must be a string, got ${describe(signature)}`);
-  }
-  return {
-    version: legacy ? 0 : version,
-    encryptedData: member('encryptedData'),
-    encryptedKey: member('encryptedKey'),
-    iv: member('iv'),
-    authTag: member('authTag'),
-    hmac: member('hmac'),
-    signature,
-  };
-}
-
-/** The bytes of `data`, for as long as JavaScript does not run. */
-function toBytes(name: string, data: CryptoData): Buffer {
-  if (typeof data === 'string') return Buffer.from(data);
-  if (ArrayBuffer.isView(data)) {
-    return Buffer.from(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
-  }
-  if (data instanceof ArrayBuffer) return Buffer.from(data);
-  let json: string | undefined;
-  try {
-    json = JSON.stringify(data);
-  } catch (cause) {
-    throw new MeshError('INVALID_ARGUMENT', `${name}: ${(cause as Error).message}`, {
-      reason: 'ARGUMENT',
-      cause,
-    });
-  }
-  if (json === undefined) {
-    throw invalidArgument(
-      `${name} must be a string, bytes, or what JSON can hold, got ${describe(data)}`,
-    );
-  }
-  return Buffer.from(json);
-}
-
-/** The bytes of `data` in a buffer nobody else can change. */
-function ownBytes(name: string, data: CryptoData): Buffer {
-  const bytes = toBytes(name, data);
-  return typeof data === 'string' ? bytes : Buffer.from(bytes);
-}
-
-function fromBase64(name: string, text: string): Buffer {
-  if (typeof text === 'string') return Buffer.from(text, 'base64');
-  throw invalidArgument(`${name} must be a string in base64, got ${describe(text)}`);
-}
-
-function hmacKey(key: string | Uint8Array): Buffer {
-  if (typeof key !== 'string' && !ArrayBuffer.isView(key)) {
-    throw invalidArgument(`key must be a string or bytes, got ${describe(key)}`);
-  }
-  const bytes = toBytes('key', key);
-  if (bytes.length >= 16) return bytes;
-  throw new MeshError(
-    'INVALID_ARGUMENT',
-    `key must have at least 16 bytes, got ${bytes.length}; make one with crypto.randomBytes(32) of node:crypto`,
-    { reason: 'WEAK_SECRET' },
-  );
-}
-
 function failedPrecondition(message: string): MeshError {
   return new MeshError('FAILED_PRECONDITION', message, { reason: 'ARGUMENT' });
-}
-
-function malformed(message: string): MeshError {
-  return new MeshError('INVALID_ARGUMENT', message, { reason: 'ENVELOPE_FORMAT' });
 }

@@ -2,9 +2,9 @@
 
 import { checkKeys, invalidArgument } from '../base/arguments.js';
 import { MeshError, wrapNative } from '../base/errors.js';
-import type { KeyPair } from './key-manager.js';
 import { native, type Addon } from '../base/native.js';
 import { checkText, toMillis } from '../base/values.js';
+import type { KeyPair } from './key-manager.js';
 
 type NativeJwt = InstanceType<Addon['NativeJwt']>;
 type NativeRsaIssuer = InstanceType<Addon['NativeRsaIssuer']>;

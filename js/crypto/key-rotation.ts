@@ -1,10 +1,10 @@
 // Keys that are replaced in time.
 
 import { checkKeys, invalidArgument } from '../base/arguments.js';
-import type { AuditLogger } from '../monitoring/audit-logger.js';
 import { timer } from '../base/clock.js';
 import { MeshError } from '../base/errors.js';
 import { checkFunction, checkText, toMillis } from '../base/values.js';
+import type { AuditLogger } from '../monitoring/audit-logger.js';
 
 /** Settings of a {@link KeyRotation}. */
 export interface KeyRotationConfig {

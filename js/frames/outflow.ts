@@ -1,8 +1,8 @@
 // Items on their way out, no faster than they are let go.
 
-import { encodePayload, type Payload } from './codec.js';
 import type { Items } from '../rpc/call-types.js';
 import { ITEM_COST } from './inflow.js';
+import { encodePayload, type Payload } from './payload.js';
 
 /** Beyond this many bytes that have not gone yet, the source waits. */
 const HIGH_WATER = 64 * 1024;

@@ -1,10 +1,11 @@
 // What is sent back for a request, encoded.
 
 import { randomUUID } from 'node:crypto';
-import { encodePayload, PayloadError, type CommandWriter, type Payload } from '../frames/codec.js';
-import { Context } from '../rpc/context.js';
 import { MeshError } from '../base/errors.js';
 import type { SafeLogger } from '../base/logger.js';
+import { encodePayload, PayloadError, type Payload } from '../frames/payload.js';
+import type { CommandWriter } from '../frames/writer.js';
+import { Context } from '../rpc/context.js';
 import { encodeMetadata } from '../rpc/metadata.js';
 
 /** A result, or an error's JSON. */

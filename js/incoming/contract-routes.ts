@@ -1,9 +1,9 @@
 // A contract from its service's side.
 
-import type { SchemaOutput, SchemaInput } from '../rpc/schema.js';
-import type { Handler, HandlerOptions, HandlerOf, HandlerPolicy } from '../rpc/handler-types.js';
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { isContract, type Contract, type Procedure } from '../rpc/contract.js';
+import type { Handler, HandlerOf, HandlerOptions, HandlerPolicy } from '../rpc/handler-types.js';
+import type { SchemaInput, SchemaOutput } from '../rpc/schema.js';
 import { makeRoute, POLICY_KEYS, type Route } from './route.js';
 
 type ProcedureHandler<T> =

@@ -2,9 +2,10 @@
 // outcome of the first run instead of a second run.
 
 import { createHash } from 'node:crypto';
-import type { Answer } from './answers.js';
-import type { Incoming } from '../frames/codec.js';
 import { MeshError } from '../base/errors.js';
+import type { SafeLogger } from '../base/logger.js';
+import type { Incoming } from '../frames/reader.js';
+import type { Answer } from './answers.js';
 import {
   DEFAULT_LIMITS,
   refusal,
@@ -12,7 +13,6 @@ import {
   type IdempotencyLimits,
   type Shortage,
 } from './idempotency-limits.js';
-import type { SafeLogger } from '../base/logger.js';
 
 /** An outcome, and whether a repeated call gets it too. */
 export interface Outcome {

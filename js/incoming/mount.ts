@@ -1,11 +1,11 @@
 // Routers of SecureStack's core, taken by their shape: this package does not
 // need that one.
 
-import type { Handler, HandlerOptions, HandlerPolicy, Middleware } from '../rpc/handler-types.js';
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import type { CallKind } from '../rpc/call-types.js';
-import { makeRoute, POLICY_KEYS, type Route } from './route.js';
+import type { Handler, HandlerOptions, HandlerPolicy, Middleware } from '../rpc/handler-types.js';
 import type { StandardSchema } from '../rpc/schema.js';
+import { makeRoute, POLICY_KEYS, type Route } from './route.js';
 
 /** A router of `@lemur-bookstores/secure-stack-core`, as `router().query(…).mutation(…)` makes it. */
 export interface RouterLike {

@@ -1,13 +1,13 @@
 // What is done around a handler: its input is checked, then comes the
 // middleware, then the handler, then its output is checked.
 
-import type { Middleware } from '../rpc/handler-types.js';
 import type { Context } from '../rpc/context.js';
 import { checkDeclared } from '../rpc/declared-errors.js';
-import { compose } from '../rpc/middleware.js';
+import type { Middleware } from '../rpc/handler-types.js';
 import { streamsIn } from '../rpc/kinds.js';
-import type { Route } from './route.js';
+import { compose } from '../rpc/middleware.js';
 import { validateInput, validateOutput } from '../rpc/schema.js';
+import type { Route } from './route.js';
 
 /** What a handler gets of one input, or of one item of a stream. */
 export function readInput(route: Route, value: unknown): unknown {

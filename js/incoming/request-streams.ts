@@ -1,16 +1,19 @@
 // The streams of requests: what their callers send item by item, and what
 // their handlers yield.
 
-import type { Middleware } from '../rpc/handler-types.js';
-import { PayloadError, Side, type CommandWriter, type Incoming } from '../frames/codec.js';
-import { abortError, type AbortCause, type Context } from '../rpc/context.js';
 import { MeshError } from '../base/errors.js';
 import { Inflow, ITEM_COST } from '../frames/inflow.js';
+import { Side } from '../frames/layout.js';
 import { isItems, Outflow } from '../frames/outflow.js';
-import { checkOutput, invokeStream } from './pipeline.js';
+import { PayloadError } from '../frames/payload.js';
+import type { Incoming } from '../frames/reader.js';
+import type { CommandWriter } from '../frames/writer.js';
+import { abortError, type AbortCause, type Context } from '../rpc/context.js';
+import type { Middleware } from '../rpc/handler-types.js';
 import { streamsIn, streamsOut } from '../rpc/kinds.js';
-import type { Route } from './route.js';
 import { runInScope } from '../rpc/scope.js';
+import { checkOutput, invokeStream } from './pipeline.js';
+import type { Route } from './route.js';
 
 /** The streams of a request whose handler has not finished. */
 interface Streams {

@@ -1,11 +1,11 @@
 // A method this process answers, and how.
 
-import type { Handler, HandlerOptions, Middleware } from '../rpc/handler-types.js';
 import { checkKeys, invalidArgument } from '../base/arguments.js';
 import { checkMethod, checkTimeout } from '../rpc/call-options.js';
-import { CALL_KINDS, streamsOut } from '../rpc/kinds.js';
 import type { CallKind } from '../rpc/call-types.js';
 import { makeErrorFactories, type ErrorFactories, type ErrorMap } from '../rpc/declared-errors.js';
+import type { Handler, HandlerOptions, Middleware } from '../rpc/handler-types.js';
+import { CALL_KINDS, streamsOut } from '../rpc/kinds.js';
 import { checkMiddleware } from '../rpc/middleware.js';
 import { checkSchema, type StandardSchema } from '../rpc/schema.js';
 

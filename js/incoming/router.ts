@@ -1,24 +1,26 @@
 // The methods this process answers, and the requests it is answering.
 
-import type { Middleware } from '../rpc/handler-types.js';
-import { encodeError, encodeResult, writeAnswer, type Answer } from './answers.js';
-import type { CallKind } from '../rpc/call-types.js';
-import { Side, type CommandWriter, type Incoming } from '../frames/codec.js';
-import { AbortCause, Context, type ContextHost } from '../rpc/context.js';
-import { digestOf, type Idempotency, type Outcome } from './idempotency.js';
-import { IdTable } from '../base/id-table.js';
 import { MeshError, type MeshErrorCode } from '../base/errors.js';
+import { IdTable } from '../base/id-table.js';
 import type { SafeLogger } from '../base/logger.js';
+import { Side } from '../frames/layout.js';
+import type { Incoming } from '../frames/reader.js';
+import type { CommandWriter } from '../frames/writer.js';
+import type { Policy } from '../resilience/policy.js';
+import type { CallKind } from '../rpc/call-types.js';
+import type { Caller } from '../rpc/caller.js';
+import { AbortCause, Context, type ContextHost } from '../rpc/context.js';
+import type { Middleware } from '../rpc/handler-types.js';
+import { streamsOut } from '../rpc/kinds.js';
 import { IDEMPOTENCY_KEY, isId } from '../rpc/metadata.js';
 import { checkMiddleware } from '../rpc/middleware.js';
+import { runInScope } from '../rpc/scope.js';
+import { encodeError, encodeResult, writeAnswer, type Answer } from './answers.js';
+import { digestOf, type Idempotency, type Outcome } from './idempotency.js';
 import type { Peers } from './peers.js';
-import type { Policy } from '../resilience/policy.js';
 import { invoke } from './pipeline.js';
 import { RequestStreams } from './request-streams.js';
-import { streamsOut } from '../rpc/kinds.js';
 import { wrongKind, type Route } from './route.js';
-import { runInScope } from '../rpc/scope.js';
-import type { Caller } from '../rpc/caller.js';
 
 /** A request that may be answered. */
 export interface Admitted {

@@ -1,12 +1,13 @@
 // What a mesh is made of, for what needs all of it: reading events, telling figures.
 
-import type { Calls } from '../outgoing/calls.js';
-import { Side, type EventSink } from '../frames/codec.js';
 import type { SafeLogger } from '../base/logger.js';
-import { MetricsCollector } from '../monitoring/metrics-collector.js';
-import type { Monitoring } from '../monitoring/monitoring.js';
+import { Side } from '../frames/layout.js';
+import type { EventSink } from '../frames/reader.js';
 import type { Peers } from '../incoming/peers.js';
 import type { Router } from '../incoming/router.js';
+import { MetricsCollector } from '../monitoring/metrics-collector.js';
+import type { Monitoring } from '../monitoring/monitoring.js';
+import type { Calls } from '../outgoing/calls.js';
 import type { MeshStats } from './types.js';
 
 /** The parts of a mesh that events are for. */

@@ -1,7 +1,18 @@
 // The mesh: this process as a service that calls and is called.
 
+import { asyncDispose } from '../base/async-dispose.js';
+import { MeshError, wrapNative } from '../base/errors.js';
 import type { Implementation, ImplementOptions } from '../incoming/contract-routes.js';
+import { contractRoutes } from '../incoming/contract-routes.js';
+import { mountRoutes, type RouterLike, type RouterTree } from '../incoming/mount.js';
+import { makeRoute, type Route } from '../incoming/route.js';
+import { checkTimeout } from '../rpc/call-options.js';
+import type { CallKind, ClientMiddleware } from '../rpc/call-types.js';
+import type { SecureMeshClient } from '../rpc/client.js';
+import { Context } from '../rpc/context.js';
 import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
+import type { Contract } from '../rpc/contract.js';
+import type { ErrorMap } from '../rpc/declared-errors.js';
 import type {
   Handler,
   HandlerOf,
@@ -9,41 +20,12 @@ import type {
   HandlerPolicy,
   Middleware,
 } from '../rpc/handler-types.js';
-import { asyncDispose } from '../base/async-dispose.js';
-import { Calls } from '../outgoing/calls.js';
-import { checkTimeout } from '../rpc/call-options.js';
-import type { CallKind, ClientMiddleware } from '../rpc/call-types.js';
-import type { SecureMeshClient } from '../rpc/client.js';
-import { BatchReader, CommandWriter, readEvents, type EventSink } from '../frames/codec.js';
-import { encodeConfig, encodeEnvironment } from './config.js';
-import type { Contract } from '../rpc/contract.js';
-import { contractRoutes } from '../incoming/contract-routes.js';
-import { AbortCause, Context } from '../rpc/context.js';
-import type { ErrorMap } from '../rpc/declared-errors.js';
-import { MeshError, wrapNative, wrapNativeAsync } from '../base/errors.js';
-import { idempotencyLimits } from '../incoming/idempotency-limits.js';
-import { Idempotency } from '../incoming/idempotency.js';
-import { KeepAlive } from './keep-alive.js';
-import { SafeLogger } from '../base/logger.js';
-import { native, type Addon } from '../base/native.js';
-import { eventSink, meshStats, type MeshParts } from './mesh-parts.js';
-import { mountRoutes, type RouterLike, type RouterTree } from '../incoming/mount.js';
-import { Outgoing, type Gate } from '../outgoing/outgoing.js';
-import { Monitoring } from '../monitoring/monitoring.js';
-import { Peers } from '../incoming/peers.js';
-import { Policy } from '../resilience/policy.js';
-import { Rotation, type RotateMeshSecretOptions } from './rotation.js';
-import { makeRoute, type Route } from '../incoming/route.js';
-import { Router } from '../incoming/router.js';
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../rpc/schema.js';
-import { enableScope } from '../rpc/scope.js';
-import type { MeshAddress, MeshHealth, MeshConfig, MeshStats, SecureMeshConfig } from './types.js';
-
-type NativeMesh = InstanceType<Addon['NativeMesh']>;
+import { Engine } from './engine.js';
+import { type RotateMeshSecretOptions } from './rotation.js';
+import type { MeshAddress, MeshConfig, MeshHealth, MeshStats, SecureMeshConfig } from './types.js';
 
 const DEFAULT_DRAIN_MS = 10_000;
-// The core's own.
-const DEFAULT_CALL_MS = 10_000;
 
 /**
  * A service of the mesh. It answers the methods it has handlers for, and calls
@@ -61,30 +43,7 @@ const DEFAULT_CALL_MS = 10_000;
  * ```
  */
 export class SecureMesh {
-  readonly #native: NativeMesh;
-  readonly #logger: SafeLogger;
-  readonly #writer: CommandWriter;
-  readonly #calls: Calls;
-  readonly #outgoing: Outgoing;
-  readonly #router: Router;
-  readonly #peers = new Peers();
-  readonly #monitoring: Monitoring | undefined;
-  readonly #rotation: Rotation;
-  readonly #parts: MeshParts;
-  readonly #sink: EventSink;
-  readonly #serviceId: string;
-  readonly #services: number;
-  readonly #keepAlive = new KeepAlive();
-  readonly #batches = new BatchReader(
-    (target) => this.#native.take(target),
-    (batch) => readEvents(batch, this.#sink),
-  );
-  #state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed' = 'new';
-  readonly #inMemory: boolean;
-  #listening = false;
-  #starting: Promise<void> | undefined;
-  #draining: Promise<void> | undefined;
-  #cleaning: Promise<void> | undefined;
+  readonly #engine: Engine;
 
   /**
    * Checks the configuration; nothing is opened, read or made yet.
@@ -108,46 +67,7 @@ export class SecureMesh {
   constructor(config: MeshConfig, network?: string);
   constructor(given: MeshConfig | SecureMeshConfig, network?: string) {
     // The core checks the sizes.
-    const config = given as MeshConfig;
-    this.#logger = new SafeLogger(config?.logger);
-    const json = encodeConfig(config, this.#logger);
-    const environment = encodeEnvironment(network === undefined ? process.env : {});
-    const { NativeMesh } = native();
-    this.#native = wrapNative(() => new NativeMesh(json, environment, this.#batches.wake, network));
-    this.#inMemory = network !== undefined;
-    this.#serviceId = config.serviceId;
-    this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
-    const callTimeoutMs = config.limits?.callTimeoutMs ?? DEFAULT_CALL_MS;
-    this.#monitoring = Monitoring.from(config, this.#logger);
-    this.#rotation = new Rotation(this.#native, config, this.#logger);
-    const policy = Policy.from(config.resilience, callTimeoutMs, this.#monitoring);
-    this.#writer = new CommandWriter((batch) => this.#submit(batch));
-    this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive());
-    const gate: Gate = {
-      enter: (service, method, nested) => this.#enter(service, method, nested),
-      ready: () => this.initialize(),
-    };
-    this.#outgoing = new Outgoing(this.#calls, gate, policy);
-    const host = {
-      connect: (
-        context: Context,
-        target: string | Contract,
-        options?: ConnectOptions,
-      ): SecureMeshClient | ContractClient<Contract> =>
-        this.#outgoing.connect(target, options, context),
-      callTimeoutMs,
-    };
-    const kept = new Idempotency(idempotencyLimits(config.resilience?.idempotency), this.#logger);
-    this.#router = new Router(this.#writer, this.#peers, host, this.#logger, policy, kept);
-    this.#parts = {
-      calls: this.#calls,
-      router: this.#router,
-      peers: this.#peers,
-      monitoring: this.#monitoring,
-      logger: this.#logger,
-    };
-    this.#sink = eventSink(this.#parts, () => this.#state === 'closed', this.#batches.more);
-    if (this.#services > 0) enableScope();
+    this.#engine = new Engine(given as MeshConfig, network);
   }
 
   /**
@@ -160,8 +80,7 @@ export class SecureMesh {
    *   `cleanup`
    */
   initialize(): Promise<void> {
-    if (this.#isClosing()) return Promise.reject(closedError());
-    return (this.#starting ??= this.#start());
+    return this.#engine.initialize();
   }
 
   /**
@@ -186,7 +105,7 @@ export class SecureMesh {
     target: string | Contract,
     options?: ConnectOptions,
   ): SecureMeshClient | ContractClient<Contract> {
-    return this.#outgoing.connect(target, options, undefined);
+    return this.#engine.outgoing.connect(target, options, undefined);
   }
 
   /**
@@ -296,7 +215,7 @@ export class SecureMesh {
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
    */
   use(middleware: Middleware): this {
-    this.#router.use(middleware);
+    this.#engine.router.use(middleware);
     return this;
   }
 
@@ -315,13 +234,13 @@ export class SecureMesh {
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
    */
   useClient(middleware: ClientMiddleware): this {
-    this.#outgoing.use(middleware);
+    this.#engine.outgoing.use(middleware);
     return this;
   }
 
   /** Where this service listens; `null` before it is initialized, and when it does not listen. */
   address(): MeshAddress | null {
-    return wrapNative(() => this.#native.address());
+    return wrapNative(() => this.#engine.native.address());
   }
 
   /**
@@ -330,7 +249,7 @@ export class SecureMesh {
    * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before it is initialized
    */
   publicKey(): string {
-    return wrapNative(() => this.#native.publicKey());
+    return wrapNative(() => this.#engine.native.publicKey());
   }
 
   /**
@@ -349,7 +268,7 @@ export class SecureMesh {
    *   reason `KEYDIR_…` when the key cannot be stored: the key is then the former one
    */
   rotateKeys(): Promise<string> {
-    return this.#rotation.rotate();
+    return this.#engine.rotation.rotate();
   }
 
   /**
@@ -368,36 +287,17 @@ export class SecureMesh {
    *   before it is initialized
    */
   rotateSecret(secret: string, options?: RotateMeshSecretOptions): Promise<void> {
-    return this.#rotation.rotateSecret(secret, options);
+    return this.#engine.rotation.rotateSecret(secret, options);
   }
 
   /** Current statistics. */
   getStats(): MeshStats {
-    return meshStats(this.#parts, {
-      service: this.#serviceId,
-      keyThumbprint: this.#rotation.getThumbprint() || null,
-      services: this.#services,
-    });
+    return this.#engine.stats();
   }
 
   /** Whether this service can be called and can call. Never rejects. */
-  async healthCheck(): Promise<MeshHealth> {
-    const state = this.#state;
-    const between = state === 'starting' || state === 'draining';
-    const health: MeshHealth = {
-      status: state === 'ready' ? 'healthy' : between ? 'degraded' : 'unhealthy',
-      services: this.#services,
-      details: { state, address: null },
-    };
-    try {
-      health.details.address = this.#native.address();
-      if (state === 'ready') Object.assign(health.details, JSON.parse(await this.#native.stats()));
-    } catch (error) {
-      // It was closed meanwhile.
-      health.status = 'unhealthy';
-      health.details['error'] = MeshError.from(error).message;
-    }
-    return health;
+  healthCheck(): Promise<MeshHealth> {
+    return this.#engine.health();
   }
 
   /**
@@ -413,7 +313,7 @@ export class SecureMesh {
     } catch (error) {
       return Promise.reject(error as MeshError);
     }
-    return (this.#draining ??= this.#close(timeoutMs));
+    return this.#engine.drain(timeoutMs);
   }
 
   /**
@@ -422,7 +322,7 @@ export class SecureMesh {
    * again, or while it is being done, changes nothing.
    */
   cleanup(): Promise<void> {
-    return (this.#cleaning ??= this.#close(0));
+    return this.#engine.cleanup();
   }
 
   /** The same as {@link SecureMesh.cleanup}, for `await using`. */
@@ -436,7 +336,7 @@ export class SecureMesh {
    * @deprecated Sessions are closed when they are idle, and by {@link SecureMesh.cleanup}.
    */
   async disconnect(serviceId: string): Promise<void> {
-    this.#outgoing.forget(serviceId);
+    this.#engine.outgoing.forget(serviceId);
   }
 
   /**
@@ -445,115 +345,11 @@ export class SecureMesh {
    * @internal
    */
   static sever(mesh: SecureMesh): void {
-    mesh.#native.sever();
-  }
-
-  async #start(): Promise<void> {
-    this.#state = 'starting';
-    this.#updateKeepAlive();
-    try {
-      await wrapNativeAsync(() => this.#native.start());
-      // Nobody outside of the process waits for a mesh in memory.
-      this.#listening = !this.#inMemory && this.#native.address() !== null;
-      if (this.#state === 'starting') this.#state = 'ready';
-      this.#monitoring?.start();
-      this.#rotation.start();
-    } catch (error) {
-      if (this.#state === 'starting') {
-        this.#state = 'new';
-        this.#starting = undefined;
-      }
-      throw error;
-    } finally {
-      this.#updateKeepAlive();
-    }
-  }
-
-  async #close(drainMs: number): Promise<void> {
-    if (this.#state === 'closed') return;
-    const starting = this.#state === 'starting' ? this.#starting : undefined;
-    this.#rotation.stop();
-    this.#state = drainMs > 0 && this.#state !== 'closing' ? 'draining' : 'closing';
-    this.#updateKeepAlive();
-    await starting?.catch(() => {
-      // Whoever called `initialize` is told.
-    });
-    this.#writer.flush();
-    try {
-      await wrapNativeAsync(() => this.#native.close(drainMs));
-    } finally {
-      this.#state = 'closed';
-      // What arrived in time still counts.
-      while (this.#batches.readNext());
-      this.#router.abortAll(AbortCause.Shutdown);
-      this.#peers.clear();
-      this.#calls.rejectAll(
-        (service, method) =>
-          new MeshError('CANCELLED', 'the mesh was closed during the call', {
-            reason: 'CLOSED',
-            service,
-            method,
-          }),
-      );
-      await this.#monitoring?.stop();
-      this.#keepAlive.end();
-    }
+    mesh.#engine.native.sever();
   }
 
   #add(routes: Route[]): this {
-    this.#router.add(routes);
-    this.#updateKeepAlive();
+    this.#engine.add(routes);
     return this;
   }
-
-  #enter(service: string, method: string, nested: boolean): Promise<void> | undefined {
-    if (this.#state === 'ready') return undefined;
-    if (this.#state === 'starting') return this.#starting;
-    // A request that is still being answered may need others for it.
-    if (this.#state === 'draining' && nested) return undefined;
-    throw this.#isClosing()
-      ? closedError({ service, method })
-      : new MeshError('FAILED_PRECONDITION', 'call initialize() before making calls', {
-          reason: 'NOT_INITIALIZED',
-          service,
-          method,
-        });
-  }
-
-  #submit(batch: Buffer): void {
-    try {
-      this.#native.submit(batch);
-    } catch (error) {
-      if (this.#state === 'closed') return;
-      // None of these calls will be heard of again, nor can it be told apart
-      // which of them were in the batch.
-      const failure = MeshError.from(error);
-      this.#logger.error('the addon refused a batch', {
-        event: 'boundary.refused',
-        error: failure,
-      });
-      this.#calls.rejectAll(() => failure);
-    }
-  }
-
-  #isClosing(): boolean {
-    return this.#state === 'draining' || this.#state === 'closing' || this.#state === 'closed';
-  }
-
-  #updateKeepAlive(): void {
-    this.#keepAlive.set(
-      this.#state === 'starting' ||
-        this.#state === 'draining' ||
-        this.#state === 'closing' ||
-        (this.#state !== 'closed' && this.#calls.size > 0) ||
-        (this.#state === 'ready' && this.#listening && !this.#router.empty),
-    );
-  }
-}
-
-function closedError(options: { service?: string; method?: string } = {}): MeshError {
-  return new MeshError('FAILED_PRECONDITION', 'the mesh is closed', {
-    reason: 'CLOSED',
-    ...options,
-  });
 }

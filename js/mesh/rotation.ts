@@ -2,11 +2,11 @@
 
 import { checkKeys, invalidArgument } from '../base/arguments.js';
 import { MeshError, wrapNative, wrapNativeAsync } from '../base/errors.js';
-import { KeyRotation, type RotatesKeys } from '../crypto/key-rotation.js';
 import type { SafeLogger } from '../base/logger.js';
 import type { Addon } from '../base/native.js';
-import type { MeshConfig } from './types.js';
 import { checkText, toMillis } from '../base/values.js';
+import { KeyRotation, type RotatesKeys } from '../crypto/key-rotation.js';
+import type { MeshConfig } from './types.js';
 
 type NativeMesh = InstanceType<Addon['NativeMesh']>;
 

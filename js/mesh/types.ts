@@ -2,11 +2,11 @@
 
 import type { Logger } from '../base/logger.js';
 import type { Duration } from '../base/values.js';
+import type { IdempotencyConfig } from '../incoming/idempotency-limits.js';
 import type { PeerSession } from '../incoming/peers.js';
 import type { MonitoringAdapter } from '../monitoring/audit-event.js';
-import type { CircuitBreakerConfig } from '../resilience/circuit-breaker.js';
-import type { IdempotencyConfig } from '../incoming/idempotency-limits.js';
 import type { MeshMetrics } from '../monitoring/metrics-collector.js';
+import type { CircuitBreakerConfig } from '../resilience/circuit-breaker.js';
 import type { RateLimiterConfig } from '../resilience/rate-limiter.js';
 import type { RetryPolicyConfig } from '../resilience/retry-policy.js';
 

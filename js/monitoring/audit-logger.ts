@@ -2,10 +2,10 @@
 
 import { randomUUID } from 'node:crypto';
 import { checkKeys, invalidArgument } from '../base/arguments.js';
-import { auditLine, type MeshAuditEvent, type MonitoringAdapter } from './audit-event.js';
 import { MeshError } from '../base/errors.js';
-import { TimeoutManager } from '../resilience/timeout-manager.js';
 import { checkCount, checkFunction, toMillis } from '../base/values.js';
+import { TimeoutManager } from '../resilience/timeout-manager.js';
+import { auditLine, type MeshAuditEvent, type MonitoringAdapter } from './audit-event.js';
 
 /** Settings of an {@link AuditLogger}. */
 export interface AuditLoggerConfig {

@@ -5,14 +5,14 @@ import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { checkKeys, invalidArgument } from '../base/arguments.js';
+import { MeshError } from '../base/errors.js';
+import { checkCount } from '../base/values.js';
 import {
   auditLine,
   metricsLine,
   type MeshAuditEvent,
   type MonitoringAdapter,
 } from './audit-event.js';
-import { MeshError } from '../base/errors.js';
-import { checkCount } from '../base/values.js';
 
 /** Settings of a {@link FileAdapter}. */
 export interface FileAdapterOptions {

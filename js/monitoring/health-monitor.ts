@@ -2,8 +2,8 @@
 
 import { checkKeys, invalidArgument } from '../base/arguments.js';
 import { timer } from '../base/clock.js';
-import { TimeoutManager } from '../resilience/timeout-manager.js';
 import { checkFunction, checkText, toMillis } from '../base/values.js';
+import { TimeoutManager } from '../resilience/timeout-manager.js';
 
 /** How a part of a service is. */
 export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy';

@@ -1,12 +1,12 @@
 // Audit entries over HTTP.
 
 import { checkKeys, invalidArgument } from '../base/arguments.js';
-import { auditLine, withTime, type MeshAuditEvent, type MonitoringAdapter } from './audit-event.js';
 import { timer } from '../base/clock.js';
 import { MeshError } from '../base/errors.js';
+import { checkCount, checkFunction, checkText, toMillis } from '../base/values.js';
 import { RetryPolicy, type RetryPolicyConfig } from '../resilience/retry-policy.js';
 import { TimeoutManager } from '../resilience/timeout-manager.js';
-import { checkCount, checkFunction, checkText, toMillis } from '../base/values.js';
+import { auditLine, withTime, type MeshAuditEvent, type MonitoringAdapter } from './audit-event.js';
 
 /** What sends requests for an {@link HttpAdapter}. */
 export interface HttpClient {

@@ -1,14 +1,14 @@
 // What a mesh tells of itself: audit entries and figures.
 
-import { checkKeys } from '../base/arguments.js';
-import { AuditLogger, checkAdapters } from './audit-logger.js';
-import type { MonitoringAdapter } from './audit-event.js';
 import { join } from 'node:path';
+import { checkKeys } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
-import { FileAdapter } from './file-adapter.js';
 import type { SafeLogger } from '../base/logger.js';
-import { MetricsCollector, type MeshMetrics } from './metrics-collector.js';
 import type { PolicyObserver } from '../resilience/policy.js';
+import type { MonitoringAdapter } from './audit-event.js';
+import { AuditLogger, checkAdapters } from './audit-logger.js';
+import { FileAdapter } from './file-adapter.js';
+import { MetricsCollector, type MeshMetrics } from './metrics-collector.js';
 
 const METRICS_MS = 60_000;
 

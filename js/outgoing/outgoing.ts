@@ -1,8 +1,9 @@
 // Calls on their way out: what they inherit, and the middleware around them.
 
-import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
 import { invalidArgument } from '../base/arguments.js';
-import type { Calls } from './calls.js';
+import type { MeshError } from '../base/errors.js';
+import { Inflow } from '../frames/inflow.js';
+import type { Policy, Try } from '../resilience/policy.js';
 import { prepareOptions } from '../rpc/call-options.js';
 import type {
   CallKind,
@@ -12,14 +13,13 @@ import type {
   OutgoingCall,
 } from '../rpc/call-types.js';
 import { SecureMeshClient, type Link } from '../rpc/client.js';
-import { isContract, type Contract } from '../rpc/contract.js';
-import { contractClient, serviceOf } from '../rpc/contract-client.js';
 import { Context } from '../rpc/context.js';
-import type { MeshError } from '../base/errors.js';
-import { Inflow } from '../frames/inflow.js';
+import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
+import { contractClient, serviceOf } from '../rpc/contract-client.js';
+import { isContract, type Contract } from '../rpc/contract.js';
 import { checkMiddleware, compose } from '../rpc/middleware.js';
-import type { Policy, Try } from '../resilience/policy.js';
 import { currentScope, enableScope } from '../rpc/scope.js';
+import type { Calls } from './calls.js';
 
 /** What a call needs of its mesh. */
 export interface Gate {

@@ -3,11 +3,11 @@
 
 import type { NativeRetryPolicy } from '../addon.js';
 import { checkKeys } from '../base/arguments.js';
-import { CircuitBreaker, type CircuitBreakerConfig } from './circuit-breaker.js';
-import type { CallKind, CallOptions } from '../rpc/call-types.js';
 import { monotonicMs, sleep } from '../base/clock.js';
 import { MeshError } from '../base/errors.js';
 import { native } from '../base/native.js';
+import type { CallKind, CallOptions } from '../rpc/call-types.js';
+import { CircuitBreaker, type CircuitBreakerConfig } from './circuit-breaker.js';
 import { RateLimiter, type RateLimiterConfig } from './rate-limiter.js';
 import { nativeRetryPolicy, type RetryPolicyConfig } from './retry-policy.js';
 

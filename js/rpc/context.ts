@@ -1,11 +1,12 @@
 // What a handler knows beside its input.
 
-import type { ConnectOptions, ContractClient } from './contract-client.js';
+import { MeshError } from '../base/errors.js';
 import type { CallKind, CallOptions } from './call-types.js';
+import type { Caller } from './caller.js';
 import type { SecureMeshClient } from './client.js';
+import type { ConnectOptions, ContractClient } from './contract-client.js';
 import type { Contract } from './contract.js';
 import type { ErrorFactories, ErrorMap } from './declared-errors.js';
-import { MeshError } from '../base/errors.js';
 import {
   continueTrace,
   decodeMetadata,
@@ -15,7 +16,6 @@ import {
   TRACEPARENT,
   TRACESTATE,
 } from './metadata.js';
-import type { Caller } from './caller.js';
 
 /** Why a request's work is no longer wanted, as the addon numbers it. */
 export const enum AbortCause {

@@ -5,8 +5,8 @@ import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import type { CallKind } from './call-types.js';
 import { makeErrorFactories, type DeclaredErrors, type ErrorMap } from './declared-errors.js';
 import { CALL_KINDS } from './kinds.js';
-import { checkSchema } from './schema.js';
 import type { StandardSchema } from './schema.js';
+import { checkSchema } from './schema.js';
 
 type OptionalSchema = StandardSchema | undefined;
 

@@ -2,8 +2,8 @@
 
 import { checkKeys, invalidArgument } from '../base/arguments.js';
 import { isCode, MeshError, type MeshErrorCode } from '../base/errors.js';
-import { checkSchema, validateOutput, type SchemaInput, type SchemaOutput } from './schema.js';
 import type { StandardSchema } from './schema.js';
+import { checkSchema, validateOutput, type SchemaInput, type SchemaOutput } from './schema.js';
 
 /** An error a method can answer with. Its name is the `reason`. */
 export interface ErrorDefinition {

@@ -1,8 +1,8 @@
 // Errors as values, with the types a contract gives them.
 
-import { isDeclared, type ErrorMap } from './declared-errors.js';
-import type { DeclaredErrors } from './declared-errors.js';
 import { MeshError } from '../base/errors.js';
+import type { DeclaredErrors } from './declared-errors.js';
+import { isDeclared, type ErrorMap } from './declared-errors.js';
 
 /** A promise of a call whose declared errors the compiler knows. */
 export interface CallPromise<TResult, TError = never> extends Promise<TResult> {

@@ -1,9 +1,9 @@
 // Faults on purpose: what a test wants to go wrong.
 
-import type { Middleware } from '../rpc/handler-types.js';
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { isCode } from '../base/errors.js';
 import { MeshError, type Context, type MeshErrorCode } from '../index.js';
+import type { Middleware } from '../rpc/handler-types.js';
 
 /** What goes wrong, where, and how often. At least one of `latencyMs`, `error` and `drop` is given. */
 export interface FaultRule {

@@ -1,15 +1,15 @@
 // A context for a handler that a test calls as the function it is.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
+import type { Caller, CallKind, CallOptions, ErrorMap } from '../index.js';
+import { Context, MeshError } from '../index.js';
 import { checkTimeout } from '../rpc/call-options.js';
 import { SecureMeshClient as Client, type Link } from '../rpc/client.js';
+import { AbortCause, type ContextHost } from '../rpc/context.js';
 import { contractClient, serviceOf } from '../rpc/contract-client.js';
 import { isContract } from '../rpc/contract.js';
-import { AbortCause, type ContextHost } from '../rpc/context.js';
 import { makeErrorFactories } from '../rpc/declared-errors.js';
 import { encodeMetadata } from '../rpc/metadata.js';
-import { Context, MeshError } from '../index.js';
-import type { Caller, CallKind, CallOptions, ErrorMap } from '../index.js';
 
 /** What other services answer, by their ids and methods: functions of the input. */
 export type ServiceStubs = Readonly<

@@ -4,8 +4,6 @@
 import { randomUUID } from 'node:crypto';
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { asyncDispose } from '../base/async-dispose.js';
-import { isContract } from '../rpc/contract.js';
-import { SecureMesh } from '../index.js';
 import type {
   Contract,
   ContractClient,
@@ -16,6 +14,8 @@ import type {
   SecureMeshClient,
   SecurityConfig,
 } from '../index.js';
+import { SecureMesh } from '../index.js';
+import { isContract } from '../rpc/contract.js';
 import { FaultPlan, type Faults } from './faults.js';
 
 /** A service under test: what sets its mesh up, or its handlers by their methods. */

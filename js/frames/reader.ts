@@ -1,0 +1,149 @@
+// Events, read from the batches of the addon.
+
+import type { CallKind } from '../rpc/call-types.js';
+import { Encoding, Event, HEADER, KINDS, type Side } from './layout.js';
+
+/** A payload as it arrived, inside of its batch; decode it before the batch is let go. */
+export class Incoming {
+  /** @param end exclusive */
+  constructor(
+    readonly batch: Buffer,
+    readonly encoding: number,
+    readonly start: number,
+    readonly end: number,
+  ) {}
+
+  /** How many bytes it has. */
+  get size(): number {
+    return this.end - this.start;
+  }
+
+  /**
+   * The value. Bytes are a copy of exactly their size, so that keeping them
+   * keeps nothing else. `JSON.parse` makes `__proto__` an ordinary property,
+   * so a peer's keys can pollute nothing.
+   *
+   * @throws SyntaxError when it is not JSON
+   */
+  decode(): unknown {
+    if (this.encoding === Encoding.Json) {
+      return JSON.parse(this.batch.utf8Slice(this.start, this.end));
+    }
+    if (this.encoding === Encoding.None) return undefined;
+    const { buffer, byteOffset } = this.batch;
+    return new Uint8Array(buffer, byteOffset + this.start, this.end - this.start).slice();
+  }
+}
+
+/** Takes what the addon tells. */
+export interface EventSink {
+  result(id: number, meta: string, payload: Incoming): void;
+  /** @param error a JSON object */
+  error(id: number, error: string): void;
+  request(
+    id: number,
+    session: number,
+    timeoutMs: number,
+    attempt: number,
+    method: string,
+    meta: string,
+    payload: Incoming,
+    kind: CallKind,
+  ): void;
+  item(side: Side, id: number, payload: Incoming): void;
+  /** The caller has no more inputs. */
+  inputEnded(id: number): void;
+  /** Items that cost this much have gone. */
+  sent(side: Side, id: number, cost: number): void;
+  abort(id: number, cause: number): void;
+  /** @param session a JSON object */
+  sessionOpened(handle: number, session: string): void;
+  sessionClosed(handle: number): void;
+  /** @param entry a JSON object */
+  log(entry: string): void;
+  /** Another batch waits. */
+  more(): void;
+  /** A frame could not be taken; the ones after it are. */
+  broken(error: unknown): void;
+}
+
+/** Reads a batch, one call of `sink` for each of its frames; returns how many there were. */
+export function readEvents(batch: Buffer, sink: EventSink): number {
+  let start = 0;
+  let frames = 0;
+  while (start < batch.length) {
+    const end = start + HEADER > batch.length ? 0 : start + 4 + batch.readUInt32LE(start);
+    if (end > batch.length || end < start + HEADER) {
+      sink.broken(new RangeError(`a frame at ${start} does not end within its batch`));
+      break;
+    }
+    try {
+      readEvent(batch, start, end, sink);
+    } catch (error) {
+      sink.broken(error);
+    }
+    start = end;
+    frames += 1;
+  }
+  return frames;
+}
+
+function readEvent(batch: Buffer, start: number, end: number, sink: EventSink): void {
+  const encoding = batch[start + 5] as number;
+  const a = batch.readUInt16LE(start + 6);
+  const id = batch.readUInt32LE(start + 8);
+  switch (batch[start + 4]) {
+    case Event.Result: {
+      const at = start + 16 + batch.readUInt32LE(start + 12);
+      const meta = at === start + 16 ? '' : batch.utf8Slice(start + 16, at);
+      sink.result(id, meta, new Incoming(batch, encoding, at, end));
+      break;
+    }
+    case Event.Error:
+      sink.error(id, batch.utf8Slice(start + HEADER, end));
+      break;
+    case Event.Request: {
+      const methodAt = start + 24;
+      // A method's name has 200 bytes at most, so its length leaves a byte for the kind.
+      const metaAt = methodAt + (a & 0xff);
+      const at = metaAt + batch.readUIntLE(start + 20, 3);
+      sink.request(
+        id,
+        batch.readUInt32LE(start + 12),
+        batch.readUInt32LE(start + 16),
+        batch[start + 23] as number,
+        batch.utf8Slice(methodAt, metaAt),
+        at === metaAt ? '' : batch.utf8Slice(metaAt, at),
+        new Incoming(batch, encoding, at, end),
+        KINDS[a >> 8] as CallKind,
+      );
+      break;
+    }
+    case Event.Item:
+      sink.item(a, id, new Incoming(batch, encoding, start + HEADER, end));
+      break;
+    case Event.InputEnded:
+      sink.inputEnded(id);
+      break;
+    case Event.Sent:
+      sink.sent(a, id, batch.readUInt32LE(start + HEADER));
+      break;
+    case Event.Abort:
+      sink.abort(id, a);
+      break;
+    case Event.SessionOpened:
+      sink.sessionOpened(id, batch.utf8Slice(start + HEADER, end));
+      break;
+    case Event.SessionClosed:
+      sink.sessionClosed(id);
+      break;
+    case Event.Log:
+      sink.log(batch.utf8Slice(start + HEADER, end));
+      break;
+    case Event.More:
+      sink.more();
+      break;
+    default:
+    // A newer addon may tell more; what is not understood is left out.
+  }
+}

@@ -1,0 +1,203 @@
+// Commands, written into the batches for the addon.
+
+import type { CallKind } from '../rpc/call-types.js';
+import { Command, Encoding, HEADER, KINDS, MAX_BATCH, MAX_FRAMES, type Side } from './layout.js';
+import type { Payload } from './payload.js';
+
+// A buffer that had to grow beyond this for one large message is not kept.
+const KEEP = 1024 * 1024;
+
+/**
+ * Writes commands into one buffer, used again after each flush, and hands them
+ * to the addon in bounded batches: at the end of the current tick, or when a
+ * batch is full.
+ */
+export class CommandWriter {
+  #buffer: Buffer = Buffer.allocUnsafeSlow(MAX_BATCH + 8192);
+  #end = 0;
+  #frames = 0;
+  #scheduled = false;
+  readonly #submit: (batch: Buffer) => void;
+  readonly #onTick = (): void => {
+    this.#scheduled = false;
+    this.flush();
+  };
+
+  /** @param submit takes a batch, and is done with its memory when it returns */
+  constructor(submit: (batch: Buffer) => void) {
+    this.#submit = submit;
+  }
+
+  /**
+   * @param timeoutMs 0 for the default
+   * @param meta a JSON object, or '' for none
+   */
+  call(
+    id: number,
+    service: string,
+    method: string,
+    payload: Payload,
+    timeoutMs: number,
+    idempotent: boolean,
+    meta: string,
+    kind: CallKind = 'unary',
+    earlier = 0,
+  ): void {
+    const start = this.#end;
+    this.#reserve(HEADER + 12 + 3 * (service.length + method.length + meta.length), payload);
+    const buffer = this.#buffer;
+    let at = start + HEADER + 12;
+    const serviceLength = writeText(buffer, service, at);
+    at += serviceLength;
+    const methodLength = writeText(buffer, method, at);
+    at += methodLength;
+    const metaLength = meta === '' ? 0 : writeText(buffer, meta, at);
+    at += metaLength;
+    buffer.writeUInt32LE(timeoutMs, start + 12);
+    buffer.writeUInt16LE(methodLength, start + 16);
+    const kindNumber = kind === 'unary' ? 0 : KINDS.indexOf(kind);
+    buffer.writeUInt8((idempotent ? 1 : 0) | (kindNumber << 1), start + 18);
+    buffer.writeUInt8(Math.min(earlier, 255), start + 19);
+    buffer.writeUInt32LE(metaLength, start + 20);
+    this.#finish(start, Command.Call, serviceLength, id, at, payload);
+  }
+
+  /** Takes back a call. */
+  cancel(id: number): void {
+    const start = this.#end;
+    this.#reserve(HEADER, undefined);
+    this.#finish(start, Command.Cancel, 0, id, start + HEADER, undefined);
+  }
+
+  /** @param meta a JSON object, or '' for none */
+  respond(id: number, payload: Payload, meta: string): void {
+    const start = this.#end;
+    this.#reserve(HEADER + 4 + 3 * meta.length, payload);
+    const metaLength = meta === '' ? 0 : writeText(this.#buffer, meta, start + 16);
+    this.#buffer.writeUInt32LE(metaLength, start + 12);
+    this.#finish(start, Command.Respond, 0, id, start + 16 + metaLength, payload);
+  }
+
+  /** @param error a JSON object with code, reason, message and so on */
+  fail(id: number, error: string): void {
+    const start = this.#end;
+    this.#reserve(HEADER, error);
+    this.#finish(start, Command.Fail, 0, id, start + HEADER, error);
+  }
+
+  /** An item of a stream; returns how many bytes its payload has. */
+  item(side: Side, id: number, payload: Payload): number {
+    const start = this.#end;
+    this.#reserve(HEADER, payload);
+    return this.#finish(start, Command.Item, side, id, start + HEADER, payload);
+  }
+
+  /**
+   * No more items follow.
+   *
+   * @param meta a JSON object, or '' for none
+   */
+  end(side: Side, id: number, meta: string): void {
+    const start = this.#end;
+    const payload = meta === '' ? undefined : meta;
+    this.#reserve(HEADER, payload);
+    this.#finish(start, Command.End, side, id, start + HEADER, payload);
+  }
+
+  /** Items that cost this much are consumed. */
+  consumed(side: Side, id: number, cost: number): void {
+    const start = this.#end;
+    this.#reserve(HEADER + 4, undefined);
+    this.#buffer.writeUInt32LE(cost, start + HEADER);
+    this.#finish(start, Command.Consumed, side, id, start + HEADER + 4, undefined);
+  }
+
+  /** Frames that have been written and not handed over. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** Hands over what has been written. */
+  flush(): void {
+    if (this.#end > 0) this.#hand(this.#end);
+  }
+
+  /** Makes room for a frame with `fixed` bytes before its payload. */
+  #reserve(fixed: number, payload: Payload): void {
+    const size =
+      fixed +
+      (payload === undefined
+        ? 0
+        : typeof payload === 'string'
+          ? 3 * payload.length
+          : payload.length);
+    const wanted = this.#end + size;
+    if (wanted <= this.#buffer.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(wanted, 2 * this.#buffer.length));
+    this.#buffer.copy(grown, 0, 0, this.#end);
+    this.#buffer = grown;
+  }
+
+  /** Completes a frame; returns how many bytes its payload has. */
+  #finish(
+    start: number,
+    kind: Command,
+    a: number,
+    id: number,
+    at: number,
+    payload: Payload,
+  ): number {
+    const buffer = this.#buffer;
+    let encoding = Encoding.None;
+    let end = at;
+    if (typeof payload === 'string') {
+      encoding = Encoding.Json;
+      end += writeText(buffer, payload, at);
+    } else if (payload !== undefined) {
+      encoding = Encoding.Bytes;
+      buffer.set(payload, at);
+      end += payload.length;
+    }
+    buffer.writeUInt32LE(end - start - 4, start);
+    buffer[start + 4] = kind;
+    buffer[start + 5] = encoding;
+    buffer.writeUInt16LE(a, start + 6);
+    buffer.writeUInt32LE(id, start + 8);
+    this.#end = end;
+    this.#frames += 1;
+
+    if (end > MAX_BATCH && start > 0) {
+      // The frame that is too much goes in a batch after the others.
+      this.#hand(start, start, end);
+    } else if (end >= MAX_BATCH || this.#frames >= MAX_FRAMES) {
+      this.#hand(end);
+    } else if (!this.#scheduled) {
+      this.#scheduled = true;
+      process.nextTick(this.#onTick);
+    }
+    return end - at;
+  }
+
+  /** Hands over the first `end` bytes, and then those from `from` to `to`, if there are any. */
+  #hand(end: number, from = 0, to = 0): void {
+    const buffer = this.#buffer;
+    // Whatever happens now, these bytes are not handed over twice.
+    this.#end = 0;
+    this.#frames = 0;
+    if (buffer.length > KEEP) this.#buffer = Buffer.allocUnsafeSlow(MAX_BATCH + 8192);
+    this.#submit(buffer.subarray(0, end));
+    if (to > from) this.#submit(buffer.subarray(from, to));
+  }
+}
+
+/** Writes UTF-8, and returns how many bytes. A short ASCII text is quicker without leaving JavaScript. */
+function writeText(buffer: Buffer, text: string, at: number): number {
+  const length = text.length;
+  if (length > 24) return buffer.utf8Write(text, at);
+  for (let index = 0; index < length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit > 0x7f) return buffer.utf8Write(text, at);
+    buffer[at + index] = unit;
+  }
+  return length;
+}

@@ -1,0 +1,270 @@
+// The parts of a mesh, put together, and their life from start to close.
+
+import { MeshError, wrapNative, wrapNativeAsync } from '../base/errors.js';
+import { SafeLogger } from '../base/logger.js';
+import { native, type Addon } from '../base/native.js';
+import { BatchReader } from '../frames/batches.js';
+import { readEvents, type EventSink } from '../frames/reader.js';
+import { CommandWriter } from '../frames/writer.js';
+import { idempotencyLimits } from '../incoming/idempotency-limits.js';
+import { Idempotency } from '../incoming/idempotency.js';
+import { Peers } from '../incoming/peers.js';
+import type { Route } from '../incoming/route.js';
+import { Router } from '../incoming/router.js';
+import { Monitoring } from '../monitoring/monitoring.js';
+import { Calls } from '../outgoing/calls.js';
+import { Outgoing, type Gate } from '../outgoing/outgoing.js';
+import { Policy } from '../resilience/policy.js';
+import { SecureMeshClient } from '../rpc/client.js';
+import { AbortCause, Context } from '../rpc/context.js';
+import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
+import type { Contract } from '../rpc/contract.js';
+import { enableScope } from '../rpc/scope.js';
+import { encodeConfig, encodeEnvironment } from './config.js';
+import { KeepAlive } from './keep-alive.js';
+import { eventSink, meshStats, type MeshParts } from './mesh-parts.js';
+import { Rotation } from './rotation.js';
+import type { MeshConfig, MeshHealth, MeshStats } from './types.js';
+
+type NativeMesh = InstanceType<Addon['NativeMesh']>;
+
+// The core's own.
+const DEFAULT_CALL_MS = 10_000;
+
+/**
+ * A mesh without its face, which is `SecureMesh`. It owns the parts, the state
+ * of the mesh, and the decision whether the process lives on.
+ */
+export class Engine {
+  /** The core. */
+  readonly native: NativeMesh;
+  readonly #logger: SafeLogger;
+  readonly #writer: CommandWriter;
+  readonly #calls: Calls;
+  /** Sends calls. */
+  readonly outgoing: Outgoing;
+  /** Answers requests. */
+  readonly router: Router;
+  readonly #peers = new Peers();
+  readonly #monitoring: Monitoring | undefined;
+  /** Replaces keys and secrets. */
+  readonly rotation: Rotation;
+  readonly #parts: MeshParts;
+  readonly #sink: EventSink;
+  readonly #serviceId: string;
+  readonly #services: number;
+  readonly #keepAlive = new KeepAlive();
+  readonly #batches = new BatchReader(
+    (target) => this.native.take(target),
+    (batch) => readEvents(batch, this.#sink),
+  );
+  #state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed' = 'new';
+  readonly #inMemory: boolean;
+  #listening = false;
+  #starting: Promise<void> | undefined;
+  #draining: Promise<void> | undefined;
+  #cleaning: Promise<void> | undefined;
+
+  /**
+   * Checks the configuration, and puts the parts together.
+   *
+   * @param network the name of a network in memory; what the environment says is for meshes on the
+   *   system's network
+   * @throws MeshError `INVALID_ARGUMENT`, naming the option by its path
+   */
+  constructor(config: MeshConfig, network?: string) {
+    this.#logger = new SafeLogger(config?.logger);
+    const json = encodeConfig(config, this.#logger);
+    const environment = encodeEnvironment(network === undefined ? process.env : {});
+    const { NativeMesh } = native();
+    this.native = wrapNative(() => new NativeMesh(json, environment, this.#batches.wake, network));
+    this.#inMemory = network !== undefined;
+    this.#serviceId = config.serviceId;
+    this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
+    const callTimeoutMs = config.limits?.callTimeoutMs ?? DEFAULT_CALL_MS;
+    this.#monitoring = Monitoring.from(config, this.#logger);
+    this.rotation = new Rotation(this.native, config, this.#logger);
+    const policy = Policy.from(config.resilience, callTimeoutMs, this.#monitoring);
+    this.#writer = new CommandWriter((batch) => this.#submit(batch));
+    this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive());
+    const gate: Gate = {
+      enter: (service, method, nested) => this.#enter(service, method, nested),
+      ready: () => this.initialize(),
+    };
+    this.outgoing = new Outgoing(this.#calls, gate, policy);
+    const host = {
+      connect: (
+        context: Context,
+        target: string | Contract,
+        options?: ConnectOptions,
+      ): SecureMeshClient | ContractClient<Contract> =>
+        this.outgoing.connect(target, options, context),
+      callTimeoutMs,
+    };
+    const kept = new Idempotency(idempotencyLimits(config.resilience?.idempotency), this.#logger);
+    this.router = new Router(this.#writer, this.#peers, host, this.#logger, policy, kept);
+    this.#parts = {
+      calls: this.#calls,
+      router: this.router,
+      peers: this.#peers,
+      monitoring: this.#monitoring,
+      logger: this.#logger,
+    };
+    this.#sink = eventSink(this.#parts, () => this.#state === 'closed', this.#batches.more);
+    if (this.#services > 0) enableScope();
+  }
+
+  /** Starts the mesh, once. After a failure it can be tried again. */
+  initialize(): Promise<void> {
+    if (this.#isClosing()) return Promise.reject(closedError());
+    return (this.#starting ??= this.#start());
+  }
+
+  /** Answers the methods of some routes; all of them or none. */
+  add(routes: Route[]): void {
+    this.router.add(routes);
+    this.#updateKeepAlive();
+  }
+
+  /** The figures. */
+  stats(): MeshStats {
+    return meshStats(this.#parts, {
+      service: this.#serviceId,
+      keyThumbprint: this.rotation.getThumbprint() || null,
+      services: this.#services,
+    });
+  }
+
+  /** Whether the mesh can be called and can call. Never rejects. */
+  async health(): Promise<MeshHealth> {
+    const state = this.#state;
+    const between = state === 'starting' || state === 'draining';
+    const health: MeshHealth = {
+      status: state === 'ready' ? 'healthy' : between ? 'degraded' : 'unhealthy',
+      services: this.#services,
+      details: { state, address: null },
+    };
+    try {
+      health.details.address = this.native.address();
+      if (state === 'ready') Object.assign(health.details, JSON.parse(await this.native.stats()));
+    } catch (error) {
+      // It was closed meanwhile.
+      health.status = 'unhealthy';
+      health.details['error'] = MeshError.from(error).message;
+    }
+    return health;
+  }
+
+  /** Takes no new calls, and waits this long for those under way. */
+  drain(timeoutMs: number): Promise<void> {
+    return (this.#draining ??= this.#close(timeoutMs));
+  }
+
+  /** Stops at once. */
+  cleanup(): Promise<void> {
+    return (this.#cleaning ??= this.#close(0));
+  }
+
+  async #start(): Promise<void> {
+    this.#state = 'starting';
+    this.#updateKeepAlive();
+    try {
+      await wrapNativeAsync(() => this.native.start());
+      // Nobody outside of the process waits for a mesh in memory.
+      this.#listening = !this.#inMemory && this.native.address() !== null;
+      if (this.#state === 'starting') this.#state = 'ready';
+      this.#monitoring?.start();
+      this.rotation.start();
+    } catch (error) {
+      if (this.#state === 'starting') {
+        this.#state = 'new';
+        this.#starting = undefined;
+      }
+      throw error;
+    } finally {
+      this.#updateKeepAlive();
+    }
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    if (this.#state === 'closed') return;
+    const starting = this.#state === 'starting' ? this.#starting : undefined;
+    this.rotation.stop();
+    this.#state = drainMs > 0 && this.#state !== 'closing' ? 'draining' : 'closing';
+    this.#updateKeepAlive();
+    await starting?.catch(() => {
+      // Whoever called `initialize` is told.
+    });
+    this.#writer.flush();
+    try {
+      await wrapNativeAsync(() => this.native.close(drainMs));
+    } finally {
+      this.#state = 'closed';
+      // What arrived in time still counts.
+      while (this.#batches.readNext());
+      this.router.abortAll(AbortCause.Shutdown);
+      this.#peers.clear();
+      this.#calls.rejectAll(
+        (service, method) =>
+          new MeshError('CANCELLED', 'the mesh was closed during the call', {
+            reason: 'CLOSED',
+            service,
+            method,
+          }),
+      );
+      await this.#monitoring?.stop();
+      this.#keepAlive.end();
+    }
+  }
+
+  #enter(service: string, method: string, nested: boolean): Promise<void> | undefined {
+    if (this.#state === 'ready') return undefined;
+    if (this.#state === 'starting') return this.#starting;
+    // A request that is still being answered may need others for it.
+    if (this.#state === 'draining' && nested) return undefined;
+    throw this.#isClosing()
+      ? closedError({ service, method })
+      : new MeshError('FAILED_PRECONDITION', 'call initialize() before making calls', {
+          reason: 'NOT_INITIALIZED',
+          service,
+          method,
+        });
+  }
+
+  #submit(batch: Buffer): void {
+    try {
+      this.native.submit(batch);
+    } catch (error) {
+      if (this.#state === 'closed') return;
+      // None of these calls will be heard of again, nor can it be told apart
+      // which of them were in the batch.
+      const failure = MeshError.from(error);
+      this.#logger.error('the addon refused a batch', {
+        event: 'boundary.refused',
+        error: failure,
+      });
+      this.#calls.rejectAll(() => failure);
+    }
+  }
+
+  #isClosing(): boolean {
+    return this.#state === 'draining' || this.#state === 'closing' || this.#state === 'closed';
+  }
+
+  #updateKeepAlive(): void {
+    this.#keepAlive.set(
+      this.#state === 'starting' ||
+        this.#state === 'draining' ||
+        this.#state === 'closing' ||
+        (this.#state !== 'closed' && this.#calls.size > 0) ||
+        (this.#state === 'ready' && this.#listening && !this.router.empty),
+    );
+  }
+}
+
+function closedError(options: { service?: string; method?: string } = {}): MeshError {
+  return new MeshError('FAILED_PRECONDITION', 'the mesh is closed', {
+    reason: 'CLOSED',
+    ...options,
+  });
+}
