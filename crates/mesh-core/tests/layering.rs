@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 6] = [
     &["crypto"],
     &["auth", "session", "discovery", "resilience", "telemetry"],
     &["handshake", "record"],
-    &["transport", "admin"],
+    &["transport"],
     &["mesh"],
 ];
 

@@ -1,0 +1,334 @@
+// The house: the rooms of js/, which import from rooms to their left only, and
+// documents that name nothing that is not there. Both read syntax, not lines.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+import { root } from '../scripts/lib.mjs';
+
+/**
+ * The rooms of js/, from left to right: a room imports from itself and from
+ * rooms to its left. ARCHITECTURE.md has the same table.
+ */
+const ROOMS = [
+  'base',
+  'rpc',
+  'frames',
+  'resilience',
+  'monitoring',
+  'crypto',
+  'discovery',
+  'outgoing',
+  'incoming',
+  'mesh',
+  'compat',
+  'index.ts',
+  'testing',
+];
+
+/** Declarations at the root of js/, which every room may import: the addon's and Node's. */
+const DECLARATIONS = ['addon.d.ts', 'node-buffer.d.ts'];
+
+/** Above this a file is split by purpose. */
+const MAX_LINES = 500;
+
+type Files = ReadonlyMap<string, string>;
+
+describe('the rooms of js/', () => {
+  const files = sources();
+
+  it('were read', () => expect(files.size).toBeGreaterThan(70));
+
+  it('import from their left only', () => expect(violations(files)).toEqual([]));
+
+  it('have no circle of files, type imports included', () => expect(circles(files)).toEqual([]));
+
+  it(`have no file above ${MAX_LINES} lines`, () => {
+    const long = [...files]
+      .filter(([path, text]) => !path.endsWith('.d.ts') && text.split('\n').length > MAX_LINES + 1)
+      .map(([path]) => path);
+    expect(long).toEqual([]);
+  });
+
+  it('are in ARCHITECTURE.md in the same order', () => {
+    const page = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
+    const section = page.split('## Inside `js/`')[1]?.split('\n## ')[0] ?? '';
+    const rows = section.split('\n').filter((line) => line.startsWith('| `'));
+    expect(rows.map((row) => /`([^`]+)`/.exec(row)?.[1])).toEqual(ROOMS);
+  });
+});
+
+// A check that finds nothing proves nothing until it has found something.
+describe('the check of the rooms', () => {
+  const left = { 'base/a.ts': '', 'mesh/m.ts': '', 'index.ts': '' };
+  const found = (path: string, text: string) =>
+    violations(new Map(Object.entries({ ...left, [path]: text }))).length;
+
+  it.each([
+    ['base/b.ts', "import { m } from '../mesh/m.js';"],
+    ['base/b.ts', "import type { m } from '../mesh/m.js';"],
+    ['base/b.ts', "import { type m } from '../mesh/m.js';"],
+    ['base/b.ts', "import '../mesh/m.js';"],
+    ['base/b.ts', "export * from '../mesh/m.js';"],
+    ['base/b.ts', "export type { m } from '../mesh/m.js';"],
+    ['base/b.ts', "let m: import('../mesh/m.js').M;"],
+    ['base/b.ts', "let m: typeof import('../mesh/m.js');"],
+    ['base/b.ts', "const m = await import('../mesh/m.js');"],
+    ['base/b.ts', 'const m = await import(`../mesh/m.js`);'],
+    ['base/b.ts', "import m = require('../mesh/m.js');"],
+    ['base/b.ts', "const m = require('../mesh/m.js');"],
+    ['base/b.ts', "import { x } from '../index.js';"],
+    ['mesh/b.ts', "import { x } from '../index.js';"],
+    ['base/b.ts', "import { x } from '../../__test__/support.js';"],
+    ['base/b.ts', "import { x } from './missing.js';"],
+    ['base/b.ts', "import { z } from 'zod';"],
+    ['base/b.ts', 'const m = await import(name);'],
+    ['cellar/b.ts', ''],
+    ['stray.ts', ''],
+  ])('finds %s: %s', (path, text) => expect(found(path, text)).toBe(1));
+
+  it.each([
+    ['mesh/b.ts', "import { a } from '../base/a.js'; import { m } from './m.js';"],
+    ['mesh/b.ts', "import { join } from 'node:path';"],
+    ['testing/b.ts', "import type { X } from '../index.js';"],
+    ['base/b.ts', "// import { m } from '../mesh/m.js';\nconst text = `import '../mesh/m.js'`;"],
+    ['base/b.ts', "import { version } from '../../package.json';"],
+    ['base/b.ts', 'const a = require(join(root, name));'],
+  ])('allows %s: %s', (path, text) => expect(found(path, text)).toBe(0));
+
+  it('finds circles', () => {
+    const of = (texts: Record<string, string>) => circles(new Map(Object.entries(texts)));
+    expect(
+      of({
+        'rpc/a.ts': "import { b } from './b.js';",
+        'rpc/b.ts': "import type { c } from './c.js';",
+        'rpc/c.ts': "let a: import('./a.js').A;",
+        'rpc/d.ts': "import { a } from './a.js';",
+      }),
+    ).toEqual(['rpc/a.ts rpc/b.ts rpc/c.ts']);
+    expect(of({ 'rpc/a.ts': "import type { a } from './a.js';" })).toEqual(['rpc/a.ts']);
+    expect(
+      of({
+        'rpc/a.ts': "import { c } from './c.js'; import { b } from './b.js';",
+        'rpc/b.ts': "import { c } from './c.js';",
+        'rpc/c.ts': '',
+      }),
+    ).toEqual([]);
+  });
+});
+
+describe('the documents', () => {
+  const pages = [
+    'ARCHITECTURE.md',
+    'CONTRIBUTING.md',
+    'README.md',
+    'SECURITY.md',
+    ...below('docs'),
+  ];
+
+  it('were read', () => expect(pages.length).toBeGreaterThan(25));
+
+  it.each(pages)('%s names only files that are there', (page) => {
+    expect(deadNames(readFileSync(join(root, page), 'utf8'), page)).toEqual([]);
+  });
+
+  it('give the core only layers of modules that are there', () => {
+    const page = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
+    const modules = layeredModules(page);
+    expect(modules.length).toBeGreaterThan(10);
+    expect(modules.filter((name) => !isModule(name))).toEqual([]);
+  });
+});
+
+describe('the check of the documents', () => {
+  it.each([
+    ['see `js/router.ts`', 'js/router.ts'],
+    ['see js/rpc/contxt.ts, where', 'js/rpc/contxt.ts'],
+    ['```\njs/nothing/\n```', 'js/nothing/'],
+    ['`src/nothing.rs`', 'src/nothing.rs'],
+    ['`__test__/nothing.ts`', '__test__/nothing.ts'],
+    ['`crates/mesh-core/fuzz`', 'crates/mesh-core/fuzz'],
+    ['`mesh/nothing.rs`', 'mesh/nothing.rs'],
+    ['`mesh/nothing/`', 'mesh/nothing/'],
+    ['`transport/listener.rs` and `record/floww.rs`', 'record/floww.rs'],
+    ['`scripts/*.py`', 'scripts/*.py'],
+    ['<!-- prelude: docs/snippets/nothing.ts -->', 'docs/snippets/nothing.ts'],
+  ])('finds %j', (text, dead) => expect(deadNames(text, 'docs/page.md')).toEqual([dead]));
+
+  it.each([
+    '`js/`, `js/index.ts`, `src/lib.rs`, `mesh/core.rs`, `record/message/`',
+    '`scripts/*.mjs`',
+    'https://example.com/js/router.ts and ../other/js/router.ts',
+    'and/or, `orders/create`, `application/json`',
+  ])('allows %j', (text) => expect(deadNames(text, 'docs/page.md')).toEqual([]));
+
+  it('finds a layer of a module that is not there', () => {
+    expect(layeredModules('| 0 | `error`, `nothing` | what lives there |')).toEqual([
+      'error',
+      'nothing',
+    ]);
+    expect(isModule('nothing')).toBe(false);
+  });
+});
+
+/** Every source file of js/, by its path in it. */
+function sources(): Files {
+  const names = readdirSync(join(root, 'js'), { recursive: true, encoding: 'utf8' })
+    .map((name) => name.replaceAll('\\', '/'))
+    .filter((name) => /\.[cm]?[jt]sx?$/.test(name));
+  return new Map(names.map((name) => [name, readFileSync(join(root, 'js', name), 'utf8')]));
+}
+
+/** Where a file stands in the table: its room, or itself at the root. */
+function placeOf(path: string): string {
+  return path.includes('/') ? path.slice(0, path.indexOf('/')) : path;
+}
+
+/** What breaks the table, a line each. */
+function violations(files: Files): string[] {
+  const found: string[] = [];
+  for (const [path, text] of files) {
+    const own = ROOMS.indexOf(placeOf(path));
+    if (own < 0 && !DECLARATIONS.includes(path)) {
+      found.push(`${path}: is in no room; give it one in __test__/layering.test.ts`);
+    }
+    for (const name of imports(path, text)) {
+      const target = resolved(path, name, files);
+      if (target === undefined) found.push(`${path}: imports ${name}`);
+      else if (target !== '' && ROOMS.indexOf(placeOf(target)) > own) {
+        found.push(`${path}: imports ${target}, a room to its right`);
+      }
+    }
+  }
+  return found;
+}
+
+/**
+ * The file of js/ that an import names; '' for what is not of js/ and may be
+ * imported; undefined for what may not. (The package has no dependencies.)
+ */
+function resolved(path: string, name: string, files: Files): string | undefined {
+  if (name.startsWith('node:')) return '';
+  if (!name.startsWith('.')) return undefined;
+  const target = posix.join('js', posix.dirname(path), name);
+  if (target === 'package.json') return '';
+  const stem = target.replace(/^js\//, '').replace(/\.js$/, '');
+  const candidates = [`${stem}.ts`, `${stem}.d.ts`];
+  if (DECLARATIONS.includes(`${stem}.d.ts`)) return '';
+  return target.startsWith('js/') ? candidates.find((file) => files.has(file)) : undefined;
+}
+
+/** What a file imports, in whatever way; a name made at run time is `(computed)`. */
+function imports(path: string, text: string): string[] {
+  const names: string[] = [];
+  const add = (node: ts.Node | undefined): void => {
+    if (node === undefined) return;
+    names.push(ts.isStringLiteralLike(node) ? node.text : '(computed)');
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) add(node.moduleSpecifier);
+    else if (ts.isExternalModuleReference(node)) add(node.expression);
+    else if (ts.isImportTypeNode(node)) {
+      add(ts.isLiteralTypeNode(node.argument) ? node.argument.literal : node.argument);
+    } else if (ts.isCallExpression(node)) {
+      const [first] = node.arguments;
+      if (node.expression.kind === ts.SyntaxKind.ImportKeyword) add(first);
+      // The addon is found at run time, by paths that no room is at.
+      const required = ts.isIdentifier(node.expression) && node.expression.text === 'require';
+      if (required && first !== undefined && ts.isStringLiteralLike(first)) add(first);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true));
+  return names;
+}
+
+/** Files that import each other, directly or through others: one line for each group. */
+function circles(files: Files): string[] {
+  const targets = new Map(
+    [...files].map(([path, text]) => [
+      path,
+      imports(path, text)
+        .map((name) => resolved(path, name, files))
+        .filter((target): target is string => target !== undefined && target !== ''),
+    ]),
+  );
+  const reach = (from: string): Set<string> => {
+    const seen = new Set<string>();
+    const open = [...(targets.get(from) ?? [])];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      if (seen.has(next)) continue;
+      seen.add(next);
+      open.push(...(targets.get(next) ?? []));
+    }
+    return seen;
+  };
+  const reached = new Map([...files.keys()].map((path) => [path, reach(path)]));
+  const groups = new Set<string>();
+  for (const [path, seen] of reached) {
+    if (!seen.has(path)) continue;
+    const group = [...seen].filter((other) => reached.get(other)?.has(path));
+    groups.add(group.toSorted().join(' '));
+  }
+  return [...groups];
+}
+
+/** Pages below a folder, but for those that a program writes. */
+function below(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
+    .filter((name) => name.endsWith('.md') && !name.startsWith('docs/api/'));
+}
+
+const CORE = 'crates/mesh-core/src';
+
+/** Folders of the repository whose paths are written from its root. */
+const FOLDERS =
+  'js|src|__test__|crates|scripts|bench|examples|xtask|proto|npm|docs/(?:snippets|guides|decisions)';
+
+/** Folders that are not committed: programs make them. */
+const MADE = ['bench/node_modules', 'bench/results'];
+
+/** Names of files and folders in a page that are not there. */
+function deadNames(text: string, page: string): string[] {
+  const dead: string[] = [];
+  const absent = (name: string, folders: string[]): boolean =>
+    !MADE.some((made) => name.startsWith(made)) && !isThere(name, folders);
+  const fromRoot = new RegExp(`(?<![\\w./@-])(?:${FOLDERS})/[\\w./*-]*`, 'g');
+  for (const [match] of text.matchAll(fromRoot)) {
+    const name = match.replace(/[.-]+$/, '');
+    if (absent(name, [root, join(root, 'crates/mesh-core'), join(root, dirname(page))])) {
+      dead.push(name);
+    }
+  }
+  // A path inside of the core is written without the way to it.
+  for (const [, name] of text.matchAll(/`([a-z_]+\/[\w/]*(?:\.rs)?)`/g)) {
+    const own = new RegExp(`^(?:${FOLDERS})/`).test(name!);
+    const rust = name!.endsWith('.rs') || isModule(name!.slice(0, name!.indexOf('/')));
+    if (!own && rust && absent(name!, [join(root, CORE), root])) dead.push(name!);
+  }
+  return dead;
+}
+
+function isThere(name: string, folders: string[]): boolean {
+  if (!name.includes('*')) return folders.some((folder) => existsSync(join(folder, name)));
+  const pattern = new RegExp(
+    `^${posix.basename(name).replaceAll('.', '\\.').replaceAll('*', '.*')}$`,
+  );
+  return folders.some((folder) => {
+    const parent = join(folder, posix.dirname(name));
+    return existsSync(parent) && readdirSync(parent).some((file) => pattern.test(file));
+  });
+}
+
+/** The modules that the table of the core's layers names. */
+function layeredModules(page: string): string[] {
+  return page
+    .split('\n')
+    .filter((line) => /^\| \d \|/.test(line))
+    .flatMap((row) => [...row.split('|')[2]!.matchAll(/`(\w+)`/g)].map((match) => match[1]!));
+}
+
+function isModule(name: string): boolean {
+  return existsSync(join(root, CORE, name)) || existsSync(join(root, CORE, `${name}.rs`));
+}
