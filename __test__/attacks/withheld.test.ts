@@ -4,9 +4,16 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { bounded, measure, settled } from '../hostile/baseline.js';
 import { Caller } from '../hostile/caller.js';
-import { FLAG, MESSAGE, SESSION_WINDOW, STREAM_WINDOW } from '../hostile/constants.js';
+import {
+  FLAG,
+  MESSAGE,
+  SESSION_CREDIT,
+  SESSION_WINDOW,
+  STREAM_CREDIT,
+  STREAM_WINDOW,
+} from '../hostile/constants.js';
 import { Honest } from '../hostile/honest.js';
-import { makeIdentity } from '../hostile/identity.js';
+import { identityOf } from '../hostile/identity.js';
 import { payload, window } from '../hostile/messages.js';
 import { Server } from '../hostile/server.js';
 import { echo } from '../hostile/echo.js';
@@ -16,11 +23,15 @@ const ONE = 256;
 /** MiB resident whatever a peer does. */
 const LIMIT = 512;
 const ITEM = 16_384;
-const CREDIT = 2 ** 31;
+
+/** More credit than there may be, which ends the stream, and the most there may be. */
+const credits = [
+  { name: 'more credit than there may be', stream: 2 ** 31, session: 2 ** 31 },
+  { name: 'all the credit there may be', stream: STREAM_CREDIT, session: SESSION_CREDIT },
+];
 
 const secret = randomBytes(32).toString('base64url');
 const security = { jwtSecret: secret };
-const identity = makeIdentity();
 
 async function serve(): Promise<Honest> {
   const server = await Honest.start({ serviceId: 'server', port: 0, host: '127.0.0.1', security });
@@ -29,6 +40,7 @@ async function serve(): Promise<Honest> {
 }
 
 function connect(server: Honest, id: string): Promise<Caller> {
+  const identity = identityOf(id);
   return Caller.connect({ port: server.port, id, peer: 'server', identity, secret });
 }
 
@@ -47,14 +59,14 @@ async function survives(server: Honest, attack: () => Promise<Caller[]>, limit: 
   expect(await healthy.call('echo', 'after')).toBe('after');
 }
 
-describe('a service sends', () => {
-  it('a stream with all the credit there is to a client that does not read', async () => {
+describe.each(credits)('a service sends, with $name,', ({ stream, session }) => {
+  it('a stream to a client that does not read', async () => {
     const server = await serve();
     const attack = async () => {
       const client = await connect(server, 'raw');
-      client.session.send(window(0, CREDIT - SESSION_WINDOW));
+      client.session.send(window(0, session - SESSION_WINDOW));
       const call = client.request('flood', payload(ITEM), { kind: FLAG.answers, timeLeft: 0 });
-      client.session.send(window(call, CREDIT - STREAM_WINDOW));
+      client.session.send(window(call, stream - STREAM_WINDOW));
       client.session.carrier.pause();
       return [client];
     };
@@ -65,10 +77,10 @@ describe('a service sends', () => {
     const server = await serve();
     const attack = async () => {
       const client = await connect(server, 'raw');
-      client.session.send(window(0, CREDIT - SESSION_WINDOW));
+      client.session.send(window(0, session - SESSION_WINDOW));
       for (let opened = 0; opened < 64; opened++) {
         const call = client.request('flood', payload(ITEM), { kind: FLAG.answers, timeLeft: 0 });
-        client.session.send(window(call, CREDIT - STREAM_WINDOW));
+        client.session.send(window(call, stream - STREAM_WINDOW));
       }
       client.session.carrier.pause();
       return [client];
@@ -80,11 +92,11 @@ describe('a service sends', () => {
     const server = await serve();
     const attack = async () => {
       const clients: Caller[] = [];
-      for (let opened = 0; opened < 60; opened++) {
+      for (let connected = 0; connected < 60; connected++) {
         const client = await connect(server, 'raw');
-        for (let stream = 0; stream < 4; stream++) {
+        for (let opened = 0; opened < 4; opened++) {
           const call = client.request('flood', payload(ITEM), { kind: FLAG.answers, timeLeft: 0 });
-          client.session.send(window(call, SESSION_WINDOW));
+          client.session.send(window(call, stream - STREAM_WINDOW));
         }
         client.session.carrier.pause();
         clients.push(client);
@@ -94,8 +106,10 @@ describe('a service sends', () => {
     };
     await survives(server, attack, LIMIT);
   });
+});
 
-  it('answers of 4 MiB to a client that does not read', { timeout: 30_000 }, async () => {
+describe('a service answers', () => {
+  it('4 MiB a thousand times to a client that does not read', { timeout: 30_000 }, async () => {
     const server = await serve();
     const attack = async () => {
       const client = await connect(server, 'raw');
@@ -110,17 +124,18 @@ describe('a service sends', () => {
   });
 });
 
-describe('a client sends', () => {
-  it('a stream with all the credit there is to a service that does not read', async () => {
-    const hostile = await Server.listen({ id: 'raw', identity, secret }, (message, { session }) => {
+describe.each(credits)('a client sends, with $name,', ({ stream, session: shared }) => {
+  it('a stream to a service that does not read', async () => {
+    const options = (id: string) => ({ id, identity: identityOf(id), secret });
+    const hostile = await Server.listen(options('raw'), (message, { session }) => {
       if (message.type !== MESSAGE.request) return;
       session.send(
-        window(0, CREDIT - SESSION_WINDOW),
-        window(message.call, CREDIT - STREAM_WINDOW),
+        window(0, shared - SESSION_WINDOW),
+        window(message.call, stream - STREAM_WINDOW),
       );
       session.carrier.pause();
     });
-    const healthy = await Server.listen({ id: 'healthy', identity, secret }, echo());
+    const healthy = await Server.listen(options('healthy'), echo());
     const services = [hostile.entry, healthy.entry];
     const client = await Honest.start({ serviceId: 'client', security, discovery: { services } });
     onTestFinished(() => {

@@ -56,3 +56,6 @@ export const STREAM_WINDOW = 65_536;
 export const SESSION_WINDOW = 16_777_216;
 /** What an item costs beside its payload's length. */
 export const ITEM_COST = 64;
+/** The most credit a stream may have, and a session. */
+export const STREAM_CREDIT = 16_777_216;
+export const SESSION_CREDIT = 67_108_864;

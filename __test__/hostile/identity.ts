@@ -33,6 +33,14 @@ export function makeIdentity(modulusLength = 2048): Identity {
   return { privateKey, publicKey: describe(publicKey) };
 }
 
+const made = new Map<string, Identity>();
+/** The one identity of a service: a key names one service, and a service keeps its key. */
+export function identityOf(serviceId: string): Identity {
+  const identity = made.get(serviceId) ?? makeIdentity();
+  made.set(serviceId, identity);
+  return identity;
+}
+
 /** The identity in a SubjectPublicKeyInfo. */
 export function readSpki(spki: Buffer): PublicIdentity {
   return describe(createPublicKey({ key: spki, format: 'der', type: 'spki' }));
