@@ -68,7 +68,7 @@ pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address, a
         Err(error) => return core.link_failed(&service, &target, &CallError::from_coded(&error)),
     };
     let session = Arc::clone(&prepared.session);
-    let open = core.open(&session);
+    let open = core.open(&session, None);
     core.link_ready(&service, &target, &session);
     if !Arc::ptr_eq(&local, &core.local()) {
         // A key or a secret was rotated meanwhile.

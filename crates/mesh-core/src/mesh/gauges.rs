@@ -20,8 +20,10 @@ pub struct Gauges {
     pub sessions: usize,
     /// Of these, opened by peers.
     pub inbound_sessions: usize,
+    /// Sessions that peers have opened, and those they are about to.
+    pub seats: usize,
     /// Peers that those are of.
-    pub inbound_peers: usize,
+    pub seated_peers: usize,
     /// Requests received and under way.
     pub requests: usize,
     /// Requests nobody waits for, whose handlers still run.
@@ -40,9 +42,9 @@ impl Core {
         let (connections, unproven, unproven_addresses) =
             self.connections.as_ref().map(crate::transport::Connections::count).unwrap_or_default();
         let (handshakes, handshake_addresses) = lock(&self.pending).count();
-        let (sessions, inbound_sessions, inbound_peers) = {
+        let (sessions, inbound_sessions, (seats, seated_peers)) = {
             let sessions = lock(&self.sessions);
-            (sessions.len(), sessions.inbound(), sessions.inbound_peers())
+            (sessions.len(), sessions.inbound(), sessions.seats())
         };
         let (requests, abandoned) = lock(&self.inbound).count();
         Gauges {
@@ -53,7 +55,8 @@ impl Core {
             handshake_addresses,
             sessions,
             inbound_sessions,
-            inbound_peers,
+            seats,
+            seated_peers,
             requests,
             abandoned,
             calls: lock(&self.outbound).calls.len(),

@@ -17,6 +17,7 @@ use super::{
     core::Core,
     events::{AbortCause, Request, RequestId, StreamId},
     session::{End, Role, ServerSide, Session, handshake_message, lock},
+    sessions::Seat,
     streams::{Queued, Streams},
     timers::{Timer, TimerKey},
     trust::NotRemembered,
@@ -24,7 +25,7 @@ use super::{
 use crate::{
     auth::AuthError,
     error::{Code, Coded, Reason},
-    handshake::{Established, Expectation, HandshakeError, Local, Proved, Responder},
+    handshake::{Established, Expectation, HandshakeError, Local, Responder},
     record::{
         RecordError,
         message::{CancelCause, Encoded, Failure, Payload, RequestFields},
@@ -153,8 +154,8 @@ async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, 
         result = handshake => result.unwrap_or(Err(Refused::Handshake(core.handshake_expired()))),
     };
     drop(place);
-    let established = match result {
-        Ok(established) => established,
+    let (established, seat) = match result {
+        Ok(accepted) => accepted,
         Err(refused) => return refuse(&core, &duplex, &connection, refused).await,
     };
     let prepared = match core.prepare(established, Role::Server(Mutex::new(ServerSide::default()))) {
@@ -163,7 +164,7 @@ async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, 
     };
     let _hold = connection.hold();
     let session = Arc::clone(&prepared.session);
-    let open = core.open(&session);
+    let open = core.open(&session, Some(seat));
     if !Arc::ptr_eq(&local, &core.local()) || core.draining.is_cancelled() {
         // A key or a secret was rotated meanwhile, or the mesh is closing.
         leave(&session);
@@ -173,8 +174,12 @@ async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, 
 }
 
 /// The server's side of the handshake. The RSA private operation comes last,
-/// for a peer that has proved itself and for whom there is room.
-async fn respond(core: &Arc<Core>, local: &Arc<Local>, duplex: &mut Duplex) -> Result<Established, Refused> {
+/// for a peer that has proved itself and that has taken its seat.
+async fn respond(
+    core: &Arc<Core>,
+    local: &Arc<Local>,
+    duplex: &mut Duplex,
+) -> Result<(Established, Seat), Refused> {
     let m1 = handshake_message(duplex).await?;
     let mut failure = None;
     let expect = |peer: &crate::id::ServiceId| {
@@ -190,7 +195,7 @@ async fn respond(core: &Arc<Core>, local: &Arc<Local>, duplex: &mut Duplex) -> R
     duplex.outgoing.send(m2.into()).await;
     let m3 = handshake_message(duplex).await?;
     let proved = state.on_finish(&m3, core.now())?;
-    check_room(core, &proved)?;
+    let seat = Seat::take(core, proved.client()).map_err(Refused::Busy)?;
     let clock = core.platform.clock.clone();
     let accepted = core.private_operation(proved.is_resumed(), move || proved.accept(clock.now()));
     let closing = |_| Refused::Setup("the mesh is closing".to_owned());
@@ -200,18 +205,7 @@ async fn respond(core: &Arc<Core>, local: &Arc<Local>, duplex: &mut Duplex) -> R
         NotRemembered::Store(error) => Refused::Setup(error.to_string()),
     })?;
     duplex.outgoing.send(m4.into()).await;
-    Ok(established)
-}
-
-fn check_room(core: &Core, proved: &Proved) -> Result<(), Refused> {
-    let sessions = lock(&core.sessions);
-    if sessions.inbound() >= core.config.limits.max_sessions as usize {
-        return Err(Refused::Busy("limits.maxSessions"));
-    }
-    if sessions.inbound_of(proved.client()) >= core.config.limits.max_sessions_per_peer as usize {
-        return Err(Refused::Busy("limits.maxSessionsPerPeer"));
-    }
-    Ok(())
+    Ok((established, seat))
 }
 
 async fn refuse(core: &Core, duplex: &Duplex, connection: &ConnectionInfo, refused: Refused) {

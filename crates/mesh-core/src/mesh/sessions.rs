@@ -9,35 +9,30 @@ use super::{
 };
 use crate::{id::ServiceId, record::message::Encoded};
 
-/// Every session that is open. What is asked at each handshake is counted
-/// along, so that it costs the same beside ten sessions and ten thousand.
+/// Every session that is open, and the seats of those that peers have opened.
+/// What is asked at each handshake is counted along, so that it costs the same
+/// beside ten sessions and ten thousand.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     open: HashMap<u32, Arc<Session>>,
-    inbound: HashMap<ServiceId, usize>,
-    inbound_total: usize,
+    inbound: usize,
+    /// Seats by peer: sessions that peers have opened, and those they are about to.
+    seats: HashMap<ServiceId, usize>,
+    seats_taken: usize,
 }
 
 impl Sessions {
-    pub(super) fn insert(&mut self, session: &Arc<Session>) {
+    fn insert(&mut self, session: &Arc<Session>) {
         let former = self.open.insert(session.info.handle, Arc::clone(session));
         if session.info.inbound && former.is_none() {
-            *self.inbound.entry(session.info.peer.clone()).or_default() += 1;
-            self.inbound_total += 1;
+            self.inbound += 1;
         }
     }
 
-    pub(super) fn remove(&mut self, session: &Session) {
-        let Some(removed) = self.open.remove(&session.info.handle) else { return };
-        if !removed.info.inbound {
-            return;
-        }
-        self.inbound_total -= 1;
-        if let Some(count) = self.inbound.get_mut(&removed.info.peer) {
-            *count -= 1;
-            if *count == 0 {
-                self.inbound.remove(&removed.info.peer);
-            }
+    fn remove(&mut self, session: &Session) {
+        let removed = self.open.remove(&session.info.handle);
+        if removed.is_some_and(|removed| removed.info.inbound) {
+            self.inbound -= 1;
         }
     }
 
@@ -47,17 +42,12 @@ impl Sessions {
 
     /// How many were opened by peers.
     pub(super) fn inbound(&self) -> usize {
-        self.inbound_total
+        self.inbound
     }
 
-    /// How many peers have opened any.
-    pub(super) fn inbound_peers(&self) -> usize {
-        self.inbound.len()
-    }
-
-    /// How many were opened by `peer`.
-    pub(super) fn inbound_of(&self, peer: &ServiceId) -> usize {
-        self.inbound.get(peer).copied().unwrap_or(0)
+    /// Seats taken, and the peers that have any.
+    pub(super) fn seats(&self) -> (usize, usize) {
+        (self.seats_taken, self.seats.len())
     }
 
     /// All of them, at this moment, in the order in which they were opened.
@@ -70,13 +60,14 @@ impl Sessions {
 
 impl Core {
     /// Puts an established session into the tables, for as long as the guard lives.
-    pub(super) fn open(self: &Arc<Self>, session: &Arc<Session>) -> Open {
+    pub(super) fn open(self: &Arc<Self>, session: &Arc<Session>, seat: Option<Seat>) -> Open {
         self.stats.count_handshake(true);
         if session.info.resumed {
             self.stats.count_resumption();
         }
         lock(&self.sessions).insert(session);
-        let open = Open { core: Arc::clone(self), session: Arc::clone(session), is_closed: false };
+        let open =
+            Open { core: Arc::clone(self), session: Arc::clone(session), is_closed: false, _seat: seat };
         self.events.session_opened(&session.info);
         self.log_session(Level::Info, "session.opened", "a session was established", session);
         self.events.flush();
@@ -100,12 +91,53 @@ impl Core {
     }
 }
 
+/// A peer's place for one session, taken before the work of accepting it, so
+/// that handshakes at once cannot all see the same place free. Given back when
+/// the session is over, or was none.
+pub(super) struct Seat {
+    core: Arc<Core>,
+    peer: ServiceId,
+}
+
+impl Seat {
+    /// Takes a place for `peer`, or names the limit that is reached.
+    pub(super) fn take(core: &Arc<Core>, peer: &ServiceId) -> Result<Self, &'static str> {
+        let limits = &core.config.limits;
+        let mut sessions = lock(&core.sessions);
+        if sessions.seats_taken >= limits.max_sessions as usize {
+            return Err("limits.maxSessions");
+        }
+        let seats = sessions.seats.get(peer).copied().unwrap_or(0);
+        if seats >= limits.max_sessions_per_peer as usize {
+            return Err("limits.maxSessionsPerPeer");
+        }
+        sessions.seats.insert(peer.clone(), seats + 1);
+        sessions.seats_taken += 1;
+        Ok(Self { core: Arc::clone(core), peer: peer.clone() })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut sessions = lock(&self.core.sessions);
+        sessions.seats_taken -= 1;
+        if let Some(count) = sessions.seats.get_mut(&self.peer) {
+            *count -= 1;
+            if *count == 0 {
+                sessions.seats.remove(&self.peer);
+            }
+        }
+    }
+}
+
 /// A session's place in the tables. Its owner is the task that runs it; with
 /// that, the session is over, also when it panics.
 pub(super) struct Open {
     core: Arc<Core>,
     session: Arc<Session>,
     is_closed: bool,
+    /// Of a session that a peer opened.
+    _seat: Option<Seat>,
 }
 
 impl Open {

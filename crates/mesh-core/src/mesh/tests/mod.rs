@@ -13,6 +13,7 @@ mod refusals;
 mod resumption;
 mod rotation;
 mod simulation;
+mod seats;
 mod streams;
 mod teardown;
 mod trust;
