@@ -1,6 +1,8 @@
 //! Peers that let this side send without bounds and do not read: this side
 //! holds no more than it wants to, and everybody else goes on.
 
+use tokio::time::timeout;
+
 use super::{
     hostile::{Raw, is_healthy},
     raw_server::RawServer,
@@ -93,6 +95,11 @@ async fn drain(peer: &mut Raw, calls: &[u32]) -> Vec<u32> {
     ended
 }
 
+/// The end of a call, which must not take long.
+async fn soon(end: oneshot::Receiver<Answer>) -> Answer {
+    timeout(Duration::from_secs(5), end).await.expect("an end").unwrap()
+}
+
 /// A server whose streams are driven by hand.
 async fn streaming_server() -> (Node, Arc<Mutex<Vec<RequestId>>>) {
     let requests = Arc::new(Mutex::new(Vec::new()));
@@ -127,7 +134,7 @@ async fn a_peer_that_grants_all_and_reads_nothing_holds_a_bounded_part_of_its_an
     assert!((BUDGET..ON_THE_WAY).contains(&sent), "{sent}");
     let streamed = healthy.begin_kind(CallKind::ServerStream, "watch", b"", None, false);
     produce(&server, stream_number(&requests, 1).await, 50);
-    assert_eq!(streamed.1.await.unwrap().unwrap(), b"");
+    assert_eq!(soon(streamed.1).await.unwrap(), b"");
     assert_eq!(healthy.app.items_of(StreamId::Call(streamed.0)).len(), 50);
 
     // A second stream of the same session waits with the first, and is not behind it.
@@ -168,7 +175,7 @@ async fn a_server_that_grants_all_and_reads_nothing_holds_a_bounded_part_of_an_u
     assert_eq!(drain(&mut peer, &[1, 2]).await, [2, 1]);
     for (call, end) in [(1, end), (2, other_end)] {
         peer.say(&Encoded::response(call, b"", Payload::EMPTY).unwrap(), "").await;
-        assert_eq!(end.await.unwrap().unwrap(), b"");
+        assert_eq!(soon(end).await.unwrap(), b"");
     }
 }
 
@@ -213,7 +220,7 @@ async fn an_application_that_does_not_wait_loses_the_stream_and_nothing_else() {
             io.item(stream, Payload { encoding: Encoding::Raw, bytes: &item(number) });
         }
     });
-    assert_eq!(end.await.unwrap().unwrap_err().reason, "MEMORY_LIMIT");
+    assert_eq!(soon(end).await.unwrap_err().reason, "MEMORY_LIMIT");
     client.call("echo", b"goes on").await.unwrap();
     assert_eq!(server.app.aborted.lock().unwrap().len(), 1);
 
@@ -224,6 +231,6 @@ async fn an_application_that_does_not_wait_loses_the_stream_and_nothing_else() {
             io.item(StreamId::Call(id), Payload { encoding: Encoding::Raw, bytes: &item(number) });
         }
     });
-    assert_eq!(end.await.unwrap().unwrap_err().reason, "MEMORY_LIMIT");
+    assert_eq!(soon(end).await.unwrap_err().reason, "MEMORY_LIMIT");
     client.call("echo", b"goes on").await.unwrap();
 }
