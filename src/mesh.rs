@@ -219,6 +219,8 @@ impl NativeMesh {
             "handshakesSucceeded": stats.handshakes_ok,
             "handshakesFailed": stats.handshakes_failed,
             "sessionsResumed": stats.sessions_resumed,
+            "streamsStalled": stats.streams_stalled,
+            "unsentBytes": stats.unsent_bytes,
             "recordsDiscarded": stats.records_discarded,
             "privateKeyOperations": stats.private_operations,
         });

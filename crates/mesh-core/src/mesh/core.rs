@@ -20,7 +20,7 @@ use super::{
     platform::{Platform, Stopped},
     session::{self, End, Prepared, Receive, Role, Session, lock},
     sessions::Sessions,
-    stats::{Counters, Stats},
+    stats::Counters,
     throttle::{Kind, Throttle},
     timers::{Timer, Timers},
     trust::TrustStore,
@@ -228,6 +228,7 @@ impl Core {
     fn sweep(self: &Arc<Self>, now: Timestamp) {
         self.retire_secrets(now);
         self.log_withheld(self.refusals.withheld(Instant::now()));
+        self.sweep_streams();
         let sessions = lock(&self.sessions).list();
         for session in sessions {
             let idle = now.since(session.last_activity()) >= self.config.session_timeout;
@@ -392,22 +393,6 @@ impl Core {
     /// How many bursts of messages have come from peers.
     pub(super) fn bursts(&self) -> u64 {
         self.bursts.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn stats(&self) -> Stats {
-        let (active_sessions, inbound_sessions) = {
-            let sessions = lock(&self.sessions);
-            (sessions.len(), sessions.inbound())
-        };
-        Stats {
-            active_sessions,
-            inbound_sessions,
-            calls_in_flight: lock(&self.outbound).calls.len(),
-            requests_in_flight: lock(&self.inbound).requests.len(),
-            private_operations: self.former_operations.load(Ordering::Relaxed)
-                + self.local().key.private_ops(),
-            ..self.stats.read()
-        }
     }
 
     pub(super) fn receiver(self: &Arc<Self>) -> Arc<dyn Receive> {

@@ -18,7 +18,7 @@ pub type CallId = u32;
 pub type RequestId = u32;
 
 /// What an item belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StreamId {
     /// A call made here.
     Call(CallId),

@@ -291,7 +291,7 @@ impl Core {
                 }
             }
             let timer = time_left.map(|time_left| self.timers.insert(Timer::Request(*last), time_left));
-            let streams = Streams::of_request(fields.kind);
+            let streams = Streams::of_request(fields.kind, method);
             requests
                 .insert(*last, Active { session: Arc::clone(session), wire, streams, timer, done: false });
             *last

@@ -152,7 +152,7 @@ impl Core {
             unreachable: Vec::new(),
             idempotent: spec.idempotent,
             kind: spec.kind,
-            streams: Streams::of_call(spec.kind),
+            streams: Streams::of_call(spec.kind, spec.method),
             placed: None,
         })
     }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     events::{CallId, RequestId, SessionInfo},
-    streams::SessionFlow,
+    flow::SessionFlow,
     writer::{Item, Written, write},
 };
 use crate::{
@@ -144,7 +144,6 @@ impl Session {
     }
 
     /// Bytes of messages that wait for the connection.
-    #[cfg(test)]
     pub(super) fn unsent(&self) -> usize {
         self.backlog.load(Ordering::Relaxed)
     }

@@ -1,6 +1,8 @@
 //! Counters, read by `getStats()`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use super::{core::Core, session::lock};
 
 #[derive(Debug, Default)]
 pub(super) struct Counters {
@@ -12,6 +14,7 @@ pub(super) struct Counters {
     handshakes_failed: AtomicU64,
     sessions_resumed: AtomicU64,
     records_discarded: AtomicU64,
+    streams_stalled: AtomicUsize,
 }
 
 /// A mesh's figures at one moment. Counts are since the start.
@@ -33,6 +36,11 @@ pub struct Stats {
     pub requests_failed: u64,
     /// Requests received and under way.
     pub requests_in_flight: usize,
+    /// Streams that stand still: their reader, here or at the peer, has not read
+    /// for ten seconds or more, and items wait.
+    pub streams_stalled: usize,
+    /// Bytes of messages that wait for the connections of their sessions.
+    pub unsent_bytes: usize,
     /// Handshakes completed, either way.
     pub handshakes_ok: u64,
     /// Handshakes failed, either way.
@@ -43,6 +51,27 @@ pub struct Stats {
     pub records_discarded: u64,
     /// RSA private operations done with this service's key.
     pub private_operations: u64,
+}
+
+impl Core {
+    /// The mesh's figures at this moment.
+    pub(super) fn stats(&self) -> Stats {
+        let (active_sessions, inbound_sessions, unsent_bytes) = {
+            let sessions = lock(&self.sessions);
+            let unsent = sessions.list().iter().map(|session| session.unsent()).sum();
+            (sessions.len(), sessions.inbound(), unsent)
+        };
+        Stats {
+            active_sessions,
+            inbound_sessions,
+            unsent_bytes,
+            calls_in_flight: lock(&self.outbound).calls.len(),
+            requests_in_flight: lock(&self.inbound).requests.len(),
+            private_operations: self.former_operations.load(Ordering::Relaxed)
+                + self.local().key.private_ops(),
+            ..self.stats.read()
+        }
+    }
 }
 
 impl Counters {
@@ -66,6 +95,10 @@ impl Counters {
         bump(&self.records_discarded);
     }
 
+    pub(super) fn set_stalled(&self, streams: usize) {
+        self.streams_stalled.store(streams, Ordering::Relaxed);
+    }
+
     /// The counts; what is not counted here is zero.
     pub(super) fn read(&self) -> Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -78,6 +111,7 @@ impl Counters {
             handshakes_failed: read(&self.handshakes_failed),
             sessions_resumed: read(&self.sessions_resumed),
             records_discarded: read(&self.records_discarded),
+            streams_stalled: self.streams_stalled.load(Ordering::Relaxed),
             ..Stats::default()
         }
     }

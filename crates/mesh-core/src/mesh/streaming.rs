@@ -12,7 +12,7 @@ use super::{
     events::{CallError, CallId, RequestId, StreamId},
     outbound::abandon,
     session::{Role, Session, lock},
-    streams::{Pumped, Queued, StreamError, Streams, cost},
+    streams::{Pumped, Queued, StreamError, Streams, shares},
 };
 use crate::{
     error::{Code, Reason},
@@ -30,21 +30,22 @@ impl Core {
         wire: u32,
         payload: Payload<'_>,
     ) -> Result<(), RecordError> {
-        // Only a peer that does not count sends more than all streams may have.
-        session.receive_item(payload).map_err(|_| RecordError::Format)?;
+        // Only a peer that does not count sends more than all streams may share.
+        let shared = shares(payload).shared;
+        session.receive_shared(shared).map_err(|_| RecordError::Format)?;
         let limit = self.config.limits.max_message;
         let Some(stream) = stream_of(session, wire) else {
-            session.consume_item(cost(payload));
+            session.return_shared(shared);
             return Ok(());
         };
         match self.with(stream, |streams| streams.receive(payload, limit)) {
             Some(Ok(())) => self.events.item(stream, payload),
             Some(Err(error)) => {
                 // What the stream did not take, it will not give back.
-                session.consume_item(cost(payload));
+                session.return_shared(shared);
                 self.break_stream(stream, error);
             }
-            None => session.consume_item(cost(payload)),
+            None => session.return_shared(shared),
         }
         Ok(())
     }
@@ -148,18 +149,23 @@ impl Core {
         self.pump(StreamId::Call(id), false);
     }
 
-    /// Ends a call whose server breaks the rules.
+    /// Ends a call over what its server sent.
     pub(super) fn break_call(&self, id: CallId, error: StreamError) {
         let text = format!("the service sent {error}");
-        self.fail_call(id, CallError::local(Code::Internal, Reason::StreamProtocol, text));
+        let (code, reason) = match error {
+            StreamError::Unread => (Code::ResourceExhausted, Reason::MemoryLimit),
+            _ => (Code::Internal, Reason::StreamProtocol),
+        };
+        self.fail_call(id, CallError::local(code, reason, text));
     }
 
-    fn break_stream(&self, stream: StreamId, error: StreamError) {
+    pub(super) fn break_stream(&self, stream: StreamId, error: StreamError) {
         match stream {
             StreamId::Call(id) => self.break_call(id, error),
             StreamId::Request(id) => {
                 let (code, reason) = match error {
                     StreamError::TooLarge => (Code::ResourceExhausted, Reason::TooLarge),
+                    StreamError::Unread => (Code::ResourceExhausted, Reason::MemoryLimit),
                     _ => (Code::InvalidArgument, Reason::StreamProtocol),
                 };
                 self.refuse_request(id, code, reason, &format!("the caller sent {error}"));

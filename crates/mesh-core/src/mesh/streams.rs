@@ -3,107 +3,26 @@
 
 use std::collections::VecDeque;
 
-use super::session::{Session, lock};
+use super::session::Session;
 use crate::record::{
-    ITEM_COST, Overrun, ReceiveWindow, SendWindow,
+    ITEM_COST, Inflow, Overrun, SendWindow, Shares,
     message::{CallKind, Encoded, Payload},
 };
 
-/// What the streams of a session may have waiting for the connection, together.
-/// It is this side's own limit, whatever the peer grants: four frames, so that
-/// the writer has the next one ready while HTTP/2 takes the previous one.
-const UNSENT_BUDGET: usize = 256 * 1024;
 /// What one stream hands over while others wait for their turn.
 const TURN: usize = 16 * 1024;
 /// What one stream may have queued here. The application stops far earlier if
 /// it waits for [`Events::sent`](super::Events::sent), as it should.
 const QUEUE_LIMIT: usize = 2 * 1024 * 1024;
+/// Sweeps without progress after which a stream that could go on is idle, and
+/// its window does not stay large.
+const IDLE: u8 = 2;
+/// Sweeps without progress after which a stream stands still.
+const STALLED: u8 = 10;
 
-/// What the streams of a session share.
-#[derive(Debug)]
-pub(super) struct SessionFlow {
-    sending: SendWindow,
-    receiving: ReceiveWindow,
-    /// Bytes of items that were handed to the writer and not yet to the connection.
-    unsent: usize,
-    /// Streams that wait for the session's window or for the budget, in turn.
-    blocked: VecDeque<u32>,
-}
-
-impl SessionFlow {
-    /// Whether an item may go to the writer.
-    fn is_open(&self) -> bool {
-        self.sending.is_open() && self.unsent < UNSENT_BUDGET
-    }
-}
-
-impl Default for SessionFlow {
-    fn default() -> Self {
-        Self {
-            sending: SendWindow::of_session(),
-            receiving: ReceiveWindow::of_session(),
-            unsent: 0,
-            blocked: VecDeque::new(),
-        }
-    }
-}
-
-impl Session {
-    /// An item arrived.
-    pub(super) fn receive_item(&self, payload: Payload<'_>) -> Result<(), Overrun> {
-        lock(&self.flow).receiving.receive(cost(payload))
-    }
-
-    /// An item's bytes are no longer held.
-    pub(super) fn consume_item(&self, cost: usize) {
-        let grant = lock(&self.flow).receiving.consume(cost);
-        if let Some(credit) = grant {
-            self.send(Encoded::window(0, credit));
-        }
-    }
-
-    /// The peer lets all streams together send more.
-    pub(super) fn grant(&self, credit: u32) -> Result<(), Overrun> {
-        lock(&self.flow).sending.grant(credit)
-    }
-
-    /// So many bytes of items were handed to the connection.
-    pub(super) fn items_written(&self, bytes: usize) {
-        let mut flow = lock(&self.flow);
-        flow.unsent = flow.unsent.saturating_sub(bytes);
-    }
-
-    /// The next stream that waited for the session's window or for the budget,
-    /// while an item may go. One at a time, so that a little room does not cost
-    /// a look at all of them.
-    pub(super) fn next_unblocked(&self) -> Option<u32> {
-        let mut flow = lock(&self.flow);
-        if flow.is_open() { flow.blocked.pop_front() } else { None }
-    }
-
-    /// Takes an item from the session's window and the budget; else the stream
-    /// waits. A stream that was not `called` comes after those that wait.
-    fn spend(&self, wire: u32, item: &Encoded, called: bool) -> bool {
-        let mut flow = lock(&self.flow);
-        let open = flow.is_open() && (called || flow.blocked.is_empty());
-        if open {
-            flow.sending.spend(item.cost());
-            flow.unsent += item.len();
-        } else {
-            flow.blocked.push_back(wire);
-        }
-        open
-    }
-
-    /// A stream has had its turn, and has more.
-    fn wait_again(&self, wire: u32) {
-        lock(&self.flow).blocked.push_back(wire);
-    }
-}
-
-/// What an item takes from a window.
-pub(super) fn cost(payload: Payload<'_>) -> usize {
-    payload.bytes.len() + ITEM_COST
+/// What an item takes from the windows.
+pub(super) fn shares(payload: Payload<'_>) -> Shares {
+    Shares::of(payload.bytes.len() + ITEM_COST)
 }
 
 /// A peer that breaks the rules of a stream.
@@ -117,6 +36,8 @@ pub(super) enum StreamError {
     Unexpected,
     #[error("a message that is not well formed")]
     Malformed,
+    #[error("items that are not read here while other streams need their room")]
+    Unread,
 }
 
 impl From<Overrun> for StreamError {
@@ -128,8 +49,21 @@ impl From<Overrun> for StreamError {
 /// The two streams of a call; a unary call has neither.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
+    /// For the log; empty where there is no stream.
+    method: Box<str>,
     sending: Option<Sending>,
     receiving: Option<Receiving>,
+}
+
+/// A stream that stands still, and whose reader it is that does not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stall {
+    /// The peer's, rather than this side's.
+    pub(super) peer: bool,
+    /// Bytes that wait here.
+    pub(super) held: usize,
+    /// It has just been noticed.
+    pub(super) new: bool,
 }
 
 #[derive(Debug)]
@@ -144,12 +78,16 @@ struct Sending {
     ended: bool,
     /// Waits among the session's blocked streams.
     blocked: bool,
+    /// Sweeps since something has gone.
+    idle: u8,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Receiving {
-    window: ReceiveWindow,
+    inflow: Inflow,
     ended: bool,
+    /// Sweeps since the consumer has read, or has had something to read.
+    idle: u8,
 }
 
 /// What came of queueing a message.
@@ -174,16 +112,19 @@ pub(super) struct Pumped {
 
 impl Streams {
     /// The streams of a call that this side makes.
-    pub(super) fn of_call(kind: CallKind) -> Self {
-        Self::new(kind.streams_input(), kind.streams_output())
+    pub(super) fn of_call(kind: CallKind, method: &str) -> Self {
+        Self::new(kind.streams_input(), kind.streams_output(), method)
     }
 
     /// The streams of a request that this side answers.
-    pub(super) fn of_request(kind: CallKind) -> Self {
-        Self::new(kind.streams_output(), kind.streams_input())
+    pub(super) fn of_request(kind: CallKind, method: &str) -> Self {
+        Self::new(kind.streams_output(), kind.streams_input(), method)
     }
 
-    fn new(sends: bool, receives: bool) -> Self {
+    fn new(sends: bool, receives: bool, method: &str) -> Self {
+        if !sends && !receives {
+            return Self::default();
+        }
         let sending = Sending {
             window: SendWindow::of_stream(),
             queue: VecDeque::new(),
@@ -191,9 +132,18 @@ impl Streams {
             started: false,
             ended: false,
             blocked: false,
+            idle: 0,
         };
-        let receiving = Receiving { window: ReceiveWindow::of_stream(), ended: false };
-        Self { sending: sends.then_some(sending), receiving: receives.then_some(receiving) }
+        Self {
+            method: method.into(),
+            sending: sends.then_some(sending),
+            receiving: receives.then(Receiving::default),
+        }
+    }
+
+    /// The method of a call with streams.
+    pub(super) fn method(&self) -> &str {
+        &self.method
     }
 
     /// Whether items have gone, so that the call cannot begin again.
@@ -245,11 +195,13 @@ impl Streams {
                     sending.blocked = true;
                     return pumped;
                 }
-                if !session.spend(wire, message, called) {
+                let shares = Shares::of(cost);
+                if !session.spend(wire, message, shares, called) {
                     sending.blocked = true;
                     return pumped;
                 }
-                sending.window.spend(cost);
+                sending.window.spend(shares.own);
+                sending.idle = 0;
             }
             sending.started = true;
             sending.queued -= cost;
@@ -278,7 +230,10 @@ impl Streams {
         if payload.bytes.len() > limit as usize {
             return Err(StreamError::TooLarge);
         }
-        Ok(receiving.window.receive(cost(payload))?)
+        if receiving.inflow.held() == 0 {
+            receiving.idle = 0;
+        }
+        Ok(receiving.inflow.receive(shares(payload))?)
     }
 
     /// The peer's items are all there.
@@ -290,21 +245,47 @@ impl Streams {
     /// The application is done with so much of what arrived.
     pub(super) fn consume(&mut self, session: &Session, wire: u32, cost: usize) {
         let Some(receiving) = &mut self.receiving else { return };
-        let cost = cost.min(receiving.window.held());
-        let grant = receiving.window.consume(cost);
+        receiving.idle = 0;
+        let grant = session.consume_items(&mut receiving.inflow, cost);
         if let Some(credit) = grant.filter(|_| !receiving.ended) {
             session.send(Encoded::window(wire, credit));
         }
-        session.consume_item(cost);
+    }
+
+    /// A second or so is over: what stands still is noticed, and windows that
+    /// are not used shrink. Returns the streams that stand still.
+    ///
+    /// # Errors
+    /// [`StreamError::Unread`] if others need what this stream holds.
+    pub(super) fn sweep(&mut self, session: &Session) -> Result<[Option<Stall>; 2], StreamError> {
+        let mut stalls = [None; 2];
+        if let Some(sending) = &mut self.sending {
+            let held = sending.queued;
+            sending.idle = if held == 0 { 0 } else { sending.idle.saturating_add(1) };
+            if sending.idle >= STALLED {
+                stalls[0] = Some(Stall { peer: true, held, new: sending.idle == STALLED });
+            }
+        }
+        if let Some(receiving) = &mut self.receiving {
+            let held = receiving.inflow.held();
+            receiving.idle = receiving.idle.saturating_add(1);
+            if receiving.idle >= STALLED && held > 0 {
+                stalls[1] = Some(Stall { peer: false, held, new: receiving.idle == STALLED });
+            }
+            if receiving.idle >= IDLE {
+                session.on_idle(&mut receiving.inflow, receiving.idle >= STALLED)?;
+            }
+        }
+        Ok(stalls)
     }
 
     /// The call is over: what it holds is the session's again.
     pub(super) fn release(&mut self, session: &Session, wire: u32) {
-        if let Some(receiving) = self.receiving.take() {
-            session.consume_item(receiving.window.held());
+        if let Some(mut receiving) = self.receiving.take() {
+            session.release_inflow(&mut receiving.inflow);
         }
         if self.sending.take().is_some_and(|sending| sending.blocked) {
-            lock(&session.flow).blocked.retain(|blocked| *blocked != wire);
+            session.forget_waiting(wire);
         }
     }
 }

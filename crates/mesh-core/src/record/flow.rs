@@ -1,27 +1,54 @@
 //! Flow control of streams: `docs/protocol.md`, section 7.
 //!
-//! A window counts bytes. It may be overdrawn by one item, so that an item
-//! larger than a window still passes; after that its sender waits.
+//! A stream's window is its own: nobody else can use it up. A large item takes
+//! no more than [`STREAM_WINDOW`] from it; the rest comes from a window that all
+//! streams of the session share. Windows count bytes. Each may be overdrawn by
+//! one item, so that an item larger than a window still passes; after that its
+//! sender waits.
+
+use std::collections::VecDeque;
 
 /// What an item costs beside its payload, so that empty ones are not free.
 pub const ITEM_COST: usize = 64;
 
-/// What each stream begins with, either way.
+/// What each stream begins with, either way, and the most that one item takes
+/// from its stream's window.
 pub(crate) const STREAM_WINDOW: u32 = 64 * 1024;
 /// What a stream's window grows to while its consumer keeps up.
 const LARGEST_STREAM_WINDOW: u32 = 1024 * 1024;
-/// What all streams of a session share, either way.
+/// What the streams of a session share for what is large of their items.
 pub(crate) const SESSION_WINDOW: u32 = 16 * 1024 * 1024;
+/// The growth that the windows of a session's streams have in all.
+pub(crate) const SESSION_GROWTH: u32 = 8 * 1024 * 1024;
 /// The largest credit a stream may have. A receiver that never lets its peer
 /// wait at 1 Gbit/s over a round trip of 130 ms needs no more.
 const MOST_STREAM_CREDIT: i64 = 16 << 20;
-/// The largest credit all streams of a session may have: the same at 4 Gbit/s.
+/// The largest credit that all streams of a session may share: the same at 4 Gbit/s.
 const MOST_SESSION_CREDIT: i64 = 64 << 20;
 
 /// The peer sent or granted more than the protocol allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("more than the flow control window")]
 pub struct Overrun;
+
+/// What an item takes from the two windows. It depends on the item alone, so
+/// that both sides agree whatever is on the way between them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shares {
+    /// From its stream's.
+    pub own: usize,
+    /// From the session's.
+    pub shared: usize,
+}
+
+impl Shares {
+    /// The shares of an item that costs so much.
+    #[must_use]
+    pub fn of(cost: usize) -> Self {
+        let own = cost.min(STREAM_WINDOW as usize);
+        Self { own, shared: cost - own }
+    }
+}
 
 /// What this side may send. Credit is a permission: how much of it is used at
 /// once is decided by the sender's own budget, since the peer chooses the credit.
@@ -74,33 +101,33 @@ impl SendWindow {
 pub struct ReceiveWindow {
     credit: i64,
     size: u32,
-    largest: u32,
     /// Received and not yet consumed.
     held: u64,
-    /// Consumed and not yet granted again.
-    owed: u64,
 }
 
 impl ReceiveWindow {
     /// A stream's, at its beginning.
     #[must_use]
     pub fn of_stream() -> Self {
-        Self::new(STREAM_WINDOW, LARGEST_STREAM_WINDOW)
+        Self::new(STREAM_WINDOW)
     }
 
     /// A session's, at its beginning.
     #[must_use]
     pub fn of_session() -> Self {
-        Self::new(SESSION_WINDOW, SESSION_WINDOW)
+        Self::new(SESSION_WINDOW)
     }
 
-    fn new(size: u32, largest: u32) -> Self {
-        Self { credit: size.into(), size, largest, held: 0, owed: 0 }
+    fn new(size: u32) -> Self {
+        Self { credit: size.into(), size, held: 0 }
     }
 
-    /// An item of this cost arrived.
+    /// So much arrived.
+    ///
+    /// # Errors
+    /// [`Overrun`] if the peer had no credit left.
     pub fn receive(&mut self, cost: usize) -> Result<(), Overrun> {
-        if self.credit <= 0 {
+        if self.is_used_up() {
             return Err(Overrun);
         }
         self.credit = self.credit.saturating_sub_unsigned(cost as u64);
@@ -111,29 +138,137 @@ impl ReceiveWindow {
     /// So much of what arrived was consumed. Returns what to grant, once that
     /// is worth a message.
     pub fn consume(&mut self, cost: usize) -> Option<u32> {
-        let cost = (cost as u64).min(self.held);
-        self.held -= cost;
-        self.owed += cost;
-        if self.owed * 2 < u64::from(self.size) {
+        self.held -= (cost as u64).min(self.held);
+        // Negative while a window that has shrunk is larger than its size.
+        let room = i64::from(self.size) - self.credit - i64::try_from(self.held).unwrap_or(i64::MAX);
+        if room * 2 < i64::from(self.size) {
             return None;
         }
-        let mut grant = std::mem::take(&mut self.owed);
-        // Nothing is left to consume and little may be sent: it is the window
-        // that holds the stream, not its consumer.
-        if self.held == 0 && self.credit * 2 <= i64::from(self.size) && self.size < self.largest {
-            let growth = self.size.min(self.largest - self.size);
-            self.size += growth;
-            grant += u64::from(growth);
-        }
-        let grant = u32::try_from(grant).unwrap_or(u32::MAX);
+        let grant = u32::try_from(room).unwrap_or(u32::MAX);
         self.credit += i64::from(grant);
         Some(grant)
+    }
+
+    /// Whether it is the window that holds the stream, not its consumer:
+    /// nothing is left to consume, and little may be sent.
+    const fn is_short(&self) -> bool {
+        self.held == 0 && self.credit * 2 <= self.size as i64
+    }
+
+    /// Whether nothing is left for the peer to use.
+    #[must_use]
+    pub const fn is_used_up(&self) -> bool {
+        self.credit <= 0
+    }
+
+    /// Whether less than half of it is left for the peer to use.
+    #[must_use]
+    pub const fn is_scarce(&self) -> bool {
+        self.credit * 2 < self.size as i64
+    }
+}
+
+/// What came of an application's consuming.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Consumed {
+    /// What to grant to the stream.
+    pub grant: Option<u32>,
+    /// What is the session's again.
+    pub shared: usize,
+    /// What the session had again before.
+    pub set_aside: usize,
+}
+
+/// The receiving half of a stream: its window, and what of the shared one its
+/// items hold.
+#[derive(Debug)]
+pub struct Inflow {
+    window: ReceiveWindow,
+    /// Costs of all items so far.
+    received: u64,
+    consumed: u64,
+    /// Items with a share of the session's window: where they end, and the share.
+    large: VecDeque<(u64, usize)>,
+    /// Of these, so many first ones whose share the session has again.
+    set_aside: usize,
+}
+
+impl Default for Inflow {
+    fn default() -> Self {
+        Self {
+            window: ReceiveWindow::of_stream(),
+            received: 0,
+            consumed: 0,
+            large: VecDeque::new(),
+            set_aside: 0,
+        }
+    }
+}
+
+impl Inflow {
+    /// An item arrived.
+    ///
+    /// # Errors
+    /// [`Overrun`] if the stream had no credit left.
+    pub fn receive(&mut self, shares: Shares) -> Result<(), Overrun> {
+        self.window.receive(shares.own)?;
+        self.received += (shares.own + shares.shared) as u64;
+        if shares.shared > 0 {
+            self.large.push_back((self.received, shares.shared));
+        }
+        Ok(())
+    }
+
+    /// Items that cost so much were consumed, in order. The window may grow by
+    /// what is left of `growth`.
+    pub fn consume(&mut self, cost: usize, growth: &mut u32) -> Consumed {
+        let cost = cost.min(self.held());
+        self.consumed += cost as u64;
+        let (mut own, mut shared, mut set_aside) = (cost, 0, 0);
+        while let Some((_, share)) = self.large.pop_front_if(|(end, _)| *end <= self.consumed) {
+            own = own.saturating_sub(share);
+            match self.set_aside.checked_sub(1) {
+                Some(left) => {
+                    self.set_aside = left;
+                    set_aside += share;
+                }
+                None => shared += share,
+            }
+        }
+        self.window.held -= (own as u64).min(self.window.held);
+        // What is large does not gain by it.
+        if self.window.is_short() && shared + set_aside == 0 {
+            let more = self.window.size.min(LARGEST_STREAM_WINDOW - self.window.size).min(*growth);
+            *growth -= more;
+            self.window.size += more;
+        }
+        Consumed { grant: self.window.consume(0), shared, set_aside }
+    }
+
+    /// The consumer is idle: the stream's window is what it began with once
+    /// more, as soon as what was granted is used. Returns the growth it had.
+    pub fn shrink(&mut self) -> u32 {
+        std::mem::replace(&mut self.window.size, STREAM_WINDOW).saturating_sub(STREAM_WINDOW)
+    }
+
+    /// What the items hold of the session's window is to be the session's
+    /// again, though they are not consumed. Returns how much that is.
+    pub fn set_aside(&mut self) -> usize {
+        let shared = self.shared();
+        self.set_aside = self.large.len();
+        shared
+    }
+
+    /// What the items hold of the session's window.
+    #[must_use]
+    pub fn shared(&self) -> usize {
+        self.large.iter().skip(self.set_aside).map(|(_, share)| share).sum()
     }
 
     /// What arrived and was not consumed.
     #[must_use]
     pub fn held(&self) -> usize {
-        usize::try_from(self.held).unwrap_or(usize::MAX)
+        usize::try_from(self.received - self.consumed).unwrap_or(usize::MAX)
     }
 }
 
@@ -143,13 +278,15 @@ mod tests {
 
     use super::*;
 
+    const HALF: usize = STREAM_WINDOW as usize / 2;
+
     #[test]
     fn a_window_may_be_overdrawn_once() {
         let mut window = ReceiveWindow::of_stream();
         window.receive(10 * STREAM_WINDOW as usize).unwrap();
         assert_eq!(window.receive(ITEM_COST), Err(Overrun));
         let grant = window.consume(10 * STREAM_WINDOW as usize).unwrap();
-        assert!(grant >= 10 * STREAM_WINDOW);
+        assert_eq!(grant, 10 * STREAM_WINDOW);
         window.receive(ITEM_COST).unwrap();
     }
 
@@ -171,44 +308,116 @@ mod tests {
 
     #[test]
     fn a_window_grows_only_for_a_consumer_that_keeps_up() {
-        let mut slow = ReceiveWindow::of_stream();
-        let mut fast = ReceiveWindow::of_stream();
-        let half = STREAM_WINDOW as usize / 2;
-        for window in [&mut slow, &mut fast] {
-            window.receive(half).unwrap();
-            window.receive(half).unwrap();
+        let (mut slow, mut fast) = (Inflow::default(), Inflow::default());
+        for inflow in [&mut slow, &mut fast] {
+            inflow.receive(Shares::of(HALF)).unwrap();
+            inflow.receive(Shares::of(HALF)).unwrap();
         }
-        assert_eq!(slow.consume(half), Some(STREAM_WINDOW / 2), "half of it is still there");
-        assert_eq!(fast.consume(2 * half), Some(2 * STREAM_WINDOW));
+        let mut growth = SESSION_GROWTH;
+        let grant = slow.consume(HALF, &mut growth).grant;
+        assert_eq!(grant, Some(STREAM_WINDOW / 2), "half of it is still there");
+        assert_eq!(fast.consume(2 * HALF, &mut growth).grant, Some(2 * STREAM_WINDOW));
+        assert_eq!(growth, SESSION_GROWTH - STREAM_WINDOW);
+    }
+
+    #[test]
+    fn growth_is_bounded_for_all_streams_and_given_back_by_idle_ones() {
+        let mut growth = STREAM_WINDOW + 1000;
+        let mut streams = [(); 3].map(|()| Inflow::default());
+        let grants = streams.each_mut().map(|inflow| {
+            inflow.receive(Shares::of(2 * HALF)).unwrap();
+            inflow.consume(2 * HALF, &mut growth).grant.unwrap()
+        });
+        assert_eq!(grants, [2 * STREAM_WINDOW, STREAM_WINDOW + 1000, STREAM_WINDOW]);
+        assert_eq!(growth, 0);
+
+        growth += streams[0].shrink();
+        assert_eq!(growth, STREAM_WINDOW);
+        assert_eq!(streams[0].shrink(), 0, "once");
+        // What was granted can still be sent, and is then not granted again.
+        for grant in [None, None, Some(STREAM_WINDOW / 2)] {
+            streams[0].receive(Shares::of(HALF)).unwrap();
+            assert_eq!(streams[0].consume(HALF, &mut 0).grant, grant);
+        }
+    }
+
+    #[test]
+    fn what_is_large_of_an_item_is_shared_and_may_be_set_aside_once() {
+        let mut inflow = Inflow::default();
+        let large = 100_000;
+        let shared = large - STREAM_WINDOW as usize;
+        inflow.receive(Shares::of(large)).unwrap();
+        assert_eq!(inflow.receive(Shares::of(1)), Err(Overrun), "its own window is used up");
+        assert_eq!((inflow.held(), inflow.shared()), (large, shared));
+        assert_eq!(inflow.set_aside(), shared);
+        assert_eq!((inflow.held(), inflow.shared(), inflow.set_aside()), (large, 0, 0));
+        let consumed = inflow.consume(large, &mut 0);
+        assert_eq!(consumed, Consumed { grant: Some(STREAM_WINDOW), shared: 0, set_aside: shared });
+        inflow.receive(Shares::of(large)).unwrap();
+        assert_eq!(inflow.consume(large, &mut 0).shared, shared);
     }
 
     proptest! {
-        /// Whatever the sizes and the pace, a sender that keeps to its window is
-        /// never refused, never waits for ever, and never has more than the
-        /// largest window and one item on the way.
+        /// Whatever the sizes and the pace, and whenever windows shrink or items are set aside:
+        /// senders that keep to their windows are never refused and never wait for ever, and
+        /// both sides have the same count of every window.
         #[test]
-        fn sender_and_receiver_agree(sizes in prop::collection::vec((0usize..200_000, 0usize..4), 1..200)) {
-            let (mut sender, mut receiver) = (SendWindow::of_stream(), ReceiveWindow::of_stream());
-            let mut waiting = std::collections::VecDeque::new();
-            for (size, lag) in sizes {
-                while !sender.is_open() {
-                    let consumed = waiting.pop_front();
-                    prop_assert!(consumed.is_some(), "nobody may send and nothing is left to consume");
-                    if let Some(grant) = receiver.consume(consumed.unwrap_or(0)) {
-                        sender.grant(grant).unwrap();
+        fn senders_and_receivers_agree(
+            steps in prop::collection::vec((0usize..3, 0usize..200_000, 0usize..6, 0u8..20), 1..300),
+        ) {
+            let mut growth = 3 * STREAM_WINDOW;
+            let (mut session, mut shared) = (SendWindow::of_session(), ReceiveWindow::of_session());
+            let mut streams: Vec<_> =
+                (0..3).map(|_| (SendWindow::of_stream(), Inflow::default(), VecDeque::new())).collect();
+            let mut consume = |at: &mut (SendWindow, Inflow, VecDeque<usize>),
+                               session: &mut SendWindow,
+                               shared: &mut ReceiveWindow| {
+                let Some(cost) = at.2.pop_front() else { return false };
+                let consumed = at.1.consume(cost, &mut growth);
+                if let Some(grant) = consumed.grant {
+                    at.0.grant(grant).unwrap();
+                }
+                if let Some(grant) = shared.consume(consumed.shared) {
+                    session.grant(grant).unwrap();
+                }
+                true
+            };
+            for (number, size, lag, event) in steps {
+                let shares = Shares::of(size + ITEM_COST);
+                let stream = &mut streams[number];
+                while !stream.0.is_open() {
+                    prop_assert!(consume(stream, &mut session, &mut shared), "nothing is left to consume");
+                }
+                while shares.shared > 0 && !session.is_open() {
+                    // The others set aside what they hold.
+                    for (_, inflow, _) in &mut streams {
+                        if let Some(grant) = shared.consume(inflow.set_aside()) {
+                            session.grant(grant).unwrap();
+                        }
                     }
                 }
-                let cost = size + ITEM_COST;
-                sender.spend(cost);
-                prop_assert_eq!(receiver.receive(cost), Ok(()));
-                waiting.push_back(cost);
-                prop_assert!(receiver.held() <= LARGEST_STREAM_WINDOW as usize + 200_000 + ITEM_COST);
-                while waiting.len() > lag {
-                    if let Some(grant) = receiver.consume(waiting.pop_front().unwrap_or(0)) {
-                        sender.grant(grant).unwrap();
-                    }
+                let stream = &mut streams[number];
+                stream.0.spend(shares.own);
+                session.spend(shares.shared);
+                prop_assert_eq!(stream.1.receive(shares), Ok(()));
+                if shares.shared > 0 {
+                    prop_assert_eq!(shared.receive(shares.shared), Ok(()));
                 }
+                stream.2.push_back(shares.own + shares.shared);
+                while stream.2.len() > lag {
+                    consume(stream, &mut session, &mut shared);
+                }
+                if event == 0 {
+                    stream.1.shrink();
+                }
+                prop_assert_eq!(stream.0.credit, stream.1.window.credit);
+                prop_assert_eq!(session.credit, shared.credit);
             }
+            for stream in &mut streams {
+                while consume(stream, &mut session, &mut shared) {}
+                prop_assert_eq!((stream.1.held(), stream.1.shared(), stream.1.window.held), (0, 0, 0));
+            }
+            prop_assert_eq!(shared.held, 0);
         }
     }
 }

@@ -11,8 +11,9 @@ mod tests;
 
 use std::time::Duration;
 
+pub(crate) use self::flow::SESSION_GROWTH;
 pub use self::{
-    flow::{ITEM_COST, Overrun, ReceiveWindow, SendWindow},
+    flow::{Consumed, ITEM_COST, Inflow, Overrun, ReceiveWindow, SendWindow, Shares},
     open::{Opened, Opener},
     seal::Sealer,
 };

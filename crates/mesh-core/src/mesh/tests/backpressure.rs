@@ -27,23 +27,31 @@ const STREAM_CREDIT: u32 = (16 << 20) - 64 * 1024;
 const SESSION_CREDIT: u32 = (64 - 16) << 20;
 
 fn item(number: u32) -> Vec<u8> {
-    let mut bytes = vec![0; SIZE];
+    item_of(number, SIZE)
+}
+
+fn item_of(number: u32, size: usize) -> Vec<u8> {
+    let mut bytes = vec![0; size];
     bytes[..4].copy_from_slice(&number.to_be_bytes());
     bytes
 }
 
-/// Offers items one by one while little is unsent, and then the end.
 fn produce(node: &Node, stream: StreamId, items: u32) {
+    produce_sized(node, stream, items, SIZE);
+}
+
+/// Offers items one by one while little is unsent, and then the end.
+pub(super) fn produce_sized(node: &Node, stream: StreamId, items: u32, size: usize) {
     let (mesh, app) = (Arc::clone(&node.mesh), Arc::clone(&node.app));
     tokio::spawn(async move {
         for number in 0..items {
-            let offered = number as usize * (SIZE + ITEM_COST);
+            let offered = number as usize * (size + ITEM_COST);
             let sent = || app.sent_of.lock().unwrap().get(&stream).copied().unwrap_or(0);
             while offered - sent() >= HIGH_WATER {
                 sleep(Duration::from_millis(1)).await;
             }
             mesh.post(move |io| {
-                io.item(stream, Payload { encoding: Encoding::Raw, bytes: &item(number) });
+                io.item(stream, Payload { encoding: Encoding::Raw, bytes: &item_of(number, size) });
             });
         }
         mesh.post(move |io| io.end(stream, b""));
@@ -101,7 +109,7 @@ async fn soon(end: oneshot::Receiver<Answer>) -> Answer {
 }
 
 /// A server whose streams are driven by hand.
-async fn streaming_server() -> (Node, Arc<Mutex<Vec<RequestId>>>) {
+pub(super) async fn streaming_server() -> (Node, Arc<Mutex<Vec<RequestId>>>) {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&requests);
     let handler: Handler = Box::new(move |request| {
@@ -114,7 +122,7 @@ async fn streaming_server() -> (Node, Arc<Mutex<Vec<RequestId>>>) {
     (Node::server(json!({}), handler).await, requests)
 }
 
-async fn stream_number(requests: &Mutex<Vec<RequestId>>, number: usize) -> StreamId {
+pub(super) async fn stream_number(requests: &Mutex<Vec<RequestId>>, number: usize) -> StreamId {
     eventually(async || requests.lock().unwrap().len() > number).await;
     StreamId::Request(requests.lock().unwrap()[number])
 }

@@ -14,6 +14,7 @@ mod resumption;
 mod rotation;
 mod seats;
 mod simulation;
+mod slow_readers;
 mod streams;
 mod teardown;
 mod trust;
@@ -60,6 +61,8 @@ struct App {
     hoarding: AtomicBool,
     /// What it panics at, when it is told of it.
     fault: Mutex<&'static str>,
+    /// How many items of each stream are consumed.
+    appetite: AtomicUsize,
 }
 
 type Weak = std::sync::Weak<Mesh>;
@@ -98,8 +101,14 @@ impl Events for App {
     }
 
     fn item(&self, stream: StreamId, payload: Payload<'_>) {
-        self.items.lock().unwrap().entry(stream).or_default().push(payload.bytes.to_vec());
-        if !self.hoarding.load(Ordering::SeqCst) {
+        let number = {
+            let mut items = self.items.lock().unwrap();
+            let items = items.entry(stream).or_default();
+            items.push(payload.bytes.to_vec());
+            items.len()
+        };
+        let hungry = number <= self.appetite.load(Ordering::SeqCst);
+        if hungry && !self.hoarding.load(Ordering::SeqCst) {
             let cost = payload.bytes.len() + crate::record::ITEM_COST;
             self.post(move |io| io.consumed(stream, cost));
         }
@@ -222,6 +231,7 @@ impl Node {
             sent_of: Mutex::default(),
             hoarding: AtomicBool::new(false),
             fault: Mutex::default(),
+            appetite: AtomicUsize::new(usize::MAX),
         });
         let events: Arc<dyn Events> = Arc::clone(&app) as _;
         let network = config.as_object_mut().unwrap().remove("network");

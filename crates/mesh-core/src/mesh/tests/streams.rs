@@ -280,11 +280,12 @@ async fn an_item_after_the_end_ends_the_stream() {
 }
 
 #[tokio::test]
-async fn more_than_all_streams_may_have_closes_the_session() {
+async fn more_than_all_streams_may_share_closes_the_session() {
     let (server, mut peer, healthy) = stage(json!({})).await;
     server.app.hoarding.store(true, Ordering::SeqCst);
     let large = vec![0; 1 << 20];
-    for _ in 0..18 {
+    // Each takes 960 KiB of the shared window, the last one more than is left.
+    for _ in 0..19 {
         let call = peer.open(CallKind::ClientStream).await;
         peer.say(&Encoded::item(call, raw(&large)), "").await;
     }
@@ -308,8 +309,8 @@ async fn what_was_refused_is_not_given_back_twice() {
         peer.say(&Encoded::item(call, raw(&too_large)), "").await;
         assert_eq!(peer.answer().await, Some(Err("TOO_LARGE".to_owned())));
     }
-    // Of the session's sixteen MiB six are held, and four more owed but not granted yet.
-    for _ in 0..9 {
+    // Of the shared window's sixteen MiB 5.6 are held, and less than half is owed.
+    for _ in 0..12 {
         let call = peer.open(CallKind::ClientStream).await;
         peer.say(&Encoded::item(call, raw(&large)), "").await;
     }
@@ -318,39 +319,50 @@ async fn what_was_refused_is_not_given_back_twice() {
 }
 
 #[tokio::test]
-async fn streams_wait_for_the_window_of_the_session_and_go_on_in_turn() {
+async fn large_items_wait_for_the_window_that_all_share_and_go_on_in_turn() {
+    const LARGE: usize = 500_000;
     let (server, requests) = server().await;
     let client = Node::client_of(&server, json!({})).await;
     client.app.hoarding.store(true, Ordering::SeqCst);
     let ends: Vec<_> =
-        (0..300).map(|_| client.begin_kind(CallKind::ServerStream, "watch", b"", None, false)).collect();
-    eventually(async || requests.lock().unwrap().len() == 300).await;
+        (0..60).map(|_| client.begin_kind(CallKind::ServerStream, "watch", b"", None, false)).collect();
+    eventually(async || requests.lock().unwrap().len() == 60).await;
     let ids = requests.lock().unwrap().clone();
     server.mesh.post(move |io| {
         for id in ids {
-            for _ in 0..70 {
-                io.item(StreamId::Request(id), raw(&ITEM));
+            for size in [LARGE, LARGE, 10] {
+                io.item(StreamId::Request(id), raw(&vec![7; size]));
             }
             io.end(StreamId::Request(id), b"");
         }
     });
-    let arrived = || -> usize {
-        client.app.items.lock().unwrap().values().flatten().map(|item| item.len() + ITEM_COST).sum()
-    };
+    let arrived = || -> usize { client.app.items.lock().unwrap().values().flatten().map(Vec::len).sum() };
     eventually(async || arrived() >= 16 << 20).await;
     client.call("echo", b"calls are no items").await.unwrap();
-    assert!(arrived() < (16 << 20) + 2 * (1000 + ITEM_COST), "{}", arrived());
+    // What is held in the shared window, and of each item what is its stream's own.
+    let most = (16 << 20) + LARGE + 60 * 64 * 1024;
+    assert!(arrived() < most, "{}", arrived());
+    // Small items do not wait for it.
+    let (_, small) = client.begin_kind(CallKind::ClientStream, "upload", b"", None, false);
+    eventually(async || requests.lock().unwrap().len() == 61).await;
+    let (watched, _end) = client.begin_kind(CallKind::ServerStream, "watch", b"", None, false);
+    eventually(async || requests.lock().unwrap().len() == 62).await;
+    let id = requests.lock().unwrap()[61];
+    server.mesh.post(move |io| io.item(StreamId::Request(id), raw(&ITEM)));
+    eventually(async || client.app.items_of(StreamId::Call(watched)).len() == 1).await;
+    drop(small);
+
     client.app.hoarding.store(false, Ordering::SeqCst);
     for (id, _) in &ends {
         let stream = StreamId::Call(*id);
-        let held = client.app.items_of(stream).len() * (1000 + ITEM_COST);
+        let held = client.app.items_of(stream).iter().map(|item| item.len() + ITEM_COST).sum();
         client.mesh.post(move |io| io.consumed(stream, held));
     }
     for (id, end) in ends {
         assert_eq!(end.await.unwrap().unwrap(), b"");
-        assert_eq!(client.app.items_of(StreamId::Call(id)).len(), 70);
+        let sizes = client.app.items_of(StreamId::Call(id)).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(sizes, [LARGE, LARGE, 10]);
     }
-    is_idle(&server).await;
 }
 
 #[tokio::test]
