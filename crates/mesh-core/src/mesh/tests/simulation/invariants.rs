@@ -1,7 +1,7 @@
 //! What must hold of a node: while it runs, and when those it served are gone.
 
 use super::{ledger::Ledger, node::Node};
-use crate::mesh::{core::Core, session::lock};
+use crate::mesh::{gauges::Gauges, session::lock};
 
 /// What no node may exceed, whatever its peers do.
 pub(super) fn check_limits(node: &Node, ledger: &Ledger) {
@@ -13,7 +13,11 @@ pub(super) fn check_limits(node: &Node, ledger: &Ledger) {
         ledger.violated(format!("{} has {} sessions of {most}", node.plan.name, sessions.inbound()));
     }
     for service in super::node::SERVICES {
-        let count = sessions.inbound_of(&service.parse().unwrap());
+        let count = sessions
+            .list()
+            .iter()
+            .filter(|session| session.info.inbound && session.info.peer.as_str() == service)
+            .count();
         if count > most_of_one {
             ledger
                 .violated(format!("{} has {count} sessions of {service}, of {most_of_one}", node.plan.name));
@@ -26,24 +30,13 @@ pub(super) fn check_limits(node: &Node, ledger: &Ledger) {
 pub(super) fn leftovers(node: &Node) -> Vec<String> {
     let mut left = Vec::new();
     if let Some(core) = node.core() {
-        left.extend(
-            counts(&core)
-                .into_iter()
-                .filter(|(_, count)| *count > 0)
-                .map(|(what, count)| format!("{count} {what}")),
-        );
+        let gauges = core.gauges();
+        if gauges != Gauges::default() {
+            left.push(format!("{gauges:?}"));
+        }
     }
     if !node.app.is_idle() {
         left.push("work of the application".to_owned());
     }
     left
-}
-
-fn counts(core: &Core) -> Vec<(&'static str, usize)> {
-    let stats = core.stats();
-    vec![
-        ("sessions", stats.active_sessions),
-        ("calls", stats.calls_in_flight),
-        ("requests", stats.requests_in_flight),
-    ]
 }

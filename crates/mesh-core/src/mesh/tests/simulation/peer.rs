@@ -59,6 +59,7 @@ impl Door {
         let id = service.parse().unwrap();
         let secrets = self.secrets();
         Arc::new(Local {
+            handshake_timeout: Duration::from_secs(10),
             retired: crate::handshake::Retired::default(),
             succession: None,
             tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
