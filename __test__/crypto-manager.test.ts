@@ -136,7 +136,7 @@ describe('initialization', () => {
   test('a key manager provides the key, ours or one of the same shape', async () => {
     const keyManager = new KeyManager(keysDir(), 2048);
     const manager = new CryptoManager({ keyManager });
-    manager.initialize('orders');
+    void manager.initialize('orders');
     expect(manager.getPublicKey()).toBe(keyManager.loadKeyPair('orders')?.publicKey);
 
     const foreign = new CryptoManager({

@@ -154,7 +154,7 @@ describe('a call with an idempotency key', () => {
     'must have a key that can be one: %j',
     async (key) => {
       const { client } = await pair((mesh) => mesh.handle('pay', () => 1));
-      const error = await errorOf(client.call('pay', 1, { idempotencyKey: key } as never));
+      const error = await errorOf(client.call('pay', 1, { idempotencyKey: key }));
       expect(error).toMatchObject({ reason: 'ARGUMENT', remote: false });
       expect(error.message).toMatch(/^options\.idempotencyKey must be 1…128 visible ASCII/);
     },

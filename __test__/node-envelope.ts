@@ -16,7 +16,7 @@ function sha256(data: Buffer): Buffer {
 
 function derive(secret: Buffer): { aes: Buffer; mac: Buffer } {
   const expand = (info: string, length: number) =>
-    Buffer.from(nodeCrypto.hkdfSync('sha256', secret, '', `${DOMAIN} ${info}`, length));
+    Buffer.from(nodeCrypto.hkdfSync('sha256', secret, '', `${DOMAIN.toString()} ${info}`, length));
   return { aes: expand('aes', secret.length), mac: expand('hmac', 32) };
 }
 

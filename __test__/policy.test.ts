@@ -344,7 +344,7 @@ describe('monitoring', () => {
 
 describe('options', () => {
   it('are checked, and named by their paths', () => {
-    const bad = (extra: object) => () => new SecureMesh(config('a', extra as never));
+    const bad = (extra: object) => () => new SecureMesh(config('a', extra));
     const wrong = (message: RegExp) =>
       expect.objectContaining({ message: expect.stringMatching(message) });
     expect(bad({ resilience: { rateLimits: {} } })).toThrow(

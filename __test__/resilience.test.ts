@@ -105,7 +105,7 @@ describe('CircuitBreaker', () => {
   });
 
   it('names the setting that is wrong', () => {
-    const bad = (extra: object) => () => new CircuitBreaker({ ...settings, ...extra } as never);
+    const bad = (extra: object) => () => new CircuitBreaker({ ...settings, ...extra });
     expect(bad({ failureThreshold: 0 })).toThrow(/config.failureThreshold must be a whole number/);
     expect(bad({ successThreshold: 1.5 })).toThrow(/config.successThreshold/);
     expect(bad({ timeout: 0 })).toThrow(/timeout must be at least 1 ms/);

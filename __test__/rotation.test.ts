@@ -58,7 +58,7 @@ describe('rotateSecret', () => {
         error: all('e'),
         warn: (text, fields) => {
           all('w')(text, fields);
-          logger.warn(text, fields as never);
+          logger.warn(text, fields);
         },
       },
     });

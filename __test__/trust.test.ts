@@ -3,7 +3,7 @@
 import { copyFileSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { SecureMesh, type MeshConfig } from '../js/index.js';
+import type { MeshConfig, SecureMesh } from '../js/index.js';
 import { call, entry, errorOf, keysDir, make, serve } from './support.js';
 
 /** A key directory of its own: another user, another machine. */

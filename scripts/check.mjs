@@ -33,6 +33,12 @@ const steps = [
   },
   { name: 'prettier', run: () => npx('prettier', '--check', '--log-level=warn', '.') },
   { name: 'tsc', run: () => node(tool('typescript', 'tsc')) },
+  { name: 'eslint', run: () => npx('eslint', 'js', '__test__') },
+  // Rooms, circles of files, and names in documents. It is among the tests as well.
+  {
+    name: 'layering',
+    run: () => npx('vitest', 'run', '--reporter=dot', '__test__/layering.test.ts'),
+  },
   { name: 'publint', run: () => npx('publint', '--strict', '--pack', 'npm') },
   { name: 'attw', run: () => node(tool('@arethetypeswrong/cli', 'attw'), '--pack', '.') },
   { name: 'generated', run: generatedFiles },

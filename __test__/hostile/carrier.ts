@@ -1,5 +1,5 @@
 // One gRPC stream over one TCP connection, either side of it.
-import * as http2 from 'node:http2';
+import type * as http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import { FrameReader, grpcMessage } from './grpc.js';
 import { Queue } from './queue.js';

@@ -87,7 +87,7 @@ export class Inflow implements AsyncIterableIterator<unknown> {
   /** Leaves the stream with an error of the consumer's. */
   throw(error?: unknown): Promise<IteratorResult<unknown>> {
     this.#leave();
-    return Promise.reject(error as Error);
+    return Promise.reject(error);
   }
 
   [Symbol.asyncIterator](): this {
@@ -117,7 +117,7 @@ export class Inflow implements AsyncIterableIterator<unknown> {
     const end = this.#end;
     this.#end = {};
     return end !== undefined && 'error' in end
-      ? Promise.reject(end.error as Error)
+      ? Promise.reject(end.error)
       : Promise.resolve({ done: true, value: undefined });
   }
 

@@ -120,5 +120,5 @@ function checkAllow(allow: unknown): ReadonlySet<string> | undefined {
   if (!Array.isArray(allow) || !allow.every((id) => typeof id === 'string')) {
     throw invalidArgument('options.allow must be an array of service ids');
   }
-  return new Set(allow as string[]);
+  return new Set(allow);
 }

@@ -1,7 +1,7 @@
 // The mesh: this process as a service that calls and is called.
 
 import { asyncDispose } from '../base/async-dispose.js';
-import { MeshError, wrapNative } from '../base/errors.js';
+import { wrapNative } from '../base/errors.js';
 import type { Implementation, ImplementOptions } from '../incoming/contract-routes.js';
 import { contractRoutes } from '../incoming/contract-routes.js';
 import { mountRoutes, type RouterLike, type RouterTree } from '../incoming/mount.js';
@@ -311,7 +311,7 @@ export class SecureMesh {
     try {
       timeoutMs = checkTimeout(options.timeoutMs) || DEFAULT_DRAIN_MS;
     } catch (error) {
-      return Promise.reject(error as MeshError);
+      return Promise.reject(error);
     }
     return this.#engine.drain(timeoutMs);
   }

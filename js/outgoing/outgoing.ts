@@ -1,7 +1,6 @@
 // Calls on their way out: what they inherit, and the middleware around them.
 
 import { invalidArgument } from '../base/arguments.js';
-import type { MeshError } from '../base/errors.js';
 import { Inflow } from '../frames/inflow.js';
 import type { Policy, Try } from '../resilience/policy.js';
 import { prepareOptions } from '../rpc/call-options.js';
@@ -165,7 +164,7 @@ export class Outgoing {
         this.#send(kind, service, method, call.input, call.options, nested, inflow),
       );
     } catch (error) {
-      return Promise.reject(error as MeshError);
+      return Promise.reject(error);
     }
   }
 
