@@ -27,6 +27,7 @@ pub struct TokenIssuer {
 
 struct Issued {
     token: String,
+    issued_at: Timestamp,
     reissue_at: Timestamp,
 }
 
@@ -71,11 +72,13 @@ impl TokenIssuer {
 
     /// The token in use: made anew at half of its life, so that it never
     /// expires on its way, and otherwise the same bytes as before, which
-    /// [`CachedVerifier`](super::CachedVerifier) recognises.
+    /// [`CachedVerifier`](super::CachedVerifier) recognises. A clock that was
+    /// set back makes a new one as well: the peer would take the old one for a
+    /// token from the future.
     pub fn current(&mut self, now: Timestamp) -> Result<&str, AuthError> {
         let current = match self.current.take() {
-            Some(issued) if now < issued.reissue_at => issued,
-            _ => Issued { token: self.issue(now)?, reissue_at: now + self.lifetime / 2 },
+            Some(issued) if issued.issued_at <= now && now < issued.reissue_at => issued,
+            _ => Issued { token: self.issue(now)?, issued_at: now, reissue_at: now + self.lifetime / 2 },
         };
         Ok(&self.current.insert(current).token)
     }

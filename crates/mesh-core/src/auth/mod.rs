@@ -81,6 +81,14 @@ pub enum AuthError {
     Crypto(&'static str),
 }
 
+impl AuthError {
+    /// Whether the token was refused for its times alone: a new one may count.
+    #[must_use]
+    pub const fn is_about_time(&self) -> bool {
+        matches!(self, Self::Expired(_) | Self::NotYet(_) | Self::ClockSkew(_))
+    }
+}
+
 impl Coded for AuthError {
     fn code(&self) -> Code {
         match self {

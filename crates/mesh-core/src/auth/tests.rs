@@ -395,6 +395,17 @@ fn the_current_token_is_reused_until_half_of_its_life() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_makes_a_new_token() {
+    let mut issuer = issuer(TokenType::Request);
+    let ahead = issuer.current(at(NOW + 90)).unwrap().to_owned();
+    let verifier = verifier(TokenType::Request);
+    assert_eq!(verifier.verify(ahead.as_bytes(), at(NOW)).unwrap_err().reason(), Reason::ClockSkew);
+    let anew = issuer.current(at(NOW)).unwrap().to_owned();
+    assert!(verifier.verify(anew.as_bytes(), at(NOW)).is_ok());
+    assert_eq!(issuer.current(at(NOW + 1)).unwrap(), anew, "and keeps that one");
+}
+
+#[test]
 fn a_known_token_is_still_checked_for_its_time() {
     let token = issuer(TokenType::Request).issue(at(NOW)).unwrap();
     let mut cached = CachedVerifier::new(verifier(TokenType::Request));

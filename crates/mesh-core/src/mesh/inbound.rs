@@ -249,6 +249,13 @@ impl Core {
                 // The peer knows from the goaway that this one never ran.
                 return Ok(());
             }
+            if let Err(error) = &token
+                && error.is_about_time()
+            {
+                drop(side);
+                self.refuse_time(session, error);
+                return Ok(());
+            }
             side.last = wire;
             side.requests.len() + side.abandoned
         };
@@ -308,6 +315,16 @@ impl Core {
             attempt: fields.attempt,
         });
         Ok(())
+    }
+
+    /// A clock was set while a request was on its way. The request never ran:
+    /// the goaway says so, and its caller makes it again on a new session.
+    fn refuse_time(&self, session: &Session, error: &AuthError) {
+        self.stats.count_request(false);
+        let peer = session.info.peer.to_string();
+        let fields = vec![("peer", peer.clone()), ("reason", error.reason().to_string())];
+        self.log_refusal("request.refused", peer, format!("the request's token: {error}"), fields);
+        leave(session);
     }
 
     /// The caller gave a request up.

@@ -128,7 +128,15 @@ impl Mesh {
     /// Binds the port, makes or loads keys, and serves. Nothing is written if
     /// the port cannot be bound.
     pub async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<Self, Error> {
-        let (ready, running) = Self::on(Platform::system(), config, events);
+        Self::start_on(Platform::system(), config, events).await
+    }
+
+    async fn start_on(
+        platform: Platform,
+        config: MeshConfig,
+        events: Arc<dyn Events>,
+    ) -> Result<Self, Error> {
+        let (ready, running) = Self::on(platform, config, events);
         thread::Builder::new()
             .name("secure-mesh-io".to_owned())
             .spawn(move || io_thread(running))

@@ -2,6 +2,7 @@
 
 mod backpressure;
 mod calls;
+mod clocks;
 mod faults;
 mod hostile;
 mod lifecycle;
@@ -205,6 +206,15 @@ fn merge(into: &mut Value, from: Value) {
 
 impl Node {
     async fn try_start(id: &str, options: Value, handler: Handler) -> Result<Self, Error> {
+        Self::try_start_on(Platform::system(), id, options, handler).await
+    }
+
+    async fn try_start_on(
+        platform: Platform,
+        id: &str,
+        options: Value,
+        handler: Handler,
+    ) -> Result<Self, Error> {
         let mut config = json!({
             "serviceId": id,
             "host": "127.0.0.1",
@@ -239,7 +249,7 @@ impl Node {
         if let Some(Value::String(network)) = network {
             config = config.on_network(&network);
         }
-        let mesh = Arc::new(Mesh::start(config, events).await?);
+        let mesh = Arc::new(Mesh::start_on(platform, config, events).await?);
         *app.mesh.lock().unwrap() = Some(Arc::downgrade(&mesh));
         Ok(Self { mesh, app, next: AtomicU32::new(1) })
     }
