@@ -38,8 +38,6 @@ pub(super) enum Act {
     Rush,
     /// A member makes sessions and drops them at any point.
     Drops,
-    /// The same, more often than an address may have connections.
-    Crowd,
     /// A member grants all the credit there is and does not read.
     Greedy,
     /// A member reads, and never grants any credit.
@@ -53,14 +51,13 @@ pub(super) enum Act {
 }
 
 impl Act {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Connections,
         Self::Streams,
         Self::Replays,
         Self::HalfHandshakes,
         Self::Rush,
         Self::Drops,
-        Self::Crowd,
         Self::Greedy,
         Self::Withholding,
         Self::Flood,
@@ -91,8 +88,7 @@ impl Attacker {
                 Act::Replays => self.replays().await,
                 Act::HalfHandshakes => self.half_handshakes().await,
                 Act::Rush => self.rush().await,
-                Act::Drops => self.drops(20, false).await,
-                Act::Crowd => self.drops(280, true).await,
+                Act::Drops => self.drops().await,
                 Act::Greedy => self.greedy().await,
                 Act::Withholding => self.withholding().await,
                 Act::Flood => self.flood().await,
@@ -179,23 +175,20 @@ impl Attacker {
 
     /// Brings handshakes to their last step, and takes all of them at once.
     async fn rush(&mut self) -> Tried<()> {
-        let door = self.door();
         let mut ready = Vec::new();
-        for _ in 0..self.rng.between(4, 8) {
+        for _ in 0..self.rng.between(4, 12) {
+            let door = self.door();
             let Ok(mut duplex) = door.open().await else { break };
             let (m1, state) = door.hello(MEMBER, key_of(MEMBER), None)?;
             let Ok(m2) = ask(&mut duplex, m1).await else { break };
             let Ok(state) = state.on_hello(&m2, door.clock.now()) else { break };
             let Ok((m3, state)) = state.prove(door.clock.now()) else { break };
-            ready.push((duplex, m3, state));
+            ready.push((door, duplex, m3, state));
         }
         let mut sessions = Vec::new();
-        for (duplex, m3, state) in ready {
+        for (door, duplex, m3, state) in ready {
             duplex.outgoing.send(m3.into()).await;
-            sessions.push(tokio::spawn({
-                let door = door.clone();
-                async move { Peer::finish(&door, MEMBER, duplex, state).await }
-            }));
+            sessions.push(tokio::spawn(async move { Peer::finish(&door, MEMBER, duplex, state).await }));
         }
         let mut held = Vec::new();
         for session in sessions {
@@ -205,11 +198,11 @@ impl Attacker {
     }
 
     /// Makes sessions and drops them, at whatever point they are.
-    async fn drops(&mut self, count: u32, all_the_way: bool) -> Tried<()> {
+    async fn drops(&mut self) -> Tried<()> {
         let door = self.door();
         let mut ticket = None;
-        for _ in 0..count {
-            let point = if all_the_way { 4 } else { self.rng.below(6) };
+        for _ in 0..20 {
+            let point = self.rng.below(6);
             let mut duplex = door.open().await?;
             if point == 0 {
                 continue;

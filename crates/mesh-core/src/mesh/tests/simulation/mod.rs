@@ -12,6 +12,7 @@ mod network;
 mod node;
 mod peer;
 mod rng;
+mod steps;
 mod story;
 mod world;
 
