@@ -51,6 +51,7 @@ fn server() -> Arc<Local> {
     Arc::new(Local {
         tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
         holders: Arc::default(),
+        handshake_timeout: Duration::from_secs(10),
         id,
         key,
         secrets,

@@ -8,7 +8,9 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    handshake::{Expectation, Responder},
+    crypto::rsa::Thumbprint,
+    handshake::{Expectation, Local, Responder},
+    id::ServiceId,
     transport::{Accept, ConnectionInfo, Duplex},
 };
 
@@ -62,5 +64,18 @@ impl RawServer {
         let (m4, session) = state.on_finish(&m3, now).unwrap().accept(now).unwrap();
         duplex.outgoing.send(m4.into()).await;
         Raw::of(duplex, session)
+    }
+
+    /// Answers each client as a pinned service does, with what everybody knows of
+    /// it, and leaves when it has seen the client's proof.
+    pub(super) async fn pose(mut self, local: Arc<Local>, client: Thumbprint) {
+        while let Some((mut duplex, _)) = self.streams.recv().await {
+            let now = Timestamp::now();
+            let Ok(Some(m1)) = duplex.receive().await else { continue };
+            let expect = |_: &ServiceId| Expectation::Pinned(client);
+            let (m2, _) = Responder::on_hello(Arc::clone(&local), &m1, expect, now).unwrap();
+            duplex.outgoing.send(m2.into()).await;
+            let _ = duplex.receive().await;
+        }
     }
 }

@@ -1,6 +1,11 @@
 //! Who is accepted, and who is not.
 
-use super::*;
+use super::{
+    hostile::{local_as, raw_key},
+    raw_server::RawServer,
+    *,
+};
+use crate::handshake::Local;
 
 #[tokio::test]
 async fn a_wrong_secret_is_refused_without_a_private_operation() {
@@ -84,4 +89,30 @@ async fn a_peer_that_changes_its_key_is_refused_until_the_old_one_is_removed() {
     for _ in 0..2 {
         Node::client_of(&server, lenient.clone()).await.call("echo", b"").await.unwrap();
     }
+}
+
+/// Where keys alone are pinned, everything in M2 is public, so a stranger at the
+/// service's address can have a client prove itself. It cannot do so often.
+#[tokio::test]
+async fn a_false_server_causes_a_bounded_number_of_private_operations() {
+    let impostor = RawServer::listen().await;
+    let pinned = raw_key().public_key().to_pem();
+    let services =
+        json!([{ "id": "server", "host": "127.0.0.1", "port": impostor.port(), "publicKey": pinned }]);
+    let options = json!({ "security": { "jwtSecret": null }, "discovery": { "services": services } });
+    let client = Node::try_start("client", options, echo()).await.unwrap();
+    let local = local_as("server", raw_key());
+    let local = Arc::new(Local { secrets: Vec::new(), ..(*local).clone() });
+    tokio::spawn(impostor.pose(local, client.mesh.public_key().thumbprint()));
+
+    let begun = Instant::now();
+    let mut calls = 0;
+    while begun.elapsed() < Duration::from_secs(2) {
+        let error = client.begin("echo", b"x", 20, true).1.await.unwrap().unwrap_err();
+        assert!(matches!(error.code, Code::DeadlineExceeded | Code::Unavailable), "{error:?}");
+        calls += 1;
+    }
+    // Tries after at least 50, 200, 800 ms; and one signature of the holder key.
+    let operations = client.stats().await.private_operations;
+    assert!(calls > 50 && (2..=6).contains(&operations), "{operations} for {calls} calls");
 }
