@@ -5,7 +5,7 @@ import tseslint from 'typescript-eslint';
 
 export default defineConfig(
   // Not in tsconfig.json: tests compile them, each in its own way.
-  { ignores: ['**/*.d.ts', '__test__/preludes/**', '__test__/types/**'] },
+  { ignores: ['**/*.d.ts', '__test__/types/**'] },
   {
     files: ['js/**/*.ts', '__test__/**/*.ts'],
     languageOptions: {

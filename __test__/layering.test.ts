@@ -29,6 +29,9 @@ const ROOMS = [
 /** Declarations at the root of js/, which every room may import: the addon's and Node's. */
 const DECLARATIONS = ['addon.d.ts', 'node-buffer.d.ts'];
 
+/** Folders of __test__ that are of no room: helpers, processes, attacks, what must compile. */
+const TEST_FOLDERS = ['support', 'fixtures', 'hostile', 'attacks', 'types'];
+
 /** Above this a file is split by purpose. */
 const MAX_LINES = 500;
 
@@ -117,13 +120,38 @@ describe('the check of the rooms', () => {
   });
 });
 
+describe('the tests', () => {
+  const names = below('__test__', '.ts').map((name) => name.replace('__test__/', ''));
+  const isTest = (name: string): boolean => /\.test(-d)?\.ts$/.test(name);
+
+  it('were read', () => expect(names.length).toBeGreaterThan(50));
+
+  it('lie in rooms, as what they test does', () => {
+    // A new folder of tests is a room of js/, or is added to TEST_FOLDERS.
+    const folders = new Set(names.filter((name) => name.includes('/')).map(placeOf));
+    const known = [...ROOMS, ...TEST_FOLDERS];
+    expect([...folders].filter((name) => !known.includes(name))).toEqual([]);
+  });
+
+  it('are no helpers, and helpers are no tests', () => {
+    const own = names.filter((name) => !TEST_FOLDERS.includes(placeOf(name)));
+    expect(own.filter((name) => !isTest(name))).toEqual([]);
+    const imported = names.flatMap((name) =>
+      imports(name, readFileSync(join(root, '__test__', name), 'utf8'))
+        .filter((target) => target.startsWith('.') && target.includes('.test.'))
+        .map((target) => `${name}: ${target}`),
+    );
+    expect(imported).toEqual([]);
+  });
+});
+
 describe('the documents', () => {
   const pages = [
     'ARCHITECTURE.md',
     'CONTRIBUTING.md',
     'README.md',
     'SECURITY.md',
-    ...below('docs'),
+    ...below('docs', '.md').filter((name) => !name.startsWith('docs/api/')),
   ];
 
   it('were read', () => expect(pages.length).toBeGreaterThan(25));
@@ -273,11 +301,11 @@ function circles(files: Files): string[] {
   return [...groups];
 }
 
-/** Pages below a folder, but for those that a program writes. */
-function below(folder: string): string[] {
+/** Files below a folder, by their paths from the root. */
+function below(folder: string, ending: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
-    .filter((name) => name.endsWith('.md') && !name.startsWith('docs/api/'));
+    .filter((name) => name.endsWith(ending));
 }
 
 const CORE = 'crates/mesh-core/src';

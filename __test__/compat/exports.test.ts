@@ -1,9 +1,9 @@
 // What 0.2.0 exported at run time, and what its documentation used besides.
 
+import * as esm from '@lemur-bookstores/secure-stack-mesh';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import * as esm from '@lemur-bookstores/secure-stack-mesh';
 import { describe, expect, it } from 'vitest';
 
 const cjs = createRequire(import.meta.url)('@lemur-bookstores/secure-stack-mesh') as typeof esm;

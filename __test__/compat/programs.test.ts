@@ -1,9 +1,6 @@
 // Programs in the shape of 0.2.0: type-checked against index.d.ts, and run as
 // they are against the package. The class of each is in its name.
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import {
   AuditLogger,
   CircuitBreaker,
@@ -49,6 +46,9 @@ import {
   type TimeoutConfig,
   type TokenPayload,
 } from '@lemur-bookstores/secure-stack-mesh';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, expect, it, vi } from 'vitest';
 
 const directory = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-compat-'));

@@ -1,0 +1,174 @@
+// Who believes whom, from mesh to mesh. Every refusal must leave the handler
+// alone and tell the caller what can be done about it.
+import { copyFileSync, mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { MeshConfig, SecureMesh } from '../../js/index.js';
+import { call, entry, keysDir, make, serve } from '../support/meshes.js';
+import { errorOf } from '../support/promises.js';
+
+/** A key directory of its own: another user, another machine. */
+const elsewhere = (): string => mkdtempSync(join(keysDir, 'elsewhere-'));
+const SECRET = 'a secret of the tests, long enough: 0123456789';
+
+let requests = 0;
+const count = (mesh: SecureMesh): void => void mesh.handle('count', () => (requests += 1));
+
+async function refused(
+  server: SecureMesh,
+  caller: Partial<MeshConfig>,
+  expected: object,
+): Promise<void> {
+  const before = requests;
+  const { client } = await call(server, caller);
+  const error = await errorOf(client.call('count'));
+  expect(error).toMatchObject({ code: 'UNAUTHENTICATED', ...expected });
+  expect(requests).toBe(before);
+}
+
+describe('without any security configuration', () => {
+  it('services with the same key directory believe each other', async () => {
+    const server = await serve('server', count);
+    const { client, mesh } = await call(server);
+    await client.call('count');
+    expect(mesh.getStats().peers[0]?.trust).toBe('embedded');
+    expect(server.address()?.host).toBe('127.0.0.1');
+  });
+
+  it('a service of another user is refused, and told what to look at', async () => {
+    const server = await serve('server', count);
+    await refused(
+      server,
+      { paths: { keysDir: elsewhere() } },
+      {
+        message: expect.stringMatching(/secret|user|directory/),
+      },
+    );
+  });
+
+  it('a service that shows another key than before is refused', async () => {
+    const server = await serve('server', count);
+    const services = [entry('server', server)];
+    const first = make('changing', { discovery: { services } });
+    await first.initialize();
+    await first.connect('server').call('count');
+    await first.cleanup();
+    // The same secret, and a key of its own.
+    const forged = elsewhere();
+    copyFileSync(join(keysDir, 'mesh-secret'), join(forged, 'mesh-secret'));
+    const impostor = make('changing', { paths: { keysDir: forged }, discovery: { services } });
+    await impostor.initialize();
+    const before = requests;
+    expect(await errorOf(impostor.connect('server').call('count'))).toMatchObject({
+      code: 'UNAUTHENTICATED',
+    });
+    expect(requests).toBe(before);
+  });
+});
+
+describe('with a shared secret', () => {
+  const options = (jwtSecret: string): Partial<MeshConfig> => ({
+    paths: { keysDir: elsewhere() },
+    security: { jwtSecret, rsaKeySize: 2048 },
+    host: '127.0.0.1',
+  });
+
+  it('services of different directories believe each other', async () => {
+    const server = await serve('server', count, options(SECRET));
+    const { client, mesh } = await call(server, options(SECRET));
+    await client.call('count');
+    expect(mesh.getStats().peers[0]?.trust).toBe('shared-secret');
+  });
+
+  it('one that has another secret is refused, as is one that has none', async () => {
+    const server = await serve('server', count, options(SECRET));
+    await refused(server, options(`${SECRET}x`), { message: expect.stringContaining('secret') });
+    await refused(server, { paths: { keysDir: elsewhere() } }, {});
+  });
+
+  it('is taken from the environment where the option is absent', async () => {
+    const server = await serve('server', count, options(SECRET));
+    process.env['SECURE_MESH_JWT_SECRET'] = SECRET;
+    try {
+      const { client } = await call(server, { paths: { keysDir: elsewhere() } });
+      await client.call('count');
+    } finally {
+      delete process.env['SECURE_MESH_JWT_SECRET'];
+    }
+  });
+});
+
+describe('with pinned keys', () => {
+  /** Two services that have each other's key, on different machines. */
+  async function pinned(): Promise<{ server: SecureMesh; callerKeys: string; publicKey: string }> {
+    const callerKeys = elsewhere();
+    const probe = make('caller', { paths: { keysDir: callerKeys } });
+    await probe.initialize();
+    const callerKey = probe.publicKey();
+    await probe.cleanup();
+    const server = await serve('server', count, {
+      host: '127.0.0.1',
+      paths: { keysDir: elsewhere() },
+      discovery: {
+        // The caller does not listen: it is known by its key alone.
+        services: [{ id: 'caller', publicKey: callerKey }],
+      },
+    });
+    return { server, callerKeys, publicKey: server.publicKey() };
+  }
+
+  it('a service accepts its peer’s key, and no other', { timeout: 60_000 }, async () => {
+    const { server, callerKeys, publicKey } = await pinned();
+    const services = [{ ...entry('server', server), publicKey }];
+    const { client, mesh } = await call(server, {
+      paths: { keysDir: callerKeys },
+      discovery: { services },
+    });
+    await client.call('count');
+    expect(mesh.getStats().peers[0]?.trust).toBe('pinned');
+    expect(await errorOf(server.connect('caller').call('x'))).toMatchObject({
+      code: 'NOT_FOUND',
+      reason: 'UNKNOWN_SERVICE',
+      message: expect.stringContaining('known by its key alone'),
+    });
+
+    // The caller's id with another key; and the server's id with another key.
+    await refused(server, { paths: { keysDir: elsewhere() }, discovery: { services } }, {});
+    const wrong = [{ ...entry('server', server), publicKey: mesh.publicKey() }];
+    await refused(
+      server,
+      { paths: { keysDir: callerKeys }, discovery: { services: wrong } },
+      { reason: 'KEY_MISMATCH' },
+    );
+  });
+});
+
+it('keys of 2048 and of 4096 bits get along', { timeout: 60_000 }, async () => {
+  const large = elsewhere();
+  const server = await serve('server', count);
+  copyFileSync(join(keysDir, 'mesh-secret'), join(large, 'mesh-secret'));
+  const mesh = make('large', {
+    security: { rsaKeySize: 4096 },
+    paths: { keysDir: large },
+    discovery: { services: [entry('server', server)] },
+  });
+  await mesh.initialize();
+  expect(await mesh.connect('server').call('count')).toBe(requests);
+});
+
+describe('AES keys', () => {
+  it.each([
+    [128, 128, 128],
+    [192, 192, 192],
+    [256, 256, 256],
+    [128, 256, 256],
+    [192, 128, 192],
+  ] as const)('of %d bits here and %d there make a session of %d', async (here, there, both) => {
+    const server = await serve('server', count, { security: { aesKeySize: there } });
+    const { client, mesh } = await call(server, { security: { aesKeySize: here } });
+    await client.call('count');
+    for (const { peers } of [mesh.getStats(), server.getStats()]) {
+      expect(peers.map(({ aesKeySize }) => aesKeySize)).toEqual([both]);
+    }
+  });
+});
