@@ -21,7 +21,7 @@ use mesh_core::{
         Ticket, Tickets,
     },
     id::SessionId,
-    record::{Opened, Opener, Sealer},
+    record::{Opened, Opener, Sealer, json},
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -30,6 +30,7 @@ const HOUR: Duration = Duration::from_hours(1);
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     record(&mut criterion);
+    weight(&mut criterion);
     token(&mut criterion);
     let keys = [2048, 4096].map(|bits| [(); 2].map(|()| KeyPair::generate(bits).unwrap()));
     sessions(&mut criterion, &keys);
@@ -69,6 +70,26 @@ fn record(criterion: &mut Criterion) {
                 let content = opening.open(&mut &mut out[..], NOW).unwrap();
                 assert!(matches!(content, Opened::Messages(text) if text.len() == size));
             });
+        });
+    }
+    group.finish();
+}
+
+/// JSON weighed before it is handed on: few members, and thousands of small ones.
+fn weight(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("json");
+    let row = |id: usize| format!(r#"{{"id":{id},"name":"user {id}","price":1.25,"tags":["a","b"]}}"#);
+    let rows = |bytes: usize| format!("[{}]", (0..bytes / 64).map(row).collect::<Vec<_>>().join(","));
+    let texts = [
+        ("record", format!(r#"{{"id":1,"text":"{}"}}"#, "some words, and more of them. ".repeat(33))),
+        ("rows", rows(1024)),
+        ("rows", rows(65_536)),
+        ("text", format!(r#""{}""#, "some words, and more of them. ".repeat(2184))),
+    ];
+    for (name, text) in texts {
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(BenchmarkId::new(name, text.len()), |bencher| {
+            bencher.iter(|| json::weigh(black_box(text.as_bytes())).unwrap());
         });
     }
     group.finish();

@@ -2,6 +2,7 @@
 //! [`Opener`] a direction, without sockets or a clock.
 
 mod flow;
+pub mod json;
 mod keys;
 pub mod message;
 mod open;

@@ -1,0 +1,206 @@
+//! JSON text weighed before anything parses it: how deep it is, and how much
+//! memory its values take in a JavaScript engine, which is up to thirty times
+//! the text. One pass over the bytes, without memory of its own.
+//!
+//! A false refusal is the dangerous mistake only for weight that is counted too
+//! high by far; one counted too low lets a peer fill the heap. Text that is not
+//! JSON may weigh anything: its parser stops at the first fault, and up to there
+//! both see the same.
+
+/// Nesting of arrays and objects that a payload may have.
+pub const MAX_DEPTH: usize = 128;
+
+/// What an array or object takes, and each item, and each member. Measured with
+/// V8 in Node 20; objects whose members are all alike take less.
+const CONTAINER: usize = 64;
+const ITEM: usize = 16;
+const MEMBER: usize = 32;
+/// Text outside of Latin-1 takes two bytes for each character.
+const TEXT: usize = 2;
+/// So many bytes are counted with counters of one byte, which never overflow.
+const CHUNK: usize = 128;
+
+/// The text is nested deeper than [`MAX_DEPTH`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("JSON nested deeper than {MAX_DEPTH} arrays and objects")]
+pub struct TooDeep;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    containers: usize,
+    commas: usize,
+    colons: usize,
+}
+
+impl Counts {
+    const fn weight(self, len: usize) -> usize {
+        TEXT * len + CONTAINER * self.containers + ITEM * self.commas + MEMBER * self.colons
+    }
+}
+
+/// About how many bytes the values in `text` take once they are parsed.
+///
+/// # Errors
+/// [`TooDeep`].
+pub fn weigh(text: &[u8]) -> Result<usize, TooDeep> {
+    // What stands in strings counts as well here: never too little. Most text
+    // has so few brackets that it cannot be deep, and so few values that an
+    // exact count would change little.
+    let most = count_all(text);
+    if most.containers <= MAX_DEPTH && most.weight(text.len()) <= 8 * TEXT * text.len() {
+        return Ok(most.weight(text.len()));
+    }
+    let exact = count_outside_strings(text)?;
+    Ok(exact.weight(text.len()))
+}
+
+/// Counts without regard to strings, as fast as memory is read.
+fn count_all(text: &[u8]) -> Counts {
+    let mut counts = Counts::default();
+    for chunk in text.chunks(CHUNK) {
+        let (mut containers, mut commas, mut colons) = (0u8, 0u8, 0u8);
+        for byte in chunk {
+            // The two opening brackets differ in one bit.
+            containers += u8::from(byte & 0xdf == b'[');
+            commas += u8::from(*byte == b',');
+            colons += u8::from(*byte == b':');
+        }
+        counts.containers += usize::from(containers);
+        counts.commas += usize::from(commas);
+        counts.colons += usize::from(colons);
+    }
+    counts
+}
+
+fn count_outside_strings(text: &[u8]) -> Result<Counts, TooDeep> {
+    let mut counts = Counts::default();
+    let mut depth = 0usize;
+    let mut rest = text;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'[' | b'{' => {
+                counts.containers += 1;
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Err(TooDeep);
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' => counts.commas += 1,
+            b':' => counts.colons += 1,
+            b'"' => rest = after_string(rest),
+            _ => {}
+        }
+    }
+    Ok(counts)
+}
+
+/// What follows the string whose opening quote is just before `text`.
+fn after_string(mut text: &[u8]) -> &[u8] {
+    loop {
+        let Some(end) = text.iter().position(|byte| matches!(byte, b'"' | b'\\')) else { return &[] };
+        if text[end] == b'"' {
+            return &text[end + 1..];
+        }
+        text = text.get(end + 2..).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn depth(value: &Value) -> usize {
+        match value {
+            Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+            Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// What a parser finds.
+    fn found(value: &Value, counts: &mut Counts) {
+        let (len, members) = match value {
+            Value::Array(items) => {
+                items.iter().for_each(|item| found(item, counts));
+                (items.len(), 0)
+            }
+            Value::Object(members) => {
+                members.values().for_each(|member| found(member, counts));
+                (members.len(), members.len())
+            }
+            _ => return,
+        };
+        counts.containers += 1;
+        counts.commas += len.saturating_sub(1);
+        counts.colons += members;
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let text = r#"[a-z,:\[\]{}"\\\n€]{0,12}"#;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            text.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(6, 200, 10, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..10).prop_map(Value::from),
+                prop::collection::vec((text, inner), 0..10)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    #[test]
+    fn depth_is_bounded_and_brackets_in_strings_are_none() {
+        let nested = |depth: usize, open: &str, close: &str| {
+            [open.repeat(depth), "1".to_owned(), close.repeat(depth)].concat()
+        };
+        for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[\"]]\",", "]"), ("[\"\\\"]\",", "]")] {
+            assert!(weigh(nested(MAX_DEPTH, open, close).as_bytes()).is_ok(), "{open}");
+            assert_eq!(weigh(nested(MAX_DEPTH + 1, open, close).as_bytes()), Err(TooDeep), "{open}");
+        }
+        assert_eq!(weigh(&vec![b'['; 4 << 20]), Err(TooDeep));
+        assert!(weigh(&[b"\"".as_slice(), &vec![b'['; 4 << 20], b"\""].concat()).is_ok());
+        assert!(weigh("[]".repeat(1000).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn many_values_weigh_more_than_their_text() {
+        let of = |item: &str| {
+            let text = format!("[{}]", vec![item; 100_000].join(","));
+            weigh(text.as_bytes()).unwrap() / text.len()
+        };
+        assert!(of("{}") > 25, "{}", of("{}"));
+        assert!(of("[]") > 25);
+        assert!((5..12).contains(&of("1")));
+        assert!(of("{\"id\":123456,\"name\":\"somebody\",\"tags\":[\"a\",\"b\"]}") < 8);
+        assert_eq!(of(&"\"a long text, with commas and: colons\"".repeat(1)), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn a_weight_is_that_of_what_a_parser_finds(value in json()) {
+            let text = serde_json::to_vec(&value).unwrap();
+            let mut expected = Counts::default();
+            found(&value, &mut expected);
+            prop_assert!(depth(&value) <= MAX_DEPTH);
+            prop_assert_eq!(count_outside_strings(&text), Ok(expected));
+            prop_assert!(weigh(&text).unwrap() >= expected.weight(text.len()));
+        }
+
+        #[test]
+        fn any_bytes_are_weighed(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+            let all = count_all(&bytes);
+            if let Ok(exact) = count_outside_strings(&bytes) {
+                prop_assert!(exact.weight(bytes.len()) <= all.weight(bytes.len()));
+            }
+        }
+    }
+}
