@@ -97,7 +97,12 @@ export {
 } from './crypto/jwt-manager.js';
 export type { IdempotencyConfig } from './incoming/idempotency-limits.js';
 export { KeyManager, type KeyPair, type RsaKeySize } from './crypto/key-manager.js';
-export { KeyRotation, type KeyRotationConfig, type RotatesKeys } from './crypto/key-rotation.js';
+export {
+  KeyRotation,
+  type KeyRotationConfig,
+  type MakesSessionKeys,
+  type RotatesKeys,
+} from './crypto/key-rotation.js';
 export {
   MetricsCollector,
   type CallRecord,

@@ -14,7 +14,8 @@ export interface KeyRotationConfig {
   autoRotate?: boolean | undefined;
   /**
    * Told of each new key. The fingerprint is that of its public half: the SHA-256 JWK thumbprint
-   * (RFC 7638), as `CryptoManager.getThumbprint` gives it. What it throws is for {@link onError}.
+   * (RFC 7638), as `CryptoManager.getThumbprint` gives it; empty where the keys have no
+   * `getThumbprint`. What it throws is for {@link onError}.
    */
   onRotation?: ((newKeyFingerprint: string) => void) | undefined;
   /** Told when a rotation that nobody asked for fails. It is tried again, after a minute at most. */
@@ -24,9 +25,20 @@ export interface KeyRotationConfig {
 /** Whose key a {@link KeyRotation} replaces. */
 export interface RotatesKeys {
   /** Replaces the key. */
-  rotate(): Promise<unknown>;
-  /** The thumbprint of the key in use (RFC 7638). */
-  getThumbprint(): string;
+  rotate(): Promise<unknown> | unknown;
+  /** The thumbprint of the key in use (RFC 7638). Without it `onRotation` gets an empty text. */
+  getThumbprint?(): string;
+}
+
+/**
+ * What 0.2.0 asked of its keys. A session key that is made replaces nothing: such a rotation
+ * fails, with the object's own error or with `FAILED_PRECONDITION`.
+ *
+ * @deprecated Give the object a `rotate()`.
+ */
+export interface MakesSessionKeys {
+  /** Makes a key, which 0.2.0 then threw away. */
+  generateSessionKey(): unknown;
 }
 
 const KEYS = ['rotationInterval', 'autoRotate', 'onRotation', 'onError'] as const;
@@ -61,28 +73,24 @@ export class KeyRotation {
   /**
    * @param serviceId whose key it is, for the audit log
    * @param cryptoManager whose key is replaced: a `CryptoManager`, initialized before the first
-   *   rotation, or anything else that has its two methods
-   * @param auditLogger gets an entry for each rotation, successful or not
+   *   rotation, or any other object with a `rotate()`
+   * @param auditLogger gets an entry for each rotation, successful or not; an `AuditLogger`, or any
+   *   other object with its `logKeyRotation`. What it throws is for `config.onError`
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range
    */
   constructor(
     serviceId: string,
-    cryptoManager: RotatesKeys,
+    cryptoManager: RotatesKeys | MakesSessionKeys,
     config: KeyRotationConfig,
-    auditLogger?: AuditLogger,
+    auditLogger?: Pick<AuditLogger, 'logKeyRotation'>,
   ) {
     checkText('serviceId', serviceId);
     checkKeys('config', config, KEYS);
-    if (typeof cryptoManager?.rotate !== 'function') {
-      throw invalidArgument(
-        'cryptoManager must be a CryptoManager, or have its rotate and getThumbprint',
-      );
-    }
     const { autoRotate = false, onRotation, onError } = config;
     if (onRotation !== undefined) checkFunction('config.onRotation', onRotation);
     if (onError !== undefined) checkFunction('config.onError', onError);
     this.#serviceId = serviceId;
-    this.#keys = cryptoManager;
+    this.#keys = rotatesKeys(cryptoManager);
     this.#audit = auditLogger;
     this.#intervalMs = toMillis('config.rotationInterval', config.rotationInterval);
     if (this.#intervalMs < 1)
@@ -127,16 +135,22 @@ export class KeyRotation {
       await this.#keys.rotate();
     } catch (cause) {
       const error = MeshError.from(cause);
-      await this.#audit?.logKeyRotation(this.#serviceId, false, error.message);
+      await this.#afterwards(() =>
+        this.#audit?.logKeyRotation(this.#serviceId, false, error.message),
+      );
       throw error;
     }
+    // From here on the key has been replaced, whatever its listeners do.
     if (this.#automatic) this.#schedule(this.#intervalMs);
-    const fingerprint = this.#keys.getThumbprint();
-    await this.#audit?.logKeyRotation(this.#serviceId, true);
+    await this.#afterwards(() => this.#audit?.logKeyRotation(this.#serviceId, true));
+    await this.#afterwards(() => this.#onRotation?.(this.#keys.getThumbprint?.() ?? ''));
+  }
+
+  /** What follows a rotation: a failure of it is not the rotation's. */
+  async #afterwards(step: () => unknown): Promise<void> {
     try {
-      this.#onRotation?.(fingerprint);
+      await step();
     } catch (error) {
-      // The key has been replaced, whatever its listener does.
       this.#tell(error);
     }
   }
@@ -170,4 +184,23 @@ export class KeyRotation {
       // There is nobody left to tell.
     }
   }
+}
+
+/** The keys, with a `rotate()`. */
+function rotatesKeys(keys: RotatesKeys | MakesSessionKeys | null): RotatesKeys {
+  const given = keys as Partial<RotatesKeys & MakesSessionKeys> | null;
+  if (typeof given?.rotate === 'function') return given as RotatesKeys;
+  if (typeof given?.generateSessionKey !== 'function') {
+    throw invalidArgument('cryptoManager must be a CryptoManager, or another object with rotate()');
+  }
+  const makes = given as MakesSessionKeys;
+  return {
+    async rotate() {
+      await makes.generateSessionKey();
+      // 0.2.0 reported a success here, and every key stayed as it was.
+      const text =
+        'cryptoManager has no rotate(): the session key that it made replaces no key; give it a rotate()';
+      throw new MeshError('FAILED_PRECONDITION', text, { reason: 'ARGUMENT' });
+    },
+  };
 }

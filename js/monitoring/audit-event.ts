@@ -10,7 +10,7 @@ export interface MeshAuditEvent {
   id: string;
   /** When it happened. */
   timestamp: Date;
-  /** What it is about. */
+  /** What it is about: one of these words, or any other of the application's. */
   eventType:
     | 'connection'
     | 'message'
@@ -18,7 +18,8 @@ export interface MeshAuditEvent {
     | 'rate_limit'
     | 'circuit_breaker'
     | 'error'
-    | 'system';
+    | 'system'
+    | (string & {});
   /** The service that reports it. */
   serviceId: string;
   /** The other side. */

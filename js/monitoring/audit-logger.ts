@@ -158,12 +158,12 @@ export class AuditLogger {
 
   /** Resolves when every entry logged until now has been taken or refused, and adapters hold none back. */
   async flush(): Promise<void> {
-    await Promise.all(this.#lanes.map((lane) => lane.flush()));
+    await allDone(this.#lanes.map((lane) => lane.flush()));
   }
 
   /** {@link flush}, then closes the adapters. Entries logged afterwards still go to them. */
   async close(): Promise<void> {
-    await Promise.all(this.#lanes.map((lane) => lane.close()));
+    await allDone(this.#lanes.map((lane) => lane.close()));
   }
 
   /** Figures of all adapters together. */
@@ -219,9 +219,13 @@ class Lane {
     await this.#finish('flush');
   }
 
+  /** An adapter that cannot deliver what it holds is closed nevertheless: it may have files and connections. */
   async close(): Promise<void> {
-    await this.flush();
-    await this.#finish('close');
+    try {
+      await this.flush();
+    } finally {
+      await this.#finish('close');
+    }
   }
 
   async #deliver(event: MeshAuditEvent): Promise<void> {
@@ -246,6 +250,13 @@ class Lane {
     } catch {
       // There is nobody left to tell.
     }
+  }
+}
+
+/** Waits for all of them, and rejects then with the first failure: one adapter's must not cut another short. */
+async function allDone(ends: Promise<void>[]): Promise<void> {
+  for (const end of await Promise.allSettled(ends)) {
+    if (end.status === 'rejected') throw end.reason;
   }
 }
 

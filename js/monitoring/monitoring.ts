@@ -5,12 +5,15 @@ import { checkKeys } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
 import type { SafeLogger } from '../base/logger.js';
 import type { PolicyObserver } from '../resilience/policy.js';
+import { TimeoutManager } from '../resilience/timeout-manager.js';
 import type { MonitoringAdapter } from './audit-event.js';
 import { AuditLogger, checkAdapters } from './audit-logger.js';
 import { FileAdapter } from './file-adapter.js';
 import { MetricsCollector, type MeshMetrics } from './metrics-collector.js';
 
 const METRICS_MS = 60_000;
+/** How long an adapter may take for the figures: `cleanup()` waits for the last ones. */
+const DELIVERY_MS = 30_000;
 
 /** Events of the core that are entries of the audit log, and what kind. */
 const AUDITED: Readonly<Record<string, 'connection' | 'error' | 'key_rotation'>> = {
@@ -36,6 +39,10 @@ export class Monitoring implements PolicyObserver {
   readonly #audit: AuditLogger;
   readonly #metrics = new MetricsCollector();
   readonly #logger: SafeLogger;
+  readonly #limit = new TimeoutManager({
+    timeout: DELIVERY_MS,
+    errorMessage: 'the adapter has not taken the figures in time',
+  });
   #timer: NodeJS.Timeout | undefined;
 
   private constructor(serviceId: string, adapters: MonitoringAdapter[], logger: SafeLogger) {
@@ -166,12 +173,13 @@ export class Monitoring implements PolicyObserver {
 
   async #deliver(): Promise<void> {
     const metrics = this.metrics();
-    for (const adapter of this.#adapters) {
+    const deliver = async (adapter: MonitoringAdapter): Promise<void> => {
       try {
-        await adapter.logMetrics?.(metrics);
+        await this.#limit.execute(() => adapter.logMetrics?.(metrics));
       } catch (error) {
         this.#logger.warn('metrics were not delivered', { event: 'metrics.failed', error });
       }
-    }
+    };
+    await Promise.all(this.#adapters.map(deliver));
   }
 }

@@ -9,7 +9,7 @@ import { checkFunction, checkText, toMillis } from '../base/values.js';
 export interface TimeoutConfig {
   /** How long an operation may take: milliseconds or `'5s'`. */
   timeout: number | string;
-  /** What the error says. Default: `Operation timed out`. */
+  /** What the error says. Default: `Operation timed out after 200ms`, with the time in milliseconds. */
   errorMessage?: string | undefined;
 }
 
@@ -31,7 +31,7 @@ export class TimeoutManager {
   constructor(config: TimeoutConfig) {
     checkKeys('config', config, ['timeout', 'errorMessage']);
     this.#timeoutMs = toMillis('config.timeout', config.timeout);
-    this.#message = config.errorMessage ?? 'Operation timed out';
+    this.#message = config.errorMessage ?? `Operation timed out after ${this.#timeoutMs}ms`;
     checkText('config.errorMessage', this.#message);
   }
 

@@ -25,7 +25,7 @@ pub enum ResilienceError {
     #[error("{0}")]
     Setting(&'static str),
     /// The circuit is open, or the probes of a half-open one are all out.
-    #[error("the circuit is open after too many failures; try again in {} ms", .0.as_millis())]
+    #[error("Circuit breaker is open after too many failures; try again in {} ms", .0.as_millis())]
     CircuitOpen(Duration),
     /// The caller has used up its quota.
     #[error("too many requests; try again in {} ms", .0.as_millis())]

@@ -12,26 +12,6 @@ const MAX_DEPTH: usize = 8;
 /// How many values the metadata of an entry may hold in all.
 const MAX_VALUES: usize = 256;
 
-/// What an entry is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AuditEventType {
-    /// A connection was made, refused or lost.
-    Connection,
-    /// Messages were exchanged.
-    Message,
-    /// A key was rotated.
-    KeyRotation,
-    /// A caller met its quota.
-    RateLimit,
-    /// A circuit breaker changed its state.
-    CircuitBreaker,
-    /// Something failed.
-    Error,
-    /// Anything else about the service.
-    System,
-}
-
 /// One entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,8 +20,8 @@ pub struct AuditEvent {
     pub id: String,
     /// When it happened, ISO 8601.
     pub timestamp: String,
-    /// What it is about.
-    pub event_type: AuditEventType,
+    /// What it is about: a word such as `key_rotation`, or any other of the application's.
+    pub event_type: String,
     /// The service that reports it.
     pub service_id: String,
     /// The other side.
@@ -58,8 +38,9 @@ pub struct AuditDetails {
     /// What was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// Whether it succeeded.
-    pub success: bool,
+    /// Whether it succeeded, where its author says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success: Option<bool>,
     /// How long it took, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
@@ -82,7 +63,7 @@ impl AuditEvent {
         let event = Self {
             id: tidy(&self.id),
             timestamp: tidy(&self.timestamp),
-            event_type: self.event_type,
+            event_type: tidy(&self.event_type),
             service_id: tidy(&self.service_id),
             target_service_id: self.target_service_id.as_deref().map(tidy),
             details: AuditDetails {
@@ -155,6 +136,17 @@ mod tests {
                 },
             })
         );
+    }
+
+    #[test]
+    fn any_text_is_a_type_and_stays_one_line() {
+        let mut named = event(&json!({}));
+        named.event_type = "deploy\n{}".to_owned() + &"x".repeat(100_000);
+        let line = named.to_line();
+        assert!(!line.contains('\n') && line.len() < 8192, "{}", line.len());
+        let read: Value = serde_json::from_str(&line).unwrap();
+        assert!(read["eventType"].as_str().unwrap().starts_with(r"deploy\n{}x"));
+        assert_eq!(read["details"], json!({}));
     }
 
     #[test]

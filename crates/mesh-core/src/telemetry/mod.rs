@@ -5,6 +5,6 @@ mod audit;
 mod escape;
 mod metrics;
 
-pub use audit::{AuditDetails, AuditEvent, AuditEventType};
+pub use audit::{AuditDetails, AuditEvent};
 pub use escape::escape;
 pub use metrics::{CircuitLabel, Latencies, Metrics, MetricsSnapshot};
