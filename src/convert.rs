@@ -37,6 +37,20 @@ pub(crate) fn millis(env: Env, name: &str, value: f64) -> Result<Duration> {
     Ok(duration)
 }
 
+/// A whole number from 0 to 2³² - 1. JavaScript has one type for numbers: taken as a `u32` right away,
+/// 4294967297 would be 1, and 1.5 would be 1 too.
+pub(crate) fn whole(env: Env, name: &str, value: f64) -> Result<u32> {
+    exact(value).ok_or_else(|| {
+        argument(env, format!("{name} must be a whole number from 0 to 4294967295, got {value}"))
+    })
+}
+
+/// As [`whole`], for places that have no environment, or an error of their own.
+#[allow(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "the range is checked")]
+pub(crate) fn exact(value: f64) -> Option<u32> {
+    ((0.0..=f64::from(u32::MAX)).contains(&value) && value.fract() == 0.0).then_some(value as u32)
+}
+
 /// What `Date.now()` returned.
 pub(crate) fn timestamp(env: Env, value: f64) -> Result<Timestamp> {
     if !(0.0..=MAX_SAFE_INTEGER).contains(&value) {

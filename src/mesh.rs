@@ -172,10 +172,13 @@ impl NativeMesh {
 
     /// Replaces the mesh secret; the former one counts for `grace_ms` more.
     #[napi(ts_return_type = "Promise<void>")]
-    pub async fn rotate_secret(&self, secret: String, grace_ms: i64) -> Settled<()> {
+    pub async fn rotate_secret(&self, secret: String, grace_ms: f64) -> Settled<()> {
         let secret = Zeroizing::new(secret);
         let Some(mesh) = self.inner.running() else { return Settled(Err(not_running())) };
-        let grace = Duration::from_millis(u64::try_from(grace_ms).unwrap_or(0));
+        let Ok(grace) = Duration::try_from_secs_f64(grace_ms / 1000.0) else {
+            let text = format!("graceMs must be a number of milliseconds from 0, got {grace_ms}");
+            return Settled(Err(Failure::new(Code::InvalidArgument, Reason::Argument, text)));
+        };
         mesh.rotate_secret(secret, grace).await.into()
     }
 
@@ -230,10 +233,12 @@ impl NativeMesh {
     /// Takes no more requests, waits for those under way, at most `drainMs`,
     /// ends every call still pending, and stops.
     #[napi(ts_return_type = "Promise<void>")]
-    pub async fn close(&self, drain_ms: u32) -> Settled<()> {
+    pub async fn close(&self, drain_ms: f64) -> Settled<()> {
         // Requests under way are still answered while the mesh drains.
         if let Some(mesh) = self.inner.running() {
-            mesh.close(Duration::from_millis(drain_ms.into())).await;
+            let most = Duration::from_millis(u32::MAX.into());
+            mesh.close(Duration::try_from_secs_f64(drain_ms / 1000.0).map_or(most, |time| time.min(most)))
+                .await;
         }
         *self.inner.lock() = State::Closed;
         Settled(Ok(()))

@@ -13,7 +13,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::{
-    convert::{argument, from_count, millis, timestamp},
+    convert::{argument, from_count, millis, timestamp, whole},
     error::throw,
 };
 
@@ -41,18 +41,18 @@ impl NativeCircuitBreaker {
     #[napi(constructor, catch_unwind)]
     pub fn new(
         env: Env,
-        failures: u32,
+        failures: f64,
         failure_rate: f64,
         window_ms: f64,
         open_ms: f64,
-        probes: u32,
+        probes: f64,
     ) -> Result<Self> {
         let limits = BreakerLimits {
-            failures,
+            failures: whole(env, "failureThreshold", failures)?,
             failure_rate,
             window: millis(env, "monitoringPeriod", window_ms)?,
             open_for: millis(env, "timeout", open_ms)?,
-            probes,
+            probes: whole(env, "successThreshold", probes)?,
         };
         CircuitBreaker::new(limits).map(|breaker| Self { breaker }).map_err(|error| throw(env, error))
     }
@@ -127,14 +127,16 @@ impl NativeRetryPolicy {
     #[allow(clippy::too_many_arguments, reason = "options of an object in JavaScript")]
     pub fn new(
         env: Env,
-        max_attempts: u32,
+        max_attempts: f64,
         initial_ms: f64,
         max_ms: f64,
         multiplier: f64,
         jitter: bool,
         budget_ratio: Option<f64>,
-        budget_reserve: u32,
+        budget_reserve: f64,
     ) -> Result<Self> {
+        let max_attempts = whole(env, "maxAttempts", max_attempts)?;
+        let budget_reserve = whole(env, "budget.reserve", budget_reserve)?;
         let initial = millis(env, "initialDelay", initial_ms)?;
         let max = millis(env, "maxDelay", max_ms)?;
         let backoff = ExponentialBackoff::new(initial, max, multiplier).map_err(|error| throw(env, error))?;
@@ -161,7 +163,7 @@ impl NativeRetryPolicy {
     pub fn next(
         &mut self,
         env: Env,
-        attempt: u32,
+        attempt: f64,
         code: String,
         never_ran: bool,
         idempotent: bool,
@@ -172,7 +174,8 @@ impl NativeRetryPolicy {
             return Err(argument(env, "code must be a gRPC code"));
         };
         let retry_after = retry_after_ms.map(|ms| millis(env, "retryAfterMs", ms)).transpose()?;
-        let failed = Attempt { number: attempt, code, never_ran, idempotent, retry_after };
+        let failed =
+            Attempt { number: whole(env, "attempt", attempt)?, code, never_ran, idempotent, retry_after };
         Ok(self.granted(self.policy.next(&failed, random)))
     }
 
@@ -181,10 +184,11 @@ impl NativeRetryPolicy {
     pub fn delay(
         &mut self,
         env: Env,
-        attempt: u32,
+        attempt: f64,
         retry_after_ms: Option<f64>,
         random: f64,
     ) -> Result<Option<f64>> {
+        let attempt = whole(env, "attempt", attempt)?;
         let retry_after = retry_after_ms.map(|ms| millis(env, "retryAfterMs", ms)).transpose()?;
         Ok(self.granted(self.policy.delay(attempt, retry_after, random)))
     }
@@ -222,12 +226,12 @@ pub struct NativeQuota {
 impl NativeQuota {
     /// With all quotas full.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, requests: u32, window_ms: f64, block_ms: f64, max_keys: u32) -> Result<Self> {
+    pub fn new(env: Env, requests: f64, window_ms: f64, block_ms: f64, max_keys: f64) -> Result<Self> {
         let limits = QuotaLimits {
-            requests,
+            requests: whole(env, "maxRequests", requests)?,
             window: millis(env, "windowMs", window_ms)?,
             block: millis(env, "blockDuration", block_ms)?,
-            keys: max_keys as usize,
+            keys: whole(env, "maxKeys", max_keys)? as usize,
         };
         Quota::new(limits).map(|quota| Self { quota }).map_err(|error| throw(env, error))
     }

@@ -10,7 +10,7 @@ use napi_derive::napi;
 
 use crate::{
     auth::service_id,
-    convert::{from_count, from_timestamp, millis, timestamp},
+    convert::{from_count, from_timestamp, millis, timestamp, whole},
     error::throw,
 };
 
@@ -67,10 +67,11 @@ pub struct NativeSessions {
 impl NativeSessions {
     /// With an idle limit, a lifetime and a bound.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, idle_ms: f64, lifetime_ms: f64, max_sessions: u32) -> Result<Self> {
+    pub fn new(env: Env, idle_ms: f64, lifetime_ms: f64, max_sessions: f64) -> Result<Self> {
         let idle = millis(env, "timeout", idle_ms)?;
         let lifetime = millis(env, "maxLifetime", lifetime_ms)?;
-        let limits = Limits::new(idle, lifetime, max_sessions as usize).map_err(|error| throw(env, error))?;
+        let max_sessions = whole(env, "maxSessions", max_sessions)? as usize;
+        let limits = Limits::new(idle, lifetime, max_sessions).map_err(|error| throw(env, error))?;
         Ok(Self { store: SessionStore::new(limits) })
     }
 

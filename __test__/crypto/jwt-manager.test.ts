@@ -163,6 +163,26 @@ describe('JWTManager with a secret', () => {
     expect(reasonOf(() => other.verifyToken(token))).toBe('JWT_AUD');
   });
 
+  it('does not take what it should expect and lacks for nothing to expect', () => {
+    const jwt = new JWTManager({ secret: SECRET });
+    const token = jwt.generateToken('orders', 's-1');
+    const missing = [
+      null,
+      undefined,
+      { serviceId: undefined },
+      { sessionId: undefined },
+      { serviceId: null },
+      { serviceId: 'orders', sessionId: undefined },
+      ['orders'],
+    ];
+    for (const expected of missing) {
+      const error = failure(() => jwt.verifyToken(token, expected as never));
+      expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'ARGUMENT' });
+      expect(error.message).toMatch(/^expected\b/);
+    }
+    expect(jwt.verifyToken(token).serviceId).toBe('orders');
+  });
+
   it('rotates its secret with a grace', () => {
     const jwt = new JWTManager({ secret: SECRET });
     const peer = new JWTManager({ secret: SECRET });

@@ -63,6 +63,12 @@ describe('KeyManager', () => {
     const token = new JWTManager('orders', here).generateToken('billing');
     const billing = new JWTManager('billing', there);
     expect(billing.verifyToken(token, 'orders').serviceId).toBe('orders');
+    // A session is named by none of these tokens: it must not be expected in vain.
+    const named = { serviceId: 'orders', sessionId: 's-1' };
+    expect(await refused(() => billing.verifyToken(token, named))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      reason: 'ARGUMENT',
+    });
     // The same key's signature of the same bytes is not a token's.
     const signed = token.slice(0, token.lastIndexOf('.'));
     const minted = Buffer.from(sender.sign(signed), 'base64').toString('base64url');

@@ -1,6 +1,7 @@
 // Data for cryptography as bytes.
 
 import { invalidArgument } from '../base/arguments.js';
+import { bytesOf, isBytes } from '../base/bytes.js';
 import { MeshError } from '../base/errors.js';
 import { describe } from './key-manager.js';
 
@@ -13,10 +14,7 @@ export type CryptoData = string | Uint8Array | ArrayBuffer | object | number | b
 /** The bytes of `data`, for as long as JavaScript does not run. */
 export function toBytes(name: string, data: CryptoData): Buffer {
   if (typeof data === 'string') return Buffer.from(data);
-  if (ArrayBuffer.isView(data)) {
-    return Buffer.from(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
-  }
-  if (data instanceof ArrayBuffer) return Buffer.from(data);
+  if (isBytes(data)) return bytesOf(data);
   let json: string | undefined;
   try {
     json = JSON.stringify(data);

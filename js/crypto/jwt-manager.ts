@@ -1,6 +1,8 @@
 // Tokens: signed by one service, checked by another.
 
+import { isUint8Array } from 'node:util/types';
 import { checkKeys, invalidArgument } from '../base/arguments.js';
+import { bytesOf } from '../base/bytes.js';
 import { MeshError, wrapNative } from '../base/errors.js';
 import { native, type Addon } from '../base/native.js';
 import { checkText, toMillis } from '../base/values.js';
@@ -179,10 +181,12 @@ export class JWTManager {
    * The clocks may differ by 30 s for a token to count as issued; it ends
    * exactly when it says.
    *
-   * @param expected who must have made it, and for which session. A text is the service's id.
+   * @param expected who must have made it, and for which session. A text is the service's id. What is
+   *   given must be there: `null` and `undefined` are refused, as an argument and as a property, so
+   *   that a name that is missing by mistake does not become "whoever it was"
    * @throws MeshError `UNAUTHENTICATED` with one of the reasons `JWT_FORMAT`, `JWT_HEADER`,
    *   `JWT_ALG`, `JWT_TYP`, `JWT_SIG`, `SECRET_RETIRED`, `JWT_ISS`, `JWT_AUD`, `JWT_SID`, `JWT_EXP`,
-   *   `JWT_NBF`, `CLOCK_SKEW`
+   *   `JWT_NBF`, `CLOCK_SKEW`. `INVALID_ARGUMENT`, reason `ARGUMENT`: `expected` lacks what it names
    */
   verifyToken(token: string, expected?: ExpectedToken): TokenPayload;
   /**
@@ -192,14 +196,9 @@ export class JWTManager {
    * @deprecated The shape of 0.2.0, for a manager made with a service id and a key manager.
    */
   verifyToken(token: string, sourceServiceId: string): TokenPayload;
-  verifyToken(token: string, expected?: ExpectedToken | string): TokenPayload {
+  verifyToken(token: string, ...more: [expected?: ExpectedToken | string]): TokenPayload {
     checkText('token', token);
-    const wanted: ExpectedToken =
-      typeof expected === 'string' ? { serviceId: expected } : (expected ?? {});
-    checkKeys('expected', wanted, ['serviceId', 'sessionId']);
-    if (wanted.serviceId !== undefined) checkText('expected.serviceId', wanted.serviceId);
-    if (wanted.sessionId !== undefined) checkText('expected.sessionId', wanted.sessionId);
-    return toPayload(this.#signer.verify(token, wanted));
+    return toPayload(this.#signer.verify(token, toExpected(more)));
   }
 
   /**
@@ -317,8 +316,11 @@ class RsaSigner {
     return wrapNative(() => issuer.issue(target, lifetimeMs, Date.now()));
   }
 
-  verify(token: string, { serviceId: source }: ExpectedToken): NativeClaims {
+  verify(token: string, { serviceId: source, sessionId }: ExpectedToken): NativeClaims {
     checkText('sourceServiceId', source);
+    if (sessionId !== undefined) {
+      throw invalidArgument('expected.sessionId: a token signed with an RSA key names no session');
+    }
     const known = this.#verifiers.get(source);
     const check = (verifier: NativeRsaVerifier): NativeClaims =>
       wrapNative(() => verifier.verify(token, Date.now()));
@@ -360,6 +362,23 @@ class RsaSigner {
   }
 }
 
+/** What must hold of a token. What is asked for and missing must not be unchecked in silence. */
+function toExpected(more: [expected?: ExpectedToken | string]): ExpectedToken {
+  if (more.length === 0) return {};
+  const [expected] = more;
+  if (typeof expected === 'string') return { serviceId: expected };
+  if (expected === undefined || expected === null) {
+    throw invalidArgument(
+      `expected must be a service id or { serviceId, sessionId }, got ${expected}; leave it out to accept any sender`,
+    );
+  }
+  checkKeys('expected', expected, ['serviceId', 'sessionId']);
+  const wanted = { ...expected };
+  if ('serviceId' in wanted) checkText('expected.serviceId', wanted.serviceId);
+  if ('sessionId' in wanted) checkText('expected.sessionId', wanted.sessionId);
+  return wanted;
+}
+
 function toPayload(claims: NativeClaims): TokenPayload {
   const { iss, sub, aud, sid, iat, nbf, exp, jti } = claims;
   const payload: TokenPayload = { iss, sub, aud, iat, nbf, exp, jti, serviceId: iss };
@@ -367,7 +386,8 @@ function toPayload(claims: NativeClaims): TokenPayload {
 }
 
 function toBytes(secret: string | Uint8Array | undefined): Uint8Array | undefined {
-  if (secret === undefined || secret instanceof Uint8Array) return secret;
+  if (secret === undefined) return undefined;
+  if (isUint8Array(secret)) return bytesOf(secret);
   if (typeof secret === 'string') return Buffer.from(secret);
   throw invalidArgument(`secret must be a text or bytes, got ${typeof secret}`);
 }

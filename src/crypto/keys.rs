@@ -12,7 +12,10 @@ use napi_derive::napi;
 use serde_json::Value;
 
 use super::{DEFAULT_BITS, NativeKeyPair, key_pair, off_the_loop, public_key};
-use crate::error::{Failure, Settled, throw};
+use crate::{
+    convert::whole,
+    error::{Failure, Settled, throw},
+};
 
 /// The key directory: the given one, or the default of this environment.
 pub(super) fn directory(
@@ -42,8 +45,9 @@ impl NativeKeys {
     /// kept when `keysDir` is absent, as a JSON object. Without `keySize`, keys
     /// are made with 4096 bits and accepted with any. Nothing is opened yet.
     #[napi(constructor, catch_unwind)]
-    pub fn new(keys_dir: Option<String>, variables: String, key_size: Option<u32>) -> Self {
-        Self { inner: Arc::new(Inner { keys_dir, variables, bits: key_size }) }
+    pub fn new(env: Env, keys_dir: Option<String>, variables: String, key_size: Option<f64>) -> Result<Self> {
+        let bits = key_size.map(|bits| whole(env, "keySize", bits)).transpose()?;
+        Ok(Self { inner: Arc::new(Inner { keys_dir, variables, bits }) })
     }
 
     /// Makes a key pair and stores it nowhere.

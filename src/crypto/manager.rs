@@ -20,13 +20,16 @@ use napi::{
 use napi_derive::napi;
 
 use super::{DEFAULT_BITS, NativeKeyPair, key_pair, keys::directory, off_the_loop, public_key, slot::Slot};
-use crate::error::{Failure, Settled, throw};
+use crate::{
+    convert::{exact, whole},
+    error::{Failure, Settled, throw},
+};
 
 /// An envelope; the format is in `docs/envelope.md`.
 #[napi(object)]
 pub struct NativeEnvelope {
     /// The format's version.
-    pub version: u32,
+    pub version: f64,
     /// Base64.
     pub encrypted_data: String,
     /// Base64.
@@ -44,15 +47,22 @@ pub struct NativeEnvelope {
 impl From<Envelope> for NativeEnvelope {
     fn from(envelope: Envelope) -> Self {
         let Envelope { version, encrypted_data, encrypted_key, iv, auth_tag, hmac, signature } = envelope;
+        let version = version.into();
         Self { version, encrypted_data, encrypted_key, iv, auth_tag, hmac, signature }
     }
 }
 
-impl From<NativeEnvelope> for Envelope {
-    fn from(envelope: NativeEnvelope) -> Self {
+impl TryFrom<NativeEnvelope> for Envelope {
+    type Error = Failure;
+
+    fn try_from(envelope: NativeEnvelope) -> Outcome<Self> {
         let NativeEnvelope { version, encrypted_data, encrypted_key, iv, auth_tag, hmac, signature } =
             envelope;
-        Self { version, encrypted_data, encrypted_key, iv, auth_tag, hmac, signature }
+        let version = exact(version).ok_or_else(|| {
+            let text = format!("encrypted.version must be a version of the format, got {version}");
+            Failure::new(Code::InvalidArgument, Reason::EnvelopeFormat, text)
+        })?;
+        Ok(Self { version, encrypted_data, encrypted_key, iv, auth_tag, hmac, signature })
     }
 }
 
@@ -83,12 +93,13 @@ struct Inner {
 impl NativeCrypto {
     /// Sizes in bits. Without `rsaKeySize`, 4096 or what is stored.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, rsa_key_size: Option<u32>, aes_key_size: u32) -> Result<Self> {
-        let aes = AesKeySize::from_bits(aes_key_size).ok_or_else(|| {
+    pub fn new(env: Env, rsa_key_size: Option<f64>, aes_key_size: f64) -> Result<Self> {
+        let rsa_bits = rsa_key_size.map(|bits| whole(env, "rsaKeySize", bits)).transpose()?;
+        let aes = exact(aes_key_size).and_then(AesKeySize::from_bits).ok_or_else(|| {
             let text = format!("aesKeySize must be 128, 192 or 256, got {aes_key_size}");
             throw(env, Failure::new(Code::InvalidArgument, Reason::Config, text))
         })?;
-        let inner = Inner { rsa_bits: rsa_key_size, aes, slot: Slot::default(), replacing: Mutex::new(()) };
+        let inner = Inner { rsa_bits, aes, slot: Slot::default(), replacing: Mutex::new(()) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -314,7 +325,7 @@ impl Inner {
             return Ok(ring.open_legacy(&envelope.into())?);
         }
         let sender = sender.map(|pem| public_key("senderPublicKey", pem)).transpose()?;
-        Ok(ring.open(&envelope.into(), sender.as_ref())?)
+        Ok(ring.open(&envelope.try_into()?, sender.as_ref())?)
     }
 
     fn unwrap(&self, ciphertext: &[u8]) -> Outcome<Buffer> {
