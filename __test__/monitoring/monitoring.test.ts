@@ -1,6 +1,7 @@
 import {
   appendFileSync,
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -13,7 +14,7 @@ import {
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
@@ -48,6 +49,15 @@ function event(extra: Partial<MeshAuditEvent> = {}): MeshAuditEvent {
 }
 
 const FORGED = 'no\n{"eventType":"system","forged":true}\u001b[2J\u2028';
+
+function failure(act: () => unknown): any {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('it did not fail');
+}
 
 /** An adapter that keeps what it gets. */
 function keeper(): MonitoringAdapter & { events: MeshAuditEvent[] } {
@@ -271,6 +281,39 @@ describe('FileAdapter', () => {
     expect(readFileSync(target, 'utf8')).toBe('');
   });
 
+  it.skipIf(process.platform === 'win32')(
+    'refuses a directory that everybody may write to, and says what to do',
+    async () => {
+      for (const mode of [0o777, 0o1777, 0o702]) {
+        const open = dirname(newPath());
+        mkdirSync(open);
+        chmodSync(open, mode);
+        const path = join(open, 'audit.log');
+        const error = await errorOf(new FileAdapter(path).logEvent(event()));
+        expect(error).toMatchObject({ code: 'FAILED_PRECONDITION', reason: 'AUDIT_DELIVERY' });
+        expect(error.message).toContain(`chmod o-w ${open}`);
+        expect(readdirSync(open)).toEqual([]);
+        // Either repair is one.
+        const own = /such as (\S+?),/.exec(error.message)![1]!;
+        await new FileAdapter(own).logEvent(event());
+        expect(statSync(dirname(own)).mode & 0o777).toBe(0o700);
+        chmodSync(open, mode & ~0o002);
+        await new FileAdapter(path).logEvent(event());
+        expect(readFileSync(path, 'utf8')).toContain('"id":"e1"');
+      }
+    },
+  );
+
+  it.runIf(process.getuid?.() === 0)("refuses another user's file", async () => {
+    const path = newPath();
+    mkdirSync(dirname(path));
+    writeFileSync(path, '');
+    chownSync(path, 12_345, 12_345);
+    const error = await errorOf(new FileAdapter(path).logEvent(event()));
+    expect(error.message).toContain('belongs to another user (uid 12345)');
+    expect(readFileSync(path, 'utf8')).toBe('');
+  });
+
   it('writes nothing below the working directory unless told to (P37)', async () => {
     vi.stubEnv('XDG_STATE_HOME', directory);
     onTestFinished(() => void vi.unstubAllEnvs());
@@ -360,6 +403,68 @@ describe('HttpAdapter', () => {
     const missing = { endpoint: 'http://h/', auth: { type: 'bearer' } } as const;
     expect(() => new HttpAdapter(missing)).toThrow(/config.auth.token must be a text/);
     expect(() => new HttpAdapter({ endpoint: 'file:///etc/passwd' })).toThrow(/config.endpoint/);
+  });
+
+  it('sends the password of a URL in a header, to that URL alone, and shows it nowhere', async () => {
+    const { url, requests } = await server(500, 200);
+    const withPassword = url.replace('//', '//us%40er:s%C3%A9same-1@');
+    const adapter = new HttpAdapter({
+      endpoint: withPassword,
+      metricsEndpoint: url.replace('events', 'metrics'),
+      retry: { maxAttempts: 1 },
+    });
+    const shown = inspect(await errorOf(adapter.logEvent(event())), { depth: 9 });
+    await adapter.logEvent(event());
+    await adapter.logMetrics({ active: 1 });
+    const basic = `Basic ${Buffer.from('us@er:sésame-1').toString('base64')}`;
+    expect(requests.map(({ path, headers }) => [path, headers.authorization])).toEqual([
+      ['/events', basic],
+      ['/events', basic],
+      ['/metrics', undefined],
+    ]);
+    expect(shown).toContain('status 500');
+    expect(shown + inspect(adapter, { depth: 9, showHidden: true })).not.toMatch(/same-1|c%C3/);
+  });
+
+  it('shows no secret that a client puts into its errors', async () => {
+    const secrets = ['key-in-query', 'pass-word', 'to-ken', 'cook-ie'];
+    const seen: string[] = [];
+    const client = {
+      post: async (url: string, _data: unknown, headers?: object) => {
+        seen.push(url);
+        throw new Error(`refused: ${url} ${JSON.stringify(headers)} ${secrets.join(' ')}`);
+      },
+    };
+    const retry = { maxAttempts: 1 };
+    const headers = { Cookie: secrets[3]! };
+    for (const [endpoint, auth] of [
+      ['http://user:pass-word@h/e?k=key-in-query', undefined],
+      ['http://h/e?key-in-query', { type: 'bearer', token: 'to-ken' }],
+      ['http://h/e?k=key-in-query', { type: 'basic', username: 'user', password: 'pass-word' }],
+    ] as const) {
+      const config = { client, endpoint, retry, headers, ...(auth === undefined ? {} : { auth }) };
+      const adapter = new HttpAdapter(config);
+      const error = await errorOf(adapter.logEvent(event()));
+      expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'AUDIT_DELIVERY' });
+      const shown = inspect(error, { depth: 9 });
+      expect(shown).toContain('refused: http://h/e?');
+      const own = [auth === undefined || auth.type === 'basic' ? 'pass-word' : 'to-ken'];
+      for (const secret of [...own, 'key-in-query', 'cook-ie', btoa('user:pass-word')]) {
+        expect(shown).not.toContain(secret);
+      }
+    }
+    expect(seen.every((url) => url.includes('key-in-query') && !url.includes('pass-word'))).toBe(
+      true,
+    );
+  });
+
+  it('takes a user from one place', () => {
+    const auth = { type: 'bearer', token: 'sesame' } as const;
+    const error = failure(() => new HttpAdapter({ endpoint: 'http://us:er-1@h/', auth }));
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'ARGUMENT' });
+    expect(error.message).not.toContain('er-1');
+    const wrong = failure(() => new HttpAdapter({ endpoint: 'ftp://us:er-1@h/' }));
+    expect(wrong.message).toBe('config.endpoint must be an http: or https: URL');
   });
 
   it('tries again what may pass, and nothing else', async () => {

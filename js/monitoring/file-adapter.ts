@@ -1,9 +1,9 @@
 // Audit entries in a file.
 
 import { constants } from 'node:fs';
-import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { checkKeys, invalidArgument } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
 import { checkCount } from '../base/values.js';
@@ -28,7 +28,9 @@ export interface FileAdapterOptions {
  * ends: what was cut off is closed by a line's end at the next start.
  *
  * Files are made for their owner only (0600, directories 0700); a symbolic link
- * is refused. A full one is put aside, and the oldest of those deleted.
+ * is refused, and so is a directory that everybody may write to, or a file of
+ * another user's: they could be replaced, read or deleted. A full one is put
+ * aside, and the oldest of those deleted.
  */
 export class FileAdapter implements MonitoringAdapter {
   readonly #events: LogFile;
@@ -161,18 +163,26 @@ class LogFile {
   }
 
   async #open(): Promise<FileHandle> {
-    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
+    const directory = dirname(this.path);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await checkDirectory(directory, this.path);
     // Not supported, and not needed, on Windows: there they are undefined, which is 0 here.
     const { O_APPEND, O_CREAT, O_RDWR, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
     const flags = O_APPEND | O_CREAT | O_RDWR | O_NOFOLLOW | O_NONBLOCK;
     const handle = await open(this.path, flags, 0o600);
     try {
-      const stat = await handle.stat();
-      if (!stat.isFile()) throw new Error('it is not a regular file');
-      if (process.platform !== 'win32' && (stat.mode & 0o077) !== 0) await handle.chmod(0o600);
-      this.#size = stat.size;
-      if (stat.size > 0) {
-        const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, stat.size - 1);
+      const found = await handle.stat();
+      if (!found.isFile()) throw new Error('it is not a regular file');
+      const me = process.getuid?.();
+      if (me !== undefined && found.uid !== me && found.uid !== 0) {
+        throw new Error(
+          `it belongs to another user (uid ${found.uid}), who could change it; name a file that this one (uid ${me}) makes itself`,
+        );
+      }
+      if (process.platform !== 'win32' && (found.mode & 0o077) !== 0) await handle.chmod(0o600);
+      this.#size = found.size;
+      if (found.size > 0) {
+        const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, found.size - 1);
         if (buffer[0] !== 0x0a) {
           await writeAll(handle, Buffer.from('\n'));
           this.#size += 1;
@@ -209,6 +219,18 @@ class LogFile {
       cause: error,
     });
   }
+}
+
+/** Everybody who may write to a directory may replace or delete the files in it, a sticky one's before they are made. */
+async function checkDirectory(directory: string, path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const { mode } = await stat(directory);
+  if ((mode & 0o002) === 0) return;
+  throw new Error(
+    `everybody may write to ${directory} (mode ${(mode & 0o7777).toString(8).padStart(4, '0')}); ` +
+      `run \`chmod o-w ${directory}\`, or name a file in a directory of its own, ` +
+      `such as ${join(directory, 'secure-stack-mesh', basename(path))}, which is made with mode 0700`,
+  );
 }
 
 async function writeAll(handle: FileHandle, bytes: Buffer): Promise<void> {

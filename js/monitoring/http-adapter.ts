@@ -44,7 +44,10 @@ export interface HttpAuth {
 export interface HttpAdapterConfig {
   /** Sends the requests. Default: `fetch`, which follows no redirects. */
   client?: HttpClient;
-  /** Where entries go: an `http:` or `https:` URL. */
+  /**
+   * Where entries go: an `http:` or `https:` URL. A user and a password in it are sent as `basic` does,
+   * to this URL alone, and no error shows them.
+   */
   endpoint: string;
   /** Where metrics go. Default: nowhere. */
   metricsEndpoint?: string;
@@ -95,9 +98,10 @@ const KEYS = [
  * tells.
  */
 export class HttpAdapter implements MonitoringAdapter {
-  readonly #post: (url: string, data: unknown) => Promise<void>;
-  readonly #endpoint: string;
-  readonly #metricsEndpoint: string | undefined;
+  readonly #post: (target: Target, data: unknown) => Promise<void>;
+  readonly #unsent: (cause: unknown) => MeshError;
+  readonly #endpoint: Target;
+  readonly #metricsEndpoint: Target | undefined;
   readonly #mapEvent: (event: MeshAuditEvent) => unknown;
   readonly #mapMetrics: (metrics: unknown) => unknown;
   readonly #onError: HttpAdapterConfig['onError'];
@@ -119,11 +123,12 @@ export class HttpAdapter implements MonitoringAdapter {
     for (const name of ['mapEvent', 'mapMetrics', 'onError'] as const) {
       if (config[name] !== undefined) checkFunction(`config.${name}`, config[name]);
     }
-    this.#endpoint = checkUrl('config.endpoint', config.endpoint);
+    const { metricsEndpoint, auth } = config;
+    this.#endpoint = checkUrl('config.endpoint', config.endpoint, auth);
     this.#metricsEndpoint =
-      config.metricsEndpoint === undefined
+      metricsEndpoint === undefined
         ? undefined
-        : checkUrl('config.metricsEndpoint', config.metricsEndpoint);
+        : checkUrl('config.metricsEndpoint', metricsEndpoint, auth);
     this.#flushMs = toMillis('config.flushIntervalMs', config.flushIntervalMs ?? 1_000);
     this.#batchSize = batchSize;
     this.#maxBuffer = maxBuffer;
@@ -131,6 +136,7 @@ export class HttpAdapter implements MonitoringAdapter {
     this.#mapMetrics = config.mapMetrics ?? withTime;
     this.#onError = config.onError;
     this.#post = poster(config, new RetryPolicy({ isRetryable, ...retry }));
+    this.#unsent = unsent(secretsOf(config, [this.#endpoint, this.#metricsEndpoint]));
   }
 
   /**
@@ -164,7 +170,7 @@ export class HttpAdapter implements MonitoringAdapter {
     try {
       await this.#post(this.#metricsEndpoint, this.#mapMetrics(metrics));
     } catch (error) {
-      this.#report(unsent(error), metrics);
+      this.#report(this.#unsent(error), metrics);
     }
   }
 
@@ -209,7 +215,7 @@ export class HttpAdapter implements MonitoringAdapter {
       const mapped = batch.map((event) => this.#mapEvent(event));
       await this.#post(this.#endpoint, this.#batchSize === 1 ? mapped[0] : mapped);
     } catch (error) {
-      const failure = unsent(error);
+      const failure = this.#unsent(error);
       for (const event of batch) this.#report(failure, event);
     } finally {
       this.#underWay -= batch.length;
@@ -230,7 +236,7 @@ export class HttpAdapter implements MonitoringAdapter {
 function poster(
   config: HttpAdapterConfig,
   retry: RetryPolicy,
-): (url: string, data: unknown) => Promise<void> {
+): (target: Target, data: unknown) => Promise<void> {
   const limit = new TimeoutManager({
     timeout: toMillis('config.timeoutMs', config.timeoutMs ?? 10_000),
     errorMessage: 'the server has not answered in time',
@@ -241,12 +247,14 @@ function poster(
   }
   const { client } = config;
   if (client !== undefined) checkFunction('config.client.post', client?.post);
-  const once = (url: string, data: unknown, signal: AbortSignal): Promise<unknown> =>
-    client === undefined
-      ? postWithFetch(url, data, headers, signal)
-      : client.post(url, data, { ...headers });
-  return async (url, data) => {
-    await retry.execute(() => limit.execute((signal) => once(url, data, signal)));
+  const once = (target: Target, data: unknown, signal: AbortSignal): Promise<unknown> => {
+    const all = { ...headers, ...target.headers };
+    return client === undefined
+      ? postWithFetch(target.url, data, all, signal)
+      : client.post(target.url, data, all);
+  };
+  return async (target, data) => {
+    await retry.execute(() => limit.execute((signal) => once(target, data, signal)));
   };
 }
 
@@ -305,17 +313,82 @@ function authHeader({ auth }: HttpAdapterConfig): Record<string, string> {
   }
 }
 
-function checkUrl(name: string, url: unknown): string {
-  const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed !== undefined && /^https?:$/.test(parsed.protocol)) return parsed.href;
-  throw invalidArgument(`${name} must be an http: or https: URL`);
+/** Where requests go, and what shows there alone who it is. */
+interface Target {
+  readonly url: string;
+  readonly headers: Record<string, string>;
+  /** The parts of the URL that no text may show. */
+  readonly secrets: readonly string[];
 }
 
-function unsent(cause: unknown): MeshError {
-  if (cause instanceof MeshError && cause.reason === 'AUDIT_DELIVERY') return cause;
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new MeshError('UNAVAILABLE', `audit entries could not be sent: ${why}`, {
-    reason: 'AUDIT_DELIVERY',
-    cause,
-  });
+function checkUrl(name: string, text: unknown, auth: HttpAuth | undefined): Target {
+  const url = typeof text === 'string' && URL.canParse(text) ? new URL(text) : undefined;
+  // The value may hold a secret: no error shows it.
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw invalidArgument(`${name} must be an http: or https: URL`);
+  }
+  const secrets = [url.search.slice(1), ...url.searchParams.values()];
+  const encoded = [url.username, url.password];
+  if (encoded.every((part) => part === '')) return { url: url.href, headers: {}, secrets };
+  if (auth !== undefined) {
+    throw invalidArgument(
+      `${name} has a user or a password in it, and config.auth is given too; keep one`,
+    );
+  }
+  const [username, password] = encoded.map(decoded) as [string, string];
+  url.username = url.password = '';
+  const pair = Buffer.from(`${username}:${password}`).toString('base64');
+  return {
+    url: url.href,
+    headers: { Authorization: `Basic ${pair}` },
+    // A name alone is the secret of services that take a key in its place.
+    secrets: [...secrets, ...encoded, password === '' ? username : password, pair],
+  };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+/** Whatever of the settings must not be seen in an error. */
+function secretsOf(
+  { auth, headers = {} }: HttpAdapterConfig,
+  targets: readonly (Target | undefined)[],
+): string[] {
+  const { token, password, apiKey, customHeader } = auth ?? {};
+  const basic =
+    auth?.type === 'basic' ? Object.values(authHeader({ auth } as HttpAdapterConfig)) : [];
+  const all = [
+    ...targets.flatMap((target) => target?.secrets ?? []),
+    ...[token, password, apiKey, customHeader?.value],
+    ...basic.map((value) => value.slice('Basic '.length)),
+    ...Object.entries(headers)
+      .filter(([name]) => /auth|cookie|key|secret|token/i.test(name))
+      .map(([, value]) => value),
+  ];
+  const long = all.filter((text) => typeof text === 'string' && text.length >= SHORTEST_SECRET);
+  // The longest first: a secret may be a part of another.
+  return [...new Set(long as string[])].sort((a, b) => b.length - a.length);
+}
+
+/** Shorter ones are in every text, and are no secrets. */
+const SHORTEST_SECRET = 4;
+
+/** Makes the error of a request that failed, which shows none of the secrets. */
+function unsent(secrets: readonly string[]): (cause: unknown) => MeshError {
+  const redact = (text: string): string =>
+    secrets.reduce((shown, secret) => shown.replaceAll(secret, '***'), text);
+  return (cause) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const shown = redact(why);
+    return new MeshError('UNAVAILABLE', `audit entries could not be sent: ${shown}`, {
+      reason: 'AUDIT_DELIVERY',
+      // An error that shows a secret is not handed on: loggers print causes too.
+      cause: shown === why ? cause : new Error(shown),
+    });
+  };
 }
