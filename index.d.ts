@@ -654,8 +654,8 @@ interface MeshAuditEvent {
     id: string;
     /** When it happened. */
     timestamp: Date;
-    /** What it is about. */
-    eventType: 'connection' | 'message' | 'key_rotation' | 'rate_limit' | 'circuit_breaker' | 'error' | 'system';
+    /** What it is about: one of these words, or any other of the application's. */
+    eventType: 'connection' | 'message' | 'key_rotation' | 'rate_limit' | 'circuit_breaker' | 'error' | 'system' | (string & {});
     /** The service that reports it. */
     serviceId: string;
     /** The other side. */
@@ -766,7 +766,8 @@ interface KeyRotationConfig {
     autoRotate?: boolean | undefined;
     /**
      * Told of each new key. The fingerprint is that of its public half: the SHA-256 JWK thumbprint
-     * (RFC 7638), as `CryptoManager.getThumbprint` gives it. What it throws is for {@link onError}.
+     * (RFC 7638), as `CryptoManager.getThumbprint` gives it; empty where the keys have no
+     * `getThumbprint`. What it throws is for {@link onError}.
      */
     onRotation?: ((newKeyFingerprint: string) => void) | undefined;
     /** Told when a rotation that nobody asked for fails. It is tried again, after a minute at most. */
@@ -775,9 +776,19 @@ interface KeyRotationConfig {
 /** Whose key a {@link KeyRotation} replaces. */
 interface RotatesKeys {
     /** Replaces the key. */
-    rotate(): Promise<unknown>;
-    /** The thumbprint of the key in use (RFC 7638). */
-    getThumbprint(): string;
+    rotate(): Promise<unknown> | unknown;
+    /** The thumbprint of the key in use (RFC 7638). Without it `onRotation` gets an empty text. */
+    getThumbprint?(): string;
+}
+/**
+ * What 0.2.0 asked of its keys. A session key that is made replaces nothing: such a rotation
+ * fails, with the object's own error or with `FAILED_PRECONDITION`.
+ *
+ * @deprecated Give the object a `rotate()`.
+ */
+interface MakesSessionKeys {
+    /** Makes a key, which 0.2.0 then threw away. */
+    generateSessionKey(): unknown;
 }
 /**
  * Replaces keys in time. A mesh does it by itself, as its option `rotation` says.
@@ -798,11 +809,12 @@ declare class KeyRotation {
     /**
      * @param serviceId whose key it is, for the audit log
      * @param cryptoManager whose key is replaced: a `CryptoManager`, initialized before the first
-     *   rotation, or anything else that has its two methods
-     * @param auditLogger gets an entry for each rotation, successful or not
+     *   rotation, or any other object with a `rotate()`
+     * @param auditLogger gets an entry for each rotation, successful or not; an `AuditLogger`, or any
+     *   other object with its `logKeyRotation`. What it throws is for `config.onError`
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range
      */
-    constructor(serviceId: string, cryptoManager: RotatesKeys, config: KeyRotationConfig, auditLogger?: AuditLogger);
+    constructor(serviceId: string, cryptoManager: RotatesKeys | MakesSessionKeys, config: KeyRotationConfig, auditLogger?: Pick<AuditLogger, 'logKeyRotation'>);
     /**
      * Replaces the key now. When that is being done already, it resolves with it.
      * The next automatic rotation is a whole interval later.
@@ -1940,7 +1952,9 @@ interface FileAdapterOptions {
  * ends: what was cut off is closed by a line's end at the next start.
  *
  * Files are made for their owner only (0600, directories 0700); a symbolic link
- * is refused. A full one is put aside, and the oldest of those deleted.
+ * is refused, and so is a directory that everybody may write to, or a file of
+ * another user's: they could be replaced, read or deleted. A full one is put
+ * aside, and the oldest of those deleted.
  */
 declare class FileAdapter implements MonitoringAdapter {
     #private;
@@ -2058,7 +2072,10 @@ interface HttpAuth {
 interface HttpAdapterConfig {
     /** Sends the requests. Default: `fetch`, which follows no redirects. */
     client?: HttpClient;
-    /** Where entries go: an `http:` or `https:` URL. */
+    /**
+     * Where entries go: an `http:` or `https:` URL. A user and a password in it are sent as `basic` does,
+     * to this URL alone, and no error shows them.
+     */
     endpoint: string;
     /** Where metrics go. Default: nowhere. */
     metricsEndpoint?: string;
@@ -2245,10 +2262,12 @@ declare class JWTManager {
      * The clocks may differ by 30 s for a token to count as issued; it ends
      * exactly when it says.
      *
-     * @param expected who must have made it, and for which session. A text is the service's id.
+     * @param expected who must have made it, and for which session. A text is the service's id. What is
+     *   given must be there: `null` and `undefined` are refused, as an argument and as a property, so
+     *   that a name that is missing by mistake does not become "whoever it was"
      * @throws MeshError `UNAUTHENTICATED` with one of the reasons `JWT_FORMAT`, `JWT_HEADER`,
      *   `JWT_ALG`, `JWT_TYP`, `JWT_SIG`, `SECRET_RETIRED`, `JWT_ISS`, `JWT_AUD`, `JWT_SID`, `JWT_EXP`,
-     *   `JWT_NBF`, `CLOCK_SKEW`
+     *   `JWT_NBF`, `CLOCK_SKEW`. `INVALID_ARGUMENT`, reason `ARGUMENT`: `expected` lacks what it names
      */
     verifyToken(token: string, expected?: ExpectedToken): TokenPayload;
     /**
@@ -2533,7 +2552,7 @@ declare class StaticDiscovery implements ServiceDiscovery {
 interface TimeoutConfig {
     /** How long an operation may take: milliseconds or `'5s'`. */
     timeout: number | string;
-    /** What the error says. Default: `Operation timed out`. */
+    /** What the error says. Default: `Operation timed out after 200ms`, with the time in milliseconds. */
     errorMessage?: string | undefined;
 }
 /**
@@ -2565,4 +2584,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
-export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };

@@ -175,7 +175,7 @@ describe('the check of the documents', () => {
     ['```\njs/nothing/\n```', 'js/nothing/'],
     ['`src/nothing.rs`', 'src/nothing.rs'],
     ['`__test__/nothing.ts`', '__test__/nothing.ts'],
-    ['`crates/mesh-core/fuzz`', 'crates/mesh-core/fuzz'],
+    ['`crates/mesh-core/nothing`', 'crates/mesh-core/nothing'],
     ['`mesh/nothing.rs`', 'mesh/nothing.rs'],
     ['`mesh/nothing/`', 'mesh/nothing/'],
     ['`transport/listener.rs` and `record/floww.rs`', 'record/floww.rs'],

@@ -11,7 +11,8 @@ import {
   type MeshAuditEvent,
   type MonitoringAdapter,
 } from '../../js/index.js';
-import { config, errorOf, keysDir } from '../support.js';
+import { config, keysDir } from '../support/meshes.js';
+import { errorOf } from '../support/promises.js';
 
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[1-8][\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/;
 

@@ -27,8 +27,8 @@ pub struct TokenIssuer {
 
 struct Issued {
     token: String,
-    issued_at: Timestamp,
-    reissue_at: Timestamp,
+    made_at: Timestamp,
+    renew_at: Timestamp,
 }
 
 /// The part of the claims that stays the same from token to token.
@@ -77,8 +77,8 @@ impl TokenIssuer {
     /// token from the future.
     pub fn current(&mut self, now: Timestamp) -> Result<&str, AuthError> {
         let current = match self.current.take() {
-            Some(issued) if issued.issued_at <= now && now < issued.reissue_at => issued,
-            _ => Issued { token: self.issue(now)?, issued_at: now, reissue_at: now + self.lifetime / 2 },
+            Some(issued) if issued.made_at <= now && now < issued.renew_at => issued,
+            _ => Issued { token: self.issue(now)?, made_at: now, renew_at: now + self.lifetime / 2 },
         };
         Ok(&self.current.insert(current).token)
     }

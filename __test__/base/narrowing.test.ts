@@ -3,10 +3,10 @@
 
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { native } from '../js/base/native.js';
-import { bytesOf, isBytes } from '../js/base/bytes.js';
-import { CryptoManager, JWTManager, type EncryptedData } from '../js/index.js';
-import { errorOf } from './support.js';
+import { native } from '../../js/base/native.js';
+import { bytesOf, isBytes } from '../../js/base/bytes.js';
+import { CryptoManager, JWTManager, type EncryptedData } from '../../js/index.js';
+import { errorOf } from '../support/promises.js';
 
 const WRAP = 2 ** 32;
 
@@ -31,7 +31,7 @@ describe('numbers beyond 32 bits', () => {
     async (version) => {
       const manager = await crypto();
       const envelope = manager.encrypt('text', manager.getPublicKey());
-      const other = { ...envelope, version } as EncryptedData;
+      const other = { ...envelope, version };
       const expected = { code: 'INVALID_ARGUMENT', reason: 'ENVELOPE_FORMAT' };
       expect(failure(() => manager.decrypt(other, manager.getPublicKey()))).toMatchObject(expected);
       const later = errorOf(manager.decryptAsync(other, manager.getPublicKey()));
