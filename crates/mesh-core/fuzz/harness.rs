@@ -115,16 +115,16 @@ fn tampered(data: &[u8]) {
     let plaintext = &plaintext[..plaintext.len().min(MAX_PLAINTEXT)];
     let mut sealer = Sealer::new(Secret::new(TRAFFIC_SECRET), AesKeySize::Aes128, NOW).unwrap();
     let mut opener = opener();
-    let mut sealed = BytesMut::new();
-    sealer.seal(&mut sealed, |out| out.extend_from_slice(plaintext)).unwrap();
-    let mut flipped = sealed.to_vec();
-    let position = usize::from(at) * sealed.len() / 256;
+    let mut record = BytesMut::new();
+    sealer.seal(&mut record, |out| out.extend_from_slice(plaintext)).unwrap();
+    let mut flipped = record.to_vec();
+    let position = usize::from(at) * record.len() / 256;
     flipped[position] ^= 1 << (bit % 8);
     let error = opener.open(&mut &mut flipped[..], NOW).unwrap_err();
     assert!(error.is_survivable(), "{error}");
-    let mut good = sealed.to_vec();
+    let mut good = record.to_vec();
     assert_eq!(opener.open(&mut &mut good[..], NOW), Ok(Opened::Messages(plaintext)));
-    let mut again = sealed.to_vec();
+    let mut again = record.to_vec();
     assert_eq!(opener.open(&mut &mut again[..], NOW), Err(RecordError::Replay));
 }
 
