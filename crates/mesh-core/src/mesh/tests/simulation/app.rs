@@ -222,15 +222,13 @@ impl App {
                     Some(item)
                 }
             };
-            match item {
-                Some(item) => io.item(stream, raw(&item)),
-                None => {
-                    if let StreamId::Request(id) = stream {
-                        lock(&self.serving).remove(&id);
-                    }
-                    return io.end(stream, b"");
+            let Some(item) = item else {
+                if let StreamId::Request(id) = stream {
+                    lock(&self.serving).remove(&id);
                 }
-            }
+                return io.end(stream, b"");
+            };
+            io.item(stream, raw(&item));
         }
     }
 
@@ -267,7 +265,7 @@ impl Events for Handler {
             Some(Method::Collect | Method::Items | Method::Chat) => true,
             _ => false,
         });
-        app.ledger.settled(call, outcome);
+        app.ledger.settled(call, &outcome);
     }
 
     fn request(&self, request: Request<'_>) {

@@ -157,9 +157,9 @@ impl Ledger {
     }
 
     /// A call ended, and its answer was `right`.
-    pub(super) fn settled(&self, uid: Uid, outcome: Result<bool, CallError>) {
+    pub(super) fn settled(&self, uid: Uid, outcome: &Result<bool, CallError>) {
         let never_ran = outcome.as_ref().is_err_and(|error| error.retryable && !error.remote);
-        let name = match &outcome {
+        let name = match outcome {
             Ok(_) => "OK".to_owned(),
             Err(error) => error.reason.to_string(),
         };

@@ -156,7 +156,7 @@ impl Story {
             3 if self.weather.clocks => {
                 // Within what tokens tolerate of two clocks, or far from it.
                 let most = if self.rng.percent(80) { TOLERATED_MS } else { 10_000_000 };
-                let skew = self.rng.below(2 * most) as i64 - most as i64;
+                let skew = self.rng.below(2 * most).cast_signed() - most.cast_signed();
                 self.note(format!("the clock of {} is off by {skew} ms", self.nodes[at].plan.name));
                 self.nodes[at].skew_ms.store(skew, Ordering::Relaxed);
             }

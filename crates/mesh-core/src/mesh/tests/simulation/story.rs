@@ -36,6 +36,7 @@ pub(super) struct Outcome {
 /// Faults that a seed has or has not: with all of them at once most would hide
 /// behind a few.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "any of them goes with any other")]
 pub(super) struct Weather {
     pub(super) crashes: bool,
     pub(super) closes: bool,

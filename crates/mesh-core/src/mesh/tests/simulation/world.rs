@@ -111,7 +111,7 @@ impl Host {
                     work();
                 });
             }),
-            chance: Arc::new(move || lock(&chance).below(1 << 20) as f64 / f64::from(1 << 20)),
+            chance: Arc::new(move || f64::from(lock(&chance).below(1 << 20) as u32) / f64::from(1 << 20)),
         }
     }
 }
