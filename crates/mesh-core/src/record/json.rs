@@ -183,7 +183,7 @@ mod tests {
         assert!(of("[]") > 25);
         assert!((5..12).contains(&of("1")));
         assert!(of("{\"id\":123456,\"name\":\"somebody\",\"tags\":[\"a\",\"b\"]}") < 8);
-        assert_eq!(of("\"a long text, with commas and: colons\""), 2);
+        assert!((2..=3).contains(&of("\"a long text, with commas and: colons\"")));
     }
 
     proptest! {

@@ -28,9 +28,9 @@ async fn no_call_fails_because_the_clock_of_a_machine_was_set_back() {
         };
         let server = Node::try_start_on(read(), "server", json!({ "port": 0 }), echo()).await.unwrap();
         let client = client_on(read(), &server).await;
-        client.call("before", b"x").await.unwrap();
+        client.call("echo", b"before").await.unwrap();
         shift.store(0, Ordering::SeqCst);
-        client.call("after", b"x").await.unwrap();
+        client.call("echo", b"after").await.unwrap();
         assert_eq!(server.stats().await.handshakes_ok, 1, "a new token is enough");
     }
 }
@@ -45,13 +45,13 @@ async fn a_request_refused_for_its_time_is_made_again_on_a_new_session() {
     let app = Arc::clone(&server.app);
     let refused = move || app.logs.lock().unwrap().iter().any(|line| line.event == "request.refused");
     let client = client_on(machine(move || if refused() { 0 } else { 90 }), &server).await;
-    client.call("before", b"x").await.unwrap();
+    client.call("echo", b"before").await.unwrap();
     shift.store(0, Ordering::SeqCst);
-    client.call("after", b"x").await.unwrap();
+    client.call("echo", b"after").await.unwrap();
     assert!(server.logged(Reason::ClockSkew));
     assert_eq!(server.app.handled.load(Ordering::SeqCst), 2, "each ran once");
     assert_eq!(server.stats().await.handshakes_ok, 2);
-    client.call("later", b"x").await.unwrap();
+    client.call("echo", b"later").await.unwrap();
     assert_eq!(server.stats().await.handshakes_ok, 2, "the session stays");
 }
 
@@ -62,9 +62,9 @@ async fn clocks_that_stay_apart_are_named() {
     let server = machine(move || of_server.load(Ordering::SeqCst));
     let server = Node::try_start_on(server, "server", json!({ "port": 0 }), echo()).await.unwrap();
     let client = client_on(machine(|| 90), &server).await;
-    client.call("before", b"x").await.unwrap();
+    client.call("echo", b"before").await.unwrap();
     shift.store(0, Ordering::SeqCst);
-    let error = client.call("after", b"x").await.unwrap_err();
+    let error = client.call("echo", b"after").await.unwrap_err();
     assert_eq!(error.code, Code::Unauthenticated);
     assert_eq!(server.app.handled.load(Ordering::SeqCst), 1);
     assert!(server.logged(Reason::ClockSkew));
