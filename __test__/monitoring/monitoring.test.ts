@@ -164,7 +164,8 @@ describe('AuditLogger', () => {
     for (const wrong of [
       undefined,
       {},
-      { eventType: 'nothing', serviceId: 'a', details: { success: true } },
+      { eventType: 7, serviceId: 'a', details: { success: true } },
+      { eventType: 'system', serviceId: 'a' },
       { eventType: 'system', serviceId: 'a', details: { success: true, metadata: cycle } },
     ]) {
       expect(await errorOf(logger.log(wrong as never))).toMatchObject({ reason: 'ARGUMENT' });

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { checkKeys, invalidArgument } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
-import { checkCount, checkFunction, toMillis } from '../base/values.js';
+import { checkCount, checkFunction, checkText, toMillis } from '../base/values.js';
 import { TimeoutManager } from '../resilience/timeout-manager.js';
 import { auditLine, type MeshAuditEvent, type MonitoringAdapter } from './audit-event.js';
 
@@ -79,6 +79,7 @@ export class AuditLogger {
    */
   async log(event: Omit<MeshAuditEvent, 'id' | 'timestamp'>): Promise<void> {
     if (!this.#enabled) return;
+    checkText('event.eventType', event?.eventType);
     const entry: MeshAuditEvent = { ...event, id: randomUUID(), timestamp: new Date() };
     // What cannot be written is refused here, where its author is told.
     auditLine(entry);
