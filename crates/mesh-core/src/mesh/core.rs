@@ -429,10 +429,7 @@ impl Receive for Receiver {
                 core.on_response(session, call, Err(&failure));
                 Ok(())
             }
-            Message::GoAway { last, .. } if !inbound => {
-                core.on_go_away(session, last);
-                Ok(())
-            }
+            Message::GoAway { last, .. } if !inbound => core.go_away_received(session, last),
             Message::Item { call, payload } => core.on_item(session, call, payload),
             Message::End { call, metadata } => {
                 let metadata = if is_metadata(metadata) { metadata } else { &[] };

@@ -55,9 +55,22 @@ pub(super) struct Call {
     /// Instances that could not be reached for it, since it last waited.
     unreachable: Vec<Address>,
     idempotent: bool,
+    /// It has been sent again because a peer said that it had not run.
+    repeated_on_word: bool,
     pub(super) kind: CallKind,
     pub(super) streams: Streams,
     pub(super) placed: Option<(Arc<Session>, u32)>,
+}
+
+/// What is known of whether a call ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ran {
+    /// It never left this side.
+    No,
+    /// The peer says that it never ran.
+    NoByWord,
+    /// Nobody can tell.
+    Perhaps,
 }
 
 impl Core {
@@ -151,6 +164,7 @@ impl Core {
             deadline: timeout.map(|timeout| now + timeout),
             unreachable: Vec::new(),
             idempotent: spec.idempotent,
+            repeated_on_word: false,
             kind: spec.kind,
             streams: Streams::of_call(spec.kind, spec.method),
             placed: None,
@@ -174,6 +188,7 @@ impl Core {
                 let sent = send(call, id, &session);
                 let streams = call.kind.streams_input();
                 drop(outbound);
+                self.replace_used_up(&session);
                 match sent {
                     // What the stream had to say meanwhile goes with it.
                     Ok(()) if streams => self.pump_call(id),
@@ -252,6 +267,30 @@ impl Core {
         self.settle(id, outcome.map_err(CallError::remote));
     }
 
+    /// The server says that it takes no more calls, and that those above `last` never ran.
+    pub(super) fn go_away_received(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        last: u32,
+    ) -> Result<(), RecordError> {
+        match &session.role {
+            // It has said something about a call that it has never heard of now.
+            Role::Client(side) if last < lock(side).heard => return Err(RecordError::Format),
+            _ => {}
+        }
+        self.on_go_away(session, last);
+        Ok(())
+    }
+
+    /// Another session takes the next calls once every number of this one is used.
+    fn replace_used_up(self: &Arc<Self>, session: &Arc<Session>) {
+        if let Role::Client(side) = &session.role
+            && lock(side).last == u32::MAX
+        {
+            self.on_go_away(session, u32::MAX);
+        }
+    }
+
     /// The server takes no more calls; those above `last` never ran.
     pub(super) fn on_go_away(self: &Arc<Self>, session: &Arc<Session>, last: u32) {
         let Role::Client(side) = &session.role else { return };
@@ -266,7 +305,7 @@ impl Core {
         };
         self.unlink(session);
         for id in never_ran {
-            self.again(id, true, &lost(session, &End::Lost));
+            self.again(id, Ran::NoByWord, &lost(session, &End::Lost));
         }
         if idle {
             session.finish(End::Closed);
@@ -281,32 +320,42 @@ impl Core {
         let error = lost(session, end);
         for message in unwritten {
             if let Some(id) = pending.remove(&message.call()) {
-                self.again(id, true, &error);
+                self.again(id, Ran::No, &error);
             }
         }
         let mut pending: Vec<(u32, CallId)> = pending.into_iter().collect();
         pending.sort_unstable();
         for (_, id) in pending {
-            self.again(id, false, &error);
+            self.again(id, Ran::Perhaps, &error);
         }
         self.events.flush();
     }
 
     /// Tries a call again if that is safe and not tried too often.
-    fn again(self: &Arc<Self>, id: CallId, never_ran: bool, error: &CallError) {
+    /// The word of a peer counts once: it may run a call that must not run twice, and say that it did not.
+    fn again(self: &Arc<Self>, id: CallId, ran: Ran, error: &CallError) {
+        let mut doubtful = false;
         let again = {
             let mut outbound = lock(&self.outbound);
             let Some(call) = outbound.calls.get_mut(&id) else { return };
             call.placed = None;
             call.latest = Instant::now() + PATIENCE;
-            let safe = never_ran || (call.idempotent && !call.kind.is_stream());
+            let repeatable = call.idempotent && !call.kind.is_stream();
+            if ran == Ran::NoByWord && !repeatable {
+                doubtful = std::mem::replace(&mut call.repeated_on_word, true);
+            }
+            let safe = repeatable || (ran != Ran::Perhaps && !doubtful);
             safe && !call.streams.has_started() && call.sent < MAX_ATTEMPTS && !self.stop.is_cancelled()
         };
         if again {
             self.place(id);
         } else {
             let mut error = error.clone();
-            error.retryable = never_ran;
+            error.retryable = ran != Ran::Perhaps && !doubtful;
+            if doubtful {
+                error.message += "; it is the second time that a peer says this call never ran, and the call \
+                                  is not idempotent, so it is not sent a third time: it may have run";
+            }
             self.settle(id, Err(error));
         }
     }
@@ -398,8 +447,10 @@ fn send(call: &mut Call, id: CallId, session: &Arc<Session>) -> Result<(), CallE
             error.retry_after = Some(Duration::from_millis(50));
             return Err(error);
         }
-        side.last += 1;
-        let wire = side.last;
+        let Some(wire) = side.last.checked_add(1) else {
+            return Err(lost(session, &End::Closed));
+        };
+        side.last = wire;
         side.pending.insert(wire, id);
         wire
     };

@@ -72,7 +72,10 @@ pub(super) enum Role {
 
 #[derive(Debug, Default)]
 pub(super) struct ClientSide {
+    /// The number of the last call. No number is used twice.
     pub(super) last: u32,
+    /// The highest number of a call that the server has said anything about.
+    pub(super) heard: u32,
     pub(super) pending: HashMap<u32, CallId>,
     /// The server takes no more calls.
     pub(super) leaving: bool,

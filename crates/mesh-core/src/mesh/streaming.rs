@@ -250,7 +250,11 @@ impl Core {
 /// The call with this number on a session, if it is under way.
 pub(super) fn call_of(session: &Session, wire: u32) -> Option<CallId> {
     let Role::Client(side) = &session.role else { return None };
-    lock(side).pending.get(&wire).copied()
+    let mut side = lock(side);
+    let id = side.pending.get(&wire).copied()?;
+    // What the server has begun to answer it cannot disown later.
+    side.heard = side.heard.max(wire);
+    Some(id)
 }
 
 fn request_of(session: &Session, wire: u32) -> Option<RequestId> {
