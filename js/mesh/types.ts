@@ -71,6 +71,14 @@ export interface SecurityConfig {
    * same machine can read.
    */
   jwtSecret?: string | undefined;
+  /**
+   * This service's RSA key, instead of one that is made and kept in the key directory: replicas share
+   * it, and a new disk does not make a new service. PEM (PKCS#8 or PKCS#1), or the absolute path of a
+   * file with it, as a container's secret is one (`docs/guides/containers.md` says which files are
+   * taken). It is written nowhere and shown nowhere, and `rotateKeys()` does not replace it.
+   * Environment: `SECURE_MESH_PRIVATE_KEY`, also as one line with `\\n` for the ends of lines.
+   */
+  privateKey?: string | undefined;
   /** How long a token is valid, 1 s to 1 day. Default: `'1h'`. */
   jwtExpiration?: Duration | undefined;
   /** How long an unused session lives, in ms, or as text. Default: 3,600,000, an hour. */

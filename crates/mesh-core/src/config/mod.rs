@@ -1,6 +1,7 @@
 //! The configuration of a mesh. An invalid one cannot be built; an error
 //! carries the option's path and what would be right.
 
+mod private_key;
 mod read;
 mod secret;
 #[cfg(test)]
@@ -12,7 +13,10 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use self::read::{EnvPort, Options};
-pub use self::secret::{MIN_SECRET, Secret, Weakness};
+pub use self::{
+    private_key::{KeySource, PrivateKey},
+    secret::{MIN_SECRET, Secret, Weakness},
+};
 use crate::{
     error::{Code, Coded, Reason},
     id::ServiceId,
@@ -38,6 +42,8 @@ pub struct MeshConfig {
     pub aes_bits: u32,
     /// `security.jwtSecret`.
     pub secret: Option<Secret>,
+    /// `security.privateKey`: instead of a key of the key directory.
+    pub private_key: Option<PrivateKey>,
     /// `security.jwtExpiration`: one hour.
     pub token_lifetime: Duration,
     /// `security.sessionTimeout`: an idle session is closed after one hour.
@@ -194,6 +200,7 @@ impl MeshConfig {
                 "rsaKeySize",
                 "aesKeySize",
                 "jwtSecret",
+                "privateKey",
                 "jwtExpiration",
                 "sessionTimeout",
                 "sessionLifetimeMs",
@@ -235,6 +242,7 @@ impl MeshConfig {
             rsa_bits: security.one_of("rsaKeySize", &[2048, 4096])?.unwrap_or(4096),
             aes_bits: security.one_of("aesKeySize", &[128, 192, 256])?.unwrap_or(256),
             secret: parse_secret(&security, &env)?,
+            private_key: PrivateKey::parse(&security, &env)?,
             token_lifetime: match security.duration("jwtExpiration", Duration::from_secs(1), day)? {
                 Some(lifetime) => lifetime,
                 None => read::env_duration(&env, "SECURE_MESH_JWT_EXPIRATION", day)?.unwrap_or(HOUR),
@@ -267,6 +275,14 @@ impl MeshConfig {
     #[must_use]
     pub fn on_network(self, name: &str) -> Self {
         Self { network: Some(NetworkName(name.into())), ..self }
+    }
+
+    /// Whether nothing of this mesh is kept on a disk: its key is given, and no peer's is remembered.
+    #[must_use]
+    pub fn needs_no_directory(&self) -> bool {
+        self.private_key.is_some()
+            && !self.is_embedded()
+            && (!self.enforce_peer_keys || self.secret.is_none())
     }
 
     /// Whether nothing at all was said about trust, so that the user's own

@@ -186,7 +186,9 @@ pub enum HandshakeError {
     #[error("the peer claims this service's own id")]
     SelfId,
     /// The hello names another service.
-    #[error("the message is meant for another service")]
+    #[error(
+        "the message is meant for another service: the caller has this address under another id in its discovery.services"
+    )]
     WrongTarget,
     /// The kinds of trust differ.
     #[error(

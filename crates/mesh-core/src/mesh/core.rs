@@ -16,6 +16,7 @@ use super::{
     error::Error,
     events::{AbortCause, Events, Level, LogEvent, Reply, SessionInfo},
     inbound::{Inbound, Pending, is_metadata, leave},
+    keys::{OwnKey, open_store, own_key},
     outbound::Outbound,
     platform::{Platform, Stopped},
     session::{self, End, Prepared, Receive, Role, Session, lock},
@@ -30,28 +31,16 @@ use crate::{
     auth::AuthError,
     clock::Timestamp,
     config::{ConfigError, MeshConfig},
-    crypto::{aead::AesKeySize, keystore::KeyStore, rsa::PublicKey},
+    crypto::{aead::AesKeySize, rsa::PublicKey},
     discovery::{Address, Endpoint, Registry},
     error::Coded,
-    handshake::{
-        Established, HandshakeError, Local, MeshSecret, Parameters, Retired, Succession, Suite, Tickets,
-    },
+    handshake::{Established, HandshakeError, Local, MeshSecret, Parameters, Retired, Suite, Tickets},
     record::{
         RecordError,
         message::{Encoded, Message},
     },
     transport::Connections,
 };
-
-/// The keys of a mesh on a network in memory are in memory too, and never meet
-/// those of the user.
-fn open_store(config: &MeshConfig) -> Result<KeyStore, Error> {
-    Ok(match (&config.network, &config.keys_dir) {
-        (Some(_), _) => KeyStore::in_memory(),
-        (None, Some(directory)) => KeyStore::open(directory)?,
-        (None, None) => KeyStore::open(&KeyStore::default_dir(|name| std::env::var_os(name))?)?,
-    })
-}
 
 /// How often idle and aged sessions are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -61,6 +50,8 @@ pub(super) struct Core {
     pub(super) config: MeshConfig,
     pub(super) platform: Platform,
     pub(super) local: Mutex<Arc<Local>>,
+    /// This service made a new key when it started: nobody remembers it.
+    pub(super) key_is_new: bool,
     /// Rotations of the key, one at a time.
     pub(super) rotation: tokio::sync::Mutex<()>,
     /// RSA private operations of keys that another took the place of.
@@ -137,13 +128,7 @@ impl Core {
             None if config.is_embedded() => vec![MeshSecret::new(store.mesh_secret()?.as_bytes())],
             None => Vec::new(),
         };
-        let key = store.key_pair(&config.service_id, config.rsa_bits)?;
-        let succession = match store.load_previous_key_pair(&config.service_id)? {
-            Some(former) if former.public_key() != key.public_key() => {
-                Some(Succession::new(&config.service_id, &former, key.public_key())?)
-            }
-            _ => None,
-        };
+        let OwnKey { key, is_new: key_is_new, succession } = own_key(&config, &store)?;
         let tickets = Tickets::new(&config.service_id, &key, &secrets)?;
         let local = Local {
             id: config.service_id.clone(),
@@ -170,6 +155,7 @@ impl Core {
             config,
             platform,
             local: Mutex::new(Arc::new(local)),
+            key_is_new,
             rotation: tokio::sync::Mutex::default(),
             former_operations: AtomicU64::new(0),
             registry,

@@ -26,6 +26,9 @@ enum DialError {
     Handshake(HandshakeError, String),
     #[error("{0}")]
     Setup(String),
+    /// Refused after the peer had proved that it knows the secret and accepts this side's key.
+    #[error(transparent)]
+    RefusedLate(TransportError),
 }
 
 /// Opens a session with an instance, not before a time, and runs it to its end.
@@ -48,7 +51,7 @@ pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address, a
     let (established, duplex) = match opened {
         Ok(opened) => opened,
         Err(error) => {
-            let call_error = describe(&service, &target, &error);
+            let call_error = describe(&core, &service, &target, &error);
             core.stats.count_handshake(false);
             core.log_refusal(
                 "connect.failed",
@@ -129,7 +132,10 @@ async fn open_with(
     let proved = core.private_operation(state.is_resumed(), move || state.prove(clock.now()));
     let (m3, state) = proved.await?.map_err(explain)?;
     duplex.outgoing.send(m3.into()).await;
-    let m4 = handshake_message(&mut duplex).await?;
+    let m4 = handshake_message(&mut duplex).await.map_err(|error| match error.reason() {
+        Reason::HandshakeRefused => DialError::RefusedLate(error),
+        _ => error.into(),
+    })?;
     let mut established = state.on_finish(&m4, core.now()).map_err(explain)?;
     core.trust.remember(&established).map_err(|error| match error {
         NotRemembered::Refused(error) => explain(error),
@@ -146,21 +152,56 @@ impl From<super::platform::Stopped> for DialError {
 }
 
 /// What a waiting call is told.
-fn describe(service: &ServiceId, target: &Address, error: &DialError) -> CallError {
+fn describe(core: &Core, service: &ServiceId, target: &Address, error: &DialError) -> CallError {
     let mut call_error = match error {
-        DialError::Transport(error) => CallError::from_coded(error),
+        DialError::Transport(error) | DialError::RefusedLate(error) => CallError::from_coded(error),
         DialError::Handshake(error, _) => CallError::from_coded(error),
         DialError::Setup(_) => CallError::local(Code::Unavailable, Reason::ConnectFailed, ""),
     };
     let refused = call_error.reason == Reason::HandshakeRefused.as_str();
-    let advice = if refused {
-        "; the reason is in that service's own log. Most often: another mesh secret (security.jwtSecret), another user or state directory, or a pinned or remembered key that differs"
-    } else {
-        ""
-    };
+    let late = matches!(error, DialError::RefusedLate(_));
+    let advice = if refused { likely_cause(core, service, late) } else { String::new() };
     call_error.message = format!("{service} at {target}: {error}{advice}");
     // Nothing was sent, so all that may pass can be tried again.
     call_error.retryable =
         matches!(call_error.code, Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded);
     call_error
+}
+
+/// Why a peer most likely refuses this side, which it does not say. What this side knows: how far the
+/// handshake came, what it has itself, and whether its key is new.
+fn likely_cause(core: &Core, service: &ServiceId, late: bool) -> String {
+    let me = &core.config.service_id;
+    let remembered = format!(
+        "{service} remembers another key of {me}: give this service its former key (security.privateKey, \
+         SECURE_MESH_PRIVATE_KEY, or a volume for its key directory), or set security.peerKeys: 'ignore' at \
+         {service}"
+    );
+    let other_service = format!("another service than {service} listens at this address");
+    let causes = if late {
+        // It knows the secret, or the pins are right: what is left is what M3 says.
+        vec!["the two clocks differ by more than 30 s".to_owned(), remembered]
+    } else if core.local().secrets.is_empty() {
+        vec![
+            format!("{service} has another key of {me} in its discovery.services, or none"),
+            format!("{service} has a security.jwtSecret, which this service has not"),
+            other_service,
+        ]
+    } else {
+        let secret = if core.config.is_embedded() {
+            "it runs as another user, on another machine or with another state directory, and so has another \
+             secret: give both the same security.jwtSecret"
+        } else {
+            "its security.jwtSecret is another one"
+        };
+        // A key that was made just now is one that nobody can remember.
+        let mut causes = vec![secret.to_owned(), remembered];
+        if core.key_is_new && !core.config.is_embedded() {
+            causes.reverse();
+            causes[0] = format!("this service made a new key when it started, and {}", causes[0]);
+        }
+        causes.push(other_service);
+        causes
+    };
+    format!("; the reason is in the log of {service}. Most likely {}", causes.join("; or "))
 }

@@ -28,6 +28,19 @@ pub enum Error {
         /// What is wrong with it.
         source: CryptoError,
     },
+    /// The service's own key in the configuration is unacceptable.
+    #[error("{option} must be an RSA private key in PEM (PKCS#8 or PKCS#1), 2048 to 4096 bits: {source}")]
+    OwnKey {
+        /// The option or variable.
+        option: &'static str,
+        /// What is wrong with it.
+        source: CryptoError,
+    },
+    /// The key is not this mesh's to replace.
+    #[error(
+        "this service's key is given by {0}, so it is not replaced here; give another one there and start anew"
+    )]
+    GivenKey(&'static str),
     /// An address in the configuration is not one.
     #[error("{path}.{source}")]
     Address {
@@ -71,14 +84,16 @@ impl Coded for Error {
     fn code(&self) -> Code {
         match self {
             Self::Config(error) => error.code(),
-            Self::PinnedKey { .. } | Self::Address { .. } | Self::SecretInUse => Code::InvalidArgument,
+            Self::PinnedKey { .. } | Self::OwnKey { .. } | Self::Address { .. } | Self::SecretInUse => {
+                Code::InvalidArgument
+            }
             Self::KeyStore(error) => error.code(),
             Self::Crypto(error) => error.code(),
             Self::Auth(error) => error.code(),
             Self::Id(error) => error.code(),
             Self::Transport(error) => error.code(),
             Self::Handshake(error) => error.code(),
-            Self::NoSecret => Code::FailedPrecondition,
+            Self::NoSecret | Self::GivenKey(_) => Code::FailedPrecondition,
             Self::Thread => Code::Internal,
         }
     }
@@ -86,7 +101,7 @@ impl Coded for Error {
     fn reason(&self) -> Reason {
         match self {
             Self::Config(error) => error.reason(),
-            Self::PinnedKey { .. } => Reason::BadKey,
+            Self::PinnedKey { .. } | Self::OwnKey { .. } => Reason::BadKey,
             Self::Address { .. } => Reason::Config,
             Self::KeyStore(error) => error.reason(),
             Self::Crypto(error) => error.reason(),
@@ -94,7 +109,7 @@ impl Coded for Error {
             Self::Id(error) => error.reason(),
             Self::Transport(error) => error.reason(),
             Self::Handshake(error) => error.reason(),
-            Self::NoSecret | Self::SecretInUse => Reason::Argument,
+            Self::NoSecret | Self::SecretInUse | Self::GivenKey(_) => Reason::Argument,
             Self::Thread => Reason::Internal,
         }
     }

@@ -11,6 +11,7 @@ mod events;
 mod flow;
 mod gauges;
 mod inbound;
+mod keys;
 mod links;
 mod lookout;
 mod outbound;

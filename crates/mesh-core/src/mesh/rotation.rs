@@ -31,6 +31,9 @@ impl Core {
     /// Makes a new key, stores it, and uses it from now on. A key that another
     /// process has put in the place of this one's is taken over instead.
     pub(super) async fn rotate_key(self: &Arc<Self>) -> Result<PublicKey, Error> {
+        if let Some(given) = &self.config.private_key {
+            return Err(Error::GivenKey(given.option));
+        }
         let one_at_a_time = self.rotation.lock().await;
         let core = Arc::clone(self);
         let rotated = self.platform.blocking(move || core.replace_key()).await;

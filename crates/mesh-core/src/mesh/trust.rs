@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::{
     crypto::{
-        keystore::{KeyStore, KeyStoreError},
+        keystore::{KeyStore, KeyStoreError, Shown},
         rsa::Thumbprint,
     },
     handshake::{Established, Expectation, HandshakeError, Trust},
@@ -84,9 +84,13 @@ impl TrustStore {
     /// What to do about a failed handshake, if this side can tell.
     pub(super) fn hint(&self, error: &HandshakeError) -> String {
         match error {
+            // The file is this side's, and said to be: the text may be read on another machine.
             HandshakeError::PeerKeyChanged(peer) => format!(
-                "; if its key was changed on purpose, accept the new one with: rm '{}'",
-                self.store.known_peer_path(peer).display()
+                "; this service keeps that key in its own key directory. If it was changed on purpose, run here: \
+                 rm {}. If {peer} has several replicas, or starts on an empty disk each time, every one makes a \
+                 key of its own: give them one key (security.privateKey or SECURE_MESH_PRIVATE_KEY at {peer}), \
+                 or set security.peerKeys: 'ignore' here",
+                Shown(&self.store.known_peer_path(peer))
             ),
             HandshakeError::PeerKeyInUse { owner, .. } => {
                 format!("; if {owner} was renamed, remove its file owner-….id from the key directory")

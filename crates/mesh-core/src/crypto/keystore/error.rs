@@ -130,9 +130,45 @@ pub enum KeyStoreError {
         /// The service that the key belongs to.
         owner: ServiceId,
     },
+    /// The file that was named as the service's key cannot be it.
+    #[error("security.privateKey (SECURE_MESH_PRIVATE_KEY): {} {problem}", Shown(path))]
+    Given {
+        /// The file as it was named.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: GivenKeyProblem,
+    },
     /// Making or encoding a key failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
+}
+
+/// Why a file is not taken as the service's key.
+#[derive(Debug, thiserror::Error)]
+pub enum GivenKeyProblem {
+    /// Other users may read or write it.
+    #[error(
+        "is open to other users (mode {0:04o}); close it (chmod 600), or give it as a container's secret, \
+         on a volume that is mounted read-only"
+    )]
+    Mode(u32),
+    /// It belongs to another user.
+    #[error("belongs to user {owner}; it must belong to root or to the user of this process ({user})")]
+    Owner {
+        /// Its owner's user id.
+        owner: u32,
+        /// This process's effective user id.
+        user: u32,
+    },
+    /// It is a directory, a pipe or the like.
+    #[error("is not a regular file")]
+    Type,
+    /// It does not hold a key.
+    #[error("holds no RSA private key in PEM (PKCS#8 or PKCS#1): {0}")]
+    NotAKey(String),
+    /// The operating system refused.
+    #[error("cannot be read: {0}")]
+    Io(io::Error),
 }
 
 impl Coded for KeyStoreError {
@@ -147,6 +183,7 @@ impl Coded for KeyStoreError {
             | Self::Corrupt { .. }
             | Self::KeySize { .. }
             | Self::Io { .. }
+            | Self::Given { .. }
             | Self::Unknown => Code::FailedPrecondition,
         }
     }
@@ -163,12 +200,24 @@ impl Coded for KeyStoreError {
             Self::Unknown => Reason::KeydirUnknown,
             Self::PeerKeyChanged { .. } => Reason::PeerKeyChanged,
             Self::PeerKeyInUse { .. } => Reason::PeerKeyInUse,
+            Self::Given { problem, .. } => match problem {
+                GivenKeyProblem::Mode(_) => Reason::KeydirMode,
+                GivenKeyProblem::Owner { .. } => Reason::KeydirOwner,
+                GivenKeyProblem::Type => Reason::KeydirType,
+                GivenKeyProblem::NotAKey(_) => Reason::KeydirCorrupt,
+                GivenKeyProblem::Io(_) => Reason::KeydirIo,
+            },
             Self::Crypto(err) => err.reason(),
         }
     }
 }
 
-fn repair(err: &io::Error) -> &'static str {
+/// What to do about an error of the operating system.
+pub(crate) fn repair(err: &io::Error) -> &'static str {
+    // "Too many open files", of this process and of the system; they have no kind of their own.
+    if cfg!(unix) && matches!(err.raw_os_error(), Some(23 | 24)) {
+        return "allow more open files (ulimit -n), or find out who keeps so many open";
+    }
     match err.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "make it writable for this user"

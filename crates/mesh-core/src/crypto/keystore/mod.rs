@@ -25,6 +25,7 @@ use super::{
 use crate::id::ServiceId;
 
 mod error;
+mod given;
 mod memory;
 mod peers;
 #[cfg(any(not(unix), test))]
@@ -34,7 +35,9 @@ pub(crate) mod tests;
 #[cfg(unix)]
 mod unix;
 
-pub use error::KeyStoreError;
+pub use error::{GivenKeyProblem, KeyStoreError};
+pub(crate) use error::{Shown, repair};
+pub use given::read_key_file;
 #[cfg(not(unix))]
 use portable::Directory;
 #[cfg(unix)]

@@ -10,14 +10,15 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, fsync, linkat, open, openat, renameat, unlinkat,
+        AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, fsync, linkat, mkdirat, open, openat, renameat,
+        unlinkat,
     },
     io::Errno,
     process::geteuid,
 };
 use zeroize::Zeroizing;
 
-use super::{KeyStoreError, TEMPORARY_PREFIX, temporary_name};
+use super::{DIRECTORY as SUBDIRECTORY, KeyStoreError, TEMPORARY_PREFIX, temporary_name};
 
 pub(super) struct Directory {
     fd: OwnedFd,
@@ -41,8 +42,33 @@ impl Directory {
             (Err(err), Ok(())) => return Err(io_error("open", path, err)),
         };
         let directory = Self { fd, path };
-        directory.check()?;
-        Ok(directory)
+        match directory.check() {
+            Ok(()) => Ok(directory),
+            Err(error) if directory.is_volume() => directory.own_subdirectory().ok_or(error),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it is a place that a platform hands to this process: a directory of root's, or one that
+    /// something is mounted on. Its owner and mode are not this user's to choose.
+    fn is_volume(&self) -> bool {
+        let Ok(stat) = fstat(&self.fd) else { return false };
+        let above = self.path.parent().and_then(|path| rustix::fs::stat(path).ok());
+        let mounted = above.is_some_and(|above| above.st_dev != stat.st_dev);
+        mounted || (stat.st_uid == 0 && !geteuid().is_root())
+    }
+
+    /// A directory in this one that belongs to this user alone, made if there is none. `None` if that is
+    /// not possible, or what is there is another user's.
+    fn own_subdirectory(&self) -> Option<Self> {
+        match mkdirat(&self.fd, SUBDIRECTORY, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(_) => return None,
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = openat(&self.fd, SUBDIRECTORY, flags, Mode::empty()).ok()?;
+        let directory = Self { fd, path: self.path.join(SUBDIRECTORY) };
+        directory.check().ok().map(|()| directory)
     }
 
     /// Whether it still belongs to this user alone. Asked at each use: who opens the

@@ -4,6 +4,7 @@ mod backpressure;
 mod calls;
 mod clocks;
 mod faults;
+mod given_keys;
 mod goaway;
 mod hostile;
 mod lifecycle;

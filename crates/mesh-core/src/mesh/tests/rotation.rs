@@ -173,7 +173,8 @@ async fn who_misses_two_new_keys_has_to_be_told() {
     server.mesh.rotate_key().await.unwrap();
     let error = client.call("echo", b"2").await.unwrap_err();
     assert_eq!((error.code, &*error.reason), (Code::Unauthenticated, "PEER_KEY_CHANGED"));
-    let path = error.message.split('\'').nth(1).unwrap();
+    let (_, command) = error.message.split_once("run here: rm ").unwrap();
+    let path = command.split(". If").next().unwrap();
     std::fs::remove_file(path).unwrap();
     eventually(async || client.call("echo", b"3").await.is_ok()).await;
 }

@@ -1,0 +1,55 @@
+//! Where a mesh's keys are, and which is its own.
+
+use super::error::Error;
+use crate::{
+    config::{KeySource, MeshConfig, PrivateKey},
+    crypto::{
+        keystore::{KeyStore, read_key_file},
+        rsa::KeyPair,
+    },
+    handshake::Succession,
+};
+
+/// The keys of a mesh on a network in memory are in memory too, and never meet
+/// those of the user.
+pub(super) fn open_store(config: &MeshConfig) -> Result<KeyStore, Error> {
+    Ok(match (&config.network, &config.keys_dir) {
+        (Some(_), _) => KeyStore::in_memory(),
+        // Such a service may run on a disk that it cannot write to.
+        _ if config.needs_no_directory() => KeyStore::in_memory(),
+        (None, Some(directory)) => KeyStore::open(directory)?,
+        (None, None) => KeyStore::open(&KeyStore::default_dir(|name| std::env::var_os(name))?)?,
+    })
+}
+
+/// This service's key.
+pub(super) struct OwnKey {
+    pub(super) key: KeyPair,
+    /// It was made just now.
+    pub(super) is_new: bool,
+    /// What the former key says of it.
+    pub(super) succession: Option<Succession>,
+}
+
+/// The key that is given, or the one that is kept, made if there is none.
+pub(super) fn own_key(config: &MeshConfig, store: &KeyStore) -> Result<OwnKey, Error> {
+    let given = |key| OwnKey { key, is_new: false, succession: None };
+    let id = &config.service_id;
+    match &config.private_key {
+        Some(PrivateKey { option, source: KeySource::Pem(pem) }) => {
+            KeyPair::from_pkcs8_pem(pem).map(given).map_err(|source| Error::OwnKey { option, source })
+        }
+        Some(PrivateKey { source: KeySource::File(path), .. }) => Ok(given(read_key_file(path)?)),
+        None => {
+            let is_new = store.load_key_pair(id)?.is_none();
+            let key = store.key_pair(id, config.rsa_bits)?;
+            let succession = match store.load_previous_key_pair(id)? {
+                Some(former) if former.public_key() != key.public_key() => {
+                    Some(Succession::new(id, &former, key.public_key())?)
+                }
+                _ => None,
+            };
+            Ok(OwnKey { key, is_new, succession })
+        }
+    }
+}
