@@ -1,6 +1,6 @@
 // A method this process answers, and how.
 
-import { checkKeys, invalidArgument } from '../base/arguments.js';
+import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { checkMethod, checkTimeout } from '../rpc/call-options.js';
 import type { CallKind } from '../rpc/call-types.js';
 import { makeErrorFactories, type ErrorFactories, type ErrorMap } from '../rpc/declared-errors.js';
@@ -43,9 +43,17 @@ const NO_ERRORS: ErrorFactories<ErrorMap> = Object.freeze({});
  */
 export function makeRoute(method: string, options: HandlerOptions, handler: Handler): Route {
   checkMethod(method);
+  if (typeof options !== 'object' || options === null) {
+    // Most often a name that its module does not export.
+    throw invalidArgument(
+      `the handler of ${method} must be a function, got ${show(options)}; check where it comes from`,
+    );
+  }
   checkKeys('options', options, OPTION_KEYS);
   if (typeof handler !== 'function') {
-    throw invalidArgument(`the handler of ${method} must be a function, got ${typeof handler}`);
+    throw invalidArgument(
+      `the handler of ${method} must be a function, got ${show(handler)}; it comes after the options`,
+    );
   }
   const generator = isGenerator(handler);
   const kind = checkKind(method, options.kind, generator);

@@ -49,6 +49,7 @@ function checkJson(value: unknown, path: string): void {
       if (value === null) return;
       // Deeper than any option is: a cycle.
       if (path.length > 1000) throw configError(`${path.slice(0, 80)}… is nested too deeply`);
+      checkSays(value, path);
       for (const [key, item] of Object.entries(value)) {
         checkJson(
           item,
@@ -59,6 +60,24 @@ function checkJson(value: unknown, path: string): void {
     default:
       throw configError(`${path} must not be a ${typeof value}`);
   }
+}
+
+/** Refuses an object of a class that has nothing to say in JSON: it would count as no option at all. */
+function checkSays(value: object, path: string): void {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // Plain ones, of whatever realm, are told by what is above their prototype.
+  const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
+  if (isPlain || Array.isArray(value) || value instanceof Date || Object.keys(value).length > 0) {
+    return;
+  }
+  const kind = value.constructor?.name || 'an object of a class';
+  const hint =
+    value instanceof Promise
+      ? '; await it first'
+      : path === 'discovery' && 'listServices' in value
+        ? '; give discovery: { services: await registry.listServices() }'
+        : '';
+  throw configError(`${path} must be a plain object with its options, got a ${kind}${hint}`);
 }
 
 function configError(message: string): MeshError {

@@ -122,6 +122,14 @@ export class Engine {
 
   /** Answers the methods of some routes; all of them or none. */
   add(routes: Route[]): void {
+    // A handler that can never be reached would be a mistake that nobody notices.
+    if (this.#isClosing()) {
+      throw new MeshError(
+        'FAILED_PRECONDITION',
+        'the mesh is closed and answers nothing any more; make a new one, or add handlers before drain() and cleanup()',
+        { reason: 'CLOSED' },
+      );
+    }
     this.router.add(routes);
     this.#updateKeepAlive();
   }

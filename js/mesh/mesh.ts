@@ -112,7 +112,8 @@ export class SecureMesh {
    * Answers calls of `method`. Handlers can be added before and after
    * {@link SecureMesh.initialize}.
    *
-   * @throws MeshError `ALREADY_EXISTS` when the method has one; `INVALID_ARGUMENT`, reason `ARGUMENT`
+   * @throws MeshError `ALREADY_EXISTS` when the method has one; `INVALID_ARGUMENT`, reason `ARGUMENT`;
+   *   `FAILED_PRECONDITION`, reason `CLOSED`, once the mesh is closing
    */
   handle<TInput = any, TResult = unknown>(method: string, handler: Handler<TInput, TResult>): this;
   /**

@@ -260,6 +260,9 @@ reasons! {
     /// The peer cannot be reached.
     ConnectFailed = "CONNECT_FAILED", [Unavailable], Later,
         "Check that the service runs and that the address in `discovery.services` is right.";
+    /// Something else than a mesh listens at the peer's address.
+    WrongPort = "WRONG_PORT", [FailedPrecondition], Never,
+        "Give `discovery.services` the port that the service's mesh listens on; the message says what is at this one.";
     /// Discovery knows no service of this name.
     UnknownService = "UNKNOWN_SERVICE", [NotFound], Never,
         "Add the service to `discovery.services`, or register it.";

@@ -30,7 +30,7 @@ use crate::{
         RecordError,
         message::{CancelCause, Encoded, Failure, Payload, RequestFields},
     },
-    transport::{Accept, ConnectionInfo, Duplex, TransportError, busy, refusal, shutting_down},
+    transport::{Accept, ConnectionInfo, Duplex, TransportError, busy, refusal, shutting_down, unable},
 };
 
 /// Requests under way.
@@ -128,7 +128,7 @@ enum Refused {
     Handshake(HandshakeError),
     Busy(&'static str),
     Gone,
-    Setup(String),
+    Setup(Reason, String),
 }
 
 impl From<HandshakeError> for Refused {
@@ -160,7 +160,10 @@ async fn serve(core: Arc<Core>, mut duplex: Duplex, connection: ConnectionInfo, 
     };
     let prepared = match core.prepare(established, Role::Server(Mutex::new(ServerSide::default()))) {
         Ok(prepared) => prepared,
-        Err(error) => return refuse(&core, &duplex, &connection, Refused::Setup(error.to_string())).await,
+        Err(error) => {
+            return refuse(&core, &duplex, &connection, Refused::Setup(Reason::Internal, error.to_string()))
+                .await;
+        }
     };
     let _hold = connection.hold();
     let session = Arc::clone(&prepared.session);
@@ -184,13 +187,13 @@ async fn respond(
     let mut failure = None;
     let expect = |peer: &crate::id::ServiceId| {
         core.trust.expectation(peer).unwrap_or_else(|error| {
-            failure = Some(error.to_string());
+            failure = Some(Refused::Setup(error.reason(), error.to_string()));
             Expectation::Unknown
         })
     };
     let (m2, state) = Responder::on_hello(Arc::clone(local), &m1, expect, core.now())?;
     if let Some(failure) = failure {
-        return Err(Refused::Setup(failure));
+        return Err(failure);
     }
     duplex.outgoing.send(m2.into()).await;
     let m3 = handshake_message(duplex).await?;
@@ -198,11 +201,11 @@ async fn respond(
     let seat = Seat::take(core, proved.client()).map_err(Refused::Busy)?;
     let clock = core.platform.clock.clone();
     let accepted = core.private_operation(proved.is_resumed(), move || proved.accept(clock.now()));
-    let closing = |_| Refused::Setup("the mesh is closing".to_owned());
+    let closing = |_| Refused::Setup(Reason::Internal, "the mesh is closing".to_owned());
     let (m4, established) = accepted.await.map_err(closing)??;
     core.trust.remember(&established).map_err(|error| match error {
         NotRemembered::Refused(error) => Refused::Handshake(error),
-        NotRemembered::Store(error) => Refused::Setup(error.to_string()),
+        NotRemembered::Store(error) => Refused::Setup(error.reason(), error.to_string()),
     })?;
     duplex.outgoing.send(m4.into()).await;
     Ok((established, seat))
@@ -215,7 +218,7 @@ async fn refuse(core: &Core, duplex: &Duplex, connection: &ConnectionInfo, refus
             (error.reason(), format!("{error}{}", core.trust.hint(error)), refusal(error))
         }
         Refused::Busy(limit) => (Reason::Busy, format!("{limit} is reached"), busy()),
-        Refused::Setup(message) => (Reason::Internal, message.clone(), shutting_down()),
+        Refused::Setup(reason, message) => (*reason, message.clone(), unable()),
         // The peer is gone; there is nobody to refuse.
         Refused::Gone => return,
     };

@@ -57,7 +57,8 @@ pub use self::{
 };
 use crate::{
     config::{MeshConfig, NetworkName},
-    crypto::rsa::PublicKey,
+    crypto::{keystore::repair, rsa::PublicKey},
+    error::Reason,
     record::message::{Failure, Payload},
     transport::{Listener, memory::sever, serve},
 };
@@ -296,7 +297,8 @@ async fn run(
         return;
     }
     tokio::spawn(Arc::clone(&core).tick());
-    if let Some(listener) = listener {
+    if let Some(mut listener) = listener {
+        tokio::spawn(log_troubles(Arc::clone(&core), listener.troubles()));
         let gate = Arc::new(Gate(Arc::clone(&core)));
         tokio::spawn(serve(listener, gate, core.config.limits.max_message));
     }
@@ -318,6 +320,16 @@ async fn run(
         lookout.batch(core.bursts());
     }
     core.stop.cancel();
+}
+
+/// Tells the application why no connections are accepted: nobody else can.
+async fn log_troubles(core: Arc<Core>, mut troubles: mpsc::Receiver<std::io::Error>) {
+    while let Some(error) = troubles.recv().await {
+        let message = format!("cannot accept connections: {error}; {}", repair(&error));
+        let fields = vec![("reason", Reason::Listen.to_string())];
+        core.log_refusal("accept.failed", "port".to_owned(), message, fields);
+        core.events.flush();
+    }
 }
 
 /// One turn of the runtime, that looks at the sockets and does not wait for

@@ -2,14 +2,18 @@
 
 use std::{error::Error, time::Duration};
 
+use hyper_util::client::legacy::connect::HttpConnector;
 use tokio_stream::StreamExt;
 use tonic::transport::Endpoint;
 
 use crate::{config::NetworkName, discovery::Address};
 
 use super::{
-    Duplex, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, Outgoing, TransportError, generated::mesh_client::MeshClient,
-    max_frame, memory::Connector,
+    Duplex, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, Outgoing, TransportError,
+    first_bytes::{self, FirstBytes},
+    generated::mesh_client::MeshClient,
+    max_frame,
+    memory::Connector,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,6 +30,8 @@ pub(crate) async fn connect(
         target: address.to_string(),
         detail: root_cause(&error),
     };
+    let seen = FirstBytes::default();
+    let not_a_mesh = |found| TransportError::NotAMesh { target: address.to_string(), found };
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(failed)?
         .connect_timeout(CONNECT_TIMEOUT)
@@ -36,14 +42,29 @@ pub(crate) async fn connect(
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true);
     let channel = match network {
-        None => endpoint.connect().await,
+        None => {
+            let mut tcp = HttpConnector::new();
+            tcp.set_nodelay(true);
+            tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+            endpoint.connect_with_connector(first_bytes::Connector::new(tcp, seen.clone())).await
+        }
         Some(network) => endpoint.connect_with_connector(Connector::new(network, address.port.get())).await,
     };
-    let channel = channel.map_err(failed)?;
+    let channel = channel.map_err(|error| seen.look_like().map_or_else(|| failed(error), not_a_mesh))?;
     let (outgoing, frames) = Outgoing::queue();
     let mut client = MeshClient::new(channel).max_decoding_message_size(max_frame(max_message));
-    let incoming = client.session(frames.map_while(Result::ok)).await?.into_inner();
-    Ok(Duplex { incoming, outgoing })
+    let opened = client.session(frames.map_while(Result::ok)).await;
+    let opened = opened.map_err(|status| seen.look_like().map_or_else(|| status.into(), not_a_mesh))?;
+    if !is_grpc(&opened) {
+        return Err(not_a_mesh("an HTTP/2 server that does not speak gRPC"));
+    }
+    Ok(Duplex { incoming: opened.into_inner(), outgoing })
+}
+
+/// Whether an answer is one of a gRPC server's, whatever it says.
+fn is_grpc<T>(answer: &tonic::Response<T>) -> bool {
+    let kind = answer.metadata().get("content-type");
+    kind.is_some_and(|kind| kind.as_encoded_bytes().starts_with(b"application/grpc"))
 }
 
 /// The last of a chain of errors: the system's own word.

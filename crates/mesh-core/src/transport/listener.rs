@@ -11,6 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpListener,
+    sync::mpsc,
     time::{Instant, Sleep, sleep_until},
 };
 use tokio_stream::Stream;
@@ -36,6 +37,8 @@ pub(crate) struct Listener {
     patience: Duration,
     /// Pauses accepting after an error such as "too many open files".
     pause: Option<Pin<Box<Sleep>>>,
+    /// Takes the errors of accepting, as many as there is room for.
+    troubles: Option<mpsc::Sender<io::Error>>,
 }
 
 /// Bytes that a connection may send while it has no established session, in one
@@ -91,6 +94,7 @@ impl Listener {
             max_connections: max_connections as usize,
             patience,
             pause: None,
+            troubles: None,
         }
     }
 
@@ -102,6 +106,13 @@ impl Listener {
     /// The table of its connections.
     pub(crate) fn connections(&self) -> Connections {
         self.connections.clone()
+    }
+
+    /// The errors of accepting from now on.
+    pub(crate) fn troubles(&mut self) -> mpsc::Receiver<io::Error> {
+        let (sender, receiver) = mpsc::channel(1);
+        self.troubles = Some(sender);
+        receiver
     }
 
     /// Tells when the port is free again.
@@ -166,7 +177,15 @@ impl Stream for Listener {
                 }
                 // The connection is gone or the system is out of something;
                 // neither is a reason to stop listening.
-                Err(_) => self.pause = Some(Box::pin(sleep_until(Instant::now() + PAUSE))),
+                Err(error) => {
+                    self.pause = Some(Box::pin(sleep_until(Instant::now() + PAUSE)));
+                    // One connection less is no trouble; and one that nobody has read yet says the same.
+                    let gone = matches!(
+                        error.kind(),
+                        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+                    );
+                    let _ = self.troubles.as_ref().filter(|_| !gone).map(|troubles| troubles.try_send(error));
+                }
             }
         }
     }

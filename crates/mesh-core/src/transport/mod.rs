@@ -4,6 +4,7 @@
 mod client;
 mod codec;
 mod connections;
+mod first_bytes;
 mod generated;
 mod listener;
 pub(crate) mod memory;
@@ -30,7 +31,7 @@ pub(crate) use self::{
     generated::Frame,
     listener::{ConnectionInfo, Listener},
     server::{Accept, serve},
-    status::{busy, refusal, shutting_down},
+    status::{busy, refusal, shutting_down, unable},
 };
 
 /// A connection that is quiet for so long is probed with an HTTP/2 PING, from
@@ -60,6 +61,14 @@ pub enum TransportError {
         /// The system's word.
         detail: String,
     },
+    /// Something else listens there.
+    #[error("{found} listens at {target}, and no mesh: its port in discovery.services is another service's")]
+    NotAMesh {
+        /// Host and port.
+        target: String,
+        /// What it looks like, as in `an SSH server`.
+        found: &'static str,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {detail}")]
     Listen {
@@ -80,6 +89,10 @@ fn describe(status: &tonic::Status) -> &'static str {
         tonic::Code::ResourceExhausted => "too many handshakes, sessions or bytes",
         tonic::Code::FailedPrecondition => "it speaks other protocol versions",
         tonic::Code::Unimplemented => "it is a gRPC server, and not one of a mesh",
+        // Said by the peer, and not made of an error of this side's connection.
+        tonic::Code::Unavailable if std::error::Error::source(status).is_none() => {
+            "it takes no sessions at present; why is in its own log"
+        }
         _ => "the connection was lost",
     }
 }
@@ -160,7 +173,7 @@ impl Coded for TransportError {
     fn code(&self) -> Code {
         match self {
             Self::Connect { .. } => Code::Unavailable,
-            Self::Listen { .. } => Code::FailedPrecondition,
+            Self::NotAMesh { .. } | Self::Listen { .. } => Code::FailedPrecondition,
             Self::Status(status) => match status.code() {
                 tonic::Code::Unauthenticated => Code::Unauthenticated,
                 tonic::Code::ResourceExhausted => Code::ResourceExhausted,
@@ -176,6 +189,7 @@ impl Coded for TransportError {
     fn reason(&self) -> Reason {
         match self {
             Self::Connect { .. } => Reason::ConnectFailed,
+            Self::NotAMesh { .. } => Reason::WrongPort,
             Self::Listen { .. } => Reason::Listen,
             Self::Status(status) => match status.code() {
                 tonic::Code::Unauthenticated => Reason::HandshakeRefused,

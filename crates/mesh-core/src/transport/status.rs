@@ -22,6 +22,11 @@ pub(crate) fn busy() -> Status {
     Status::resource_exhausted("too many handshakes or sessions")
 }
 
+/// The answer when this side lacks what it needs. Of what is for its own log.
+pub(crate) fn unable() -> Status {
+    Status::unavailable("no sessions at present")
+}
+
 /// The answer when this mesh is closing.
 pub(crate) fn shutting_down() -> Status {
     Status::unavailable("shutting down")

@@ -16,11 +16,13 @@ mod refusals;
 mod resumption;
 mod rotation;
 mod seats;
+mod shortages;
 mod simulation;
 mod slow_readers;
 mod streams;
 mod teardown;
 mod trust;
+mod wrong_port;
 
 use std::{
     collections::HashMap,
