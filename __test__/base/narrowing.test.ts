@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { native } from '../../js/base/native.js';
 import { bytesOf, isBytes } from '../../js/base/bytes.js';
-import { CryptoManager, JWTManager, type EncryptedData } from '../../js/index.js';
+import { CryptoManager, JWTManager } from '../../js/index.js';
 import { errorOf } from '../support/promises.js';
 
 const WRAP = 2 ** 32;
