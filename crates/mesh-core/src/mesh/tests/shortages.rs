@@ -19,10 +19,11 @@ async fn a_key_directory_that_is_gone_is_named_on_the_side_that_has_it() {
         error.message
     );
     assert!(server.logged(Reason::KeydirIo));
-    let logs = server.app.logs.lock().unwrap();
-    let text = logs.iter().find(|log| log.event == "handshake.refused").unwrap().message.clone();
-    assert!(text.contains(keys.to_str().unwrap()), "{text}");
-    drop(logs);
+    {
+        let logs = server.app.logs.lock().unwrap();
+        let text = &logs.iter().find(|log| log.event == "handshake.refused").unwrap().message;
+        assert!(text.contains(keys.to_str().unwrap()), "{text}");
+    }
     // Who is there stays there.
     known.call("echo", b"x").await.unwrap();
 }
