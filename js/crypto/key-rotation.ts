@@ -1,7 +1,7 @@
 // Keys that are replaced in time.
 
 import { checkKeys, invalidArgument } from '../base/arguments.js';
-import { timer } from '../base/clock.js';
+import { idleTimer } from '../base/clock.js';
 import { MeshError } from '../base/errors.js';
 import { checkFunction, checkText, toMillis } from '../base/values.js';
 import type { AuditLogger } from '../monitoring/audit-logger.js';
@@ -162,7 +162,7 @@ export class KeyRotation {
   }
 
   #arm(): void {
-    this.#timer = timer(this.#due - performance.now(), () => this.#fire()).unref();
+    this.#timer = idleTimer(this.#due - performance.now(), () => this.#fire());
   }
 
   #fire(): void {

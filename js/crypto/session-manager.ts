@@ -1,6 +1,7 @@
 // Sessions by id, with every limit a table needs.
 
 import { checkKeys, invalidArgument } from '../base/arguments.js';
+import { idleTimer } from '../base/clock.js';
 import { wrapNative } from '../base/errors.js';
 import { native, type Addon } from '../base/native.js';
 import { checkText, toMillis } from '../base/values.js';
@@ -62,8 +63,6 @@ export interface SessionStats {
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 const OPTIONS = ['timeout', 'maxLifetime', 'maxSessions'] as const;
-// Node fires a longer timer at once.
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * Keeps track of sessions: who, since when, how many messages.
@@ -217,13 +216,11 @@ export class SessionManager {
   #arm(): void {
     const next = this.#native.nextSweep();
     if (this.#timer !== undefined || typeof next !== 'number') return;
-    const delay = Math.min(Math.max(next - Date.now(), 1), LONGEST_TIMER);
-    this.#timer = setTimeout(() => {
+    this.#timer = idleTimer(Math.max(next - Date.now(), 1), () => {
       this.#timer = undefined;
       this.cleanupExpiredSessions();
       this.#arm();
-    }, delay);
-    this.#timer.unref();
+    });
   }
 }
 

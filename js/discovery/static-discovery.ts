@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { checkKeys, invalidArgument } from '../base/arguments.js';
 import { MeshError, wrapNative } from '../base/errors.js';
 import { native, type Addon } from '../base/native.js';
+import { after, cancelTimer } from '../base/timers.js';
 import { checkText, toMillis } from '../base/values.js';
 
 type NativeDiscovery = InstanceType<Addon['NativeDiscovery']>;
@@ -312,9 +313,9 @@ function isAt(service: InstanceAddress, { host, port }: InstanceAddress): boolea
 function probe({ host, port }: InstanceAddress, timeoutMs: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
-    const timer = setTimeout(() => done(`no answer within ${timeoutMs} ms`), timeoutMs);
+    const timer = after(timeoutMs, () => done(`no answer within ${timeoutMs} ms`));
     const done = (error?: string): void => {
-      clearTimeout(timer);
+      cancelTimer(timer);
       socket.destroy();
       resolve(error);
     };

@@ -1,5 +1,6 @@
 // The batches of the addon, fetched without holding up the event loop.
 
+import { nextTurn } from '../base/timers.js';
 import { MAX_BATCH, MAX_FRAMES } from './layout.js';
 
 /**
@@ -35,7 +36,7 @@ export class BatchReader {
 
   /** A batch says that there is another. */
   readonly more = (): void => {
-    setImmediate(this.#onTurn);
+    nextTurn(this.#onTurn);
   };
 
   readonly #onTurn = (): void => {

@@ -1,5 +1,6 @@
 // Commands, written into the batches for the addon.
 
+import { afterThis } from '../base/timers.js';
 import type { CallKind } from '../rpc/call-types.js';
 import { Command, Encoding, HEADER, KINDS, MAX_BATCH, MAX_FRAMES, type Side } from './layout.js';
 import type { Payload } from './payload.js';
@@ -173,7 +174,7 @@ export class CommandWriter {
       this.#hand(end);
     } else if (!this.#scheduled) {
       this.#scheduled = true;
-      process.nextTick(this.#onTick);
+      afterThis(this.#onTick);
     }
     return end - at;
   }

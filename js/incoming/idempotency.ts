@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { MeshError } from '../base/errors.js';
 import type { SafeLogger } from '../base/logger.js';
+import { nowMs } from '../base/timers.js';
 import type { Incoming } from '../frames/reader.js';
 import type { Answer } from './answers.js';
 import {
@@ -97,11 +98,7 @@ export class Idempotency {
   #weight = 0;
 
   /** @param now a clock in ms that never goes back */
-  constructor(
-    limits: IdempotencyLimits = DEFAULT_LIMITS,
-    logger?: SafeLogger,
-    now = () => performance.now(),
-  ) {
+  constructor(limits: IdempotencyLimits = DEFAULT_LIMITS, logger?: SafeLogger, now = nowMs) {
     this.#limits = limits;
     this.#callerKeys = Math.max(1, Math.floor(limits.maxKeys * limits.callerShare));
     this.#callerBytes = Math.floor(limits.maxBytes * limits.callerShare);

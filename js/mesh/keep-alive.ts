@@ -1,11 +1,13 @@
 // Keeping the process alive for as long as there is something to wait for.
 
+import { cancelTimer, every, type Timer } from '../base/timers.js';
+
 /**
  * The addon's threads and callbacks never keep a process alive, so that a
  * process that only calls exits by itself. This one timer does, when wanted.
  */
 export class KeepAlive {
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #wanted = false;
 
   /** Says whether the process should live on. */
@@ -14,12 +16,12 @@ export class KeepAlive {
     this.#wanted = wanted;
     if (!wanted) this.#timer?.unref();
     else if (this.#timer !== undefined) this.#timer.ref();
-    else this.#timer = setInterval(nothing, 0x7fff_ffff);
+    else this.#timer = every(0x7fff_ffff, nothing);
   }
 
   /** Lets go for good. */
   end(): void {
-    clearInterval(this.#timer);
+    cancelTimer(this.#timer);
     this.#timer = undefined;
     this.#wanted = false;
   }

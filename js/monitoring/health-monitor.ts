@@ -1,7 +1,7 @@
 // Asks parts of a service how they are.
 
 import { checkKeys, invalidArgument } from '../base/arguments.js';
-import { timer } from '../base/clock.js';
+import { idleTimer } from '../base/clock.js';
 import { checkFunction, checkText, toMillis } from '../base/values.js';
 import { TimeoutManager } from '../resilience/timeout-manager.js';
 
@@ -115,10 +115,10 @@ export class HealthMonitor {
   async #round(): Promise<void> {
     await this.runChecks();
     if (!this.#started || this.#timer !== undefined) return;
-    this.#timer = timer(this.#intervalMs, () => {
+    this.#timer = idleTimer(this.#intervalMs, () => {
       this.#timer = undefined;
       void this.#round();
-    }).unref();
+    });
   }
 
   async #run(): Promise<void> {

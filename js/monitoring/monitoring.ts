@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { checkKeys } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
 import type { SafeLogger } from '../base/logger.js';
+import { cancelTimer, every } from '../base/timers.js';
 import type { PolicyObserver } from '../resilience/policy.js';
 import { TimeoutManager } from '../resilience/timeout-manager.js';
 import type { MonitoringAdapter } from './audit-event.js';
@@ -82,12 +83,12 @@ export class Monitoring implements PolicyObserver {
 
   /** Begins to deliver figures, every minute. */
   start(): void {
-    this.#timer ??= setInterval(() => void this.#deliver(), METRICS_MS).unref();
+    this.#timer ??= every(METRICS_MS, () => void this.#deliver()).unref();
   }
 
   /** Delivers what there is. */
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    cancelTimer(this.#timer);
     await this.#deliver();
     try {
       await this.#audit.close();

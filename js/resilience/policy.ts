@@ -3,9 +3,9 @@
 
 import type { NativeRetryPolicy } from '../addon.js';
 import { checkKeys } from '../base/arguments.js';
-import { monotonicMs, sleep } from '../base/clock.js';
 import { MeshError } from '../base/errors.js';
 import { native } from '../base/native.js';
+import { nowMs, pause } from '../base/timers.js';
 import type { CallKind, CallOptions } from '../rpc/call-types.js';
 import { CircuitBreaker, type CircuitBreakerConfig } from './circuit-breaker.js';
 import { RateLimiter, type RateLimiterConfig } from './rate-limiter.js';
@@ -122,12 +122,12 @@ export class Policy {
 
   /** Makes a call, as often as is right. */
   async send(call: PolicyCall, attempt: Try): Promise<unknown> {
-    const start = monotonicMs();
+    const start = nowMs();
     const unary = call.kind === 'unary';
     if (unary) this.#observer?.callStarted();
     const ended = (error?: unknown): void => {
       if (!unary) return;
-      this.#observer?.callEnded(call.service, call.method, monotonicMs() - start, error);
+      this.#observer?.callEnded(call.service, call.method, nowMs() - start, error);
     };
     try {
       const result = await (unary && this.#retry !== undefined
@@ -160,7 +160,7 @@ export class Policy {
     retry.begin();
     let earlier = 0;
     for (let tries = 1; ; tries += 1) {
-      const left = tries === 1 ? options : { ...options, timeoutMs: end - monotonicMs() };
+      const left = tries === 1 ? options : { ...options, timeoutMs: end - nowMs() };
       try {
         return await this.#once(service, () =>
           attempt(tries === 1 ? input : again(), left, earlier),
@@ -170,8 +170,8 @@ export class Policy {
         // The core counts those before as well, and each time it has tried again itself.
         earlier = error.attempts ?? earlier;
         const delay = this.#delay(retry, tries, error, options);
-        if (delay === undefined || monotonicMs() + delay >= end) throw thrown;
-        await sleep(delay, options?.signal).catch((cause: unknown) => {
+        if (delay === undefined || nowMs() + delay >= end) throw thrown;
+        await pause(delay, options?.signal).catch((cause: unknown) => {
           const text = `the call of ${service} ${method} was cancelled`;
           const reason = 'CANCELLED';
           const attempts = earlier;

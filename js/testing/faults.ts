@@ -2,6 +2,7 @@
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { isCode } from '../base/errors.js';
+import { after, cancelTimer } from '../base/timers.js';
 import { MeshError, type Context, type MeshErrorCode } from '../index.js';
 import type { Middleware } from '../rpc/handler-types.js';
 
@@ -159,11 +160,11 @@ function aborted(signal: AbortSignal, ms?: number): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
     const done = (): void => {
-      clearTimeout(timer);
+      cancelTimer(timer);
       signal.removeEventListener('abort', done);
       resolve();
     };
-    const timer = ms === undefined ? undefined : setTimeout(done, ms);
+    const timer = ms === undefined ? undefined : after(ms, done);
     signal.addEventListener('abort', done);
   });
 }

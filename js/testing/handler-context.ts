@@ -1,6 +1,7 @@
 // A context for a handler that a test calls as the function it is.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
+import { after, nowMs } from '../base/timers.js';
 import type { Caller, CallKind, CallOptions, ErrorMap } from '../index.js';
 import { Context, MeshError } from '../index.js';
 import { checkTimeout } from '../rpc/call-options.js';
@@ -84,14 +85,14 @@ export function createHandlerContext<const TErrors extends ErrorMap = {}>(
     caller,
     attempt: options.attempt ?? 1,
     id: 1,
-    deadline: timeoutMs === 0 ? Infinity : performance.now() + timeoutMs,
+    deadline: timeoutMs === 0 ? Infinity : nowMs() + timeoutMs,
     meta:
       options.metadata === undefined ? '' : encodeMetadata(options.metadata, 'options.metadata'),
     errors: makeErrorFactories('options.errors', options.errors ?? {}),
   });
   if (timeoutMs > 0) {
     const expire = (): void => Context.abort(context, AbortCause.Deadline);
-    setTimeout(expire, Math.min(timeoutMs, 0x7fff_ffff)).unref();
+    after(timeoutMs, expire).unref();
   }
   const { signal } = options;
   if (signal !== undefined) {

@@ -1,0 +1,59 @@
+// Calls under fake timers, of each library that people use.
+import * as sinon from '@sinonjs/fake-timers';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { pair } from '../support/meshes.js';
+import { errorOf } from '../support/promises.js';
+
+afterEach(() => vi.useRealTimers());
+
+const everything = [
+  'setTimeout',
+  'clearTimeout',
+  'setInterval',
+  'clearInterval',
+  'setImmediate',
+  'clearImmediate',
+  'performance',
+  'queueMicrotask',
+  'Date',
+] as const;
+
+const calls = async (): Promise<void> => {
+  const { client } = await pair(
+    (mesh) =>
+      mesh
+        .handle('echo', (x) => x)
+        .handle('late', { timeoutMs: 50 }, () => new Promise(() => {}))
+        .handle('count', async function* (n: number) {
+          for (let i = 0; i < n; i += 1) yield i;
+        }),
+    {},
+    { resilience: { retry: { maxAttempts: 2, initialDelay: 10 } } },
+  );
+  expect(await client.call('echo', 1)).toBe(1);
+  // More than a batch, so that the event loop takes turns.
+  const many = Array.from({ length: 300 }, (_, n) => n);
+  expect(await Promise.all(many.map((n) => client.call('echo', n)))).toEqual(many);
+  let items = 0;
+  for await (const item of client.serverStream('count', 500)) expect(item).toBe(items++);
+  expect(items).toBe(500);
+  expect(await errorOf(client.call('late', 1, { timeoutMs: 2_000 }))).toMatchObject({
+    code: 'DEADLINE_EXCEEDED',
+  });
+};
+
+describe('calls are made, answered and ended in time', () => {
+  it('under the fake timers of vitest', async () => {
+    vi.useFakeTimers({ toFake: [...everything] });
+    await calls();
+  });
+
+  it('under the fake timers of sinon, which jest has too', async () => {
+    const clock = sinon.install();
+    try {
+      await calls();
+    } finally {
+      clock.uninstall();
+    }
+  });
+});
