@@ -165,10 +165,24 @@ function isInstance(constructor: unknown, value: unknown): boolean {
 }
 
 function isMeshError(value: unknown): value is MeshError {
-  return typeof value === 'object' && value !== null && BRAND in value;
+  try {
+    return typeof value === 'object' && value !== null && BRAND in value;
+  } catch {
+    // A proxy that refuses to be asked, or was revoked.
+    return false;
+  }
 }
 
 function convert(error: unknown): MeshError {
+  try {
+    return read(error);
+  } catch (cause) {
+    const text = 'what was thrown cannot be read: it throws when it is looked at';
+    return new MeshError('INTERNAL', text, { reason: 'INTERNAL', cause });
+  }
+}
+
+function read(error: unknown): MeshError {
   const source = (typeof error === 'object' && error !== null ? error : {}) as {
     code?: unknown;
     reason?: unknown;

@@ -1,5 +1,7 @@
 // Items on their way to whoever iterates.
 
+import { rejectAtCaller } from '../base/caller-stack.js';
+
 /** What an item costs beside its payload, as the core counts. */
 export const ITEM_COST = 64;
 
@@ -18,7 +20,7 @@ export interface Source {
 }
 
 interface Waiting {
-  resolve(result: IteratorResult<unknown>): void;
+  resolve(result: IteratorResult<unknown> | Promise<IteratorResult<unknown>>): void;
   reject(error: unknown): void;
 }
 
@@ -108,7 +110,8 @@ export class Inflow implements AsyncIterableIterator<unknown> {
     if (this.#end !== undefined) return;
     this.#end = end;
     for (const waiting of this.#waiting.splice(0)) {
-      this.#ended().then(waiting.resolve, waiting.reject);
+      // Resolved with the promise, not told of its outcome: the stack of an error leads to who waits.
+      waiting.resolve(this.#ended());
     }
   }
 
@@ -117,7 +120,7 @@ export class Inflow implements AsyncIterableIterator<unknown> {
     const end = this.#end;
     this.#end = {};
     return end !== undefined && 'error' in end
-      ? Promise.reject(end.error)
+      ? rejectAtCaller(end.error)
       : Promise.resolve({ done: true, value: undefined });
   }
 

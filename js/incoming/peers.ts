@@ -23,6 +23,14 @@ interface Peer {
   readonly caller: Caller;
 }
 
+/** Freezes what JSON made, whatever is inside. */
+function freezeDeeply<T extends object>(value: T): Readonly<T> {
+  for (const inner of Object.values(value)) {
+    if (typeof inner === 'object' && inner !== null) freezeDeeply(inner as object);
+  }
+  return Object.freeze(value);
+}
+
 /** Knows the sessions by the handles the core gives them. */
 export class Peers {
   readonly #peers = new Map<number, Peer>();
@@ -38,7 +46,7 @@ export class Peers {
         serviceId,
         sessionId,
         trust,
-        claims: Object.freeze(claims ?? {}),
+        claims: freezeDeeply(claims ?? {}),
       }),
     });
   }

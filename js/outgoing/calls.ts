@@ -1,8 +1,11 @@
 // The calls this process has made and not yet had an answer to.
 
+import { AsyncResource } from 'node:async_hooks';
 import { invalidArgument, show } from '../base/arguments.js';
+import { ownError, rejectAtCaller } from '../base/caller-stack.js';
 import { isCode, MeshError, type MeshErrorOptions } from '../base/errors.js';
 import { IdTable } from '../base/id-table.js';
+import { onAbort } from '../base/signals.js';
 import { ITEM_COST, type Inflow } from '../frames/inflow.js';
 import { Side } from '../frames/layout.js';
 import { isItems, Outflow } from '../frames/outflow.js';
@@ -21,7 +24,7 @@ interface Pending {
   readonly reject: (error: MeshError) => void;
   readonly signal: AbortSignal | undefined;
   readonly onResponseMetadata: ((metadata: Metadata) => void) | undefined;
-  onAbort: (() => void) | undefined;
+  readonly stopListening: (() => void) | undefined;
   /** Where the items of the answer go, if it is a stream. */
   readonly inflow: Inflow | undefined;
   /** Where the inputs come from, if they are a stream. */
@@ -74,56 +77,89 @@ export class Calls {
     earlier = 0,
   ): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      checkMethod(method);
-      const prepared = prepareOptions(options, kind);
-      const { signal } = prepared;
-      const streamed = kind === 'clientStream' || kind === 'bidiStream';
-      let payload = streamed ? undefined : encodeInput(input, service, method);
-      if (streamed && !isItems(input)) {
-        throw invalidArgument(`items must be an iterable or an async iterable, got ${show(input)}`);
+      try {
+        this.#begin(kind, service, method, input, options, wait, inflow, earlier, resolve, reject);
+      } catch (error) {
+        // The caller is still on the stack; without the frames in between its line is among the first.
+        if (error instanceof MeshError) Error.captureStackTrace(error, this.start);
+        reject(error);
       }
-      // After encoding, which runs code of the input: an abort from there is heard of by nobody.
-      if (signal?.aborted) throw cancelled(signal, service, method);
-      const id = this.#nextId();
-      this.made += 1;
-      const pending: Pending = {
-        service,
-        method,
-        resolve,
-        reject,
-        signal,
-        onResponseMetadata: prepared.onResponseMetadata,
-        onAbort: undefined,
-        inflow,
-        outflow: streamed
-          ? new Outflow((item) => this.#writer.item(Side.Call, id, item))
-          : undefined,
-      };
-      if (signal !== undefined) {
-        pending.onAbort = () => this.#cancel(id);
-        signal.addEventListener('abort', pending.onAbort, { once: true });
-      }
-      this.#pending.set(id, pending);
-      if (inflow !== undefined) this.#streams.set(inflow, id);
-      if (this.#pending.size === 1) this.#onCount();
-      if (wait === undefined) {
-        this.#send(id, pending, kind, payload, prepared, input, earlier);
-        return;
-      }
-      if (payload instanceof Uint8Array) payload = payload.slice();
-      wait.then(
-        () => {
-          if (this.#pending.has(id))
-            this.#send(id, pending, kind, payload, prepared, input, earlier);
-          else pending.outflow?.discard(input as Items);
-        },
-        (error: unknown) => {
-          if (this.#take(id) === undefined) return;
-          pending.outflow?.discard(input as Items);
-          this.#fail(pending, MeshError.from(error));
-        },
-      );
     });
+  }
+
+  #begin(
+    kind: CallKind,
+    service: string,
+    method: string,
+    input: unknown,
+    options: CallOptions | undefined,
+    wait: Promise<void> | undefined,
+    inflow: Inflow | undefined,
+    earlier: number,
+    resolve: (value: unknown) => void,
+    reject: (error: MeshError) => void,
+  ): void {
+    checkMethod(method);
+    const prepared = prepareOptions(options, kind);
+    const { signal, onResponseMetadata } = prepared;
+    const streamed = kind === 'clientStream' || kind === 'bidiStream';
+    let payload = streamed ? undefined : encodeInput(input, service, method);
+    if (streamed && !isItems(input)) {
+      throw invalidArgument(`items must be an iterable or an async iterable, got ${show(input)}`);
+    }
+    // After encoding, which runs code of the input: an abort from there is heard of by nobody.
+    if (signal?.aborted) throw cancelled(signal, service, method);
+    const id = this.#nextId();
+    this.made += 1;
+    const pending: Pending = {
+      service,
+      method,
+      resolve,
+      reject,
+      signal,
+      // It runs for its caller, with its caller's AsyncLocalStorage.
+      onResponseMetadata: onResponseMetadata && AsyncResource.bind(onResponseMetadata),
+      stopListening: signal && onAbort(signal, () => this.#cancel(id)),
+      inflow,
+      outflow: streamed ? new Outflow((item) => this.#writer.item(Side.Call, id, item)) : undefined,
+    };
+    this.#pending.set(id, pending);
+    if (inflow !== undefined) this.#streams.set(inflow, id);
+    if (this.#pending.size === 1) this.#onCount();
+    if (wait === undefined) {
+      this.#trySend(id, pending, kind, payload, prepared, input, earlier);
+      return;
+    }
+    if (payload instanceof Uint8Array) payload = payload.slice();
+    wait.then(
+      () => {
+        if (this.#pending.has(id))
+          this.#trySend(id, pending, kind, payload, prepared, input, earlier);
+        else pending.outflow?.discard(input as Items);
+      },
+      (error: unknown) => {
+        if (this.#take(id) === undefined) return;
+        this.#fail(pending, MeshError.from(error));
+        pending.outflow?.discard(input as Items);
+      },
+    );
+  }
+
+  /** A call that cannot be written is over: it must not wait for an answer. */
+  #trySend(
+    id: number,
+    pending: Pending,
+    kind: CallKind,
+    payload: Payload,
+    prepared: PreparedOptions,
+    input: unknown,
+    earlier: number,
+  ): void {
+    try {
+      this.#send(id, pending, kind, payload, prepared, input, earlier);
+    } catch (error) {
+      if (this.#take(id) !== undefined) this.#fail(pending, MeshError.from(error));
+    }
   }
 
   #send(
@@ -148,7 +184,8 @@ export class Calls {
         const pending = this.#take(id);
         if (pending === undefined) return;
         this.#writer.cancel(id);
-        const known = error instanceof PayloadError ? unencodable(error, service, method) : error;
+        const known =
+          error instanceof PayloadError ? ownError(unencodable(error, service, method)) : error;
         this.#fail(pending, known as MeshError);
       },
     );
@@ -164,7 +201,7 @@ export class Calls {
     } catch (cause) {
       const pending = this.#take(id) as Pending;
       this.#writer.cancel(id);
-      this.#fail(pending, unreadable(pending, cause));
+      this.#fail(pending, ownError(unreadable(pending, cause)));
       return;
     }
     inflow.push(value, payload.size + ITEM_COST);
@@ -201,7 +238,7 @@ export class Calls {
     try {
       value = payload.decode();
     } catch (cause) {
-      this.#fail(pending, unreadable(pending, cause));
+      this.#fail(pending, ownError(unreadable(pending, cause)));
       return;
     }
     this.answered += 1;
@@ -218,14 +255,15 @@ export class Calls {
   error(id: number, text: string): void {
     const pending = this.#take(id);
     if (pending !== undefined)
-      this.#fail(pending, readError(text, pending.service, pending.method));
+      this.#fail(pending, ownError(readError(text, pending.service, pending.method)));
   }
 
   /** Rejects every call that is still pending. */
   rejectAll(make: (service: string, method: string) => MeshError): void {
     for (const [id] of this.#pending.entries()) {
       const pending = this.#take(id);
-      if (pending !== undefined) this.#fail(pending, make(pending.service, pending.method));
+      if (pending !== undefined)
+        this.#fail(pending, ownError(make(pending.service, pending.method)));
     }
   }
 
@@ -233,7 +271,8 @@ export class Calls {
     const pending = this.#take(id);
     if (pending === undefined) return;
     this.#writer.cancel(id);
-    this.#fail(pending, cancelled(pending.signal, pending.service, pending.method), true);
+    const error = cancelled(pending.signal, pending.service, pending.method);
+    this.#fail(pending, ownError(error), true);
   }
 
   /** @param now whether items that came before are dropped */
@@ -241,16 +280,14 @@ export class Calls {
     this.failed += 1;
     // Else the middleware has a say in how the stream ends.
     if (now) pending.inflow?.fail(error, true);
-    pending.reject(error);
+    pending.resolve(rejectAtCaller(error));
   }
 
   #take(id: number): Pending | undefined {
     const pending = this.#pending.get(id);
     if (pending === undefined) return undefined;
     this.#pending.delete(id);
-    if (pending.onAbort !== undefined) {
-      pending.signal?.removeEventListener('abort', pending.onAbort);
-    }
+    pending.stopListening?.();
     pending.outflow?.stop();
     if (pending.inflow !== undefined) this.#streams.delete(pending.inflow);
     if (this.#pending.size === 0) this.#onCount();

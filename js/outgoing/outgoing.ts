@@ -1,6 +1,7 @@
 // Calls on their way out: what they inherit, and the middleware around them.
 
-import { invalidArgument } from '../base/arguments.js';
+import { invalidArgument, show } from '../base/arguments.js';
+import { MeshError } from '../base/errors.js';
 import { Inflow } from '../frames/inflow.js';
 import type { Policy, Try } from '../resilience/policy.js';
 import { prepareOptions } from '../rpc/call-options.js';
@@ -19,6 +20,9 @@ import { isContract, type Contract } from '../rpc/contract.js';
 import { checkMiddleware, compose } from '../rpc/middleware.js';
 import { currentScope, enableScope } from '../rpc/scope.js';
 import type { Calls } from './calls.js';
+
+// The core's own.
+const MAX_SERVICE_ID = 128;
 
 /** What a call needs of its mesh. */
 export interface Gate {
@@ -92,7 +96,12 @@ export class Outgoing {
    */
   #link(service: string, context: Context | undefined): Link {
     if (typeof service !== 'string' || service === '') {
-      throw invalidArgument(`serviceId must be a non-empty string, got ${String(service)}`);
+      throw invalidArgument(`serviceId must be a non-empty string, got ${show(service)}`);
+    }
+    if (service.length > MAX_SERVICE_ID) {
+      throw invalidArgument(
+        `serviceId must have at most ${MAX_SERVICE_ID} characters, got ${service.length}`,
+      );
     }
     return {
       service,
@@ -164,6 +173,7 @@ export class Outgoing {
         this.#send(kind, service, method, call.input, call.options, nested, inflow),
       );
     } catch (error) {
+      if (error instanceof MeshError) Error.captureStackTrace(error, this.#begin);
       return Promise.reject(error);
     }
   }

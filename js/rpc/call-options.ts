@@ -1,6 +1,7 @@
 // The options of a call, checked, as the wire has them.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
+import { isAbortSignal } from '../base/signals.js';
 import type { CallKind, CallOptions } from './call-types.js';
 import { encodeMetadata, IDEMPOTENCY_KEY, isId, type Metadata } from './metadata.js';
 
@@ -102,6 +103,6 @@ export function checkTimeout(timeoutMs: unknown, name = 'options.timeoutMs'): nu
 }
 
 function checkSignal(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  if (signal === undefined || isAbortSignal(signal)) return signal;
   throw invalidArgument(`options.signal must be an AbortSignal, got ${show(signal)}`);
 }

@@ -1,6 +1,8 @@
 // What a handler knows beside its input.
 
 import { MeshError } from '../base/errors.js';
+import { eitherSignal } from '../base/signals.js';
+import { nowMs } from '../base/timers.js';
 import type { CallKind, CallOptions } from './call-types.js';
 import type { Caller } from './caller.js';
 import type { SecureMeshClient } from './client.js';
@@ -123,7 +125,7 @@ export class Context<TErrors extends ErrorMap = {}> {
 
   /** The time left for the answer, in ms, never below 0; `Infinity` without a deadline. */
   timeoutMs(): number {
-    return Math.max(0, this.#facts.deadline - performance.now());
+    return Math.max(0, this.#facts.deadline - nowMs());
   }
 
   /**
@@ -200,7 +202,7 @@ export class Context<TErrors extends ErrorMap = {}> {
       signal:
         options?.signal === undefined
           ? context.signal
-          : AbortSignal.any([options.signal, context.signal]),
+          : eitherSignal(options.signal, context.signal),
       metadata: { ...context.#passedOn(), ...options?.metadata },
     };
     // A wrong value is left for the call to complain about.
