@@ -1,6 +1,7 @@
 // A value as a payload: JSON made by V8, or bytes as they are.
 
-import { isUint8Array } from 'node:util/types';
+import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
+import { findLoss, findObstacle, hasTrace } from './losses.js';
 
 // Well below what the length of a frame can say, and above any limit on messages.
 const LARGEST = 0x3fff_ffff;
@@ -16,8 +17,9 @@ export class PayloadError extends Error {}
  * all else is JSON.
  *
  * @throws PayloadError for a cycle, a BigInt, a function, a symbol, for more than
- *   1 GiB, for bytes that were transferred, and for buffers other than `Uint8Array`,
- *   which JSON would turn into `{}`
+ *   1 GiB, for bytes that were transferred, and for what JSON would turn into `{}` or into
+ *   numbers: buffers other than `Uint8Array`, and a map, a set, a promise, an error
+ *   or bytes anywhere inside. The message names the path.
  */
 export function encodePayload(value: unknown): Payload {
   if (value === undefined) return value;
@@ -33,10 +35,31 @@ export function encodePayload(value: unknown): Payload {
   try {
     text = JSON.stringify(value);
   } catch (error) {
-    throw new PayloadError(describe(error), { cause: error });
+    throw new PayloadError(obstacle(value) ?? describe(error), { cause: error });
   }
   if (text === undefined) throw new PayloadError(`a ${typeof value} has no JSON`);
+  if (hasTrace(text)) checkLoss(value);
   return text;
+}
+
+function checkLoss(value: unknown): void {
+  const loss = findLoss(value);
+  if (loss === undefined) return;
+  const repair = loss.startsWith('bytes')
+    ? 'send bytes alone, as a Uint8Array, or as text in base64'
+    : 'send an array or a plain object';
+  throw new PayloadError(`JSON cannot carry ${loss}; ${repair}`);
+}
+
+/** Where the cycle or the BigInt is; undefined when something else threw, such as a `toJSON`. */
+function obstacle(value: unknown): string | undefined {
+  let found: string | undefined;
+  try {
+    found = findObstacle(value);
+  } catch {
+    // A getter or a proxy threw, as it did before.
+  }
+  return found === undefined ? undefined : `JSON cannot carry ${found}`;
 }
 
 // What a subclass or a property of its own says of an array may be wrong, and
@@ -60,9 +83,7 @@ function plainView(bytes: Uint8Array): Uint8Array {
 }
 
 function isOtherBuffer(value: object | null): boolean {
-  return (
-    ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof SharedArrayBuffer
-  );
+  return ArrayBuffer.isView(value) || isAnyArrayBuffer(value);
 }
 
 /** The first line of an error: V8 draws a whole picture of a cycle. */

@@ -2,7 +2,8 @@
 
 import { randomUUID } from 'node:crypto';
 import { MeshError } from '../base/errors.js';
-import type { SafeLogger } from '../base/logger.js';
+import { cutDepth, cutText, repairJson } from '../base/json-text.js';
+import { warnOfNoLogger, type SafeLogger } from '../base/logger.js';
 import { encodePayload, PayloadError, type Payload } from '../frames/payload.js';
 import type { CommandWriter } from '../frames/writer.js';
 import { Context } from '../rpc/context.js';
@@ -30,24 +31,30 @@ export function encodeResult(context: Context, result: unknown, logger: SafeLogg
     const meta = metadata === undefined ? '' : encodeMetadata(metadata, 'ctx.responseMetadata');
     return { failed: false, payload, meta };
   } catch (error) {
-    const text =
-      error instanceof PayloadError || error instanceof MeshError ? error.message : String(error);
-    return encodeFault(
-      context,
-      new TypeError(`the result of ${context.method} cannot be sent: ${text}`),
-      logger,
-    );
+    const known = error instanceof PayloadError || error instanceof MeshError;
+    const text = known ? error.message : describe(error);
+    const fault = new UnsendableError(`the result of ${context.method} cannot be sent: ${text}`);
+    return encodeFault(context, fault, logger);
   }
 }
 
 /** What a handler threw: a `MeshError` is for the caller; anything else is for this service's log. */
 export function encodeError(context: Context, error: unknown, logger: SafeLogger): Answer {
-  if (error instanceof MeshError) {
-    const text = toJson(error);
-    if (text !== undefined) return { failed: true, text };
+  if (!(error instanceof MeshError)) return encodeFault(context, error, logger);
+  try {
+    return { failed: true, text: toJson(error) };
+  } catch (cause) {
+    const text = cause instanceof PayloadError ? cause.message : describe(cause);
+    const fault = new UnsendableError(
+      `the error that ${context.method} threw cannot be sent: its data: ${text}`,
+      { cause: error },
+    );
+    return encodeFault(context, fault, logger);
   }
-  return encodeFault(context, error, logger);
 }
+
+/** Says what of a handler's own result cannot be sent, by path and type, never by value. */
+export class UnsendableError extends TypeError {}
 
 function encodeFault(context: Context, error: unknown, logger: SafeLogger): Answer {
   const errorId = randomUUID();
@@ -59,30 +66,47 @@ function encodeFault(context: Context, error: unknown, logger: SafeLogger): Answ
     requestId: context.requestId,
     error,
   });
+  if (!logger.given) warnOfNoLogger();
+  // In development, which a process has to declare, both sides are in one hand.
+  const shown = error instanceof UnsendableError && process.env['NODE_ENV'] === 'development';
+  const message = shown ? `internal error: ${error.message}` : 'internal error';
   return {
     failed: true,
-    text: JSON.stringify({
-      code: 'INTERNAL',
-      reason: 'HANDLER',
-      message: 'internal error',
-      errorId,
-    }),
+    text: repairJson(JSON.stringify({ code: 'INTERNAL', reason: 'HANDLER', message, errorId })),
   };
 }
 
-/** The frame's JSON; undefined when the error's own data cannot be encoded. */
-function toJson(error: MeshError): string | undefined {
+function describe(error: unknown): string {
   try {
-    return JSON.stringify({
-      code: error.code,
-      reason: error.reason,
-      message: error.message,
-      data: error.data,
-      retryable: error.retryable,
-      retryAfterMs: error.retryAfterMs === undefined ? undefined : Math.ceil(error.retryAfterMs),
-      errorId: error.errorId,
-    });
+    return String(error);
   } catch {
-    return undefined;
+    return 'it throws when it is looked at';
   }
+}
+
+// The fields of an error share 8 KiB on the wire. A reason is a word; a message
+// longer than this is cut, and says so.
+const MAX_WORD = 256;
+const MAX_MESSAGE = 6_000;
+// The core reads JSON of 128 levels, and these are not the first.
+const MAX_DATA_DEPTH = 100;
+
+/**
+ * The frame's JSON.
+ *
+ * @throws PayloadError when JSON cannot carry the error's data
+ */
+function toJson(error: MeshError): string {
+  const json = JSON.stringify({
+    code: error.code,
+    reason: cutText(error.reason, MAX_WORD),
+    message: cutText(error.message, MAX_MESSAGE),
+    retryable: error.retryable,
+    retryAfterMs: error.retryAfterMs === undefined ? undefined : Math.ceil(error.retryAfterMs),
+    errorId: error.errorId === undefined ? undefined : cutText(error.errorId, MAX_WORD),
+  });
+  if (error.data === undefined) return repairJson(json);
+  const data = encodePayload(error.data);
+  if (typeof data !== 'string') throw new PayloadError('JSON cannot carry bytes');
+  return repairJson(`${json.slice(0, -1)},"data":${cutDepth(data, MAX_DATA_DEPTH)}}`);
 }

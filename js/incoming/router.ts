@@ -2,7 +2,9 @@
 
 import { MeshError, type MeshErrorCode } from '../base/errors.js';
 import { IdTable } from '../base/id-table.js';
+import { repairJson } from '../base/json-text.js';
 import type { SafeLogger } from '../base/logger.js';
+import { after, cancelTimer, nowMs, type Timer } from '../base/timers.js';
 import { Side } from '../frames/layout.js';
 import type { Incoming } from '../frames/reader.js';
 import type { CommandWriter } from '../frames/writer.js';
@@ -192,7 +194,7 @@ export class Router {
     meta: string,
   ): Context {
     const left = shorter(timeoutMs, route.timeoutMs);
-    const deadline = left === 0 ? Infinity : performance.now() + left;
+    const deadline = left === 0 ? Infinity : nowMs() + left;
     const { method, factories: errors } = route;
     return new Context(this.#host, { method, kind, caller, attempt, id, deadline, meta, errors });
   }
@@ -236,7 +238,7 @@ export class Router {
   ): void {
     // What is refused for now has not been run.
     const retryable = retryAfterMs !== undefined;
-    const text = JSON.stringify({ code, reason, message, retryable, retryAfterMs });
+    const text = repairJson(JSON.stringify({ code, reason, message, retryable, retryAfterMs }));
     this.#send(id, { failed: true, text });
   }
 
@@ -258,11 +260,11 @@ export class Router {
     const timer = this.#limit(route, id, timeoutMs);
     Promise.resolve(result).then(
       (value) => {
-        clearTimeout(timer);
+        cancelTimer(timer);
         this.#settle(id, context, () => encodeResult(context, value, this.#logger));
       },
       (error: unknown) => {
-        clearTimeout(timer);
+        cancelTimer(timer);
         this.#settle(id, context, () => encodeError(context, error, this.#logger));
       },
     );
@@ -283,11 +285,11 @@ export class Router {
     const work = (): Promise<Outcome> => this.#outcome(route, context, input);
     this.#idempotency.run(context.caller.serviceId, route.method, key, digest, work).then(
       (answer) => {
-        clearTimeout(timer);
+        cancelTimer(timer);
         this.#settle(id, context, () => answer);
       },
       (error: unknown) => {
-        clearTimeout(timer);
+        cancelTimer(timer);
         this.#settle(id, context, () => encodeError(context, error, this.#logger));
       },
     );
@@ -319,7 +321,7 @@ export class Router {
     const timer = this.#limit(route, id, timeoutMs);
     this.#streams.run(route, this.#middleware, context, id, input).then(
       (value) => {
-        clearTimeout(timer);
+        cancelTimer(timer);
         const answer = encodeResult(context, value, this.#logger);
         if (!streamsOut(context.kind) || answer.failed || !this.#running.has(id)) {
           this.#settle(id, context, () => answer);
@@ -331,7 +333,7 @@ export class Router {
         this.#writer.end(Side.Request, id, answer.meta);
       },
       (error: unknown) => {
-        clearTimeout(timer);
+        cancelTimer(timer);
         this.#settle(id, context, () => encodeError(context, error, this.#logger));
       },
     );
@@ -350,7 +352,7 @@ export class Router {
   }
 
   /** Ends a request that takes longer than its handler's own limit; the caller's is the core's business. */
-  #limit(route: Route, id: number, timeoutMs: number): NodeJS.Timeout | undefined {
+  #limit(route: Route, id: number, timeoutMs: number): Timer | undefined {
     if (route.timeoutMs === 0 || (timeoutMs !== 0 && timeoutMs <= route.timeoutMs))
       return undefined;
     const expire = (): void => {
@@ -358,7 +360,7 @@ export class Router {
       this.abort(id, AbortCause.Deadline);
       this.refuse(id, 'DEADLINE_EXCEEDED', 'DEADLINE', `not done within ${route.timeoutMs} ms`);
     };
-    return setTimeout(expire, Math.min(route.timeoutMs, 0x7fff_ffff)).unref();
+    return after(route.timeoutMs, expire).unref();
   }
 
   #send(id: number, answer: Answer): void {

@@ -2,8 +2,11 @@
 // what JSON would lose or change without a word.
 
 import { MeshError } from '../base/errors.js';
+import { isWellFormed } from '../base/json-text.js';
 import type { SafeLogger } from '../base/logger.js';
 import type { MeshConfig } from './types.js';
+
+const MAX_DEPTH = 32;
 
 /** The configuration as JSON for the core. */
 export function encodeConfig(config: MeshConfig, logger: SafeLogger): string {
@@ -35,9 +38,11 @@ export function encodeEnvironment(environment: NodeJS.ProcessEnv): string {
 }
 
 /** Refuses values that JSON has no word for. */
-function checkJson(value: unknown, path: string): void {
+function checkJson(value: unknown, path: string, depth = 0): void {
   switch (typeof value) {
     case 'string':
+      if (isWellFormed(value)) return;
+      throw configError(`${path} has half of a character (an unpaired surrogate): write it anew`);
     case 'boolean':
     case 'undefined':
       return;
@@ -47,13 +52,19 @@ function checkJson(value: unknown, path: string): void {
       return;
     case 'object':
       if (value === null) return;
-      // Deeper than any option is: a cycle.
-      if (path.length > 1000) throw configError(`${path.slice(0, 80)}… is nested too deeply`);
+      // Deeper than any option is, or a cycle.
+      if (depth > MAX_DEPTH) throw configError(`${path.slice(0, 80)}… is nested too deeply`);
       checkSays(value, path);
       for (const [key, item] of Object.entries(value)) {
+        if (!isWellFormed(key)) {
+          throw configError(
+            `${path === '' ? 'an option' : path} has a name with half of a character`,
+          );
+        }
         checkJson(
           item,
           Array.isArray(value) ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`,
+          depth + 1,
         );
       }
       return;

@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { invalidArgument, show } from '../base/arguments.js';
+import { repairJson } from '../base/json-text.js';
 
 /** The names that mean the same to every service, as they do in HTTP. */
 export const TRACEPARENT = 'traceparent';
@@ -44,7 +45,8 @@ export function encodeMetadata(metadata: unknown, name: string): string {
     }
   }
   if (!any) return '';
-  const text = JSON.stringify({ ...metadata });
+  // The core refuses half characters.
+  const text = repairJson(JSON.stringify({ ...metadata }));
   const size = text.length * 3 > MAX_BYTES ? Buffer.byteLength(text) : 0;
   if (size > MAX_BYTES) {
     throw invalidArgument(
