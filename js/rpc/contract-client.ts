@@ -1,12 +1,14 @@
 // A contract from its caller's side.
 
 import { checkKeys } from '../base/arguments.js';
+import { MeshError } from '../base/errors.js';
 import type { CallKind, CallOptions, Items } from './call-types.js';
 import type { Link } from './client.js';
 import type { Contract, Procedure } from './contract.js';
 import type { DeclaredErrors } from './declared-errors.js';
 import { rememberErrors, type CallPromise } from './safe.js';
-import type { SchemaInput, SchemaOutput } from './schema.js';
+import { OutputError, validateOutput } from './schema.js';
+import type { SchemaInput, SchemaOutput, StandardSchema } from './schema.js';
 
 /** What is passed for `T`: it can be left out where it may be `undefined`. */
 type InputArguments<T> = undefined extends T
@@ -56,6 +58,39 @@ const SEND = {
   (link: Link, method: string, input: unknown, options: CallOptions | undefined) => unknown
 >;
 
+/** What a schema makes of an answer, or of each of its items. */
+function checkAnswer(
+  schema: StandardSchema,
+  answer: unknown,
+  service: string,
+  method: string,
+): unknown {
+  const check = async (value: unknown): Promise<unknown> => {
+    try {
+      return await validateOutput(schema, value, `the result of ${method}`);
+    } catch (error) {
+      if (!(error instanceof OutputError)) throw error;
+      const data = { issues: error.issues };
+      throw new MeshError('INTERNAL', error.message, {
+        reason: 'VALIDATION',
+        service,
+        method,
+        data,
+      });
+    }
+  };
+  return answer instanceof Promise
+    ? (async () => check(await answer))()
+    : checkItems(answer as AsyncIterable<unknown>, check);
+}
+
+async function* checkItems(
+  items: AsyncIterable<unknown>,
+  check: (item: unknown) => Promise<unknown>,
+): AsyncIterableIterator<unknown> {
+  for await (const item of items) yield await check(item);
+}
+
 /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` */
 export function serviceOf(contract: Contract, options: ConnectOptions | undefined): string {
   if (options !== undefined) checkKeys('options', options, ['service']);
@@ -70,7 +105,12 @@ export function contractClient<T extends Contract>(contract: T, link: Link): Con
     const send = SEND[procedure.kind];
     client[name] = (input: unknown, options?: CallOptions): unknown => {
       const idempotent = procedure.idempotent === true && options?.idempotent === undefined;
-      const answer = send(link, method, input, idempotent ? { ...options, idempotent } : options);
+      const sent = send(link, method, input, idempotent ? { ...options, idempotent } : options);
+      const { checkOutput, output } = procedure;
+      const answer =
+        checkOutput === true && output !== undefined
+          ? checkAnswer(output, sent, link.service, method)
+          : sent;
       if (procedure.errors !== undefined && answer instanceof Promise) {
         rememberErrors(answer, procedure.errors);
       }

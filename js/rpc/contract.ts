@@ -24,6 +24,12 @@ export interface ProcedureDefinition<
   readonly errors?: TErrors;
   /** Whether running it twice does no harm, so that its calls may be tried again. Default: false. */
   readonly idempotent?: boolean | undefined;
+  /**
+   * Whether its callers check what they receive against `output`, and get what the schema makes of
+   * it. JSON has no dates: with `z.coerce.date()` a caller then gets a `Date`, where it would get a
+   * text; with `z.date()` the call fails. Default: false.
+   */
+  readonly checkOutput?: boolean | undefined;
 }
 
 /** A method of a contract. Made by {@link unary} and its like. */
@@ -95,7 +101,7 @@ export const clientStream: Make<'clientStream'> = (definition) =>
 export const bidiStream: Make<'bidiStream'> = (definition) =>
   makeProcedure('bidiStream', definition);
 
-const DEFINITION_KEYS = ['input', 'output', 'errors', 'idempotent'] as const;
+const DEFINITION_KEYS = ['input', 'output', 'errors', 'idempotent', 'checkOutput'] as const;
 
 const CONTRACT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const METHOD_NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
@@ -104,12 +110,19 @@ function makeProcedure<K extends CallKind, T extends ProcedureDefinition<any, an
   kind: K,
   definition?: T,
 ): any {
-  const { input, output, errors, idempotent } = definition ?? ({} as T);
+  const { input, output, errors, idempotent, checkOutput } = definition ?? ({} as T);
   if (definition !== undefined) checkKeys(kind, definition, DEFINITION_KEYS);
   checkSchema(`${kind}.input`, input);
   checkSchema(`${kind}.output`, output);
   if (errors !== undefined) makeErrorFactories(`${kind}.errors`, errors);
-  return Object.freeze({ kind, input, output, errors, idempotent: idempotent === true });
+  return Object.freeze({
+    kind,
+    input,
+    output,
+    errors,
+    idempotent: idempotent === true,
+    checkOutput: checkOutput === true,
+  });
 }
 
 /**
