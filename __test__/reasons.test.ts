@@ -2,6 +2,7 @@
 // what the source produces and what the tests assert.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { root } from '../scripts/lib.mjs';
 
@@ -12,7 +13,7 @@ const page = new Map(
     .split('\n')
     .map((line) => line.split(' | '))
     .filter((cells) => cells.length === 5 && cells[0]!.startsWith('| `'))
-    .map((cells) => [words(cells[0]!)[0]!, words(cells[2]!)] as const),
+    .map((cells) => [wordsOf(cells[0]!)[0]!, wordsOf(cells[2]!)] as const),
 );
 
 const DECLARATIONS = 'crates/mesh-core/src/error.rs';
@@ -30,10 +31,20 @@ describe('the table of reasons', () => {
   it('has every reason that the source produces, with its code', () => {
     const missing = js.flatMap(({ name, text }) =>
       produced(text)
-        .filter(([code, reason]) => !(page.get(reason)?.includes(code ?? '') ?? false))
+        .filter(([code, reason]) => !(page.get(reason)?.includes(code) ?? false))
         .map(([code, reason]) => `${name}: ${reason} with ${code}`),
     );
     expect(missing).toEqual([]);
+  });
+
+  it('is held against errors however they are written', () => {
+    const texts = [
+      "new MeshError('ABORTED',\n 'text; more', {\n data: { a: 1 },\n reason: 'ONE' })",
+      "this.refuse(\n id,\n 'ABORTED',\n 'ONE',\n text)",
+      "refuse(id, 'ABORTED', late ? 'ONE' : 'ONE', text)",
+      "JSON.stringify({ code: 'ABORTED', message: 'm', reason: 'ONE' })",
+    ];
+    for (const text of texts) expect(produced(text)).toContainEqual(['ABORTED', 'ONE']);
   });
 
   it('has the codes that the core and the addon give their reasons', () => {
@@ -69,17 +80,49 @@ describe('the table of reasons', () => {
   });
 });
 
-/** Each reason that a text of js/ gives an error, and the code beside it. */
-function produced(text: string): [string | undefined, string][] {
-  const patterns = [
-    /MeshError\(\s*'([A-Z_]+)'(?:(?!MeshError\()[^;])*?reason: '([A-Z_]+)'/g,
-    /\.refuse\(\w+, '([A-Z_]+)', '([A-Z_]+)'/g,
-  ];
-  return patterns.flatMap((pattern) =>
-    [...text.matchAll(pattern)].map(
-      (match) => [match[1], match[2]!] as [string | undefined, string],
-    ),
-  );
+/**
+ * Each reason that a file of js/ gives an error, and the codes beside it: of
+ * `new MeshError(code, text, { reason })`, `refuse(id, code, reason, …)`, and of
+ * objects with `code` and `reason`, which are errors on their way to JSON.
+ * Either may be chosen between texts: `late ? 'A' : 'B'`.
+ */
+function produced(text: string): [string, string][] {
+  const file = ts.createSourceFile('file.ts', text, ts.ScriptTarget.Latest, true);
+  const found: [string, string][] = [];
+  const add = (code: ts.Expression | undefined, reason: ts.Expression | undefined): void => {
+    for (const one of words(reason)) for (const other of words(code)) found.push([other, one]);
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isNewExpression(node) && node.expression.getText() === 'MeshError') {
+      const [code, , options] = node.arguments ?? [];
+      add(code, property(options, 'reason'));
+    } else if (ts.isCallExpression(node) && nameOf(node.expression) === 'refuse') {
+      add(node.arguments[1], node.arguments[2]);
+    } else if (ts.isObjectLiteralExpression(node)) {
+      add(property(node, 'code'), property(node, 'reason'));
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return found;
+}
+
+function nameOf(called: ts.Expression): string {
+  return ts.isPropertyAccessExpression(called) ? called.name.text : called.getText();
+}
+
+function property(of: ts.Node | undefined, name: string): ts.Expression | undefined {
+  if (of === undefined || !ts.isObjectLiteralExpression(of)) return undefined;
+  const found = of.properties.find((one) => one.name?.getText() === name);
+  return found !== undefined && ts.isPropertyAssignment(found) ? found.initializer : undefined;
+}
+
+/** The texts that an expression can be, where it says so. */
+function words(of: ts.Expression | undefined): string[] {
+  if (of === undefined) return [];
+  if (ts.isStringLiteralLike(of)) return [of.text];
+  if (ts.isConditionalExpression(of)) return [...words(of.whenTrue), ...words(of.whenFalse)];
+  return ts.isParenthesizedExpression(of) || ts.isAsExpression(of) ? words(of.expression) : [];
 }
 
 /** Files below a folder. */
@@ -103,7 +146,7 @@ function split({ name, path, text }: { name: string; path: string; text: string 
     : { name, path, code: text.slice(0, at), tests: text.slice(at) };
 }
 
-function words(cell: string): string[] {
+function wordsOf(cell: string): string[] {
   return [...cell.matchAll(/`([A-Z_]+)`/g)].map((match) => match[1]!);
 }
 

@@ -245,6 +245,9 @@ reasons! {
     /// Too many calls in flight.
     CallLimit = "CALL_LIMIT", [ResourceExhausted], Later,
         "Try again after `retryAfterMs`, or make fewer calls at once.";
+    /// The method is not for this caller.
+    PermissionDenied = "PERMISSION_DENIED", [PermissionDenied], Never,
+        "Add the caller's service id to the handler's `allow`, if it may call the method.";
     /// The caller makes more requests than its quota allows.
     RateLimited = "RATE_LIMITED", [ResourceExhausted], Later,
         "Try again after `retryAfterMs`, or raise `resilience.rateLimit` of the service.";
