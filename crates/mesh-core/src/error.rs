@@ -281,6 +281,9 @@ reasons! {
     /// The idempotency key was used before, with another input.
     IdempotencyMismatch = "IDEMPOTENCY_MISMATCH", [InvalidArgument], Never,
         "Use a new key for each input.";
+    /// The call with this idempotency key has run, and its outcome was not kept.
+    AlreadyExists = "ALREADY_EXISTS", [AlreadyExists], Never,
+        "Do not repeat the call under another key; read the result by another method.";
     /// A payload that cannot be encoded or decoded.
     Payload = "PAYLOAD", [InvalidArgument, Internal], Never,
         "Send values that `JSON.stringify` can encode, or a `Uint8Array`.";
