@@ -20,7 +20,7 @@ vi.stubGlobal('setTimeout', numbered(timers.setTimeout));
 vi.stubGlobal('setInterval', numbered(timers.setInterval as typeof timers.setTimeout));
 vi.stubGlobal('clearTimeout', end);
 vi.stubGlobal('clearInterval', end);
-const names = ['AbortController', 'AbortSignal', 'Event', 'EventTarget', 'performance'] as const;
+const names = ['AbortController', 'AbortSignal', 'Event', 'EventTarget'] as const;
 for (const name of names) vi.stubGlobal(name, window[name]);
 afterAll(() => {
   vi.unstubAllGlobals();
