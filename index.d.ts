@@ -247,6 +247,12 @@ interface ProcedureDefinition<TInput extends OptionalSchema = OptionalSchema, TO
     readonly errors?: TErrors;
     /** Whether running it twice does no harm, so that its calls may be tried again. Default: false. */
     readonly idempotent?: boolean | undefined;
+    /**
+     * Whether its callers check what they receive against `output`, and get what the schema makes of
+     * it. JSON has no dates: with `z.coerce.date()` a caller then gets a `Date`, where it would get a
+     * text; with `z.date()` the call fails. Default: false.
+     */
+    readonly checkOutput?: boolean | undefined;
 }
 /** A method of a contract. Made by {@link unary} and its like. */
 interface Procedure<TKind extends CallKind = CallKind, TInput extends OptionalSchema = OptionalSchema, TOutput extends OptionalSchema = OptionalSchema, TErrors extends ErrorMap = ErrorMap> extends ProcedureDefinition<TInput, TOutput, TErrors> {
@@ -618,8 +624,16 @@ interface RouterTree {
 }
 
 /**
- * Where log entries go. `console` is one. Nothing is logged without a logger,
- * and this package never prints.
+ * Where log entries go: `console`, a logger of pino or winston, or anything with
+ * these methods. Nothing is logged without a logger, and this package never
+ * prints.
+ *
+ * Each method gets a message and the fields. A logger of pino, and of bunyan,
+ * is known by its `child` and its numeric levels, and gets them the other way
+ * round, as it wants them; fields named `error` also come as `err`, which
+ * those loggers know how to write. With winston and with JSON in mind an error
+ * among the fields is given as an object with its name, message, stack and code,
+ * where the logger is not `console`.
  */
 interface Logger {
     /**
