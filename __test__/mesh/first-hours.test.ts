@@ -26,12 +26,12 @@ function failure(act: () => unknown): any {
 
 describe('a configuration', () => {
   const refused = (extra: object): any =>
-    failure(() => new SecureMesh({ ...config('a'), ...extra } as MeshConfig));
+    failure(() => new SecureMesh({ ...config('a'), ...extra }));
 
   it('that holds a registry says how to take its services over', async () => {
     const server = await serve('server', (mesh) => mesh.handle('echo', (input) => input));
     const registry = new StaticDiscovery();
-    await registry.register(entry('server', server));
+    registry.register(entry('server', server));
     const error = refused({ discovery: registry });
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'CONFIG' });
     expect(error.message).toContain('got a StaticDiscovery');
@@ -103,7 +103,7 @@ describe('a port at which something else listens', () => {
         createHttp2Server((_, response) => {
           response.setHeader('content-type', 'text/html');
           response.end('<p>hello');
-        }) as unknown as Server,
+        }),
     ],
     [
       'an HTTP/2 server that does not speak gRPC',
@@ -111,7 +111,7 @@ describe('a port at which something else listens', () => {
         createHttp2Server((_, response) => {
           response.statusCode = 404;
           response.end();
-        }) as unknown as Server,
+        }),
     ],
     [
       'an SSH server',
