@@ -97,7 +97,7 @@ describe('a service that answers with a reason of the caller’s side', () => {
 });
 
 describe('a goaway that lies', () => {
-  it.fails('about a call that has been answered sends no other call again', async () => {
+  it('about a call that has been answered sends no other call again', async () => {
     const { client, hostile, ask } = await between();
     expect((await client.call('raw', 'echo', 1)).result).toBe(1);
     // The call above `last` is said not to have run, and so is the one before,
@@ -110,7 +110,7 @@ describe('a goaway that lies', () => {
     expect((await client.call('raw', 'echo', 2)).result).toBe(2);
   });
 
-  it.fails('sends a call that is not idempotent a second time at the most', async () => {
+  it('sends a call that is not idempotent a second time at the most', async () => {
     const { client, hostile, ask } = await between();
     const calls = answered(hostile, ({ call }, { session }) => session.send(goaway(call - 1, 14)));
     expect((await ask()).error).toMatchObject({ name: 'MeshError' });

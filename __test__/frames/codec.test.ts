@@ -208,7 +208,7 @@ describe('encodePayload', () => {
   it('refuses a cycle, and says so in one line', () => {
     const cycle: Record<string, unknown> = {};
     cycle['self'] = cycle;
-    expect(() => encodePayload(cycle)).toThrow(/^Converting circular structure to JSON$/);
+    expect(() => encodePayload(cycle)).toThrow(/^JSON cannot carry a cycle at self$/);
   });
 });
 

@@ -192,7 +192,7 @@ fn likely_cause(core: &Core, service: &ServiceId, late: bool) -> String {
             "it runs as another user, on another machine or with another state directory, and so has another \
              secret: give both the same security.jwtSecret"
         } else {
-            "its security.jwtSecret is another one"
+            "it has another mesh secret (security.jwtSecret)"
         };
         // A key that was made just now is one that nobody can remember.
         let mut causes = vec![secret.to_owned(), remembered];

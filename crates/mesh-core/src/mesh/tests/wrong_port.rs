@@ -118,7 +118,7 @@ async fn the_most_likely_cause_comes_from_what_this_side_knows() {
     });
     cause(wrong.clone()).await;
     let secret = cause(wrong).await;
-    assert_eq!(secret, "its security.jwtSecret is another one");
+    assert_eq!(secret, "it has another mesh secret (security.jwtSecret)");
 
     // Without a secret there are only pins.
     let pinned = cause(json!({
