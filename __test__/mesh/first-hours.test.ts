@@ -4,14 +4,7 @@ import { createServer } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
 import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import {
-  defineContract,
-  JWTManager,
-  SecureMesh,
-  StaticDiscovery,
-  unary,
-  type MeshConfig,
-} from '../../js/index.js';
+import { defineContract, JWTManager, SecureMesh, StaticDiscovery, unary } from '../../js/index.js';
 import { call, config, entry, make, serve } from '../support/meshes.js';
 import { errorOf } from '../support/promises.js';
 
