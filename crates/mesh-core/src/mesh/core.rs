@@ -19,9 +19,10 @@ use super::{
     keys::{OwnKey, open_store, own_key},
     outbound::Outbound,
     platform::{Platform, Stopped},
-    session::{self, End, Prepared, Receive, Role, Session, lock},
+    session::{self, End, Prepared, Role, Session, Side},
     sessions::Sessions,
     stats::Counters,
+    sync::lock,
     throttle::{Kind, Throttle},
     timers::{Timer, Timers},
     trust::TrustStore,
@@ -381,14 +382,14 @@ impl Core {
         self.bursts.load(Ordering::Relaxed)
     }
 
-    pub(super) fn receiver(self: &Arc<Self>) -> Arc<dyn Receive> {
+    pub(super) fn receiver(self: &Arc<Self>) -> Arc<dyn Side> {
         Arc::new(Receiver(Arc::clone(self)))
     }
 }
 
 struct Receiver(Arc<Core>);
 
-impl Receive for Receiver {
+impl Side for Receiver {
     fn on_message(
         &self,
         session: &Arc<Session>,

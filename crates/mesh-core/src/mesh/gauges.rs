@@ -1,7 +1,7 @@
 //! Everything of a mesh that is counted while it lasts, at one moment: what an
 //! owner takes and its end gives back. With no peer and no call, all of it is zero.
 
-use super::{core::Core, session::lock};
+use super::{core::Core, sync::lock};
 
 /// What there is now. Zero, each of them, when nobody owns anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,9 +16,9 @@ use tonic::Status;
 use super::{
     core::Core,
     events::{AbortCause, Request, RequestId, StreamId},
-    session::{End, Role, ServerSide, Session, handshake_message, lock},
+    session::{End, Queued, Role, ServerSide, Session, Streams, handshake_message},
     sessions::Seat,
-    streams::{Queued, Streams},
+    sync::lock,
     timers::{Timer, TimerKey},
     trust::NotRemembered,
 };

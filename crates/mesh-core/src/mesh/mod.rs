@@ -8,7 +8,6 @@ mod core;
 mod dial;
 mod error;
 mod events;
-mod flow;
 mod gauges;
 mod inbound;
 mod keys;
@@ -22,14 +21,13 @@ mod sessions;
 mod stalls;
 mod stats;
 mod streaming;
-mod streams;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod throttle;
 mod timers;
 mod trust;
 mod wallet;
-mod writer;
 
 use std::{
     net::SocketAddr,
@@ -45,7 +43,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use self::{core::Core, inbound::Gate, lookout::Lookout, platform::Platform, session::lock};
+use self::{core::Core, inbound::Gate, lookout::Lookout, platform::Platform, sync::lock};
 pub use self::{
     error::Error,
     events::{

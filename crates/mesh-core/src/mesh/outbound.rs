@@ -14,9 +14,9 @@ use super::{
     dial,
     events::{CallError, CallId, CallSpec, Reply},
     links::{Links, PATIENCE, Route, Seeker},
-    session::{End, Role, Session, lock},
+    session::{End, Role, Session, StreamError, Streams},
     streaming::call_of,
-    streams::{StreamError, Streams},
+    sync::lock,
     timers::{Timer, TimerKey},
 };
 use crate::{

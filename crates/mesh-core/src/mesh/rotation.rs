@@ -8,13 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{
-    core::Core,
-    error::Error,
-    events::Level,
-    inbound::leave,
-    session::{Role, lock},
-};
+use super::{core::Core, error::Error, events::Level, inbound::leave, session::Role, sync::lock};
 use crate::{
     clock::Timestamp,
     config,

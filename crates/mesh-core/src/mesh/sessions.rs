@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     core::Core,
     events::{AbortCause, Level},
-    session::{End, Role, Session, lock},
+    session::{End, Role, Session},
+    sync::lock,
 };
 use crate::{id::ServiceId, record::message::Encoded};
 

@@ -4,8 +4,8 @@
 use super::{
     core::Core,
     events::StreamId,
-    session::{Session, lock},
-    streams::{Stall, StreamError, Streams},
+    session::{Session, Stall, StreamError, Streams},
+    sync::lock,
 };
 
 /// What came of looking at one stream.

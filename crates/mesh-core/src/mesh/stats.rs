@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::{core::Core, session::lock};
+use super::{core::Core, sync::lock};
 
 #[derive(Debug, Default)]
 pub(super) struct Counters {

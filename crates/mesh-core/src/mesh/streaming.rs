@@ -11,8 +11,8 @@ use super::{
     core::Core,
     events::{CallError, CallId, RequestId, StreamId},
     outbound::abandon,
-    session::{Role, Session, lock},
-    streams::{Pumped, Queued, StreamError, Streams, shares},
+    session::{Pumped, Queued, Role, Session, StreamError, Streams, shares},
+    sync::lock,
 };
 use crate::{
     error::{Code, Reason},

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
 
-use super::session::lock;
+use super::sync::lock;
 
 /// Lines of one kind in one window that are written out.
 const LINES: u32 = 10;

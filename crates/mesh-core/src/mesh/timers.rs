@@ -7,7 +7,7 @@ use tokio_util::time::{DelayQueue, delay_queue};
 
 use super::{
     events::{CallId, RequestId},
-    session::lock,
+    sync::lock,
 };
 
 /// What a deadline belongs to.

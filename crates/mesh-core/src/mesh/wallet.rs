@@ -5,7 +5,7 @@ use std::{
     sync::Mutex,
 };
 
-use super::session::lock;
+use super::sync::lock;
 use crate::{handshake::Ticket, id::ServiceId};
 
 /// Tickets kept for one service: one for each of its instances, or so. The

@@ -3,8 +3,9 @@
 
 use super::{hostile::Raw, raw_server::RawServer, *};
 use crate::{
-    mesh::session::{Role, lock},
+    mesh::session::Role,
     record::message::{Encoded, Message},
+    sync::lock,
 };
 
 /// The number of the next request that the peer gets; `None` if the session is over.

@@ -20,7 +20,7 @@ use crate::{
     error::Code,
     mesh::{
         AbortCause, CallError, CallId, CallSpec, Events, Io, LogEvent, Mesh, Reply, Request, RequestId,
-        SessionInfo, StreamId, session::lock,
+        SessionInfo, StreamId, sync::lock,
     },
     record::{
         ITEM_COST,

@@ -1,7 +1,7 @@
 //! What must hold of a node: while it runs, and when those it served are gone.
 
 use super::{ledger::Ledger, node::Node};
-use crate::mesh::{gauges::Gauges, session::lock};
+use crate::mesh::{gauges::Gauges, sync::lock};
 
 /// What no node may exceed, whatever its peers do.
 pub(super) fn check_limits(node: &Node, ledger: &Ledger) {

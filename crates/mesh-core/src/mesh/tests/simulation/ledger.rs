@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::world::Journal;
-use crate::mesh::{CallError, session::lock};
+use crate::mesh::{CallError, sync::lock};
 
 /// Names a call in the whole world; also its number at the caller.
 pub(super) type Uid = u32;

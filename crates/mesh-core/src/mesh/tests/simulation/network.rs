@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     config::NetworkName,
-    mesh::session::lock,
+    mesh::sync::lock,
     transport::memory::{Port, connect, sever},
 };
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config::MeshConfig,
     crypto::{keystore::KeyStore, rsa::KeyPair},
-    mesh::{Events, Mesh, core::Core, session::lock, tests::merge},
+    mesh::{Events, Mesh, core::Core, sync::lock, tests::merge},
 };
 
 /// The secret of a world whose services have one.

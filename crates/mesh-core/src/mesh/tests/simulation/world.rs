@@ -22,7 +22,7 @@ use tokio::{
 use super::{network::Network, rng::Rng};
 use crate::{
     clock::{Clock, Timestamp},
-    mesh::{platform::Platform, session::lock},
+    mesh::{platform::Platform, sync::lock},
 };
 
 /// What the wall clocks of the world show at its beginning.

@@ -3,16 +3,16 @@
 
 use std::collections::VecDeque;
 
-use super::session::Session;
+use super::{breach::StreamError, state::Session};
 use crate::record::{
-    ITEM_COST, Inflow, Overrun, SendWindow, Shares,
+    ITEM_COST, Inflow, SendWindow, Shares,
     message::{CallKind, Encoded, Payload},
 };
 
 /// What one stream hands over while others wait for their turn.
 const TURN: usize = 16 * 1024;
 /// What one stream may have queued here. The application stops far earlier if
-/// it waits for [`Events::sent`](super::Events::sent), as it should.
+/// it waits for [`Events::sent`](crate::mesh::Events::sent), as it should.
 const QUEUE_LIMIT: usize = 2 * 1024 * 1024;
 /// Sweeps without progress after which a stream that could go on is idle, and
 /// its window does not stay large.
@@ -21,34 +21,13 @@ const IDLE: u8 = 2;
 const STALLED: u8 = 10;
 
 /// What an item takes from the windows.
-pub(super) fn shares(payload: Payload<'_>) -> Shares {
+pub(crate) fn shares(payload: Payload<'_>) -> Shares {
     Shares::of(payload.bytes.len() + ITEM_COST)
-}
-
-/// A peer that breaks the rules of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum StreamError {
-    #[error("more items than the window allows")]
-    Overrun,
-    #[error("an item larger than the limit")]
-    TooLarge,
-    #[error("a message that does not belong to a call of this kind")]
-    Unexpected,
-    #[error("a message that is not well formed")]
-    Malformed,
-    #[error("items that are not read here while other streams need their room")]
-    Unread,
-}
-
-impl From<Overrun> for StreamError {
-    fn from(_: Overrun) -> Self {
-        Self::Overrun
-    }
 }
 
 /// The two streams of a call; a unary call has neither.
 #[derive(Debug, Default)]
-pub(super) struct Streams {
+pub(crate) struct Streams {
     /// For the log; empty where there is no stream.
     method: Box<str>,
     sending: Option<Sending>,
@@ -57,13 +36,13 @@ pub(super) struct Streams {
 
 /// A stream that stands still, and whose reader it is that does not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stall {
+pub(crate) struct Stall {
     /// The peer's, rather than this side's.
-    pub(super) peer: bool,
+    pub(crate) peer: bool,
     /// Bytes that wait here.
-    pub(super) held: usize,
+    pub(crate) held: usize,
     /// It has just been noticed.
-    pub(super) new: bool,
+    pub(crate) new: bool,
 }
 
 #[derive(Debug)]
@@ -92,7 +71,7 @@ struct Receiving {
 
 /// What came of queueing a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Queued {
+pub(crate) enum Queued {
     /// It is in the queue.
     Taken,
     /// More is queued than an application that waits for `sent` ever has.
@@ -103,21 +82,21 @@ pub(super) enum Queued {
 
 /// What came of letting queued items go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Pumped {
+pub(crate) struct Pumped {
     /// What they cost.
-    pub(super) cost: usize,
+    pub(crate) cost: usize,
     /// The last message is gone.
-    pub(super) finished: bool,
+    pub(crate) finished: bool,
 }
 
 impl Streams {
     /// The streams of a call that this side makes.
-    pub(super) fn of_call(kind: CallKind, method: &str) -> Self {
+    pub(crate) fn of_call(kind: CallKind, method: &str) -> Self {
         Self::new(kind.streams_input(), kind.streams_output(), method)
     }
 
     /// The streams of a request that this side answers.
-    pub(super) fn of_request(kind: CallKind, method: &str) -> Self {
+    pub(crate) fn of_request(kind: CallKind, method: &str) -> Self {
         Self::new(kind.streams_output(), kind.streams_input(), method)
     }
 
@@ -142,27 +121,27 @@ impl Streams {
     }
 
     /// The method of a call with streams.
-    pub(super) fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         &self.method
     }
 
     /// Whether items have gone, so that the call cannot begin again.
-    pub(super) fn has_started(&self) -> bool {
+    pub(crate) fn has_started(&self) -> bool {
         self.sending.as_ref().is_some_and(|sending| sending.started)
     }
 
     /// Whether this side sends items.
-    pub(super) fn sends(&self) -> bool {
+    pub(crate) fn sends(&self) -> bool {
         self.sending.is_some()
     }
 
     /// Whether this side's last message is queued or gone.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.sending.as_ref().is_some_and(|sending| sending.ended)
     }
 
     /// Queues a message.
-    pub(super) fn queue(&mut self, message: Encoded, last: bool) -> Queued {
+    pub(crate) fn queue(&mut self, message: Encoded, last: bool) -> Queued {
         let Some(sending) = self.sending.as_mut().filter(|sending| !sending.ended) else {
             return Queued::Over;
         };
@@ -178,7 +157,7 @@ impl Streams {
 
     /// Sends what the windows and the budget allow; what a turn allows if the
     /// stream was `called` from among those that wait.
-    pub(super) fn pump(&mut self, session: &Session, wire: u32, called: bool) -> Pumped {
+    pub(crate) fn pump(&mut self, session: &Session, number: u32, called: bool) -> Pumped {
         let mut pumped = Pumped::default();
         let Some(sending) = &mut self.sending else { return pumped };
         if called {
@@ -191,12 +170,12 @@ impl Streams {
                     return pumped;
                 }
                 if called && pumped.cost >= TURN {
-                    session.wait_again(wire);
+                    session.flow.wait_again(number);
                     sending.blocked = true;
                     return pumped;
                 }
                 let shares = Shares::of(cost);
-                if !session.spend(wire, message, shares, called) {
+                if !session.flow.spend(number, message, shares, called) {
                     sending.blocked = true;
                     return pumped;
                 }
@@ -207,7 +186,7 @@ impl Streams {
             sending.queued -= cost;
             pumped.cost += cost;
             if let Some(message) = sending.queue.pop_front() {
-                session.send_streamed(message.with_call(wire));
+                session.send_streamed(message.with_call(number));
             }
         }
         pumped.finished = sending.ended;
@@ -215,13 +194,13 @@ impl Streams {
     }
 
     /// The peer lets this stream send more.
-    pub(super) fn grant(&mut self, credit: u32) -> Result<(), StreamError> {
+    pub(crate) fn grant(&mut self, credit: u32) -> Result<(), StreamError> {
         let sending = self.sending.as_mut().ok_or(StreamError::Unexpected)?;
         Ok(sending.window.grant(credit)?)
     }
 
     /// An item arrived.
-    pub(super) fn receive(&mut self, payload: Payload<'_>, limit: u32) -> Result<(), StreamError> {
+    pub(crate) fn receive(&mut self, payload: Payload<'_>, limit: u32) -> Result<(), StreamError> {
         let receiving = self.receiving.as_mut().ok_or(StreamError::Unexpected)?;
         if receiving.ended {
             return Err(StreamError::Unexpected);
@@ -237,18 +216,18 @@ impl Streams {
     }
 
     /// The peer's items are all there.
-    pub(super) fn receive_end(&mut self) -> Result<(), StreamError> {
+    pub(crate) fn receive_end(&mut self) -> Result<(), StreamError> {
         let receiving = self.receiving.as_mut().ok_or(StreamError::Unexpected)?;
         if std::mem::replace(&mut receiving.ended, true) { Err(StreamError::Unexpected) } else { Ok(()) }
     }
 
     /// The application is done with so much of what arrived.
-    pub(super) fn consume(&mut self, session: &Session, wire: u32, cost: usize) {
+    pub(crate) fn consume(&mut self, session: &Session, number: u32, cost: usize) {
         let Some(receiving) = &mut self.receiving else { return };
         receiving.idle = 0;
         let grant = session.consume_items(&mut receiving.inflow, cost);
         if let Some(credit) = grant.filter(|_| !receiving.ended) {
-            session.send(Encoded::window(wire, credit));
+            session.send(Encoded::window(number, credit));
         }
     }
 
@@ -257,7 +236,7 @@ impl Streams {
     ///
     /// # Errors
     /// [`StreamError::Unread`] if others need what this stream holds.
-    pub(super) fn sweep(&mut self, session: &Session) -> Result<[Option<Stall>; 2], StreamError> {
+    pub(crate) fn sweep(&mut self, session: &Session) -> Result<[Option<Stall>; 2], StreamError> {
         let mut stalls = [None; 2];
         if let Some(sending) = &mut self.sending {
             let held = sending.queued;
@@ -280,12 +259,12 @@ impl Streams {
     }
 
     /// The call is over: what it holds is the session's again.
-    pub(super) fn release(&mut self, session: &Session, wire: u32) {
+    pub(crate) fn release(&mut self, session: &Session, number: u32) {
         if let Some(mut receiving) = self.receiving.take() {
             session.release_inflow(&mut receiving.inflow);
         }
         if self.sending.take().is_some_and(|sending| sending.blocked) {
-            session.forget_waiting(wire);
+            session.flow.forget_waiting(number);
         }
     }
 }

@@ -1,14 +1,14 @@
 //! What the streams of one session share: the window for what is large of their
 //! items, the growth of their own windows, and the room before the connection.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Mutex};
 
-use super::{
-    session::{Session, lock},
-    streams::StreamError,
-};
-use crate::record::{
-    Consumed, Inflow, Overrun, ReceiveWindow, SESSION_GROWTH, SendWindow, Shares, message::Encoded,
+use super::breach::StreamError;
+use crate::{
+    mesh::sync::lock,
+    record::{
+        Consumed, Inflow, Overrun, ReceiveWindow, SESSION_GROWTH, SendWindow, Shares, message::Encoded,
+    },
 };
 
 /// What the streams of a session may have waiting for the connection, together.
@@ -20,8 +20,11 @@ const UNSENT_BUDGET: usize = 256 * 1024;
 const SET_ASIDE: usize = 16 * 1024 * 1024;
 
 /// What the streams of a session share.
+#[derive(Debug, Default)]
+pub(super) struct SessionFlow(Mutex<Flow>);
+
 #[derive(Debug)]
-pub(super) struct SessionFlow {
+struct Flow {
     sending: SendWindow,
     receiving: ReceiveWindow,
     /// What is left for windows to grow by.
@@ -36,7 +39,7 @@ pub(super) struct SessionFlow {
     closed: VecDeque<u32>,
 }
 
-impl Default for SessionFlow {
+impl Default for Flow {
     fn default() -> Self {
         Self {
             sending: SendWindow::of_session(),
@@ -50,95 +53,84 @@ impl Default for SessionFlow {
     }
 }
 
-impl SessionFlow {
+impl Flow {
     fn has_room(&self) -> bool {
         self.unsent < UNSENT_BUDGET
     }
 }
 
-impl Session {
+impl SessionFlow {
     /// An item arrived that takes so much from the session's window.
-    pub(super) fn receive_shared(&self, shared: usize) -> Result<(), Overrun> {
-        if shared == 0 { Ok(()) } else { lock(&self.flow).receiving.receive(shared) }
+    pub(super) fn receive(&self, shared: usize) -> Result<(), Overrun> {
+        if shared == 0 { Ok(()) } else { lock(&self.0).receiving.receive(shared) }
     }
 
-    /// What an item took from the session's window is no longer held.
-    pub(super) fn return_shared(&self, shared: usize) {
-        if shared == 0 {
-            return;
-        }
-        let grant = lock(&self.flow).receiving.consume(shared);
-        if let Some(credit) = grant {
-            self.send(Encoded::window(0, credit));
-        }
+    /// What an item took from the session's window is no longer held. Returns
+    /// the credit that the peer is to be granted.
+    #[must_use]
+    pub(super) fn give_back(&self, shared: usize) -> Option<u32> {
+        if shared == 0 { None } else { lock(&self.0).receiving.consume(shared) }
     }
 
-    /// Items of a stream were consumed. Returns what to grant to it.
-    pub(super) fn consume_items(&self, inflow: &mut Inflow, cost: usize) -> Option<u32> {
-        let Consumed { grant, shared, .. } = {
-            let mut flow = lock(&self.flow);
-            let consumed = inflow.consume(cost, &mut flow.growth);
-            flow.set_aside -= consumed.set_aside;
-            consumed
-        };
-        self.return_shared(shared);
-        grant
+    /// Items of a stream were consumed. Returns the credit of the stream, and
+    /// how much of the session's window is no longer held.
+    #[must_use]
+    pub(super) fn consume(&self, inflow: &mut Inflow, cost: usize) -> (Option<u32>, usize) {
+        let mut flow = lock(&self.0);
+        let Consumed { grant, shared, set_aside } = inflow.consume(cost, &mut flow.growth);
+        flow.set_aside -= set_aside;
+        (grant, shared)
     }
 
-    /// A stream is over: what it holds is the session's again.
-    pub(super) fn release_inflow(&self, inflow: &mut Inflow) {
-        self.consume_items(inflow, inflow.held());
-        lock(&self.flow).growth += inflow.shrink();
+    /// The window of a stream becomes small again: others may grow.
+    pub(super) fn shrink(&self, inflow: &mut Inflow) {
+        lock(&self.0).growth += inflow.shrink();
     }
 
     /// The consumer of a stream is idle: its window does not stay large, and
-    /// what it holds of the session's window is given back while others are
-    /// short of it.
+    /// what it holds of the session's window is no longer held while others are
+    /// short of it. Returns how much that is.
     ///
     /// # Errors
     /// [`StreamError::Unread`] if the stream stands still for `long`, idle
     /// streams hold as much as they may, and others cannot go on.
-    pub(super) fn on_idle(&self, inflow: &mut Inflow, long: bool) -> Result<(), StreamError> {
-        let shared = {
-            let mut flow = lock(&self.flow);
-            flow.growth += inflow.shrink();
-            if inflow.shared() == 0 || !flow.receiving.is_scarce() {
-                return Ok(());
-            }
-            if flow.set_aside + inflow.shared() > SET_ASIDE {
-                let needed = long && flow.receiving.is_used_up();
-                return if needed { Err(StreamError::Unread) } else { Ok(()) };
-            }
-            let shared = inflow.set_aside();
-            flow.set_aside += shared;
-            shared
-        };
-        self.return_shared(shared);
-        Ok(())
+    pub(super) fn on_idle(&self, inflow: &mut Inflow, long: bool) -> Result<usize, StreamError> {
+        let mut flow = lock(&self.0);
+        flow.growth += inflow.shrink();
+        if inflow.shared() == 0 || !flow.receiving.is_scarce() {
+            return Ok(0);
+        }
+        if flow.set_aside + inflow.shared() > SET_ASIDE {
+            let needed = long && flow.receiving.is_used_up();
+            return if needed { Err(StreamError::Unread) } else { Ok(0) };
+        }
+        let shared = inflow.set_aside();
+        flow.set_aside += shared;
+        Ok(shared)
     }
 
     /// The peer lets all streams together send more.
     pub(super) fn grant(&self, credit: u32) -> Result<(), Overrun> {
-        lock(&self.flow).sending.grant(credit)
+        lock(&self.0).sending.grant(credit)
     }
 
     /// So many bytes of items were handed to the connection.
-    pub(super) fn items_written(&self, bytes: usize) {
-        let mut flow = lock(&self.flow);
+    pub(super) fn written(&self, bytes: usize) {
+        let mut flow = lock(&self.0);
         flow.unsent = flow.unsent.saturating_sub(bytes);
     }
 
     /// The next stream that waited, while there is room. One at a time, so that
     /// a little room or credit does not cost a look at all of them.
     pub(super) fn next_unblocked(&self) -> Option<u32> {
-        let mut flow = lock(&self.flow);
+        let mut flow = lock(&self.0);
         if !flow.has_room() {
             return None;
         }
         if flow.sending.is_open()
-            && let Some(wire) = flow.closed.pop_front()
+            && let Some(number) = flow.closed.pop_front()
         {
-            flow.waiting.push_back(wire);
+            flow.waiting.push_back(number);
         }
         flow.waiting.pop_front()
     }
@@ -146,14 +138,14 @@ impl Session {
     /// Takes an item from the session's window and the room before the
     /// connection; else the stream waits. A stream that was not `called` comes
     /// after those that wait.
-    pub(super) fn spend(&self, wire: u32, item: &Encoded, shares: Shares, called: bool) -> bool {
-        let mut flow = lock(&self.flow);
+    pub(super) fn spend(&self, number: u32, item: &Encoded, shares: Shares, called: bool) -> bool {
+        let mut flow = lock(&self.0);
         if !flow.has_room() || !(called || flow.waiting.is_empty()) {
-            flow.waiting.push_back(wire);
+            flow.waiting.push_back(number);
             return false;
         }
         if shares.shared > 0 && !flow.sending.is_open() {
-            flow.closed.push_back(wire);
+            flow.closed.push_back(number);
             return false;
         }
         flow.sending.spend(shares.shared);
@@ -162,14 +154,14 @@ impl Session {
     }
 
     /// A stream has had its turn, and has more.
-    pub(super) fn wait_again(&self, wire: u32) {
-        lock(&self.flow).waiting.push_back(wire);
+    pub(super) fn wait_again(&self, number: u32) {
+        lock(&self.0).waiting.push_back(number);
     }
 
     /// A stream that waited is over.
-    pub(super) fn forget_waiting(&self, wire: u32) {
-        let mut flow = lock(&self.flow);
-        flow.waiting.retain(|waiting| *waiting != wire);
-        flow.closed.retain(|closed| *closed != wire);
+    pub(super) fn forget_waiting(&self, number: u32) {
+        let mut flow = lock(&self.0);
+        flow.waiting.retain(|waiting| *waiting != number);
+        flow.closed.retain(|closed| *closed != number);
     }
 }

@@ -1,0 +1,24 @@
+//! How a peer can break the rules of a stream.
+
+use crate::record::Overrun;
+
+/// A peer that breaks the rules of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StreamError {
+    #[error("more items than the window allows")]
+    Overrun,
+    #[error("an item larger than the limit")]
+    TooLarge,
+    #[error("a message that does not belong to a call of this kind")]
+    Unexpected,
+    #[error("a message that is not well formed")]
+    Malformed,
+    #[error("items that are not read here while other streams need their room")]
+    Unread,
+}
+
+impl From<Overrun> for StreamError {
+    fn from(_: Overrun) -> Self {
+        Self::Overrun
+    }
+}

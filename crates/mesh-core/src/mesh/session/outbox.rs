@@ -1,0 +1,141 @@
+//! Messages that wait to be written, and which of them is next.
+
+use std::collections::VecDeque;
+
+use crate::record::{OVERHEAD, message::Encoded};
+
+/// Messages are packed into records, and records into frames, up to these sizes.
+pub(super) const RECORD_TARGET: usize = 16 * 1024;
+pub(super) const FRAME_TARGET: usize = 64 * 1024;
+/// In a frame, messages of streams come after so many bytes of the others.
+const STREAMS_TURN: usize = 48 * 1024;
+
+/// An order to the writing task.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Write a message.
+    Message(Encoded),
+    /// Write a message of a stream: in order with the stream's others.
+    Streamed(Encoded),
+    /// End this side's half once everything before it is written.
+    Finish,
+}
+
+/// Bytes of messages in a frame.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    pub(super) all: usize,
+    /// Of these, of items.
+    pub(super) streamed: usize,
+}
+
+/// Messages waiting to be written. Those of streams wait behind the rest, so
+/// that a burst of items holds up no call; they have their share of every frame,
+/// so that no number of calls stops a stream.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    messages: VecDeque<Encoded>,
+    streamed: VecDeque<Encoded>,
+    finished: bool,
+    /// Bytes of the messages taken since the last frame was begun.
+    taken: Written,
+}
+
+impl Outbox {
+    pub(super) fn put(&mut self, order: Order) {
+        match order {
+            Order::Message(message) => self.messages.push_back(message),
+            Order::Streamed(message) => self.streamed.push_back(message),
+            Order::Finish => self.finished = true,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.streamed.is_empty()
+    }
+
+    /// Whether nothing follows the messages that are here.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// The next message for a frame of `filled` bytes, if it fits in `room`.
+    pub(super) fn take(&mut self, filled: usize, room: usize) -> Option<Encoded> {
+        let streamed = self.messages.is_empty() || (filled >= STREAMS_TURN && !self.streamed.is_empty());
+        let queue = if streamed { &mut self.streamed } else { &mut self.messages };
+        let message = queue.pop_front_if(|message| message.len() <= room)?;
+        self.taken.all += message.len();
+        if message.cost() > 0 {
+            self.taken.streamed += message.len();
+        }
+        Some(message)
+    }
+
+    /// Bytes of the messages taken since the last frame; a new frame begins.
+    pub(super) fn take_count(&mut self) -> Written {
+        std::mem::take(&mut self.taken)
+    }
+
+    /// The requests that were never written.
+    pub(super) fn into_requests(self) -> Vec<Encoded> {
+        self.messages.into_iter().filter(Encoded::is_request).collect()
+    }
+
+    /// About how many bytes the next frame will have. One that has to grow is
+    /// copied, a large message for the few bytes that follow it.
+    pub(super) fn frame_size(&self, token: &str) -> usize {
+        let mut size = 0;
+        for message in self.messages.iter().chain(&self.streamed) {
+            size += message.len_with(token);
+            if size >= FRAME_TARGET {
+                break;
+            }
+        }
+        // Records are not filled to the last byte, and one more may change keys.
+        size + (2 + 2 * size / RECORD_TARGET) * OVERHEAD
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::message::{Encoding, Payload};
+
+    fn item(call: u32, size: usize) -> Order {
+        let bytes = vec![0; size];
+        Order::Streamed(Encoded::item(call, Payload { encoding: Encoding::Raw, bytes: &bytes }))
+    }
+
+    fn message(call: u32) -> Order {
+        Order::Message(Encoded::response(call, b"", Payload::EMPTY).unwrap())
+    }
+
+    fn calls(outbox: &mut Outbox, filled: usize) -> Vec<u32> {
+        std::iter::from_fn(|| outbox.take(filled, usize::MAX)).map(|message| message.call()).collect()
+    }
+
+    fn outbox(orders: impl IntoIterator<Item = Order>) -> Outbox {
+        let mut outbox = Outbox::default();
+        orders.into_iter().for_each(|order| outbox.put(order));
+        outbox
+    }
+
+    #[test]
+    fn a_message_passes_the_items_of_streams() {
+        let orders = [item(1, 10), item(1, 10), message(2), item(3, 10), message(4)];
+        assert_eq!(calls(&mut outbox(orders), 0), [2, 4, 1, 1, 3]);
+    }
+
+    #[test]
+    fn streams_have_their_turn_in_every_frame() {
+        let orders = [message(2), message(4), item(1, 10), item(3, 10)];
+        assert_eq!(calls(&mut outbox(orders), STREAMS_TURN), [1, 3, 2, 4]);
+    }
+
+    #[test]
+    fn what_does_not_fit_stays_where_it_is() {
+        let mut outbox = outbox([item(1, 1000), item(1, 10)]);
+        assert!(outbox.take(0, 500).is_none());
+        assert_eq!(calls(&mut outbox, 0), [1, 1]);
+    }
+}

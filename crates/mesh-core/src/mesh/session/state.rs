@@ -1,0 +1,236 @@
+//! A session as its tasks and the tables that refer to it share it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    breach::StreamError,
+    flow::SessionFlow,
+    outbox::{Order, Written},
+};
+use crate::{
+    auth::AuthError,
+    clock::{Clock, Timestamp},
+    handshake::Parameters,
+    mesh::events::{CallId, RequestId, SessionInfo},
+    record::{Inflow, Overrun, RecordError, message::Encoded},
+};
+
+/// Beyond this many queued bytes a session takes no more requests.
+const BACKLOG_LIMIT: usize = 8 * 1024 * 1024;
+
+/// A session, shared by its tasks and the tables that refer to it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) info: Arc<SessionInfo>,
+    pub(crate) role: Role,
+    pub(crate) parameters: Parameters,
+    pub(crate) clock: Clock,
+    pub(crate) created: Timestamp,
+    pub(super) flow: SessionFlow,
+    last_activity: AtomicU64,
+    outgoing: mpsc::UnboundedSender<Order>,
+    backlog: AtomicUsize,
+    drained: Notify,
+    ended: CancellationToken,
+    end: OnceLock<End>,
+}
+
+/// Which side opened the session.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// This side: it calls.
+    Client(Mutex<ClientSide>),
+    /// The peer: this side answers.
+    Server(Mutex<ServerSide>),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ClientSide {
+    /// The number of the last call. No number is used twice.
+    pub(crate) last: u32,
+    /// The highest number of a call that the server has said anything about.
+    pub(crate) heard: u32,
+    pub(crate) pending: HashMap<u32, CallId>,
+    /// The server takes no more calls.
+    pub(crate) leaving: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ServerSide {
+    pub(crate) last: u32,
+    pub(crate) requests: HashMap<u32, RequestId>,
+    /// Handlers that still run though nobody waits for them.
+    pub(crate) abandoned: usize,
+    /// This side takes no more calls.
+    pub(crate) leaving: bool,
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum End {
+    /// The peer ended the stream, or the connection is gone.
+    #[error("the connection was lost")]
+    Lost,
+    /// A record was unacceptable.
+    #[error("{0}")]
+    Record(#[from] RecordError),
+    /// This mesh closed it.
+    #[error("closed on this side")]
+    Closed,
+    /// Something that should work did not.
+    #[error("{0}")]
+    Auth(Arc<AuthError>),
+}
+
+impl Session {
+    /// A session, and the orders to its writing task.
+    pub(super) fn new(
+        info: SessionInfo,
+        role: Role,
+        parameters: Parameters,
+        clock: Clock,
+        now: Timestamp,
+    ) -> (Self, mpsc::UnboundedReceiver<Order>) {
+        let (outgoing, queue) = mpsc::unbounded_channel();
+        let session = Self {
+            info: Arc::new(info),
+            role,
+            parameters,
+            clock,
+            created: now,
+            flow: SessionFlow::default(),
+            last_activity: AtomicU64::new(now.as_millis()),
+            outgoing,
+            backlog: AtomicUsize::new(0),
+            drained: Notify::new(),
+            ended: CancellationToken::new(),
+            end: OnceLock::new(),
+        };
+        (session, queue)
+    }
+
+    /// Queues a message; false if the session is over.
+    pub(crate) fn send(&self, message: Encoded) -> bool {
+        self.backlog.fetch_add(message.len(), Ordering::Relaxed);
+        self.outgoing.send(Order::Message(message)).is_ok()
+    }
+
+    /// Queues a message of a stream. It keeps its place behind the stream's
+    /// others, and lets everything else pass.
+    pub(crate) fn send_streamed(&self, message: Encoded) {
+        self.backlog.fetch_add(message.len(), Ordering::Relaxed);
+        // A session that is over ends its streams by itself.
+        let _ = self.outgoing.send(Order::Streamed(message));
+    }
+
+    /// Ends the session at once.
+    pub(crate) fn end(&self, end: End) {
+        // The first reason is the reason.
+        let _ = self.end.set(end);
+        self.ended.cancel();
+    }
+
+    /// Ends the session once everything queued is written.
+    pub(crate) fn finish(&self, end: End) {
+        let _ = self.end.set(end);
+        let _ = self.outgoing.send(Order::Finish);
+    }
+
+    /// Whether more is queued than the peer reads.
+    pub(crate) fn is_backlogged(&self) -> bool {
+        self.backlog.load(Ordering::Relaxed) > BACKLOG_LIMIT
+    }
+
+    /// Bytes of messages that wait for the connection.
+    pub(crate) fn unsent(&self) -> usize {
+        self.backlog.load(Ordering::Relaxed)
+    }
+
+    /// Why the session is over or about to be, if it is.
+    pub(super) fn why_over(&self) -> Option<End> {
+        self.end.get().cloned()
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.end.get().is_some()
+    }
+
+    /// The last time a frame came or went.
+    pub(crate) fn last_activity(&self) -> Timestamp {
+        Timestamp::from_millis(self.last_activity.load(Ordering::Relaxed))
+    }
+
+    /// A frame came or went.
+    pub(super) fn touch(&self, now: Timestamp) {
+        self.last_activity.store(now.as_millis(), Ordering::Relaxed);
+    }
+
+    /// So many bytes of the queue were handed to the connection.
+    pub(super) fn written(&self, written: Written, now: Timestamp) {
+        self.touch(now);
+        self.backlog.fetch_sub(written.all, Ordering::Relaxed);
+        self.flow.written(written.streamed);
+        self.drained.notify_one();
+    }
+
+    /// Completes when the session is to end at once.
+    pub(super) async fn until_ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// Completes when more of the queue was handed to the connection.
+    pub(super) async fn until_written(&self) {
+        self.drained.notified().await;
+    }
+
+    /// An item arrived that takes so much from the session's window.
+    pub(crate) fn receive_shared(&self, shared: usize) -> Result<(), Overrun> {
+        self.flow.receive(shared)
+    }
+
+    /// What an item took from the session's window is no longer held.
+    pub(crate) fn return_shared(&self, shared: usize) {
+        if let Some(credit) = self.flow.give_back(shared) {
+            self.send(Encoded::window(0, credit));
+        }
+    }
+
+    /// Items of a stream were consumed. Returns what to grant to it.
+    pub(super) fn consume_items(&self, inflow: &mut Inflow, cost: usize) -> Option<u32> {
+        let (grant, shared) = self.flow.consume(inflow, cost);
+        self.return_shared(shared);
+        grant
+    }
+
+    /// A stream is over: what it holds is the session's again.
+    pub(super) fn release_inflow(&self, inflow: &mut Inflow) {
+        self.consume_items(inflow, inflow.held());
+        self.flow.shrink(inflow);
+    }
+
+    /// The consumer of a stream is idle, as in [`SessionFlow::on_idle`].
+    pub(super) fn on_idle(&self, inflow: &mut Inflow, long: bool) -> Result<(), StreamError> {
+        let shared = self.flow.on_idle(inflow, long)?;
+        self.return_shared(shared);
+        Ok(())
+    }
+
+    /// The peer lets all streams together send more.
+    pub(crate) fn grant(&self, credit: u32) -> Result<(), Overrun> {
+        self.flow.grant(credit)
+    }
+
+    /// The number of the next stream that waited and may go on.
+    pub(crate) fn next_unblocked(&self) -> Option<u32> {
+        self.flow.next_unblocked()
+    }
+}
