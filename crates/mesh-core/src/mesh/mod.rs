@@ -4,6 +4,7 @@
 //! lives in `core`; `outbound` and `inbound` are the two ways through it, each
 //! readable from top to bottom; `session` runs what both end in.
 
+mod admission;
 mod core;
 mod dial;
 mod error;
@@ -14,6 +15,7 @@ mod keys;
 mod links;
 mod lookout;
 mod outbound;
+mod places;
 mod platform;
 mod rotation;
 mod session;
@@ -43,7 +45,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use self::{core::Core, inbound::Gate, lookout::Lookout, platform::Platform, sync::lock};
+use self::{admission::Gate, core::Core, lookout::Lookout, platform::Platform, sync::lock};
 pub use self::{
     error::Error,
     events::{
