@@ -6,10 +6,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own source should fail")]
 
+#[path = "layering/files.rs"]
+mod files;
+
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+use files::{circles, graph};
 
 /// Modules by layer. Layer 0 shares a vocabulary, so its modules may use each
 /// other; everywhere else a module sees the layers below it and itself.
@@ -21,6 +26,21 @@ const LAYERS: [&[&str]; 6] = [
     &["transport"],
     &["mesh"],
 ];
+
+/// The rooms of `mesh`, by storey: a room sees the storeys above it in this table
+/// and itself. Those of the first storey are single files that may use each other.
+const MESH: [&[&str]; 7] = [
+    &["error", "events", "lookout", "metadata", "platform", "stats", "sync", "throttle", "timers"],
+    &["shared"],
+    &["session", "identity"],
+    &["client", "server"],
+    &["core"],
+    &["build", "figures", "io"],
+    &["runtime"],
+];
+
+/// Above this a file is split by purpose.
+const MAX_LINES: usize = 500;
 
 /// The lowest layer that may know of sockets, tasks and gRPC.
 const LOWEST_WITH_IO: usize = 4;
@@ -48,6 +68,30 @@ fn calls_go_down_never_up() {
 }
 
 #[test]
+fn no_files_import_each_other() {
+    let graph = graph(&texts());
+    assert!(graph.len() > 100 && graph.values().flatten().count() > 200, "the files were not read");
+    let found = circles(&graph);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn rooms_of_the_mesh_import_from_above_only() {
+    let found = upward(&texts());
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+#[test]
+fn no_file_is_long() {
+    let mut files = sources();
+    files.extend(files_below("tests"));
+    files.extend(files_below("benches"));
+    let long = files.iter().filter(|(_, text)| text.lines().count() > MAX_LINES);
+    let long: Vec<_> = long.map(|(path, _)| path.display().to_string()).collect();
+    assert!(long.is_empty(), "{long:?} have more than {MAX_LINES} lines");
+}
+
+#[test]
 fn the_page_says_the_same() {
     let page = fs::read_to_string(root().join("../../ARCHITECTURE.md")).unwrap();
     for (layer, modules) in LAYERS.iter().enumerate() {
@@ -58,6 +102,16 @@ fn the_page_says_the_same() {
         let named: Vec<_> = cell.split('`').skip(1).step_by(2).collect();
         assert_eq!(&named, modules, "layer {layer} in ARCHITECTURE.md");
     }
+}
+
+#[test]
+fn the_page_has_the_rooms_of_the_mesh() {
+    let page = fs::read_to_string(root().join("../../ARCHITECTURE.md")).unwrap();
+    let section = page.split("## Inside `mesh`").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let rooms: Vec<Vec<_>> =
+        rows.map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect()).collect();
+    assert_eq!(rooms, MESH);
 }
 
 /// A check that finds nothing proves nothing until it has found something.
@@ -90,6 +144,57 @@ fn an_upward_import_is_found() {
     );
 }
 
+#[test]
+fn a_circle_is_found() {
+    let found = |files: &[(&str, &str)]| circles(&graph(&owned(files))).len();
+
+    let one_way = [("mesh/a.rs", "use super::b::B;"), ("mesh/b.rs", "pub struct B;")];
+    assert_eq!(found(&one_way), 0);
+    let circle = [("mesh/a.rs", "use super::b::B;"), ("mesh/b.rs", "fn f() { crate::mesh::a::g() }")];
+    assert_eq!(found(&circle), 1);
+    let by_way_of_a_third = [
+        ("mesh/a.rs", "use super::{b::B, c};"),
+        ("mesh/b.rs", "use crate::mesh::{c::{self, C}};"),
+        ("mesh/c.rs", "use super::a::A;"),
+    ];
+    assert_eq!(found(&by_way_of_a_third), 1);
+
+    // A room's root that hands a name on does not use it; one that uses it does.
+    let handed_on = [
+        ("mesh/mod.rs", "mod a;\nmod b;\npub use self::a::A;\npub struct M;"),
+        ("mesh/a.rs", "use super::M;"),
+        ("mesh/b.rs", "use super::A;"),
+    ];
+    assert_eq!(found(&handed_on), 0);
+    let used = [("mesh/mod.rs", "mod a;\npub use self::a::A;\npub struct M(A);"), handed_on[1]];
+    assert_eq!(found(&used), 1);
+    let by_name = [("mesh/mod.rs", "mod a;\npub struct M(a::A);"), handed_on[1]];
+    assert_eq!(found(&by_name), 1);
+    let to_where_it_comes_from = [handed_on[0], ("mesh/a.rs", "use super::b::B;"), handed_on[2]];
+    assert_eq!(found(&to_where_it_comes_from), 1);
+
+    let in_tests = [circle[0], ("mesh/b.rs", "#[cfg(test)]\nmod tests { use crate::mesh::a::A; }")];
+    assert_eq!(found(&in_tests), 0);
+}
+
+#[test]
+fn an_import_between_rooms_of_the_mesh_is_found() {
+    let found = |path: &str, text: &str| {
+        let rooms =
+            ["mesh/client/calls.rs", "mesh/server/requests.rs", "mesh/session/run.rs", "mesh/core.rs"];
+        let mut files: Vec<_> = rooms.iter().filter(|room| **room != path).map(|room| (*room, "")).collect();
+        files.push((path, text));
+        upward(&owned(&files)).len()
+    };
+    assert_eq!(found("mesh/client/calls.rs", "use crate::mesh::server::requests::Server;"), 1);
+    assert_eq!(found("mesh/server/requests.rs", "use super::super::client::calls::Client;"), 1);
+    assert_eq!(found("mesh/session/run.rs", "use crate::mesh::{client::calls::Client, core::Core};"), 2);
+    assert_eq!(found("mesh/gossip/mod.rs", ""), 1, "a room without a storey");
+
+    assert_eq!(found("mesh/core.rs", "use super::{client::calls::Client, server::requests::Server};"), 0);
+    assert_eq!(found("mesh/client/calls.rs", "use crate::mesh::session::run::run;"), 0);
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -97,7 +202,50 @@ fn root() -> PathBuf {
 /// Every source file of the crate, by its path below `src`, but for what a
 /// program wrote.
 fn sources() -> Vec<(PathBuf, String)> {
-    let src = root().join("src");
+    files_below("src")
+}
+
+fn texts() -> Vec<(String, String)> {
+    sources().into_iter().map(|(path, text)| (path.to_str().unwrap().to_owned(), text)).collect()
+}
+
+fn owned(files: &[(&str, &str)]) -> Vec<(String, String)> {
+    files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
+}
+
+/// Imports of a room of the mesh that are not of a storey above its own.
+fn upward(files: &[(String, String)]) -> Vec<String> {
+    let room_of = |path: &str| {
+        let below = path.strip_prefix("mesh/").filter(|below| *below != "mod.rs")?;
+        below.split('/').next().map(|room| room.trim_end_matches(".rs").to_owned())
+    };
+    let storey_of = |room: &str| MESH.iter().position(|rooms| rooms.contains(&room));
+    let mut found = Vec::new();
+    for (path, targets) in graph(files) {
+        let Some(room) = room_of(&path) else { continue };
+        let Some(storey) = storey_of(&room) else {
+            found.push(format!("{path}: `{room}` has no storey; give it one in tests/layering.rs"));
+            continue;
+        };
+        for target in targets {
+            let Some(other) = room_of(&target) else {
+                if target == "mesh/mod.rs" {
+                    found.push(format!("{path}: `{room}` uses the root of the mesh"));
+                }
+                continue;
+            };
+            let allowed = other == room
+                || storey_of(&other).is_some_and(|above| above < storey || (above == 0 && storey == 0));
+            if !allowed {
+                found.push(format!("{path}: `{room}` uses `{other}`"));
+            }
+        }
+    }
+    found
+}
+
+fn files_below(folder: &str) -> Vec<(PathBuf, String)> {
+    let src = root().join(folder);
     let mut folders = vec![src.clone()];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
@@ -138,7 +286,7 @@ fn violations(path: &Path, text: &str) -> Vec<String> {
         }
     }
     if layer < LOWEST_WITH_IO {
-        let product = code.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let product = product(&code);
         // The clock is where the others' time comes from.
         let product = if names.contains(&"tests") || own == "clock" { "" } else { product };
         let io = IO.iter().filter(|name| mentions(&code, name)).map(|name| (name, "does no I/O"));
@@ -149,6 +297,15 @@ fn violations(path: &Path, text: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// The code without the tests at its end.
+fn product(code: &str) -> &str {
+    let tests = code.match_indices("#[cfg(test)]\nmod ").find(|(at, _)| {
+        let declared = &code[*at..];
+        declared.find('{').is_some_and(|open| declared.find(';').is_none_or(|end| open < end))
+    });
+    tests.map_or(code, |(at, _)| &code[..at])
 }
 
 /// Line and block comments become a space; strings stay, which is harmless.

@@ -1,6 +1,7 @@
 //! The configuration of a mesh. An invalid one cannot be built; an error
 //! carries the option's path and what would be right.
 
+mod error;
 mod private_key;
 mod read;
 mod secret;
@@ -14,17 +15,11 @@ use zeroize::Zeroizing;
 
 use self::read::{EnvPort, Options};
 pub use self::{
+    error::ConfigError,
     private_key::{KeySource, PrivateKey},
-    secret::{MIN_SECRET, Secret, Weakness},
+    secret::{MAKE_SECRET, MIN_SECRET, Secret, Weakness},
 };
-use crate::{
-    error::{Code, Coded, Reason},
-    id::ServiceId,
-};
-
-/// A command that makes a good secret.
-pub const MAKE_SECRET: &str =
-    r#"node -e "console.log(require('node:crypto').randomBytes(32).toString('base64url'))""#;
+use crate::id::ServiceId;
 
 /// A checked configuration. Defaults stand beside each field.
 #[derive(Clone, Debug)]
@@ -123,50 +118,6 @@ impl Default for Limits {
             max_connections: 12_000,
             handshake_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(10),
-        }
-    }
-}
-
-/// What is wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// A value of the wrong type or out of range.
-    #[error("{path} must be {expected}, got {got}")]
-    Value {
-        /// The option, as in `discovery.services[1].port`.
-        path: String,
-        /// What would be right.
-        expected: String,
-        /// What was there, shortened; never a secret.
-        got: String,
-    },
-    /// An option that does not exist.
-    #[error("{path} is not an option{}", suggestion.as_ref().map(|s| format!("; did you mean {s}?")).unwrap_or_default())]
-    Unknown {
-        /// The option.
-        path: String,
-        /// The nearest one that exists.
-        suggestion: Option<String>,
-    },
-    /// A secret that protects nothing.
-    #[error("{path} {weakness}; make one with: {MAKE_SECRET}")]
-    WeakSecret {
-        /// The option.
-        path: String,
-        /// What is weak about it.
-        weakness: Weakness,
-    },
-}
-
-impl Coded for ConfigError {
-    fn code(&self) -> Code {
-        Code::InvalidArgument
-    }
-
-    fn reason(&self) -> Reason {
-        match self {
-            Self::Value { .. } | Self::Unknown { .. } => Reason::Config,
-            Self::WeakSecret { .. } => Reason::WeakSecret,
         }
     }
 }

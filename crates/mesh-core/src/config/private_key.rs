@@ -8,7 +8,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{ConfigError, read::Options};
+use super::{error::ConfigError, read::Options};
 
 /// `security.privateKey` or `SECURE_MESH_PRIVATE_KEY`: PEM, or a file that holds it.
 #[derive(Clone)]

@@ -4,6 +4,9 @@ use std::{collections::HashSet, fmt};
 
 use zeroize::Zeroizing;
 
+/// A command that makes a good secret.
+pub const MAKE_SECRET: &str =
+    r#"node -e "console.log(require('node:crypto').randomBytes(32).toString('base64url'))""#;
 /// Shortest mesh secret accepted, in bytes: the output of SHA-256 (RFC 7518, 3.2).
 pub const MIN_SECRET: usize = 32;
 /// Fewest different bytes in a secret. Of 32 random bytes there are nearly

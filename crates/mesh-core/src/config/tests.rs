@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::error::{Coded, Reason};
 
 const SECRET: &str = "a secret of the tests, 32 bytes and more";
 

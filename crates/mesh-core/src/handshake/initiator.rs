@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::{
     Established, Expectation, HandshakeError, Local, MAX_TOKEN_LIFETIME, MeshSecret, Mode, Suite,
     messages::{
-        self, CLIENT_FINISH, Choice, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH, Sealed,
-        ServerHello, Shares, split_mac,
+        self, CLIENT_FINISH, Choice, ClientHello, MAC_LEN, Offer, SERVER_FINISH, Sealed, ServerHello, Shares,
+        split_mac,
     },
+    parameters::PROTOCOL_VERSION,
     resumption::{Holder, Ticket},
     schedule::{ClientStage, Hash, ServerStage, transcript},
     trust::Recognised,

@@ -1,15 +1,18 @@
 //! The bytes of M1 to M4. Decoding keeps the bytes as received: transcripts
 //! are never re-encoded.
 
-use super::{HandshakeError, Mode, Parameters, Suite, resumption::SignedHolder};
+use super::{
+    error::HandshakeError,
+    parameters::{PROTOCOL_VERSION, Parameters, Suite},
+    resumption::SignedHolder,
+    trust::Mode,
+};
 use crate::{
     crypto::{aead::AesKeySize, rsa::PublicKey},
     id::ServiceId,
     wire::{Malformed, Reader, Write},
 };
 
-/// The one version of this protocol.
-pub const PROTOCOL_VERSION: u8 = 2;
 /// Largest handshake message, header included, in bytes.
 pub const MAX_HANDSHAKE_MESSAGE: usize = 16 * 1024;
 

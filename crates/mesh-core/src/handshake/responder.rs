@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::{
     Established, Expectation, HandshakeError, Local, MAX_TOKEN_LIFETIME, MeshSecret, Mode, Parameters, Suite,
     messages::{
-        self, Choice, ClientFinish, ClientHello, MAC_LEN, Offer, PROTOCOL_VERSION, SERVER_FINISH, Sealed,
-        ServerHello, Shares, split_mac,
+        self, Choice, ClientFinish, ClientHello, MAC_LEN, Offer, SERVER_FINISH, Sealed, ServerHello, Shares,
+        split_mac,
     },
+    parameters::PROTOCOL_VERSION,
     resumption::{Note, SignedHolder, TICKET_LIFETIME},
     schedule::{ClientStage, transcript},
     trust::Recognised,

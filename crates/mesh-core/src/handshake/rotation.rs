@@ -1,28 +1,19 @@
 //! How what one side says of itself changes while it runs: another key,
 //! another mesh secret, and the end of a former one's grace.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
-use super::{HandshakeError, Local, MeshSecret, Succession, Tickets, trust::SecretId};
+use super::{
+    Local,
+    error::HandshakeError,
+    resumption::Tickets,
+    succession::Succession,
+    trust::{MeshSecret, SecretId},
+};
 use crate::{clock::Timestamp, crypto::rsa::KeyPair};
 
 /// Former secrets in their grace kept at most; the oldest goes first.
 const MAX_FORMER: usize = 8;
-/// Names of retired secrets kept at most.
-const MAX_RETIRED: usize = 64;
-
-/// Names of former secrets that count no longer.
-#[derive(Clone, Debug, Default)]
-pub struct Retired(VecDeque<SecretId>);
-
-impl Retired {
-    fn add(&mut self, id: SecretId) {
-        self.0.push_back(id);
-        if self.0.len() > MAX_RETIRED {
-            self.0.pop_front();
-        }
-    }
-}
 
 impl Local {
     /// With `secret` as the current one. Every previous secret counts until `until`
@@ -36,7 +27,7 @@ impl Local {
         now: Timestamp,
     ) -> Result<Option<Self>, HandshakeError> {
         let used = self.secrets.iter().any(|known| known.id == secret.id);
-        if used || self.retired.0.contains(&secret.id) {
+        if used || self.retired.contains(secret.id) {
             return Ok(None);
         }
         let mut next = self.clone();
@@ -79,7 +70,7 @@ impl Local {
     /// Whether `id` names a secret that counts no longer.
     pub(super) fn has_retired(&self, id: SecretId, now: Timestamp) -> bool {
         let over = |secret: &MeshSecret| secret.id == id && !secret.is_live(now);
-        self.retired.0.contains(&id) || self.secrets.iter().any(over)
+        self.retired.contains(id) || self.secrets.iter().any(over)
     }
 
     fn retire(&mut self, now: Timestamp) {
@@ -103,7 +94,10 @@ impl Local {
 mod tests {
     use std::time::Duration;
 
-    use super::{super::tests::NOW, *};
+    use super::{
+        super::{retired::MAX_RETIRED, tests::NOW},
+        *,
+    };
     use crate::handshake::tests::{key, local};
 
     const GRACE: Duration = Duration::from_mins(1);
@@ -158,8 +152,8 @@ mod tests {
         for number in 1..=100 {
             now = now.with_secret(secret(number), NOW + GRACE, NOW).unwrap().unwrap();
         }
-        assert_eq!((now.secrets.len(), now.retired.0.len()), (1 + MAX_FORMER, MAX_RETIRED));
+        assert_eq!((now.secrets.len(), now.retired.ids().len()), (1 + MAX_FORMER, MAX_RETIRED));
         assert_eq!(now.secrets[0].id, secret(100).id);
-        assert_eq!(now.retired.0.back(), Some(&secret(91).id));
+        assert_eq!(now.retired.ids().back(), Some(&secret(91).id));
     }
 }

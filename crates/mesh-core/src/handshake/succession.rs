@@ -1,7 +1,7 @@
 //! A key that takes the place of another says so itself: the former key signs
 //! for the new one (`docs/protocol.md`, section 2).
 
-use super::HandshakeError;
+use super::error::HandshakeError;
 use crate::{
     crypto::rsa::{KeyPair, PublicKey, SignatureDomain, Thumbprint},
     id::ServiceId,

@@ -1,6 +1,6 @@
 //! What a peer's identity rests on.
 
-use super::succession;
+use super::{error::HandshakeError, succession};
 use crate::{
     clock::Timestamp,
     crypto::{
@@ -9,7 +9,6 @@ use crate::{
         rsa::{PublicKey, Thumbprint},
         secret::Secret,
     },
-    handshake::HandshakeError,
     id::ServiceId,
 };
 

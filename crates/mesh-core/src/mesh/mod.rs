@@ -1,69 +1,63 @@
 //! The mesh: the only place that wires the parts together.
 //!
-//! One mesh is one I/O thread with a runtime of its own. Everything it shares
-//! lives in `core`; `outbound` and `inbound` are the two ways through it, each
-//! readable from top to bottom; `session` runs what both end in.
+//! One mesh is one I/O thread with a runtime of its own (`runtime`). A `core`
+//! holds its parts, which `build` makes of a configuration: what all use
+//! (`shared`), who this service is (`identity`), the calls it makes
+//! (`client`) and the requests it answers (`server`). Both sides run their
+//! sessions by `session`, and neither knows the other.
 
-mod admission;
+mod build;
+mod client;
 mod core;
-mod dial;
 mod error;
 mod events;
-mod gauges;
-mod inbound;
-mod keys;
-mod links;
+mod figures;
+mod identity;
+mod io;
 mod lookout;
-mod outbound;
-mod places;
+mod metadata;
 mod platform;
-mod rotation;
+mod runtime;
+mod server;
 mod session;
-mod sessions;
-mod stalls;
+mod shared;
 mod stats;
-mod streaming;
 mod sync;
 #[cfg(test)]
 mod tests;
 mod throttle;
 mod timers;
-mod trust;
-mod wallet;
 
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
-    thread,
     time::Duration,
 };
 
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::DropGuard;
 use zeroize::Zeroizing;
 
-use self::{admission::Gate, core::Core, lookout::Lookout, platform::Platform, sync::lock};
 pub use self::{
     error::Error,
     events::{
         AbortCause, CallError, CallId, CallSpec, Events, Level, LogEvent, Reply, Request, RequestId,
         SessionInfo, StreamId,
     },
-    gauges::Gauges,
+    figures::Gauges,
+    io::Io,
     stats::Stats,
+};
+use self::{
+    platform::Platform,
+    runtime::{Job, Started, run},
+    sync::lock,
 };
 use crate::{
     config::{MeshConfig, NetworkName},
-    crypto::{keystore::repair, rsa::PublicKey},
-    error::Reason,
-    record::message::{Failure, Payload},
-    transport::{Listener, memory::sever, serve},
+    crypto::rsa::PublicKey,
+    transport::memory::sever,
 };
-
-type Job = Box<dyn FnOnce(&Io) + Send>;
 
 /// A running mesh. Dropping it ends everything at once; [`Mesh::close`] ends
 /// it in good order.
@@ -73,57 +67,7 @@ pub struct Mesh {
     address: Option<SocketAddr>,
     network: Option<NetworkName>,
     public_key: Mutex<PublicKey>,
-    _guard: tokio_util::sync::DropGuard,
-}
-
-/// The mesh from inside its I/O thread, where calls are made and requests
-/// answered without waiting.
-pub struct Io(Arc<Core>);
-
-impl Io {
-    /// Begins a call; its end comes through [`Events::settled`].
-    pub fn call(&self, id: CallId, spec: &CallSpec<'_>) {
-        self.0.call(id, spec);
-    }
-
-    /// Gives a call up: nothing is told of it any more.
-    pub fn cancel(&self, id: CallId) {
-        self.0.cancel(id);
-    }
-
-    /// Sends an item of a stream, or queues it until the peer lets it go;
-    /// [`Events::sent`] says when it has gone. Dropped if the stream is over.
-    pub fn item(&self, stream: StreamId, payload: Payload<'_>) {
-        self.0.send_item(stream, payload);
-    }
-
-    /// Ends this side's items, after those that are queued. `metadata` goes
-    /// with the answer to a request.
-    pub fn end(&self, stream: StreamId, metadata: &[u8]) {
-        self.0.send_end(stream, metadata);
-    }
-
-    /// The application is done with items that cost so much: the length of
-    /// each and [`ITEM_COST`](crate::record::ITEM_COST).
-    pub fn consumed(&self, stream: StreamId, cost: usize) {
-        self.0.consumed(stream, cost);
-    }
-
-    /// Answers a request. Late answers are dropped.
-    pub fn respond(&self, id: RequestId, metadata: &[u8], payload: Payload<'_>) {
-        self.0.respond(id, metadata, payload);
-    }
-
-    /// Fails a request. Late failures are dropped.
-    pub fn fail(&self, id: RequestId, failure: &Failure<'_>) {
-        self.0.fail(id, failure);
-    }
-}
-
-struct Started {
-    address: Option<SocketAddr>,
-    public_key: PublicKey,
-    guard: tokio_util::sync::DropGuard,
+    _guard: DropGuard,
 }
 
 impl Mesh {
@@ -139,10 +83,7 @@ impl Mesh {
         events: Arc<dyn Events>,
     ) -> Result<Self, Error> {
         let (ready, running) = Self::on(platform, config, events);
-        thread::Builder::new()
-            .name("secure-mesh-io".to_owned())
-            .spawn(move || io_thread(running))
-            .map_err(|_| Error::Thread)?;
+        runtime::spawn(running)?;
         ready.await
     }
 
@@ -230,7 +171,7 @@ impl Mesh {
     pub async fn stats(&self) -> Option<Stats> {
         let (sender, receiver) = oneshot::channel();
         self.post(move |io| {
-            let _ = sender.send(io.0.stats());
+            let _ = sender.send(figures::stats(&io.0));
         });
         receiver.await.ok()
     }
@@ -239,7 +180,7 @@ impl Mesh {
     pub async fn gauges(&self) -> Option<Gauges> {
         let (sender, receiver) = oneshot::channel();
         self.post(move |io| {
-            let _ = sender.send(io.0.gauges());
+            let _ = sender.send(Gauges::of(&io.0));
         });
         receiver.await.ok()
     }
@@ -260,118 +201,4 @@ impl Mesh {
             let _ = receiver.await;
         }
     }
-}
-
-fn io_thread(running: impl Future<Output = ()>) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-        return; // dropping `running` reports it
-    };
-    runtime.block_on(running);
-    // A key generation under way is not waited for.
-    runtime.shutdown_background();
-}
-
-async fn run(
-    platform: Platform,
-    config: MeshConfig,
-    events: Arc<dyn Events>,
-    mut queue: mpsc::UnboundedReceiver<Job>,
-    mut started: oneshot::Sender<Result<Started, Error>>,
-) {
-    let starting = tokio::select! {
-        biased;
-        starting = start(platform, config, events) => starting,
-        () = started.closed() => return,
-    };
-    let (core, listener) = match starting {
-        Ok(parts) => parts,
-        Err(error) => {
-            let _ = started.send(Err(error));
-            return;
-        }
-    };
-    let address = listener.as_ref().and_then(Listener::address);
-    let public_key = core.local().key.public_key().clone();
-    let guard = core.stop.clone().drop_guard();
-    if started.send(Ok(Started { address, public_key, guard })).is_err() {
-        return;
-    }
-    tokio::spawn(Arc::clone(&core).tick());
-    if let Some(mut listener) = listener {
-        tokio::spawn(log_troubles(Arc::clone(&core), listener.troubles()));
-        let gate = Arc::new(Gate(Arc::clone(&core)));
-        tokio::spawn(serve(listener, gate, core.config.limits.max_message));
-    }
-    let io = Io(Arc::clone(&core));
-    let mut lookout = Lookout::new(core.platform.cores);
-    loop {
-        let look = lookout.again(core.bursts());
-        let job = tokio::select! {
-            biased;
-            () = core.stop.cancelled() => break,
-            job = queue.recv() => job,
-            time = let_others_run(), if look => {
-                lookout.others_ran(time);
-                continue;
-            }
-        };
-        let Some(job) = job else { break };
-        core.guarded(|| job(&io));
-        lookout.batch(core.bursts());
-    }
-    core.stop.cancel();
-}
-
-/// Tells the application why no connections are accepted: nobody else can.
-async fn log_troubles(core: Arc<Core>, mut troubles: mpsc::Receiver<std::io::Error>) {
-    while let Some(error) = troubles.recv().await {
-        let message = format!("cannot accept connections: {error}; {}", repair(&error));
-        let fields = vec![("reason", Reason::Listen.to_string())];
-        core.log_refusal("accept.failed", "port".to_owned(), message, fields);
-        core.events.flush();
-    }
-}
-
-/// One turn of the runtime, that looks at the sockets and does not wait for
-/// them; before it, one of any other thread that wants this core. Returns how
-/// long that one took.
-async fn let_others_run() -> Duration {
-    let before = Instant::now();
-    thread::yield_now();
-    let time = before.elapsed();
-    tokio::task::yield_now().await;
-    time
-}
-
-async fn start(
-    platform: Platform,
-    config: MeshConfig,
-    events: Arc<dyn Events>,
-) -> Result<(Arc<Core>, Option<Listener>), Error> {
-    let draining = CancellationToken::new();
-    let listener = match config.port {
-        None => None,
-        Some(port) => {
-            let host = match &config.host {
-                Some(host) => Some(host.as_str()),
-                None if config.is_embedded() => Some("127.0.0.1"),
-                None => None,
-            };
-            let limits = &config.limits;
-            let (most, patience) = (limits.max_connections, limits.handshake_timeout);
-            let stop = draining.clone();
-            Some(match &config.network {
-                None => Listener::bind(host, port, most, patience, stop).await?,
-                Some(network) => Listener::bind_in_memory(network, port, most, patience, stop)?,
-            })
-        }
-    };
-    let listening = listener.as_ref().map(|listener| (listener.connections(), listener.released()));
-    let machine = platform.clone();
-    let loading = platform.blocking(move || Core::load(config, machine, events, draining, listening));
-    let core = Arc::new(loading.await.map_err(|_| Error::Thread)??);
-    for warning in &core.config.warnings {
-        core.log(Level::Warn, "config", warning.clone(), Vec::new());
-    }
-    Ok((core, listener))
 }

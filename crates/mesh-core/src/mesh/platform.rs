@@ -2,46 +2,49 @@
 //! its start: time, threads, cores, chance. A simulation passes its own, and
 //! drives the same tasks with virtual time.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
 
 use tokio::sync::oneshot;
 
-use super::links;
 use crate::clock::Clock;
 
 type Work = Box<dyn FnOnce() + Send>;
 
 /// Work that did not come to its end: the mesh is closing.
 #[derive(Debug)]
-pub(super) struct Stopped;
+pub(crate) struct Stopped;
 
 /// The machine, as a mesh sees it.
 #[derive(Clone)]
-pub(super) struct Platform {
+pub(crate) struct Platform {
     /// The wall clock. Timers use the clock of the runtime.
-    pub(super) clock: Clock,
+    pub(crate) clock: Clock,
     /// Cores that this process may use.
-    pub(super) cores: usize,
+    pub(crate) cores: usize,
     /// Runs work that blocks, away from the I/O thread.
-    pub(super) pool: Arc<dyn Fn(Work) + Send + Sync>,
+    pub(crate) pool: Arc<dyn Fn(Work) + Send + Sync>,
     /// A number from 0 to 1, good enough to spread delays.
-    pub(super) chance: Arc<dyn Fn() -> f64 + Send + Sync>,
+    pub(crate) chance: Arc<dyn Fn() -> f64 + Send + Sync>,
 }
 
 impl Platform {
     /// The operating system's clock and cores, and the runtime's blocking pool.
-    pub(super) fn system() -> Self {
+    pub(crate) fn system() -> Self {
         Self {
             clock: Clock::system(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             pool: Arc::new(|work| drop(tokio::task::spawn_blocking(work))),
-            chance: Arc::new(links::chance),
+            chance: Arc::new(chance),
         }
     }
 
     /// Does `work`, which blocks, away from the I/O thread. Fails if the
     /// runtime ends first, or if the work panics.
-    pub(super) async fn blocking<T: Send + 'static>(
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Stopped> {
@@ -54,11 +57,28 @@ impl Platform {
     }
 }
 
+/// A number from 0 to 1, good enough to spread delays.
+fn chance() -> f64 {
+    // Each state of hashing has keys of its own.
+    f64::from(RandomState::new().hash_one(0) as u32) / f64::from(u32::MAX)
+}
+
 impl fmt::Debug for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Platform")
             .field("clock", &self.clock)
             .field("cores", &self.cores)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chance;
+
+    #[test]
+    fn chance_is_a_fraction_and_not_always_the_same() {
+        assert!((0..100).all(|_| (0.0..=1.0).contains(&chance())));
+        assert_ne!(chance().to_bits(), chance().to_bits());
     }
 }

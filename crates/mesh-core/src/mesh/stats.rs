@@ -2,10 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::{core::Core, sync::lock};
-
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(crate) struct Counters {
     calls_ok: AtomicU64,
     calls_failed: AtomicU64,
     requests_ok: AtomicU64,
@@ -53,54 +51,33 @@ pub struct Stats {
     pub private_operations: u64,
 }
 
-impl Core {
-    /// The mesh's figures at this moment.
-    pub(super) fn stats(&self) -> Stats {
-        let (active_sessions, inbound_sessions, unsent_bytes) = {
-            let sessions = lock(&self.sessions);
-            let unsent = sessions.list().iter().map(|session| session.unsent()).sum();
-            (sessions.len(), sessions.inbound(), unsent)
-        };
-        Stats {
-            active_sessions,
-            inbound_sessions,
-            unsent_bytes,
-            calls_in_flight: lock(&self.outbound).calls.len(),
-            requests_in_flight: lock(&self.inbound).requests.len(),
-            private_operations: self.former_operations.load(Ordering::Relaxed)
-                + self.local().key.private_ops(),
-            ..self.stats.read()
-        }
-    }
-}
-
 impl Counters {
-    pub(super) fn count_call(&self, ok: bool) {
+    pub(crate) fn count_call(&self, ok: bool) {
         bump(if ok { &self.calls_ok } else { &self.calls_failed });
     }
 
-    pub(super) fn count_request(&self, ok: bool) {
+    pub(crate) fn count_request(&self, ok: bool) {
         bump(if ok { &self.requests_ok } else { &self.requests_failed });
     }
 
-    pub(super) fn count_handshake(&self, ok: bool) {
+    pub(crate) fn count_handshake(&self, ok: bool) {
         bump(if ok { &self.handshakes_ok } else { &self.handshakes_failed });
     }
 
-    pub(super) fn count_resumption(&self) {
+    pub(crate) fn count_resumption(&self) {
         bump(&self.sessions_resumed);
     }
 
-    pub(super) fn count_discarded(&self) {
+    pub(crate) fn count_discarded(&self) {
         bump(&self.records_discarded);
     }
 
-    pub(super) fn set_stalled(&self, streams: usize) {
+    pub(crate) fn set_stalled(&self, streams: usize) {
         self.streams_stalled.store(streams, Ordering::Relaxed);
     }
 
     /// The counts; what is not counted here is zero.
-    pub(super) fn read(&self) -> Stats {
+    pub(crate) fn read(&self) -> Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             calls_ok: read(&self.calls_ok),

@@ -17,10 +17,10 @@ const OTHERS: &str = "others";
 
 /// What makes two lines the same: what happened, to whom, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Kind {
-    pub(super) event: &'static str,
-    pub(super) subject: String,
-    pub(super) reason: String,
+pub(crate) struct Kind {
+    pub(crate) event: &'static str,
+    pub(crate) subject: String,
+    pub(crate) reason: String,
 }
 
 #[derive(Debug)]
@@ -30,11 +30,11 @@ struct Count {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Throttle(Mutex<HashMap<Kind, Count>>);
+pub(crate) struct Throttle(Mutex<HashMap<Kind, Count>>);
 
 impl Throttle {
     /// Whether a line is to be written. One that is not is counted.
-    pub(super) fn admits(&self, mut kind: Kind, now: Instant) -> bool {
+    pub(crate) fn admits(&self, mut kind: Kind, now: Instant) -> bool {
         let mut counts = lock(&self.0);
         if counts.len() >= MAX_KINDS && !counts.contains_key(&kind) {
             OTHERS.clone_into(&mut kind.subject);
@@ -45,7 +45,7 @@ impl Throttle {
     }
 
     /// Ends the windows that are over; returns the lines that were withheld in each.
-    pub(super) fn withheld(&self, now: Instant) -> Vec<(Kind, u32)> {
+    pub(crate) fn withheld(&self, now: Instant) -> Vec<(Kind, u32)> {
         let mut withheld = Vec::new();
         lock(&self.0).retain(|kind, count| {
             let over = now.duration_since(count.since) >= WINDOW;
@@ -58,7 +58,7 @@ impl Throttle {
     }
 
     /// The same, with the windows that are not over.
-    pub(super) fn withheld_at_the_end(&self, now: Instant) -> Vec<(Kind, u32)> {
+    pub(crate) fn withheld_at_the_end(&self, now: Instant) -> Vec<(Kind, u32)> {
         self.withheld(now + WINDOW)
     }
 }

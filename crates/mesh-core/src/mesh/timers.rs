@@ -12,32 +12,32 @@ use super::{
 
 /// What a deadline belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Timer {
+pub(crate) enum Timer {
     Call(CallId),
     Request(RequestId),
 }
 
-pub(super) type TimerKey = delay_queue::Key;
+pub(crate) type TimerKey = delay_queue::Key;
 
 #[derive(Debug, Default)]
-pub(super) struct Timers(Mutex<DelayQueue<Timer>>);
+pub(crate) struct Timers(Mutex<DelayQueue<Timer>>);
 
 impl Timers {
-    pub(super) fn insert(&self, timer: Timer, after: Duration) -> TimerKey {
+    pub(crate) fn insert(&self, timer: Timer, after: Duration) -> TimerKey {
         lock(&self.0).insert(timer, after)
     }
 
-    pub(super) fn remove(&self, key: TimerKey) {
+    pub(crate) fn remove(&self, key: TimerKey) {
         lock(&self.0).try_remove(&key);
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         lock(&self.0).len()
     }
 
     /// The next deadline that has passed.
-    pub(super) async fn expired(&self) -> Timer {
+    pub(crate) async fn expired(&self) -> Timer {
         poll_fn(|cx| match lock(&self.0).poll_expired(cx) {
             Poll::Ready(Some(expired)) => Poll::Ready(expired.into_inner()),
             // An empty queue wakes this task at the next insertion.

@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::super::HandshakeError;
+use super::super::error::HandshakeError;
 use crate::{
     crypto::{
         CryptoError,

@@ -24,7 +24,7 @@ use std::{
 pub(crate) use self::forge::forge_ticket;
 pub use self::holder::Holders;
 pub(super) use self::holder::{Holder, SignedHolder};
-use super::{HandshakeError, MeshSecret};
+use super::{error::HandshakeError, trust::MeshSecret};
 use crate::{
     clock::Timestamp,
     crypto::{

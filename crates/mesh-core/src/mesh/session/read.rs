@@ -7,12 +7,18 @@ use bytes::{Bytes, BytesMut};
 use super::{
     side::Side,
     state::{End, Session},
+    streaming::{on_end, on_item, on_malformed, on_window},
     tokens::Tokens,
 };
 use crate::{
-    auth::CachedVerifier,
+    auth::{AuthError, CachedVerifier},
     clock::Timestamp,
-    record::{Opened, Opener, RecordError, message::Messages},
+    error::Coded,
+    mesh::{events::Level, shared::Shared},
+    record::{
+        Opened, Opener, RecordError,
+        message::{Encoded, Message, Messages},
+    },
     transport::{Frame, receive},
 };
 
@@ -22,12 +28,12 @@ const APPLICATION_LIMIT: usize = 32 * 1024 * 1024;
 const APPLICATION_PAUSE: Duration = Duration::from_millis(2);
 
 /// Reads until the session ends; returns why it did.
-pub(super) async fn read(
-    session: &Arc<Session>,
+pub(super) async fn read<S: Side>(
+    session: &Arc<S::Held>,
     mut incoming: tonic::Streaming<Frame>,
     mut opener: Opener,
     tokens: &Tokens,
-    side: &dyn Side,
+    side: &Arc<S>,
 ) -> End {
     let mut verifier = tokens.verifier(&opener, &session.info);
     loop {
@@ -40,13 +46,13 @@ pub(super) async fn read(
         let now = session.clock.now();
         session.touch(now);
         let outcome = read_frame(session, frame, &mut opener, &mut verifier, tokens, side, now);
-        side.on_burst();
+        side.shared().burst_over();
         if let Err(error) = outcome {
             return End::Record(error);
         }
         // An application that does not keep up stops its peers, instead of
         // filling the memory with what they send.
-        while side.backlog() > APPLICATION_LIMIT {
+        while side.shared().events.backlog() > APPLICATION_LIMIT {
             tokio::select! {
                 biased;
                 () = session.until_ended() => return End::Closed,
@@ -65,13 +71,13 @@ pub(super) async fn read(
     }
 }
 
-fn read_frame(
-    session: &Arc<Session>,
+fn read_frame<S: Side>(
+    session: &Arc<S::Held>,
     frame: Bytes,
     opener: &mut Opener,
     verifier: &mut CachedVerifier,
     tokens: &Tokens,
-    side: &dyn Side,
+    side: &Arc<S>,
     now: Timestamp,
 ) -> Result<(), RecordError> {
     let mut frame = BytesMut::from(frame);
@@ -80,16 +86,48 @@ fn read_frame(
         match opener.open(&mut input, now) {
             Ok(Opened::Messages(plaintext)) => {
                 for message in Messages::new(plaintext) {
-                    let mut verify = |token: &[u8]| verifier.check(token, now).map(|_| ());
-                    side.on_message(session, message?, &mut verify, now)?;
+                    on_message(session, message?, |token| verifier.check(token, now).map(|_| ()), side)?;
                 }
             }
             Ok(Opened::Rekeyed) => *verifier = tokens.verifier(opener, &session.info),
-            Err(error) if error.is_survivable() => side.on_discarded(session, error),
+            Err(error) if error.is_survivable() => discarded(side.shared(), session, error),
             Err(error) => return Err(error),
         }
         if input.is_empty() {
             return Ok(());
         }
     }
+}
+
+/// Does what a message of a stream or a ping asks for; hands on the others.
+fn on_message<S: Side>(
+    session: &Arc<S::Held>,
+    message: Message<'_>,
+    verify: impl FnMut(&[u8]) -> Result<(), AuthError>,
+    side: &Arc<S>,
+) -> Result<(), RecordError> {
+    match message {
+        Message::Item { call, payload } => on_item(&**side, session, call, payload)?,
+        Message::End { call, metadata } => on_end(&**side, session, call, metadata),
+        Message::Window { call, credit } => on_window(&**side, session, call, credit)?,
+        Message::Malformed { call } => on_malformed(&**side, session, call),
+        // A peer that floods with pings and does not read gets no more pongs.
+        Message::Ping(nonce) if !session.is_backlogged() => {
+            session.send(Encoded::pong(nonce));
+        }
+        Message::Ping(_) | Message::Pong(_) => {}
+        other => side.on_message(session, other, verify)?,
+    }
+    Ok(())
+}
+
+/// A record was forged, replayed or malformed.
+fn discarded(shared: &Shared, session: &Session, error: RecordError) {
+    shared.stats.count_discarded();
+    let fields = vec![
+        ("peer", session.info.peer.to_string()),
+        ("session", session.info.id.to_string()),
+        ("reason", error.reason().to_string()),
+    ];
+    shared.log(Level::Warn, "record.discarded", error.to_string(), fields);
 }

@@ -1,6 +1,6 @@
 //! A session from the end of its handshake to its own.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -9,15 +9,13 @@ use super::{
     outbox::Order,
     read::read,
     side::Side,
-    state::{End, Role, Session},
+    state::{End, Session},
     tokens::Tokens,
     write::write,
 };
 use crate::{
-    clock::Clock,
     handshake::Established,
-    id::ServiceId,
-    mesh::events::SessionInfo,
+    mesh::{events::SessionInfo, shared::Shared},
     record::{Opener, RecordError, Sealer, message::Encoded},
     transport::{Duplex, TransportError},
 };
@@ -26,48 +24,59 @@ use crate::{
 const PLAINTEXT_EXTRA: usize = 16 * 1024 + 8 * 1024;
 
 /// A session about to run.
-pub(crate) struct Prepared {
-    pub(crate) session: Arc<Session>,
+pub(crate) struct Prepared<H> {
+    pub(crate) session: Arc<H>,
     queue: mpsc::UnboundedReceiver<Order>,
     sealer: Sealer,
     opener: Opener,
     tokens: Tokens,
 }
 
-/// Makes a session of a finished handshake.
-pub(crate) fn prepare(
+/// Makes a session of a finished handshake, for a side to hold.
+pub(crate) fn prepare<H: From<Session>>(
+    shared: &Shared,
     established: Established,
-    own: ServiceId,
-    info: SessionInfo,
-    role: Role,
-    max_message: u32,
-    token_lifetime: Duration,
-    clock: Clock,
-) -> Result<Prepared, RecordError> {
-    let now = clock.now();
-    let (session, queue) = Session::new(info, role, established.parameters, clock, now);
-    Ok(Prepared {
-        session: Arc::new(session),
-        queue,
-        sealer: Sealer::new(established.seal, established.aes, now)?,
-        opener: Opener::new(established.open, established.aes, max_message as usize + PLAINTEXT_EXTRA, now)?,
-        tokens: Tokens {
-            own,
-            own_thumbprint: established.own_thumbprint,
-            peer_thumbprint: established.peer_key.thumbprint(),
-            lifetime: token_lifetime,
-        },
-    })
+    inbound: bool,
+) -> Result<Prepared<H>, RecordError> {
+    let info = SessionInfo {
+        handle: shared.next_handle(),
+        id: established.session,
+        peer: established.peer,
+        inbound,
+        trust: established.trust,
+        embedded: shared.config.is_embedded(),
+        claims: established.claims,
+        suite: established.suite.as_str(),
+        aes_bits: established.aes.bits(),
+        resumed: established.resumed,
+    };
+    let now = shared.now();
+    let tokens = Tokens {
+        own: shared.config.service_id.clone(),
+        own_thumbprint: established.own_thumbprint,
+        peer_thumbprint: established.peer_key.thumbprint(),
+        lifetime: shared.config.token_lifetime,
+    };
+    let plaintext = shared.config.limits.max_message as usize + PLAINTEXT_EXTRA;
+    let sealer = Sealer::new(established.seal, established.aes, now)?;
+    let opener = Opener::new(established.open, established.aes, plaintext, now)?;
+    let clock = shared.platform.clock.clone();
+    let (session, queue) = Session::new(info, established.parameters, clock, now);
+    Ok(Prepared { session: Arc::new(H::from(session)), queue, sealer, opener, tokens })
 }
 
 /// Runs a session to its end. Returns why it ended, and the messages that
 /// were never written.
-pub(crate) async fn run(prepared: Prepared, duplex: Duplex, side: Arc<dyn Side>) -> (End, Vec<Encoded>) {
+pub(crate) async fn run<S: Side>(
+    prepared: Prepared<S::Held>,
+    duplex: Duplex,
+    side: &Arc<S>,
+) -> (End, Vec<Encoded>) {
     let Prepared { session, queue, sealer, opener, tokens } = prepared;
     let Duplex { incoming, outgoing, .. } = duplex;
-    let writing = write(Arc::clone(&session), queue, sealer, tokens.clone(), outgoing, Arc::clone(&side));
+    let writing = write(Arc::clone(&session), queue, sealer, tokens.clone(), outgoing, Arc::clone(side));
     let writer = tokio::spawn(writing);
-    let end = read(&session, incoming, opener, &tokens, side.as_ref()).await;
+    let end = read(&session, incoming, opener, &tokens, side).await;
     session.end(end);
     let unwritten = writer.await.unwrap_or_default();
     (session.why_over().unwrap_or(End::Lost), unwritten)

@@ -1,11 +1,8 @@
 //! A session as its tasks and the tables that refer to it share it.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use tokio::sync::{Notify, mpsc};
@@ -19,8 +16,9 @@ use super::{
 use crate::{
     auth::AuthError,
     clock::{Clock, Timestamp},
+    config::MeshConfig,
     handshake::Parameters,
-    mesh::events::{CallId, RequestId, SessionInfo},
+    mesh::events::SessionInfo,
     record::{Inflow, Overrun, RecordError, message::Encoded},
 };
 
@@ -31,10 +29,9 @@ const BACKLOG_LIMIT: usize = 8 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) info: Arc<SessionInfo>,
-    pub(crate) role: Role,
     pub(crate) parameters: Parameters,
     pub(crate) clock: Clock,
-    pub(crate) created: Timestamp,
+    created: Timestamp,
     pub(super) flow: SessionFlow,
     last_activity: AtomicU64,
     outgoing: mpsc::UnboundedSender<Order>,
@@ -42,36 +39,6 @@ pub(crate) struct Session {
     drained: Notify,
     ended: CancellationToken,
     end: OnceLock<End>,
-}
-
-/// Which side opened the session.
-#[derive(Debug)]
-pub(crate) enum Role {
-    /// This side: it calls.
-    Client(Mutex<ClientSide>),
-    /// The peer: this side answers.
-    Server(Mutex<ServerSide>),
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct ClientSide {
-    /// The number of the last call. No number is used twice.
-    pub(crate) last: u32,
-    /// The highest number of a call that the server has said anything about.
-    pub(crate) heard: u32,
-    pub(crate) pending: HashMap<u32, CallId>,
-    /// The server takes no more calls.
-    pub(crate) leaving: bool,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct ServerSide {
-    pub(crate) last: u32,
-    pub(crate) requests: HashMap<u32, RequestId>,
-    /// Handlers that still run though nobody waits for them.
-    pub(crate) abandoned: usize,
-    /// This side takes no more calls.
-    pub(crate) leaving: bool,
 }
 
 /// Why a session ended.
@@ -95,7 +62,6 @@ impl Session {
     /// A session, and the orders to its writing task.
     pub(super) fn new(
         info: SessionInfo,
-        role: Role,
         parameters: Parameters,
         clock: Clock,
         now: Timestamp,
@@ -103,7 +69,6 @@ impl Session {
         let (outgoing, queue) = mpsc::unbounded_channel();
         let session = Self {
             info: Arc::new(info),
-            role,
             parameters,
             clock,
             created: now,
@@ -164,9 +129,11 @@ impl Session {
         self.end.get().is_some()
     }
 
-    /// The last time a frame came or went.
-    pub(crate) fn last_activity(&self) -> Timestamp {
-        Timestamp::from_millis(self.last_activity.load(Ordering::Relaxed))
+    /// Whether it has been idle for as long as a session may be, or is as old
+    /// as one may be.
+    pub(crate) fn is_overdue(&self, now: Timestamp, config: &MeshConfig) -> bool {
+        let active = Timestamp::from_millis(self.last_activity.load(Ordering::Relaxed));
+        now.since(active) >= config.session_timeout || now.since(self.created) >= config.session_lifetime
     }
 
     /// A frame came or went.

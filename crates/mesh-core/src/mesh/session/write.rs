@@ -7,8 +7,9 @@ use tokio::sync::mpsc;
 
 use super::{
     outbox::{FRAME_TARGET, Order, Outbox, RECORD_TARGET},
-    side::Side,
+    side::Carrier,
     state::{End, Session},
+    streaming::call_waiting,
     tokens::Tokens,
 };
 use crate::{
@@ -23,13 +24,13 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Writes what is queued until the session ends. Returns the requests that were
 /// never written.
-pub(super) async fn write(
-    session: Arc<Session>,
+pub(super) async fn write<C: Carrier>(
+    session: Arc<C::Held>,
     mut queue: mpsc::UnboundedReceiver<Order>,
     mut sealer: Sealer,
     tokens: Tokens,
     outgoing: Outgoing,
-    side: Arc<dyn Side>,
+    carrier: Arc<C>,
 ) -> Vec<Encoded> {
     let mut issuer = tokens.issuer(&sealer, &session.info);
     let mut outbox = Outbox::default();
@@ -65,7 +66,7 @@ pub(super) async fn write(
                 break;
             }
             if written.streamed > 0 {
-                side.on_written(&session);
+                call_waiting(&*carrier, &session);
             }
         }
         if outbox.is_finished() && outbox.is_empty() {

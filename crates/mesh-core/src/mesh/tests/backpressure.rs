@@ -62,8 +62,9 @@ pub(super) fn produce_sized(node: &Node, stream: StreamId, items: u32, size: usi
 async fn unsent(node: &Node) -> usize {
     let (sender, receiver) = oneshot::channel();
     node.mesh.post(move |io| {
-        let sessions = lock(&io.0.sessions).list();
-        let _ = sender.send(sessions.iter().map(|session| session.unsent()).max());
+        let calling = io.0.client.sessions().list().iter().map(|session| session.unsent()).max();
+        let answering = io.0.server.sessions().list().iter().map(|session| session.unsent()).max();
+        let _ = sender.send(calling.max(answering));
     });
     receiver.await.unwrap().unwrap_or(0)
 }

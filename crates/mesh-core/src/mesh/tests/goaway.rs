@@ -2,11 +2,7 @@
 //! numbers are used up.
 
 use super::{hostile::Raw, raw_server::RawServer, *};
-use crate::{
-    mesh::session::Role,
-    record::message::{Encoded, Message},
-    sync::lock,
-};
+use crate::record::message::{Encoded, Message};
 
 /// The number of the next request that the peer gets; `None` if the session is over.
 async fn next_request(peer: &mut Raw) -> Option<u32> {
@@ -83,9 +79,8 @@ async fn a_session_is_replaced_before_its_numbers_are_used_up() {
     let (server, client) = pair().await;
     client.call("echo", b"first").await.unwrap();
     let core = client.core().await;
-    for session in lock(&core.sessions).list() {
-        let Role::Client(side) = &session.role else { unreachable!() };
-        lock(side).last = u32::MAX - 2;
+    for session in core.client.sessions().list() {
+        session.use_up(u32::MAX - 2);
     }
     for (call, sessions) in [(1_u8, 1), (2, 1), (3, 2), (4, 2)] {
         assert_eq!(client.call("echo", &[call]).await.unwrap(), [call]);
@@ -101,9 +96,8 @@ async fn calls_under_way_keep_the_last_numbers_of_their_session() {
     let (server, client) = pair().await;
     client.call("echo", b"first").await.unwrap();
     let core = client.core().await;
-    for session in lock(&core.sessions).list() {
-        let Role::Client(side) = &session.role else { unreachable!() };
-        lock(side).last = u32::MAX - 1;
+    for session in core.client.sessions().list() {
+        session.use_up(u32::MAX - 1);
     }
     let (id, mut waiting) = client.begin("never", b"", 60_000, false);
     eventually(async || server.stats().await.requests_in_flight == 1).await;

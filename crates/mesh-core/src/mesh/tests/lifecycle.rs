@@ -41,7 +41,7 @@ async fn a_restarted_server_is_reconnected_to() {
 #[tokio::test]
 async fn closing_answers_what_is_under_way_and_refuses_the_rest() {
     let slow: Handler = Box::new(|request| {
-        thread::sleep(Duration::from_millis(30));
+        std::thread::sleep(Duration::from_millis(30));
         Some(Ok(request.payload.bytes.to_vec()))
     });
     let server = Node::server(json!({}), slow).await;

@@ -34,12 +34,12 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::*;
+use super::{core::Core, *};
 use crate::{
     error::{Code, Reason},
-    record::message::{CallKind, Encoding},
+    record::message::{CallKind, Encoding, Failure, Payload},
 };
 
 const SECRET: &str = "a test's secret of more than 32 bytes";

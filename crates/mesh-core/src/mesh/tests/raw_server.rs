@@ -1,5 +1,6 @@
 //! A server that speaks the protocol by hand, for clients that keep to it.
 
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::{
@@ -11,7 +12,7 @@ use crate::{
     crypto::rsa::Thumbprint,
     handshake::{Expectation, Local, Responder},
     id::ServiceId,
-    transport::{Accept, ConnectionInfo, Duplex},
+    transport::{Accept, ConnectionInfo, Duplex, Listener, serve},
 };
 
 /// Hands each stream over to the test.

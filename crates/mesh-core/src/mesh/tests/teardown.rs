@@ -161,14 +161,14 @@ async fn guest(server: &Node, moment: Stage) -> Guest {
 /// The server has seen the peer, and then has nothing of it left.
 async fn nothing_is_left(core: &Core, what: &str) {
     let begun = Instant::now();
-    while core.gauges() != Gauges::default() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{what}: {:?}", core.gauges());
+    while Gauges::of(core) != Gauges::default() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{what}: {:?}", Gauges::of(core));
         sleep(Duration::from_millis(2)).await;
     }
 }
 
 async fn is_seen(core: &Core) {
-    eventually(async || core.gauges().connections > 0).await;
+    eventually(async || Gauges::of(core).connections > 0).await;
 }
 
 async fn a_server(options: Value) -> (Node, Arc<Core>) {
@@ -286,14 +286,14 @@ async fn a_panic_in_a_peers_task_leaves_nothing() {
         guest.cut(Cut::Reset).await;
         if fault == "aborted" {
             // The handler was never told, so it still runs; it has to say when it is done.
-            eventually(async || core.gauges().abandoned == 1).await;
-            let last = lock(&core.inbound).last;
+            eventually(async || Gauges::of(&core).abandoned == 1).await;
+            let last = core.server.last();
             server.mesh.post(move |io| io.respond(last, b"", Payload::EMPTY));
         }
         nothing_is_left(&core, &format!("a panic at {fault}, {stage:?}")).await;
     }
     *server.app.fault.lock().unwrap() = "";
-    assert!(core.private_operation::<()>(false, || panic!("injected")).await.is_err());
+    assert!(core.shared.private_operation::<()>(false, || panic!("injected")).await.is_err());
     nothing_is_left(&core, "a panic in an RSA operation").await;
     Raw::connect(&server).await.works().await;
 }

@@ -1,23 +1,19 @@
 //! What must hold of a node: while it runs, and when those it served are gone.
 
 use super::{ledger::Ledger, node::Node};
-use crate::mesh::{gauges::Gauges, sync::lock};
+use crate::mesh::Gauges;
 
 /// What no node may exceed, whatever its peers do.
 pub(super) fn check_limits(node: &Node, ledger: &Ledger) {
     let Some(core) = node.core() else { return };
-    let limits = &core.config.limits;
-    let sessions = lock(&core.sessions);
+    let limits = &core.shared.config.limits;
+    let sessions = core.server.sessions().list();
     let (most, most_of_one) = (limits.max_sessions as usize, limits.max_sessions_per_peer as usize);
-    if sessions.inbound() > most {
-        ledger.violated(format!("{} has {} sessions of {most}", node.plan.name, sessions.inbound()));
+    if sessions.len() > most {
+        ledger.violated(format!("{} has {} sessions of {most}", node.plan.name, sessions.len()));
     }
     for service in super::node::SERVICES {
-        let count = sessions
-            .list()
-            .iter()
-            .filter(|session| session.info.inbound && session.info.peer.as_str() == service)
-            .count();
+        let count = sessions.iter().filter(|session| session.info.peer.as_str() == service).count();
         if count > most_of_one {
             ledger
                 .violated(format!("{} has {count} sessions of {service}, of {most_of_one}", node.plan.name));
@@ -30,7 +26,7 @@ pub(super) fn check_limits(node: &Node, ledger: &Ledger) {
 pub(super) fn leftovers(node: &Node) -> Vec<String> {
     let mut left = Vec::new();
     if let Some(core) = node.core() {
-        let gauges = core.gauges();
+        let gauges = Gauges::of(&core);
         if gauges != Gauges::default() {
             left.push(format!("{gauges:?}"));
         }

@@ -1,6 +1,5 @@
 //! Where a mesh's keys are, and which is its own.
 
-use super::error::Error;
 use crate::{
     config::{KeySource, MeshConfig, PrivateKey},
     crypto::{
@@ -8,11 +7,12 @@ use crate::{
         rsa::KeyPair,
     },
     handshake::Succession,
+    mesh::error::Error,
 };
 
 /// The keys of a mesh on a network in memory are in memory too, and never meet
 /// those of the user.
-pub(super) fn open_store(config: &MeshConfig) -> Result<KeyStore, Error> {
+pub(crate) fn open_store(config: &MeshConfig) -> Result<KeyStore, Error> {
     Ok(match (&config.network, &config.keys_dir) {
         (Some(_), _) => KeyStore::in_memory(),
         // Such a service may run on a disk that it cannot write to.
@@ -23,16 +23,16 @@ pub(super) fn open_store(config: &MeshConfig) -> Result<KeyStore, Error> {
 }
 
 /// This service's key.
-pub(super) struct OwnKey {
-    pub(super) key: KeyPair,
+pub(crate) struct OwnKey {
+    pub(crate) key: KeyPair,
     /// It was made just now.
-    pub(super) is_new: bool,
+    pub(crate) is_new: bool,
     /// What the former key says of it.
-    pub(super) succession: Option<Succession>,
+    pub(crate) succession: Option<Succession>,
 }
 
 /// The key that is given, or the one that is kept, made if there is none.
-pub(super) fn own_key(config: &MeshConfig, store: &KeyStore) -> Result<OwnKey, Error> {
+pub(crate) fn own_key(config: &MeshConfig, store: &KeyStore) -> Result<OwnKey, Error> {
     let given = |key| OwnKey { key, is_new: false, succession: None };
     let id = &config.service_id;
     match &config.private_key {

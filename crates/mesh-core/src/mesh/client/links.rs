@@ -6,22 +6,19 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    hash::{BuildHasher, RandomState},
     sync::Arc,
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use super::{
-    events::{CallError, CallId},
-    session::Session,
-};
+use super::session::ClientSession;
 use crate::{
     crypto::rsa::PublicKey,
     discovery::{Address, Entry, Picker},
     error::Code,
     id::ServiceId,
+    mesh::events::{CallError, CallId},
     resilience::ExponentialBackoff,
 };
 
@@ -63,7 +60,7 @@ enum State {
     Resting {
         until: Instant,
     },
-    Ready(Arc<Session>),
+    Ready(Arc<ClientSession>),
 }
 
 /// A call that looks for its way.
@@ -81,9 +78,9 @@ pub(super) struct Seeker<'a> {
 
 /// What becomes of a call.
 #[derive(Debug)]
-pub(super) enum Route {
+pub(super) enum Placement {
     /// It goes over an open session.
-    Session(Arc<Session>),
+    Session(Arc<ClientSession>),
     /// It waits for a connection that somebody makes.
     Wait,
     /// It waits for a connection that is to be made now, at this time.
@@ -114,9 +111,9 @@ impl Links {
         instances: &[Entry<PublicKey>],
         call: Seeker<'_>,
         now: Instant,
-    ) -> Route {
+    ) -> Placement {
         match self.open_session(service, instances, call) {
-            Some(session) => Route::Session(session),
+            Some(session) => Placement::Session(session),
             None => self.detour(service, instances, call, now),
         }
     }
@@ -128,7 +125,7 @@ impl Links {
         service: &ServiceId,
         instances: &[Entry<PublicKey>],
         call: Seeker<'_>,
-    ) -> Option<Arc<Session>> {
+    ) -> Option<Arc<ClientSession>> {
         let links = self.services.get(service)?;
         let mut open = None;
         let _ = self.picker.pick_if(instances, |entry| {
@@ -151,7 +148,7 @@ impl Links {
         instances: &[Entry<PublicKey>],
         call: Seeker<'_>,
         now: Instant,
-    ) -> Route {
+    ) -> Placement {
         let links = self.services.entry(service.clone()).or_default();
         // A session that is over but not yet told so is no link any more.
         links.retain(|_, link| !matches!(&link.state, State::Ready(session) if session.is_over()));
@@ -164,14 +161,14 @@ impl Links {
         } else if let Some(soonest) = instances.iter().filter_map(opens).min() {
             instances.retain(|entry| opens(entry) == Some(soonest));
         }
-        let Some(entry) = self.picker.pick(&instances) else { return Route::Nowhere };
+        let Some(entry) = self.picker.pick(&instances) else { return Placement::Nowhere };
         let target = &entry.endpoint.address;
         if let Some(link) = links.get_mut(target) {
             return link.take(target, call, now);
         }
         let state = State::Connecting { at: now, waiting: VecDeque::from([call.id]) };
         links.insert(target.clone(), Link { failures: 0, error: None, state });
-        Route::Dial(target.clone(), now)
+        Placement::Dial(target.clone(), now)
     }
 
     /// A connection was made; returns the calls that waited for it.
@@ -179,7 +176,7 @@ impl Links {
         &mut self,
         service: &ServiceId,
         target: &Address,
-        session: &Arc<Session>,
+        session: &Arc<ClientSession>,
     ) -> VecDeque<CallId> {
         let Some(link) = self.find(service, target) else { return VecDeque::new() };
         (link.failures, link.error) = (0, None);
@@ -213,7 +210,7 @@ impl Links {
     }
 
     /// A session takes no more calls.
-    pub(super) fn remove(&mut self, session: &Arc<Session>) {
+    pub(super) fn remove(&mut self, session: &Arc<ClientSession>) {
         if let Some(links) = self.services.get_mut(&session.info.peer) {
             links
                 .retain(|_, link| !matches!(&link.state, State::Ready(ready) if Arc::ptr_eq(ready, session)));
@@ -226,20 +223,20 @@ impl Links {
 }
 
 impl Link {
-    fn take(&mut self, target: &Address, call: Seeker<'_>, now: Instant) -> Route {
+    fn take(&mut self, target: &Address, call: Seeker<'_>, now: Instant) -> Placement {
         let down = |error: &Option<CallError>, at: Instant| {
             let error = error.clone().unwrap_or_else(|| CallError::internal("a link without an error"));
             let retry_after = error.retryable.then_some(at - now);
-            Route::Down(CallError { retry_after, ..error })
+            Placement::Down(CallError { retry_after, ..error })
         };
         match &mut self.state {
-            State::Ready(session) => Route::Session(Arc::clone(session)),
+            State::Ready(session) => Placement::Session(Arc::clone(session)),
             State::Connecting { at, .. } if *at > now && !waits(self.error.as_ref(), call, *at) => {
                 down(&self.error, *at)
             }
             State::Connecting { waiting, .. } => {
                 waiting.push_back(call.id);
-                Route::Wait
+                Placement::Wait
             }
             State::Resting { until } => {
                 let at = (*until).max(now);
@@ -252,7 +249,7 @@ impl Link {
                     self.failures = 0;
                 }
                 self.state = State::Connecting { at, waiting: VecDeque::from([call.id]) };
-                Route::Dial(target.clone(), at)
+                Placement::Dial(target.clone(), at)
             }
         }
     }
@@ -281,12 +278,6 @@ fn delay(failures: u32, chance: f64) -> Duration {
         .map_or(LONGEST_DELAY, |backoff| backoff.delay(failures, 0.5 + chance / 2.0))
 }
 
-/// A number from 0 to 1, good enough to spread delays.
-pub(super) fn chance() -> f64 {
-    // Each state of hashing has keys of its own.
-    f64::from(RandomState::new().hash_one(0) as u32) / f64::from(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,7 +293,5 @@ mod tests {
         let most: Duration = (1..=3).map(|failures| delay(failures, 1.0)).sum();
         assert!(least > Duration::from_secs(1), "a service that is away for a second is waited for");
         assert!(most < PATIENCE);
-        assert!((0..100).all(|_| (0.0..=1.0).contains(&chance())));
-        assert_ne!(chance().to_bits(), chance().to_bits());
     }
 }

@@ -1,12 +1,16 @@
 //! The places of handshakes under way.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+};
 
-use super::{core::Core, sync::lock};
+use crate::mesh::sync::lock;
 
 /// Handshakes under way, in all and by address.
 #[derive(Debug, Default)]
-pub(super) struct Pending {
+pub(crate) struct Pending {
     total: u32,
     by_address: HashMap<IpAddr, u32>,
 }
@@ -18,29 +22,29 @@ impl Pending {
     }
 
     /// Handshakes under way, and the addresses they are from.
-    pub(super) fn count(&self) -> (usize, usize) {
+    pub(crate) fn count(&self) -> (usize, usize) {
         (self.total as usize, self.by_address.len())
     }
 }
 
 /// A place among the pending handshakes.
 pub(super) struct Place {
-    core: Arc<Core>,
+    pending: Arc<Mutex<Pending>>,
     address: IpAddr,
 }
 
 impl Place {
-    pub(super) fn take(core: &Arc<Core>, address: IpAddr) -> Self {
-        let mut pending = lock(&core.pending);
+    pub(super) fn take(all: &Arc<Mutex<Pending>>, address: IpAddr) -> Self {
+        let mut pending = lock(all);
         pending.total += 1;
         *pending.by_address.entry(address).or_default() += 1;
-        Self { core: Arc::clone(core), address }
+        Self { pending: Arc::clone(all), address }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut pending = lock(&self.core.pending);
+        let mut pending = lock(&self.pending);
         pending.total -= 1;
         if let Some(count) = pending.by_address.get_mut(&self.address) {
             *count -= 1;

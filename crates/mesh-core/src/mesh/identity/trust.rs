@@ -14,7 +14,7 @@ use crate::{
 
 /// Why a proved peer's key was not remembered, and so its session is refused.
 #[derive(Debug)]
-pub(super) enum NotRemembered {
+pub(crate) enum NotRemembered {
     /// Another key was, or the key is another service's.
     Refused(HandshakeError),
     /// The key directory failed.
@@ -22,29 +22,29 @@ pub(super) enum NotRemembered {
 }
 
 #[derive(Debug)]
-pub(super) struct TrustStore {
+pub(crate) struct TrustStore {
     pins: HashMap<ServiceId, Thumbprint>,
     store: KeyStore,
     enforce: bool,
 }
 
 impl TrustStore {
-    pub(super) fn new(pins: HashMap<ServiceId, Thumbprint>, store: KeyStore, enforce: bool) -> Self {
+    pub(crate) fn new(pins: HashMap<ServiceId, Thumbprint>, store: KeyStore, enforce: bool) -> Self {
         Self { pins, store, enforce }
     }
 
     /// Where what is remembered is kept.
-    pub(super) fn store(&self) -> &KeyStore {
+    pub(crate) fn store(&self) -> &KeyStore {
         &self.store
     }
 
     /// Whether the configuration has the key of `peer`.
-    pub(super) fn is_pinned(&self, peer: &ServiceId) -> bool {
+    pub(crate) fn is_pinned(&self, peer: &ServiceId) -> bool {
         self.pins.contains_key(peer)
     }
 
     /// What is known of `peer`. Reads a small file.
-    pub(super) fn expectation(&self, peer: &ServiceId) -> Result<Expectation, KeyStoreError> {
+    pub(crate) fn expectation(&self, peer: &ServiceId) -> Result<Expectation, KeyStoreError> {
         if let Some(pin) = self.pins.get(peer) {
             return Ok(Expectation::Pinned(*pin));
         }
@@ -60,7 +60,7 @@ impl TrustStore {
     ///
     /// What was known when the handshake began may be out of date: another one,
     /// with another key, may have been first.
-    pub(super) fn remember(&self, established: &Established) -> Result<(), NotRemembered> {
+    pub(crate) fn remember(&self, established: &Established) -> Result<(), NotRemembered> {
         let peer = &established.peer;
         if established.trust != Trust::Secret || !self.enforce {
             return Ok(());
@@ -82,7 +82,7 @@ impl TrustStore {
     }
 
     /// What to do about a failed handshake, if this side can tell.
-    pub(super) fn hint(&self, error: &HandshakeError) -> String {
+    pub(crate) fn hint(&self, error: &HandshakeError) -> String {
         match error {
             // The file is this side's, and said to be: the text may be read on another machine.
             HandshakeError::PeerKeyChanged(peer) => format!(

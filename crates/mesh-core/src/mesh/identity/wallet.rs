@@ -5,23 +5,22 @@ use std::{
     sync::Mutex,
 };
 
-use super::sync::lock;
-use crate::{handshake::Ticket, id::ServiceId};
+use crate::{handshake::Ticket, id::ServiceId, mesh::sync::lock};
 
 /// Tickets kept for one service: one for each of its instances, or so. The
 /// services are those that this side calls; no stranger can add any.
 const MOST: usize = 16;
 
 #[derive(Debug, Default)]
-pub(super) struct Wallet(Mutex<HashMap<ServiceId, VecDeque<Ticket>>>);
+pub(crate) struct Wallet(Mutex<HashMap<ServiceId, VecDeque<Ticket>>>);
 
 impl Wallet {
     /// The newest ticket, which serves once.
-    pub(super) fn take(&self, service: &ServiceId) -> Option<Ticket> {
+    pub(crate) fn take(&self, service: &ServiceId) -> Option<Ticket> {
         lock(&self.0).get_mut(service)?.pop_back()
     }
 
-    pub(super) fn keep(&self, service: &ServiceId, ticket: Option<Ticket>) {
+    pub(crate) fn keep(&self, service: &ServiceId, ticket: Option<Ticket>) {
         let Some(ticket) = ticket else { return };
         let mut wallet = lock(&self.0);
         let tickets = wallet.entry(service.clone()).or_default();

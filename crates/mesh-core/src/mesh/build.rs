@@ -1,0 +1,110 @@
+//! A configuration made into the parts of a mesh.
+
+use std::{collections::HashMap, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    client::Client,
+    core::{Core, Listening},
+    error::Error,
+    events::{Events, Level},
+    identity::Identity,
+    platform::Platform,
+    server::Server,
+    shared::Shared,
+};
+use crate::{
+    config::{ConfigError, MeshConfig},
+    crypto::rsa::{PublicKey, Thumbprint},
+    discovery::{Address, Endpoint, Registry},
+    id::ServiceId,
+    transport::Listener,
+};
+
+/// Binds the port and makes the parts. Nothing is written if the port cannot be bound.
+pub(super) async fn build(
+    platform: Platform,
+    config: MeshConfig,
+    events: Arc<dyn Events>,
+) -> Result<(Arc<Core>, Option<Listener>), Error> {
+    let draining = CancellationToken::new();
+    let listener = match config.port {
+        None => None,
+        Some(port) => Some(bind(&config, port, draining.clone()).await?),
+    };
+    let listening = listener
+        .as_ref()
+        .map(|listener| Listening { connections: listener.connections(), released: listener.released() });
+    let shared = Arc::new(Shared::new(config, platform, events, draining));
+    let loading = Arc::clone(&shared);
+    let loaded = shared.platform.blocking(move || load(loading, listening)).await;
+    let core = loaded.map_err(|_| Error::Thread)??;
+    for warning in &shared.config.warnings {
+        shared.log(Level::Warn, "config", warning.clone(), Vec::new());
+    }
+    Ok((Arc::new(core), listener))
+}
+
+async fn bind(config: &MeshConfig, port: u16, draining: CancellationToken) -> Result<Listener, Error> {
+    let host = match &config.host {
+        Some(host) => Some(host.as_str()),
+        None if config.is_embedded() => Some("127.0.0.1"),
+        None => None,
+    };
+    let limits = &config.limits;
+    let (most, patience) = (limits.max_connections, limits.handshake_timeout);
+    Ok(match &config.network {
+        None => Listener::bind(host, port, most, patience, draining).await?,
+        Some(network) => Listener::bind_in_memory(network, port, most, patience, draining)?,
+    })
+}
+
+/// Makes or loads keys and secrets. Blocks: runs on the blocking pool.
+fn load(shared: Arc<Shared>, listening: Option<Listening>) -> Result<Core, Error> {
+    let (registry, pins) = services(&shared.config)?;
+    let identity = Arc::new(Identity::load(Arc::clone(&shared), pins)?);
+    Ok(Core {
+        client: Client::new(Arc::clone(&shared), Arc::clone(&identity), registry),
+        server: Server::new(Arc::clone(&shared), Arc::clone(&identity)),
+        shared,
+        identity,
+        listening,
+    })
+}
+
+/// The services of the configuration: where they are, and the keys they are to have.
+fn services(config: &MeshConfig) -> Result<(Registry<PublicKey>, HashMap<ServiceId, Thumbprint>), Error> {
+    let (registry, mut pins) = (Registry::new(), HashMap::new());
+    for (index, service) in config.services.iter().enumerate() {
+        let path = |option: &str| format!("discovery.services[{index}]{option}");
+        let public_key = match &service.public_key {
+            None => None,
+            Some(pem) => Some(
+                PublicKey::from_pem(pem)
+                    .map_err(|source| Error::PinnedKey { path: path(".publicKey"), source })?,
+            ),
+        };
+        if let Some(key) = &public_key {
+            let other = pins.insert(service.id.clone(), key.thumbprint());
+            if other.is_some_and(|other| other != key.thumbprint()) {
+                return Err(Error::Config(ConfigError::Value {
+                    path: path(".publicKey"),
+                    expected: format!("the key that the other instances of {} have", service.id),
+                    got: "another one".to_owned(),
+                }));
+            }
+        }
+        // Without an address it is a pin, for a service that only calls.
+        let Some((host, port)) = &service.address else { continue };
+        let address =
+            Address::new(host, *port).map_err(|source| Error::Address { path: path(""), source })?;
+        registry.register(Endpoint {
+            id: service.id.clone(),
+            address,
+            public_key,
+            metadata: service.metadata.clone(),
+        });
+    }
+    Ok((registry, pins))
+}

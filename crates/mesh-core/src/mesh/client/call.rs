@@ -1,0 +1,237 @@
+//! One call: its message, its deadline, and whether it may be tried again.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    links::{PATIENCE, Seeker},
+    session::{ClientSession, NoNumber},
+};
+use crate::{
+    clock::Timestamp,
+    config::MeshConfig,
+    discovery::Address,
+    error::{Code, Reason},
+    id::{IdSyntaxError, ServiceId},
+    mesh::{
+        events::{CallError, CallId, CallSpec},
+        session::{End, Session, Streams},
+        timers::TimerKey,
+    },
+    record::{
+        RecordError,
+        message::{CallKind, CancelCause, Encoded, MAX_METHOD, RequestFields, is_method_name},
+    },
+};
+
+/// Sessions that a call is sent on at most, where trying again is safe.
+const MAX_ATTEMPTS: u8 = 3;
+
+/// A call under way.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) service: ServiceId,
+    pub(super) kind: CallKind,
+    pub(super) streams: Streams,
+    /// The session that carries it, and its number there.
+    pub(super) placed: Option<(Arc<ClientSession>, u32)>,
+    pub(super) timer: Option<TimerKey>,
+    message: Encoded,
+    /// Tries in all, of which these were sent.
+    attempts: u8,
+    sent: u8,
+    /// Attempts before this call, by the application.
+    earlier: u8,
+    /// A connection that is tried later than this is of no use to it.
+    latest: Instant,
+    deadline: Option<Instant>,
+    /// Instances that could not be reached for it, since it last waited.
+    unreachable: Vec<Address>,
+    idempotent: bool,
+    /// It has been sent again because a peer said that it had not run.
+    repeated_on_word: bool,
+}
+
+/// What is known of whether a call ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ran {
+    /// It never left this side.
+    No,
+    /// The peer says that it never ran.
+    NoByWord,
+    /// Nobody can tell.
+    Perhaps,
+}
+
+/// Whether a call is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    Yes,
+    No,
+    /// No: a peer said for the second time that it never ran.
+    Doubtful,
+}
+
+/// How long a call may take. A stream lives as long as both sides want it,
+/// unless it is limited.
+pub(super) fn timeout(spec: &CallSpec<'_>, config: &MeshConfig) -> Option<Duration> {
+    let default = (!spec.kind.is_stream()).then_some(config.limits.call_timeout);
+    spec.timeout.or(default)
+}
+
+impl Call {
+    /// Checks a call that is made beside so many others, and encodes its request.
+    pub(super) fn new(
+        spec: &CallSpec<'_>,
+        config: &MeshConfig,
+        others: usize,
+        clock: Timestamp,
+    ) -> Result<Self, CallError> {
+        let refuse = |code, reason, message: String| Err(CallError::local(code, reason, message));
+        let service: ServiceId =
+            spec.service.parse().map_err(|error: IdSyntaxError| CallError::from_coded(&error))?;
+        if service == config.service_id {
+            let text = format!("{service} is this service; call the handler itself");
+            return refuse(Code::InvalidArgument, Reason::Argument, text);
+        }
+        if !is_method_name(spec.method) {
+            let text = format!(
+                "a method name is 1 to {MAX_METHOD} printable ASCII characters without spaces or quotes"
+            );
+            return refuse(Code::InvalidArgument, Reason::Argument, text);
+        }
+        let limit = config.limits.max_message as usize;
+        if spec.payload.bytes.len() > limit {
+            let text = format!(
+                "the input is {} bytes, more than limits.maxMessageBytes ({limit})",
+                spec.payload.bytes.len()
+            );
+            return refuse(Code::ResourceExhausted, Reason::TooLarge, text);
+        }
+        let limit = config.limits.max_pending_calls;
+        if others >= limit as usize {
+            return Err(too_many(format!("limits.maxPendingCalls ({limit}) calls are under way")));
+        }
+        let timeout = timeout(spec, config);
+        let now = Instant::now();
+        let fields = RequestFields {
+            kind: spec.kind,
+            attempt: spec.earlier.saturating_add(1),
+            metadata: spec.metadata,
+        };
+        let deadline = timeout.map(|timeout| clock + timeout);
+        let message = Encoded::request(spec.method, deadline, fields, spec.payload).map_err(|_| {
+            CallError::local(Code::ResourceExhausted, Reason::TooLarge, "the metadata is larger than 8 KiB")
+        })?;
+        Ok(Self {
+            service,
+            kind: spec.kind,
+            streams: Streams::of_call(spec.kind, spec.method),
+            placed: None,
+            timer: None,
+            message,
+            attempts: 0,
+            sent: 0,
+            earlier: spec.earlier,
+            latest: now + PATIENCE,
+            deadline: timeout.map(|timeout| now + timeout),
+            unreachable: Vec::new(),
+            idempotent: spec.idempotent,
+            repeated_on_word: false,
+        })
+    }
+
+    /// The call as one that looks for its way.
+    pub(super) fn seeker(&self, id: CallId) -> Seeker<'_> {
+        let latest = self.deadline.map_or(self.latest, |deadline| deadline.min(self.latest));
+        Seeker { id, latest, deadline: self.deadline, tried: &self.unreachable }
+    }
+
+    /// Gives the call a number on `session` and queues it there.
+    pub(super) fn send(&mut self, id: CallId, session: &Arc<ClientSession>) -> Result<(), CallError> {
+        let accepted = session.parameters.max_message;
+        if self.message.payload_len() > accepted as usize {
+            let text = format!("the input is larger than {} accepts ({accepted} bytes)", self.service);
+            return Err(CallError::local(Code::ResourceExhausted, Reason::TooLarge, text));
+        }
+        let number = session.take_number(id).map_err(|error| match error {
+            NoNumber::Full => {
+                too_many(format!("{} accepts {} calls at once", self.service, session.parameters.max_calls))
+            }
+            NoNumber::UsedUp => lost(session, &End::Closed),
+        })?;
+        self.attempts = self.attempts.saturating_add(1);
+        self.sent = self.sent.saturating_add(1);
+        self.placed = Some((Arc::clone(session), number));
+        if session.send(self.message.with_call(number)) {
+            Ok(())
+        } else {
+            session.forget(number);
+            Err(lost(session, &End::Lost))
+        }
+    }
+
+    /// An instance could not be reached; returns whether there are `others`
+    /// to try, of so many in all.
+    pub(super) fn is_unreachable_at(&mut self, target: &Address, instances: usize) -> bool {
+        self.attempts = self.attempts.saturating_add(1);
+        self.unreachable.push(target.clone());
+        let others = self.unreachable.len() < instances;
+        if !others {
+            self.unreachable.clear();
+        }
+        others
+    }
+
+    /// The session that carried the call is gone: whether it is placed again.
+    /// The word of a peer counts once: it may run a call that must not run
+    /// twice, and say that it did not.
+    pub(super) fn displace(&mut self, ran: Ran) -> Again {
+        self.placed = None;
+        self.latest = Instant::now() + PATIENCE;
+        let repeatable = self.idempotent && !self.kind.is_stream();
+        let doubtful =
+            ran == Ran::NoByWord && !repeatable && std::mem::replace(&mut self.repeated_on_word, true);
+        let safe = repeatable || (ran != Ran::Perhaps && !doubtful);
+        if safe && !self.streams.has_started() && self.sent < MAX_ATTEMPTS {
+            Again::Yes
+        } else if doubtful {
+            Again::Doubtful
+        } else {
+            Again::No
+        }
+    }
+
+    /// Attempts in all, with those of the application.
+    pub(super) fn attempts(&self) -> u8 {
+        self.earlier.saturating_add(self.attempts)
+    }
+
+    /// Tells the server that nobody waits any more.
+    pub(super) fn abandon(&self, cause: CancelCause) {
+        if let Some((session, number)) = &self.placed {
+            session.forget(*number);
+            session.send(Encoded::cancel(*number, cause));
+            session.finish_if_left();
+        }
+    }
+}
+
+/// A limit of calls is reached: calling again soon can help.
+fn too_many(text: String) -> CallError {
+    let error = CallError::local(Code::ResourceExhausted, Reason::CallLimit, text);
+    CallError { retryable: true, retry_after: Some(Duration::from_millis(50)), ..error }
+}
+
+/// A session ended before it answered.
+pub(super) fn lost(session: &Session, end: &End) -> CallError {
+    let text = format!("the session with {} was lost before it answered: {end}", session.info.peer);
+    match end {
+        End::Record(error) if *error != RecordError::Gap => {
+            CallError { message: text, ..CallError::from_coded(error) }
+        }
+        End::Closed => CallError::local(Code::Cancelled, Reason::Closed, text),
+        _ => CallError::local(Code::Unavailable, Reason::SessionLost, text),
+    }
+}

@@ -1,0 +1,347 @@
+//! Calls made here, from the application to a session and back.
+//!
+//! Outermost first: limit → deadline → pick an instance → its session, opened
+//! once however many calls race for it → seal. A call that provably never ran
+//! is tried again; each call ends exactly once, since whoever takes it out of
+//! the table reports its end.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    call::{Again, Call, Ran, lost, timeout},
+    dial::Dialler,
+    links::{Links, Placement},
+    session::ClientSession,
+};
+use crate::{
+    crypto::rsa::PublicKey,
+    discovery::{Address, Registry},
+    error::{Code, Reason},
+    id::ServiceId,
+    mesh::{
+        events::{CallError, CallId, CallSpec, Reply},
+        identity::Identity,
+        session::{End, Open, Sessions, prepare, run, streaming},
+        shared::Shared,
+        sync::lock,
+        timers::Timer,
+    },
+    record::message::{CancelCause, Encoded},
+};
+
+/// Everything of the calls that this side makes.
+pub(crate) struct Client {
+    pub(super) shared: Arc<Shared>,
+    pub(super) sessions: Sessions<ClientSession>,
+    identity: Arc<Identity>,
+    registry: Registry<PublicKey>,
+    under_way: Mutex<UnderWay>,
+}
+
+/// Calls under way, and the sessions that carry them.
+#[derive(Debug, Default)]
+pub(super) struct UnderWay {
+    pub(super) calls: HashMap<CallId, Call>,
+    links: Links,
+}
+
+impl Client {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        identity: Arc<Identity>,
+        registry: Registry<PublicKey>,
+    ) -> Arc<Self> {
+        let (sessions, under_way) = Default::default();
+        Arc::new(Self { shared, sessions, identity, registry, under_way })
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions<ClientSession> {
+        &self.sessions
+    }
+
+    /// How many calls are under way.
+    pub(crate) fn count(&self) -> usize {
+        self.under_way().calls.len()
+    }
+
+    pub(super) fn under_way(&self) -> MutexGuard<'_, UnderWay> {
+        lock(&self.under_way)
+    }
+
+    /// Begins a call. Its end is reported through the events, also when it fails here.
+    pub(crate) fn call(self: &Arc<Self>, id: CallId, spec: &CallSpec<'_>) {
+        match self.begin(spec) {
+            Ok(call) => {
+                if self.under_way().calls.insert(id, call).is_some() {
+                    // The application broke its promise; the former call is over.
+                    let error = CallError::local(Code::Internal, Reason::Internal, "call id reused");
+                    self.shared.events.settled(id, Err(error));
+                }
+                if let Some(timeout) = timeout(spec, &self.shared.config) {
+                    let key = self.shared.timers.insert(Timer::Call(id), timeout);
+                    if let Some(call) = self.under_way().calls.get_mut(&id) {
+                        call.timer = Some(key);
+                    }
+                }
+                self.place(id);
+            }
+            Err(error) => self.shared.events.settled(id, Err(error)),
+        }
+        self.shared.events.flush();
+    }
+
+    fn begin(&self, spec: &CallSpec<'_>) -> Result<Call, CallError> {
+        if self.shared.stop.is_cancelled() {
+            let text = "the mesh is closed";
+            return Err(CallError::local(Code::FailedPrecondition, Reason::Closed, text));
+        }
+        Call::new(spec, &self.shared.config, self.count(), self.shared.now())
+    }
+
+    /// Hands a call to a session, or to the connection that is being made.
+    fn place(self: &Arc<Self>, id: CallId) {
+        let mut under_way = self.under_way();
+        let UnderWay { calls, links } = &mut *under_way;
+        let Some(call) = calls.get_mut(&id) else { return };
+        let instances = self.registry.lookup(&call.service);
+        match links.route(&call.service, &instances, call.seeker(id), Instant::now()) {
+            Placement::Wait => {}
+            Placement::Dial(target, at) => {
+                tokio::spawn(Arc::clone(self).connect(call.service.clone(), target, at));
+            }
+            Placement::Session(session) => {
+                let sent = call.send(id, &session);
+                let streams = call.kind.streams_input();
+                drop(under_way);
+                if session.is_used_up() {
+                    // Another session takes the next calls.
+                    self.leave(&session, u32::MAX);
+                }
+                match sent {
+                    // What the stream had to say meanwhile goes with it.
+                    Ok(()) if streams => streaming::pump(&**self, id, false),
+                    Ok(()) => {}
+                    Err(error) => self.settle(id, Err(error)),
+                }
+            }
+            Placement::Down(error) => {
+                drop(under_way);
+                self.settle(id, Err(error));
+            }
+            Placement::Nowhere => {
+                let service = call.service.clone();
+                drop(under_way);
+                self.settle(id, Err(self.unknown(&service)));
+            }
+        }
+    }
+
+    fn unknown(&self, service: &ServiceId) -> CallError {
+        let text = if self.identity.trust.is_pinned(service) {
+            format!(
+                "{service} is known by its key alone, as a service that only calls; to call it, \
+                 give its host and port in discovery.services"
+            )
+        } else {
+            format!("no service {service} is known; add it to discovery.services")
+        };
+        CallError::local(Code::NotFound, Reason::UnknownService, text)
+    }
+
+    /// Opens a session with an instance, not before a time, and runs it to its end.
+    async fn connect(self: Arc<Self>, service: ServiceId, target: Address, at: Instant) {
+        tokio::select! {
+            biased;
+            () = self.shared.stop.cancelled() => return,
+            () = sleep_until(at) => {}
+        }
+        let local = self.identity.local();
+        let dialler = Dialler { shared: &self.shared, identity: &self.identity };
+        // Boxed, so that its room is not part of a session that lasts for hours.
+        let dial = Box::pin(dialler.dial(&service, &target, &local));
+        let dialled = tokio::select! {
+            biased;
+            () = self.shared.stop.cancelled() => return,
+            dialled = dial => dialled,
+        };
+        let (established, duplex) = match dialled {
+            Ok(dialled) => dialled,
+            Err(error) => return self.link_failed(&service, &target, &error),
+        };
+        let prepared = match prepare::<ClientSession>(&self.shared, established, false) {
+            Ok(prepared) => prepared,
+            Err(error) => return self.link_failed(&service, &target, &CallError::from_coded(&error)),
+        };
+        let session = Arc::clone(&prepared.session);
+        let open = Open::new(&self, &session);
+        self.link_ready(&service, &target, &session);
+        if self.identity.has_changed_since(&local) {
+            self.leave(&session, u32::MAX);
+        }
+        let (end, unwritten) = run(prepared, duplex, &self).await;
+        open.close(&end, &unwritten);
+    }
+
+    /// A connection was made: the calls that waited for it go.
+    fn link_ready(self: &Arc<Self>, service: &ServiceId, target: &Address, session: &Arc<ClientSession>) {
+        let waiting = self.under_way().links.ready(service, target, session);
+        for id in waiting {
+            self.place(id);
+        }
+        self.shared.events.flush();
+    }
+
+    /// A connection could not be made: the calls that waited for it try
+    /// another instance, wait for the next try, or end.
+    fn link_failed(self: &Arc<Self>, service: &ServiceId, target: &Address, error: &CallError) {
+        let chance = (self.shared.platform.chance)();
+        let waiting = self.under_way().links.failed(service, target, error, Instant::now(), chance);
+        let instances = self.registry.lookup(service).len();
+        for id in waiting {
+            let others = {
+                let mut under_way = self.under_way();
+                let Some(call) = under_way.calls.get_mut(&id) else { continue };
+                call.is_unreachable_at(target, instances)
+            };
+            if others || error.retryable { self.place(id) } else { self.settle(id, Err(error.clone())) }
+        }
+        self.shared.events.flush();
+    }
+
+    /// Connections that rest are tried at once: this side is not what it was.
+    pub(crate) fn forgive(&self) {
+        self.under_way().links.forgive(Instant::now());
+    }
+
+    /// A session takes no more calls; those above `last` never ran.
+    pub(crate) fn leave(self: &Arc<Self>, session: &Arc<ClientSession>, last: u32) {
+        let (never_ran, idle) = session.leave(last);
+        self.under_way().links.remove(session);
+        for id in never_ran {
+            self.again(id, Ran::NoByWord, &lost(session, &End::Lost));
+        }
+        if idle {
+            session.finish(End::Closed);
+        }
+    }
+
+    /// A session ended: each call it carried is tried again or ends.
+    pub(super) fn session_ended(
+        self: &Arc<Self>,
+        session: &Arc<ClientSession>,
+        end: &End,
+        unwritten: &[Encoded],
+    ) {
+        self.under_way().links.remove(session);
+        let mut pending = session.take_pending();
+        let error = lost(session, end);
+        for message in unwritten {
+            if let Some(id) = pending.remove(&message.call()) {
+                self.again(id, Ran::No, &error);
+            }
+        }
+        let mut pending: Vec<(u32, CallId)> = pending.into_iter().collect();
+        pending.sort_unstable();
+        for (_, id) in pending {
+            self.again(id, Ran::Perhaps, &error);
+        }
+        self.shared.events.flush();
+    }
+
+    /// Tries a call again if that is safe and not tried too often.
+    fn again(self: &Arc<Self>, id: CallId, ran: Ran, error: &CallError) {
+        let again = {
+            let mut under_way = self.under_way();
+            let Some(call) = under_way.calls.get_mut(&id) else { return };
+            call.displace(ran)
+        };
+        if again == Again::Yes && !self.shared.stop.is_cancelled() {
+            return self.place(id);
+        }
+        let doubtful = again == Again::Doubtful;
+        let mut error = CallError { retryable: ran != Ran::Perhaps && !doubtful, ..error.clone() };
+        if doubtful {
+            error.message += "; it is the second time that a peer says this call never ran, and the call \
+                              is not idempotent, so it is not sent a third time: it may have run";
+        }
+        self.settle(id, Err(error));
+    }
+
+    /// The application gave a call up; nothing is reported of it any more.
+    pub(crate) fn cancel(&self, id: CallId) {
+        if let Some(call) = self.take(id) {
+            call.abandon(CancelCause::Cancelled);
+        }
+    }
+
+    /// A call's time is over.
+    pub(crate) fn expired(&self, id: CallId) {
+        let Some(call) = self.take(id) else { return };
+        call.abandon(CancelCause::Deadline);
+        let text = format!("{} did not answer in time", call.service);
+        let error = CallError::local(Code::DeadlineExceeded, Reason::Deadline, text);
+        self.shared.events.settled(id, Err(CallError { attempts: call.attempts(), ..error }));
+        self.shared.events.flush();
+    }
+
+    /// Ends every call; the mesh is closing.
+    pub(crate) fn end_all(&self) {
+        let mut ids: Vec<CallId> = self.under_way().calls.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            if let Some(call) = self.take(id) {
+                call.abandon(CancelCause::Cancelled);
+                let error =
+                    CallError::local(Code::Cancelled, Reason::Closed, "the mesh was closed during the call");
+                self.shared.events.settled(id, Err(error));
+            }
+        }
+        self.shared.events.flush();
+    }
+
+    /// Ends this side's items of a call.
+    pub(crate) fn end_items(&self, id: CallId, metadata: &[u8]) {
+        if let Some(end) = streaming::end_of(self, id, metadata) {
+            streaming::queue(self, id, end, true);
+        }
+    }
+
+    /// Ends a call over its streams.
+    pub(super) fn fail(&self, id: CallId, error: CallError) {
+        let Some(call) = self.take(id) else { return };
+        call.abandon(CancelCause::Cancelled);
+        self.shared.stats.count_call(false);
+        self.shared.events.settled(id, Err(error));
+        self.shared.events.flush();
+    }
+
+    /// Ends a call with its answer, or with what kept it from one.
+    pub(super) fn settle(&self, id: CallId, outcome: Result<Reply<'_>, CallError>) {
+        let Some(call) = self.take(id) else { return };
+        let attempts = call.attempts();
+        let outcome = outcome.map_err(|error| CallError { attempts: attempts.max(error.attempts), ..error });
+        self.shared.stats.count_call(outcome.is_ok());
+        self.shared.events.settled(id, outcome);
+        if let Some((session, number)) = &call.placed {
+            session.forget(*number);
+            session.finish_if_left();
+        }
+    }
+
+    /// Takes a call out of the table: whoever gets it reports its end.
+    fn take(&self, id: CallId) -> Option<Call> {
+        let mut call = self.under_way().calls.remove(&id)?;
+        if let Some(key) = call.timer {
+            self.shared.timers.remove(key);
+        }
+        if let Some((session, number)) = &call.placed {
+            call.streams.release(session, *number);
+        }
+        Some(call)
+    }
+}

@@ -1,0 +1,197 @@
+//! The way to an instance: connect, handshake, remember.
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use crate::{
+    discovery::Address,
+    error::{Code, Coded, Reason},
+    handshake::{Established, HandshakeError, Initiator, Local},
+    id::ServiceId,
+    mesh::{
+        events::CallError,
+        identity::{Identity, NotRemembered},
+        platform::Stopped,
+        session::handshake_message,
+        shared::Shared,
+    },
+    transport::{Duplex, TransportError, connect},
+};
+
+#[derive(Debug, thiserror::Error)]
+enum DialError {
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error("{0}{1}")]
+    Handshake(HandshakeError, String),
+    #[error("{0}")]
+    Setup(String),
+    /// Refused after the peer had proved that it knows the secret and accepts this side's key.
+    #[error(transparent)]
+    RefusedLate(TransportError),
+}
+
+impl From<Stopped> for DialError {
+    fn from(_: Stopped) -> Self {
+        Self::Setup("the mesh is closing".to_owned())
+    }
+}
+
+/// This side, as it dials.
+#[derive(Clone, Copy)]
+pub(super) struct Dialler<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) identity: &'a Identity,
+}
+
+impl Dialler<'_> {
+    /// Connects to an instance and shakes hands. A failure is counted and logged.
+    pub(super) async fn dial(
+        self,
+        service: &ServiceId,
+        target: &Address,
+        local: &Arc<Local>,
+    ) -> Result<(Established, Duplex), CallError> {
+        let patience = self.shared.config.limits.handshake_timeout;
+        let expired = |_| Err(DialError::Handshake(HandshakeError::Expired(patience), String::new()));
+        let opened = timeout(patience, self.open(service, target, local)).await.unwrap_or_else(expired);
+        opened.map_err(|error| {
+            let call_error = self.describe(service, target, &error);
+            self.shared.stats.count_handshake(false);
+            self.shared.log_refusal(
+                "connect.failed",
+                format!("{service} at {target}"),
+                call_error.message.clone(),
+                vec![
+                    ("service", service.to_string()),
+                    ("target", target.to_string()),
+                    ("reason", call_error.reason.to_string()),
+                ],
+            );
+            call_error
+        })
+    }
+
+    /// Connects; to a peer that refuses the current secret with a former one that
+    /// is still in its grace, since the peer may not have been given the current one.
+    async fn open(
+        self,
+        service: &ServiceId,
+        target: &Address,
+        local: &Arc<Local>,
+    ) -> Result<(Established, Duplex), DialError> {
+        let mut refused = None;
+        for offer in local.offers(self.shared.now()) {
+            match self.open_with(service, target, offer).await {
+                Err(DialError::Transport(error)) if error.reason() == Reason::HandshakeRefused => {
+                    // What the current secret met with is what is told.
+                    refused.get_or_insert(error);
+                }
+                outcome => return outcome,
+            }
+        }
+        Err(refused.map_or_else(|| Stopped.into(), DialError::Transport))
+    }
+
+    async fn open_with(
+        self,
+        service: &ServiceId,
+        target: &Address,
+        local: Arc<Local>,
+    ) -> Result<(Established, Duplex), DialError> {
+        let explain = |error: HandshakeError| {
+            let hint = self.identity.trust.hint(&error);
+            DialError::Handshake(error, hint)
+        };
+        let mut duplex =
+            connect(self.shared.config.network.as_ref(), target, self.shared.config.limits.max_message)
+                .await?;
+        let expectation =
+            self.identity.trust.expectation(service).map_err(|error| DialError::Setup(error.to_string()))?;
+        let ticket = self.identity.wallet.take(service);
+        let (m1, state) = Initiator::start(local, service.clone(), expectation, ticket, self.shared.now())
+            .map_err(explain)?;
+        duplex.outgoing.send(m1.into()).await;
+        let m2 = match handshake_message(&mut duplex).await {
+            Ok(m2) => m2,
+            Err(error) => {
+                if error.reason() == Reason::Busy {
+                    self.identity.wallet.keep(service, state.into_ticket());
+                }
+                return Err(error.into());
+            }
+        };
+        let state = state.on_hello(&m2, self.shared.now()).map_err(explain)?;
+        let clock = self.shared.platform.clock.clone();
+        let proved = self.shared.private_operation(state.is_resumed(), move || state.prove(clock.now()));
+        let (m3, state) = proved.await?.map_err(explain)?;
+        duplex.outgoing.send(m3.into()).await;
+        let m4 = handshake_message(&mut duplex).await.map_err(|error| match error.reason() {
+            Reason::HandshakeRefused => DialError::RefusedLate(error),
+            _ => error.into(),
+        })?;
+        let mut established = state.on_finish(&m4, self.shared.now()).map_err(explain)?;
+        self.identity.trust.remember(&established).map_err(|error| match error {
+            NotRemembered::Refused(error) => explain(error),
+            NotRemembered::Store(error) => DialError::Setup(error.to_string()),
+        })?;
+        self.identity.wallet.keep(service, established.ticket.take());
+        Ok((established, duplex))
+    }
+
+    /// What a waiting call is told.
+    fn describe(self, service: &ServiceId, target: &Address, error: &DialError) -> CallError {
+        let mut call_error = match error {
+            DialError::Transport(error) | DialError::RefusedLate(error) => CallError::from_coded(error),
+            DialError::Handshake(error, _) => CallError::from_coded(error),
+            DialError::Setup(_) => CallError::local(Code::Unavailable, Reason::ConnectFailed, ""),
+        };
+        let refused = call_error.reason == Reason::HandshakeRefused.as_str();
+        let late = matches!(error, DialError::RefusedLate(_));
+        let advice = if refused { self.likely_cause(service, late) } else { String::new() };
+        call_error.message = format!("{service} at {target}: {error}{advice}");
+        // Nothing was sent, so all that may pass can be tried again.
+        call_error.retryable =
+            matches!(call_error.code, Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded);
+        call_error
+    }
+
+    /// Why a peer most likely refuses this side, which it does not say. What this side knows: how far the
+    /// handshake came, what it has itself, and whether its key is new.
+    fn likely_cause(self, service: &ServiceId, late: bool) -> String {
+        let me = &self.shared.config.service_id;
+        let remembered = format!(
+            "{service} remembers another key of {me}: give this service its former key (security.privateKey, \
+         SECURE_MESH_PRIVATE_KEY, or a volume for its key directory), or set security.peerKeys: 'ignore' at \
+         {service}"
+        );
+        let other_service = format!("another service than {service} listens at this address");
+        let causes = if late {
+            // It knows the secret, or the pins are right: what is left is what M3 says.
+            vec!["the two clocks differ by more than 30 s".to_owned(), remembered]
+        } else if self.identity.local().secrets.is_empty() {
+            vec![
+                format!("{service} has another key of {me} in its discovery.services, or none"),
+                format!("{service} has a security.jwtSecret, which this service has not"),
+                other_service,
+            ]
+        } else {
+            let secret = if self.shared.config.is_embedded() {
+                "it runs as another user, on another machine or with another state directory, and so has another \
+             secret: give both the same security.jwtSecret"
+            } else {
+                "it has another mesh secret (security.jwtSecret)"
+            };
+            // A key that was made just now is one that nobody can remember.
+            let mut causes = vec![secret.to_owned(), remembered];
+            if self.identity.key_is_new && !self.shared.config.is_embedded() {
+                causes.reverse();
+                causes[0] = format!("this service made a new key when it started, and {}", causes[0]);
+            }
+            causes.push(other_service);
+            causes
+        };
+        format!("; the reason is in the log of {service}. Most likely {}", causes.join("; or "))
+    }
+}

@@ -1,0 +1,127 @@
+//! Messages of the servers that this side calls, and the streams of its calls.
+
+use std::sync::Arc;
+
+use super::{calls::Client, session::ClientSession};
+use crate::{
+    auth::AuthError,
+    error::{Code, Reason},
+    mesh::{
+        events::{CallError, CallId, Reply, StreamId},
+        metadata::metadata_or_nothing,
+        session::{Carrier, End, Session, Sessions, Side, StreamError, Streams},
+        shared::Shared,
+    },
+    record::{
+        RecordError,
+        message::{CallKind, Encoded, Failure, Message, Payload},
+    },
+};
+
+impl Side for Client {
+    fn sessions(&self) -> &Sessions<ClientSession> {
+        &self.sessions
+    }
+
+    fn on_message(
+        self: &Arc<Self>,
+        session: &Arc<ClientSession>,
+        message: Message<'_>,
+        _verify: impl FnMut(&[u8]) -> Result<(), AuthError>,
+    ) -> Result<(), RecordError> {
+        match message {
+            Message::Response { call, metadata, payload } => {
+                let reply = Reply { payload, metadata: metadata_or_nothing(metadata) };
+                self.on_response(session, call, Ok(reply));
+            }
+            Message::Error { call, failure } => self.on_response(session, call, Err(&failure)),
+            // It has said something about a call that it has never heard of now.
+            Message::GoAway { last, .. } if session.has_heard_beyond(last) => {
+                return Err(RecordError::Format);
+            }
+            Message::GoAway { last, .. } => self.leave(session, last),
+            // A message of the other side's: reflected, or from a faulty peer.
+            _ => return Err(RecordError::Format),
+        }
+        Ok(())
+    }
+
+    fn ended(self: &Arc<Self>, session: &Arc<ClientSession>, end: &End, unwritten: &[Encoded]) {
+        self.session_ended(session, end, unwritten);
+    }
+
+    fn forgotten(&self, _: &ClientSession) {}
+}
+
+impl Client {
+    /// A response came.
+    fn on_response(&self, session: &ClientSession, number: u32, outcome: Result<Reply<'_>, &Failure<'_>>) {
+        let Some(id) = session.heard_of(number) else { return };
+        if outcome.is_ok() && self.kind(id).is_some_and(CallKind::streams_output) {
+            return self.break_stream(id, StreamError::Unexpected);
+        }
+        self.settle(id, outcome.map_err(CallError::remote));
+    }
+
+    /// The kind of a call that is under way.
+    fn kind(&self, id: CallId) -> Option<CallKind> {
+        self.under_way().calls.get(&id).map(|call| call.kind)
+    }
+}
+
+impl Carrier for Client {
+    type Held = ClientSession;
+
+    fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn stream(id: CallId) -> StreamId {
+        StreamId::Call(id)
+    }
+
+    fn find(&self, session: &ClientSession, number: u32) -> Option<CallId> {
+        session.heard_of(number)
+    }
+
+    fn with<T>(&self, id: CallId, work: impl FnOnce(&mut Streams) -> T) -> Option<T> {
+        Some(work(&mut self.under_way().calls.get_mut(&id)?.streams))
+    }
+
+    fn with_placed<T>(&self, id: CallId, work: impl FnOnce(&mut Streams, &Session, u32) -> T) -> Option<T> {
+        let mut under_way = self.under_way();
+        let call = under_way.calls.get_mut(&id)?;
+        let (session, number) = call.placed.as_ref()?;
+        Some(work(&mut call.streams, session, *number))
+    }
+
+    fn each(&self, mut work: impl FnMut(CallId, &mut Streams, &Session)) {
+        for (id, call) in &mut self.under_way().calls {
+            if let Some((session, _)) = &call.placed {
+                work(*id, &mut call.streams, session);
+            }
+        }
+    }
+
+    fn peer_ended(&self, id: CallId, metadata: &[u8]) {
+        if self.kind(id).is_some_and(CallKind::streams_output) {
+            self.settle(id, Ok(Reply { payload: Payload::EMPTY, metadata }));
+        } else {
+            self.break_stream(id, StreamError::Unexpected);
+        }
+    }
+
+    fn all_gone(&self, _: CallId) {}
+
+    fn break_stream(&self, id: CallId, error: StreamError) {
+        let (code, reason) = match error {
+            StreamError::Unread => (Code::ResourceExhausted, Reason::MemoryLimit),
+            _ => (Code::Internal, Reason::StreamProtocol),
+        };
+        self.fail(id, CallError::local(code, reason, format!("the service sent {error}")));
+    }
+
+    fn fail_own(&self, id: CallId, code: Code, reason: Reason, text: &str) {
+        self.fail(id, CallError::local(code, reason, text));
+    }
+}

@@ -1,0 +1,119 @@
+//! A session that this side opened, with the numbers of the calls it carries.
+
+use std::{collections::HashMap, ops::Deref, sync::Mutex};
+
+use crate::mesh::{
+    events::CallId,
+    session::{End, Session},
+    sync::lock,
+};
+
+/// A session that this side opened.
+#[derive(Debug)]
+pub(crate) struct ClientSession {
+    session: Session,
+    numbers: Mutex<Numbers>,
+}
+
+#[derive(Debug, Default)]
+struct Numbers {
+    /// The number of the last call. No number is used twice.
+    last: u32,
+    /// The highest number of a call that the server has said anything about.
+    heard: u32,
+    pending: HashMap<u32, CallId>,
+    /// The server takes no more calls.
+    leaving: bool,
+}
+
+/// Why a session has no number for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoNumber {
+    /// The server accepts no more calls at once.
+    Full,
+    /// Each has been used.
+    UsedUp,
+}
+
+impl From<Session> for ClientSession {
+    fn from(session: Session) -> Self {
+        Self { session, numbers: Mutex::default() }
+    }
+}
+
+impl Deref for ClientSession {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl ClientSession {
+    /// Gives a call its number.
+    pub(super) fn take_number(&self, id: CallId) -> Result<u32, NoNumber> {
+        let mut numbers = lock(&self.numbers);
+        if numbers.pending.len() >= self.parameters.max_calls as usize {
+            return Err(NoNumber::Full);
+        }
+        let number = numbers.last.checked_add(1).ok_or(NoNumber::UsedUp)?;
+        numbers.last = number;
+        numbers.pending.insert(number, id);
+        Ok(number)
+    }
+
+    /// Whether each number has been used.
+    pub(super) fn is_used_up(&self) -> bool {
+        lock(&self.numbers).last == u32::MAX
+    }
+
+    /// The call with this number, if it is under way, about which the server
+    /// has said something.
+    pub(super) fn heard_of(&self, number: u32) -> Option<CallId> {
+        let mut numbers = lock(&self.numbers);
+        let id = numbers.pending.get(&number).copied()?;
+        // What the server has begun to answer it cannot disown later.
+        numbers.heard = numbers.heard.max(number);
+        Some(id)
+    }
+
+    /// Whether the server has said something about a call above `last`.
+    pub(super) fn has_heard_beyond(&self, last: u32) -> bool {
+        last < lock(&self.numbers).heard
+    }
+
+    /// A call is over.
+    pub(super) fn forget(&self, number: u32) {
+        lock(&self.numbers).pending.remove(&number);
+    }
+
+    /// Takes no more calls. Returns those above `last`, which never ran, in the
+    /// order in which they were placed, and whether none is left.
+    pub(super) fn leave(&self, last: u32) -> (Vec<CallId>, bool) {
+        let mut numbers = lock(&self.numbers);
+        numbers.leaving = true;
+        let mut above: Vec<u32> = numbers.pending.keys().copied().filter(|number| *number > last).collect();
+        above.sort_unstable();
+        let never_ran = above.iter().filter_map(|number| numbers.pending.remove(number)).collect();
+        (never_ran, numbers.pending.is_empty())
+    }
+
+    /// Ends the session if the server is leaving it and its last call is over.
+    pub(super) fn finish_if_left(&self) {
+        let numbers = lock(&self.numbers);
+        if numbers.leaving && numbers.pending.is_empty() {
+            self.finish(End::Closed);
+        }
+    }
+
+    /// The calls that are left when the session is over, by number.
+    pub(super) fn take_pending(&self) -> HashMap<u32, CallId> {
+        std::mem::take(&mut lock(&self.numbers).pending)
+    }
+
+    /// As if `last` calls had been placed.
+    #[cfg(test)]
+    pub(crate) fn use_up(&self, last: u32) {
+        lock(&self.numbers).last = last;
+    }
+}

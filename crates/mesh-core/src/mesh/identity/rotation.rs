@@ -1,0 +1,89 @@
+//! Another key or mesh secret for a mesh that runs. What rests on the previous
+//! ones is for the caller to end.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use super::Identity;
+use crate::{
+    clock::Timestamp,
+    config,
+    crypto::rsa::{KeyPair, PublicKey},
+    handshake::MeshSecret,
+    mesh::{error::Error, events::Level, sync::lock},
+};
+
+impl Identity {
+    /// Makes a new key, stores it, and uses it from now on. A key that another
+    /// process has put in the place of this one's is taken over instead.
+    pub(crate) async fn rotate_key(self: &Arc<Self>) -> Result<PublicKey, Error> {
+        if let Some(given) = &self.shared.config.private_key {
+            return Err(Error::GivenKey(given.option));
+        }
+        let one_at_a_time = self.rotation.lock().await;
+        let identity = Arc::clone(self);
+        let rotated = self.shared.platform.blocking(move || identity.replace_key()).await;
+        let key = rotated.map_err(|_| Error::Thread)??;
+        drop(one_at_a_time);
+        let fields = vec![("thumbprint", key.thumbprint().to_string())];
+        self.shared.log(Level::Info, "key.rotated", "this service has another key".to_owned(), fields);
+        Ok(key)
+    }
+
+    /// Blocks: reads, makes and writes keys.
+    fn replace_key(&self) -> Result<PublicKey, Error> {
+        let id = &self.shared.config.service_id;
+        let store = self.trust.store();
+        let used = self.local().key.public_key().clone();
+        let next = match store.load_key_pair(id)? {
+            Some(stored) if *stored.public_key() != used => stored,
+            _ => {
+                let made = KeyPair::generate(self.shared.config.rsa_bits)?;
+                store.replace_key_pair(id, &made)?;
+                made
+            }
+        };
+        let key = next.public_key().clone();
+        if store.known_peer(id)? == Some(used.thumbprint()) {
+            // Services that share this directory remember this one in it: they
+            // are of the same user, and need no other proof.
+            store.succeed_peer(id, &used.thumbprint(), &key.thumbprint())?;
+        }
+        let mut local = lock(&self.local);
+        let previous = Arc::clone(&local);
+        *local = Arc::new(previous.with_key(next)?);
+        self.previous_operations.fetch_add(previous.key.private_ops(), Ordering::Relaxed);
+        Ok(key)
+    }
+
+    /// Uses `secret` from now on, and accepts the previous one for `grace` more.
+    pub(crate) fn rotate_secret(&self, secret: &str, grace: Duration) -> Result<(), Error> {
+        if self.shared.config.secret.is_none() {
+            return Err(Error::NoSecret);
+        }
+        config::check_secret("secret", secret)?;
+        let now = self.shared.now();
+        {
+            let mut local = lock(&self.local);
+            let next = local.with_secret(MeshSecret::new(secret.as_bytes()), now + grace, now)?;
+            *local = Arc::new(next.ok_or(Error::SecretInUse)?);
+        }
+        self.shared.log(Level::Info, "secret.rotated", "this mesh has another secret".to_owned(), Vec::new());
+        Ok(())
+    }
+
+    /// Forgets the secrets whose grace is over; returns whether there were any.
+    pub(crate) fn retire_secrets(&self, now: Timestamp) -> bool {
+        {
+            let mut local = lock(&self.local);
+            // Where there is nothing to forget; a failure is tried again.
+            let Ok(Some(next)) = local.without_retired(now) else { return false };
+            *local = Arc::new(next);
+        }
+        let text = "a former secret counts no longer".to_owned();
+        self.shared.log(Level::Info, "secret.retired", text, Vec::new());
+        true
+    }
+}

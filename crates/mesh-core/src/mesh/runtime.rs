@@ -1,0 +1,122 @@
+//! The I/O thread of a mesh: jobs of the application, one after another, between
+//! the tasks of the sessions.
+
+use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+use tokio_util::sync::DropGuard;
+
+use super::{
+    build::build, error::Error, events::Events, io::Io, lookout::Lookout, platform::Platform,
+    server::Acceptor, shared::Shared,
+};
+use crate::{
+    config::MeshConfig,
+    crypto::{keystore::repair, rsa::PublicKey},
+    error::Reason,
+    transport::{Listener, serve},
+};
+
+/// A piece of work for the I/O thread.
+pub(super) type Job = Box<dyn FnOnce(&Io) + Send>;
+
+/// A mesh that serves.
+pub(super) struct Started {
+    pub(super) address: Option<SocketAddr>,
+    pub(super) public_key: PublicKey,
+    /// The mesh stops when this is dropped.
+    pub(super) guard: DropGuard,
+}
+
+/// Starts the I/O thread, to drive `running`.
+pub(super) fn spawn(running: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+    let name = "secure-mesh-io".to_owned();
+    let thread = thread::Builder::new().name(name).spawn(move || io_thread(running));
+    thread.map(drop).map_err(|_| Error::Thread)
+}
+
+fn io_thread(running: impl Future<Output = ()>) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return; // dropping `running` reports it
+    };
+    runtime.block_on(running);
+    // A key generation under way is not waited for.
+    runtime.shutdown_background();
+}
+
+/// A mesh at work, from its start to its end, which is that of `queue` at the latest.
+pub(super) async fn run(
+    platform: Platform,
+    config: MeshConfig,
+    events: Arc<dyn Events>,
+    mut queue: mpsc::UnboundedReceiver<Job>,
+    mut started: oneshot::Sender<Result<Started, Error>>,
+) {
+    let starting = tokio::select! {
+        biased;
+        starting = build(platform, config, events) => starting,
+        () = started.closed() => return,
+    };
+    let (core, listener) = match starting {
+        Ok(parts) => parts,
+        Err(error) => {
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    let shared = &core.shared;
+    let address = listener.as_ref().and_then(Listener::address);
+    let public_key = core.identity.local().key.public_key().clone();
+    let guard = shared.stop.clone().drop_guard();
+    if started.send(Ok(Started { address, public_key, guard })).is_err() {
+        return;
+    }
+    tokio::spawn(Arc::clone(&core).tick());
+    if let Some(mut listener) = listener {
+        tokio::spawn(log_troubles(Arc::clone(shared), listener.troubles()));
+        let acceptor = Arc::new(Acceptor(Arc::clone(&core.server)));
+        tokio::spawn(serve(listener, acceptor, shared.config.limits.max_message));
+    }
+    let io = Io(Arc::clone(&core));
+    let mut lookout = Lookout::new(shared.platform.cores);
+    loop {
+        let look = lookout.again(shared.bursts());
+        let job = tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => break,
+            job = queue.recv() => job,
+            time = let_others_run(), if look => {
+                lookout.others_ran(time);
+                continue;
+            }
+        };
+        let Some(job) = job else { break };
+        shared.guarded(|| job(&io));
+        lookout.batch(shared.bursts());
+    }
+    shared.stop.cancel();
+}
+
+/// Reports why no connections are accepted: the application alone can help.
+async fn log_troubles(shared: Arc<Shared>, mut troubles: mpsc::Receiver<std::io::Error>) {
+    while let Some(error) = troubles.recv().await {
+        let message = format!("cannot accept connections: {error}; {}", repair(&error));
+        let fields = vec![("reason", Reason::Listen.to_string())];
+        shared.log_refusal("accept.failed", "port".to_owned(), message, fields);
+        shared.events.flush();
+    }
+}
+
+/// One turn of the runtime, that looks at the sockets and does not wait for
+/// them; before it, one of any other thread that wants this core. Returns how
+/// long that one took.
+async fn let_others_run() -> Duration {
+    let before = Instant::now();
+    thread::yield_now();
+    let time = before.elapsed();
+    tokio::task::yield_now().await;
+    time
+}

@@ -1,0 +1,227 @@
+//! Messages of the peers that call here, and the streams of their requests.
+//!
+//! A request, outermost first: session → open → token → call limit → handler.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    requests::Server,
+    session::{Arrival, ServerSession},
+};
+use crate::{
+    auth::AuthError,
+    error::{Code, Coded, Reason},
+    mesh::{
+        events::{AbortCause, Request, RequestId, StreamId},
+        metadata::is_metadata,
+        session::{Carrier, End, Session, Sessions, Side, StreamError, Streams},
+        shared::Shared,
+    },
+    record::{
+        RecordError,
+        message::{CancelCause, Encoded, Failure, Message, Payload, RequestFields},
+    },
+};
+
+/// The longest a request may hold its place.
+const MAX_TIME: Duration = Duration::from_hours(24);
+/// When a caller over its limit of calls may come again.
+const CALL_LIMIT_PAUSE_MS: u32 = 50;
+
+/// A request as it arrives.
+struct Arriving<'a> {
+    number: u32,
+    time_left_ms: u32,
+    method: &'a str,
+    fields: RequestFields<'a>,
+    payload: Payload<'a>,
+}
+
+impl Side for Server {
+    fn sessions(&self) -> &Sessions<ServerSession> {
+        &self.sessions
+    }
+
+    fn on_message(
+        self: &Arc<Self>,
+        session: &Arc<ServerSession>,
+        message: Message<'_>,
+        mut verify: impl FnMut(&[u8]) -> Result<(), AuthError>,
+    ) -> Result<(), RecordError> {
+        match message {
+            Message::Request { call: number, token, time_left_ms, method, fields, payload } => {
+                let request = Arriving { number, time_left_ms, method, fields, payload };
+                self.on_request(session, &request, verify(token))
+            }
+            Message::Cancel { call, cause } => {
+                self.on_cancel(session, call, cause);
+                Ok(())
+            }
+            // A message of the other side's: reflected, or from a faulty peer.
+            _ => Err(RecordError::Format),
+        }
+    }
+
+    fn ended(self: &Arc<Self>, session: &Arc<ServerSession>, _: &End, _: &[Encoded]) {
+        self.abort_session(session, AbortCause::SessionLost);
+    }
+
+    fn forgotten(&self, session: &ServerSession) {
+        for id in session.requests() {
+            self.take(id);
+        }
+    }
+}
+
+impl Server {
+    fn on_request(
+        &self,
+        session: &Arc<ServerSession>,
+        request: &Arriving<'_>,
+        token: Result<(), AuthError>,
+    ) -> Result<(), RecordError> {
+        let out_of_time = token.as_ref().err().filter(|error| error.is_about_time());
+        let others = match session.arrive(request.number, out_of_time.is_some()) {
+            Arrival::Repeated => return Err(RecordError::Format),
+            Arrival::Late => return Ok(()),
+            Arrival::OutOfTime => {
+                if let Some(error) = out_of_time {
+                    self.refuse_time(session, error);
+                }
+                return Ok(());
+            }
+            Arrival::New { others } => others,
+        };
+        if let Some((code, reason, message)) = self.refusal(request, token, others) {
+            self.shared.stats.count_request(false);
+            let retryable = reason == Reason::CallLimit;
+            let retry_after_ms = retryable.then_some(CALL_LIMIT_PAUSE_MS);
+            let failure = Failure { retryable, retry_after_ms, ..Failure::new(code, reason, &message) };
+            session.send(Encoded::error(request.number, &failure));
+            return Ok(());
+        }
+        // A caller without a deadline, or with a generous one, does not get
+        // to hold a place here for ever; a stream does, as long as it lives.
+        let kind = request.fields.kind;
+        let time_left = match request.time_left_ms {
+            0 if kind.is_stream() => None,
+            0 => Some(MAX_TIME),
+            ms => Some(Duration::from_millis(ms.into()).min(MAX_TIME)),
+        };
+        let streams = Streams::of_request(kind, request.method);
+        let id = self.begin(session, request.number, streams, time_left);
+        self.shared.events.request(Request {
+            id,
+            session: &session.info,
+            method: request.method,
+            kind,
+            payload: request.payload,
+            metadata: request.fields.metadata,
+            time_left,
+            attempt: request.fields.attempt,
+        });
+        Ok(())
+    }
+
+    /// Why a request is not handed to its handler, if it is not.
+    fn refusal(
+        &self,
+        request: &Arriving<'_>,
+        token: Result<(), AuthError>,
+        others: usize,
+    ) -> Option<(Code, Reason, String)> {
+        let limits = &self.shared.config.limits;
+        if let Err(error) = token {
+            Some((error.code(), error.reason(), format!("the request's token: {error}")))
+        } else if others >= limits.max_calls as usize {
+            let text = format!("{} calls are under way on one session", limits.max_calls);
+            Some((Code::ResourceExhausted, Reason::CallLimit, text))
+        } else if !is_metadata(request.fields.metadata) {
+            let text = "the metadata is not a JSON object of strings".to_owned();
+            Some((Code::InvalidArgument, Reason::Payload, text))
+        } else if request.payload.bytes.len() > limits.max_message as usize {
+            let text = format!("the input is larger than {} bytes", limits.max_message);
+            Some((Code::ResourceExhausted, Reason::TooLarge, text))
+        } else {
+            None
+        }
+    }
+
+    /// A clock was set while a request was on its way. The request never ran:
+    /// the goaway says so, and its caller makes it again on a new session.
+    fn refuse_time(&self, session: &ServerSession, error: &AuthError) {
+        self.shared.stats.count_request(false);
+        let peer = session.info.peer.to_string();
+        let fields = vec![("peer", peer.clone()), ("reason", error.reason().to_string())];
+        let text = format!("the request's token: {error}");
+        self.shared.log_refusal("request.refused", peer, text, fields);
+        session.leave();
+    }
+
+    /// The caller gave a request up.
+    fn on_cancel(&self, session: &ServerSession, number: u32, cause: CancelCause) {
+        let Some(id) = session.request(number) else { return };
+        let cause = match cause {
+            CancelCause::Cancelled => AbortCause::Cancelled,
+            CancelCause::Deadline => AbortCause::Deadline,
+        };
+        self.stop(id, cause, None);
+    }
+}
+
+impl Carrier for Server {
+    type Held = ServerSession;
+
+    fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn stream(id: RequestId) -> StreamId {
+        StreamId::Request(id)
+    }
+
+    fn find(&self, session: &ServerSession, number: u32) -> Option<RequestId> {
+        session.request(number)
+    }
+
+    fn with<T>(&self, id: RequestId, work: impl FnOnce(&mut Streams) -> T) -> Option<T> {
+        Some(work(&mut self.requests().active.get_mut(&id)?.streams))
+    }
+
+    fn with_placed<T>(
+        &self,
+        id: RequestId,
+        work: impl FnOnce(&mut Streams, &Session, u32) -> T,
+    ) -> Option<T> {
+        let mut requests = self.requests();
+        let active = requests.active.get_mut(&id)?;
+        Some(work(&mut active.streams, &active.session, active.number))
+    }
+
+    fn each(&self, mut work: impl FnMut(RequestId, &mut Streams, &Session)) {
+        for (id, active) in &mut self.requests().active {
+            work(*id, &mut active.streams, &active.session);
+        }
+    }
+
+    fn peer_ended(&self, id: RequestId, _: &[u8]) {
+        self.shared.events.input_ended(id);
+    }
+
+    fn all_gone(&self, id: RequestId) {
+        self.take(id);
+    }
+
+    fn break_stream(&self, id: RequestId, error: StreamError) {
+        let (code, reason) = match error {
+            StreamError::TooLarge => (Code::ResourceExhausted, Reason::TooLarge),
+            StreamError::Unread => (Code::ResourceExhausted, Reason::MemoryLimit),
+            _ => (Code::InvalidArgument, Reason::StreamProtocol),
+        };
+        self.fail_own(id, code, reason, &format!("the caller sent {error}"));
+    }
+
+    fn fail_own(&self, id: RequestId, code: Code, reason: Reason, text: &str) {
+        self.stop(id, AbortCause::Cancelled, Some(&Failure::new(code, reason, text)));
+    }
+}

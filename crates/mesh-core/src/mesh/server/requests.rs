@@ -1,0 +1,225 @@
+//! Requests under way, from the handler back to the peer. Each ends exactly
+//! once, since whoever takes it out of the table answers it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use super::{places::Pending, seats::Seats, session::ServerSession};
+use crate::{
+    error::{Code, Reason},
+    mesh::{
+        events::{AbortCause, RequestId},
+        identity::Identity,
+        session::{Queued, Sessions, Streams, streaming},
+        shared::Shared,
+        sync::lock,
+        timers::{Timer, TimerKey},
+    },
+    record::message::{Encoded, Failure, Payload},
+};
+
+/// Everything of the requests that peers make.
+pub(crate) struct Server {
+    pub(super) shared: Arc<Shared>,
+    pub(super) identity: Arc<Identity>,
+    pub(super) sessions: Sessions<ServerSession>,
+    /// Handshakes under way.
+    pub(super) pending: Arc<Mutex<Pending>>,
+    pub(super) seats: Arc<Mutex<Seats>>,
+    requests: Mutex<Requests>,
+}
+
+/// Requests under way.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    pub(super) active: HashMap<RequestId, Active>,
+    /// Requests nobody waits for any more, whose handlers still run. They keep
+    /// their place, or a peer could start any number by cancelling each.
+    abandoned: HashMap<RequestId, Arc<ServerSession>>,
+    last: RequestId,
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) session: Arc<ServerSession>,
+    /// Its number there.
+    pub(super) number: u32,
+    pub(super) streams: Streams,
+    timer: Option<TimerKey>,
+    /// Its handler is done, though not all it said has gone.
+    done: bool,
+}
+
+impl Server {
+    pub(crate) fn new(shared: Arc<Shared>, identity: Arc<Identity>) -> Arc<Self> {
+        let (sessions, pending, seats, requests) = Default::default();
+        Arc::new(Self { shared, identity, sessions, pending, seats, requests })
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions<ServerSession> {
+        &self.sessions
+    }
+
+    /// Handshakes under way, and the addresses they are from.
+    pub(crate) fn handshakes(&self) -> (usize, usize) {
+        lock(&self.pending).count()
+    }
+
+    /// Seats taken, and the peers that have any.
+    pub(crate) fn seats(&self) -> (usize, usize) {
+        lock(&self.seats).count()
+    }
+
+    /// Requests under way, and those that nobody waits for.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let requests = self.requests();
+        (requests.active.len(), requests.abandoned.len())
+    }
+
+    pub(super) fn requests(&self) -> MutexGuard<'_, Requests> {
+        lock(&self.requests)
+    }
+
+    /// The number of the latest request.
+    #[cfg(test)]
+    pub(crate) fn last(&self) -> RequestId {
+        self.requests().last
+    }
+
+    /// Begins a request: gives it its number here.
+    pub(super) fn begin(
+        &self,
+        session: &Arc<ServerSession>,
+        number: u32,
+        streams: Streams,
+        time_left: Option<Duration>,
+    ) -> RequestId {
+        let id = {
+            let mut requests = self.requests();
+            let Requests { active, abandoned, last } = &mut *requests;
+            loop {
+                *last = last.wrapping_add(1);
+                if !active.contains_key(last) && !abandoned.contains_key(last) {
+                    break;
+                }
+            }
+            let timer =
+                time_left.map(|time_left| self.shared.timers.insert(Timer::Request(*last), time_left));
+            let session = Arc::clone(session);
+            active.insert(*last, Active { session, number, streams, timer, done: false });
+            *last
+        };
+        session.begin(number, id);
+        id
+    }
+
+    /// Answers a request. A late answer only says that the handler is done.
+    pub(crate) fn respond(&self, id: RequestId, metadata: &[u8], payload: Payload<'_>) {
+        let Some(active) = self.take(id) else { return self.release(id) };
+        let limit = active.session.parameters.max_message as usize;
+        let encoded = if payload.bytes.len() > limit {
+            let len = payload.bytes.len();
+            Err(format!("the result is {len} bytes, more than the caller accepts ({limit})"))
+        } else {
+            Encoded::response(active.number, metadata, payload)
+                .map_err(|_| "the response metadata is larger than 8 KiB".to_owned())
+        };
+        self.shared.stats.count_request(encoded.is_ok());
+        active.session.send(encoded.unwrap_or_else(|message| {
+            Encoded::error(active.number, &Failure::new(Code::ResourceExhausted, Reason::TooLarge, &message))
+        }));
+    }
+
+    /// Fails a request, after the items that are queued. A late failure only
+    /// says that the handler is done.
+    pub(crate) fn fail(&self, id: RequestId, failure: &Failure<'_>) {
+        let (message, streams) = {
+            let mut requests = self.requests();
+            let Some(active) = requests.active.get_mut(&id) else {
+                drop(requests);
+                return self.release(id);
+            };
+            let limit = active.session.parameters.max_message as usize;
+            let data = if failure.data.bytes.len() > limit { Payload::EMPTY } else { failure.data };
+            let message = Encoded::error(active.number, &Failure { data, ..*failure });
+            (message, active.streams.sends())
+        };
+        if streams {
+            return self.finish(id, message, false);
+        }
+        let Some(active) = self.take(id) else { return };
+        self.shared.stats.count_request(false);
+        active.session.send(message);
+    }
+
+    /// Ends the items of an answer. `metadata` goes with it.
+    pub(crate) fn end_items(&self, id: RequestId, metadata: &[u8]) {
+        if let Some(end) = streaming::end_of(self, id, metadata) {
+            self.finish(id, end, true);
+        }
+    }
+
+    /// The handler of a stream is done; its last message follows its items.
+    fn finish(&self, id: RequestId, last: Encoded, ok: bool) {
+        if streaming::queue(self, id, last, true) == Queued::Taken {
+            self.shared.stats.count_request(ok);
+        } else {
+            self.release(id);
+        }
+    }
+
+    /// A request's time is over.
+    pub(crate) fn expired(&self, id: RequestId) {
+        let text = "the handler did not answer in time";
+        let failure = Failure::new(Code::DeadlineExceeded, Reason::Deadline, text);
+        self.stop(id, AbortCause::Deadline, Some(&failure));
+    }
+
+    /// Tells the caller, if there is a failure to report, and the handler, if it still runs.
+    pub(super) fn stop(&self, id: RequestId, cause: AbortCause, failure: Option<&Failure<'_>>) {
+        let Some(active) = self.take(id) else { return };
+        if let Some(failure) = failure {
+            active.session.send(Encoded::error(active.number, failure));
+        }
+        if active.done {
+            return;
+        }
+        self.shared.stats.count_request(false);
+        active.session.abandon();
+        self.requests().abandoned.insert(id, active.session);
+        self.shared.events.aborted(id, cause);
+        self.shared.events.flush();
+    }
+
+    /// Nobody waits for the requests of `session` any more.
+    pub(crate) fn abort_session(&self, session: &ServerSession, cause: AbortCause) {
+        for id in session.requests() {
+            self.shared.guarded(|| self.stop(id, cause, None));
+        }
+        self.shared.events.flush();
+    }
+
+    /// The handler of an abandoned request is done.
+    fn release(&self, id: RequestId) {
+        let session = self.requests().abandoned.remove(&id);
+        if let Some(session) = session {
+            session.release();
+        }
+    }
+
+    /// Takes a request out of the table: whoever gets it answers it.
+    pub(super) fn take(&self, id: RequestId) -> Option<Active> {
+        let mut active = self.requests().active.remove(&id)?;
+        if let Some(key) = active.timer {
+            self.shared.timers.remove(key);
+        }
+        active.session.forget(active.number);
+        active.done = active.streams.has_ended();
+        active.streams.release(&active.session, active.number);
+        Some(active)
+    }
+}

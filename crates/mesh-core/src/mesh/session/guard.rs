@@ -1,0 +1,83 @@
+//! The life of a session in the table, from its handshake to the last of what it had.
+
+use std::sync::Arc;
+
+use super::{
+    side::Side,
+    state::{End, Session},
+};
+use crate::{
+    mesh::{events::Level, shared::Shared},
+    record::message::Encoded,
+};
+
+/// A session's place in the table. Its owner is the task that runs the session;
+/// with that, the session is over, also when it panics.
+pub(crate) struct Open<S: Side> {
+    side: Arc<S>,
+    session: Arc<S::Held>,
+    is_closed: bool,
+}
+
+impl<S: Side> Open<S> {
+    /// Puts an established session into the table, for as long as the guard lives.
+    pub(crate) fn new(side: &Arc<S>, session: &Arc<S::Held>) -> Self {
+        let shared = side.shared();
+        shared.stats.count_handshake(true);
+        if session.info.resumed {
+            shared.stats.count_resumption();
+        }
+        side.sessions().insert(session);
+        let open = Self { side: Arc::clone(side), session: Arc::clone(session), is_closed: false };
+        shared.events.session_opened(&session.info);
+        log(shared, Level::Info, "session.opened", "a session was established", session);
+        shared.events.flush();
+        open
+    }
+
+    /// Gives everything back that the session had, and says why it ended.
+    pub(crate) fn close(mut self, end: &End, unwritten: &[Encoded]) {
+        self.is_closed = true;
+        self.closed(end, unwritten);
+    }
+
+    /// The session has ended. A fault in one step takes no other with it: what
+    /// the session had is given back in any case.
+    fn closed(&self, end: &End, unwritten: &[Encoded]) {
+        let (shared, session) = (self.side.shared(), &self.session);
+        self.side.sessions().remove(session);
+        shared.guarded(|| {
+            let level = if matches!(end, End::Record(_) | End::Auth(_)) { Level::Warn } else { Level::Info };
+            log(shared, level, "session.closed", &end.to_string(), session);
+            shared.events.session_closed(&session.info);
+            shared.events.flush();
+        });
+        shared.guarded(|| self.side.ended(session, end, unwritten));
+    }
+}
+
+impl<S: Side> Drop for Open<S> {
+    fn drop(&mut self) {
+        if self.is_closed {
+            return;
+        }
+        self.session.end(End::Lost);
+        if self.side.shared().stop.is_cancelled() {
+            // The runtime goes, and the application with it: it is told nothing.
+            self.side.sessions().remove(&self.session);
+            self.side.forgotten(&self.session);
+        } else {
+            self.closed(&End::Lost, &[]);
+        }
+    }
+}
+
+fn log(shared: &Shared, level: Level, event: &'static str, message: &str, session: &Session) {
+    let fields = vec![
+        ("peer", session.info.peer.to_string()),
+        ("session", session.info.id.to_string()),
+        ("trust", session.info.trust_name().to_owned()),
+        ("resumed", session.info.resumed.to_string()),
+    ];
+    shared.log(level, event, message.to_owned(), fields);
+}

@@ -1,0 +1,153 @@
+//! What happens to the items of streams, the same on the side that calls and
+//! on the side that answers.
+//!
+//! A peer that breaks the rules of a stream loses that stream and nothing
+//! else. Messages for unknown or finished streams are dropped: they may have
+//! crossed with the end.
+
+use super::{
+    breach::StreamError,
+    side::Carrier,
+    state::Session,
+    streams::{Pumped, Queued, Streams, shares},
+};
+use crate::{
+    error::{Code, Reason},
+    mesh::metadata::metadata_or_nothing,
+    record::{
+        RecordError,
+        message::{Encoded, Payload},
+    },
+};
+
+/// An item arrived.
+pub(super) fn on_item<C: Carrier>(
+    carrier: &C,
+    session: &C::Held,
+    number: u32,
+    payload: Payload<'_>,
+) -> Result<(), RecordError> {
+    // Only a peer that does not count sends more than all streams may share.
+    let shared = shares(payload).shared;
+    session.receive_shared(shared).map_err(|_| RecordError::Format)?;
+    let limit = carrier.shared().config.limits.max_message;
+    let Some(id) = carrier.find(session, number) else {
+        session.return_shared(shared);
+        return Ok(());
+    };
+    match carrier.with(id, |streams| streams.receive(payload, limit)) {
+        Some(Ok(())) => carrier.shared().events.item(C::stream(id), payload),
+        Some(Err(error)) => {
+            // What the stream did not take, it will not give back.
+            session.return_shared(shared);
+            carrier.break_stream(id, error);
+        }
+        None => session.return_shared(shared),
+    }
+    Ok(())
+}
+
+/// The peer's items are all there.
+pub(super) fn on_end<C: Carrier>(carrier: &C, session: &C::Held, number: u32, metadata: &[u8]) {
+    let Some(id) = carrier.find(session, number) else { return };
+    match carrier.with(id, Streams::receive_end) {
+        Some(Ok(())) => carrier.peer_ended(id, metadata_or_nothing(metadata)),
+        Some(Err(error)) => carrier.break_stream(id, error),
+        None => {}
+    }
+}
+
+/// The peer lets this side send more.
+pub(super) fn on_window<C: Carrier>(
+    carrier: &C,
+    session: &C::Held,
+    number: u32,
+    credit: u32,
+) -> Result<(), RecordError> {
+    if number == 0 {
+        session.grant(credit).map_err(|_| RecordError::Format)?;
+        call_waiting(carrier, session);
+    } else if let Some(id) = carrier.find(session, number) {
+        match carrier.with(id, |streams| streams.grant(credit)) {
+            Some(Ok(())) => pump(carrier, id, false),
+            Some(Err(error)) => carrier.break_stream(id, error),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// A message of a stream could not be read.
+pub(super) fn on_malformed<C: Carrier>(carrier: &C, session: &C::Held, number: u32) {
+    if let Some(id) = carrier.find(session, number) {
+        carrier.break_stream(id, StreamError::Malformed);
+    }
+}
+
+/// Lets streams go on that wait for the session's window or for the budget,
+/// each for its turn, while there is room.
+pub(super) fn call_waiting<C: Carrier>(carrier: &C, session: &C::Held) {
+    while let Some(number) = session.next_unblocked() {
+        if let Some(id) = carrier.find(session, number) {
+            pump(carrier, id, true);
+        }
+    }
+}
+
+/// Sends an item, or queues it.
+pub(crate) fn send_item<C: Carrier>(carrier: &C, id: u32, payload: Payload<'_>) {
+    let limit = limit(carrier, id);
+    if payload.bytes.len() > limit as usize {
+        let text =
+            format!("an item is {} bytes, more than the other side accepts ({limit})", payload.bytes.len());
+        return carrier.fail_own(id, Code::ResourceExhausted, Reason::TooLarge, &text);
+    }
+    if queue(carrier, id, Encoded::item(0, payload), false) == Queued::Full {
+        let text = "the stream's items were sent without waiting for earlier ones to go";
+        carrier.fail_own(id, Code::ResourceExhausted, Reason::MemoryLimit, text);
+    }
+}
+
+/// The message that ends this side's items, unless the metadata is too large.
+pub(crate) fn end_of<C: Carrier>(carrier: &C, id: u32, metadata: &[u8]) -> Option<Encoded> {
+    let end = Encoded::end(0, metadata).ok();
+    if end.is_none() {
+        let text = "the response metadata is larger than 8 KiB";
+        carrier.fail_own(id, Code::ResourceExhausted, Reason::TooLarge, text);
+    }
+    end
+}
+
+/// Queues a message of a stream and sends what may go.
+pub(crate) fn queue<C: Carrier>(carrier: &C, id: u32, message: Encoded, last: bool) -> Queued {
+    let queued = carrier.with(id, |streams| streams.queue(message, last)).unwrap_or(Queued::Over);
+    if queued == Queued::Taken {
+        pump(carrier, id, false);
+    }
+    queued
+}
+
+/// The application is done with items that it was given.
+pub(crate) fn consumed<C: Carrier>(carrier: &C, id: u32, cost: usize) {
+    carrier.with_placed(id, |streams, session, number| streams.consume(session, number, cost));
+}
+
+/// Sends what the windows of a stream allow.
+pub(crate) fn pump<C: Carrier>(carrier: &C, id: u32, called: bool) {
+    let pumped = carrier.with_placed(id, |streams, session, number| streams.pump(session, number, called));
+    let Some(Pumped { cost, finished }) = pumped else { return };
+    if cost > 0 {
+        let events = &carrier.shared().events;
+        events.sent(C::stream(id), cost);
+        events.flush();
+    }
+    if finished {
+        carrier.all_gone(id);
+    }
+}
+
+/// The size of the items that the other side of a stream accepts.
+fn limit<C: Carrier>(carrier: &C, id: u32) -> u32 {
+    let of_peer = |_: &mut Streams, session: &Session, _| session.parameters.max_message;
+    carrier.with_placed(id, of_peer).unwrap_or(carrier.shared().config.limits.max_message)
+}

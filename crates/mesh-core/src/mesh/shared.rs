@@ -1,0 +1,157 @@
+//! What every part of a mesh uses: its configuration, the machine under it, the
+//! application above it, the log, the counters.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+};
+
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    events::{Events, Level, LogEvent},
+    platform::{Platform, Stopped},
+    stats::Counters,
+    throttle::{Kind, Throttle},
+    timers::Timers,
+};
+use crate::{clock::Timestamp, config::MeshConfig};
+
+/// Details of a log line: names and values.
+pub(super) type Fields = Vec<(&'static str, String)>;
+
+/// What every part of a mesh uses.
+pub(crate) struct Shared {
+    pub(crate) config: MeshConfig,
+    pub(crate) platform: Platform,
+    pub(crate) events: Arc<dyn Events>,
+    pub(crate) timers: Timers,
+    pub(crate) stats: Counters,
+    /// No more requests are taken.
+    pub(crate) draining: CancellationToken,
+    /// Everything ends.
+    pub(crate) stop: CancellationToken,
+    refusals: Throttle,
+    /// As many RSA private operations at once as there are cores.
+    rsa: Arc<Semaphore>,
+    bursts: AtomicU64,
+    last_handle: AtomicU32,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: MeshConfig,
+        platform: Platform,
+        events: Arc<dyn Events>,
+        draining: CancellationToken,
+    ) -> Self {
+        let cores = platform.cores;
+        Self {
+            config,
+            platform,
+            events,
+            timers: Timers::default(),
+            stats: Counters::default(),
+            draining,
+            stop: CancellationToken::new(),
+            refusals: Throttle::default(),
+            rsa: Arc::new(Semaphore::new(cores)),
+            bursts: AtomicU64::new(0),
+            last_handle: AtomicU32::new(0),
+        }
+    }
+
+    /// The time by the wall clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.platform.clock.now()
+    }
+
+    /// A number for a session that nobody else has.
+    pub(crate) fn next_handle(&self) -> u32 {
+        self.last_handle.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A burst of messages from a peer is over.
+    pub(crate) fn burst_over(&self) {
+        self.bursts.fetch_add(1, Ordering::Relaxed);
+        self.events.flush();
+    }
+
+    /// How many bursts of messages have come from peers.
+    pub(crate) fn bursts(&self) -> u64 {
+        self.bursts.load(Ordering::Relaxed)
+    }
+
+    /// Does a piece of work of the I/O thread: a fault in it must not take the
+    /// mesh down with it.
+    pub(crate) fn guarded(&self, work: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            self.log(Level::Error, "internal", "a job on the I/O thread panicked".to_owned(), Vec::new());
+            self.events.flush();
+        }
+    }
+
+    /// Does a step of a handshake: off the I/O thread, unless it is that of a
+    /// resumption, which holds no RSA private operation.
+    pub(crate) async fn private_operation<T: Send + 'static>(
+        &self,
+        resumed: bool,
+        operation: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        if resumed {
+            return Ok(operation());
+        }
+        let permit = Arc::clone(&self.rsa).acquire_owned().await.map_err(|_| Stopped)?;
+        let result = self.platform.blocking(move || {
+            let result = operation();
+            drop(permit);
+            result
+        });
+        result.await
+    }
+
+    /// How many of those run now.
+    pub(crate) fn private_operations_running(&self) -> usize {
+        self.platform.cores - self.rsa.available_permits()
+    }
+
+    pub(crate) fn log(&self, level: Level, event: &'static str, message: String, fields: Fields) {
+        self.events.log(LogEvent { level, event, message, fields });
+    }
+
+    /// The same for what others can cause as often as they like. Lines of one
+    /// event about one subject for one reason are counted after the first few.
+    pub(crate) fn log_refusal(&self, event: &'static str, subject: String, message: String, fields: Fields) {
+        let reason = fields.iter().find(|(name, _)| *name == "reason");
+        let reason = reason.map(|(_, reason)| reason.clone()).unwrap_or_default();
+        if self.refusals.admits(Kind { event, subject, reason }, Instant::now()) {
+            self.log(Level::Warn, event, message, fields);
+        }
+    }
+
+    /// Logs how many lines were withheld in the minutes that are over.
+    pub(crate) fn log_withheld(&self) {
+        self.log_counts(self.refusals.withheld(Instant::now()));
+    }
+
+    /// The same at the end of the mesh, with the minute that is not over.
+    pub(crate) fn log_withheld_at_the_end(&self) {
+        self.log_counts(self.refusals.withheld_at_the_end(Instant::now()));
+    }
+
+    fn log_counts(&self, withheld: Vec<(Kind, u32)>) {
+        if withheld.is_empty() {
+            return;
+        }
+        for (Kind { event, subject, reason }, count) in withheld {
+            let message = format!("{count} more of the same within a minute");
+            let fields = vec![("subject", subject), ("reason", reason), ("count", count.to_string())];
+            self.log(Level::Warn, event, message, fields);
+        }
+        self.events.flush();
+    }
+}
