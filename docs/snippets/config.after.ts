@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { SecureMesh, type MeshConfig as Published } from '@lemur-bookstores/secure-stack-mesh';
 
-// What is written after the README's type is what the package takes.
+// The package accepts a configuration of the README's type.
 const config: MeshConfig = {
   serviceId: 'my-service',
   port: 50051,

@@ -7,7 +7,7 @@ import type {
 import { createTestMesh } from '@lemur-bookstores/secure-stack-mesh/testing';
 import { z } from 'zod';
 
-// As much of the core's router as is mounted here.
+// The part of the core's router that is mounted here.
 const routes = new Map<string, RouteLike>();
 const router = () => ({
   query<T>(

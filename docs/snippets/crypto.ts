@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { CryptoManager as Original } from '@lemur-bookstores/secure-stack-mesh';
 
-// The block encrypts to a recipient and decrypts as one: here they are the
-// same, so its key is known only once the block has made it.
+// The block encrypts for a recipient and decrypts as that recipient. Here both are
+// one manager, so its key is known only after the block has generated it.
 let recipientPublicKey = '';
 let senderPublicKey = '';
 class CryptoManager extends Original {

@@ -1,4 +1,4 @@
-// other-service, as a process of its own: what the README's callers call.
+// other-service, as a process of its own: the peer of the callers in the documents.
 import { MeshError, SecureMesh } from '@lemur-bookstores/secure-stack-mesh';
 
 const mesh = new SecureMesh({ serviceId: 'other-service', port: 50052 });

@@ -1,5 +1,5 @@
 // @ts-check
-// The service that calls. It starts the other one, in a process of its own, and
+// The service that calls. It starts the other service in a process of its own, and
 // stops it again.
 
 import { fork } from 'node:child_process';
@@ -11,13 +11,13 @@ import { orders } from './contract.mjs';
 const service = fork(fileURLToPath(new URL('service.mjs', import.meta.url)));
 const [address] = await once(service, 'message');
 
-// No port: this one calls, and cannot be called.
+// Without a port this service calls others, and cannot be called.
 const mesh = new SecureMesh({
   serviceId: 'shop',
   discovery: { services: [{ id: 'orders', ...address }] },
 });
 
-// Around every call.
+// This middleware runs around every call.
 mesh.useClient((call, next) => {
   call.options.metadata.tenant = 'madagascar';
   return next();
@@ -25,16 +25,16 @@ mesh.useClient((call, next) => {
 await mesh.initialize();
 const client = mesh.connect(orders);
 
-// Unary, its input and its result checked by their schemas.
+// Unary. The schemas validate the input and the result.
 console.log('shop: created', await client.create({ sku: 'lemur-mug', quantity: 2 }));
 
-// A declared error is a value, with its reason and data known to the compiler.
+// A declared error is a value; the compiler knows its reason and data.
 const second = await safe(client.create({ sku: 'lemur-mug', quantity: 2 }));
 if (!second.ok && second.declared) {
   console.log('shop: refused', second.error.reason, second.error.data);
 }
 
-// What does not fit its schema never gets to the handler.
+// An invalid input never reaches the handler.
 const third = await safe(client.create({ sku: 'lemur-mug', quantity: -1 }));
 if (!third.ok) console.log('shop: refused', third.error.code, third.error.reason);
 

@@ -1,6 +1,6 @@
 // @ts-check
-// What both sides share: no code of the service is in it. The schemas are zod's;
-// any Standard Schema library will do.
+// The contract that both sides share. It contains no code of the service. The
+// schemas are zod's; any Standard Schema library works.
 
 import {
   bidiStream,
@@ -15,7 +15,7 @@ const NewOrder = z.object({ sku: z.string(), quantity: z.int().positive() });
 const Order = NewOrder.extend({ id: z.int() });
 
 export const orders = defineContract('orders', {
-  /** One input, one result, and an error its callers can expect. */
+  /** One input, one result, and a declared error. */
   create: unary({
     input: NewOrder,
     output: Order,
@@ -26,10 +26,10 @@ export const orders = defineContract('orders', {
       },
     },
   }),
-  /** One input, many results: what becomes of an order. */
+  /** One input, many results: the progress of an order. */
   watch: serverStream({ input: z.object({ id: z.int() }), output: z.string() }),
   /** Many inputs, one result: a delivery, box by box. */
   restock: clientStream({ input: NewOrder, output: z.object({ boxes: z.int() }) }),
-  /** Many inputs, many results: prices, as they are asked for. */
+  /** Many inputs, many results: a price for each question. */
   quote: bidiStream({ input: NewOrder, output: z.object({ sku: z.string(), total: z.number() }) }),
 });

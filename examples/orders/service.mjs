@@ -1,6 +1,6 @@
 // @ts-check
-// The service that answers. Started by client.mjs, or alone: it tells where it
-// listens, and stops when it is told to.
+// The service that answers. client.mjs starts it, or it runs alone. It reports its
+// address to its parent process, and stops when the parent disconnects.
 
 import { once } from 'node:events';
 import { SecureMesh } from '@lemur-bookstores/secure-stack-mesh';
@@ -11,7 +11,7 @@ let last = 0;
 
 const mesh = new SecureMesh({ serviceId: 'orders', port: 0 });
 
-// Around every handler, unary and stream.
+// This middleware runs around every handler, unary and stream.
 mesh.use(async (ctx, next) => {
   let outcome = 'ok';
   try {
@@ -49,7 +49,7 @@ mesh.implement(
       for await (const { sku, quantity } of questions) yield { sku, total: 12.5 * quantity };
     },
   },
-  // Who may call: the verified identity counts.
+  // Only the verified identity of a caller counts.
   { allow: ['shop'] },
 );
 

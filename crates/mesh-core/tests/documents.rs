@@ -55,7 +55,7 @@ fn every_reason_and_variable_of_the_readme_exists() {
         assert!(config.contains(&format!("\"{variable}\"")), "{variable} is not read");
     }
 
-    let table = page.split("| for instance the reason |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let table = page.split("| example reasons |").nth(1).unwrap().split("\n\n").next().unwrap();
     let reasons: Vec<_> = table.lines().filter_map(|row| row.rsplit('|').nth(1)).collect();
     let reasons: Vec<_> = reasons.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
     assert!(reasons.len() > 10, "no reasons were read");

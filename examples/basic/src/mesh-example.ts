@@ -1,11 +1,11 @@
-// Two services in two processes: `shop` asks `inventory` what is in stock.
+// Two services in two processes: `shop` asks `inventory` for its stock.
 //
 //   npm start                              both: the shop starts the inventory
 //   node dist/mesh-example.js inventory    the inventory alone
 //
-// There is no security configuration: both run as the same user on this
-// machine, which is what they prove to each other. With an inventory on another
-// machine, only `discovery` and `security` would change.
+// There is no security configuration: the two prove to each other that they run
+// as the same user on this machine. With an inventory on another machine, only
+// `discovery` and `security` would change.
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -33,7 +33,7 @@ async function inventory(): Promise<void> {
   });
 
   mesh.handle<Item, Item>('stock.reserve', async ({ sku, count }, ctx) => {
-    // Who calls is proved. Whether they may is for the handler to say.
+    // The mesh has proved the caller's identity; the handler decides about its permission.
     if (ctx.caller.serviceId !== 'shop') {
       throw new MeshError('PERMISSION_DENIED', 'only the shop reserves');
     }
@@ -48,12 +48,12 @@ async function inventory(): Promise<void> {
     return { sku, count: left };
   });
 
-  // Bytes in, bytes out, without JSON.
+  // Bytes as input and as result, without JSON.
   mesh.handle<Uint8Array, Uint8Array>('label.print', async (text) => {
     return Buffer.from(Buffer.from(text).toString('utf8').toUpperCase());
   });
 
-  // Never answers: the caller's deadline ends it, and `signal` tells us.
+  // Never answers: the caller's deadline ends the call and aborts `signal`.
   mesh.handle('stock.recount', async (_input, ctx) => {
     await once(ctx.signal, 'abort');
   });
@@ -73,7 +73,7 @@ async function shop(): Promise<void> {
   const child = fork(fileURLToPath(import.meta.url), ['inventory']);
   const [address] = (await once(child, 'message')) as [{ host: string; port: number }];
 
-  // No port: the shop calls, and cannot be called.
+  // Without a port the shop calls other services, and cannot be called.
   const mesh = new SecureMesh({
     serviceId: 'shop',
     discovery: { services: [{ id: 'inventory', ...address }] },
@@ -81,7 +81,7 @@ async function shop(): Promise<void> {
   await mesh.initialize();
   const client = mesh.connect('inventory');
 
-  // One connection and one handshake, however many calls race for it.
+  // Concurrent first calls share one connection and one handshake.
   const items = await Promise.all([
     client.call<{ sku: string }, Item>('stock.get', { sku: 'lemur-mug' }),
     client.call<{ sku: string }, Item>('stock.get', { sku: 'lemur-poster' }),
@@ -91,14 +91,14 @@ async function shop(): Promise<void> {
   const left = await client.call<Item, Item>('stock.reserve', { sku: 'lemur-mug', count: 2 });
   console.log('shop: reserved, left', left);
 
-  // An error that the handler threw arrives as it was thrown.
-  await client.call<Item, Item>('stock.reserve', { sku: 'lemur-mug', count: 2 }).catch(told);
+  // A MeshError of the handler arrives unchanged.
+  await client.call<Item, Item>('stock.reserve', { sku: 'lemur-mug', count: 2 }).catch(report);
 
   const label = await client.call<Uint8Array, Uint8Array>('label.print', Buffer.from('lemur mug'));
   console.log('shop: label', Buffer.from(label).toString('utf8'));
 
-  // A call never waits longer than it is allowed to.
-  await client.call('stock.recount', {}, { timeoutMs: 200 }).catch(told);
+  // A call never waits beyond its deadline.
+  await client.call('stock.recount', {}, { timeoutMs: 200 }).catch(report);
 
   console.log('shop: active sessions', mesh.getStats().activeSessions);
   await mesh.cleanup();
@@ -108,7 +108,7 @@ async function shop(): Promise<void> {
   console.log('shop: the inventory has left with', code);
 }
 
-function told(error: unknown): void {
+function report(error: unknown): void {
   if (!(error instanceof MeshError)) throw error;
   console.log('shop: refused with', error.code, error.reason, ...(error.data ? [error.data] : []));
 }
