@@ -245,6 +245,9 @@ reasons! {
     /// Too many calls in flight.
     CallLimit = "CALL_LIMIT", [ResourceExhausted], Later,
         "Try again after `retryAfterMs`, or make fewer calls at once.";
+    /// Too many calls led to this one, each made on behalf of the one before.
+    CallDepth = "CALL_DEPTH", [FailedPrecondition], Never,
+        "Break the cycle that the message names; raise `limits.maxCallDepth` if the chain is meant to be so long.";
     /// The method is not for this caller.
     PermissionDenied = "PERMISSION_DENIED", [PermissionDenied], Never,
         "Add the caller's service id to the handler's `allow`, if it may call the method.";

@@ -8,12 +8,13 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
+use tokio::time::Instant;
 use tonic::Status;
 
 use super::{
+    chain::time_left,
     core::Core,
     events::{AbortCause, Request, RequestId, StreamId},
     session::{End, Role, ServerSide, Session, handshake_message, lock},
@@ -39,7 +40,7 @@ pub(super) struct Inbound {
     pub(super) requests: HashMap<RequestId, Active>,
     /// Requests nobody waits for any more, whose handlers still run. They keep
     /// their place, or a peer could start any number by cancelling each.
-    abandoned: HashMap<RequestId, Arc<Session>>,
+    pub(super) abandoned: HashMap<RequestId, (Arc<Session>, AbortCause)>,
     pub(super) last: RequestId,
 }
 
@@ -56,6 +57,8 @@ pub(super) struct Active {
     pub(super) wire: u32,
     pub(super) streams: Streams,
     timer: Option<TimerKey>,
+    /// When the calls made on its behalf are over at the latest.
+    pub(super) deadline: Option<Instant>,
     /// Its handler is done, though not all it said has gone.
     done: bool,
 }
@@ -274,7 +277,8 @@ impl Core {
             let text = format!("the input is larger than {} bytes", limits.max_message);
             Some((Code::ResourceExhausted, Reason::TooLarge, text, None))
         } else {
-            None
+            self.too_deep(fields.depth, fields.path, self.config.service_id.as_str(), method)
+                .map(|text| (Code::FailedPrecondition, Reason::CallDepth, text, None))
         };
         if let Some((code, reason, message, retry_after_ms)) = refusal {
             self.stats.count_request(false);
@@ -284,26 +288,22 @@ impl Core {
             return Ok(());
         }
 
-        // A caller without a deadline, or with a generous one, does not get
-        // to hold a place here for ever; a stream does, as long as it lives.
-        let time_left = match time_left_ms {
-            0 if fields.kind.is_stream() => None,
-            0 => Some(MAX_TIME),
-            ms => Some(Duration::from_millis(ms.into()).min(MAX_TIME)),
-        };
+        let time_left = time_left(time_left_ms, fields.kind.is_stream());
         let id = {
             let mut inbound = lock(&self.inbound);
             let Inbound { requests, abandoned, last } = &mut *inbound;
             loop {
                 *last = last.wrapping_add(1);
-                if !requests.contains_key(last) && !abandoned.contains_key(last) {
+                // 0 is no request, for calls made on behalf of none.
+                if *last != 0 && !requests.contains_key(last) && !abandoned.contains_key(last) {
                     break;
                 }
             }
             let timer = time_left.map(|time_left| self.timers.insert(Timer::Request(*last), time_left));
             let streams = Streams::of_request(fields.kind, method);
-            requests
-                .insert(*last, Active { session: Arc::clone(session), wire, streams, timer, done: false });
+            let deadline = time_left.map(|time_left| Instant::now() + time_left);
+            let session = Arc::clone(session);
+            requests.insert(*last, Active { session, wire, streams, timer, deadline, done: false });
             *last
         };
         lock(side).requests.insert(wire, id);
@@ -316,6 +316,8 @@ impl Core {
             metadata: fields.metadata,
             time_left,
             attempt: fields.attempt,
+            depth: fields.depth,
+            path: fields.path,
         });
         Ok(())
     }
@@ -344,10 +346,12 @@ impl Core {
     /// Answers a request. A late answer only says that the handler is done.
     pub(super) fn respond(&self, id: RequestId, metadata: &[u8], payload: Payload<'_>) {
         let Some(active) = self.take_request(id) else { return self.release(id) };
-        let limit = active.session.parameters.max_message as usize;
+        let limit = active.session.parameters.max_message.min(self.config.limits.max_message) as usize;
         let encoded = if payload.bytes.len() > limit {
             let len = payload.bytes.len();
-            Err(format!("the result is {len} bytes, more than the caller accepts ({limit})"))
+            Err(format!(
+                "the result is {len} bytes, more than limits.maxMessageBytes of one of the sides ({limit})"
+            ))
         } else {
             Encoded::response(active.wire, metadata, payload)
                 .map_err(|_| "the response metadata is larger than 8 KiB".to_owned())
@@ -368,8 +372,7 @@ impl Core {
                 return self.release(id);
             };
             let limit = active.session.parameters.max_message as usize;
-            let data = if failure.data.bytes.len() > limit { Payload::EMPTY } else { failure.data };
-            let message = Encoded::error(active.wire, &Failure { data, ..*failure });
+            let message = Encoded::error_within(active.wire, failure, limit);
             if active.streams.sends() { Ok(message) } else { Err(message) }
         };
         match queued {
@@ -425,7 +428,7 @@ impl Core {
         if let Role::Server(side) = &active.session.role {
             lock(side).abandoned += 1;
         }
-        lock(&self.inbound).abandoned.insert(id, active.session);
+        lock(&self.inbound).abandoned.insert(id, (active.session, cause));
         self.events.aborted(id, cause);
         self.events.flush();
     }
@@ -447,7 +450,7 @@ impl Core {
 
     /// The handler of an abandoned request is done.
     fn release(&self, id: RequestId) {
-        if let Some(session) = lock(&self.inbound).abandoned.remove(&id)
+        if let Some((session, _)) = lock(&self.inbound).abandoned.remove(&id)
             && let Role::Server(side) = &session.role
         {
             lock(side).abandoned -= 1;
@@ -490,9 +493,6 @@ pub(super) fn leave(session: &Session) -> bool {
     }
     idle
 }
-
-/// The longest a request may hold its place.
-const MAX_TIME: Duration = Duration::from_hours(24);
 
 /// Whether this is nothing, or a JSON object of strings.
 pub(super) fn is_metadata(text: &[u8]) -> bool {

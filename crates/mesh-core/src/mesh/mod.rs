@@ -4,6 +4,7 @@
 //! lives in `core`; `outbound` and `inbound` are the two ways through it, each
 //! readable from top to bottom; `session` runs what both end in.
 
+mod chain;
 mod core;
 mod dial;
 mod error;
@@ -49,7 +50,7 @@ use self::{core::Core, inbound::Gate, lookout::Lookout, platform::Platform, sess
 pub use self::{
     error::Error,
     events::{
-        AbortCause, CallError, CallId, CallSpec, Events, Level, LogEvent, Reply, Request, RequestId,
+        AbortCause, CallError, CallId, CallSpec, Chain, Events, Level, LogEvent, Reply, Request, RequestId,
         SessionInfo, StreamId,
     },
     gauges::Gauges,

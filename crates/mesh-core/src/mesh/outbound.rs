@@ -10,6 +10,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    chain::check_time_left,
     core::Core,
     dial,
     events::{CallError, CallId, CallSpec, Reply},
@@ -78,6 +79,7 @@ impl Core {
     pub(super) fn call(self: &Arc<Self>, id: CallId, spec: &CallSpec<'_>) {
         match self.begin(spec) {
             Ok(call) => {
+                let deadline = call.deadline;
                 if lock(&self.outbound).calls.insert(id, call).is_some() {
                     // The application broke its promise; the former call is over.
                     self.events.settled(
@@ -85,8 +87,9 @@ impl Core {
                         Err(CallError::local(Code::Internal, Reason::Internal, "call id reused")),
                     );
                 }
-                if let Some(timeout) = self.timeout(spec) {
-                    let key = self.timers.insert(Timer::Call(id), timeout);
+                if let Some(deadline) = deadline {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    let key = self.timers.insert(Timer::Call(id), left);
                     if let Some(call) = lock(&self.outbound).calls.get_mut(&id) {
                         call.timer = Some(key);
                     }
@@ -96,12 +99,6 @@ impl Core {
             Err(error) => self.events.settled(id, Err(error)),
         }
         self.events.flush();
-    }
-
-    /// A stream lives as long as both sides want it, unless it is limited.
-    fn timeout(&self, spec: &CallSpec<'_>) -> Option<Duration> {
-        let default = (!spec.kind.is_stream()).then_some(self.config.limits.call_timeout);
-        spec.timeout.or(default)
     }
 
     fn begin(&self, spec: &CallSpec<'_>) -> Result<Call, CallError> {
@@ -130,27 +127,21 @@ impl Core {
             return refuse(Code::ResourceExhausted, Reason::TooLarge, text);
         }
         if lock(&self.outbound).calls.len() >= self.config.limits.max_pending_calls as usize {
-            let mut error = CallError::local(
-                Code::ResourceExhausted,
-                Reason::CallLimit,
-                format!(
-                    "limits.maxPendingCalls ({}) calls are under way",
-                    self.config.limits.max_pending_calls
-                ),
-            );
-            error.retryable = true;
-            error.retry_after = Some(Duration::from_millis(50));
-            return Err(error);
+            let limit = self.config.limits.max_pending_calls;
+            return Err(too_many(format!("limits.maxPendingCalls ({limit}) calls are under way")));
         }
-        let timeout = self.timeout(spec);
+        self.check_depth(spec)?;
         let now = Instant::now();
-        let deadline = timeout.map(|timeout| self.now() + timeout);
+        let deadline = self.deadline_of(spec, now)?;
         let fields = RequestFields {
             kind: spec.kind,
             attempt: spec.earlier.saturating_add(1),
             metadata: spec.metadata,
+            depth: spec.chain.depth,
+            path: spec.chain.path,
         };
-        let message = Encoded::request(spec.method, deadline, fields, spec.payload).map_err(|_| {
+        let until = deadline.map(Instant::into_std);
+        let message = Encoded::request(spec.method, until, fields, spec.payload).map_err(|_| {
             CallError::local(Code::ResourceExhausted, Reason::TooLarge, "the metadata is larger than 8 KiB")
         })?;
         Ok(Call {
@@ -161,7 +152,7 @@ impl Core {
             sent: 0,
             earlier: spec.earlier,
             latest: now + PATIENCE,
-            deadline: timeout.map(|timeout| now + timeout),
+            deadline,
             unreachable: Vec::new(),
             idempotent: spec.idempotent,
             repeated_on_word: false,
@@ -371,11 +362,8 @@ impl Core {
     pub(super) fn call_expired(&self, id: CallId) {
         let Some(call) = self.take(id) else { return };
         abandon(&call, CancelCause::Deadline);
-        let mut error = CallError::local(
-            Code::DeadlineExceeded,
-            Reason::Deadline,
-            format!("{} did not answer in time", call.service),
-        );
+        let text = format!("{} did not answer in time", call.service);
+        let mut error = CallError::local(Code::DeadlineExceeded, Reason::Deadline, text);
         error.attempts = call.earlier.saturating_add(call.attempts);
         self.events.settled(id, Err(error));
         self.events.flush();
@@ -428,6 +416,7 @@ fn send(call: &mut Call, id: CallId, session: &Arc<Session>) -> Result<(), CallE
     let Role::Client(side) = &session.role else {
         return Err(CallError::local(Code::Internal, Reason::Internal, "not a client's session"));
     };
+    check_time_left(call.deadline, Instant::now(), call.service.as_str())?;
     if call.message.payload_len() > session.parameters.max_message as usize {
         let text = format!(
             "the input is larger than {} accepts ({} bytes)",
@@ -438,14 +427,8 @@ fn send(call: &mut Call, id: CallId, session: &Arc<Session>) -> Result<(), CallE
     let wire = {
         let mut side = lock(side);
         if side.pending.len() >= session.parameters.max_calls as usize {
-            let mut error = CallError::local(
-                Code::ResourceExhausted,
-                Reason::CallLimit,
-                format!("{} accepts {} calls at once", call.service, session.parameters.max_calls),
-            );
-            error.retryable = true;
-            error.retry_after = Some(Duration::from_millis(50));
-            return Err(error);
+            let limit = session.parameters.max_calls;
+            return Err(too_many(format!("{} accepts {limit} calls at once", call.service)));
         }
         let Some(wire) = side.last.checked_add(1) else {
             return Err(lost(session, &End::Closed));
@@ -463,6 +446,12 @@ fn send(call: &mut Call, id: CallId, session: &Arc<Session>) -> Result<(), CallE
         lock(side).pending.remove(&wire);
         Err(lost(session, &End::Lost))
     }
+}
+
+/// A limit of calls is reached: calling again soon can help.
+fn too_many(text: String) -> CallError {
+    let error = CallError::local(Code::ResourceExhausted, Reason::CallLimit, text);
+    CallError { retryable: true, retry_after: Some(Duration::from_millis(50)), ..error }
 }
 
 /// Tells the server that nobody waits any more.

@@ -109,7 +109,7 @@ impl Core {
         let limit = self.limit(stream);
         if payload.bytes.len() > limit as usize {
             let text = format!(
-                "an item is {} bytes, more than the other side accepts ({limit})",
+                "an item is {} bytes, more than limits.maxMessageBytes of one of the sides ({limit})",
                 payload.bytes.len()
             );
             return self.fail_own(stream, Code::ResourceExhausted, Reason::TooLarge, &text);
@@ -214,8 +214,8 @@ impl Core {
 
     /// The size of the items that the other side of a stream accepts.
     fn limit(&self, stream: StreamId) -> u32 {
-        self.with_placed(stream, |_, session, _| session.parameters.max_message)
-            .unwrap_or(self.config.limits.max_message)
+        let own = self.config.limits.max_message;
+        self.with_placed(stream, |_, session, _| session.parameters.max_message).unwrap_or(own).min(own)
     }
 
     fn with<T>(&self, stream: StreamId, work: impl FnOnce(&mut Streams) -> T) -> Option<T> {

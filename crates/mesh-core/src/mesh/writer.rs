@@ -1,6 +1,10 @@
 //! The writing task of a session: messages into records, records into frames.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::BytesMut;
 use tokio::sync::mpsc;
@@ -62,6 +66,13 @@ impl Outbox {
 
     fn is_empty(&self) -> bool {
         self.messages.is_empty() && self.streamed.is_empty()
+    }
+
+    /// Drops the requests for whose answers no time is left. Their calls end by
+    /// their own timers, and the peer never hears of them.
+    fn drop_late(&mut self, now: Instant) {
+        self.messages.retain(|message| !message.is_late(now));
+        self.streamed.retain(|message| !message.is_late(now));
     }
 
     /// The next message for a frame of `filled` bytes, if it fits in `room`.
@@ -163,6 +174,8 @@ fn fill(
     session: &Session,
     now: Timestamp,
 ) -> Result<(), End> {
+    let instant = tokio::time::Instant::now().into_std();
+    outbox.drop_late(instant);
     frame.reserve(outbox.frame_size(token(issuer, now)?));
     while frame.len() < FRAME_TARGET {
         if sealer.is_due(now) {
@@ -174,10 +187,10 @@ fn fill(
         let Some(first) = outbox.take(filled, usize::MAX) else { break };
         let mut size = first.len();
         sealer.seal(frame, |out| {
-            first.put(out, token, now);
+            first.put(out, token, instant);
             while let Some(next) = outbox.take(filled, RECORD_TARGET.saturating_sub(size)) {
                 size += next.len();
-                next.put(out, token, now);
+                next.put(out, token, instant);
             }
         })?;
     }

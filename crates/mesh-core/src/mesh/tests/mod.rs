@@ -312,6 +312,7 @@ impl Node {
         self.mesh.post(move |io| {
             let spec = CallSpec {
                 earlier: 0,
+                chain: Chain::FIRST,
                 service,
                 method,
                 kind,
