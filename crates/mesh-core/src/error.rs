@@ -266,6 +266,9 @@ reasons! {
     /// The peer cannot be reached.
     ConnectFailed = "CONNECT_FAILED", [Unavailable], Later,
         "Check that the service runs and that the address in `discovery.services` is right.";
+    /// No session with the peer was established in time.
+    ConnectTimeout = "CONNECT_TIMEOUT", [Unavailable], Later,
+        "Check the address in `discovery.services`, that a service of this package listens there, and what is between.";
     /// Something else than a mesh listens at the peer's address.
     WrongPort = "WRONG_PORT", [FailedPrecondition], Never,
         "Give `discovery.services` the port that the service's mesh listens on; the message says what is at this one.";
@@ -370,6 +373,7 @@ impl Reason {
                 | Self::SessionLost
                 | Self::CircuitOpen
                 | Self::ConnectFailed
+                | Self::ConnectTimeout
                 | Self::UnknownService
                 | Self::Closed
                 | Self::NotInitialized

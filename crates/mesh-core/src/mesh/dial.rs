@@ -8,6 +8,7 @@ use super::{
     core::Core,
     events::CallError,
     session::{ClientSide, Role, handshake_message},
+    slow_dials::timed_out,
     trust::NotRemembered,
 };
 use crate::{
@@ -47,6 +48,7 @@ pub(super) async fn dial(core: Arc<Core>, service: ServiceId, target: Address, a
         opened = timeout(core.config.limits.handshake_timeout, opening) => {
             opened.unwrap_or(Err(DialError::Handshake(core.handshake_expired(), String::new())))
         }
+        never = core.look_after(&service, &target) => match never {},
     };
     let (established, duplex) = match opened {
         Ok(opened) => opened,
@@ -153,6 +155,9 @@ impl From<super::platform::Stopped> for DialError {
 
 /// What a waiting call is told.
 fn describe(core: &Core, service: &ServiceId, target: &Address, error: &DialError) -> CallError {
+    if let DialError::Handshake(HandshakeError::Expired(time), _) = error {
+        return timed_out(service, target, *time);
+    }
     let mut call_error = match error {
         DialError::Transport(error) | DialError::RefusedLate(error) => CallError::from_coded(error),
         DialError::Handshake(error, _) => CallError::from_coded(error),

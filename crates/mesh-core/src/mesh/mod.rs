@@ -20,6 +20,7 @@ mod platform;
 mod rotation;
 mod session;
 mod sessions;
+mod slow_dials;
 mod stalls;
 mod stats;
 mod streaming;

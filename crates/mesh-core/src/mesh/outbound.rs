@@ -51,7 +51,7 @@ pub(super) struct Call {
     /// Attempts before this call, by the application.
     earlier: u8,
     /// A connection that is tried later than this is of no use to it.
-    latest: Instant,
+    pub(super) latest: Instant,
     deadline: Option<Instant>,
     /// Instances that could not be reached for it, since it last waited.
     unreachable: Vec<Address>,
@@ -163,7 +163,7 @@ impl Core {
     }
 
     /// Hands a call to a session, or to the connection that is being made.
-    fn place(self: &Arc<Self>, id: CallId) {
+    pub(super) fn place(self: &Arc<Self>, id: CallId) {
         let mut outbound = lock(&self.outbound);
         let Outbound { calls, links } = &mut *outbound;
         let Some(call) = calls.get_mut(&id) else { return };
@@ -216,6 +216,9 @@ impl Core {
     ) {
         let waiting = lock(&self.outbound).links.ready(service, target, session);
         for id in waiting {
+            if let Some(call) = lock(&self.outbound).calls.get_mut(&id) {
+                call.unreachable.retain(|address| address != target);
+            }
             self.place(id);
         }
         self.events.flush();
@@ -362,8 +365,13 @@ impl Core {
     pub(super) fn call_expired(&self, id: CallId) {
         let Some(call) = self.take(id) else { return };
         abandon(&call, CancelCause::Deadline);
-        let text = format!("{} did not answer in time", call.service);
-        let mut error = CallError::local(Code::DeadlineExceeded, Reason::Deadline, text);
+        let mut error = if call.sent == 0 {
+            let text = format!("{}: no session was established in the time of the call", call.service);
+            CallError::local(Code::Unavailable, Reason::ConnectTimeout, text)
+        } else {
+            let text = format!("{} did not answer in time", call.service);
+            CallError::local(Code::DeadlineExceeded, Reason::Deadline, text)
+        };
         error.attempts = call.earlier.saturating_add(call.attempts);
         self.events.settled(id, Err(error));
         self.events.flush();

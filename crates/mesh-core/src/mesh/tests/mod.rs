@@ -18,6 +18,7 @@ mod rotation;
 mod seats;
 mod shortages;
 mod simulation;
+mod slow_dials;
 mod slow_readers;
 mod streams;
 mod teardown;
