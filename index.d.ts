@@ -13,7 +13,7 @@ type Items<T = unknown> = AsyncIterable<T> | Iterable<T>;
 interface CallOptions {
     /** Cancels the call, on both sides, when aborted. */
     signal?: AbortSignal | undefined;
-    /** How long the call may take, in ms, 1…4,294,967,295. Default: 10,000, or `limits.callTimeoutMs`. */
+    /** How long the call may take, in ms, above 0. Default: 10,000, or `limits.callTimeoutMs`. */
     timeoutMs?: number | undefined;
     /** Whether running the method twice does no harm, so that it may be tried again. Default: false. */
     idempotent?: boolean | undefined;
@@ -93,7 +93,8 @@ interface MeshErrorOptions {
  *
  * A handler throws one to answer with exactly that code, reason, message and
  * data; whatever else a handler throws, its caller gets `INTERNAL`, reason
- * `HANDLER`, with an `errorId` and nothing of the original.
+ * `HANDLER`, with an `errorId` and nothing of the original. So it does when the
+ * handler lets through what one of its own calls failed with.
  *
  * `instanceof MeshError` also holds for errors of another copy of the package.
  *
@@ -1203,6 +1204,11 @@ interface MeshLimits {
     maxConcurrentCalls?: number | undefined;
     /** The most calls this mesh has in flight in all. Default: 16,384. */
     maxPendingCalls?: number | undefined;
+    /**
+     * The most calls in a chain, each made by the handler of the one before, 1…254. Where services call
+     * one another in a circle, this ends it: `CALL_DEPTH`, with the path. Default: 64.
+     */
+    maxCallDepth?: number | undefined;
     /** The most sessions accepted in all. Default: 10,000. */
     maxSessions?: number | undefined;
     /** The most sessions accepted from one service. Default: 64. */

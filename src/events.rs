@@ -73,19 +73,24 @@ impl Events for Outlet {
     }
 
     fn request(&self, request: Request<'_>) {
-        // None is 0; a time that has run out is the shortest there is.
-        let time_left = request.time_left.map_or(0, |left| left.as_millis().max(1));
+        // None is 0. It is whole milliseconds, as it came.
+        let time_left = request.time_left.map_or(0, |left| left.as_millis());
         let time_left = u32::try_from(time_left).unwrap_or(u32::MAX);
-        let Request { id, session, method, kind, payload, metadata, attempt, .. } = request;
+        let Request { id, session, method, kind, payload, metadata, attempt, depth, path, .. } = request;
         self.inbox.push(&Frame {
             kind: REQUEST,
             encoding: payload.encoding,
             // A method's name has 200 bytes at most.
             a: method.len() as u16 | u16::from(kind as u8) << 8,
             id,
-            // Metadata has 8 KiB at most, so its length leaves a byte for the attempt.
-            numbers: &[session.handle, time_left, metadata.len() as u32 | u32::from(attempt) << 24],
-            parts: &[method.as_bytes(), metadata, payload.bytes],
+            // Metadata has 8 KiB at most and a path 1 KiB, so their lengths leave a byte each.
+            numbers: &[
+                session.handle,
+                time_left,
+                metadata.len() as u32 | u32::from(attempt) << 24,
+                path.len() as u32 | u32::from(depth) << 24,
+            ],
+            parts: &[method.as_bytes(), metadata, path.as_bytes(), payload.bytes],
         });
     }
 

@@ -6,8 +6,10 @@
 //! u32 length of what follows | u8 kind | u8 encoding | u16 a | u32 id | parts
 //! ```
 
+use std::time::Duration;
+
 use mesh_core::{
-    mesh::StreamId,
+    mesh::{Chain, StreamId},
     record::message::{CallKind, Encoding, Payload},
 };
 
@@ -88,10 +90,11 @@ pub(crate) struct Malformed;
 pub(crate) enum Command<'a> {
     Call {
         id: u32,
-        timeout_ms: u32,
+        timeout: Option<Duration>,
         idempotent: bool,
         earlier: u8,
         kind: CallKind,
+        chain: Chain<'a>,
         service: &'a str,
         method: &'a str,
         metadata: &'a [u8],
@@ -176,19 +179,28 @@ impl<'a> Commands<'a> {
         };
         Some(match kind {
             CALL => {
-                let timeout_ms = frame.u32()?;
+                let timeout_ms = f64::from_le_bytes(frame.array()?);
+                let parent = frame.u32()?;
                 let method_len = usize::from(u16::from_le_bytes(frame.array()?));
-                let [flags, earlier] = frame.array()?;
+                let path_len = usize::from(u16::from_le_bytes(frame.array()?));
+                let [flags, earlier, depth] = frame.array()?;
                 let metadata_len = frame.u32()? as usize;
+                // Milliseconds with their fraction: rounded here, a deadline could grow.
+                let timeout = Duration::try_from_secs_f64(timeout_ms / 1000.0).ok()?;
                 Command::Call {
                     id,
-                    timeout_ms,
+                    timeout: (timeout_ms > 0.0).then_some(timeout),
                     idempotent: flags & 1 != 0,
                     earlier,
                     kind: CallKind::from_number(flags >> 1)?,
                     service: frame.text(a)?,
                     method: frame.text(method_len)?,
                     metadata: frame.bytes(metadata_len)?,
+                    chain: Chain {
+                        parent: (parent != 0).then_some(parent),
+                        depth,
+                        path: frame.text(path_len)?,
+                    },
                     payload: Payload { encoding, bytes: frame.0 },
                 }
             }

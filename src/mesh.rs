@@ -273,21 +273,22 @@ fn carry_out(io: &Io, command: std::result::Result<Command<'_>, Malformed>, outl
         Ok(Command::Call { method: "fault.panic", .. }) => panic!("injected"),
         Ok(Command::Call {
             id,
-            timeout_ms,
+            timeout,
             idempotent,
             earlier,
             kind,
+            chain,
             service,
             method,
             metadata,
             payload,
-        }) => {
-            let timeout = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into()));
-            io.call(id, &CallSpec { service, method, kind, payload, metadata, timeout, idempotent, earlier });
-        }
+        }) => io.call(
+            id,
+            &CallSpec { service, method, kind, payload, metadata, timeout, idempotent, earlier, chain },
+        ),
         Ok(Command::Cancel { id }) => io.cancel(id),
         Ok(Command::Respond { id, metadata, payload }) => io.respond(id, metadata, payload),
-        Ok(Command::Fail { id, failure }) => fail(io, id, failure),
+        Ok(Command::Fail { id, failure }) => fail(io, id, failure, outlet),
         Ok(Command::Item { stream, payload }) => io.item(stream, payload),
         Ok(Command::End { stream, metadata }) => io.end(stream, metadata),
         Ok(Command::Consumed { stream, cost }) => io.consumed(stream, cost as usize),
@@ -305,8 +306,18 @@ fn complain(outlet: &Outlet, message: &str) {
     outlet.flush();
 }
 
-fn fail(io: &Io, id: u32, failure: &[u8]) {
-    let value: Value = serde_json::from_slice(failure).unwrap_or_default();
+fn fail(io: &Io, id: u32, failure: &[u8], outlet: &Outlet) {
+    let value: Value = match serde_json::from_slice(failure) {
+        Ok(value) => value,
+        // Nothing: a handler whose answer nobody waits for is done.
+        Err(_) if failure.is_empty() => Value::Null,
+        // Another JSON parser is stricter than the one that made it. Its caller learns that much.
+        Err(error) => {
+            complain(outlet, &format!("the error of a handler cannot be read, and was not sent: {error}"));
+            let text = "the error of the handler cannot be sent; the log of the service says why";
+            return io.fail(id, &WireFailure::new(Code::Internal, Reason::Internal, text));
+        }
+    };
     let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
     let data = value.get("data").map(Value::to_string);
     let retry_after = value.get("retryAfterMs").and_then(Value::as_u64);

@@ -28,6 +28,12 @@ function frames(batch: Buffer): Buffer[] {
 const u16 = (value: number): number[] => [value & 0xff, value >> 8];
 const u32 = (value: number): number[] => [...u16(value & 0xffff), ...u16(value >>> 16)];
 
+function f64(value: number): Uint8Array {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleLE(value);
+  return bytes;
+}
+
 function frame(
   kind: number,
   encoding: number,
@@ -45,23 +51,31 @@ function frame(
 describe('CommandWriter', () => {
   it('writes a call as documented', () => {
     const { batches, writer } = collect();
-    writer.call(0xdead_beef, 'other', 'm', '{"a":1}', 800, true, '{"t":"é"}');
+    const chain = { parent: 7, depth: 3, path: 'a > b x', inherits: true };
+    const meta = '{"t":"é"}';
+    writer.call(0xdead_beef, 'other', 'm', '{"a":1}', 800.25, true, meta, 'bidiStream', 2, chain);
+    writer.call(1, 's', 'm', undefined, 0, false, '');
     writer.flush();
-    expect(batches).toEqual([
+    const all = batches.flatMap(frames);
+    expect(all).toEqual([
       frame(
         1,
         0,
         5,
         0xdead_beef,
-        u32(800),
+        f64(800.25),
+        u32(7),
         u16(1),
-        u16(1),
+        u16(7),
+        [1 | (3 << 1), 2, 3],
         u32(10),
         'other',
         'm',
-        '{"t":"é"}',
+        meta,
+        'a > b x',
         '{"a":1}',
       ),
+      frame(1, 2, 1, 1, f64(0), u32(0), u16(1), u16(0), [0, 0, 1], u32(0), 's', 'm'),
     ]);
   });
 
@@ -250,8 +264,21 @@ describe('readEvents', () => {
         frame(1, 1, 0, 2, u32(2), '{}', [9, 8]),
         frame(1, 2, 0, 3, u32(0)),
         frame(2, 0, 0, 4, '{"code":"INTERNAL"}'),
-        frame(3, 0, 3, 5, u32(77), u32(1500), u32(9 | (2 << 24)), 'a.b', '{"m":"n"}', '[1]'),
-        frame(3, 2, 3 | (3 << 8), 9, u32(77), u32(0), u32(1 << 24), 'a.b'),
+        frame(
+          3,
+          0,
+          3,
+          5,
+          u32(77),
+          u32(1500),
+          u32(9 | (2 << 24)),
+          u32(7 | (4 << 24)),
+          'a.b',
+          '{"m":"n"}',
+          'a > b x',
+          '[1]',
+        ),
+        frame(3, 2, 3 | (3 << 8), 9, u32(77), u32(0), u32(1 << 24), u32(1 << 24), 'a.b'),
         frame(9, 0, 0, 5, '[2]'),
         frame(9, 1, 1, 6, [7]),
         frame(10, 2, 0, 6),
@@ -269,8 +296,8 @@ describe('readEvents', () => {
       ['result', 2, '{}', Uint8Array.of(9, 8)],
       ['result', 3, '', undefined],
       ['error', 4, '{"code":"INTERNAL"}'],
-      ['request', 5, 77, 1500, 2, 'a.b', '{"m":"n"}', [1], 'unary'],
-      ['request', 9, 77, 0, 1, 'a.b', '', undefined, 'bidiStream'],
+      ['request', 5, 77, 1500, 2, 'a.b', '{"m":"n"}', [1], 'unary', 4, 'a > b x'],
+      ['request', 9, 77, 0, 1, 'a.b', '', undefined, 'bidiStream', 1, ''],
       ['item', 0, 5, [2]],
       ['item', 1, 6, Uint8Array.of(7)],
       ['inputEnded', 6],

@@ -42,6 +42,8 @@ export const FLAG = { bytes: 1, empty: 2, inputs: 4, answers: 8 } as const;
 export const FIELD = {
   attempt: 2,
   metadata: 3,
+  depth: 4,
+  path: 5,
   code: 16,
   reason: 17,
   message: 18,

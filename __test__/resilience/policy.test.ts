@@ -52,6 +52,32 @@ describe('quotas', () => {
     expect(server.getStats().metrics.rateLimiting).toEqual({ allowed: 4, blocked: 21 });
   });
 
+  it('count requests for methods that do not exist, or are called in the wrong way', async () => {
+    const server = await serve(
+      'server',
+      (mesh) =>
+        mesh.handle('m', { kind: 'unary' }, () => 1).handle('own', { allow: ['b'] }, () => 1),
+      { resilience: { rateLimit: { maxRequests: 6, windowMs: 60_000 } } },
+    );
+    const { client } = await call(server);
+    const read = async (): Promise<void> => {
+      for await (const item of client.serverStream('m')) expect(item).toBeUndefined();
+    };
+    const reasons: string[] = [];
+    for (let n = 0; n < 3; n += 1) reasons.push((await errorOf(client.call('none'))).reason);
+    reasons.push((await errorOf(client.call('own'))).reason, (await errorOf(read())).reason);
+    expect(await client.call('m')).toBe(1);
+    reasons.push((await errorOf(client.call('none'))).reason);
+    reasons.push((await errorOf(client.call('m'))).reason);
+    expect(reasons).toEqual([
+      ...Array(3).fill('METHOD_NOT_FOUND'),
+      'PERMISSION_DENIED',
+      'CALL_KIND',
+      'RATE_LIMITED',
+      'RATE_LIMITED',
+    ]);
+  });
+
   it('are not touched by strangers who only claim to be somebody (P28)', async () => {
     const server = await serve('server', (mesh) => mesh.handle('m', () => 1), {
       resilience: { rateLimit: { maxRequests: 2, windowMs: 60_000 } },

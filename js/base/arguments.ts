@@ -50,10 +50,13 @@ function editDistance(a: string, b: string): number {
   return previous[b.length] as number;
 }
 
+// A value may be large, and its beginning says what it is.
+const MAX_SHOWN = 200;
+
 /** A wrong value, for an error message. */
 export function show(value: unknown): string {
   return typeof value === 'string'
-    ? JSON.stringify(value)
+    ? JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value)
     : typeof value === 'object' && value !== null
       ? 'an object'
       : String(value);

@@ -74,7 +74,8 @@ const BRAND = Symbol.for('@lemur-bookstores/secure-stack-mesh.MeshError');
  *
  * A handler throws one to answer with exactly that code, reason, message and
  * data; whatever else a handler throws, its caller gets `INTERNAL`, reason
- * `HANDLER`, with an `errorId` and nothing of the original.
+ * `HANDLER`, with an `errorId` and nothing of the original. So it does when the
+ * handler lets through what one of its own calls failed with.
  *
  * `instanceof MeshError` also holds for errors of another copy of the package.
  *

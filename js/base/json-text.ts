@@ -25,9 +25,14 @@ const LONE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\ud
 
 /** A text of at most `maxBytes` as UTF-8; what is cut is marked, with the length it had. */
 export function cutText(text: string, maxBytes: number): string {
-  if (text.length * 3 <= maxBytes || Buffer.byteLength(text) <= maxBytes) return text;
+  if (text.length * 3 <= maxBytes) return text;
+  if (text.length <= maxBytes && Buffer.byteLength(text) <= maxBytes) return text;
   const mark = `… [cut: ${text.length} characters]`;
-  const head = Buffer.from(text).subarray(0, Math.max(0, maxBytes - Buffer.byteLength(mark)));
+  // No character has less than a byte.
+  const head = Buffer.from(text.slice(0, maxBytes)).subarray(
+    0,
+    Math.max(0, maxBytes - Buffer.byteLength(mark)),
+  );
   // A character that was cut in two is left out.
   return new TextDecoder().decode(head, { stream: true }) + mark;
 }

@@ -10,14 +10,19 @@ const HIGH_WATER = 64 * 1024;
 /** Sends what an iterable yields. */
 export class Outflow {
   readonly #send: (payload: Payload) => number;
+  readonly #limit: number;
   #iterator: AsyncIterator<unknown> | Iterator<unknown> | undefined;
   #unsent = 0;
   #stopped = false;
   #resume: (() => void) | undefined;
 
-  /** @param send takes an item, and says how many bytes it has */
-  constructor(send: (payload: Payload) => number) {
+  /**
+   * @param send takes an item, and says how many bytes it has
+   * @param limit the most bytes of an item
+   */
+  constructor(send: (payload: Payload) => number, limit?: number) {
     this.#send = send;
+    this.#limit = limit ?? Infinity;
   }
 
   /**
@@ -45,7 +50,7 @@ export class Outflow {
         }
         const item = prepare === undefined ? step.value : await prepare(step.value);
         if (this.#stopped) return false;
-        this.#unsent += this.#send(encodePayload(item)) + ITEM_COST;
+        this.#unsent += this.#send(encodePayload(item, this.#limit)) + ITEM_COST;
       }
     } catch (error) {
       this.stop();

@@ -2,6 +2,7 @@
 
 import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 import { findLoss, findObstacle, hasTrace } from './losses.js';
+import { isSurelyLarger } from './size.js';
 
 // Well below what the length of a frame can say, and above any limit on messages.
 const LARGEST = 0x3fff_ffff;
@@ -12,25 +13,36 @@ export type Payload = string | Uint8Array | undefined;
 /** Says that a value cannot be sent; the message says why. */
 export class PayloadError extends Error {}
 
+/** Says that a value is larger than messages may be. */
+export class TooLargeError extends PayloadError {
+  /** @param limit bytes */
+  constructor(readonly limit: number) {
+    super(`it is larger than limits.maxMessageBytes (${limit})`);
+  }
+}
+
 /**
  * Encodes a value: `undefined` is no payload, a `Uint8Array` is sent as it is,
  * all else is JSON.
  *
- * @throws PayloadError for a cycle, a BigInt, a function, a symbol, for more than
- *   1 GiB, for bytes that were transferred, and for what JSON would turn into `{}` or into
- *   numbers: buffers other than `Uint8Array`, and a map, a set, a promise, an error
- *   or bytes anywhere inside. The message names the path.
+ * @param limit bytes. What is just above it is found by the core, which counts them.
+ * @throws PayloadError for a cycle, a BigInt, a function, a symbol, for bytes that were
+ *   transferred, and for what JSON would turn into `{}` or into numbers: buffers other than
+ *   `Uint8Array`, and a map, a set, a promise, an error or bytes anywhere inside. The message
+ *   names the path.
+ * @throws TooLargeError before it is encoded where that can be told, else after
  */
-export function encodePayload(value: unknown): Payload {
+export function encodePayload(value: unknown, limit = LARGEST): Payload {
   if (value === undefined) return value;
   if (isUint8Array(value)) {
     const bytes = plainView(value);
-    if (bytes.length > LARGEST) throw new PayloadError(`more than ${LARGEST} bytes`);
+    if (bytes.length > limit) throw new TooLargeError(limit);
     return bytes;
   }
   if (typeof value === 'object' && isOtherBuffer(value)) {
     throw new PayloadError('pass bytes as a Uint8Array');
   }
+  if (isSurelyLarger(value, limit)) throw new TooLargeError(limit);
   let text: string | undefined;
   try {
     text = JSON.stringify(value);
@@ -38,6 +50,7 @@ export function encodePayload(value: unknown): Payload {
     throw new PayloadError(obstacle(value) ?? describe(error), { cause: error });
   }
   if (text === undefined) throw new PayloadError(`a ${typeof value} has no JSON`);
+  if (text.length > limit) throw new TooLargeError(limit);
   if (hasTrace(text)) checkLoss(value);
   return text;
 }

@@ -49,6 +49,8 @@ export interface EventSink {
     meta: string,
     payload: Incoming,
     kind: CallKind,
+    depth: number,
+    path: string,
   ): void;
   item(side: Side, id: number, payload: Incoming): void;
   /** The caller has no more inputs. */
@@ -103,19 +105,22 @@ function readEvent(batch: Buffer, start: number, end: number, sink: EventSink): 
       sink.error(id, batch.utf8Slice(start + HEADER, end));
       break;
     case Event.Request: {
-      const methodAt = start + 24;
+      const methodAt = start + 28;
       // A method's name has 200 bytes at most, so its length leaves a byte for the kind.
       const metaAt = methodAt + (a & 0xff);
-      const at = metaAt + batch.readUIntLE(start + 20, 3);
+      const pathAt = metaAt + batch.readUIntLE(start + 20, 3);
+      const at = pathAt + batch.readUIntLE(start + 24, 3);
       sink.request(
         id,
         batch.readUInt32LE(start + 12),
         batch.readUInt32LE(start + 16),
         batch[start + 23] as number,
         batch.utf8Slice(methodAt, metaAt),
-        at === metaAt ? '' : batch.utf8Slice(metaAt, at),
+        pathAt === metaAt ? '' : batch.utf8Slice(metaAt, pathAt),
         new Incoming(batch, encoding, at, end),
         KINDS[a >> 8] as CallKind,
+        batch[start + 27] as number,
+        at === pathAt ? '' : batch.utf8Slice(pathAt, at),
       );
       break;
     }

@@ -2,9 +2,12 @@
 
 import { afterThis } from '../base/timers.js';
 import type { CallKind } from '../rpc/call-types.js';
+import { FIRST, type Chain } from '../rpc/chain.js';
 import { Command, Encoding, HEADER, KINDS, MAX_BATCH, MAX_FRAMES, type Side } from './layout.js';
 import type { Payload } from './payload.js';
 
+// Of a call: time, parent, lengths, flags, earlier tries and depth come before its texts.
+const CALL_HEADER = HEADER + 23;
 // A buffer that had to grow beyond this for one large message is not kept.
 const KEEP = 1024 * 1024;
 
@@ -30,8 +33,9 @@ export class CommandWriter {
   }
 
   /**
-   * @param timeoutMs 0 for the default
+   * @param timeoutMs with its fraction; 0 for the default
    * @param meta a JSON object, or '' for none
+   * @param earlier how often the call was tried before
    */
   call(
     id: number,
@@ -43,23 +47,30 @@ export class CommandWriter {
     meta: string,
     kind: CallKind = 'unary',
     earlier = 0,
+    { parent, depth, path }: Chain = FIRST,
   ): void {
     const start = this.#end;
-    this.#reserve(HEADER + 12 + 3 * (service.length + method.length + meta.length), payload);
+    const texts = service.length + method.length + meta.length + path.length;
+    this.#reserve(CALL_HEADER + 3 * texts, payload);
     const buffer = this.#buffer;
-    let at = start + HEADER + 12;
+    let at = start + CALL_HEADER;
     const serviceLength = writeText(buffer, service, at);
     at += serviceLength;
     const methodLength = writeText(buffer, method, at);
     at += methodLength;
     const metaLength = meta === '' ? 0 : writeText(buffer, meta, at);
     at += metaLength;
-    buffer.writeUInt32LE(timeoutMs, start + 12);
-    buffer.writeUInt16LE(methodLength, start + 16);
+    const pathLength = path === '' ? 0 : writeText(buffer, path, at);
+    at += pathLength;
+    buffer.writeDoubleLE(timeoutMs, start + 12);
+    buffer.writeUInt32LE(parent, start + 20);
+    buffer.writeUInt16LE(methodLength, start + 24);
+    buffer.writeUInt16LE(pathLength, start + 26);
     const kindNumber = kind === 'unary' ? 0 : KINDS.indexOf(kind);
-    buffer.writeUInt8((idempotent ? 1 : 0) | (kindNumber << 1), start + 18);
-    buffer.writeUInt8(Math.min(earlier, 255), start + 19);
-    buffer.writeUInt32LE(metaLength, start + 20);
+    buffer[start + 28] = (idempotent ? 1 : 0) | (kindNumber << 1);
+    buffer[start + 29] = Math.min(earlier, 255);
+    buffer[start + 30] = depth;
+    buffer.writeUInt32LE(metaLength, start + 31);
     this.#finish(start, Command.Call, serviceLength, id, at, payload);
   }
 

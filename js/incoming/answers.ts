@@ -4,9 +4,10 @@ import { randomUUID } from 'node:crypto';
 import { MeshError } from '../base/errors.js';
 import { cutDepth, cutText, repairJson } from '../base/json-text.js';
 import { warnOfNoLogger, type SafeLogger } from '../base/logger.js';
-import { encodePayload, PayloadError, type Payload } from '../frames/payload.js';
+import { encodePayload, PayloadError, TooLargeError, type Payload } from '../frames/payload.js';
 import type { CommandWriter } from '../frames/writer.js';
-import { Context } from '../rpc/context.js';
+import { isOfCall, isOfRequest } from '../rpc/call-errors.js';
+import { abortError, AbortCause, Context } from '../rpc/context.js';
 import { encodeMetadata } from '../rpc/metadata.js';
 
 /** A result, or an error's JSON. */
@@ -26,11 +27,16 @@ export function encodeResult(context: Context, result: unknown, logger: SafeLogg
     if (typeof result === 'object' && result !== null && Symbol.asyncIterator in result) {
       throw new PayloadError('it is a stream, and the call asks for one result');
     }
-    const payload = encodePayload(result);
+    const payload = encodePayload(result, Context.limit(context));
     const metadata = Context.responseMetadata(context);
     const meta = metadata === undefined ? '' : encodeMetadata(metadata, 'ctx.responseMetadata');
     return { failed: false, payload, meta };
   } catch (error) {
+    if (error instanceof TooLargeError) {
+      const message = `the result is larger than limits.maxMessageBytes of this service (${error.limit})`;
+      const fields = { code: 'RESOURCE_EXHAUSTED', reason: 'TOO_LARGE', message };
+      return { failed: true, text: JSON.stringify(fields) };
+    }
     const known = error instanceof PayloadError || error instanceof MeshError;
     const text = known ? error.message : describe(error);
     const fault = new UnsendableError(`the result of ${context.method} cannot be sent: ${text}`);
@@ -38,11 +44,19 @@ export function encodeResult(context: Context, result: unknown, logger: SafeLogg
   }
 }
 
-/** What a handler threw: a `MeshError` is for the caller; anything else is for this service's log. */
+/**
+ * What a handler threw: a `MeshError` is for the caller; anything else is for
+ * this service's log, and so is what the handler's own calls failed with.
+ */
 export function encodeError(context: Context, error: unknown, logger: SafeLogger): Answer {
   if (!(error instanceof MeshError)) return encodeFault(context, error, logger);
+  if (isOfCall(error)) {
+    const common = commonFailure(context, error);
+    if (common === undefined) return encodeFault(context, error, logger);
+    return { failed: true, text: toJson(common, 0) };
+  }
   try {
-    return { failed: true, text: toJson(error) };
+    return { failed: true, text: toJson(error, Context.limit(context)) };
   } catch (cause) {
     const text = cause instanceof PayloadError ? cause.message : describe(cause);
     const fault = new UnsendableError(
@@ -51,6 +65,19 @@ export function encodeError(context: Context, error: unknown, logger: SafeLogger
     );
     return encodeFault(context, fault, logger);
   }
+}
+
+// Each hop rounds the time that is left down, so the last of a long chain ends a little before the first.
+const ROUNDED_AWAY_MS = 100;
+
+/** What a failed call says of the request itself, or of the chain that both are part of; undefined if nothing. */
+function commonFailure(context: Context, error: MeshError): MeshError | undefined {
+  const { code, reason, message } = error;
+  if (reason === 'CALL_DEPTH') return new MeshError(code, message, { reason });
+  if (isOfRequest(error) && context.timeoutMs() <= ROUNDED_AWAY_MS) {
+    return abortError(AbortCause.Deadline);
+  }
+  return undefined;
 }
 
 /** Says what of a handler's own result cannot be sent, by path and type, never by value. */
@@ -91,12 +118,26 @@ const MAX_MESSAGE = 6_000;
 // The core reads JSON of 128 levels, and these are not the first.
 const MAX_DATA_DEPTH = 100;
 
+/** The JSON of an error's data; in place of what is too large, a mark. */
+function encodeData(data: unknown, limit: number): string {
+  try {
+    const text = encodePayload(data, limit);
+    if (typeof text !== 'string') throw new PayloadError('JSON cannot carry bytes');
+    return text;
+  } catch (error) {
+    if (!(error instanceof TooLargeError)) throw error;
+    return JSON.stringify(`[cut: larger than limits.maxMessageBytes (${limit})]`);
+  }
+}
+
 /**
  * The frame's JSON.
  *
+ * @param limit the most bytes of its data
+ *
  * @throws PayloadError when JSON cannot carry the error's data
  */
-function toJson(error: MeshError): string {
+function toJson(error: MeshError, limit: number): string {
   const json = JSON.stringify({
     code: error.code,
     reason: cutText(error.reason, MAX_WORD),
@@ -106,7 +147,6 @@ function toJson(error: MeshError): string {
     errorId: error.errorId === undefined ? undefined : cutText(error.errorId, MAX_WORD),
   });
   if (error.data === undefined) return repairJson(json);
-  const data = encodePayload(error.data);
-  if (typeof data !== 'string') throw new PayloadError('JSON cannot carry bytes');
+  const data = encodeData(error.data, limit);
   return repairJson(`${json.slice(0, -1)},"data":${cutDepth(data, MAX_DATA_DEPTH)}}`);
 }

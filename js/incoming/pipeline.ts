@@ -1,6 +1,7 @@
 // What is done around a handler: its input is checked, then comes the
 // middleware, then the handler, then its output is checked.
 
+import { isOfCall } from '../rpc/call-errors.js';
 import type { Context } from '../rpc/context.js';
 import { checkDeclared } from '../rpc/declared-errors.js';
 import type { Middleware } from '../rpc/handler-types.js';
@@ -19,9 +20,9 @@ export function checkOutput(route: Route, value: unknown): unknown {
   return route.output === undefined ? value : validateOutput(route.output, value);
 }
 
-/** What is sent of an error the handler, or its middleware, threw. */
+/** What is sent of an error the handler, or its middleware, threw. Another service's declared error is none of this one. */
 export function checkError(route: Route, error: unknown): unknown {
-  return route.errors === undefined ? error : checkDeclared(route.errors, error);
+  return route.errors === undefined || isOfCall(error) ? error : checkDeclared(route.errors, error);
 }
 
 /**

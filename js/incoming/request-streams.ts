@@ -5,10 +5,10 @@ import { MeshError } from '../base/errors.js';
 import { Inflow, ITEM_COST } from '../frames/inflow.js';
 import { Side } from '../frames/layout.js';
 import { isItems, Outflow } from '../frames/outflow.js';
-import { PayloadError } from '../frames/payload.js';
+import { PayloadError, TooLargeError } from '../frames/payload.js';
 import type { Incoming } from '../frames/reader.js';
 import type { CommandWriter } from '../frames/writer.js';
-import { abortError, type AbortCause, type Context } from '../rpc/context.js';
+import { abortError, Context, type AbortCause } from '../rpc/context.js';
 import type { Middleware } from '../rpc/handler-types.js';
 import { streamsIn, streamsOut } from '../rpc/kinds.js';
 import { runInScope } from '../rpc/scope.js';
@@ -53,7 +53,7 @@ export class RequestStreams {
         })
       : undefined;
     const outputs = streamsOut(kind)
-      ? new Outflow((item) => this.#writer.item(Side.Request, id, item))
+      ? new Outflow((item) => this.#writer.item(Side.Request, id, item), Context.limit(context))
       : undefined;
     this.#open.set(id, { inputs, outputs });
     const send = outputs && ((items: unknown) => sendItems(route, outputs, items));
@@ -111,6 +111,10 @@ async function sendItems(route: Route, outputs: Outflow, items: unknown): Promis
   try {
     await outputs.run(items, route.output && ((item) => checkOutput(route, item)));
   } catch (error) {
+    if (error instanceof TooLargeError) {
+      const text = `an item of ${route.method} is larger than limits.maxMessageBytes (${error.limit})`;
+      throw new MeshError('RESOURCE_EXHAUSTED', text, { reason: 'TOO_LARGE' });
+    }
     if (!(error instanceof PayloadError)) throw error;
     throw new TypeError(`an item of ${route.method} cannot be sent: ${error.message}`);
   }

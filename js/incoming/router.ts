@@ -108,6 +108,8 @@ export class Router {
     meta: string,
     payload: Incoming,
     kind: CallKind,
+    depth: number,
+    path: string,
   ): void {
     const admitted = this.admit(id, session, method, kind);
     if (admitted === undefined) return;
@@ -118,7 +120,7 @@ export class Router {
       this.refuse(id, 'INVALID_ARGUMENT', 'PAYLOAD', 'the input is not the JSON it should be');
       return;
     }
-    const context = this.open(admitted, kind, id, timeoutMs, attempt, meta);
+    const context = this.open(admitted, kind, id, timeoutMs, attempt, meta, depth, path);
     const { route } = admitted;
     if (kind !== 'unary') {
       this.#runStream(route, context, id, timeoutMs, input);
@@ -146,16 +148,6 @@ export class Router {
    */
   admit(id: number, session: number, method: string, kind: CallKind): Admitted | undefined {
     this.requests += 1;
-    const route = this.#routes.get(method);
-    if (route === undefined) {
-      this.refuse(
-        id,
-        'UNIMPLEMENTED',
-        'METHOD_NOT_FOUND',
-        `no method ${JSON.stringify(method)} here`,
-      );
-      return undefined;
-    }
     const caller = this.#peers.caller(session);
     if (caller === undefined) {
       this.refuse(id, 'INTERNAL', 'INTERNAL', 'a request of a session that is not known');
@@ -165,6 +157,13 @@ export class Router {
     if (retryAfterMs !== undefined) {
       const text = `too many requests; try again in ${retryAfterMs} ms`;
       this.refuse(id, 'RESOURCE_EXHAUSTED', 'RATE_LIMITED', text, retryAfterMs);
+      return undefined;
+    }
+    // After the quota: a caller that asks for nothing that exists has one as well.
+    const route = this.#routes.get(method);
+    if (route === undefined) {
+      const text = `no method ${JSON.stringify(method)} here`;
+      this.refuse(id, 'UNIMPLEMENTED', 'METHOD_NOT_FOUND', text);
       return undefined;
     }
     if (route.allow !== undefined && !route.allow.has(caller.serviceId)) {
@@ -192,11 +191,24 @@ export class Router {
     timeoutMs: number,
     attempt: number,
     meta: string,
+    depth: number,
+    path: string,
   ): Context {
     const left = shorter(timeoutMs, route.timeoutMs);
     const deadline = left === 0 ? Infinity : nowMs() + left;
     const { method, factories: errors } = route;
-    return new Context(this.#host, { method, kind, caller, attempt, id, deadline, meta, errors });
+    return new Context(this.#host, {
+      method,
+      kind,
+      caller,
+      attempt,
+      id,
+      deadline,
+      meta,
+      depth,
+      path,
+      errors,
+    });
   }
 
   /** An item of a request's input. */

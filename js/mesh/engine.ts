@@ -30,6 +30,7 @@ type NativeMesh = InstanceType<Addon['NativeMesh']>;
 
 // The core's own.
 const DEFAULT_CALL_MS = 10_000;
+const DEFAULT_MESSAGE = 4 << 20;
 
 /**
  * A mesh without its face, which is `SecureMesh`. It owns the parts, the state
@@ -82,11 +83,16 @@ export class Engine {
     this.#serviceId = config.serviceId;
     this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
     const callTimeoutMs = config.limits?.callTimeoutMs ?? DEFAULT_CALL_MS;
+    const maxMessageBytes = config.limits?.maxMessageBytes ?? DEFAULT_MESSAGE;
     this.#monitoring = Monitoring.from(config, this.#logger);
     this.rotation = new Rotation(this.native, config, this.#logger);
-    const policy = Policy.from(config.resilience, callTimeoutMs, this.#monitoring);
+    const policy = Policy.from(
+      config.resilience,
+      { callTimeoutMs, maxMessageBytes },
+      this.#monitoring,
+    );
     this.#writer = new CommandWriter((batch) => this.#submit(batch));
-    this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive());
+    this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive(), maxMessageBytes);
     const gate: Gate = {
       enter: (service, method, nested) => this.#enter(service, method, nested),
       ready: () => this.initialize(),
@@ -100,6 +106,8 @@ export class Engine {
       ): SecureMeshClient | ContractClient<Contract> =>
         this.outgoing.connect(target, options, context),
       callTimeoutMs,
+      maxMessageBytes,
+      serviceId: this.#serviceId,
     };
     const kept = new Idempotency(idempotencyLimits(config.resilience?.idempotency), this.#logger);
     this.router = new Router(this.#writer, this.#peers, host, this.#logger, policy, kept);

@@ -30,10 +30,10 @@ export function eventSink(parts: MeshParts, isClosed: () => boolean, more: () =>
   return {
     result: (id, meta, payload) => calls.result(id, meta, payload),
     error: (id, text) => calls.error(id, text),
-    request: (id, session, timeoutMs, attempt, method, meta, payload, kind) => {
+    request: (id, session, timeoutMs, attempt, method, meta, payload, kind, depth, path) => {
       // Nobody would hear the answer.
       if (isClosed()) return;
-      router.request(id, session, timeoutMs, attempt, method, meta, payload, kind);
+      router.request(id, session, timeoutMs, attempt, method, meta, payload, kind, depth, path);
     },
     item: (side, id, payload) => (side === Side.Call ? calls : router).item(id, payload),
     inputEnded: (id) => router.inputEnded(id),

@@ -42,6 +42,11 @@ export interface MeshLimits {
   maxConcurrentCalls?: number | undefined;
   /** The most calls this mesh has in flight in all. Default: 16,384. */
   maxPendingCalls?: number | undefined;
+  /**
+   * The most calls in a chain, each made by the handler of the one before, 1…254. Where services call
+   * one another in a circle, this ends it: `CALL_DEPTH`, with the path. Default: 64.
+   */
+  maxCallDepth?: number | undefined;
   /** The most sessions accepted in all. Default: 10,000. */
   maxSessions?: number | undefined;
   /** The most sessions accepted from one service. Default: 64. */

@@ -2,18 +2,20 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import { invalidArgument, show } from '../base/arguments.js';
-import { ownError, rejectAtCaller } from '../base/caller-stack.js';
+import { ownError as ownStack, rejectAtCaller } from '../base/caller-stack.js';
 import { isCode, MeshError, type MeshErrorOptions } from '../base/errors.js';
 import { IdTable } from '../base/id-table.js';
 import { onAbort } from '../base/signals.js';
 import { ITEM_COST, type Inflow } from '../frames/inflow.js';
 import { Side } from '../frames/layout.js';
 import { isItems, Outflow } from '../frames/outflow.js';
-import { encodePayload, PayloadError, type Payload } from '../frames/payload.js';
+import { encodePayload, PayloadError, TooLargeError, type Payload } from '../frames/payload.js';
 import type { Incoming } from '../frames/reader.js';
 import type { CommandWriter } from '../frames/writer.js';
 import { checkMethod, prepareOptions, type PreparedOptions } from '../rpc/call-options.js';
+import { ofCall, ofRequest } from '../rpc/call-errors.js';
 import type { CallKind, CallOptions, Items } from '../rpc/call-types.js';
+import { FIRST, type Chain } from '../rpc/chain.js';
 import { decodeMetadata, type Metadata } from '../rpc/metadata.js';
 
 /** One call without its answer. */
@@ -29,6 +31,15 @@ interface Pending {
   readonly inflow: Inflow | undefined;
   /** Where the inputs come from, if they are a stream. */
   readonly outflow: Outflow | undefined;
+  /** Whether it ends with the request on whose behalf it is made. */
+  readonly inherits: boolean;
+}
+
+/** What was before a call. */
+interface Origin {
+  /** How often it was tried. */
+  readonly earlier: number;
+  readonly chain: Chain;
 }
 
 /** Sends calls and gives each exactly one outcome. */
@@ -38,6 +49,7 @@ export class Calls {
   readonly #streams = new Map<Inflow, number>();
   readonly #writer: CommandWriter;
   readonly #onCount: () => void;
+  readonly #limit: number;
   #lastId = 0;
   /** Calls made. */
   made = 0;
@@ -46,9 +58,13 @@ export class Calls {
   /** Calls that ended in an error. */
   failed = 0;
 
-  /** @param onCount is told when the first call becomes pending and when the last one is settled */
-  constructor(writer: CommandWriter, onCount: () => void) {
+  /**
+   * @param onCount is told when the first call becomes pending and when the last one is settled
+   * @param limit the most bytes of an input, or of an item
+   */
+  constructor(writer: CommandWriter, onCount: () => void, limit?: number) {
     this.#writer = writer;
+    this.#limit = limit ?? Infinity;
     this.#onCount = onCount;
   }
 
@@ -65,6 +81,7 @@ export class Calls {
    * @param wait what has to be done before anything can be sent, if it is not yet
    * @param inflow takes the items, where the answer is a stream; the promise then says how it ended
    * @param earlier how often the call was tried before
+   * @param chain what led to it
    */
   start(
     kind: CallKind,
@@ -75,14 +92,16 @@ export class Calls {
     wait: Promise<void> | undefined,
     inflow?: Inflow,
     earlier = 0,
+    chain: Chain = FIRST,
   ): Promise<unknown> {
     return new Promise((resolve, reject) => {
+      const origin = { earlier, chain };
       try {
-        this.#begin(kind, service, method, input, options, wait, inflow, earlier, resolve, reject);
+        this.#begin(kind, service, method, input, options, wait, inflow, origin, resolve, reject);
       } catch (error) {
         // The caller is still on the stack; without the frames in between its line is among the first.
         if (error instanceof MeshError) Error.captureStackTrace(error, this.start);
-        reject(error);
+        reject(ofCall(error));
       }
     });
   }
@@ -95,7 +114,7 @@ export class Calls {
     options: CallOptions | undefined,
     wait: Promise<void> | undefined,
     inflow: Inflow | undefined,
-    earlier: number,
+    origin: Origin,
     resolve: (value: unknown) => void,
     reject: (error: MeshError) => void,
   ): void {
@@ -103,7 +122,7 @@ export class Calls {
     const prepared = prepareOptions(options, kind);
     const { signal, onResponseMetadata } = prepared;
     const streamed = kind === 'clientStream' || kind === 'bidiStream';
-    let payload = streamed ? undefined : encodeInput(input, service, method);
+    let payload = streamed ? undefined : this.#encode(input, service, method);
     if (streamed && !isItems(input)) {
       throw invalidArgument(`items must be an iterable or an async iterable, got ${show(input)}`);
     }
@@ -121,25 +140,28 @@ export class Calls {
       onResponseMetadata: onResponseMetadata && AsyncResource.bind(onResponseMetadata),
       stopListening: signal && onAbort(signal, () => this.#cancel(id)),
       inflow,
-      outflow: streamed ? new Outflow((item) => this.#writer.item(Side.Call, id, item)) : undefined,
+      outflow: streamed
+        ? new Outflow((item) => this.#writer.item(Side.Call, id, item), this.#limit)
+        : undefined,
+      inherits: origin.chain.inherits,
     };
     this.#pending.set(id, pending);
     if (inflow !== undefined) this.#streams.set(inflow, id);
     if (this.#pending.size === 1) this.#onCount();
     if (wait === undefined) {
-      this.#trySend(id, pending, kind, payload, prepared, input, earlier);
+      this.#trySend(id, pending, kind, payload, prepared, input, origin);
       return;
     }
     if (payload instanceof Uint8Array) payload = payload.slice();
     wait.then(
       () => {
         if (this.#pending.has(id))
-          this.#trySend(id, pending, kind, payload, prepared, input, earlier);
+          this.#trySend(id, pending, kind, payload, prepared, input, origin);
         else pending.outflow?.discard(input as Items);
       },
       (error: unknown) => {
         if (this.#take(id) === undefined) return;
-        this.#fail(pending, MeshError.from(error));
+        this.#fail(pending, ofCall(MeshError.from(error)));
         pending.outflow?.discard(input as Items);
       },
     );
@@ -153,12 +175,12 @@ export class Calls {
     payload: Payload,
     prepared: PreparedOptions,
     input: unknown,
-    earlier: number,
+    origin: Origin,
   ): void {
     try {
-      this.#send(id, pending, kind, payload, prepared, input, earlier);
+      this.#send(id, pending, kind, payload, prepared, input, origin);
     } catch (error) {
-      if (this.#take(id) !== undefined) this.#fail(pending, MeshError.from(error));
+      if (this.#take(id) !== undefined) this.#fail(pending, ofCall(MeshError.from(error)));
     }
   }
 
@@ -169,9 +191,20 @@ export class Calls {
     payload: Payload,
     { timeoutMs, idempotent, meta }: PreparedOptions,
     input: unknown,
-    earlier: number,
+    { earlier, chain }: Origin,
   ): void {
-    this.#writer.call(id, service, method, payload, timeoutMs, idempotent, meta, kind, earlier);
+    this.#writer.call(
+      id,
+      service,
+      method,
+      payload,
+      timeoutMs,
+      idempotent,
+      meta,
+      kind,
+      earlier,
+      chain,
+    );
     // All calls in one batch would come back in one batch, and the two processes would take turns.
     // With half of them in each, one is worked on while the other travels.
     if (2 * this.#writer.frames >= this.#pending.size) this.#writer.flush();
@@ -278,6 +311,7 @@ export class Calls {
   /** @param now whether items that came before are dropped */
   #fail(pending: Pending, error: MeshError, now = false): void {
     this.failed += 1;
+    if (pending.inherits) ofRequest(error);
     // Else the middleware has a say in how the stream ends.
     if (now) pending.inflow?.fail(error, true);
     pending.resolve(rejectAtCaller(error));
@@ -294,6 +328,14 @@ export class Calls {
     return pending;
   }
 
+  #encode(input: unknown, service: string, method: string): Payload {
+    try {
+      return encodePayload(input, this.#limit);
+    } catch (error) {
+      throw unencodable(error, service, method);
+    }
+  }
+
   #nextId(): number {
     // Ids come round again after four thousand million calls; one that is
     // still pending by then is stepped over.
@@ -304,6 +346,11 @@ export class Calls {
   }
 }
 
+/** An error that was made here for one call. */
+function ownError(error: MeshError): MeshError {
+  return ofCall(ownStack(error));
+}
+
 function cancelled(signal: AbortSignal | undefined, service: string, method: string): MeshError {
   return new MeshError('CANCELLED', `the call of ${service} ${method} was cancelled`, {
     reason: 'CANCELLED',
@@ -311,14 +358,6 @@ function cancelled(signal: AbortSignal | undefined, service: string, method: str
     method,
     cause: signal?.reason as unknown,
   });
-}
-
-function encodeInput(input: unknown, service: string, method: string): Payload {
-  try {
-    return encodePayload(input);
-  } catch (error) {
-    throw unencodable(error, service, method);
-  }
 }
 
 function unreadable({ service, method }: Pending, cause: unknown): MeshError {
@@ -331,6 +370,10 @@ function unreadable({ service, method }: Pending, cause: unknown): MeshError {
 }
 
 function unencodable(error: unknown, service: string, method: string): MeshError {
+  if (error instanceof TooLargeError) {
+    const large = `the input is larger than limits.maxMessageBytes (${error.limit})`;
+    return new MeshError('RESOURCE_EXHAUSTED', large, { reason: 'TOO_LARGE', service, method });
+  }
   const text = error instanceof PayloadError ? error.message : String(error);
   return new MeshError('INVALID_ARGUMENT', `the input cannot be sent: ${text}`, {
     reason: 'PAYLOAD',

@@ -12,6 +12,8 @@ import type {
   Items,
   OutgoingCall,
 } from '../rpc/call-types.js';
+import { ofCall, ofRequest } from '../rpc/call-errors.js';
+import { FIRST, type Chain } from '../rpc/chain.js';
 import { SecureMeshClient, type Link } from '../rpc/client.js';
 import { Context } from '../rpc/context.js';
 import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
@@ -164,17 +166,21 @@ export class Outgoing {
   ): Promise<unknown> {
     try {
       const inherited = request === undefined ? options : Context.inherit(request, options, kind);
-      const nested = request !== undefined;
+      const chain =
+        request === undefined
+          ? FIRST
+          : Context.chain(request, inherited?.timeoutMs !== options?.timeoutMs);
       if (this.#middleware.length === 0) {
-        return this.#send(kind, service, method, input, inherited, nested, inflow);
+        return this.#send(kind, service, method, input, inherited, chain, inflow);
       }
       const call = outgoingCall(service, method, kind, input, inherited);
       return compose(this.#middleware, call, () =>
-        this.#send(kind, service, method, call.input, call.options, nested, inflow),
+        this.#send(kind, service, method, call.input, call.options, chain, inflow),
       );
     } catch (error) {
       if (error instanceof MeshError) Error.captureStackTrace(error, this.#begin);
-      return Promise.reject(error);
+      ofRequest(error);
+      return Promise.reject(ofCall(error));
     }
   }
 
@@ -184,12 +190,12 @@ export class Outgoing {
     method: string,
     input: unknown,
     options: CallOptions | undefined,
-    nested: boolean,
+    chain: Chain,
     inflow: Inflow | undefined,
   ): Promise<unknown> {
     const attempt: Try = (data, rest, earlier) => {
-      const wait = this.#gate.enter(service, method, nested);
-      return this.#calls.start(kind, service, method, data, rest, wait, inflow, earlier);
+      const wait = this.#gate.enter(service, method, chain.parent !== 0);
+      return this.#calls.start(kind, service, method, data, rest, wait, inflow, earlier, chain);
     };
     return this.#policy === undefined
       ? attempt(input, options, 0)

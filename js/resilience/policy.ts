@@ -6,6 +6,8 @@ import { checkKeys } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { nowMs, pause } from '../base/timers.js';
+import { isSurelyLarger } from '../frames/size.js';
+import { ofCall } from '../rpc/call-errors.js';
 import type { CallKind, CallOptions } from '../rpc/call-types.js';
 import { CircuitBreaker, type CircuitBreakerConfig } from './circuit-breaker.js';
 import { RateLimiter, type RateLimiterConfig } from './rate-limiter.js';
@@ -35,6 +37,14 @@ export interface PolicyObserver {
   circuit(service: string, state: 'closed' | 'open' | 'half_open'): void;
 }
 
+/** What holds for calls that say nothing else. */
+export interface CallLimits {
+  /** The time a call has, in ms. */
+  readonly callTimeoutMs: number;
+  /** The most bytes of an input. */
+  readonly maxMessageBytes: number;
+}
+
 /** A call on its way out. */
 export interface PolicyCall {
   readonly service: string;
@@ -58,12 +68,12 @@ export class Policy {
   readonly #breaker: CircuitBreakerConfig | undefined;
   readonly #breakers = new Map<string, CircuitBreaker>();
   readonly #retry: NativeRetryPolicy | undefined;
-  readonly #callTimeoutMs: number;
+  readonly #usual: CallLimits;
   readonly #observer: PolicyObserver | undefined;
 
   private constructor(
     resilience: PolicyConfig,
-    callTimeoutMs: number,
+    usual: CallLimits,
     observer: PolicyObserver | undefined,
   ) {
     checkKeys('resilience', resilience, [
@@ -74,7 +84,7 @@ export class Policy {
       'idempotency',
     ]);
     const { rateLimit, circuitBreaker, retry } = resilience;
-    this.#callTimeoutMs = callTimeoutMs;
+    this.#usual = usual;
     this.#observer = observer;
     if (rateLimit !== undefined) {
       this.#limiter = at('resilience.rateLimit', () => new RateLimiter(rateLimit));
@@ -96,11 +106,11 @@ export class Policy {
    */
   static from(
     config: PolicyConfig | undefined,
-    callTimeoutMs: number,
+    usual: CallLimits,
     observer: PolicyObserver | undefined,
   ): Policy | undefined {
     if (config === undefined && observer === undefined) return undefined;
-    return new Policy(config ?? {}, callTimeoutMs, observer);
+    return new Policy(config ?? {}, usual, observer);
   }
 
   /**
@@ -137,7 +147,7 @@ export class Policy {
       return result;
     } catch (error) {
       ended(error);
-      throw error;
+      throw ofCall(error);
     }
   }
 
@@ -155,8 +165,8 @@ export class Policy {
     retry: NativeRetryPolicy,
     start: number,
   ): Promise<unknown> {
-    const end = start + (options?.timeoutMs ?? this.#callTimeoutMs);
-    const again = snapshot(input);
+    const end = start + (options?.timeoutMs ?? this.#usual.callTimeoutMs);
+    const again = snapshot(input, this.#usual.maxMessageBytes);
     retry.begin();
     let earlier = 0;
     for (let tries = 1; ; tries += 1) {
@@ -177,6 +187,8 @@ export class Policy {
           const attempts = earlier;
           throw new MeshError('CANCELLED', text, { reason, service, method, attempts, cause });
         });
+        // A pause can take longer than it should.
+        if (nowMs() >= end) throw thrown;
       }
     }
   }
@@ -229,7 +241,9 @@ function isFailure(error: unknown): boolean | undefined {
 }
 
 /** The input as it is now, whatever is done to it before the next try. */
-function snapshot(input: unknown): () => unknown {
+function snapshot(input: unknown, limit: number): () => unknown {
+  // A string does not change. Anything too large gets no second try.
+  if (typeof input === 'string' || isSurelyLarger(input, limit)) return () => input;
   if (input instanceof Uint8Array) {
     const bytes = input.slice();
     return () => bytes;

@@ -7,7 +7,7 @@ import { encodeMetadata, IDEMPOTENCY_KEY, isId, type Metadata } from './metadata
 
 /** What a call asks for. */
 export interface PreparedOptions {
-  /** Milliseconds; 0 for the default. */
+  /** Milliseconds, with their fraction; 0 for the default. */
   readonly timeoutMs: number;
   readonly idempotent: boolean;
   /** A JSON object, or '' for none. */
@@ -85,12 +85,15 @@ export function checkMethod(method: unknown): asserts method is string {
   if (typeof method !== 'string' || method === '') {
     throw invalidArgument(`method must be a non-empty string, got ${show(method)}`);
   }
-  if (method.length * 3 > MAX_METHOD_BYTES && Buffer.byteLength(method) > MAX_METHOD_BYTES) {
+  if (
+    method.length > MAX_METHOD_BYTES ||
+    (method.length * 3 > MAX_METHOD_BYTES && Buffer.byteLength(method) > MAX_METHOD_BYTES)
+  ) {
     throw invalidArgument(`method must not be longer than ${MAX_METHOD_BYTES} bytes`);
   }
 }
 
-/** Milliseconds as the wire has them; 0 where none are given. */
+/** Milliseconds, never more than asked for; 0 where none are given. */
 export function checkTimeout(timeoutMs: unknown, name = 'options.timeoutMs'): number {
   if (timeoutMs === undefined) return 0;
   if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) {
@@ -99,7 +102,7 @@ export function checkTimeout(timeoutMs: unknown, name = 'options.timeoutMs'): nu
     );
   }
   // Infinity too: 49 days are as good as for ever.
-  return Math.min(Math.ceil(timeoutMs), MAX_TIMEOUT);
+  return Math.min(timeoutMs, MAX_TIMEOUT);
 }
 
 function checkSignal(signal: unknown): AbortSignal | undefined {

@@ -13,7 +13,7 @@ export type Items<T = unknown> = AsyncIterable<T> | Iterable<T>;
 export interface CallOptions {
   /** Cancels the call, on both sides, when aborted. */
   signal?: AbortSignal | undefined;
-  /** How long the call may take, in ms, 1…4,294,967,295. Default: 10,000, or `limits.callTimeoutMs`. */
+  /** How long the call may take, in ms, above 0. Default: 10,000, or `limits.callTimeoutMs`. */
   timeoutMs?: number | undefined;
   /** Whether running the method twice does no harm, so that it may be tried again. Default: false. */
   idempotent?: boolean | undefined;

@@ -5,6 +5,7 @@ import { eitherSignal } from '../base/signals.js';
 import { nowMs } from '../base/timers.js';
 import type { CallKind, CallOptions } from './call-types.js';
 import type { Caller } from './caller.js';
+import { continueChain, type Chain } from './chain.js';
 import type { SecureMeshClient } from './client.js';
 import type { ConnectOptions, ContractClient } from './contract-client.js';
 import type { Contract } from './contract.js';
@@ -37,6 +38,10 @@ export interface ContextHost {
   ): SecureMeshClient | ContractClient<Contract>;
   /** The time a call has unless it says otherwise, in ms. */
   readonly callTimeoutMs: number;
+  /** The most bytes of an answer, or of an item. */
+  readonly maxMessageBytes: number;
+  /** The id of this service. */
+  readonly serviceId: string;
 }
 
 /** The facts of a request. */
@@ -52,6 +57,10 @@ export interface ContextFacts {
   readonly deadline: number;
   /** A JSON object of texts, or '' for none. */
   readonly meta: string;
+  /** Which call of its chain it is, from 1. */
+  readonly depth: number;
+  /** The calls that led to it, as its caller states them; '' for none. */
+  readonly path: string;
   readonly errors: ErrorFactories<ErrorMap>;
 }
 
@@ -74,6 +83,7 @@ export class Context<TErrors extends ErrorMap = {}> {
   readonly #facts: ContextFacts;
   #metadata: Readonly<Record<string, string>> | undefined;
   #responseMetadata: Record<string, string> | undefined;
+  #chain: Chain | undefined;
   #controller: AbortController | undefined;
   #aborted: AbortCause | undefined;
   #ended = false;
@@ -179,9 +189,36 @@ export class Context<TErrors extends ErrorMap = {}> {
     return context.#aborted !== undefined;
   }
 
+  /**
+   * The most bytes of an answer.
+   *
+   * @internal
+   */
+  static limit(context: Context): number {
+    return context.#host.maxMessageBytes;
+  }
+
   /** @internal */
   static responseMetadata(context: Context): Record<string, string> | undefined {
     return context.#responseMetadata;
+  }
+
+  /**
+   * The chain of a call made on behalf of the request.
+   *
+   * @param inherits whether the call has the deadline of the request
+   * @internal
+   */
+  static chain(context: Context, inherits: boolean): Chain {
+    const { id: parent, depth, path } = context.#facts;
+    const { serviceId } = context.#host;
+    const chain = (context.#chain ??= continueChain(
+      { parent, depth, path, inherits: false },
+      context.caller.serviceId,
+      serviceId,
+      context.method,
+    ));
+    return inherits ? { ...chain, inherits } : chain;
   }
 
   /**

@@ -2,6 +2,7 @@
 
 import { checkKeys } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
+import { ofCall } from './call-errors.js';
 import type { CallKind, CallOptions, Items } from './call-types.js';
 import type { Link } from './client.js';
 import type { Contract, Procedure } from './contract.js';
@@ -71,12 +72,9 @@ function checkAnswer(
     } catch (error) {
       if (!(error instanceof OutputError)) throw error;
       const data = { issues: error.issues };
-      throw new MeshError('INTERNAL', error.message, {
-        reason: 'VALIDATION',
-        service,
-        method,
-        data,
-      });
+      throw ofCall(
+        new MeshError('INTERNAL', error.message, { reason: 'VALIDATION', service, method, data }),
+      );
     }
   };
   return answer instanceof Promise

@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { invalidArgument, show } from '../base/arguments.js';
+import type { MeshError } from '../base/errors.js';
 import { repairJson } from '../base/json-text.js';
 
 /** The names that mean the same to every service, as they do in HTTP. */
@@ -19,7 +20,8 @@ const RESERVED: ReadonlySet<string> = new Set([
 
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 // Visible ASCII: it is printed into logs and compared.
-const ID = /^[\x21-\x7e]{1,128}$/;
+const ID = /^[\x21-\x7e]+$/;
+const MAX_ID = 128;
 // The protocol allows 8 KiB for this and a few other fields.
 const MAX_BYTES = 8000;
 
@@ -37,23 +39,28 @@ export function encodeMetadata(metadata: unknown, name: string): string {
     throw invalidArgument(`${name} must be an object of strings, got ${show(metadata)}`);
   }
   let any = false;
+  let length = 0;
   for (const [key, value] of Object.entries(metadata)) {
     any = true;
     checkName(key, name);
     if (typeof value !== 'string') {
       throw invalidArgument(`${name}.${key} must be a string, got ${show(value)}`);
     }
+    length += key.length + value.length;
   }
   if (!any) return '';
+  if (length > MAX_BYTES) throw tooLarge(name, length);
   // The core refuses half characters.
   const text = repairJson(JSON.stringify({ ...metadata }));
   const size = text.length * 3 > MAX_BYTES ? Buffer.byteLength(text) : 0;
   if (size > MAX_BYTES) {
-    throw invalidArgument(
-      `${name} must not be larger than ${MAX_BYTES} bytes as JSON, got ${size}`,
-    );
+    throw tooLarge(name, size);
   }
   return text;
+}
+
+function tooLarge(name: string, size: number): MeshError {
+  return invalidArgument(`${name} must not be larger than ${MAX_BYTES} bytes as JSON, got ${size}`);
 }
 
 function checkName(key: string, name: string): void {
@@ -78,7 +85,7 @@ export function decodeMetadata(text: string): Metadata {
 
 /** Whether a text can be a request id or an idempotency key. */
 export function isId(text: unknown): text is string {
-  return typeof text === 'string' && ID.test(text);
+  return typeof text === 'string' && text.length <= MAX_ID && ID.test(text);
 }
 
 // Version 00 has these four fields and no more; a later version may have more.

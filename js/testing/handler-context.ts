@@ -85,6 +85,8 @@ export function createHandlerContext<const TErrors extends ErrorMap = {}>(
     caller,
     attempt: options.attempt ?? 1,
     id: 1,
+    depth: 1,
+    path: '',
     deadline: timeoutMs === 0 ? Infinity : nowMs() + timeoutMs,
     meta:
       options.metadata === undefined ? '' : encodeMetadata(options.metadata, 'options.metadata'),
@@ -107,6 +109,8 @@ export function createHandlerContext<const TErrors extends ErrorMap = {}>(
 function hostOf(services: ServiceStubs): ContextHost {
   return {
     callTimeoutMs: 10_000,
+    maxMessageBytes: Infinity,
+    serviceId: 'test',
     connect(context, target, options) {
       if (isContract(target)) {
         return contractClient(target, linkOf(services, serviceOf(target, options), context));

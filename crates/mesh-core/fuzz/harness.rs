@@ -4,7 +4,7 @@
 
 use std::{
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
@@ -28,6 +28,12 @@ use mesh_core::{
 use serde_json::Value;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+/// An instant to count deadlines from. Which one does not matter.
+#[allow(clippy::disallowed_methods)]
+pub(crate) fn instant() -> Instant {
+    Instant::now()
+}
 const MESH_SECRET: [u8; 32] = [0x5e; 32];
 const TRAFFIC_SECRET: [u8; 32] = [7; 32];
 const TOKEN_KEY: [u8; 32] = [9; 32];
@@ -130,14 +136,15 @@ fn tampered(data: &[u8]) {
 
 /// The plaintext of a record. What it says is said again, and read alike.
 pub(crate) fn messages(data: &[u8]) {
+    let now = instant();
     let mut total = 0;
     for message in Messages::new(data) {
         let Ok(message) = message else { return };
         total += 1;
         assert!(total <= data.len(), "more messages than bytes");
-        let Some((encoded, token)) = encode(&message) else { continue };
+        let Some((encoded, token)) = encode(&message, now) else { continue };
         let mut out = BytesMut::new();
-        encoded.put(&mut out, token, NOW);
+        encoded.put(&mut out, token, now);
         let mut again = Messages::new(&out);
         assert_eq!(again.next(), Some(Ok(message)));
         assert_eq!(again.next(), None);
@@ -145,13 +152,13 @@ pub(crate) fn messages(data: &[u8]) {
 }
 
 /// The same message, as this side would write it.
-fn encode<'a>(message: &Message<'a>) -> Option<(Encoded, &'a str)> {
+fn encode<'a>(message: &Message<'a>, now: Instant) -> Option<(Encoded, &'a str)> {
     let plain = |encoded| Some((encoded, ""));
     match *message {
         // The first attempt has no field, and there is none before it.
         Message::Request { fields, .. } if fields.attempt == 0 => None,
         Message::Request { call, token, time_left_ms, method, fields, payload } => {
-            let deadline = (time_left_ms > 0).then(|| NOW + Duration::from_millis(time_left_ms.into()));
+            let deadline = (time_left_ms > 0).then(|| now + Duration::from_millis(time_left_ms.into()));
             let token = std::str::from_utf8(token).ok()?;
             let encoded = Encoded::request(method, deadline, fields, payload).ok()?;
             Some((encoded.with_call(call), token))

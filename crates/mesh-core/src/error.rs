@@ -245,6 +245,9 @@ reasons! {
     /// Too many calls in flight.
     CallLimit = "CALL_LIMIT", [ResourceExhausted], Later,
         "Try again after `retryAfterMs`, or make fewer calls at once.";
+    /// Too many calls led to this one, each made on behalf of the one before.
+    CallDepth = "CALL_DEPTH", [FailedPrecondition], Never,
+        "Break the cycle that the message names; raise `limits.maxCallDepth` if the chain is meant to be so long.";
     /// The method is not for this caller.
     PermissionDenied = "PERMISSION_DENIED", [PermissionDenied], Never,
         "Add the caller's service id to the handler's `allow`, if it may call the method.";
@@ -263,6 +266,9 @@ reasons! {
     /// The peer cannot be reached.
     ConnectFailed = "CONNECT_FAILED", [Unavailable], Later,
         "Check that the service runs and that the address in `discovery.services` is right.";
+    /// No session with the peer was established in time.
+    ConnectTimeout = "CONNECT_TIMEOUT", [Unavailable], Later,
+        "Check the address in `discovery.services`, that a service of this package listens there, and what is between.";
     /// Something else than a mesh listens at the peer's address.
     WrongPort = "WRONG_PORT", [FailedPrecondition], Never,
         "Give `discovery.services` the port that the service's mesh listens on; the message says what is at this one.";
@@ -367,6 +373,7 @@ impl Reason {
                 | Self::SessionLost
                 | Self::CircuitOpen
                 | Self::ConnectFailed
+                | Self::ConnectTimeout
                 | Self::UnknownService
                 | Self::Closed
                 | Self::NotInitialized

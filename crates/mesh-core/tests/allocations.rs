@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
@@ -21,7 +21,7 @@ use mesh_core::{
     crypto::{aead::AesKeySize, secret::Secret},
     id::SessionId,
     mesh::{
-        AbortCause, CallError, CallId, CallSpec, Events, LogEvent, Mesh, Reply, Request, RequestId,
+        AbortCause, CallError, CallId, CallSpec, Chain, Events, LogEvent, Mesh, Reply, Request, RequestId,
         SessionInfo, StreamId,
     },
     record::{
@@ -62,9 +62,14 @@ fn payload(bytes: &[u8]) -> Payload<'_> {
     Payload { encoding: Encoding::Json, bytes }
 }
 
+#[allow(clippy::disallowed_methods)]
+fn instant() -> Instant {
+    Instant::now()
+}
+
 fn request(text: &[u8]) -> Encoded {
-    let fields = RequestFields { kind: CallKind::Unary, attempt: 1, metadata: b"" };
-    Encoded::request("orders.get", Some(NOW + Duration::from_secs(10)), fields, payload(text)).unwrap()
+    let fields = RequestFields::FIRST;
+    Encoded::request("orders.get", Some(instant() + Duration::from_secs(10)), fields, payload(text)).unwrap()
 }
 
 #[test]
@@ -98,7 +103,7 @@ fn a_request_is_encoded_in_two_blocks_and_read_in_none() {
     assert_at_most(2.0, blocks(|| drop(request(&text))));
 
     let mut record = BytesMut::with_capacity(8192);
-    request(&text).put(&mut record, "a token", NOW);
+    request(&text).put(&mut record, "a token", instant());
     let found = blocks(|| {
         let message = Messages::new(&record).next().unwrap().unwrap();
         assert!(matches!(message, Message::Request { payload, .. } if payload.bytes.len() == 1024));
@@ -193,6 +198,7 @@ async fn batch(mesh: &Mesh, app: &Echo) {
             metadata: b"",
             timeout: None,
             idempotent: false,
+            chain: Chain::FIRST,
         };
         (0..BATCH as CallId).for_each(|id| io.call(id, &spec));
     });

@@ -83,10 +83,11 @@ fn corpus_of_messages() {
     let raw = Payload { encoding: Encoding::Raw, bytes: b"some bytes" };
     let json = Payload { encoding: Encoding::Json, bytes: br#"{"a":[1,2]}"# };
     let metadata = br#"{"x-request-id":"7"}"#;
+    let now = harness::instant();
     let request = |kind: CallKind, attempt| {
         let payload = if kind.streams_input() { Payload::EMPTY } else { json };
-        let fields = RequestFields { kind, attempt, metadata };
-        let deadline = Some(NOW + Duration::from_millis(1500));
+        let fields = RequestFields { kind, attempt, metadata, ..RequestFields::FIRST };
+        let deadline = Some(now + Duration::from_millis(1500));
         Encoded::request("orders.create", deadline, fields, payload).unwrap().with_call(7)
     };
     let failure = Failure {
@@ -117,7 +118,7 @@ fn corpus_of_messages() {
     let mut seeds = Vec::new();
     for (name, message) in all {
         let mut out = BytesMut::new();
-        message.put(&mut out, "a.b.c", NOW);
+        message.put(&mut out, "a.b.c", now);
         together.extend_from_slice(&out);
         seeds.push((name.to_owned(), out.to_vec()));
     }

@@ -30,7 +30,7 @@ const LAYERS: [&[&str]; 6] = [
 /// The rooms of `mesh`, by storey: a room sees the storeys above it in this table
 /// and itself. Those of the first storey are single files that may use each other.
 const MESH: [&[&str]; 7] = [
-    &["error", "events", "lookout", "metadata", "platform", "stats", "sync", "throttle", "timers"],
+    &["chain", "error", "events", "lookout", "metadata", "platform", "stats", "sync", "throttle", "timers"],
     &["shared"],
     &["session", "identity"],
     &["client", "server"],

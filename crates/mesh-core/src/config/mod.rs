@@ -88,6 +88,8 @@ pub struct Limits {
     pub max_calls: u32,
     /// `maxPendingCalls`: calls this mesh has in flight in all. 16,384.
     pub max_pending_calls: u32,
+    /// `maxCallDepth`: calls in a chain, each made on behalf of the one before. 64.
+    pub max_call_depth: u32,
     /// `maxSessions`: sessions accepted in all. 10,000.
     pub max_sessions: u32,
     /// `maxSessionsPerPeer`: sessions accepted from one service. 64.
@@ -111,6 +113,7 @@ impl Default for Limits {
             max_message: 4 << 20,
             max_calls: 1024,
             max_pending_calls: 16_384,
+            max_call_depth: 64,
             max_sessions: 10_000,
             max_sessions_per_peer: 64,
             max_pending_handshakes: 256,
@@ -166,6 +169,7 @@ impl MeshConfig {
                 "maxMessageBytes",
                 "maxConcurrentCalls",
                 "maxPendingCalls",
+                "maxCallDepth",
                 "maxSessions",
                 "maxSessionsPerPeer",
                 "maxPendingHandshakes",
@@ -333,6 +337,8 @@ fn parse_limits(options: &Options<'_>) -> Result<Limits, ConfigError> {
         max_message: number("maxMessageBytes", 1024, 256 << 20, default.max_message)?,
         max_calls: number("maxConcurrentCalls", 1, 1 << 20, default.max_calls)?,
         max_pending_calls: number("maxPendingCalls", 1, 1 << 20, default.max_pending_calls)?,
+        // The depth is one byte on the wire, so that 255 may be the last of a longer chain.
+        max_call_depth: number("maxCallDepth", 1, 254, default.max_call_depth)?,
         max_sessions: number("maxSessions", 1, 1 << 20, default.max_sessions)?,
         max_sessions_per_peer: number("maxSessionsPerPeer", 1, 1 << 20, default.max_sessions_per_peer)?,
         max_pending_handshakes: number("maxPendingHandshakes", 1, 1 << 16, default.max_pending_handshakes)?,

@@ -26,6 +26,23 @@ pub enum StreamId {
     Request(RequestId),
 }
 
+/// Where a call stands among those made on behalf of one another.
+#[derive(Clone, Copy, Debug)]
+pub struct Chain<'a> {
+    /// The request on whose behalf it is made, if there is one. The call is over
+    /// when the request is. Nothing is known of one that has been answered.
+    pub parent: Option<RequestId>,
+    /// Which call of its chain it is, from 1.
+    pub depth: u8,
+    /// The calls that led to it, for errors: printable ASCII.
+    pub path: &'a str,
+}
+
+impl Chain<'_> {
+    /// The first call of a chain: no request led to it.
+    pub const FIRST: Chain<'static> = Chain { parent: None, depth: 1, path: "" };
+}
+
 /// A call to be made.
 #[derive(Clone, Debug)]
 pub struct CallSpec<'a> {
@@ -47,6 +64,8 @@ pub struct CallSpec<'a> {
     pub idempotent: bool,
     /// How often the application has tried it before, as a call of its own.
     pub earlier: u8,
+    /// What led to it.
+    pub chain: Chain<'a>,
 }
 
 /// The answer to a call.
@@ -150,6 +169,10 @@ pub struct Request<'a> {
     pub time_left: Option<Duration>,
     /// Which attempt of the caller this is, from 1.
     pub attempt: u8,
+    /// Which call of its chain this is, from 1.
+    pub depth: u8,
+    /// The calls that led to this one, as its caller states them.
+    pub path: &'a str,
 }
 
 /// Why nobody waits for an answer any more.

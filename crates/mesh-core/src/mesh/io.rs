@@ -16,7 +16,8 @@ pub struct Io(pub(super) Arc<Core>);
 impl Io {
     /// Begins a call; its end comes through [`Events::settled`](super::Events::settled).
     pub fn call(&self, id: CallId, spec: &CallSpec<'_>) {
-        self.0.client.call(id, spec);
+        let inherited = spec.chain.parent.map(|parent| self.0.server.deadline_of(parent)).transpose();
+        self.0.client.call(id, spec, inherited.map(Option::flatten));
     }
 
     /// Gives a call up: nothing is reported of it any more.

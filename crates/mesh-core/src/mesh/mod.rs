@@ -7,6 +7,7 @@
 //! sessions by `session`, and neither knows the other.
 
 mod build;
+mod chain;
 mod client;
 mod core;
 mod error;
@@ -41,7 +42,7 @@ use zeroize::Zeroizing;
 pub use self::{
     error::Error,
     events::{
-        AbortCause, CallError, CallId, CallSpec, Events, Level, LogEvent, Reply, Request, RequestId,
+        AbortCause, CallError, CallId, CallSpec, Chain, Events, Level, LogEvent, Reply, Request, RequestId,
         SessionInfo, StreamId,
     },
     figures::Gauges,

@@ -1,6 +1,6 @@
 mod salamander;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use super::{message::*, *};
 use crate::{
     clock::Timestamp,
     crypto::{aead::AesKeySize, secret::Secret},
-    error::Code,
+    error::{Code, Reason},
 };
 
 const LIMIT: usize = 1 << 16;
@@ -209,7 +209,13 @@ fn a_quiet_session_outlives_any_number_of_rekeys_by_age() {
 #[test]
 fn messages_round_trip() {
     let payload = Payload { encoding: Encoding::Json, bytes: b"{\"id\":1}" };
-    let fields = RequestFields { attempt: 2, metadata: b"{\"tenant\":\"t1\"}", ..RequestFields::default() };
+    let fields = RequestFields {
+        attempt: 2,
+        metadata: b"{\"tenant\":\"t1\"}",
+        depth: 3,
+        path: "a > b x > c y",
+        ..RequestFields::default()
+    };
     let failure = Failure {
         code: Code::NotFound,
         reason: "NO_ORDER",
@@ -221,17 +227,19 @@ fn messages_round_trip() {
     };
     let raw = Payload { encoding: Encoding::Raw, bytes: b"\0\xff" };
     let mut out = BytesMut::new();
-    let deadline = Some(NOW + Duration::from_millis(800));
+    let now = instant();
+    // The part of a millisecond is not sent.
+    let deadline = Some(now + Duration::from_micros(800_999));
     Encoded::request("orders.get", deadline, fields, payload)
         .unwrap()
         .with_call(1)
-        .put(&mut out, "token", NOW);
-    Encoded::response(1, b"", raw).unwrap().put(&mut out, "unused", NOW);
-    Encoded::error(2, &failure).put(&mut out, "", NOW);
-    Encoded::cancel(3, CancelCause::Deadline).put(&mut out, "", NOW);
-    Encoded::ping([1; 8]).put(&mut out, "", NOW);
-    Encoded::pong([2; 8]).put(&mut out, "", NOW);
-    Encoded::go_away(9, Code::Unavailable).put(&mut out, "", NOW);
+        .put(&mut out, "token", now);
+    Encoded::response(1, b"", raw).unwrap().put(&mut out, "unused", now);
+    Encoded::error(2, &failure).put(&mut out, "", now);
+    Encoded::cancel(3, CancelCause::Deadline).put(&mut out, "", now);
+    Encoded::ping([1; 8]).put(&mut out, "", now);
+    Encoded::pong([2; 8]).put(&mut out, "", now);
+    Encoded::go_away(9, Code::Unavailable).put(&mut out, "", now);
     let read: Vec<_> = Messages::new(&out).collect::<Result<_, _>>().unwrap();
     assert_eq!(
         read,
@@ -252,6 +260,106 @@ fn messages_round_trip() {
             Message::GoAway { last: 9, code: Code::Unavailable },
         ]
     );
+}
+
+#[test]
+fn what_of_a_failure_does_not_fit_is_marked_and_the_rest_arrives() {
+    let read = |encoded: Encoded| {
+        let mut out = BytesMut::new();
+        encoded.put(&mut out, "", instant());
+        let Some(Ok(Message::Error { failure, .. })) = Messages::new(&out).next() else { panic!() };
+        let data = String::from_utf8(failure.data.bytes.to_vec()).unwrap();
+        (failure.code, failure.reason.to_owned(), failure.message.to_owned(), data)
+    };
+    let text = "x".repeat(MAX_FIELDS);
+    let data = Payload { encoding: Encoding::Json, bytes: b"[1,2,3,4]" };
+    let failure = Failure { reason: "NONE", data, ..Failure::new(Code::NotFound, Reason::Internal, &text) };
+    let (code, reason, message, kept) = read(Encoded::error(1, &failure));
+    assert_eq!((code, &*reason, &*kept), (Code::NotFound, "NONE", "[1,2,3,4]"));
+    assert_eq!(message, "[cut: the texts of this error are larger than 8 KiB]");
+    let failure = Failure { message: "no order", ..failure };
+    let (code, reason, message, kept) = read(Encoded::error_within(1, &failure, 8));
+    assert_eq!((code, &*reason, &*message), (Code::NotFound, "NONE", "no order"));
+    assert_eq!(kept, "\"[cut: 9 bytes, and the caller accepts 8]\"");
+    assert_eq!(read(Encoded::error_within(1, &failure, 9)).3, "[1,2,3,4]");
+}
+
+#[allow(clippy::disallowed_methods)]
+fn instant() -> Instant {
+    Instant::now()
+}
+
+/// What of a request arrives, that has so much time left when it is sent.
+fn time_left_after(left: Duration) -> Option<u32> {
+    let now = instant();
+    let request = Encoded::request("m", Some(now + left), RequestFields::FIRST, Payload::EMPTY).unwrap();
+    if request.is_late(now) {
+        return None;
+    }
+    let mut out = BytesMut::new();
+    request.put(&mut out, "t", now);
+    match Messages::new(&out).next() {
+        Some(Ok(Message::Request { time_left_ms, .. })) => Some(time_left_ms),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_request_with_less_than_a_millisecond_left_is_not_sent() {
+    assert_eq!(time_left_after(Duration::ZERO), None);
+    assert_eq!(time_left_after(Duration::from_micros(999)), None);
+    assert_eq!(time_left_after(Duration::from_micros(1_000)), Some(1));
+    assert_eq!(time_left_after(Duration::from_micros(1_999)), Some(1));
+}
+
+#[test]
+fn a_path_that_does_not_fit_is_left_out_and_the_depth_is_not() {
+    let room = MAX_FIELDS - 3 - 4 - 3;
+    for (metadata, path, kept) in [(room - 5, "a > b", true), (room - 4, "a > b", false)] {
+        let metadata = vec![b'x'; metadata];
+        let fields = RequestFields { metadata: &metadata, depth: 9, path, ..RequestFields::FIRST };
+        let mut out = BytesMut::new();
+        Encoded::request("m", None, fields, Payload::EMPTY).unwrap().put(&mut out, "t", instant());
+        let Some(Ok(Message::Request { fields, .. })) = Messages::new(&out).next() else { panic!() };
+        assert_eq!((fields.depth, fields.path), (9, if kept { path } else { "" }));
+    }
+}
+
+#[test]
+fn a_path_that_could_move_a_terminal_is_not_well_formed() {
+    let read = |path: &[u8]| {
+        let mut out = BytesMut::new();
+        Encoded::request(
+            "m",
+            None,
+            RequestFields { depth: 2, path: "abcd", ..RequestFields::FIRST },
+            Payload::EMPTY,
+        )
+        .unwrap()
+        .put(&mut out, "t", instant());
+        let at = out.windows(4).position(|bytes| bytes == b"abcd").unwrap();
+        out[at..at + 4].copy_from_slice(path);
+        Messages::new(&out).next().unwrap().map(|_| ())
+    };
+    assert_eq!(read(b"a >b"), Ok(()));
+    for path in [b"a\x1b[m", b"a\nbc", b"a\0bc", b"a\xc3\xa9b"] {
+        assert_eq!(read(path), Err(RecordError::Format), "{path:?}");
+    }
+}
+
+proptest! {
+    /// Each hop takes some time of its own, or none that a clock would show.
+    #[test]
+    fn a_deadline_never_grows_on_its_way(first in 1u32..10_000_000, hops in prop::collection::vec(0u64..3_000, 1..200)) {
+        let mut left = first;
+        for micros in hops {
+            let received = Duration::from_millis(left.into());
+            let Some(next) = time_left_after(received.saturating_sub(Duration::from_micros(micros))) else { break };
+            prop_assert!(next <= left);
+            prop_assert!(next < left || micros == 0, "a hop that takes time costs some");
+            left = next;
+        }
+    }
 }
 
 #[test]
@@ -320,15 +428,16 @@ fn record_vectors_follow_the_document() {
 #[test]
 fn messages_of_streams_round_trip() {
     let item = Payload { encoding: Encoding::Raw, bytes: b"item" };
+    let now = instant();
     let mut out = BytesMut::new();
     for kind in [CallKind::ClientStream, CallKind::ServerStream, CallKind::BidiStream] {
         let fields = RequestFields { kind, attempt: 1, ..RequestFields::default() };
         let input = if kind.streams_input() { Payload::EMPTY } else { item };
-        Encoded::request("m", None, fields, input).unwrap().put(&mut out, "t", NOW);
+        Encoded::request("m", None, fields, input).unwrap().put(&mut out, "t", now);
     }
-    Encoded::item(4, item).put(&mut out, "", NOW);
-    Encoded::end(5, b"{}").unwrap().put(&mut out, "", NOW);
-    Encoded::window(0, 6).put(&mut out, "", NOW);
+    Encoded::item(4, item).put(&mut out, "", now);
+    Encoded::end(5, b"{}").unwrap().put(&mut out, "", now);
+    Encoded::window(0, 6).put(&mut out, "", now);
     let read: Vec<_> = Messages::new(&out).map(Result::unwrap).collect();
     let kinds = read.iter().filter_map(|message| match message {
         Message::Request { fields, .. } => Some(fields.kind),

@@ -9,12 +9,12 @@ use super::{
     session::{ClientSession, NoNumber},
 };
 use crate::{
-    clock::Timestamp,
     config::MeshConfig,
     discovery::Address,
     error::{Code, Reason},
     id::{IdSyntaxError, ServiceId},
     mesh::{
+        chain::{check_time_left, too_deep},
         events::{CallError, CallId, CallSpec},
         session::{End, Session, Streams},
         timers::TimerKey,
@@ -44,8 +44,8 @@ pub(super) struct Call {
     /// Attempts before this call, by the application.
     earlier: u8,
     /// A connection that is tried later than this is of no use to it.
-    latest: Instant,
-    deadline: Option<Instant>,
+    pub(super) latest: Instant,
+    pub(super) deadline: Option<Instant>,
     /// Instances that could not be reached for it, since it last waited.
     unreachable: Vec<Address>,
     idempotent: bool,
@@ -73,20 +73,32 @@ pub(super) enum Again {
     Doubtful,
 }
 
-/// How long a call may take. A stream lives as long as both sides want it,
-/// unless it is limited.
-pub(super) fn timeout(spec: &CallSpec<'_>, config: &MeshConfig) -> Option<Duration> {
+/// The end of a call: that of its own time, and no later than its request's. A
+/// stream that has neither lives as long as both sides want it.
+fn deadline_of(
+    spec: &CallSpec<'_>,
+    config: &MeshConfig,
+    inherited: Option<Instant>,
+    now: Instant,
+) -> Result<Option<Instant>, CallError> {
     let default = (!spec.kind.is_stream()).then_some(config.limits.call_timeout);
-    spec.timeout.or(default)
+    let own = spec.timeout.or(default).map(|timeout| now + timeout);
+    let deadline = match (own, inherited) {
+        (Some(own), Some(inherited)) => Some(own.min(inherited)),
+        (own, inherited) => own.or(inherited),
+    };
+    check_time_left(deadline, now, spec.service)?;
+    Ok(deadline)
 }
 
 impl Call {
-    /// Checks a call that is made beside so many others, and encodes its request.
+    /// Checks a call that is made beside so many others, on behalf of a request
+    /// with the deadline `inherited`, and encodes its own request.
     pub(super) fn new(
         spec: &CallSpec<'_>,
         config: &MeshConfig,
         others: usize,
-        clock: Timestamp,
+        inherited: Option<Instant>,
     ) -> Result<Self, CallError> {
         let refuse = |code, reason, message: String| Err(CallError::local(code, reason, message));
         let service: ServiceId =
@@ -113,15 +125,21 @@ impl Call {
         if others >= limit as usize {
             return Err(too_many(format!("limits.maxPendingCalls ({limit}) calls are under way")));
         }
-        let timeout = timeout(spec, config);
+        let chain = spec.chain;
+        if let Some(text) = too_deep(config, chain.depth, chain.path, spec.service, spec.method) {
+            return refuse(Code::FailedPrecondition, Reason::CallDepth, text);
+        }
         let now = Instant::now();
+        let deadline = deadline_of(spec, config, inherited, now)?;
         let fields = RequestFields {
             kind: spec.kind,
             attempt: spec.earlier.saturating_add(1),
             metadata: spec.metadata,
+            depth: chain.depth,
+            path: chain.path,
         };
-        let deadline = timeout.map(|timeout| clock + timeout);
-        let message = Encoded::request(spec.method, deadline, fields, spec.payload).map_err(|_| {
+        let until = deadline.map(Instant::into_std);
+        let message = Encoded::request(spec.method, until, fields, spec.payload).map_err(|_| {
             CallError::local(Code::ResourceExhausted, Reason::TooLarge, "the metadata is larger than 8 KiB")
         })?;
         Ok(Self {
@@ -135,7 +153,7 @@ impl Call {
             sent: 0,
             earlier: spec.earlier,
             latest: now + PATIENCE,
-            deadline: timeout.map(|timeout| now + timeout),
+            deadline,
             unreachable: Vec::new(),
             idempotent: spec.idempotent,
             repeated_on_word: false,
@@ -150,6 +168,7 @@ impl Call {
 
     /// Gives the call a number on `session` and queues it there.
     pub(super) fn send(&mut self, id: CallId, session: &Arc<ClientSession>) -> Result<(), CallError> {
+        check_time_left(self.deadline, Instant::now(), self.service.as_str())?;
         let accepted = session.parameters.max_message;
         if self.message.payload_len() > accepted as usize {
             let text = format!("the input is larger than {} accepts ({accepted} bytes)", self.service);
@@ -182,6 +201,23 @@ impl Call {
             self.unreachable.clear();
         }
         others
+    }
+
+    /// An instance that could not be reached can be now.
+    pub(super) fn is_reachable_at(&mut self, target: &Address) {
+        self.unreachable.retain(|address| address != target);
+    }
+
+    /// The error of the call when its time is over.
+    pub(super) fn expired(&self) -> CallError {
+        let error = if self.sent == 0 {
+            let text = format!("{}: no session was established in the time of the call", self.service);
+            CallError::local(Code::Unavailable, Reason::ConnectTimeout, text)
+        } else {
+            let text = format!("{} did not answer in time", self.service);
+            CallError::local(Code::DeadlineExceeded, Reason::Deadline, text)
+        };
+        CallError { attempts: self.attempts(), ..error }
     }
 
     /// The session that carried the call is gone: whether it is placed again.

@@ -13,7 +13,7 @@ use std::{
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    call::{Again, Call, Ran, lost, timeout},
+    call::{Again, Call, Ran, lost},
     dial::Dialler,
     links::{Links, Placement},
     session::ClientSession,
@@ -39,7 +39,7 @@ pub(crate) struct Client {
     pub(super) shared: Arc<Shared>,
     pub(super) sessions: Sessions<ClientSession>,
     identity: Arc<Identity>,
-    registry: Registry<PublicKey>,
+    pub(super) registry: Registry<PublicKey>,
     under_way: Mutex<UnderWay>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Client {
 #[derive(Debug, Default)]
 pub(super) struct UnderWay {
     pub(super) calls: HashMap<CallId, Call>,
-    links: Links,
+    pub(super) links: Links,
 }
 
 impl Client {
@@ -73,17 +73,25 @@ impl Client {
         lock(&self.under_way)
     }
 
-    /// Begins a call. Its end is reported through the events, also when it fails here.
-    pub(crate) fn call(self: &Arc<Self>, id: CallId, spec: &CallSpec<'_>) {
-        match self.begin(spec) {
+    /// Begins a call; `inherited` is the deadline of the request on whose behalf
+    /// it is made. Its end is reported through the events, also when it fails here.
+    pub(crate) fn call(
+        self: &Arc<Self>,
+        id: CallId,
+        spec: &CallSpec<'_>,
+        inherited: Result<Option<Instant>, CallError>,
+    ) {
+        match inherited.and_then(|inherited| self.begin(spec, inherited)) {
             Ok(call) => {
+                let deadline = call.deadline;
                 if self.under_way().calls.insert(id, call).is_some() {
                     // The application broke its promise; the former call is over.
                     let error = CallError::local(Code::Internal, Reason::Internal, "call id reused");
                     self.shared.events.settled(id, Err(error));
                 }
-                if let Some(timeout) = timeout(spec, &self.shared.config) {
-                    let key = self.shared.timers.insert(Timer::Call(id), timeout);
+                if let Some(deadline) = deadline {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    let key = self.shared.timers.insert(Timer::Call(id), left);
                     if let Some(call) = self.under_way().calls.get_mut(&id) {
                         call.timer = Some(key);
                     }
@@ -95,16 +103,16 @@ impl Client {
         self.shared.events.flush();
     }
 
-    fn begin(&self, spec: &CallSpec<'_>) -> Result<Call, CallError> {
+    fn begin(&self, spec: &CallSpec<'_>, inherited: Option<Instant>) -> Result<Call, CallError> {
         if self.shared.stop.is_cancelled() {
             let text = "the mesh is closed";
             return Err(CallError::local(Code::FailedPrecondition, Reason::Closed, text));
         }
-        Call::new(spec, &self.shared.config, self.count(), self.shared.now())
+        Call::new(spec, &self.shared.config, self.count(), inherited)
     }
 
     /// Hands a call to a session, or to the connection that is being made.
-    fn place(self: &Arc<Self>, id: CallId) {
+    pub(super) fn place(self: &Arc<Self>, id: CallId) {
         let mut under_way = self.under_way();
         let UnderWay { calls, links } = &mut *under_way;
         let Some(call) = calls.get_mut(&id) else { return };
@@ -154,7 +162,7 @@ impl Client {
     }
 
     /// Opens a session with an instance, not before a time, and runs it to its end.
-    async fn connect(self: Arc<Self>, service: ServiceId, target: Address, at: Instant) {
+    pub(super) async fn connect(self: Arc<Self>, service: ServiceId, target: Address, at: Instant) {
         tokio::select! {
             biased;
             () = self.shared.stop.cancelled() => return,
@@ -168,6 +176,7 @@ impl Client {
             biased;
             () = self.shared.stop.cancelled() => return,
             dialled = dial => dialled,
+            never = self.look_after(&service, &target) => match never {},
         };
         let (established, duplex) = match dialled {
             Ok(dialled) => dialled,
@@ -191,6 +200,9 @@ impl Client {
     fn link_ready(self: &Arc<Self>, service: &ServiceId, target: &Address, session: &Arc<ClientSession>) {
         let waiting = self.under_way().links.ready(service, target, session);
         for id in waiting {
+            if let Some(call) = self.under_way().calls.get_mut(&id) {
+                call.is_reachable_at(target);
+            }
             self.place(id);
         }
         self.shared.events.flush();
@@ -283,9 +295,7 @@ impl Client {
     pub(crate) fn expired(&self, id: CallId) {
         let Some(call) = self.take(id) else { return };
         call.abandon(CancelCause::Deadline);
-        let text = format!("{} did not answer in time", call.service);
-        let error = CallError::local(Code::DeadlineExceeded, Reason::Deadline, text);
-        self.shared.events.settled(id, Err(CallError { attempts: call.attempts(), ..error }));
+        self.shared.events.settled(id, Err(call.expired()));
         self.shared.events.flush();
     }
 

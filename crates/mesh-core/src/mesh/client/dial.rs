@@ -1,6 +1,6 @@
 //! The way to an instance: connect, handshake, remember.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
@@ -142,6 +142,9 @@ impl Dialler<'_> {
 
     /// What a waiting call is told.
     fn describe(self, service: &ServiceId, target: &Address, error: &DialError) -> CallError {
+        if let DialError::Handshake(HandshakeError::Expired(time), _) = error {
+            return timed_out(service, target, *time);
+        }
         let mut call_error = match error {
             DialError::Transport(error) | DialError::RefusedLate(error) => CallError::from_coded(error),
             DialError::Handshake(error, _) => CallError::from_coded(error),
@@ -194,4 +197,14 @@ impl Dialler<'_> {
         };
         format!("; the reason is in the log of {service}. Most likely {}", causes.join("; or "))
     }
+}
+
+/// No session was established in time. Nothing was sent.
+pub(super) fn timed_out(service: &ServiceId, target: &Address, time: Duration) -> CallError {
+    let text = format!(
+        "{service} at {target}: no session was established within {} ms; it accepts no connection, or does not \
+         answer on it",
+        time.as_millis()
+    );
+    CallError { attempts: 1, ..CallError::local(Code::Unavailable, Reason::ConnectTimeout, text) }
 }

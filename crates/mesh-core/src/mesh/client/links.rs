@@ -3,6 +3,9 @@
 //! One is opened once however many calls wait for it. After a failure it is
 //! not tried again at once, nor by each call on its own: the delays grow, and
 //! calls wait for the next try together, if it comes soon enough for them.
+//!
+//! An instance that takes its time holds up nobody: the next one is tried
+//! beside it, and the first session takes all the calls that wait.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -30,6 +33,10 @@ const LONGEST_DELAY: Duration = Duration::from_secs(5);
 /// How long after it began a call still waits for a next try. Enough for four
 /// of them, and so for a service that is away for a second.
 pub(super) const PATIENCE: Duration = Duration::from_millis(2500);
+/// How long a connection may take before another instance is tried beside it.
+pub(super) const STAGGER: Duration = Duration::from_millis(150);
+/// Connections to one service that are under way at once, for calls that wait.
+const MOST_AT_ONCE: usize = 8;
 /// Failures are forgotten when nobody has tried for so long.
 const MEMORY: Duration = Duration::from_mins(1);
 
@@ -76,6 +83,15 @@ pub(super) struct Seeker<'a> {
     pub(super) tried: &'a [Address],
 }
 
+/// What is done for calls that wait for a connection that takes its time.
+#[derive(Debug)]
+pub(super) enum Detour {
+    /// They go another way.
+    Place(Vec<CallId>),
+    /// An instance is connected to now.
+    Dial(Address),
+}
+
 /// What becomes of a call.
 #[derive(Debug)]
 pub(super) enum Placement {
@@ -92,6 +108,14 @@ pub(super) enum Placement {
 }
 
 impl Link {
+    /// Whether calls wait for a connection that should have been there by now.
+    fn is_slow(&self, now: Instant) -> bool {
+        match &self.state {
+            State::Connecting { at, waiting } => *at + STAGGER <= now && !waiting.is_empty(),
+            State::Resting { .. } | State::Ready(_) => false,
+        }
+    }
+
     /// When it can be used, if that is not now.
     fn opens(&self, now: Instant) -> Option<Instant> {
         match self.state {
@@ -158,6 +182,11 @@ impl Links {
             instances.iter().filter(|entry| !call.tried.contains(&entry.endpoint.address)).cloned().collect();
         if instances.iter().any(|entry| opens(entry).is_none()) {
             instances.retain(|entry| opens(entry).is_none());
+            // Nobody waits for an instance while another one serves.
+            let state = |entry: &Entry<PublicKey>| links.get(&entry.endpoint.address).map(|link| &link.state);
+            if instances.iter().any(|entry| matches!(state(entry), Some(State::Ready(_)))) {
+                instances.retain(|entry| !matches!(state(entry), Some(State::Connecting { .. })));
+            }
         } else if let Some(soonest) = instances.iter().filter_map(opens).min() {
             instances.retain(|entry| opens(entry) == Some(soonest));
         }
@@ -171,16 +200,68 @@ impl Links {
         Placement::Dial(target.clone(), now)
     }
 
-    /// A connection was made; returns the calls that waited for it.
+    /// A connection was made; returns the calls that waited for it, or for
+    /// another instance of the service.
     pub(super) fn ready(
         &mut self,
         service: &ServiceId,
         target: &Address,
         session: &Arc<ClientSession>,
-    ) -> VecDeque<CallId> {
-        let Some(link) = self.find(service, target) else { return VecDeque::new() };
+    ) -> Vec<CallId> {
+        let Some(links) = self.services.get_mut(service) else { return Vec::new() };
+        let Some(link) = links.get_mut(target) else { return Vec::new() };
         (link.failures, link.error) = (0, None);
-        waiting(std::mem::replace(&mut link.state, State::Ready(Arc::clone(session))))
+        let first = waiting(std::mem::replace(&mut link.state, State::Ready(Arc::clone(session))));
+        first.into_iter().chain(all_waiting(links)).collect()
+    }
+
+    /// What helps the calls that wait for a connection if it takes its time.
+    pub(super) fn detour_of_waiting(
+        &mut self,
+        service: &ServiceId,
+        slow: &Address,
+        instances: &[Entry<PublicKey>],
+        now: Instant,
+    ) -> Option<Detour> {
+        let links = self.services.get_mut(service)?;
+        links.get(slow).filter(|link| link.is_slow(now))?;
+        let serves = |link: &Link| matches!(&link.state, State::Ready(session) if !session.is_over());
+        if links.values().any(serves) {
+            return Some(Detour::Place(all_waiting(links)));
+        }
+        let under_way = links.values().filter(|link| matches!(link.state, State::Connecting { .. }));
+        if under_way.count() >= MOST_AT_ONCE {
+            return None;
+        }
+        let can_be_tried = |entry: &&Entry<PublicKey>| match links.get(&entry.endpoint.address) {
+            None => true,
+            Some(link) => matches!(link.state, State::Resting { until } if until <= now),
+        };
+        let untried: Vec<_> = instances.iter().filter(can_be_tried).cloned().collect();
+        let target = self.picker.pick(&untried)?.endpoint.address.clone();
+        let state = State::Connecting { at: now, waiting: VecDeque::new() };
+        match links.get_mut(&target) {
+            Some(link) => link.state = state,
+            None => {
+                links.insert(target.clone(), Link { failures: 0, error: None, state });
+            }
+        }
+        Some(Detour::Dial(target))
+    }
+
+    /// The calls that wait for a connection under way. They stay where they are.
+    pub(super) fn waiting_for(&self, service: &ServiceId, target: &Address) -> Vec<CallId> {
+        match self.services.get(service).and_then(|links| links.get(target)).map(|link| &link.state) {
+            Some(State::Connecting { waiting, .. }) => waiting.iter().copied().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Calls that wait no longer.
+    pub(super) fn give_up(&mut self, service: &ServiceId, target: &Address, calls: &[CallId]) {
+        if let Some(Link { state: State::Connecting { waiting, .. }, .. }) = self.find(service, target) {
+            waiting.retain(|id| !calls.contains(id));
+        }
     }
 
     /// A connection could not be made; returns the calls that waited for it.
@@ -261,6 +342,19 @@ fn waits(error: Option<&CallError>, call: Seeker<'_>, at: Instant) -> bool {
     let busy = error.is_some_and(|error| error.code == Code::ResourceExhausted);
     let latest = if busy { call.deadline } else { Some(call.latest) };
     latest.is_none_or(|latest| at <= latest)
+}
+
+/// The calls that wait for any of the connections to a service.
+fn all_waiting(links: &mut HashMap<Address, Link>) -> Vec<CallId> {
+    let mut all = Vec::new();
+    for link in links.values_mut() {
+        if let State::Connecting { waiting, .. } = &mut link.state {
+            all.extend(waiting.drain(..));
+        }
+    }
+    // In the order in which they began, whatever table they were in.
+    all.sort_unstable();
+    all
 }
 
 fn waiting(state: State) -> VecDeque<CallId> {

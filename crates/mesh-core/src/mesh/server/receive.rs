@@ -2,7 +2,7 @@
 //!
 //! A request, outermost first: session → open → token → call limit → handler.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{
     requests::Server,
@@ -12,6 +12,7 @@ use crate::{
     auth::AuthError,
     error::{Code, Coded, Reason},
     mesh::{
+        chain::{time_left, too_deep},
         events::{AbortCause, Request, RequestId, StreamId},
         metadata::is_metadata,
         session::{Carrier, End, Session, Sessions, Side, StreamError, Streams},
@@ -23,8 +24,6 @@ use crate::{
     },
 };
 
-/// The longest a request may hold its place.
-const MAX_TIME: Duration = Duration::from_hours(24);
 /// When a caller over its limit of calls may come again.
 const CALL_LIMIT_PAUSE_MS: u32 = 50;
 
@@ -100,14 +99,8 @@ impl Server {
             session.send(Encoded::error(request.number, &failure));
             return Ok(());
         }
-        // A caller without a deadline, or with a generous one, does not get
-        // to hold a place here for ever; a stream does, as long as it lives.
         let kind = request.fields.kind;
-        let time_left = match request.time_left_ms {
-            0 if kind.is_stream() => None,
-            0 => Some(MAX_TIME),
-            ms => Some(Duration::from_millis(ms.into()).min(MAX_TIME)),
-        };
+        let time_left = time_left(request.time_left_ms, kind.is_stream());
         let streams = Streams::of_request(kind, request.method);
         let id = self.begin(session, request.number, streams, time_left);
         self.shared.events.request(Request {
@@ -119,6 +112,8 @@ impl Server {
             metadata: request.fields.metadata,
             time_left,
             attempt: request.fields.attempt,
+            depth: request.fields.depth,
+            path: request.fields.path,
         });
         Ok(())
     }
@@ -143,7 +138,10 @@ impl Server {
             let text = format!("the input is larger than {} bytes", limits.max_message);
             Some((Code::ResourceExhausted, Reason::TooLarge, text))
         } else {
-            None
+            let RequestFields { depth, path, .. } = request.fields;
+            let config = &self.shared.config;
+            too_deep(config, depth, path, config.service_id.as_str(), request.method)
+                .map(|text| (Code::FailedPrecondition, Reason::CallDepth, text))
         }
     }
 

@@ -7,11 +7,14 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use super::{places::Pending, seats::Seats, session::ServerSession};
 use crate::{
     error::{Code, Reason},
     mesh::{
-        events::{AbortCause, RequestId},
+        chain::abandoned,
+        events::{AbortCause, CallError, RequestId},
         identity::Identity,
         session::{Queued, Sessions, Streams, streaming},
         shared::Shared,
@@ -38,7 +41,7 @@ pub(super) struct Requests {
     pub(super) active: HashMap<RequestId, Active>,
     /// Requests nobody waits for any more, whose handlers still run. They keep
     /// their place, or a peer could start any number by cancelling each.
-    abandoned: HashMap<RequestId, Arc<ServerSession>>,
+    abandoned: HashMap<RequestId, (Arc<ServerSession>, AbortCause)>,
     last: RequestId,
 }
 
@@ -50,6 +53,8 @@ pub(super) struct Active {
     pub(super) number: u32,
     pub(super) streams: Streams,
     timer: Option<TimerKey>,
+    /// When the calls made on its behalf are over at the latest.
+    deadline: Option<Instant>,
     /// Its handler is done, though not all it said has gone.
     done: bool,
 }
@@ -84,6 +89,17 @@ impl Server {
         lock(&self.requests)
     }
 
+    /// The deadline of a request, for the calls made on its behalf. Nothing is
+    /// known of one that has been answered.
+    pub(crate) fn deadline_of(&self, id: RequestId) -> Result<Option<Instant>, CallError> {
+        let requests = self.requests();
+        match (requests.active.get(&id), requests.abandoned.get(&id)) {
+            (Some(active), _) => Ok(active.deadline),
+            (None, Some((_, cause))) => Err(abandoned(*cause)),
+            (None, None) => Ok(None),
+        }
+    }
+
     /// The number of the latest request.
     #[cfg(test)]
     pub(crate) fn last(&self) -> RequestId {
@@ -103,14 +119,16 @@ impl Server {
             let Requests { active, abandoned, last } = &mut *requests;
             loop {
                 *last = last.wrapping_add(1);
-                if !active.contains_key(last) && !abandoned.contains_key(last) {
+                // 0 is no request, for calls made on behalf of none.
+                if *last != 0 && !active.contains_key(last) && !abandoned.contains_key(last) {
                     break;
                 }
             }
             let timer =
                 time_left.map(|time_left| self.shared.timers.insert(Timer::Request(*last), time_left));
+            let deadline = time_left.map(|time_left| Instant::now() + time_left);
             let session = Arc::clone(session);
-            active.insert(*last, Active { session, number, streams, timer, done: false });
+            active.insert(*last, Active { session, number, streams, timer, deadline, done: false });
             *last
         };
         session.begin(number, id);
@@ -120,10 +138,13 @@ impl Server {
     /// Answers a request. A late answer only says that the handler is done.
     pub(crate) fn respond(&self, id: RequestId, metadata: &[u8], payload: Payload<'_>) {
         let Some(active) = self.take(id) else { return self.release(id) };
-        let limit = active.session.parameters.max_message as usize;
+        let own = self.shared.config.limits.max_message;
+        let limit = active.session.parameters.max_message.min(own) as usize;
         let encoded = if payload.bytes.len() > limit {
             let len = payload.bytes.len();
-            Err(format!("the result is {len} bytes, more than the caller accepts ({limit})"))
+            Err(format!(
+                "the result is {len} bytes, more than limits.maxMessageBytes of one of the sides ({limit})"
+            ))
         } else {
             Encoded::response(active.number, metadata, payload)
                 .map_err(|_| "the response metadata is larger than 8 KiB".to_owned())
@@ -144,8 +165,7 @@ impl Server {
                 return self.release(id);
             };
             let limit = active.session.parameters.max_message as usize;
-            let data = if failure.data.bytes.len() > limit { Payload::EMPTY } else { failure.data };
-            let message = Encoded::error(active.number, &Failure { data, ..*failure });
+            let message = Encoded::error_within(active.number, failure, limit);
             (message, active.streams.sends())
         };
         if streams {
@@ -190,7 +210,7 @@ impl Server {
         }
         self.shared.stats.count_request(false);
         active.session.abandon();
-        self.requests().abandoned.insert(id, active.session);
+        self.requests().abandoned.insert(id, (active.session, cause));
         self.shared.events.aborted(id, cause);
         self.shared.events.flush();
     }
@@ -205,8 +225,8 @@ impl Server {
 
     /// The handler of an abandoned request is done.
     fn release(&self, id: RequestId) {
-        let session = self.requests().abandoned.remove(&id);
-        if let Some(session) = session {
+        let abandoned = self.requests().abandoned.remove(&id);
+        if let Some((session, _)) = abandoned {
             session.release();
         }
     }

@@ -1,6 +1,6 @@
 //! Messages that wait to be written, and which of them is next.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Instant};
 
 use crate::record::{OVERHEAD, message::Encoded};
 
@@ -57,6 +57,13 @@ impl Outbox {
     /// Whether nothing follows the messages that are here.
     pub(super) fn is_finished(&self) -> bool {
         self.finished
+    }
+
+    /// Drops the requests for whose answers no time is left. Their calls end by
+    /// their own timers, and the peer never hears of them.
+    pub(super) fn drop_late(&mut self, now: Instant) {
+        self.messages.retain(|message| !message.is_late(now));
+        self.streamed.retain(|message| !message.is_late(now));
     }
 
     /// The next message for a frame of `filled` bytes, if it fits in `room`.

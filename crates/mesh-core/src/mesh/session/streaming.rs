@@ -98,8 +98,10 @@ pub(super) fn call_waiting<C: Carrier>(carrier: &C, session: &C::Held) {
 pub(crate) fn send_item<C: Carrier>(carrier: &C, id: u32, payload: Payload<'_>) {
     let limit = limit(carrier, id);
     if payload.bytes.len() > limit as usize {
-        let text =
-            format!("an item is {} bytes, more than the other side accepts ({limit})", payload.bytes.len());
+        let text = format!(
+            "an item is {} bytes, more than limits.maxMessageBytes of one of the sides ({limit})",
+            payload.bytes.len()
+        );
         return carrier.fail_own(id, Code::ResourceExhausted, Reason::TooLarge, &text);
     }
     if queue(carrier, id, Encoded::item(0, payload), false) == Queued::Full {
@@ -149,5 +151,6 @@ pub(crate) fn pump<C: Carrier>(carrier: &C, id: u32, called: bool) {
 /// The size of the items that the other side of a stream accepts.
 fn limit<C: Carrier>(carrier: &C, id: u32) -> u32 {
     let of_peer = |_: &mut Streams, session: &Session, _| session.parameters.max_message;
-    carrier.with_placed(id, of_peer).unwrap_or(carrier.shared().config.limits.max_message)
+    let own = carrier.shared().config.limits.max_message;
+    carrier.with_placed(id, of_peer).unwrap_or(own).min(own)
 }

@@ -94,6 +94,8 @@ fn fill(
     session: &Session,
     now: Timestamp,
 ) -> Result<(), End> {
+    let instant = tokio::time::Instant::now().into_std();
+    outbox.drop_late(instant);
     frame.reserve(outbox.frame_size(token(issuer, now)?));
     while frame.len() < FRAME_TARGET {
         if sealer.is_due(now) {
@@ -105,10 +107,10 @@ fn fill(
         let Some(first) = outbox.take(filled, usize::MAX) else { break };
         let mut size = first.len();
         sealer.seal(frame, |out| {
-            first.put(out, token, now);
+            first.put(out, token, instant);
             while let Some(next) = outbox.take(filled, RECORD_TARGET.saturating_sub(size)) {
                 size += next.len();
-                next.put(out, token, now);
+                next.put(out, token, instant);
             }
         })?;
     }

@@ -147,7 +147,7 @@ impl Raw {
     }
 
     pub(super) fn record(&mut self, message: &Encoded, token: &str) -> Vec<u8> {
-        self.record_of(|out| message.put(out, token, Timestamp::now()))
+        self.record_of(|out| message.put(out, token, Instant::now().into_std()))
     }
 
     pub(super) fn record_of(&mut self, write: impl FnOnce(&mut BytesMut)) -> Vec<u8> {

@@ -18,6 +18,7 @@ mod rotation;
 mod seats;
 mod shortages;
 mod simulation;
+mod slow_dials;
 mod slow_readers;
 mod streams;
 mod teardown;
@@ -312,6 +313,7 @@ impl Node {
         self.mesh.post(move |io| {
             let spec = CallSpec {
                 earlier: 0,
+                chain: Chain::FIRST,
                 service,
                 method,
                 kind,

@@ -1,14 +1,21 @@
 //! Messages on their way into a record.
 
+use std::time::{Duration, Instant};
+
 use bytes::{Bytes, BytesMut};
 
-use super::{CancelCause, EMPTY, Failure, MAX_FIELDS, MESSAGE_HEADER, Payload, RequestFields, kind, tag};
+use super::{
+    CancelCause, EMPTY, Encoding, Failure, MAX_FIELDS, MAX_PATH, MESSAGE_HEADER, Payload, RequestFields,
+    kind, tag,
+};
 use crate::{
-    clock::Timestamp,
     error::Code,
     record::{ITEM_COST, RecordError},
     wire::{Malformed, Write},
 };
+
+/// A word among the texts of an error has at most so many bytes.
+const MAX_WORD: usize = 256;
 
 /// A message ready for a record. A request lacks its token, which belongs to
 /// the epoch in which the record is sealed, and its time left, which is known
@@ -18,7 +25,7 @@ pub struct Encoded {
     kind: u8,
     flags: u8,
     call: u32,
-    deadline: Option<Timestamp>,
+    deadline: Option<Instant>,
     payload: usize,
     body: Bytes,
 }
@@ -77,21 +84,38 @@ impl Encoded {
         Self { call, ..self.clone() }
     }
 
+    /// Whether this is a request for whose answer no time is left at `now`. It
+    /// must not be sent: the wire has no word for less than a millisecond.
+    #[must_use]
+    pub fn is_late(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| is_late(deadline, now))
+    }
+
     /// A request for `method`, to be answered by `deadline`.
     pub fn request(
         method: &str,
-        deadline: Option<Timestamp>,
+        deadline: Option<Instant>,
         fields: RequestFields<'_>,
         payload: Payload<'_>,
     ) -> Result<Self, RecordError> {
-        let mut body =
-            BytesMut::with_capacity(method.len() + fields.metadata.len() + payload.bytes.len() + 32);
+        let mut body = BytesMut::with_capacity(
+            method.len() + fields.metadata.len() + fields.path.len() + payload.bytes.len() + 32,
+        );
         body.put_vec8(method.as_bytes()).map_err(|_| RecordError::TooLarge)?;
+        let start = body.len() + 2;
         put_fields(&mut body, |out| {
             if fields.attempt > 1 {
                 put_field(out, tag::ATTEMPT, &[fields.attempt])?;
             }
-            put_text(out, tag::METADATA, fields.metadata)
+            put_text(out, tag::METADATA, fields.metadata)?;
+            if fields.depth > 1 {
+                put_field(out, tag::DEPTH, &[fields.depth])?;
+            }
+            // The path is for people. It is left out rather than let a call fail for it.
+            if fields.path.len() <= MAX_PATH && out.len() + 3 + fields.path.len() <= start + MAX_FIELDS {
+                put_text(out, tag::PATH, fields.path.as_bytes())?;
+            }
+            Ok(())
         })?;
         body.put(payload.bytes);
         Ok(Self {
@@ -119,11 +143,28 @@ impl Encoded {
         })
     }
 
-    /// The failure of `call`. Text that does not fit is left out rather than
-    /// let a failure go untold.
+    /// The failure of `call`; in place of data above `limit` a mark.
+    #[must_use]
+    pub fn error_within(call: u32, failure: &Failure<'_>, limit: usize) -> Self {
+        let len = failure.data.bytes.len();
+        if len <= limit {
+            return Self::error(call, failure);
+        }
+        let mark = format!("\"[cut: {len} bytes, and the caller accepts {limit}]\"");
+        let data = Payload { encoding: Encoding::Json, bytes: mark.as_bytes() };
+        Self::error(call, &Failure { data, ..*failure })
+    }
+
+    /// The failure of `call`. In place of text that does not fit stands a mark,
+    /// rather than let a failure go untold.
     #[must_use]
     pub fn error(call: u32, failure: &Failure<'_>) -> Self {
-        Self::try_error(call, failure).unwrap_or_else(|_| {
+        let cut = || {
+            let (reason, error_id) = (word(failure.reason), word(failure.error_id));
+            let message = "[cut: the texts of this error are larger than 8 KiB]";
+            Self::try_error(call, &Failure { message, reason, error_id, ..*failure })
+        };
+        Self::try_error(call, failure).or_else(|_| cut()).unwrap_or_else(|_| {
             let bare = Failure { message: "", data: Payload::EMPTY, reason: "", error_id: "", ..*failure };
             let mut body = BytesMut::new();
             body.put(&[0, 4, tag::CODE, 0, 1, bare.code as u8]);
@@ -214,7 +255,9 @@ impl Encoded {
     }
 
     /// Appends the message to a record's plaintext; `token` goes with a request.
-    pub fn put(&self, out: &mut BytesMut, token: &str, now: Timestamp) {
+    ///
+    /// A request must not be [late](Self::is_late) at `now`.
+    pub fn put(&self, out: &mut BytesMut, token: &str, now: Instant) {
         let extra = self.extra(token);
         out.reserve(self.len() + extra);
         out.put(&[self.kind, self.flags]);
@@ -223,12 +266,23 @@ impl Encoded {
         if self.is_request() {
             out.put_u16(token.len() as u16);
             out.put(token.as_bytes());
-            // A deadline that passed on the way out is the shortest, not none.
-            let left = self.deadline.map_or(0, |deadline| deadline.since(now).as_millis().max(1));
+            // Rounded down, so that no chain of calls gains time. 0 is no deadline, and nobody gets that by being late.
+            let left = self
+                .deadline
+                .map_or(0, |deadline| deadline.saturating_duration_since(now).as_millis().max(1));
             out.put_u32(u32::try_from(left).unwrap_or(u32::MAX));
         }
         out.put(&self.body);
     }
+}
+
+/// Whether less than a millisecond is left.
+pub(crate) fn is_late(deadline: Instant, now: Instant) -> bool {
+    deadline.saturating_duration_since(now) < Duration::from_millis(1)
+}
+
+fn word(text: &str) -> &str {
+    if text.len() <= MAX_WORD { text } else { "" }
 }
 
 fn put_fields(

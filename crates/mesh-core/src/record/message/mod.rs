@@ -3,6 +3,7 @@
 mod encoded;
 mod read;
 
+pub(crate) use self::encoded::is_late;
 pub use self::{
     encoded::Encoded,
     read::{Messages, is_method_name},
@@ -16,6 +17,8 @@ use crate::{
 pub const MAX_METHOD: usize = 200;
 /// Largest block of fields, in bytes.
 pub const MAX_FIELDS: usize = 8 * 1024;
+/// Longest path of a chain, in bytes.
+pub const MAX_PATH: usize = 1024;
 /// Bytes of a message before its body.
 pub const MESSAGE_HEADER: usize = 10;
 
@@ -37,6 +40,8 @@ mod kind {
 mod tag {
     pub(super) const ATTEMPT: u8 = 2;
     pub(super) const METADATA: u8 = 3;
+    pub(super) const DEPTH: u8 = 4;
+    pub(super) const PATH: u8 = 5;
     pub(super) const CODE: u8 = 16;
     pub(super) const REASON: u8 = 17;
     pub(super) const TEXT: u8 = 18;
@@ -154,7 +159,7 @@ impl CallKind {
 }
 
 /// What goes with a request beside its payload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestFields<'a> {
     /// Which sides are streams.
     pub kind: CallKind,
@@ -162,6 +167,23 @@ pub struct RequestFields<'a> {
     pub attempt: u8,
     /// A JSON object of strings, or nothing.
     pub metadata: &'a [u8],
+    /// Which call of its chain this is, from 1.
+    pub depth: u8,
+    /// The calls that led to this one, as the caller states them: printable
+    /// ASCII, at most [`MAX_PATH`] bytes. Nothing for the first of a chain.
+    pub path: &'a str,
+}
+
+impl RequestFields<'_> {
+    /// Those of a unary call that no request led to, tried for the first time.
+    pub const FIRST: RequestFields<'static> =
+        RequestFields { kind: CallKind::Unary, attempt: 1, metadata: &[], depth: 1, path: "" };
+}
+
+impl Default for RequestFields<'_> {
+    fn default() -> Self {
+        Self::FIRST
+    }
 }
 
 /// The failure of a call, as it crosses the wire.

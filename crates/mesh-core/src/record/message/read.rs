@@ -1,7 +1,8 @@
 //! Messages out of a record's plaintext.
 
 use super::{
-    CallKind, CancelCause, Failure, MAX_FIELDS, MAX_METHOD, Message, Payload, RequestFields, kind, tag,
+    CallKind, CancelCause, Failure, MAX_FIELDS, MAX_METHOD, MAX_PATH, Message, Payload, RequestFields, kind,
+    tag,
 };
 use crate::{
     error::Code,
@@ -143,11 +144,14 @@ fn each_field<'a>(
 }
 
 fn read_request_fields<'a>(body: &mut Reader<'a>) -> Result<RequestFields<'a>, Malformed> {
-    let mut fields = RequestFields { attempt: 1, ..RequestFields::default() };
+    let mut fields = RequestFields::FIRST;
     each_field(body, |tag, value| {
         match tag {
             tag::ATTEMPT => fields.attempt = Reader::new(value).u8()?,
             tag::METADATA => fields.metadata = value,
+            // A chain has no call before its first.
+            tag::DEPTH => fields.depth = Reader::new(value).u8()?.max(1),
+            tag::PATH => fields.path = read_path(value)?,
             _ => {}
         }
         Ok(())
@@ -181,6 +185,15 @@ fn read_failure<'a>(flags: u8, body: &mut Reader<'a>) -> Result<Failure<'a>, Mal
     failure.code = code.ok_or(Malformed)?;
     failure.data = Payload::read(flags, body.rest())?;
     Ok(failure)
+}
+
+/// The path goes into errors and logs as it is.
+fn read_path(value: &[u8]) -> Result<&str, Malformed> {
+    let printable = |b: &u8| b.is_ascii_graphic() || *b == b' ';
+    if value.len() > MAX_PATH || !value.iter().all(printable) {
+        return Err(Malformed);
+    }
+    read_text(value)
 }
 
 fn read_u32(value: &[u8]) -> Result<u32, Malformed> {

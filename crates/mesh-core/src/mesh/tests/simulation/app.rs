@@ -19,8 +19,8 @@ use super::ledger::{Ledger, Method, Uid};
 use crate::{
     error::Code,
     mesh::{
-        AbortCause, CallError, CallId, CallSpec, Events, Io, LogEvent, Mesh, Reply, Request, RequestId,
-        SessionInfo, StreamId, sync::lock,
+        AbortCause, CallError, CallId, CallSpec, Chain, Events, Io, LogEvent, Mesh, Reply, Request,
+        RequestId, SessionInfo, StreamId, sync::lock,
     },
     record::{
         ITEM_COST,
@@ -185,6 +185,7 @@ impl App {
                 timeout: Some(Duration::from_millis(timeout_ms)),
                 idempotent,
                 earlier: 0,
+                chain: Chain::FIRST,
             };
             io.call(uid, &spec);
             app.pump(io, StreamId::Call(uid));

@@ -170,7 +170,7 @@ impl Peer {
             _ => CallKind::Unary,
         };
         let metadata = metadata(uid, origin);
-        let fields = RequestFields { kind, attempt: 1, metadata: &metadata };
+        let fields = RequestFields { kind, metadata: &metadata, ..RequestFields::FIRST };
         let payload = if kind.streams_input() {
             Payload::EMPTY
         } else {
@@ -181,7 +181,8 @@ impl Peer {
     }
 
     pub(super) fn record(&mut self, message: &Encoded) -> Vec<u8> {
-        let (token, now) = (self.token(), self.now());
+        let token = self.token();
+        let now = tokio::time::Instant::now().into_std();
         let mut out = BytesMut::new();
         self.sealer.seal(&mut out, |out| message.put(out, &token, now)).unwrap();
         out.to_vec()

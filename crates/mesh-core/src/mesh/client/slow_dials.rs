@@ -1,0 +1,65 @@
+//! Connections that take their time: a black hole, or something that accepts
+//! and says nothing.
+//!
+//! Calls that wait for one get another instance beside it, and wait for as long
+//! as they would for a service that is away. The connection itself has the time
+//! of a handshake, so that a slow service is ready for later calls.
+
+use std::{convert::Infallible, sync::Arc};
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    calls::Client,
+    dial::timed_out,
+    links::{Detour, PATIENCE, STAGGER},
+};
+use crate::{discovery::Address, id::ServiceId, mesh::events::CallId};
+
+impl Client {
+    /// Looks after the calls that wait for a connection that is being made,
+    /// until that is over and this is dropped.
+    pub(super) async fn look_after(self: &Arc<Self>, service: &ServiceId, target: &Address) -> Infallible {
+        loop {
+            sleep(STAGGER).await;
+            self.help_waiting(service, target);
+            self.give_up_waiting(service, target);
+        }
+    }
+
+    /// Another instance is tried beside one that is slow, or serves its calls already.
+    fn help_waiting(self: &Arc<Self>, service: &ServiceId, target: &Address) {
+        let instances = self.registry.lookup(service);
+        let now = Instant::now();
+        let detour = self.under_way().links.detour_of_waiting(service, target, &instances, now);
+        match detour {
+            Some(Detour::Place(calls)) => {
+                calls.into_iter().for_each(|id| self.place(id));
+                self.shared.events.flush();
+            }
+            Some(Detour::Dial(target)) => {
+                tokio::spawn(Arc::clone(self).connect(service.clone(), target, now));
+            }
+            None => {}
+        }
+    }
+
+    /// Ends the calls that have waited for long enough.
+    fn give_up_waiting(&self, service: &ServiceId, target: &Address) {
+        let now = Instant::now();
+        let over: Vec<CallId> = {
+            let mut under_way = self.under_way();
+            let waiting = under_way.links.waiting_for(service, target);
+            let over: Vec<_> = waiting
+                .into_iter()
+                .filter(|id| under_way.calls.get(id).is_none_or(|call| call.latest <= now))
+                .collect();
+            under_way.links.give_up(service, target, &over);
+            over
+        };
+        for id in over {
+            self.settle(id, Err(timed_out(service, target, PATIENCE)));
+        }
+        self.shared.events.flush();
+    }
+}

@@ -1,0 +1,53 @@
+// Values that are too large, found before any work is done for them: JSON of
+// hundreds of megabytes would stop the event loop for seconds, only to be refused.
+
+// How much of a value is looked at. Large ones are so by one string or one list, as a rule.
+const PLACES = 64;
+const DEPTH = 4;
+// Below this a string makes no difference.
+const LONG = 1024;
+
+/** How many places may still be looked at. */
+interface Left {
+  places: number;
+}
+
+/** Whether the JSON of a value is surely longer than `limit`, by what can be told at once. */
+export function isSurelyLarger(value: unknown, limit: number): boolean {
+  if (typeof value === 'string') return value.length > limit;
+  if (typeof value !== 'object' || value === null) return false;
+  try {
+    return leastSize(value, { places: PLACES }, DEPTH) > limit;
+  } catch {
+    // A getter or a proxy threw; JSON.stringify says so better.
+    return false;
+  }
+}
+
+function leastSize(value: object, left: Left, depth: number): number {
+  // Each byte and each element has a digit at least, and a comma.
+  if (ArrayBuffer.isView(value)) return 2 * value.byteLength;
+  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return 0;
+  if (Array.isArray(value)) {
+    let size = 2 * value.length;
+    for (let index = 0; index < value.length && left.places > 0; index += 1) {
+      size += sizeWithin(value[index], left, depth);
+    }
+    return size;
+  }
+  let size = 0;
+  for (const key in value) {
+    if (left.places <= 0) break;
+    const inner = sizeWithin((value as Record<string, unknown>)[key], left, depth);
+    if (inner > 0 && Object.hasOwn(value, key)) size += inner;
+  }
+  return size;
+}
+
+function sizeWithin(inner: unknown, left: Left, depth: number): number {
+  left.places -= 1;
+  if (typeof inner === 'string') return inner.length > LONG ? inner.length : 0;
+  return depth > 0 && typeof inner === 'object' && inner !== null
+    ? leastSize(inner, left, depth - 1)
+    : 0;
+}
