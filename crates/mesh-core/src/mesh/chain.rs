@@ -63,14 +63,11 @@ pub(super) fn too_deep(
 
 /// The error of a call on behalf of a request that nobody waits for any more.
 pub(super) fn abandoned(cause: AbortCause) -> CallError {
-    match cause {
-        AbortCause::Deadline => {
-            let text = "the deadline of the request passed";
-            CallError::local(Code::DeadlineExceeded, Reason::Deadline, text)
-        }
-        _ => {
-            let text = "nobody waits any more for the request on whose behalf it is made";
-            CallError::local(Code::Cancelled, Reason::Cancelled, text)
-        }
+    if cause == AbortCause::Deadline {
+        let text = "the deadline of the request passed";
+        CallError::local(Code::DeadlineExceeded, Reason::Deadline, text)
+    } else {
+        let text = "nobody waits any more for the request on whose behalf it is made";
+        CallError::local(Code::Cancelled, Reason::Cancelled, text)
     }
 }

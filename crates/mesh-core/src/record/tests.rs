@@ -308,7 +308,7 @@ fn time_left_after(left: Duration) -> Option<u32> {
 fn a_request_with_less_than_a_millisecond_left_is_not_sent() {
     assert_eq!(time_left_after(Duration::ZERO), None);
     assert_eq!(time_left_after(Duration::from_micros(999)), None);
-    assert_eq!(time_left_after(Duration::from_micros(1_000)), Some(1));
+    assert_eq!(time_left_after(Duration::from_millis(1)), Some(1));
     assert_eq!(time_left_after(Duration::from_micros(1_999)), Some(1));
 }
 

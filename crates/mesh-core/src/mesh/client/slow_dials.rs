@@ -34,7 +34,9 @@ impl Client {
         let detour = self.under_way().links.detour_of_waiting(service, target, &instances, now);
         match detour {
             Some(Detour::Place(calls)) => {
-                calls.into_iter().for_each(|id| self.place(id));
+                for id in calls {
+                    self.place(id);
+                }
                 self.shared.events.flush();
             }
             Some(Detour::Dial(target)) => {

@@ -162,7 +162,7 @@ impl Encoded {
         let cut = || {
             let (reason, error_id) = (word(failure.reason), word(failure.error_id));
             let message = "[cut: the texts of this error are larger than 8 KiB]";
-            Self::try_error(call, &Failure { message, reason, error_id, ..*failure })
+            Self::try_error(call, &Failure { reason, message, error_id, ..*failure })
         };
         Self::try_error(call, failure).or_else(|_| cut()).unwrap_or_else(|_| {
             let bare = Failure { message: "", data: Payload::EMPTY, reason: "", error_id: "", ..*failure };
