@@ -15,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     error::Error,
     events::{AbortCause, Events, Level, LogEvent, Reply, SessionInfo},
-    inbound::{Inbound, Pending, is_metadata, leave},
+    inbound::{Inbound, is_metadata, leave},
     keys::{OwnKey, open_store, own_key},
     outbound::Outbound,
+    places::Pending,
     platform::{Platform, Stopped},
     session::{self, End, Prepared, Receive, Role, Session, lock},
     sessions::Sessions,

@@ -4,6 +4,7 @@
 //! lives in `core`; `outbound` and `inbound` are the two ways through it, each
 //! readable from top to bottom; `session` runs what both end in.
 
+mod admission;
 mod core;
 mod dial;
 mod error;
@@ -15,6 +16,7 @@ mod keys;
 mod links;
 mod lookout;
 mod outbound;
+mod places;
 mod platform;
 mod rotation;
 mod session;
@@ -45,7 +47,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use self::{core::Core, inbound::Gate, lookout::Lookout, platform::Platform, session::lock};
+use self::{admission::Gate, core::Core, lookout::Lookout, platform::Platform, session::lock};
 pub use self::{
     error::Error,
     events::{
