@@ -33,7 +33,7 @@ pub(crate) use self::resumption::forge_ticket;
 pub use self::{
     initiator::{AwaitFinish, AwaitHello, Initiator, Unproved},
     messages::{MAX_HANDSHAKE_MESSAGE, PROTOCOL_VERSION},
-    responder::{AwaitProof, Proved, Responder},
+    responder::{AwaitProof, Hello, Proved, Responder},
     resumption::{Holders, Ticket, Tickets},
     rotation::Retired,
     succession::Succession,

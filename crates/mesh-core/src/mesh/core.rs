@@ -13,12 +13,12 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    admission::Admission,
     error::Error,
     events::{AbortCause, Events, Level, LogEvent, Reply, SessionInfo},
     inbound::{Inbound, is_metadata, leave},
     keys::{OwnKey, open_store, own_key},
     outbound::Outbound,
-    places::Pending,
     platform::{Platform, Stopped},
     session::{self, End, Prepared, Receive, Role, Session, lock},
     sessions::Sessions,
@@ -67,7 +67,7 @@ pub(super) struct Core {
     pub(super) sessions: Mutex<Sessions>,
     pub(super) outbound: Mutex<Outbound>,
     pub(super) inbound: Mutex<Inbound>,
-    pub(super) pending: Mutex<Pending>,
+    pub(super) admission: Admission,
     /// No more requests are taken.
     pub(super) draining: CancellationToken,
     /// The connections accepted, if there is a port.
@@ -153,6 +153,7 @@ impl Core {
             // Without a secret only pins count; nothing is looked up for strangers.
             trust: TrustStore::new(pins, store, config.enforce_peer_keys && !local.secrets.is_empty()),
             wallet: Wallet::default(),
+            admission: Admission::new(&config.limits, cores),
             config,
             platform,
             local: Mutex::new(Arc::new(local)),
@@ -167,7 +168,6 @@ impl Core {
             sessions: Mutex::default(),
             outbound: Mutex::default(),
             inbound: Mutex::default(),
-            pending: Mutex::default(),
             draining,
             connections,
             released,

@@ -8,11 +8,11 @@ use super::{core::Core, session::lock};
 pub struct Gauges {
     /// Connections accepted and open.
     pub connections: usize,
-    /// Of these, without an established session.
+    /// Of these, without a session, and without a handshake of a peer that knows the secret.
     pub unproven: usize,
     /// Addresses that those are from.
     pub unproven_addresses: usize,
-    /// Handshakes of peers under way.
+    /// Streams whose peers have still to prove themselves.
     pub handshakes: usize,
     /// Addresses that those are from.
     pub handshake_addresses: usize,
@@ -41,7 +41,7 @@ impl Core {
     pub(super) fn gauges(&self) -> Gauges {
         let (connections, unproven, unproven_addresses) =
             self.connections.as_ref().map(crate::transport::Connections::count).unwrap_or_default();
-        let (handshakes, handshake_addresses) = lock(&self.pending).count();
+        let (handshakes, handshake_addresses) = self.admission.places.count();
         let (sessions, inbound_sessions, (seats, seated_peers)) = {
             let sessions = lock(&self.sessions);
             (sessions.len(), sessions.inbound(), sessions.seats())

@@ -5,6 +5,7 @@
 //! readable from top to bottom; `session` runs what both end in.
 
 mod admission;
+mod budget;
 mod core;
 mod dial;
 mod error;
@@ -18,6 +19,7 @@ mod lookout;
 mod outbound;
 mod places;
 mod platform;
+mod replays;
 mod rotation;
 mod session;
 mod sessions;

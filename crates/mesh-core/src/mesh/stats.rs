@@ -14,6 +14,8 @@ pub(super) struct Counters {
     handshakes_failed: AtomicU64,
     sessions_resumed: AtomicU64,
     records_discarded: AtomicU64,
+    hellos_replayed: AtomicU64,
+    hellos_over_budget: AtomicU64,
     streams_stalled: AtomicUsize,
 }
 
@@ -49,6 +51,13 @@ pub struct Stats {
     pub sessions_resumed: u64,
     /// Records discarded as forged, replayed or malformed.
     pub records_discarded: u64,
+    /// Connections and streams of strangers that gave way to newcomers.
+    pub strangers_displaced: u64,
+    /// First messages of handshakes that had been answered before.
+    pub hellos_replayed: u64,
+    /// First messages that were not answered, since too many handshakes of their
+    /// address were not finished.
+    pub hellos_over_budget: u64,
     /// RSA private operations done with this service's key.
     pub private_operations: u64,
 }
@@ -67,10 +76,18 @@ impl Core {
             unsent_bytes,
             calls_in_flight: lock(&self.outbound).calls.len(),
             requests_in_flight: lock(&self.inbound).requests.len(),
+            strangers_displaced: self.strangers_displaced(),
             private_operations: self.former_operations.load(Ordering::Relaxed)
                 + self.local().key.private_ops(),
             ..self.stats.read()
         }
+    }
+}
+
+impl Core {
+    fn strangers_displaced(&self) -> u64 {
+        let connections = self.connections.as_ref().map_or(0, crate::transport::Connections::gave_way);
+        connections + self.admission.places.gave_way()
     }
 }
 
@@ -95,6 +112,14 @@ impl Counters {
         bump(&self.records_discarded);
     }
 
+    pub(super) fn count_replay(&self) {
+        bump(&self.hellos_replayed);
+    }
+
+    pub(super) fn count_over_budget(&self) {
+        bump(&self.hellos_over_budget);
+    }
+
     pub(super) fn set_stalled(&self, streams: usize) {
         self.streams_stalled.store(streams, Ordering::Relaxed);
     }
@@ -111,6 +136,8 @@ impl Counters {
             handshakes_failed: read(&self.handshakes_failed),
             sessions_resumed: read(&self.sessions_resumed),
             records_discarded: read(&self.records_discarded),
+            hellos_replayed: read(&self.hellos_replayed),
+            hellos_over_budget: read(&self.hellos_over_budget),
             streams_stalled: self.streams_stalled.load(Ordering::Relaxed),
             ..Stats::default()
         }
