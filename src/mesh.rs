@@ -225,6 +225,9 @@ impl NativeMesh {
             "streamsStalled": stats.streams_stalled,
             "unsentBytes": stats.unsent_bytes,
             "recordsDiscarded": stats.records_discarded,
+            "strangersDisplaced": stats.strangers_displaced,
+            "hellosReplayed": stats.hellos_replayed,
+            "hellosOverBudget": stats.hellos_over_budget,
             "privateKeyOperations": stats.private_operations,
         });
         Settled(Ok(value.to_string()))

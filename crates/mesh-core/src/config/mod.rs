@@ -94,11 +94,13 @@ pub struct Limits {
     pub max_sessions: u32,
     /// `maxSessionsPerPeer`: sessions accepted from one service. 64.
     pub max_sessions_per_peer: u32,
-    /// `maxPendingHandshakes`: handshakes under way in all. 256.
+    /// `maxPendingHandshakes`: handshakes under way in all. 256. Four times as many
+    /// streams may wait for their first message.
     pub max_pending_handshakes: u32,
     /// `maxPendingHandshakesPerAddress`: handshakes under way from one address. 64.
     pub max_pending_handshakes_per_address: u32,
-    /// `maxConnections`: TCP connections accepted. 12,000.
+    /// `maxConnections`: TCP connections accepted. 12,000. A quarter of them, at
+    /// most 2,048, may be without a session; they give way to newcomers.
     pub max_connections: u32,
     /// `handshakeTimeoutMs`: a connection without an established session (or
     /// a health check) is closed after this time. Ten seconds.

@@ -38,7 +38,7 @@ pub use self::{
     initiator::{AwaitFinish, AwaitHello, Initiator, Unproved},
     messages::MAX_HANDSHAKE_MESSAGE,
     parameters::{PROTOCOL_VERSION, Parameters, Suite},
-    responder::{AwaitProof, Proved, Responder},
+    responder::{AwaitProof, Hello, Proved, Responder},
     resumption::{Holders, Ticket, Tickets},
     retired::Retired,
     succession::Succession,

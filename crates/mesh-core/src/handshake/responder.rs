@@ -40,12 +40,17 @@ impl Responder {
         expect: impl FnOnce(&ServiceId) -> Expectation,
         now: Timestamp,
     ) -> Result<(Vec<u8>, AwaitProof), HandshakeError> {
+        Self::look_at(local, m1, now)?.answer(expect, now)
+    }
+
+    /// Checks of M1 what costs little: its form, whom it is for, and whether its
+    /// sender knows the mesh secret, if there is one.
+    pub fn look_at(local: Arc<Local>, m1: &[u8], now: Timestamp) -> Result<Hello, HandshakeError> {
         let hello = ClientHello::decode(m1)?;
-        let client = hello.shares.client.clone();
         if hello.shares.server != local.id {
             return Err(HandshakeError::WrongTarget);
         }
-        if client == local.id {
+        if hello.shares.client == local.id {
             return Err(HandshakeError::SelfId);
         }
         if !hello.offer.versions.contains(&PROTOCOL_VERSION) {
@@ -73,9 +78,38 @@ impl Responder {
             let retired = local.has_retired(hello.shares.secret_id, now);
             return Err(if retired { HandshakeError::SecretRetired } else { HandshakeError::HelloMac });
         }
+        Ok(Hello { local, m1: m1.to_vec(), hello, mode, secret })
+    }
+}
+
+/// M1 of a peer that knows the mesh secret, if there is one. An answer to it
+/// costs public operations.
+pub struct Hello {
+    local: Arc<Local>,
+    m1: Vec<u8>,
+    hello: ClientHello,
+    mode: Mode,
+    secret: MeshSecret,
+}
+
+impl Hello {
+    /// Its mac, which stands for all of it: nobody makes another M1 with the same.
+    #[must_use]
+    pub fn mac(&self) -> [u8; MAC_LEN] {
+        self.m1.last_chunk().copied().unwrap_or_default()
+    }
+
+    /// Checks the rest of M1 and makes M2, as [`Responder::on_hello`] does.
+    pub fn answer(
+        self,
+        expect: impl FnOnce(&ServiceId) -> Expectation,
+        now: Timestamp,
+    ) -> Result<(Vec<u8>, AwaitProof), HandshakeError> {
+        let Self { local, m1, hello, mode, secret } = self;
+        let client = &hello.shares.client;
         let client_key = hello.shares.public_key()?;
         let succession = hello.shares.succession.as_deref();
-        let recognised = expect(&client).check(&client, &client_key, succession, mode)?;
+        let recognised = expect(client).check(client, &client_key, succession, mode)?;
         let choice = Choice {
             version: PROTOCOL_VERSION,
             suite: hello.offer.best_suite(&local.suites).ok_or(HandshakeError::Downgrade)?,
@@ -84,8 +118,8 @@ impl Responder {
         };
         // A ticket that is not good is no reason to refuse its client.
         let ticket = hello.shares.resumption.as_deref();
-        let note = ticket.and_then(|ticket| local.tickets.take(ticket, &client, &client_key, now));
-        answer(local, m1, &hello.shares, Checked { secret, choice, client_key, recognised, note }, now)
+        let note = ticket.and_then(|ticket| local.tickets.take(ticket, client, &client_key, now));
+        answer(local, &m1, &hello.shares, Checked { secret, choice, client_key, recognised, note }, now)
     }
 }
 

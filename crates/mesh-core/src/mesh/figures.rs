@@ -8,11 +8,11 @@ use super::{core::Core, stats::Stats};
 pub struct Gauges {
     /// Connections accepted and open.
     pub connections: usize,
-    /// Of these, without an established session.
+    /// Of these, without a session, and without a handshake of a peer that knows the secret.
     pub unproven: usize,
     /// Addresses that those are from.
     pub unproven_addresses: usize,
-    /// Handshakes of peers under way.
+    /// Streams whose peers have still to prove themselves.
     pub handshakes: usize,
     /// Addresses that those are from.
     pub handshake_addresses: usize,
@@ -74,7 +74,13 @@ pub(super) fn stats(core: &Core) -> Stats {
         unsent_bytes: calling.unsent() + answering.unsent(),
         calls_in_flight: core.client.count(),
         requests_in_flight: core.server.count().0,
+        strangers_displaced: connections_displaced(core) + core.server.gave_way(),
         private_operations: core.identity.private_operations(),
         ..core.shared.stats.read()
     }
+}
+
+/// Connections that gave way to newcomers, since the start.
+fn connections_displaced(core: &Core) -> u64 {
+    core.listening.as_ref().map_or(0, |listening| listening.connections.gave_way())
 }

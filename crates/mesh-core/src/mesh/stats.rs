@@ -12,6 +12,8 @@ pub(crate) struct Counters {
     handshakes_failed: AtomicU64,
     sessions_resumed: AtomicU64,
     records_discarded: AtomicU64,
+    hellos_replayed: AtomicU64,
+    hellos_over_budget: AtomicU64,
     streams_stalled: AtomicUsize,
 }
 
@@ -47,6 +49,13 @@ pub struct Stats {
     pub sessions_resumed: u64,
     /// Records discarded as forged, replayed or malformed.
     pub records_discarded: u64,
+    /// Connections and streams of strangers that gave way to newcomers.
+    pub strangers_displaced: u64,
+    /// First messages of handshakes that had been answered before.
+    pub hellos_replayed: u64,
+    /// First messages that were not answered, since too many handshakes of their
+    /// address were not finished.
+    pub hellos_over_budget: u64,
     /// RSA private operations done with this service's key.
     pub private_operations: u64,
 }
@@ -72,6 +81,14 @@ impl Counters {
         bump(&self.records_discarded);
     }
 
+    pub(crate) fn count_replay(&self) {
+        bump(&self.hellos_replayed);
+    }
+
+    pub(crate) fn count_over_budget(&self) {
+        bump(&self.hellos_over_budget);
+    }
+
     pub(crate) fn set_stalled(&self, streams: usize) {
         self.streams_stalled.store(streams, Ordering::Relaxed);
     }
@@ -88,6 +105,8 @@ impl Counters {
             handshakes_failed: read(&self.handshakes_failed),
             sessions_resumed: read(&self.sessions_resumed),
             records_discarded: read(&self.records_discarded),
+            hellos_replayed: read(&self.hellos_replayed),
+            hellos_over_budget: read(&self.hellos_over_budget),
             streams_stalled: self.streams_stalled.load(Ordering::Relaxed),
             ..Stats::default()
         }

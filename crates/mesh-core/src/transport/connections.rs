@@ -1,118 +1,204 @@
 //! The connections of a listener: where each comes from, and how far it has
-//! come. A connection is unproven until the first of its sessions, proven while
-//! it has any, and gone once its socket is. Gone is final.
+//! come. A connection is unproven while none of its streams has a session or a
+//! handshake whose peer knows the mesh secret. Unproven ones give way to newcomers;
+//! the others do not. Gone is final.
 //!
 //! The state of all of them stands in one table behind one lock. Each guard
 //! names its connection by a number that is never used again, so a guard that
 //! outlives the connection changes nothing, in whatever order they are dropped.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Waker},
 };
 
-/// Connections that one address may have without an established session.
-const UNPROVEN_CONNECTIONS: usize = 256;
+use super::holdings::Holdings;
+
+/// Of all connections, one in so many may be unproven, and no more than so many
+/// in all: what strangers cost is bounded by this, and members have the rest.
+const STRANGERS: usize = 4;
+const MOST_STRANGERS: usize = 2048;
+/// When the system has no more of something, one in so many of the unproven goes.
+const SHORTAGE: usize = 8;
 
 /// Every connection that is open.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Connections(Arc<Mutex<Table>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Table {
+    /// How many may be open, and how many of them unproven.
+    most: usize,
+    strangers: usize,
     last: u64,
     open: HashMap<u64, Open>,
-    /// Those without a session, by address, the oldest first.
-    unproven: HashMap<IpAddr, BTreeSet<u64>>,
+    unproven: Holdings<IpAddr, Turn>,
+    gave_way: u64,
 }
+
+/// When a connection became unproven, in the order of these events, and which it is.
+type Turn = (u64, u64);
 
 #[derive(Debug)]
 struct Open {
     subject: IpAddr,
+    since: u64,
+    handshakes: usize,
     sessions: usize,
     shared: Arc<Shared>,
 }
 
-/// What the reader of a connection looks at for each read.
+/// What the task of a connection looks at whenever it runs.
 #[derive(Debug, Default)]
 struct Shared {
     /// A copy of what the table says, changed under its lock.
-    proven: AtomicBool,
+    has_session: AtomicBool,
     requested: AtomicBool,
+    gives_way: AtomicBool,
+    /// The task, to be woken when the connection has to give way.
+    task: Mutex<Option<Waker>>,
+}
+
+impl Shared {
+    fn task(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give_way(&self) {
+        self.gives_way.store(true, Ordering::Release);
+        if let Some(task) = self.task().take() {
+            task.wake();
+        }
+    }
+}
+
+/// How far a stream of a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Its peer has shown that it knows the mesh secret.
+    Handshake,
+    /// It has a session.
+    Session,
 }
 
 impl Connections {
+    /// No connection yet, of `most` that there may be.
+    pub(super) fn new(most: usize) -> Self {
+        let strangers = (most / STRANGERS).clamp(1, MOST_STRANGERS);
+        Self(Arc::new(Mutex::new(Table {
+            most,
+            strangers,
+            last: 0,
+            open: HashMap::new(),
+            unproven: Holdings::default(),
+            gave_way: 0,
+        })))
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         // A panic elsewhere does not make the table wrong: each update is whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connection from `subject` in, if there is room among `most`.
-    pub(super) fn enter(&self, subject: IpAddr, most: usize) -> Option<Entry> {
+    /// Takes a connection from `subject` in. If there is no room, an unproven one
+    /// gives way. None if members have all there is.
+    pub(super) fn enter(&self, subject: IpAddr) -> Option<Entry> {
         let mut table = self.table();
-        let here = table.unproven.get(&subject).map_or(0, BTreeSet::len);
-        if table.open.len() >= most || here >= UNPROVEN_CONNECTIONS {
-            return None;
-        }
-        table.last += 1;
-        let id = table.last;
+        let gone = if table.is_full() { Some(table.give_way_to(subject)?) } else { None };
+        let id = table.next();
         let shared = Arc::<Shared>::default();
-        table.open.insert(id, Open { subject, sessions: 0, shared: Arc::clone(&shared) });
-        table.insert_unproven(subject, id);
+        let open = Open { subject, since: id, handshakes: 0, sessions: 0, shared: Arc::clone(&shared) };
+        table.open.insert(id, open);
+        table.unproven.insert(subject, (id, id));
         drop(table);
+        if let Some(gone) = gone {
+            gone.give_way();
+        }
         Some(Entry(Member { connections: self.clone(), id, shared }))
+    }
+
+    /// The system has no more of something: strangers give some of it back.
+    pub(super) fn make_room(&self) {
+        let mut table = self.table();
+        let many = table.unproven.len().div_ceil(SHORTAGE);
+        // No connection comes from there.
+        let nobody = IpAddr::from([0; 4]);
+        let gone: Vec<_> = (0..many).map_while(|_| table.give_way_to(nobody)).collect();
+        drop(table);
+        gone.iter().for_each(|gone| gone.give_way());
     }
 
     /// How many are open, how many of these are unproven, and from how many
     /// addresses those are.
     pub(crate) fn count(&self) -> (usize, usize, usize) {
         let table = self.table();
-        let unproven = table.unproven.values().map(BTreeSet::len).sum();
-        (table.open.len(), unproven, table.unproven.len())
+        (table.open.len(), table.unproven.len(), table.unproven.owners())
+    }
+
+    /// How many have given way, since the start.
+    pub(crate) fn gave_way(&self) -> u64 {
+        self.table().gave_way
     }
 }
 
 impl Table {
-    fn insert_unproven(&mut self, subject: IpAddr, id: u64) {
-        self.unproven.entry(subject).or_default().insert(id);
+    fn next(&mut self) -> u64 {
+        self.last += 1;
+        self.last
     }
 
-    fn remove_unproven(&mut self, subject: IpAddr, id: u64) {
-        if let Some(ids) = self.unproven.get_mut(&subject) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.unproven.remove(&subject);
-            }
-        }
+    fn is_full(&self) -> bool {
+        self.open.len() >= self.most || self.unproven.len() >= self.strangers
     }
 
-    /// The socket is gone. Unless this came before, and that it cannot.
+    /// Takes out the one that gives way.
+    fn give_way_to(&mut self, subject: IpAddr) -> Option<Arc<Shared>> {
+        let (_, (_, id)) = self.unproven.gives_way_to(subject)?;
+        let shared = Arc::clone(&self.open.get(&id)?.shared);
+        self.end(id);
+        self.gave_way += 1;
+        Some(shared)
+    }
+
+    /// The connection is over. Unless this came before.
     fn end(&mut self, id: u64) {
         if let Some(open) = self.open.remove(&id) {
-            self.remove_unproven(open.subject, id);
+            self.unproven.remove(open.subject, (open.since, id));
         }
     }
 
-    fn begin_session(&mut self, id: u64) {
+    fn begin(&mut self, id: u64, progress: Progress) {
         let Some(open) = self.open.get_mut(&id) else { return };
-        open.sessions += 1;
-        open.shared.proven.store(true, Ordering::Relaxed);
-        let subject = open.subject;
-        self.remove_unproven(subject, id);
+        *open.count(progress) += 1;
+        open.shared.has_session.store(open.sessions > 0, Ordering::Relaxed);
+        let (subject, since) = (open.subject, open.since);
+        self.unproven.remove(subject, (since, id));
     }
 
-    fn end_session(&mut self, id: u64) {
+    fn finish(&mut self, id: u64, progress: Progress) {
+        let turn = self.next();
         let Some(open) = self.open.get_mut(&id) else { return };
-        open.sessions -= 1;
-        if open.sessions == 0 {
-            open.shared.proven.store(false, Ordering::Relaxed);
-            // Also when those are many: it was here first.
+        *open.count(progress) -= 1;
+        open.shared.has_session.store(open.sessions > 0, Ordering::Relaxed);
+        if open.handshakes + open.sessions == 0 {
+            // Also when there are many, and as the youngest: it may have a last answer to write.
+            open.since = turn;
             let subject = open.subject;
-            self.insert_unproven(subject, id);
+            self.unproven.insert(subject, (turn, id));
+        }
+    }
+}
+
+impl Open {
+    fn count(&mut self, progress: Progress) -> &mut usize {
+        match progress {
+            Progress::Handshake => &mut self.handshakes,
+            Progress::Session => &mut self.sessions,
         }
     }
 }
@@ -126,9 +212,25 @@ pub(super) struct Member {
 }
 
 impl Member {
+    /// Its number, which no other connection has.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Whether it has a session.
-    pub(super) fn is_proven(&self) -> bool {
-        self.shared.proven.load(Ordering::Relaxed)
+    pub(super) fn has_session(&self) -> bool {
+        self.shared.has_session.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has to give way. The task is woken when it has to.
+    pub(super) fn gives_way(&self, cx: &Context<'_>) -> bool {
+        let mut task = self.shared.task();
+        if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+            *task = Some(cx.waker().clone());
+        }
+        drop(task);
+        // After that: whoever says so from now on finds the task.
+        self.shared.gives_way.load(Ordering::Acquire)
     }
 
     /// Notes a request.
@@ -141,10 +243,10 @@ impl Member {
         self.shared.requested.swap(false, Ordering::Relaxed)
     }
 
-    /// Counts a session for as long as the guard lives.
-    pub(super) fn hold(&self) -> Hold {
-        self.connections.table().begin_session(self.id);
-        Hold(self.clone())
+    /// Counts a stream that has come so far, for as long as the guard lives.
+    pub(super) fn hold(&self, progress: Progress) -> Hold {
+        self.connections.table().begin(self.id, progress);
+        Hold(self.clone(), progress)
     }
 }
 
@@ -165,56 +267,142 @@ impl Drop for Entry {
     }
 }
 
-/// An established session on a connection.
+/// A handshake or a session on a connection, which gives way to nobody meanwhile.
 #[derive(Debug)]
-pub(crate) struct Hold(Member);
+pub(crate) struct Hold(Member, Progress);
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.0.connections.table().end_session(self.0.id);
+        self.0.connections.table().finish(self.0.id, self.1);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::atomic::AtomicUsize,
+        task::{Wake, Waker},
+    };
+
     use super::*;
 
-    const MOST: usize = 1000;
+    const MOST: usize = 16;
 
     fn address(last: u8) -> IpAddr {
         [127, 0, 0, last].into()
     }
 
+    #[derive(Default)]
+    struct Task(AtomicUsize);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn gives_way(entry: &Entry) -> bool {
+        entry.member().gives_way(&Context::from_waker(Waker::noop()))
+    }
+
     #[test]
     fn no_order_of_endings_leaves_anything_behind() {
-        // 0 is the socket, 1 and 2 are sessions, in each order of dropping them.
+        // 0 is the socket, 1 a handshake and 2 a session, in each order of dropping them.
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-            let connections = Connections::default();
-            let entry = connections.enter(address(1), MOST).unwrap();
+            let connections = Connections::new(MOST);
+            let entry = connections.enter(address(1)).unwrap();
             let member = entry.member().clone();
             assert_eq!(connections.count(), (1, 1, 1));
+            let (one, other) = (member.hold(Progress::Handshake), member.hold(Progress::Session));
             let mut guards: [Option<Box<dyn std::any::Any>>; 3] =
-                [Some(Box::new(entry)), Some(Box::new(member.hold())), Some(Box::new(member.hold()))];
+                [Some(Box::new(entry)), Some(Box::new(one)), Some(Box::new(other))];
             assert_eq!(connections.count(), (1, 0, 0));
             for which in order {
                 guards[which] = None;
             }
             assert_eq!(connections.count(), (0, 0, 0), "{order:?}");
             // A session that is established on a connection that is gone.
-            drop(member.hold());
+            drop(member.hold(Progress::Session));
             assert_eq!(connections.count(), (0, 0, 0), "{order:?}");
         }
     }
 
     #[test]
-    fn a_connection_whose_sessions_are_over_is_unproven_again() {
-        let connections = Connections::default();
-        let entry = connections.enter(address(1), MOST).unwrap();
-        let (one, other) = (entry.member().hold(), entry.member().hold());
-        drop(one);
-        assert!(entry.member().is_proven());
-        drop(other);
-        assert!(!entry.member().is_proven());
+    fn a_connection_whose_handshakes_and_sessions_are_over_is_unproven_again() {
+        let connections = Connections::new(MOST);
+        let entry = connections.enter(address(1)).unwrap();
+        let handshake = entry.member().hold(Progress::Handshake);
+        assert!(!entry.member().has_session());
+        let session = entry.member().hold(Progress::Session);
+        drop(handshake);
+        assert!(entry.member().has_session());
+        assert_eq!(connections.count(), (1, 0, 0));
+        drop(session);
+        assert!(!entry.member().has_session());
         assert_eq!(connections.count(), (1, 1, 1));
+    }
+
+    #[test]
+    fn strangers_give_way_to_newcomers_and_members_to_nobody() {
+        let connections = Connections::new(MOST);
+        let member = connections.enter(address(1)).unwrap();
+        let session = member.member().hold(Progress::Session);
+        let strangers: Vec<_> = (0..4).map(|_| connections.enter(address(1)).unwrap()).collect();
+        assert!(!strangers.iter().any(gives_way));
+        let newcomer = connections.enter(address(2)).unwrap();
+        let again = connections.enter(address(2)).unwrap();
+        assert_eq!(strangers.iter().map(gives_way).collect::<Vec<_>>(), [true, true, false, false]);
+        assert!(![&newcomer, &again, &member].into_iter().any(gives_way));
+        assert_eq!((connections.count(), connections.gave_way()), ((5, 4, 2), 2));
+        // What has given way is out of the table already: its end changes nothing.
+        drop(strangers);
+        assert_eq!(connections.count(), (3, 2, 1));
+        // Whose session is over is the youngest of its address.
+        let younger = connections.enter(address(1)).unwrap();
+        drop(session);
+        let another = connections.enter(address(1)).unwrap();
+        assert_eq!([&younger, &member, &another].map(gives_way), [true, false, false]);
+    }
+
+    #[test]
+    fn members_may_have_all_there_is() {
+        let connections = Connections::new(4);
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            let entry = connections.enter(address(1)).unwrap();
+            let hold = entry.member().hold(Progress::Session);
+            held.push((entry, hold));
+        }
+        assert!(connections.enter(address(2)).is_none());
+        let (entry, hold) = held.pop().unwrap();
+        drop(hold);
+        assert!(connections.enter(address(2)).is_some());
+        assert!(gives_way(&entry));
+    }
+
+    #[test]
+    fn a_shortage_of_the_system_costs_strangers_only() {
+        let connections = Connections::new(64);
+        let member = connections.enter(address(1)).unwrap();
+        let _session = member.member().hold(Progress::Session);
+        connections.make_room();
+        let strangers: Vec<_> = (0..16).map(|n| connections.enter(address(n % 2)).unwrap()).collect();
+        connections.make_room();
+        assert_eq!(strangers.iter().filter(|entry| gives_way(entry)).count(), 2);
+        assert!(!gives_way(&member));
+    }
+
+    #[test]
+    fn the_task_of_what_gives_way_is_woken_once() {
+        let connections = Connections::new(4);
+        let entry = connections.enter(address(1)).unwrap();
+        let task = Arc::new(Task::default());
+        let waker = Waker::from(Arc::clone(&task));
+        for _ in 0..3 {
+            assert!(!entry.member().gives_way(&Context::from_waker(&waker)));
+        }
+        let _newcomer = connections.enter(address(1)).unwrap();
+        assert_eq!(task.0.load(Ordering::SeqCst), 1);
+        assert!(entry.member().gives_way(&Context::from_waker(&waker)));
     }
 }

@@ -20,7 +20,7 @@ use tonic::transport::server::Connected;
 
 use super::{
     TransportError,
-    connections::{Connections, Entry, Hold, Member},
+    connections::{Connections, Entry, Hold, Member, Progress},
     memory::{self, Wire},
 };
 use crate::config::NetworkName;
@@ -33,10 +33,11 @@ pub(crate) struct Listener {
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     released: CancellationToken,
     connections: Connections,
-    max_connections: usize,
     patience: Duration,
     /// Pauses accepting after an error such as "too many open files".
     pause: Option<Pin<Box<Sleep>>>,
+    /// Connections accepted in this turn.
+    accepted: u32,
     /// Takes the errors of accepting, as many as there is room for.
     troubles: Option<mpsc::Sender<io::Error>>,
 }
@@ -45,6 +46,8 @@ pub(crate) struct Listener {
 /// span of patience: a handshake is 8 KiB, a health check a few hundred bytes.
 const UNPROVEN_BYTES: usize = 256 * 1024;
 const PAUSE: Duration = Duration::from_millis(50);
+/// Connections that are accepted before others have their turn.
+const TURN: u32 = 16;
 
 impl Listener {
     /// Binds, until `stop`. `None` as host means every interface.
@@ -90,10 +93,10 @@ impl Listener {
             socket: Some(socket),
             stop: Box::pin(stop.cancelled_owned()),
             released: CancellationToken::new(),
-            connections: Connections::default(),
-            max_connections: max_connections as usize,
+            connections: Connections::new(max_connections as usize),
             patience,
             pause: None,
+            accepted: 0,
             troubles: None,
         }
     }
@@ -165,11 +168,21 @@ impl Stream for Listener {
                 ready!(pause.as_mut().poll(cx));
                 self.pause = None;
             }
+            if self.accepted >= TURN {
+                self.accepted = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let Some(socket) = &mut self.socket else { return Poll::Ready(None) };
-            match ready!(socket.poll_accept(cx)) {
+            let Poll::Ready(accepted) = socket.poll_accept(cx) else {
+                self.accepted = 0;
+                return Poll::Pending;
+            };
+            match accepted {
                 Ok((stream, address)) => {
+                    self.accepted += 1;
                     let subject = subject(address.ip());
-                    let Some(entry) = self.connections.enter(subject, self.max_connections) else {
+                    let Some(entry) = self.connections.enter(subject) else {
                         continue; // dropped, which closes it
                     };
                     let info = ConnectionInfo { address, subject, member: entry.member().clone() };
@@ -184,7 +197,10 @@ impl Stream for Listener {
                         error.kind(),
                         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
                     );
-                    let _ = self.troubles.as_ref().filter(|_| !gone).map(|troubles| troubles.try_send(error));
+                    if !gone {
+                        self.connections.make_room();
+                        let _ = self.troubles.as_ref().map(|troubles| troubles.try_send(error));
+                    }
                 }
             }
         }
@@ -205,9 +221,20 @@ impl ConnectionInfo {
         self.member.touch();
     }
 
-    /// Keeps the connection open for as long as the guard lives.
-    pub(crate) fn hold(&self) -> Hold {
-        self.member.hold()
+    /// A stream has shown that its peer knows the mesh secret: the connection gives
+    /// way to nobody for as long as the guard lives.
+    pub(crate) fn hold_for_handshake(&self) -> Hold {
+        self.member.hold(Progress::Handshake)
+    }
+
+    /// A stream has a session: the connection is kept open for as long as the guard lives.
+    pub(crate) fn hold_for_session(&self) -> Hold {
+        self.member.hold(Progress::Session)
+    }
+
+    /// The connection's number, which no other one has.
+    pub(crate) fn number(&self) -> u64 {
+        self.member.id()
     }
 
     /// The address limits are counted by.
@@ -226,7 +253,8 @@ fn subject(address: IpAddr) -> IpAddr {
 
 /// An accepted connection. One that for `patience` has neither an established
 /// session nor a request reads as closed: that is what ends a slow loris, a
-/// half-open handshake and a forgotten health check alike.
+/// half-open handshake and a forgotten health check alike. So does one that has
+/// to give way to a newcomer.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: Wire,
@@ -243,10 +271,15 @@ impl Connection {
         Self { stream, info, entry, patience, check, unproven_bytes: 0 }
     }
 
+    /// Fails if it has to give way; the task hears of it when it has to.
+    fn stays(&self, cx: &Context<'_>) -> io::Result<()> {
+        if self.entry.member().gives_way(cx) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+
     fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
         while self.check.as_mut().poll(cx).is_ready() {
             let member = self.entry.member();
-            if !member.take_requested() && !member.is_proven() {
+            if !member.take_requested() && !member.has_session() {
                 return true;
             }
             self.unproven_bytes = 0;
@@ -271,12 +304,13 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.stays(cx)?;
         if self.is_silent(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if !self.entry.member().is_proven() {
+        if !self.entry.member().has_session() {
             self.unproven_bytes += buf.filled().len() - before;
             if self.unproven_bytes > UNPROVEN_BYTES {
                 return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
@@ -288,10 +322,12 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.stays(cx)?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stays(cx)?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -304,6 +340,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.stays(cx)?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 

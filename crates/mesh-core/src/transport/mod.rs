@@ -6,9 +6,11 @@ mod codec;
 mod connections;
 mod first_bytes;
 mod generated;
+mod holdings;
 mod listener;
 pub(crate) mod memory;
 mod server;
+
 mod status;
 
 use std::{
@@ -29,6 +31,7 @@ pub(crate) use self::{
     codec::FrameCodec,
     connections::Connections,
     generated::Frame,
+    holdings::Holdings,
     listener::{ConnectionInfo, Listener},
     server::{Accept, serve},
     status::{busy, refusal, shutting_down, unable},

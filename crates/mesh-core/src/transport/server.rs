@@ -22,11 +22,11 @@ const MAX_RESET_STREAMS: usize = 16;
 
 /// Takes each stream that a peer opens.
 pub(crate) trait Accept: Send + Sync + 'static {
-    /// Refuses with a status, or takes the stream over in a task of its own.
-    fn accept(&self, duplex: Duplex, connection: ConnectionInfo) -> Result<(), Status>;
-
     /// Looks before anything is set up for a stream.
-    fn admit(&self, connection: &ConnectionInfo) -> Result<(), Status>;
+    fn admit(&self) -> Result<(), Status>;
+
+    /// Takes a stream over, in a task of its own.
+    fn accept(&self, duplex: Duplex, connection: ConnectionInfo);
 }
 
 struct Service(Arc<dyn Accept>);
@@ -44,10 +44,10 @@ impl Mesh for Service {
             .get::<ConnectionInfo>()
             .cloned()
             .ok_or_else(|| Status::internal("no connection"))?;
-        self.0.admit(&connection)?;
+        self.0.admit()?;
         let (outgoing, frames) = Outgoing::queue();
         let duplex = Duplex { incoming: request.into_inner(), outgoing };
-        self.0.accept(duplex, connection)?;
+        self.0.accept(duplex, connection);
         Ok(Response::new(frames))
     }
 }

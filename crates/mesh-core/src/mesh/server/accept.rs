@@ -1,19 +1,28 @@
 //! The way of a newcomer: streams that peers open, from the first byte to the
 //! session.
 //!
-//! Outermost first: limits → handshake → session limits → session.
+//! Outermost first: place → first message, cheap checks → place of a handshake →
+//! budget of the address → answer, on the blocking pool → proof → session limits →
+//! session. Up to the proof a place can be taken by another newcomer.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
+use tokio::time::Instant;
 use tonic::Status;
 
-use super::{places::Place, requests::Server, seats::Seat, session::ServerSession};
+use super::{
+    places::{Crowded, Origin, Place},
+    requests::Server,
+    seats::Seat,
+    session::ServerSession,
+};
 use crate::{
     error::{Coded, Reason},
-    handshake::{Established, Expectation, HandshakeError, Local, Responder},
+    handshake::{AwaitProof, Established, Expectation, HandshakeError, Hello, Local, Responder},
     id::ServiceId,
     mesh::{
         identity::NotRemembered,
+        platform::Stopped,
         session::{Open, handshake_message, prepare, run},
         sync::lock,
     },
@@ -24,28 +33,28 @@ use crate::{
 pub(crate) struct Acceptor(pub(crate) Arc<Server>);
 
 impl Accept for Acceptor {
-    fn admit(&self, connection: &ConnectionInfo) -> Result<(), Status> {
+    fn admit(&self) -> Result<(), Status> {
         if self.0.shared.stop.is_cancelled() || self.0.shared.draining.is_cancelled() {
             return Err(shutting_down());
-        }
-        let limits = &self.0.shared.config.limits;
-        let (total, here) = lock(&self.0.pending).of(connection.subject());
-        if total >= limits.max_pending_handshakes || here >= limits.max_pending_handshakes_per_address {
-            return Err(busy());
         }
         Ok(())
     }
 
-    fn accept(&self, duplex: Duplex, connection: ConnectionInfo) -> Result<(), Status> {
-        let place = Place::take(&self.0.pending, connection.subject());
+    fn accept(&self, duplex: Duplex, connection: ConnectionInfo) {
+        let from = Origin { address: connection.subject(), connection: connection.number() };
+        let place = self.0.admission.places.enter(from);
         tokio::spawn(serve(Arc::clone(&self.0), duplex, connection, place));
-        Ok(())
     }
 }
 
 enum Refused {
     Handshake(HandshakeError),
     Busy(&'static str),
+    /// Its place went to a newcomer.
+    Displaced,
+    Replayed,
+    /// Too many handshakes of its address were not finished.
+    OverBudget,
     Gone,
     Setup(Reason, String),
 }
@@ -53,6 +62,18 @@ enum Refused {
 impl From<HandshakeError> for Refused {
     fn from(error: HandshakeError) -> Self {
         Self::Handshake(error)
+    }
+}
+
+impl From<Crowded> for Refused {
+    fn from(Crowded(limit): Crowded) -> Self {
+        Self::Busy(limit)
+    }
+}
+
+impl From<Stopped> for Refused {
+    fn from(_: Stopped) -> Self {
+        Self::Setup(Reason::Internal, "the mesh is closing".to_owned())
     }
 }
 
@@ -64,16 +85,17 @@ impl From<TransportError> for Refused {
 
 async fn serve(server: Arc<Server>, mut duplex: Duplex, connection: ConnectionInfo, place: Place) {
     let local = server.identity.local();
+    let displaced = place.gives_way();
     // Boxed, so that its room is not part of a session that lasts for hours.
-    let handshake = Box::pin(respond(&server, &local, &mut duplex));
+    let handshake = Box::pin(respond(&server, &local, &mut duplex, &connection, place));
     let patience = server.shared.config.limits.handshake_timeout;
     let handshake = tokio::time::timeout(patience, handshake);
     let result = tokio::select! {
         biased;
         () = server.shared.stop.cancelled() => return duplex.outgoing.fail(shutting_down()).await,
+        () = displaced.cancelled() => Err(Refused::Displaced),
         result = handshake => result.unwrap_or(Err(Refused::Handshake(HandshakeError::Expired(patience)))),
     };
-    drop(place);
     let (established, seat) = match result {
         Ok(accepted) => accepted,
         Err(refused) => return refuse(&server, &duplex, &connection, refused).await,
@@ -81,16 +103,11 @@ async fn serve(server: Arc<Server>, mut duplex: Duplex, connection: ConnectionIn
     let prepared = match prepare::<ServerSession>(&server.shared, established, true) {
         Ok(prepared) => prepared,
         Err(error) => {
-            return refuse(
-                &server,
-                &duplex,
-                &connection,
-                Refused::Setup(Reason::Internal, error.to_string()),
-            )
-            .await;
+            let refused = Refused::Setup(Reason::Internal, error.to_string());
+            return refuse(&server, &duplex, &connection, refused).await;
         }
     };
-    let _hold = connection.hold();
+    let _hold = connection.hold_for_session();
     let session = Arc::clone(&prepared.session);
     // Given back after the guard has closed the session.
     let _seat = seat;
@@ -106,31 +123,34 @@ async fn serve(server: Arc<Server>, mut duplex: Duplex, connection: ConnectionIn
 /// The server's side of the handshake. The RSA private operation comes last,
 /// for a peer that has proved itself and that has taken its seat.
 async fn respond(
-    server: &Server,
+    server: &Arc<Server>,
     local: &Arc<Local>,
     duplex: &mut Duplex,
+    connection: &ConnectionInfo,
+    place: Place,
 ) -> Result<(Established, Seat), Refused> {
     let m1 = handshake_message(duplex).await?;
-    let mut failure = None;
-    let expect = |peer: &ServiceId| {
-        server.identity.trust.expectation(peer).unwrap_or_else(|error| {
-            failure = Some(Refused::Setup(error.reason(), error.to_string()));
-            Expectation::Unknown
-        })
-    };
-    let (m2, state) = Responder::on_hello(Arc::clone(local), &m1, expect, server.shared.now())?;
-    if let Some(failure) = failure {
-        return Err(failure);
+    let (shared, admission) = (&server.shared, &server.admission);
+    let hello = Responder::look_at(Arc::clone(local), &m1, shared.now())?;
+    let mac = hello.mac();
+    if lock(&admission.replays).has(&mac) {
+        return Err(Refused::Replayed);
     }
+    place.prove(Instant::now())?;
+    let _hold = connection.hold_for_handshake();
+    let cost = Cost::charge(server, connection.subject()).ok_or(Refused::OverBudget)?;
+    lock(&admission.replays).remember(mac);
+    let (m2, state) = answer(server, hello).await?;
     duplex.outgoing.send(m2.into()).await;
     let m3 = handshake_message(duplex).await?;
-    let proved = state.on_finish(&m3, server.shared.now())?;
-    let seat =
-        Seat::take(&server.seats, &server.shared.config.limits, proved.client()).map_err(Refused::Busy)?;
-    let clock = server.shared.platform.clock.clone();
-    let accepted = server.shared.private_operation(proved.is_resumed(), move || proved.accept(clock.now()));
-    let closing = |_| Refused::Setup(Reason::Internal, "the mesh is closing".to_owned());
-    let (m4, established) = accepted.await.map_err(closing)??;
+    let proved = state.on_finish(&m3, shared.now())?;
+    cost.refund();
+    let seat = Seat::take(&server.seats, &shared.config.limits, proved.client()).map_err(Refused::Busy)?;
+    // The seat takes over: its number is limited too.
+    drop(place);
+    let clock = shared.platform.clock.clone();
+    let accepted = shared.private_operation(proved.is_resumed(), move || proved.accept(clock.now()));
+    let (m4, established) = accepted.await??;
     server.identity.trust.remember(&established).map_err(|error| match error {
         NotRemembered::Refused(error) => Refused::Handshake(error),
         NotRemembered::Store(error) => Refused::Setup(error.reason(), error.to_string()),
@@ -139,13 +159,66 @@ async fn respond(
     Ok((established, seat))
 }
 
+/// The charge for a handshake that is not finished.
+struct Cost<'a> {
+    server: &'a Server,
+    address: IpAddr,
+}
+
+impl<'a> Cost<'a> {
+    fn charge(server: &'a Server, address: IpAddr) -> Option<Self> {
+        let charged = lock(&server.admission.accounts).charge(address, Instant::now());
+        charged.then_some(Self { server, address })
+    }
+
+    /// The peer has proved itself.
+    fn refund(self) {
+        lock(&self.server.admission.accounts).refund(self.address, Instant::now());
+    }
+}
+
+/// Answers a first message away from the I/O thread, since strangers can cause it.
+async fn answer(server: &Arc<Server>, hello: Hello) -> Result<(Vec<u8>, AwaitProof), Refused> {
+    let answers = Arc::clone(&server.admission.answers);
+    let permit = answers.acquire_owned().await.map_err(|_| Stopped)?;
+    let answering = Arc::clone(server);
+    let answer = server.shared.platform.blocking(move || {
+        let mut failure = None;
+        let expect = |peer: &ServiceId| {
+            answering.identity.trust.expectation(peer).unwrap_or_else(|error| {
+                failure = Some(Refused::Setup(error.reason(), error.to_string()));
+                Expectation::Unknown
+            })
+        };
+        let answer = hello.answer(expect, answering.shared.now());
+        drop(permit);
+        failure.map_or(answer.map_err(Refused::Handshake), Err)
+    });
+    answer.await?
+}
+
 async fn refuse(server: &Server, duplex: &Duplex, connection: &ConnectionInfo, refused: Refused) {
     server.shared.stats.count_handshake(false);
+    match refused {
+        Refused::Replayed => server.shared.stats.count_replay(),
+        Refused::OverBudget => server.shared.stats.count_over_budget(),
+        _ => {}
+    }
     let (reason, message, status) = match &refused {
         Refused::Handshake(error) => {
             (error.reason(), format!("{error}{}", server.identity.trust.hint(error)), refusal(error))
         }
         Refused::Busy(limit) => (Reason::Busy, format!("{limit} is reached"), busy()),
+        Refused::Displaced => {
+            (Reason::Busy, "a newcomer has its place: limits.maxPendingHandshakes".to_owned(), busy())
+        }
+        // An honest peer whose recorded message came first makes another one.
+        Refused::Replayed => {
+            (Reason::Replay, "the first message of another handshake, once more".to_owned(), busy())
+        }
+        Refused::OverBudget => {
+            (Reason::Busy, "too many handshakes from its address are not finished".to_owned(), busy())
+        }
         Refused::Setup(reason, message) => (*reason, message.clone(), unable()),
         // The peer is gone; there is nobody to refuse.
         Refused::Gone => return,

@@ -1,10 +1,14 @@
 //! Requests of peers. `accept` is the way of a newcomer up to its session;
 //! `receive` takes its requests, and `requests` holds them until they are answered.
-//! `places` and `seats` are how many there may be.
+//! `admission` holds the `places` of newcomers, the first messages seen
+//! (`replays`) and the `accounts` of addresses; `seats` are those of sessions.
 
 mod accept;
+mod accounts;
+mod admission;
 mod places;
 mod receive;
+mod replays;
 mod requests;
 mod seats;
 mod session;

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{places::Pending, seats::Seats, session::ServerSession};
+use super::{admission::Admission, seats::Seats, session::ServerSession};
 use crate::{
     error::{Code, Reason},
     mesh::{
@@ -29,8 +29,7 @@ pub(crate) struct Server {
     pub(super) shared: Arc<Shared>,
     pub(super) identity: Arc<Identity>,
     pub(super) sessions: Sessions<ServerSession>,
-    /// Handshakes under way.
-    pub(super) pending: Arc<Mutex<Pending>>,
+    pub(super) admission: Admission,
     pub(super) seats: Arc<Mutex<Seats>>,
     requests: Mutex<Requests>,
 }
@@ -61,17 +60,30 @@ pub(super) struct Active {
 
 impl Server {
     pub(crate) fn new(shared: Arc<Shared>, identity: Arc<Identity>) -> Arc<Self> {
-        let (sessions, pending, seats, requests) = Default::default();
-        Arc::new(Self { shared, identity, sessions, pending, seats, requests })
+        let (sessions, seats, requests) = Default::default();
+        let admission = Admission::new(&shared.config.limits, shared.platform.cores);
+        Arc::new(Self { shared, identity, sessions, admission, seats, requests })
     }
 
     pub(crate) fn sessions(&self) -> &Sessions<ServerSession> {
         &self.sessions
     }
 
-    /// Handshakes under way, and the addresses they are from.
+    /// Streams whose peers have still to prove themselves, and the addresses they
+    /// are from.
     pub(crate) fn handshakes(&self) -> (usize, usize) {
-        lock(&self.pending).count()
+        self.admission.places.count()
+    }
+
+    /// Streams that gave way to newcomers, since the start.
+    pub(crate) fn gave_way(&self) -> u64 {
+        self.admission.places.gave_way()
+    }
+
+    /// The state that newcomers share.
+    #[cfg(test)]
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.admission
     }
 
     /// Seats taken, and the peers that have any.

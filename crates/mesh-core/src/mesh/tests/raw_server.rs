@@ -19,13 +19,12 @@ use crate::{
 struct Door(mpsc::UnboundedSender<(Duplex, ConnectionInfo)>);
 
 impl Accept for Door {
-    fn admit(&self, _: &ConnectionInfo) -> Result<(), Status> {
+    fn admit(&self) -> Result<(), Status> {
         Ok(())
     }
 
-    fn accept(&self, duplex: Duplex, connection: ConnectionInfo) -> Result<(), Status> {
+    fn accept(&self, duplex: Duplex, connection: ConnectionInfo) {
         let _ = self.0.send((duplex, connection));
-        Ok(())
     }
 }
 
@@ -55,7 +54,7 @@ impl RawServer {
     /// The next client, proved.
     pub(super) async fn accept(&mut self) -> Raw {
         let (mut duplex, connection) = self.streams.recv().await.unwrap();
-        self.proved.push(Box::new(connection.hold()));
+        self.proved.push(Box::new(connection.hold_for_session()));
         let now = Timestamp::now();
         let m1 = duplex.receive().await.unwrap().unwrap();
         let local = local_as("server", raw_key());

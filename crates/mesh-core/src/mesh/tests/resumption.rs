@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{hostile::dial, *};
+use super::*;
 
 /// A server that can be started again with the same key, on the same port.
 async fn start(keys: &Path, port: u16, options: Value) -> Node {
@@ -56,7 +56,8 @@ async fn a_server_too_busy_to_look_at_a_ticket_does_not_use_it_up() {
     let keys = directory();
     let (client, port) = acquainted(&keys).await;
     let server = start(&keys, port, json!({ "limits": { "maxPendingHandshakes": 1 } })).await;
-    let hog = dial(&server).await;
+    let later = Instant::now() + Duration::from_hours(1);
+    let hog = server.core().await.server.admission().occupy([127, 0, 0, 9].into(), later);
     assert_eq!(client.reason("echo").await, "BUSY");
     drop(hog);
     eventually(async || client.call("echo", b"2").await.is_ok()).await;
