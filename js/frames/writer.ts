@@ -1,8 +1,16 @@
 // Commands, written into the batches for the addon.
 
+import {
+  BATCH_BYTES,
+  BATCH_FRAMES,
+  CALL_KINDS,
+  Command,
+  Encoding,
+  HEADER,
+  type CallKind,
+  type Side,
+} from '../base/boundary.js';
 import { afterThis } from '../base/timers.js';
-import type { CallKind } from '../rpc/call-types.js';
-import { Command, Encoding, HEADER, KINDS, MAX_BATCH, MAX_FRAMES, type Side } from './layout.js';
 import type { Payload } from './payload.js';
 
 // A buffer that had to grow beyond this for one large message is not kept.
@@ -14,7 +22,7 @@ const KEEP = 1024 * 1024;
  * batch is full.
  */
 export class CommandWriter {
-  #buffer: Buffer = Buffer.allocUnsafeSlow(MAX_BATCH + 8192);
+  #buffer: Buffer = Buffer.allocUnsafeSlow(BATCH_BYTES + 8192);
   #end = 0;
   #frames = 0;
   #scheduled = false;
@@ -56,7 +64,7 @@ export class CommandWriter {
     at += metaLength;
     buffer.writeUInt32LE(timeoutMs, start + 12);
     buffer.writeUInt16LE(methodLength, start + 16);
-    const kindNumber = kind === 'unary' ? 0 : KINDS.indexOf(kind);
+    const kindNumber = kind === 'unary' ? 0 : CALL_KINDS.indexOf(kind);
     buffer.writeUInt8((idempotent ? 1 : 0) | (kindNumber << 1), start + 18);
     buffer.writeUInt8(Math.min(earlier, 255), start + 19);
     buffer.writeUInt32LE(metaLength, start + 20);
@@ -149,13 +157,13 @@ export class CommandWriter {
     payload: Payload,
   ): number {
     const buffer = this.#buffer;
-    let encoding = Encoding.None;
+    let encoding = Encoding.Empty;
     let end = at;
     if (typeof payload === 'string') {
       encoding = Encoding.Json;
       end += writeText(buffer, payload, at);
     } else if (payload !== undefined) {
-      encoding = Encoding.Bytes;
+      encoding = Encoding.Raw;
       buffer.set(payload, at);
       end += payload.length;
     }
@@ -167,10 +175,10 @@ export class CommandWriter {
     this.#end = end;
     this.#frames += 1;
 
-    if (end > MAX_BATCH && start > 0) {
+    if (end > BATCH_BYTES && start > 0) {
       // The frame that is too much goes in a batch after the others.
       this.#hand(start, start, end);
-    } else if (end >= MAX_BATCH || this.#frames >= MAX_FRAMES) {
+    } else if (end >= BATCH_BYTES || this.#frames >= BATCH_FRAMES) {
       this.#hand(end);
     } else if (!this.#scheduled) {
       this.#scheduled = true;
@@ -185,7 +193,7 @@ export class CommandWriter {
     // Whatever happens now, these bytes are not handed over twice.
     this.#end = 0;
     this.#frames = 0;
-    if (buffer.length > KEEP) this.#buffer = Buffer.allocUnsafeSlow(MAX_BATCH + 8192);
+    if (buffer.length > KEEP) this.#buffer = Buffer.allocUnsafeSlow(BATCH_BYTES + 8192);
     this.#submit(buffer.subarray(0, end));
     if (to > from) this.#submit(buffer.subarray(from, to));
   }

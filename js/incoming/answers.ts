@@ -54,7 +54,7 @@ export function encodeError(context: Context, error: unknown, logger: SafeLogger
 }
 
 /** Says what of a handler's own result cannot be sent, by path and type, never by value. */
-export class UnsendableError extends TypeError {}
+class UnsendableError extends TypeError {}
 
 function encodeFault(context: Context, error: unknown, logger: SafeLogger): Answer {
   const errorId = randomUUID();

@@ -10,7 +10,7 @@ import { validateInput, validateOutput } from '../rpc/schema.js';
 import type { Route } from './route.js';
 
 /** What a handler gets of one input, or of one item of a stream. */
-export function readInput(route: Route, value: unknown): unknown {
+function readInput(route: Route, value: unknown): unknown {
   return route.input === undefined ? value : validateInput(route.input, value);
 }
 
@@ -20,7 +20,7 @@ export function checkOutput(route: Route, value: unknown): unknown {
 }
 
 /** What is sent of an error the handler, or its middleware, threw. */
-export function checkError(route: Route, error: unknown): unknown {
+function checkError(route: Route, error: unknown): unknown {
   return route.errors === undefined ? error : checkDeclared(route.errors, error);
 }
 

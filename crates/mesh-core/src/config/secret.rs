@@ -4,6 +4,8 @@ use std::{collections::HashSet, fmt};
 
 use zeroize::Zeroizing;
 
+use super::{error::ConfigError, read::At};
+
 /// Shortest mesh secret accepted, in bytes: the output of SHA-256 (RFC 7518, 3.2).
 pub const MIN_SECRET: usize = 32;
 /// Fewest different bytes in a secret. Of 32 random bytes there are nearly
@@ -14,9 +16,15 @@ const LONGEST_PATTERN: usize = 16;
 
 /// The mesh secret as configured; redacted in `Debug`.
 #[derive(Clone)]
-pub struct Secret(pub(super) Zeroizing<String>);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
+    pub(super) fn read(at: &At<'_>) -> Result<Option<Self>, ConfigError> {
+        let Some((variable, secret)) = at.confidential()? else { return Ok(None) };
+        check_secret(&variable.map_or_else(|| at.path(), str::to_owned), &secret)?;
+        Ok(Some(Self(secret)))
+    }
+
     /// The secret's bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -27,6 +35,14 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
+    }
+}
+
+/// Refuses a secret that is too weak. `path` is where it was given.
+pub(crate) fn check_secret(path: &str, secret: &str) -> Result<(), ConfigError> {
+    match Weakness::of(secret.as_bytes()) {
+        Some(weakness) => Err(ConfigError::WeakSecret { path: path.to_owned(), weakness }),
+        None => Ok(()),
     }
 }
 
