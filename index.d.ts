@@ -2,11 +2,14 @@
 /** What `await using` calls. Node has had the symbol since 18.18; a sandbox may lack it. */
 declare const asyncDispose: typeof Symbol.asyncDispose;
 
+/** The sixteen error codes of gRPC, by their canonical names. */
+type MeshErrorCode = 'CANCELLED' | 'UNKNOWN' | 'INVALID_ARGUMENT' | 'DEADLINE_EXCEEDED' | 'NOT_FOUND' | 'ALREADY_EXISTS' | 'PERMISSION_DENIED' | 'RESOURCE_EXHAUSTED' | 'FAILED_PRECONDITION' | 'ABORTED' | 'OUT_OF_RANGE' | 'UNIMPLEMENTED' | 'INTERNAL' | 'UNAVAILABLE' | 'DATA_LOSS' | 'UNAUTHENTICATED';
 /**
- * How many messages go each way: one and one; one and many; many and one; many
+ * How many messages go each way: one and one; many and one; one and many; many
  * and many. The words are gRPC's.
  */
-type CallKind = 'unary' | 'serverStream' | 'clientStream' | 'bidiStream';
+type CallKind = 'unary' | 'clientStream' | 'serverStream' | 'bidiStream';
+
 /** What is sent one after the other. */
 type Items<T = unknown> = AsyncIterable<T> | Iterable<T>;
 /** What can be said about one call. */
@@ -60,8 +63,6 @@ interface OutgoingCall {
  */
 type ClientMiddleware = (call: OutgoingCall, next: () => Promise<unknown>) => unknown;
 
-/** The sixteen error codes of gRPC, by their canonical names. */
-type MeshErrorCode = 'CANCELLED' | 'UNKNOWN' | 'INVALID_ARGUMENT' | 'DEADLINE_EXCEEDED' | 'NOT_FOUND' | 'ALREADY_EXISTS' | 'PERMISSION_DENIED' | 'RESOURCE_EXHAUSTED' | 'FAILED_PRECONDITION' | 'ABORTED' | 'OUT_OF_RANGE' | 'UNIMPLEMENTED' | 'INTERNAL' | 'UNAVAILABLE' | 'DATA_LOSS' | 'UNAUTHENTICATED';
 /** What a {@link MeshError} can say beyond its code and message. */
 interface MeshErrorOptions {
     /**
@@ -845,9 +846,6 @@ declare class KeyRotation {
     destroy(): void;
 }
 
-/** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
-type Duration = number | string;
-
 /** How outcomes of calls with an idempotency key are kept: `resilience.idempotency`. */
 interface IdempotencyConfig {
     /** How long an outcome is kept, 1 second to 1 day. Default: `'10m'`. */
@@ -1173,9 +1171,84 @@ declare class RetryPolicy {
     execute<T>(fn: (attempt: number) => Promise<T> | T, options?: RetryOptions): Promise<T>;
 }
 
+/** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
+type Duration = number | string;
+
 /**
- * Where a service is found, and by which key it is known. One that only calls,
- * and does not listen, has a `publicKey` and neither `host` nor `port`.
+ * The options that the core reads: a service's name, where it listens, and the sections about
+ * trust, discovery and limits.
+ */
+interface CoreConfig {
+    /** The service's name: letters, digits, `.`, `_`, `-`; 128 characters at most. */
+    serviceId: string;
+    /**
+     * The port to listen on; 0 lets the system choose one. Environment: `SECURE_MESH_PORT`. Default:
+     * nothing is listened on: the mesh only calls.
+     */
+    port?: number | undefined;
+    /**
+     * The address to listen on. Environment: `SECURE_MESH_HOST`. Default: loopback without security
+     * options, all interfaces with a secret or a pinned key.
+     */
+    host?: string | undefined;
+    /** Keys, tokens, sessions. */
+    security?: SecurityConfig | undefined;
+    /** The services that can be called. */
+    discovery?: DiscoveryConfig | undefined;
+    /** Bounds on what the mesh holds and accepts. */
+    limits?: MeshLimits | undefined;
+    /** Directories. */
+    paths?: PathsConfig | undefined;
+}
+/** How keys, tokens and sessions are made. */
+interface SecurityConfig {
+    /** The size of the RSA key in bits. Default: 4096. */
+    rsaKeySize?: 2048 | 4096 | undefined;
+    /** The size of the AES keys in bits. Default: 256. */
+    aesKeySize?: 128 | 192 | 256 | undefined;
+    /**
+     * The secret shared by all services of the mesh: at least 32 bytes, 8 of them different, and no
+     * short pattern repeated. Environment: `SECURE_MESH_JWT_SECRET`. Default: one made at the first
+     * use and kept in the key directory, which only services of the same user on the same machine can
+     * read.
+     */
+    jwtSecret?: string | undefined;
+    /**
+     * This service's RSA key, so that replicas share it and a new disk does not make a new service:
+     * PEM (PKCS#8 or PKCS#1), or the absolute path of a file with it. The guide to containers says
+     * which files are accepted. The key is neither stored nor logged, and `rotateKeys()` does not
+     * replace it. The variable may hold it in one line with `\n` for the ends of lines. Environment:
+     * `SECURE_MESH_PRIVATE_KEY`. Default: one that is made, and kept in the key directory.
+     */
+    privateKey?: string | undefined;
+    /**
+     * How long a token is valid, 1 s to 1 day. Environment: `SECURE_MESH_JWT_EXPIRATION`. Default: 1
+     * hour.
+     */
+    jwtExpiration?: Duration | undefined;
+    /**
+     * How long an idle session stays open, 1 s to 30 days. Environment:
+     * `SECURE_MESH_SESSION_TIMEOUT`. Default: 1 hour.
+     */
+    sessionTimeout?: Duration | undefined;
+    /** How long a session lasts until it is replaced, busy or not, 1 s to 30 days. Default: 1 day. */
+    sessionLifetimeMs?: Duration | undefined;
+    /**
+     * Whether a peer whose key is not the one it was first seen with is refused (`'enforce'`) or
+     * accepted as long as it knows the secret (`'ignore'`). Pins always hold. Default: `'enforce'`.
+     */
+    peerKeys?: 'enforce' | 'ignore' | undefined;
+    /** @deprecated Use `paths.keysDir`. */
+    keysDir?: string | undefined;
+}
+/** Where services are. */
+interface DiscoveryConfig {
+    /** The services that can be called, with their addresses. Default: none. */
+    services?: ServiceConfig[] | undefined;
+}
+/**
+ * Where a service is found, and by which key it is known. A service that only calls, and does not
+ * listen, has a `publicKey` and neither `host` nor `port`.
  */
 interface ServiceConfig {
     /** The service's id. The same id may occur more than once: several instances. */
@@ -1185,18 +1258,33 @@ interface ServiceConfig {
     /** TCP port, 1…65535. */
     port?: number | undefined;
     /**
-     * The service's RSA public key, PEM (SPKI). With it the service is trusted
-     * by this key and no other; without it, by the shared or the embedded secret.
+     * The service's RSA public key, PEM (SPKI). With it the service is trusted by this key and no
+     * other; without it, by the shared or the embedded secret.
      */
     publicKey?: string | undefined;
-    /** Whatever there is to know of it. */
+    /** Further facts about the service. */
     metadata?: Record<string, string> | undefined;
     /** @deprecated Has no effect. */
     lastHealthCheck?: Date | undefined;
     /** @deprecated Has no effect. */
     status?: 'healthy' | 'unhealthy' | 'unknown' | undefined;
 }
-/** Bounds on what one mesh holds and accepts. */
+/** Directories. */
+interface PathsConfig {
+    /** @deprecated The protocol is built in: this is ignored, with a warning to the logger. */
+    protoFile?: string | undefined;
+    /**
+     * The directory for this service's key pair, the embedded secret and the keys of known peers.
+     * Environment: `SECURE_MESH_KEYS_DIR`. Default: `secure-stack-mesh` in the user's state directory
+     * (`XDG_STATE_HOME`, `~/.local/state`).
+     */
+    keysDir?: string | undefined;
+    /** The directory for the audit log, where `monitoring` has no adapters. */
+    logsDir?: string | undefined;
+    /** The directory for metrics beside that log. Default: they are not kept. */
+    metricsDir?: string | undefined;
+}
+/** Bounds on what one mesh holds and accepts: on everything that a peer can make grow. */
 interface MeshLimits {
     /** The largest payload, either way, in bytes. Default: 4 MiB. */
     maxMessageBytes?: number | undefined;
@@ -1219,87 +1307,16 @@ interface MeshLimits {
     maxPendingHandshakesPerAddress?: number | undefined;
     /** The most TCP connections accepted. Default: 12,000. */
     maxConnections?: number | undefined;
-    /** The time a connection has for its handshake, in ms. Default: 10,000. */
+    /** The time a connection has for its handshake, or for a health check, in ms. Default: 10 s. */
     handshakeTimeoutMs?: number | undefined;
-    /** The time a call has unless it says otherwise, in ms. Default: 10,000. */
+    /** The time a call has unless it says otherwise, in ms. Default: 10 s. */
     callTimeoutMs?: number | undefined;
 }
-/** How keys, tokens and sessions are made. */
-interface SecurityConfig {
-    /** RSA key size in bits. Default: 4096. */
-    rsaKeySize?: 2048 | 4096 | undefined;
-    /** AES key size in bits. Default: 256. */
-    aesKeySize?: 128 | 192 | 256 | undefined;
-    /**
-     * The secret shared by all services of the mesh, at least 32 bytes.
-     * Environment: `SECURE_MESH_JWT_SECRET`. Default: one made at the first use and
-     * kept in the key directory, which only services of the same user on the
-     * same machine can read.
-     */
-    jwtSecret?: string | undefined;
-    /**
-     * This service's RSA key, instead of one that is made and kept in the key directory: replicas share
-     * it, and a new disk does not make a new service. PEM (PKCS#8 or PKCS#1), or the absolute path of a
-     * file with it, as a container's secret is one (`docs/guides/containers.md` says which files are
-     * taken). It is written nowhere and shown nowhere, and `rotateKeys()` does not replace it.
-     * Environment: `SECURE_MESH_PRIVATE_KEY`, also as one line with `\\n` for the ends of lines.
-     */
-    privateKey?: string | undefined;
-    /** How long a token is valid, 1 s to 1 day. Default: `'1h'`. */
-    jwtExpiration?: Duration | undefined;
-    /** How long an unused session lives, in ms, or as text. Default: 3,600,000, an hour. */
-    sessionTimeout?: Duration | undefined;
-    /** How long a session lives, used or not, in ms, or as text. Default: a day. */
-    sessionLifetimeMs?: Duration | undefined;
-    /** @deprecated Use `paths.keysDir`. */
-    keysDir?: string | undefined;
-    /**
-     * Whether a peer that shows another key than the one it was first seen with
-     * is refused (`'enforce'`, the default) or accepted as long as it knows the
-     * secret (`'ignore'`).
-     */
-    peerKeys?: 'enforce' | 'ignore' | undefined;
-}
+
 /** How a mesh is set up: the argument of {@link SecureMesh}. */
-interface MeshConfig {
-    /** Unique service identifier: letters, digits, `.`, `_`, `-`. */
-    serviceId: string;
-    /**
-     * gRPC server port; 0 for any free one. Environment: `SECURE_MESH_PORT`. Left out, this
-     * mesh only calls and nothing is listened on.
-     */
-    port?: number | undefined;
-    /**
-     * The address to listen on. Environment: `SECURE_MESH_HOST`. Default: loopback while
-     * nothing is said about trust, all interfaces with a secret or a pinned key.
-     */
-    host?: string | undefined;
-    /** Keys, tokens, sessions. */
-    security?: SecurityConfig | undefined;
-    /** The services that can be called. */
-    discovery?: {
-        /** A list of them, with their addresses. */
-        services?: ServiceConfig[] | undefined;
-    };
-    /** Bounds on what the mesh holds and accepts. */
-    limits?: MeshLimits | undefined;
+interface MeshConfig extends CoreConfig {
     /** Where log entries go. Default: nowhere. */
     logger?: Logger | undefined;
-    /** Directories. */
-    paths?: {
-        /** @deprecated The protocol is built in: this is ignored, with a warning to the logger. */
-        protoFile?: string | undefined;
-        /**
-         * The directory for this service's key pair and the keys of known peers.
-         * Environment: `SECURE_MESH_KEYS_DIR`. Default: `secure-stack-mesh` in the
-         * user's state directory (`XDG_STATE_HOME`, `~/.local/state`).
-         */
-        keysDir?: string | undefined;
-        /** The directory for the audit log, where `monitoring` has no adapters. */
-        logsDir?: string | undefined;
-        /** The directory for metrics beside that log. Default: they are not kept. */
-        metricsDir?: string | undefined;
-    };
     /** What is done when calls fail or are too many. Default: nothing of it. */
     resilience?: {
         /**
@@ -2613,4 +2630,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
-export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };

@@ -80,18 +80,18 @@ export declare class NativeCrypto {
 export declare class NativeDiscovery {
   /** An empty table. */
   constructor()
-  /** Adds or replaces an instance; whether anything has changed. */
-  register(instance: NativeInstance): boolean
+  /** Adds or replaces an instance; returns it where anything has changed. */
+  register(instance: NativeInstance): NativeInstance | null
   /** The instance whose turn it is among those that serve. */
   pick(id: string): NativeInstance | null
   /** All instances of a service. */
   lookup(id: string): Array<NativeInstance>
   /** All instances of all services. */
   list(): Array<NativeInstance>
-  /** Sets the health of one instance, or of all of them. */
-  setHealth(id: string, host: string | undefined | null, port: number | undefined | null, health: string, now: number): void
-  /** Removes one instance, or all of them; whether there was any. */
-  remove(id: string, host?: string | undefined | null, port?: number | undefined | null): boolean
+  /** Sets the health of one instance, or of all of them; returns those whose health was another. */
+  setHealth(id: string, host: string | undefined | null, port: number | undefined | null, health: string, now: number): Array<NativeInstance>
+  /** Removes one instance, or all of them; returns those removed. */
+  remove(id: string, host?: string | undefined | null, port?: number | undefined | null): Array<NativeInstance>
 }
 
 /** HS256 tokens under a secret that can be rotated. */
@@ -241,28 +241,11 @@ export declare class NativeRsaVerifier {
   verify(token: string, now: number): NativeClaims
 }
 
-/** A bounded table of sessions. */
-export declare class NativeSessions {
-  /** With an idle limit, a lifetime and a bound. */
-  constructor(idleMs: number, lifetimeMs: number, maxSessions: number)
-  /** Begins a session. */
-  create(service: string, peer: string | undefined | null, now: number): NativeSession
-  /** The session, if it is alive. Does not prolong it. */
-  get(id: string, now: number): NativeSession | null
-  /** Counts a message and prolongs the session. */
-  track(id: string, now: number): NativeSession
-  /** Ends a session; whether there was one. */
-  remove(id: string): boolean
-  /** Removes what has ended and returns the ids. */
-  sweep(now: number): Array<string>
-  /** When to sweep next, if there is anything. */
-  nextSweep(): number | null
-  /** Figures about the table. */
-  counts(now: number): NativeSessionCounts
-}
-
 /** An audit entry, given as JSON, as one line that is safe to show and to keep. */
 export declare function auditLine(json: string): string
+
+/** Throws when the argument `name` is no service id. */
+export declare function checkServiceId(name: string, id: string): void
 
 /** A text with everything visible that could deceive whoever reads it in a log. */
 export declare function escapeText(text: string): string
@@ -391,39 +374,8 @@ export interface NativeMetricsSnapshot {
   halfOpen: number
 }
 
-/** A session as it is now; times in milliseconds since 1970. */
-export interface NativeSession {
-  /** 32 hexadecimal digits. */
-  id: string
-  /** The service it was made for. */
-  serviceId: string
-  /** The other side. */
-  peerServiceId?: string
-  /** When it began. */
-  createdAt: number
-  /** When it was last used. */
-  lastActivity: number
-  /** When it ends if nothing happens until then. */
-  expiresAt: number
-  /** Messages tracked. */
-  messageCount: number
-}
-
-/** Figures about the table. */
-export interface NativeSessionCounts {
-  /** Alive now. */
-  active: number
-  /** Begun since the start. */
-  created: number
-  /** Ended by a limit. */
-  expired: number
-  /** Ended on purpose. */
-  removed: number
-  /** Refused because the table was full. */
-  refused: number
-  /** Messages tracked. */
-  messages: number
-}
+/** The word most like `word`, if one is close enough to be meant. */
+export declare function nearestWord(word: string, words: Array<string>): string | null
 
 /** What a call that failed with `code` says of the service: `success`, `failure` or `ignored`. */
 export declare function outcomeOfError(code: string): string

@@ -142,14 +142,19 @@ export type { Caller, Trust } from './rpc/caller.js';
 export type { PeerSession } from './incoming/peers.js';
 export { version } from './base/version.js';
 export type {
+  CoreConfig,
+  DiscoveryConfig,
+  MeshLimits,
+  PathsConfig,
+  SecurityConfig,
+  ServiceConfig,
+} from './mesh/options.js';
+export type {
   MeshAddress,
   MeshConfig,
   MeshHealth,
-  MeshLimits,
   MeshStats,
   SecureMeshConfig,
-  SecurityConfig,
-  ServiceConfig,
 } from './mesh/types.js';
 
 // Here and not where it is made: the package is marked as free of side effects, so a module

@@ -179,6 +179,12 @@ impl NativeRsaVerifier {
     }
 }
 
+/// Throws when the argument `name` is no service id.
+#[napi(catch_unwind)]
+pub fn check_service_id(env: Env, name: String, id: String) -> Result<()> {
+    service_id(env, &name, &id).map(drop)
+}
+
 /// A service id, or an error that names the argument it came in.
 pub(crate) fn service_id(env: Env, name: &str, text: &str) -> Result<ServiceId> {
     text.parse().map_err(|error: IdSyntaxError| at(env, name, &error))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mesh_core::{
     clock::Timestamp,
-    duration,
+    config, duration,
     error::{Code, Coded, Reason},
 };
 use napi::{Env, Result};
@@ -74,6 +74,13 @@ pub(crate) fn from_count(value: u64) -> f64 {
 #[allow(clippy::cast_sign_loss, reason = "callers have checked the range")]
 fn integer(value: f64) -> u64 {
     value as u64
+}
+
+/// The word most like `word`, if one is close enough to be meant.
+#[napi(catch_unwind)]
+pub fn nearest_word(word: String, words: Vec<String>) -> Option<String> {
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    config::nearest(&word, &words).map(str::to_owned)
 }
 
 /// The milliseconds that a text such as `'15m'` stands for.

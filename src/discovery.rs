@@ -50,18 +50,15 @@ impl NativeDiscovery {
         Self { registry: Registry::new(), pickers: BTreeMap::new() }
     }
 
-    /// Adds or replaces an instance; whether anything has changed.
+    /// Adds or replaces an instance; returns it where anything has changed.
     #[napi(catch_unwind)]
-    pub fn register(&mut self, env: Env, instance: NativeInstance) -> Result<bool> {
+    pub fn register(&mut self, env: Env, instance: NativeInstance) -> Result<Option<NativeInstance>> {
         let id = service_id(env, "id", &instance.id)?;
         let address = address(env, &instance.host, instance.port)?;
         self.pickers.entry(id.clone()).or_default();
-        Ok(self.registry.register(Endpoint {
-            id,
-            address,
-            public_key: instance.public_key,
-            metadata: instance.metadata.into_iter().collect(),
-        }))
+        let metadata = instance.metadata.into_iter().collect();
+        let endpoint = Endpoint { id, address, public_key: instance.public_key, metadata };
+        Ok(self.registry.register(endpoint).as_ref().map(convert))
     }
 
     /// The instance whose turn it is among those that serve.
@@ -83,7 +80,7 @@ impl NativeDiscovery {
         self.registry.list().iter().map(convert).collect()
     }
 
-    /// Sets the health of one instance, or of all of them.
+    /// Sets the health of one instance, or of all of them; returns those whose health was another.
     #[napi(catch_unwind)]
     pub fn set_health(
         &self,
@@ -93,7 +90,7 @@ impl NativeDiscovery {
         port: Option<f64>,
         health: String,
         now: f64,
-    ) -> Result<()> {
+    ) -> Result<Vec<NativeInstance>> {
         let id = service_id(env, "id", &id)?;
         let address = optional_address(env, host, port)?;
         let health = match health.as_str() {
@@ -103,18 +100,25 @@ impl NativeDiscovery {
             _ => return Err(argument(env, "health must be UNKNOWN, SERVING or NOT_SERVING")),
         };
         let now = timestamp(env, now)?;
-        self.registry.set_health(&id, address.as_ref(), health, now).map_err(|error| throw(env, error))
+        let changed = self.registry.set_health(&id, address.as_ref(), health, now);
+        changed.map(convert_all).map_err(|error| throw(env, error))
     }
 
-    /// Removes one instance, or all of them; whether there was any.
+    /// Removes one instance, or all of them; returns those removed.
     #[napi(catch_unwind)]
-    pub fn remove(&mut self, env: Env, id: String, host: Option<String>, port: Option<f64>) -> Result<bool> {
+    pub fn remove(
+        &mut self,
+        env: Env,
+        id: String,
+        host: Option<String>,
+        port: Option<f64>,
+    ) -> Result<Vec<NativeInstance>> {
         let id = service_id(env, "id", &id)?;
         let removed = self.registry.remove(&id, optional_address(env, host, port)?.as_ref());
         if self.registry.lookup(&id).is_empty() {
             self.pickers.remove(&id);
         }
-        Ok(removed)
+        Ok(convert_all(removed))
     }
 }
 
@@ -131,6 +135,10 @@ fn optional_address(env: Env, host: Option<String>, port: Option<f64>) -> Result
         (None, None) => Ok(None),
         _ => Err(argument(env, "host and port go together: give both or neither")),
     }
+}
+
+fn convert_all(entries: Vec<Entry<String>>) -> Vec<NativeInstance> {
+    entries.iter().map(convert).collect()
 }
 
 fn convert(entry: &Entry<String>) -> NativeInstance {

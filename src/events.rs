@@ -17,10 +17,8 @@ use napi::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    frames::{
-        ABORT, ERROR, Frame, INPUT_ENDED, ITEM, LOG, REQUEST, RESULT, SENT, SESSION_CLOSED, SESSION_OPENED,
-        split,
-    },
+    boundary::{self, Event},
+    frames::{Frame, split},
     inbox::Inbox,
 };
 
@@ -44,7 +42,7 @@ impl Outlet {
         Ok(Arc::new(Self { inbox: Inbox::default(), wake: OnceLock::from(wake) }))
     }
 
-    fn push_json(&self, kind: u8, id: u32, value: &Value) {
+    fn push_json(&self, kind: Event, id: u32, value: &Value) {
         let text = value.to_string();
         self.inbox.push(&Frame {
             kind,
@@ -61,14 +59,14 @@ impl Events for Outlet {
     fn settled(&self, call: CallId, outcome: std::result::Result<Reply<'_>, CallError>) {
         match outcome {
             Ok(Reply { payload, metadata }) => self.inbox.push(&Frame {
-                kind: RESULT,
+                kind: Event::Result,
                 encoding: payload.encoding,
                 a: 0,
                 id: call,
                 numbers: &[metadata.len() as u32],
                 parts: &[metadata, payload.bytes],
             }),
-            Err(error) => self.push_json(ERROR, call, &describe(error)),
+            Err(error) => self.push_json(Event::Error, call, &describe(error)),
         }
     }
 
@@ -78,7 +76,7 @@ impl Events for Outlet {
         let time_left = u32::try_from(time_left).unwrap_or(u32::MAX);
         let Request { id, session, method, kind, payload, metadata, attempt, depth, path, .. } = request;
         self.inbox.push(&Frame {
-            kind: REQUEST,
+            kind: Event::Request,
             encoding: payload.encoding,
             // A method's name has 200 bytes at most.
             a: method.len() as u16 | u16::from(kind as u8) << 8,
@@ -97,7 +95,7 @@ impl Events for Outlet {
     fn item(&self, stream: StreamId, payload: Payload<'_>) {
         let (a, id) = split(stream);
         self.inbox.push(&Frame {
-            kind: ITEM,
+            kind: Event::Item,
             encoding: payload.encoding,
             a,
             id,
@@ -107,24 +105,23 @@ impl Events for Outlet {
     }
 
     fn input_ended(&self, request: RequestId) {
-        self.inbox.push(&Frame { id: request, ..Frame::empty(INPUT_ENDED) });
+        self.inbox.push(&Frame { id: request, ..Frame::empty(Event::InputEnded) });
     }
 
     fn sent(&self, stream: StreamId, cost: usize) {
         let (a, id) = split(stream);
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
-        self.inbox.push(&Frame { a, id, numbers: &[cost], ..Frame::empty(SENT) });
+        self.inbox.push(&Frame { a, id, numbers: &[cost], ..Frame::empty(Event::Sent) });
     }
 
     fn aborted(&self, request: RequestId, cause: AbortCause) {
-        self.inbox.push(&Frame {
-            kind: ABORT,
-            encoding: Encoding::Empty,
-            a: cause as u16,
-            id: request,
-            numbers: &[],
-            parts: &[],
-        });
+        let cause = match cause {
+            AbortCause::Cancelled => boundary::AbortCause::Cancelled,
+            AbortCause::Deadline => boundary::AbortCause::Deadline,
+            AbortCause::SessionLost => boundary::AbortCause::SessionLost,
+            AbortCause::Shutdown => boundary::AbortCause::Shutdown,
+        };
+        self.inbox.push(&Frame { a: cause as u16, id: request, ..Frame::empty(Event::Abort) });
     }
 
     fn session_opened(&self, session: &Arc<SessionInfo>) {
@@ -142,11 +139,11 @@ impl Events for Outlet {
                 "cnf": { "jkt": claims.jkt },
             },
         });
-        self.push_json(SESSION_OPENED, session.handle, &value);
+        self.push_json(Event::SessionOpened, session.handle, &value);
     }
 
     fn session_closed(&self, session: &SessionInfo) {
-        self.inbox.push(&Frame { id: session.handle, ..Frame::empty(SESSION_CLOSED) });
+        self.inbox.push(&Frame { id: session.handle, ..Frame::empty(Event::SessionClosed) });
     }
 
     fn log(&self, event: LogEvent) {
@@ -164,7 +161,7 @@ impl Events for Outlet {
         self.inbox.push_log(&Frame {
             encoding: Encoding::Json,
             parts: &[text.as_bytes()],
-            ..Frame::empty(LOG)
+            ..Frame::empty(Event::Log)
         });
     }
 

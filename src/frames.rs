@@ -1,6 +1,6 @@
 //! The byte format of batches between Rust and JavaScript; `js/frames` is its
-//! other half. Little-endian, since that is what a JavaScript engine writes
-//! fastest:
+//! other half, and `boundary` has the numbers that both use. Little-endian, since
+//! that is what a JavaScript engine writes fastest:
 //!
 //! ```text
 //! u32 length of what follows | u8 kind | u8 encoding | u16 a | u32 id | parts
@@ -13,32 +13,12 @@ use mesh_core::{
     record::message::{CallKind, Encoding, Payload},
 };
 
-pub(crate) const CALL: u8 = 1;
-pub(crate) const CANCEL: u8 = 2;
-pub(crate) const RESPOND: u8 = 3;
-pub(crate) const FAIL: u8 = 4;
-pub(crate) const SEND_ITEM: u8 = 5;
-pub(crate) const SEND_END: u8 = 6;
-pub(crate) const CONSUMED: u8 = 7;
-
-pub(crate) const RESULT: u8 = 1;
-pub(crate) const ERROR: u8 = 2;
-pub(crate) const REQUEST: u8 = 3;
-pub(crate) const ABORT: u8 = 4;
-pub(crate) const SESSION_OPENED: u8 = 5;
-pub(crate) const SESSION_CLOSED: u8 = 6;
-pub(crate) const LOG: u8 = 7;
-pub(crate) const MORE: u8 = 8;
-pub(crate) const ITEM: u8 = 9;
-pub(crate) const INPUT_ENDED: u8 = 10;
-pub(crate) const SENT: u8 = 11;
-
-const HEADER: usize = 12;
+use crate::boundary::{self, Event, HEADER, Side};
 
 /// A frame to be written: its header, and its parts in order.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
-    pub(crate) kind: u8,
+    pub(crate) kind: Event,
     pub(crate) encoding: Encoding,
     pub(crate) a: u16,
     pub(crate) id: u32,
@@ -48,7 +28,7 @@ pub(crate) struct Frame<'a> {
 
 impl Frame<'_> {
     /// A frame that says all by its kind.
-    pub(crate) const fn empty(kind: u8) -> Self {
+    pub(crate) const fn empty(kind: Event) -> Self {
         Frame { kind, encoding: Encoding::Empty, a: 0, id: 0, numbers: &[], parts: &[] }
     }
 
@@ -61,7 +41,7 @@ impl Frame<'_> {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.reserve(self.len());
         out.extend_from_slice(&((self.len() - 4) as u32).to_le_bytes());
-        out.extend_from_slice(&[self.kind, encoding_number(self.encoding)]);
+        out.extend_from_slice(&[self.kind as u8, self.encoding as u8]);
         out.extend_from_slice(&self.a.to_le_bytes());
         out.extend_from_slice(&self.id.to_le_bytes());
         for number in self.numbers {
@@ -70,14 +50,6 @@ impl Frame<'_> {
         for part in self.parts {
             out.extend_from_slice(part);
         }
-    }
-}
-
-const fn encoding_number(encoding: Encoding) -> u8 {
-    match encoding {
-        Encoding::Json => 0,
-        Encoding::Raw => 1,
-        Encoding::Empty => 2,
     }
 }
 
@@ -129,17 +101,16 @@ pub(crate) enum Command<'a> {
 /// The number that says which table a stream's id is of.
 pub(crate) const fn split(stream: StreamId) -> (u16, u32) {
     match stream {
-        StreamId::Call(id) => (0, id),
-        StreamId::Request(id) => (1, id),
+        StreamId::Call(id) => (Side::Call as u16, id),
+        StreamId::Request(id) => (Side::Request as u16, id),
     }
 }
 
 fn stream(a: usize, id: u32) -> Option<StreamId> {
-    match a {
-        0 => Some(StreamId::Call(id)),
-        1 => Some(StreamId::Request(id)),
-        _ => None,
-    }
+    Some(match Side::from_number(u8::try_from(a).ok()?)? {
+        Side::Call => StreamId::Call(id),
+        Side::Request => StreamId::Request(id),
+    })
 }
 
 /// Reads the commands of a batch.
@@ -171,14 +142,9 @@ impl<'a> Commands<'a> {
         let [kind, encoding] = frame.array()?;
         let a = usize::from(u16::from_le_bytes(frame.array()?));
         let id = frame.u32()?;
-        let encoding = match encoding {
-            0 => Encoding::Json,
-            1 => Encoding::Raw,
-            2 => Encoding::Empty,
-            _ => return None,
-        };
-        Some(match kind {
-            CALL => {
+        let encoding = Encoding::from_number(encoding)?;
+        Some(match boundary::Command::from_number(kind)? {
+            boundary::Command::Call => {
                 let timeout_ms = f64::from_le_bytes(frame.array()?);
                 let parent = frame.u32()?;
                 let method_len = usize::from(u16::from_le_bytes(frame.array()?));
@@ -204,8 +170,8 @@ impl<'a> Commands<'a> {
                     payload: Payload { encoding, bytes: frame.0 },
                 }
             }
-            CANCEL => Command::Cancel { id },
-            RESPOND => {
+            boundary::Command::Cancel => Command::Cancel { id },
+            boundary::Command::Respond => {
                 let metadata_len = frame.u32()? as usize;
                 Command::Respond {
                     id,
@@ -213,13 +179,12 @@ impl<'a> Commands<'a> {
                     payload: Payload { encoding, bytes: frame.0 },
                 }
             }
-            FAIL => Command::Fail { id, failure: frame.0 },
-            SEND_ITEM => {
+            boundary::Command::Fail => Command::Fail { id, failure: frame.0 },
+            boundary::Command::Item => {
                 Command::Item { stream: stream(a, id)?, payload: Payload { encoding, bytes: frame.0 } }
             }
-            SEND_END => Command::End { stream: stream(a, id)?, metadata: frame.0 },
-            CONSUMED => Command::Consumed { stream: stream(a, id)?, cost: frame.u32()? },
-            _ => return None,
+            boundary::Command::End => Command::End { stream: stream(a, id)?, metadata: frame.0 },
+            boundary::Command::Consumed => Command::Consumed { stream: stream(a, id)?, cost: frame.u32()? },
         })
     }
 }

@@ -9,11 +9,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::frames::{Frame, MORE};
+use crate::{
+    boundary::{BATCH_BYTES, BATCH_FRAMES, Event},
+    frames::Frame,
+};
 
-/// A batch is closed once it has this many frames or bytes.
-const BATCH_FRAMES: usize = 32;
-const BATCH_BYTES: usize = 64 * 1024;
 /// Log lines are dropped while this many batches wait: strangers cause them.
 const LOG_BATCHES: usize = 256;
 
@@ -80,7 +80,7 @@ impl Inbox {
     }
 
     /// Copies the next batch to the beginning of `target` and returns its
-    /// length; 0 if there is none. It ends with a `MORE` frame if another one
+    /// length; 0 if there is none. It ends with a `More` frame if another one
     /// waits. A batch that is longer than `target` stays where it is.
     pub(crate) fn take(&self, target: &mut [u8]) -> usize {
         let mut state = self.lock();
@@ -89,7 +89,7 @@ impl Inbox {
             state.awake = false;
             return 0;
         };
-        let more = Frame::empty(MORE);
+        let more = Frame::empty(Event::More);
         let content = batch.bytes.len();
         let length = content + if waiting > 1 { more.len() } else { 0 };
         let Some(target) = target.get_mut(..length) else { return length };

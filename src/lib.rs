@@ -9,6 +9,7 @@
 #![allow(clippy::needless_pass_by_value)]
 
 mod auth;
+mod boundary;
 mod convert;
 mod crypto;
 mod discovery;
@@ -18,5 +19,4 @@ mod frames;
 mod inbox;
 mod mesh;
 mod resilience;
-mod sessions;
 mod telemetry;

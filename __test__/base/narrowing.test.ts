@@ -48,7 +48,6 @@ describe('numbers beyond 32 bits', () => {
     ['rsaKeySize', (value) => new addon.NativeCrypto(2048 + value, 256)],
     ['aesKeySize', (value) => new addon.NativeCrypto(2048, 256 + value)],
     ['keySize', (value) => new addon.NativeKeys(null, '{}', 2048 + value)],
-    ['maxSessions', (value) => new addon.NativeSessions(1000, 1000, 1 + value)],
     ['failureThreshold', (value) => new addon.NativeCircuitBreaker(1 + value, 0, 1000, 1000, 1)],
     ['successThreshold', (value) => new addon.NativeCircuitBreaker(1, 0, 1000, 1000, 1 + value)],
     ['maxAttempts', (value) => new addon.NativeRetryPolicy(3 + value, 1, 1, 1, false, null, 10)],

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SessionManager, type SessionManagerOptions } from '../../js/crypto/session-manager.js';
+import { random } from '../hostile/random.js';
 
 const START = 1_800_000_000_000;
 const MINUTE = 60_000;
@@ -122,6 +123,63 @@ describe('SessionManager', () => {
       invalidatedSessions: 1,
       totalMessages: 3,
     });
+  });
+
+  // Against a model that knows two numbers for each session.
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('does what a list of times would, seed %i', (seed) => {
+    const [IDLE, LIFETIME, MOST] = [100, 1_000, 4];
+    const next = random(seed);
+    const sessions = new SessionManager({
+      timeout: IDLE,
+      maxLifetime: LIFETIME,
+      maxSessions: MOST,
+    });
+    const model = new Map<string, { born: number; last: number; messages: number }>();
+    const ends = ({ born, last }: { born: number; last: number }): number =>
+      Math.min(last + IDLE, born + LIFETIME);
+    for (let step = 0; step < 500; step += 1) {
+      const now = Date.now();
+      for (const [id, times] of model) if (now >= ends(times)) model.delete(id);
+      const ids = [...model.keys()];
+      const id = ids[Math.floor(next() * ids.length)];
+      const choice = next();
+      if (choice < 0.3) {
+        if (model.size < MOST) {
+          const made = sessions.createSession('a', 'b');
+          model.set(made.id, { born: now, last: now, messages: 0 });
+        } else {
+          expect(() => sessions.createSession('a', 'b')).toThrow(/as many as allowed/);
+        }
+      } else if (choice < 0.6 && id !== undefined) {
+        const times = model.get(id)!;
+        times.last = now;
+        times.messages += 1;
+        expect(sessions.trackMessage(id)).toBe(times.messages);
+      } else if (choice < 0.7 && id !== undefined) {
+        model.delete(id);
+        expect(sessions.invalidateSession(id)).toBe(true);
+      } else {
+        // Sometimes with the timer that sweeps, sometimes before it fires.
+        const ms = Math.floor(next() * (IDLE + 20));
+        if (choice < 0.85) vi.advanceTimersByTime(ms);
+        else vi.setSystemTime(now + ms);
+      }
+      const alive = [...model].filter(([, times]) => Date.now() < ends(times));
+      expect(sessions.getStats().activeSessions).toBe(alive.length);
+      for (const [one, times] of model) {
+        const found = sessions.getSession(one);
+        expect(found?.expiresAt).toBe(Date.now() < ends(times) ? ends(times) : undefined);
+      }
+    }
+    expect(sessions.getStats().totalSessions).toBeGreaterThan(20);
+  });
+
+  it('does not shorten a life when the clock is set back', () => {
+    const sessions = new SessionManager({ timeout: '1m' });
+    const { id } = sessions.createSession('a', 'b');
+    vi.setSystemTime(START - MINUTE);
+    sessions.trackMessage(id);
+    expect(sessions.getSession(id)?.expiresAt).toBe(START + MINUTE);
   });
 
   it('takes the shape of 0.2.0', () => {

@@ -1,7 +1,7 @@
 // How calls are handed to the addon and its events taken, without the addon.
 import { expect, it } from 'vitest';
 import { BatchReader } from '../../js/frames/batches.js';
-import { Encoding, MAX_BATCH, MAX_FRAMES } from '../../js/frames/layout.js';
+import { Encoding, BATCH_BYTES, BATCH_FRAMES } from '../../js/base/boundary.js';
 import { Incoming } from '../../js/frames/reader.js';
 import { CommandWriter } from '../../js/frames/writer.js';
 import { Calls } from '../../js/outgoing/calls.js';
@@ -20,7 +20,7 @@ it('keeps two batches under way, so that both processes have work', async () => 
   expect(batches).toEqual([1, 1, 2, 4]);
 
   // Four answers, and as many new calls, while the other four are still away.
-  const nothing = new Incoming(Buffer.alloc(0), Encoding.None, 0, 0);
+  const nothing = new Incoming(Buffer.alloc(0), Encoding.Empty, 0, 0);
   for (let id = 1; id <= 4; id += 1) calls.result(id, '', nothing);
   await Promise.all(made.slice(0, 4));
   for (let more = 0; more < 4; more += 1) void call();
@@ -28,9 +28,9 @@ it('keeps two batches under way, so that both processes have work', async () => 
 });
 
 it.each([
-  ['of many messages', { frames: MAX_FRAMES, bytes: 4096 }, 2],
-  ['of one that is large', { frames: 1, bytes: MAX_BATCH }, 2],
-  ['of one that is small', { frames: 1, bytes: 100 }, MAX_FRAMES + 1],
+  ['of many messages', { frames: BATCH_FRAMES, bytes: 4096 }, 2],
+  ['of one that is large', { frames: 1, bytes: BATCH_BYTES }, 2],
+  ['of one that is small', { frames: 1, bytes: 100 }, BATCH_FRAMES + 1],
 ])(
   'batches %s leave the event loop its turns, though the addon wakes it all the time',
   async (_, batch, most) => {

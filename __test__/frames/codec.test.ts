@@ -1,6 +1,6 @@
 // The frames of the boundary, byte by byte, without the addon.
 import { describe, expect, it } from 'vitest';
-import { MAX_BATCH, MAX_FRAMES } from '../../js/frames/layout.js';
+import { BATCH_BYTES, BATCH_FRAMES } from '../../js/base/boundary.js';
 import { encodePayload, PayloadError } from '../../js/frames/payload.js';
 import { readEvents, type EventSink, type Incoming } from '../../js/frames/reader.js';
 import { CommandWriter } from '../../js/frames/writer.js';
@@ -127,7 +127,7 @@ describe('CommandWriter', () => {
     const { batches, writer } = collect();
     for (let id = 0; id < 100; id += 1) writer.cancel(id);
     await tick();
-    expect(batches.map((batch) => frames(batch).length)).toEqual([MAX_FRAMES, 32, 32, 4]);
+    expect(batches.map((batch) => frames(batch).length)).toEqual([BATCH_FRAMES, 32, 32, 4]);
     expect(batches.flatMap(frames).map((one) => one.readUInt32LE(8))).toEqual(
       Array.from({ length: 100 }, (_, id) => id),
     );
@@ -137,15 +137,15 @@ describe('CommandWriter', () => {
     const { batches, writer } = collect();
     const part = new Uint8Array(20_000);
     for (let id = 0; id < 7; id += 1) writer.respond(id, part, '');
-    writer.respond(7, new Uint8Array(3 * MAX_BATCH).fill(7), '');
-    writer.respond(8, new Uint8Array(3 * MAX_BATCH).fill(8), '');
+    writer.respond(7, new Uint8Array(3 * BATCH_BYTES).fill(7), '');
+    writer.respond(8, new Uint8Array(3 * BATCH_BYTES).fill(8), '');
     writer.respond(9, part, '');
     await tick();
     const all = batches.flatMap(frames);
     expect(all.map((one) => one.readUInt32LE(8))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    expect(all[7]?.subarray(16)).toEqual(Buffer.alloc(3 * MAX_BATCH, 7));
+    expect(all[7]?.subarray(16)).toEqual(Buffer.alloc(3 * BATCH_BYTES, 7));
     for (const batch of batches) {
-      expect(batch.length <= MAX_BATCH || frames(batch).length === 1).toBe(true);
+      expect(batch.length <= BATCH_BYTES || frames(batch).length === 1).toBe(true);
     }
   });
 

@@ -124,7 +124,7 @@ describe('rotateKeys', () => {
     const extra = secured();
     const server = await serve('server', echo, extra);
     const next = await server.rotateKeys();
-    const crypto = new CryptoManager({ keysDir: extra.paths.keysDir!, rsaKeySize: 2048 });
+    const crypto = new CryptoManager({ keysDir: extra.paths!.keysDir!, rsaKeySize: 2048 });
     await crypto.initialize('server');
     expect(crypto.getThumbprint()).toBe(next);
     // The other way round: the mesh takes over what is stored, instead of a third key.

@@ -28,6 +28,7 @@ import {
   type MeshError,
   type MonitoringAdapter,
 } from '../../js/index.js';
+import { native } from '../../js/base/native.js';
 import { deferred, errorOf, until } from '../support/promises.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-audit-'));
@@ -154,6 +155,21 @@ describe('AuditLogger', () => {
         .join(),
     ).toMatch(/bug.*disk.*in time/s);
     expect(logger.getStats()).toMatchObject({ delivered: 1, failed: 3 });
+  });
+
+  it('writes an entry once for all adapters, as it was when it was logged', async () => {
+    const write = vi.spyOn(native(), 'auditLine');
+    const print = vi.spyOn(console, 'log').mockImplementation(() => {});
+    const logger = new AuditLogger({ adapters: [new ConsoleAdapter(), new ConsoleAdapter()] });
+    const details = { success: true, metadata: { step: 1 } };
+    const logged = logger.log({ eventType: 'system', serviceId: 'a', details });
+    details.metadata.step = 2;
+    await logged;
+    expect(write).toHaveBeenCalledTimes(1);
+    expect(print).toHaveBeenCalledTimes(2);
+    for (const [line] of print.mock.calls) expect(line).toContain('"step":1');
+    write.mockRestore();
+    print.mockRestore();
   });
 
   it('refuses what is no entry, and does nothing when disabled', async () => {

@@ -2,10 +2,29 @@
 // nearest right word.
 
 import { MeshError } from './errors.js';
+import { native } from './native.js';
 
 /** An error about an argument of a call to this package. */
 export function invalidArgument(message: string): MeshError {
   return new MeshError('INVALID_ARGUMENT', message, { reason: 'ARGUMENT' });
+}
+
+/** An error about an option of a mesh. */
+export function invalidOption(message: string): MeshError {
+  return new MeshError('INVALID_ARGUMENT', message, { reason: 'CONFIG' });
+}
+
+/**
+ * Makes a part of a mesh from its options: what it says about an argument is about an option then.
+ *
+ * @param name puts the path of the options into a message
+ */
+export function configured<T>(make: () => T, name = (message: string): string => message): T {
+  try {
+    return make();
+  } catch (error) {
+    throw invalidOption(name(MeshError.from(error).message));
+  }
 }
 
 /** Refuses options that do not exist: a misspelt one would be ignored in silence. */
@@ -15,39 +34,11 @@ export function checkKeys(name: string, options: object, known: readonly string[
   }
   for (const key in options) {
     if (!known.includes(key)) {
-      const guess = nearest(key, known);
-      const hint =
-        guess === undefined ? `; there are ${known.join(', ')}` : `; did you mean ${guess}?`;
+      const guess = native().nearestWord(key, [...known]);
+      const hint = guess === null ? `; there are ${known.join(', ')}` : `; did you mean ${guess}?`;
       throw invalidArgument(`${name}.${key} does not exist${hint}`);
     }
   }
-}
-
-/** The word most like `word`, if one is close enough to be meant. */
-export function nearest(word: string, words: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let least = Math.max(2, Math.floor(word.length / 2)) + 1;
-  for (const candidate of words) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    if (distance < least) {
-      least = distance;
-      best = candidate;
-    }
-  }
-  return best;
-}
-
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const replaced = (previous[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current.push(Math.min(replaced, (previous[j] as number) + 1, (current[j - 1] as number) + 1));
-    }
-    previous = current;
-  }
-  return previous[b.length] as number;
 }
 
 // A value may be large, and its beginning says what it is.

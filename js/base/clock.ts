@@ -2,17 +2,16 @@
 // globals have it: a test can lead these classes through time by fake timers.
 // A call depends on none of it; `timers.ts` is for that.
 
+import { LONGEST, waiting } from './timers.js';
+
 /** Milliseconds since some moment of this process. */
 export function monotonicMs(): number {
   return performance.now();
 }
 
-// Node fires a longer timer at once.
-const LONGEST_TIMER = 2 ** 31 - 1;
-
 /** A timer of any length, as far as Node can: it may fire early, after 24 days. */
 export function timer(ms: number, fire: () => void): NodeJS.Timeout {
-  return setTimeout(fire, Math.min(Math.max(Math.ceil(ms), 0), LONGEST_TIMER));
+  return setTimeout(fire, Math.min(Math.max(Math.ceil(ms), 0), LONGEST));
 }
 
 /** The same, for what a process need not live on for. A timer of jsdom is a number, and cannot be told. */
@@ -22,21 +21,5 @@ export function idleTimer(ms: number, fire: () => void): NodeJS.Timeout {
   return started;
 }
 
-/** Waits; rejects with the signal's reason when it is aborted meanwhile. */
-export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(signal.reason as Error);
-      return;
-    }
-    const onAbort = (): void => {
-      clearTimeout(waiting);
-      reject(signal?.reason as Error);
-    };
-    const waiting = timer(ms, () => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    });
-    signal?.addEventListener('abort', onAbort, { once: true });
-  });
-}
+/** Waits by the global timers. */
+export const sleep = waiting(timer, (started) => clearTimeout(started));

@@ -1,42 +1,8 @@
 // The one error class of this package.
 
-/** The sixteen error codes of gRPC, by their canonical names. */
-export type MeshErrorCode =
-  | 'CANCELLED'
-  | 'UNKNOWN'
-  | 'INVALID_ARGUMENT'
-  | 'DEADLINE_EXCEEDED'
-  | 'NOT_FOUND'
-  | 'ALREADY_EXISTS'
-  | 'PERMISSION_DENIED'
-  | 'RESOURCE_EXHAUSTED'
-  | 'FAILED_PRECONDITION'
-  | 'ABORTED'
-  | 'OUT_OF_RANGE'
-  | 'UNIMPLEMENTED'
-  | 'INTERNAL'
-  | 'UNAVAILABLE'
-  | 'DATA_LOSS'
-  | 'UNAUTHENTICATED';
+import { CODES, type MeshErrorCode } from './boundary.js';
 
-const CODES: ReadonlySet<string> = new Set<MeshErrorCode>([
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-]);
+export type { MeshErrorCode };
 
 /** What a {@link MeshError} can say beyond its code and message. */
 export interface MeshErrorOptions {
@@ -115,8 +81,8 @@ export class MeshError extends Error {
    */
   constructor(code: MeshErrorCode, message: string, options: MeshErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
-    if (!CODES.has(code)) {
-      throw new TypeError(`code must be one of ${[...CODES].join(', ')}; got ${String(code)}`);
+    if (!isCode(code)) {
+      throw new TypeError(`code must be one of ${CODES.join(', ')}; got ${String(code)}`);
     }
     this.code = code;
     this.reason = options.reason ?? code;
@@ -228,7 +194,7 @@ const CONVERSION_FAILURES: ReadonlySet<string> = new Set([
 
 /** Whether a value is one of the sixteen codes. */
 export function isCode(value: unknown): value is MeshErrorCode {
-  return typeof value === 'string' && CODES.has(value);
+  return (CODES as readonly unknown[]).includes(value);
 }
 
 /** Calls the addon, and rethrows what it throws as a {@link MeshError}. */

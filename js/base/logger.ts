@@ -42,7 +42,7 @@ export interface Logger {
 }
 
 /** The names of the levels, mildest first. */
-export const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 
 type Level = (typeof LEVELS)[number];
 type Fields = Record<string, unknown>;

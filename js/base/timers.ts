@@ -12,8 +12,8 @@ const { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate } = t
 const now = performance.now.bind(performance);
 const { nextTick } = process;
 
-// Node fires a longer timer at once.
-const LONGEST = 2 ** 31 - 1;
+/** Node fires a longer timer at once. */
+export const LONGEST = 2 ** 31 - 1;
 
 /** A timer of Node. */
 export type Timer = NodeJS.Timeout;
@@ -50,20 +50,30 @@ export function afterThis(run: () => void): void {
 }
 
 /** Waits; rejects with the signal's reason when it is aborted meanwhile. */
-export function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(signal.reason as Error);
-      return;
-    }
-    const onAbort = (): void => {
-      clearTimeout(waiting);
-      reject(signal?.reason as Error);
-    };
-    const waiting = after(ms, () => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
+export type Wait = (ms: number, signal?: AbortSignal) => Promise<void>;
+
+/** A {@link Wait} with timers of some kind. */
+export function waiting<T>(
+  start: (ms: number, fire: () => void) => T,
+  end: (timer: T) => void,
+): Wait {
+  return (ms, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(signal.reason as Error);
+        return;
+      }
+      const onAbort = (): void => {
+        end(started);
+        reject(signal?.reason as Error);
+      };
+      const started = start(ms, () => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      });
+      signal?.addEventListener('abort', onAbort, { once: true });
     });
-    signal?.addEventListener('abort', onAbort, { once: true });
-  });
 }
+
+/** Waits by Node's own timers. */
+export const pause = waiting(after, cancelTimer);

@@ -17,7 +17,7 @@ export interface KeyPair {
 export type RsaKeySize = 2048 | 3072 | 4096;
 
 /** The settings of a {@link KeyManager}, for `CryptoManager`. */
-export interface KeySettings {
+interface KeySettings {
   keysDir: string | undefined;
   keySize: RsaKeySize | undefined;
 }

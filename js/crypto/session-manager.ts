@@ -1,13 +1,11 @@
-// Sessions by id, with every limit a table needs.
+// Sessions by id, with every limit a table needs. A mesh's own sessions are the core's.
 
+import { randomBytes } from 'node:crypto';
 import { checkKeys, invalidArgument } from '../base/arguments.js';
 import { idleTimer } from '../base/clock.js';
-import { wrapNative } from '../base/errors.js';
-import { native, type Addon } from '../base/native.js';
-import { checkText, toMillis } from '../base/values.js';
-
-type NativeSessions = InstanceType<Addon['NativeSessions']>;
-type NativeSession = ReturnType<NativeSessions['create']>;
+import { MeshError, wrapNative } from '../base/errors.js';
+import { native } from '../base/native.js';
+import { checkCount, checkText, toMillis } from '../base/values.js';
 
 /** How long sessions live and how many there may be. */
 export interface SessionManagerOptions {
@@ -79,8 +77,14 @@ const OPTIONS = ['timeout', 'maxLifetime', 'maxSessions'] as const;
  * ```
  */
 export class SessionManager {
-  readonly #native: NativeSessions;
+  readonly #idleMs: number;
+  readonly #lifetimeMs: number;
+  readonly #maxSessions: number;
+  /** In the order they were created. */
   readonly #sessions = new Map<string, Mutable<Session>>();
+  readonly #counts = { created: 0, expired: 0, invalidated: 0, messages: 0 };
+  /** No session ends before this time, so no sweep is needed before it. */
+  #sweepAt = Infinity;
   #timer: NodeJS.Timeout | undefined;
 
   /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: an option is misspelt or out of range */
@@ -94,14 +98,10 @@ export class SessionManager {
     const options: SessionManagerOptions = typeof first === 'number' ? { timeout: first } : first;
     checkKeys('options', options, OPTIONS);
     const { timeout = '1h', maxLifetime = '24h', maxSessions = 10_000 } = options;
-    if (!Number.isInteger(maxSessions) || maxSessions < 1 || maxSessions > 0xffff_ffff) {
-      throw invalidArgument(
-        `maxSessions must be a whole number from 1, got ${String(maxSessions)}`,
-      );
-    }
-    const idleMs = toMillis('timeout', timeout);
-    const lifetimeMs = toMillis('maxLifetime', maxLifetime);
-    this.#native = wrapNative(() => new (native().NativeSessions)(idleMs, lifetimeMs, maxSessions));
+    checkCount('maxSessions', maxSessions);
+    this.#maxSessions = maxSessions;
+    this.#lifetimeMs = checkTime('maxLifetime', maxLifetime);
+    this.#idleMs = Math.min(checkTime('timeout', timeout), this.#lifetimeMs);
   }
 
   /**
@@ -132,17 +132,29 @@ export class SessionManager {
     second?: string | Uint8Array,
     metadata?: Record<string, unknown>,
   ): Session {
-    checkText('serviceId', serviceId);
+    checkServiceId('serviceId', serviceId);
     const key = second instanceof Uint8Array ? second : undefined;
     const peer = key === undefined ? (second as string | undefined) : undefined;
-    if (peer !== undefined) checkText('peerServiceId', peer);
+    if (peer !== undefined) checkServiceId('peerServiceId', peer);
     this.cleanupExpiredSessions();
-    const session: Mutable<Session> = present(
-      wrapNative(() => this.#native.create(serviceId, peer, Date.now())),
-    );
-    if (metadata !== undefined) session.metadata = metadata;
+    // A session that is alive never makes room: a flood of new ones pushes out nobody.
+    if (this.#sessions.size >= this.#maxSessions) throw tableIsFull(this.#maxSessions);
+    const now = Date.now();
+    // `sessionKey` is added below, where there is one.
+    const session = {
+      id: randomBytes(16).toString('hex'),
+      serviceId,
+      ...(peer === undefined ? {} : { peerServiceId: peer }),
+      createdAt: now,
+      lastActivity: now,
+      expiresAt: now + this.#idleMs,
+      messageCount: 0,
+      ...(metadata === undefined ? {} : { metadata }),
+    } as Mutable<Session>;
     if (key !== undefined) Object.defineProperty(session, 'sessionKey', { value: key });
     this.#sessions.set(session.id, session);
+    this.#counts.created += 1;
+    this.#sweepAt = Math.min(this.#sweepAt, session.expiresAt);
     this.#arm();
     return session;
   }
@@ -150,7 +162,8 @@ export class SessionManager {
   /** The session, if it is alive. Looking at it does not prolong it. */
   getSession(id: string): Session | undefined {
     checkText('id', id);
-    return wrapNative(() => this.#native.get(id, Date.now())) ? this.#sessions.get(id) : undefined;
+    const session = this.#sessions.get(id);
+    return session !== undefined && Date.now() < session.expiresAt ? session : undefined;
   }
 
   /** The newest live session in which the service is either side. */
@@ -176,47 +189,62 @@ export class SessionManager {
    */
   trackMessage(id: string): number {
     checkText('id', id);
-    const tracked = wrapNative(() => this.#native.track(id, Date.now()));
     const session = this.#sessions.get(id);
-    if (session !== undefined) {
-      session.lastActivity = tracked.lastActivity;
-      session.expiresAt = tracked.expiresAt;
-      session.messageCount = tracked.messageCount;
-    }
-    return tracked.messageCount;
+    if (session === undefined) throw unknownSession();
+    const now = Date.now();
+    if (now >= session.expiresAt) throw expiredSession();
+    // A clock that was set back does not shorten a life.
+    session.lastActivity = Math.max(session.lastActivity, now);
+    session.expiresAt = Math.min(
+      session.lastActivity + this.#idleMs,
+      session.createdAt + this.#lifetimeMs,
+    );
+    session.messageCount += 1;
+    this.#counts.messages += 1;
+    return session.messageCount;
   }
 
   /** Ends a session. Returns whether there was one. */
   invalidateSession(id: string): boolean {
     checkText('id', id);
-    this.#sessions.delete(id);
-    return this.#native.remove(id);
+    const removed = this.#sessions.delete(id);
+    if (removed) this.#counts.invalidated += 1;
+    return removed;
   }
 
   /** Removes the sessions that have ended, which also happens by itself. Returns how many. */
   cleanupExpiredSessions(): number {
-    const ended = wrapNative(() => this.#native.sweep(Date.now()));
-    for (const id of ended) this.#sessions.delete(id);
-    return ended.length;
+    const now = Date.now();
+    if (now < this.#sweepAt) return 0;
+    const before = this.#sessions.size;
+    this.#sweepAt = Infinity;
+    for (const [id, { expiresAt }] of this.#sessions) {
+      if (now >= expiresAt) this.#sessions.delete(id);
+      else this.#sweepAt = Math.min(this.#sweepAt, expiresAt);
+    }
+    const ended = before - this.#sessions.size;
+    this.#counts.expired += ended;
+    return ended;
   }
 
   /** Figures as of now. */
   getStats(): SessionStats {
-    const counts = wrapNative(() => this.#native.counts(Date.now()));
+    const now = Date.now();
+    const { created, expired, invalidated, messages } = this.#counts;
     return {
-      activeSessions: counts.active,
-      totalSessions: counts.created,
-      expiredSessions: counts.expired,
-      invalidatedSessions: counts.removed,
-      totalMessages: counts.messages,
+      activeSessions: [...this.#sessions.values()].filter(({ expiresAt }) => now < expiresAt)
+        .length,
+      totalSessions: created,
+      expiredSessions: expired,
+      invalidatedSessions: invalidated,
+      totalMessages: messages,
     };
   }
 
   /** Sees to it that ended sessions, and the keys kept with them, do not stay until the next call. */
   #arm(): void {
-    const next = this.#native.nextSweep();
-    if (this.#timer !== undefined || typeof next !== 'number') return;
-    this.#timer = idleTimer(Math.max(next - Date.now(), 1), () => {
+    if (this.#timer !== undefined || this.#sessions.size === 0) return;
+    this.#timer = idleTimer(Math.max(this.#sweepAt - Date.now(), 1), () => {
       this.#timer = undefined;
       this.cleanupExpiredSessions();
       this.#arm();
@@ -224,9 +252,32 @@ export class SessionManager {
   }
 }
 
-function present({ peerServiceId, ...rest }: NativeSession): Mutable<Session> {
-  // `sessionKey` is put there by whoever has one.
-  const session = rest as Mutable<Session>;
-  if (typeof peerServiceId === 'string') session.peerServiceId = peerServiceId;
-  return session;
+const MAX_MS = 36_500 * 86_400_000;
+
+/** Whole milliseconds, at least one. */
+function checkTime(name: string, value: number | string): number {
+  const ms = Math.floor(toMillis(name, value));
+  if (ms < 1) throw invalidArgument(`${name} must be at least 1 ms`);
+  if (ms > MAX_MS) throw invalidArgument(`${name} must be at most 36500 days, got ${ms} ms`);
+  return ms;
+}
+
+function checkServiceId(name: string, id: unknown): void {
+  checkText(name, id);
+  wrapNative(() => native().checkServiceId(name, id));
+}
+
+function tableIsFull(most: number): MeshError {
+  const text = `there are ${most} sessions already, as many as allowed; end some or raise the limit`;
+  return new MeshError('RESOURCE_EXHAUSTED', text, { reason: 'SESSION_LIMIT' });
+}
+
+function unknownSession(): MeshError {
+  const text = 'there is no such session; it was ended, has expired or never existed';
+  return new MeshError('NOT_FOUND', text, { reason: 'SESSION_NOT_FOUND' });
+}
+
+function expiredSession(): MeshError {
+  const text = 'the session has expired; begin a new one';
+  return new MeshError('FAILED_PRECONDITION', text, { reason: 'SESSION_EXPIRED' });
 }

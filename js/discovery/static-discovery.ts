@@ -233,12 +233,11 @@ export class StaticDiscovery implements ServiceDiscovery {
   /** Removes one instance, or all of them. Resolves to whether there was any. */
   async removeService(serviceId: string, instance?: InstanceAddress): Promise<boolean> {
     checkText('serviceId', serviceId);
-    const former = this.#instances(serviceId, instance);
     const removed = wrapNative(() =>
       this.#native.remove(serviceId, instance?.host, instance?.port),
     );
-    for (const service of former) this.#announce({ type: 'removed', service });
-    return removed;
+    this.#announce('removed', removed);
+    return removed.length > 0;
   }
 
   #register(path: string, service: ServiceInfo): void {
@@ -252,7 +251,7 @@ export class StaticDiscovery implements ServiceDiscovery {
     if (publicKey !== undefined) checkText(`${path}.publicKey`, publicKey);
     checkMetadata(`${path}.metadata`, metadata);
     if (status !== undefined) checkStatus(`${path}.status`, status);
-    let changed: boolean;
+    let changed: NativeInstance | null;
     try {
       const instance = { id, host, port, metadata: { ...metadata } };
       changed = wrapNative(() =>
@@ -263,44 +262,39 @@ export class StaticDiscovery implements ServiceDiscovery {
       const { code, message, reason } = error as MeshError;
       throw new MeshError(code, `${path}.${message}`, { reason });
     }
-    const registered = this.#find(service);
-    if (changed && registered) this.#announce({ type: 'registered', service: registered });
-    if (status !== undefined && status !== registered?.status) this.#setHealth(id, status, service);
+    if (changed !== null) this.#announce('registered', [changed]);
+    if (status !== undefined && status !== this.#find(service)?.status) {
+      this.#setHealth(id, status, service);
+    }
   }
 
   #setHealth(id: string, status: ServiceStatus, instance?: InstanceAddress): void {
     checkStatus('status', status);
-    const before = this.#instances(id, instance);
-    wrapNative(() =>
+    const changed = wrapNative(() =>
       this.#native.setHealth(id, instance?.host, instance?.port, HEALTH[status], Date.now()),
     );
-    for (const { status: former, ...service } of before) {
-      const now = this.#find(service);
-      if (now !== undefined && former !== status) this.#announce({ type: 'health', service: now });
-    }
-  }
-
-  #instances(id: string, instance: InstanceAddress | undefined): ServiceInfo[] {
-    const all = this.lookupAll(id);
-    return instance === undefined ? all : all.filter((one) => isAt(one, instance));
+    this.#announce('health', changed);
   }
 
   #find(instance: InstanceAddress & { id: string }): ServiceInfo | undefined {
-    return this.#instances(instance.id, instance)[0];
+    return this.lookupAll(instance.id).find((one) => isAt(one, instance));
   }
 
-  #announce(change: DiscoveryChange): void {
-    for (const watcher of [...this.#watchers]) {
-      try {
-        watcher(change);
-      } catch (error) {
-        // One watcher must not keep the others, or the registry, from their work;
-        // its error still has to be seen.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
+  #announce(type: DiscoveryChange['type'], changed: NativeInstance[]): void {
+    for (const service of changed.map(present)) {
+      for (const watcher of [...this.#watchers]) notify(watcher, { type, service });
     }
+  }
+}
+
+/** Calls a watcher. Its error must be seen, and must not keep the registry or other watchers from their work. */
+function notify(watcher: (change: DiscoveryChange) => void, change: DiscoveryChange): void {
+  try {
+    watcher(change);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }
 

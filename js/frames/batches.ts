@@ -1,7 +1,7 @@
 // The batches of the addon, fetched without holding up the event loop.
 
+import { BATCH_BYTES, BATCH_FRAMES } from '../base/boundary.js';
 import { nextTurn } from '../base/timers.js';
-import { MAX_BATCH, MAX_FRAMES } from './layout.js';
 
 /**
  * Takes batches from the addon, into one buffer that is used again for the next:
@@ -12,7 +12,7 @@ import { MAX_BATCH, MAX_FRAMES } from './layout.js';
  * thousand times if need be.
  */
 export class BatchReader {
-  #buffer: Buffer = Buffer.allocUnsafeSlow(MAX_BATCH + 8192);
+  #buffer: Buffer = Buffer.allocUnsafeSlow(BATCH_BYTES + 8192);
   readonly #take: (target: Buffer) => number;
   readonly #read: (batch: Buffer) => number;
   /** What has been read since the event loop was last waited for; a full batch is 1. */
@@ -54,7 +54,7 @@ export class BatchReader {
       length = this.#take(buffer);
     }
     if (length === 0) return false;
-    this.#load += this.#read(buffer.subarray(0, length)) / MAX_FRAMES + length / MAX_BATCH;
+    this.#load += this.#read(buffer.subarray(0, length)) / BATCH_FRAMES + length / BATCH_BYTES;
     return true;
   }
 }

@@ -10,7 +10,7 @@ export const ITEM_COST = 64;
 const REPORT = 16 * 1024;
 
 /** Where an inflow comes from. */
-export interface Source {
+interface Source {
   /** The first item is asked for. */
   begin?(): void;
   /** Items that cost this much are consumed, so that as many can follow. */

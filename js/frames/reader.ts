@@ -1,7 +1,6 @@
 // Events, read from the batches of the addon.
 
-import type { CallKind } from '../rpc/call-types.js';
-import { Encoding, Event, HEADER, KINDS, type Side } from './layout.js';
+import { CALL_KINDS, Encoding, Event, HEADER, type CallKind, type Side } from '../base/boundary.js';
 
 /** A payload as it arrived, inside of its batch; decode it before the batch is let go. */
 export class Incoming {
@@ -29,7 +28,7 @@ export class Incoming {
     if (this.encoding === Encoding.Json) {
       return JSON.parse(this.batch.utf8Slice(this.start, this.end));
     }
-    if (this.encoding === Encoding.None) return undefined;
+    if (this.encoding === Encoding.Empty) return undefined;
     const { buffer, byteOffset } = this.batch;
     return new Uint8Array(buffer, byteOffset + this.start, this.end - this.start).slice();
   }
@@ -118,7 +117,7 @@ function readEvent(batch: Buffer, start: number, end: number, sink: EventSink): 
         batch.utf8Slice(methodAt, metaAt),
         pathAt === metaAt ? '' : batch.utf8Slice(metaAt, pathAt),
         new Incoming(batch, encoding, at, end),
-        KINDS[a >> 8] as CallKind,
+        CALL_KINDS[a >> 8] as CallKind,
         batch[start + 27] as number,
         at === pathAt ? '' : batch.utf8Slice(pathAt, at),
       );

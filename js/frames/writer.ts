@@ -1,9 +1,17 @@
 // Commands, written into the batches for the addon.
 
+import {
+  BATCH_BYTES,
+  BATCH_FRAMES,
+  CALL_KINDS,
+  Command,
+  Encoding,
+  HEADER,
+  type CallKind,
+  type Side,
+} from '../base/boundary.js';
 import { afterThis } from '../base/timers.js';
-import type { CallKind } from '../rpc/call-types.js';
 import { FIRST, type Chain } from '../rpc/chain.js';
-import { Command, Encoding, HEADER, KINDS, MAX_BATCH, MAX_FRAMES, type Side } from './layout.js';
 import type { Payload } from './payload.js';
 
 // Of a call: time, parent, lengths, flags, earlier tries and depth come before its texts.
@@ -17,7 +25,7 @@ const KEEP = 1024 * 1024;
  * batch is full.
  */
 export class CommandWriter {
-  #buffer: Buffer = Buffer.allocUnsafeSlow(MAX_BATCH + 8192);
+  #buffer: Buffer = Buffer.allocUnsafeSlow(BATCH_BYTES + 8192);
   #end = 0;
   #frames = 0;
   #scheduled = false;
@@ -66,7 +74,7 @@ export class CommandWriter {
     buffer.writeUInt32LE(parent, start + 20);
     buffer.writeUInt16LE(methodLength, start + 24);
     buffer.writeUInt16LE(pathLength, start + 26);
-    const kindNumber = kind === 'unary' ? 0 : KINDS.indexOf(kind);
+    const kindNumber = kind === 'unary' ? 0 : CALL_KINDS.indexOf(kind);
     buffer[start + 28] = (idempotent ? 1 : 0) | (kindNumber << 1);
     buffer[start + 29] = Math.min(earlier, 255);
     buffer[start + 30] = depth;
@@ -160,13 +168,13 @@ export class CommandWriter {
     payload: Payload,
   ): number {
     const buffer = this.#buffer;
-    let encoding = Encoding.None;
+    let encoding = Encoding.Empty;
     let end = at;
     if (typeof payload === 'string') {
       encoding = Encoding.Json;
       end += writeText(buffer, payload, at);
     } else if (payload !== undefined) {
-      encoding = Encoding.Bytes;
+      encoding = Encoding.Raw;
       buffer.set(payload, at);
       end += payload.length;
     }
@@ -178,10 +186,10 @@ export class CommandWriter {
     this.#end = end;
     this.#frames += 1;
 
-    if (end > MAX_BATCH && start > 0) {
+    if (end > BATCH_BYTES && start > 0) {
       // The frame that is too much goes in a batch after the others.
       this.#hand(start, start, end);
-    } else if (end >= MAX_BATCH || this.#frames >= MAX_FRAMES) {
+    } else if (end >= BATCH_BYTES || this.#frames >= BATCH_FRAMES) {
       this.#hand(end);
     } else if (!this.#scheduled) {
       this.#scheduled = true;
@@ -196,7 +204,7 @@ export class CommandWriter {
     // Whatever happens now, these bytes are not handed over twice.
     this.#end = 0;
     this.#frames = 0;
-    if (buffer.length > KEEP) this.#buffer = Buffer.allocUnsafeSlow(MAX_BATCH + 8192);
+    if (buffer.length > KEEP) this.#buffer = Buffer.allocUnsafeSlow(BATCH_BYTES + 8192);
     this.#submit(buffer.subarray(0, end));
     if (to > from) this.#submit(buffer.subarray(from, to));
   }

@@ -81,7 +81,7 @@ function commonFailure(context: Context, error: MeshError): MeshError | undefine
 }
 
 /** Says what of a handler's own result cannot be sent, by path and type, never by value. */
-export class UnsendableError extends TypeError {}
+class UnsendableError extends TypeError {}
 
 function encodeFault(context: Context, error: unknown, logger: SafeLogger): Answer {
   const errorId = randomUUID();

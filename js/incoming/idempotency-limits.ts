@@ -1,6 +1,6 @@
 // The limits on kept outcomes of idempotency keys: defaults, option, refusals.
 
-import { checkKeys, invalidArgument } from '../base/arguments.js';
+import { checkKeys, configured, invalidArgument } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
 import type { SafeLogger } from '../base/logger.js';
 import { checkCount, toMillis } from '../base/values.js';
@@ -52,13 +52,7 @@ const MIN_BYTES = 1024 * 1024;
  * @throws MeshError `INVALID_ARGUMENT`, reason `CONFIG`, naming the option
  */
 export function idempotencyLimits(config: IdempotencyConfig | undefined): IdempotencyLimits {
-  if (config === undefined) return DEFAULT_LIMITS;
-  try {
-    return parse(config);
-  } catch (error) {
-    const { message } = MeshError.from(error);
-    throw new MeshError('INVALID_ARGUMENT', message, { reason: 'CONFIG' });
-  }
+  return config === undefined ? DEFAULT_LIMITS : configured(() => parse(config));
 }
 
 function parse(config: IdempotencyConfig): IdempotencyLimits {

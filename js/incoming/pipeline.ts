@@ -11,7 +11,7 @@ import { validateInput, validateOutput } from '../rpc/schema.js';
 import type { Route } from './route.js';
 
 /** What a handler gets of one input, or of one item of a stream. */
-export function readInput(route: Route, value: unknown): unknown {
+function readInput(route: Route, value: unknown): unknown {
   return route.input === undefined ? value : validateInput(route.input, value);
 }
 
@@ -21,7 +21,7 @@ export function checkOutput(route: Route, value: unknown): unknown {
 }
 
 /** What is sent of an error the handler, or its middleware, threw. Another service's declared error is none of this one. */
-export function checkError(route: Route, error: unknown): unknown {
+function checkError(route: Route, error: unknown): unknown {
   return route.errors === undefined || isOfCall(error) ? error : checkDeclared(route.errors, error);
 }
 

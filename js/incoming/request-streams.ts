@@ -1,14 +1,14 @@
 // The streams of requests: what their callers send item by item, and what
 // their handlers yield.
 
+import { Side, type AbortCause } from '../base/boundary.js';
 import { MeshError } from '../base/errors.js';
 import { Inflow, ITEM_COST } from '../frames/inflow.js';
-import { Side } from '../frames/layout.js';
 import { isItems, Outflow } from '../frames/outflow.js';
 import { PayloadError, TooLargeError } from '../frames/payload.js';
 import type { Incoming } from '../frames/reader.js';
 import type { CommandWriter } from '../frames/writer.js';
-import { abortError, Context, type AbortCause } from '../rpc/context.js';
+import { abortError, Context } from '../rpc/context.js';
 import type { Middleware } from '../rpc/handler-types.js';
 import { streamsIn, streamsOut } from '../rpc/kinds.js';
 import { runInScope } from '../rpc/scope.js';

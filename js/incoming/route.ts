@@ -1,11 +1,11 @@
 // A method this process answers, and how.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
+import { CALL_KINDS, type CallKind } from '../base/boundary.js';
 import { checkMethod, checkTimeout } from '../rpc/call-options.js';
-import type { CallKind } from '../rpc/call-types.js';
 import { makeErrorFactories, type ErrorFactories, type ErrorMap } from '../rpc/declared-errors.js';
 import type { Handler, HandlerOptions, Middleware } from '../rpc/handler-types.js';
-import { CALL_KINDS, streamsOut } from '../rpc/kinds.js';
+import { isCallKind, streamsOut } from '../rpc/kinds.js';
 import { checkMiddleware } from '../rpc/middleware.js';
 import { checkSchema, type StandardSchema } from '../rpc/schema.js';
 
@@ -103,17 +103,17 @@ function isGenerator(handler: object): boolean {
 
 function checkKind(method: string, kind: unknown, generator: boolean): CallKind | undefined {
   if (kind === undefined) return undefined;
-  if (!CALL_KINDS.includes(kind)) {
+  if (!isCallKind(kind)) {
     throw invalidArgument(
       `options.kind must be one of ${CALL_KINDS.join(', ')}; got ${String(kind)}`,
     );
   }
-  if (generator && !streamsOut(kind as CallKind)) {
+  if (generator && !streamsOut(kind)) {
     throw invalidArgument(
-      `the handler of ${method} is a generator function, which cannot answer a ${String(kind)} call`,
+      `the handler of ${method} is a generator function, which cannot answer a ${kind} call`,
     );
   }
-  return kind as CallKind;
+  return kind;
 }
 
 function checkUse(use: unknown): readonly Middleware[] {

@@ -1,17 +1,16 @@
 // The methods this process answers, and the requests it is answering.
 
-import { MeshError, type MeshErrorCode } from '../base/errors.js';
+import { AbortCause, Side, type CallKind, type MeshErrorCode } from '../base/boundary.js';
+import { MeshError } from '../base/errors.js';
 import { IdTable } from '../base/id-table.js';
 import { repairJson } from '../base/json-text.js';
 import type { SafeLogger } from '../base/logger.js';
 import { after, cancelTimer, nowMs, type Timer } from '../base/timers.js';
-import { Side } from '../frames/layout.js';
 import type { Incoming } from '../frames/reader.js';
 import type { CommandWriter } from '../frames/writer.js';
 import type { Policy } from '../resilience/policy.js';
-import type { CallKind } from '../rpc/call-types.js';
 import type { Caller } from '../rpc/caller.js';
-import { AbortCause, Context, type ContextHost } from '../rpc/context.js';
+import { Context, type ContextHost } from '../rpc/context.js';
 import type { Middleware } from '../rpc/handler-types.js';
 import { streamsOut } from '../rpc/kinds.js';
 import { IDEMPOTENCY_KEY, isId } from '../rpc/metadata.js';
@@ -25,7 +24,7 @@ import { RequestStreams } from './request-streams.js';
 import { wrongKind, type Route } from './route.js';
 
 /** A request that may be answered. */
-export interface Admitted {
+interface Admitted {
   readonly route: Route;
   readonly caller: Caller;
 }

@@ -1,9 +1,10 @@
 // What of a configuration the core gets to see. The core checks it; here only
 // what JSON would lose or change without a word.
 
-import { MeshError } from '../base/errors.js';
+import { invalidOption } from '../base/arguments.js';
 import { isWellFormed } from '../base/json-text.js';
 import type { SafeLogger } from '../base/logger.js';
+import { OWN_SECTIONS } from './options.js';
 import type { MeshConfig } from './types.js';
 
 const MAX_DEPTH = 32;
@@ -11,14 +12,10 @@ const MAX_DEPTH = 32;
 /** The configuration as JSON for the core. */
 export function encodeConfig(config: MeshConfig, logger: SafeLogger): string {
   if (typeof config !== 'object' || config === null) {
-    throw configError(`the configuration must be an object, got ${String(config)}`);
+    throw invalidOption(`the configuration must be an object, got ${String(config)}`);
   }
   const plain: Record<string, unknown> = { ...config };
-  // These are JavaScript's own business.
-  delete plain['logger'];
-  delete plain['resilience'];
-  delete plain['monitoring'];
-  delete plain['rotation'];
+  for (const section of OWN_SECTIONS) delete plain[section];
   if (config.paths?.protoFile !== undefined) {
     const { protoFile, ...paths } = config.paths;
     plain['paths'] = paths;
@@ -42,22 +39,22 @@ function checkJson(value: unknown, path: string, depth = 0): void {
   switch (typeof value) {
     case 'string':
       if (isWellFormed(value)) return;
-      throw configError(`${path} has half of a character (an unpaired surrogate): write it anew`);
+      throw invalidOption(`${path} has half of a character (an unpaired surrogate): write it anew`);
     case 'boolean':
     case 'undefined':
       return;
     case 'number':
       if (!Number.isFinite(value))
-        throw configError(`${path} must be a finite number, got ${value}`);
+        throw invalidOption(`${path} must be a finite number, got ${value}`);
       return;
     case 'object':
       if (value === null) return;
       // Deeper than any option is, or a cycle.
-      if (depth > MAX_DEPTH) throw configError(`${path.slice(0, 80)}… is nested too deeply`);
+      if (depth > MAX_DEPTH) throw invalidOption(`${path.slice(0, 80)}… is nested too deeply`);
       checkSays(value, path);
       for (const [key, item] of Object.entries(value)) {
         if (!isWellFormed(key)) {
-          throw configError(
+          throw invalidOption(
             `${path === '' ? 'an option' : path} has a name with half of a character`,
           );
         }
@@ -69,7 +66,7 @@ function checkJson(value: unknown, path: string, depth = 0): void {
       }
       return;
     default:
-      throw configError(`${path} must not be a ${typeof value}`);
+      throw invalidOption(`${path} must not be a ${typeof value}`);
   }
 }
 
@@ -88,9 +85,5 @@ function checkSays(value: object, path: string): void {
       : path === 'discovery' && 'listServices' in value
         ? '; give discovery: { services: await registry.listServices() }'
         : '';
-  throw configError(`${path} must be a plain object with its options, got a ${kind}${hint}`);
-}
-
-function configError(message: string): MeshError {
-  return new MeshError('INVALID_ARGUMENT', message, { reason: 'CONFIG' });
+  throw invalidOption(`${path} must be a plain object with its options, got a ${kind}${hint}`);
 }

@@ -1,5 +1,6 @@
 // The parts of a mesh, put together, and their life from start to close.
 
+import { AbortCause } from '../base/boundary.js';
 import { MeshError, wrapNative, wrapNativeAsync } from '../base/errors.js';
 import { SafeLogger } from '../base/logger.js';
 import { native, type Addon } from '../base/native.js';
@@ -16,21 +17,18 @@ import { Calls } from '../outgoing/calls.js';
 import { Outgoing, type Gate } from '../outgoing/outgoing.js';
 import { Policy } from '../resilience/policy.js';
 import type { SecureMeshClient } from '../rpc/client.js';
-import { AbortCause, type Context } from '../rpc/context.js';
+import type { Context } from '../rpc/context.js';
 import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
 import type { Contract } from '../rpc/contract.js';
 import { enableScope } from '../rpc/scope.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
 import { KeepAlive } from './keep-alive.js';
 import { eventSink, meshStats, type MeshParts } from './mesh-parts.js';
+import { LIMITS } from './options.js';
 import { Rotation } from './rotation.js';
 import type { MeshConfig, MeshHealth, MeshStats } from './types.js';
 
 type NativeMesh = InstanceType<Addon['NativeMesh']>;
-
-// The core's own.
-const DEFAULT_CALL_MS = 10_000;
-const DEFAULT_MESSAGE = 4 << 20;
 
 /**
  * A mesh without its face, which is `SecureMesh`. It owns the parts, the state
@@ -82,8 +80,8 @@ export class Engine {
     this.#inMemory = network !== undefined;
     this.#serviceId = config.serviceId;
     this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
-    const callTimeoutMs = config.limits?.callTimeoutMs ?? DEFAULT_CALL_MS;
-    const maxMessageBytes = config.limits?.maxMessageBytes ?? DEFAULT_MESSAGE;
+    const callTimeoutMs = config.limits?.callTimeoutMs ?? LIMITS.callTimeoutMs;
+    const maxMessageBytes = config.limits?.maxMessageBytes ?? LIMITS.maxMessageBytes;
     this.#monitoring = Monitoring.from(config, this.#logger);
     this.rotation = new Rotation(this.native, config, this.#logger);
     const policy = Policy.from(

@@ -1,7 +1,7 @@
 // What a mesh is made of, for what needs all of it: reading events, telling figures.
 
 import type { SafeLogger } from '../base/logger.js';
-import { Side } from '../frames/layout.js';
+import { Side } from '../base/boundary.js';
 import type { EventSink } from '../frames/reader.js';
 import type { Peers } from '../incoming/peers.js';
 import type { Router } from '../incoming/router.js';

@@ -1,7 +1,7 @@
 // The rotation of a mesh's own key and secret.
 
-import { checkKeys, invalidArgument } from '../base/arguments.js';
-import { MeshError, wrapNative, wrapNativeAsync } from '../base/errors.js';
+import { checkKeys, configured, invalidArgument } from '../base/arguments.js';
+import { wrapNative, wrapNativeAsync } from '../base/errors.js';
 import type { SafeLogger } from '../base/logger.js';
 import type { Addon } from '../base/native.js';
 import { checkText, toMillis } from '../base/values.js';
@@ -73,14 +73,5 @@ export class Rotation implements RotatesKeys {
     const graceMs = toMillis('options.graceMs', options.graceMs ?? GRACE_MS);
     if (graceMs > MAX_GRACE_MS) throw invalidArgument('options.graceMs must be a year at most');
     await wrapNativeAsync(() => this.#native.rotateSecret(secret, Math.ceil(graceMs)));
-  }
-}
-
-function configured<T>(make: () => T): T {
-  try {
-    return make();
-  } catch (error) {
-    const { message } = MeshError.from(error);
-    throw new MeshError('INVALID_ARGUMENT', message, { reason: 'CONFIG' });
   }
 }

@@ -1,7 +1,6 @@
 // The public shapes of a mesh: its configuration, its statistics.
 
 import type { Logger } from '../base/logger.js';
-import type { Duration } from '../base/values.js';
 import type { IdempotencyConfig } from '../incoming/idempotency-limits.js';
 import type { PeerSession } from '../incoming/peers.js';
 import type { MonitoringAdapter } from '../monitoring/audit-event.js';
@@ -9,138 +8,12 @@ import type { MeshMetrics } from '../monitoring/metrics-collector.js';
 import type { CircuitBreakerConfig } from '../resilience/circuit-breaker.js';
 import type { RateLimiterConfig } from '../resilience/rate-limiter.js';
 import type { RetryPolicyConfig } from '../resilience/retry-policy.js';
-
-/**
- * Where a service is found, and by which key it is known. One that only calls,
- * and does not listen, has a `publicKey` and neither `host` nor `port`.
- */
-export interface ServiceConfig {
-  /** The service's id. The same id may occur more than once: several instances. */
-  id: string;
-  /** Host name or address. */
-  host?: string | undefined;
-  /** TCP port, 1…65535. */
-  port?: number | undefined;
-  /**
-   * The service's RSA public key, PEM (SPKI). With it the service is trusted
-   * by this key and no other; without it, by the shared or the embedded secret.
-   */
-  publicKey?: string | undefined;
-  /** Whatever there is to know of it. */
-  metadata?: Record<string, string> | undefined;
-  /** @deprecated Has no effect. */
-  lastHealthCheck?: Date | undefined;
-  /** @deprecated Has no effect. */
-  status?: 'healthy' | 'unhealthy' | 'unknown' | undefined;
-}
-
-/** Bounds on what one mesh holds and accepts. */
-export interface MeshLimits {
-  /** The largest payload, either way, in bytes. Default: 4 MiB. */
-  maxMessageBytes?: number | undefined;
-  /** The most calls in flight on one session, each way. Default: 1,024. */
-  maxConcurrentCalls?: number | undefined;
-  /** The most calls this mesh has in flight in all. Default: 16,384. */
-  maxPendingCalls?: number | undefined;
-  /**
-   * The most calls in a chain, each made by the handler of the one before, 1…254. Where services call
-   * one another in a circle, this ends it: `CALL_DEPTH`, with the path. Default: 64.
-   */
-  maxCallDepth?: number | undefined;
-  /** The most sessions accepted in all. Default: 10,000. */
-  maxSessions?: number | undefined;
-  /** The most sessions accepted from one service. Default: 64. */
-  maxSessionsPerPeer?: number | undefined;
-  /** The most handshakes under way in all. Default: 256. */
-  maxPendingHandshakes?: number | undefined;
-  /** The most handshakes under way from one address. Default: 64. */
-  maxPendingHandshakesPerAddress?: number | undefined;
-  /** The most TCP connections accepted. Default: 12,000. */
-  maxConnections?: number | undefined;
-  /** The time a connection has for its handshake, in ms. Default: 10,000. */
-  handshakeTimeoutMs?: number | undefined;
-  /** The time a call has unless it says otherwise, in ms. Default: 10,000. */
-  callTimeoutMs?: number | undefined;
-}
-
-/** How keys, tokens and sessions are made. */
-export interface SecurityConfig {
-  /** RSA key size in bits. Default: 4096. */
-  rsaKeySize?: 2048 | 4096 | undefined;
-  /** AES key size in bits. Default: 256. */
-  aesKeySize?: 128 | 192 | 256 | undefined;
-  /**
-   * The secret shared by all services of the mesh, at least 32 bytes.
-   * Environment: `SECURE_MESH_JWT_SECRET`. Default: one made at the first use and
-   * kept in the key directory, which only services of the same user on the
-   * same machine can read.
-   */
-  jwtSecret?: string | undefined;
-  /**
-   * This service's RSA key, instead of one that is made and kept in the key directory: replicas share
-   * it, and a new disk does not make a new service. PEM (PKCS#8 or PKCS#1), or the absolute path of a
-   * file with it, as a container's secret is one (`docs/guides/containers.md` says which files are
-   * taken). It is written nowhere and shown nowhere, and `rotateKeys()` does not replace it.
-   * Environment: `SECURE_MESH_PRIVATE_KEY`, also as one line with `\\n` for the ends of lines.
-   */
-  privateKey?: string | undefined;
-  /** How long a token is valid, 1 s to 1 day. Default: `'1h'`. */
-  jwtExpiration?: Duration | undefined;
-  /** How long an unused session lives, in ms, or as text. Default: 3,600,000, an hour. */
-  sessionTimeout?: Duration | undefined;
-  /** How long a session lives, used or not, in ms, or as text. Default: a day. */
-  sessionLifetimeMs?: Duration | undefined;
-  /** @deprecated Use `paths.keysDir`. */
-  keysDir?: string | undefined;
-  /**
-   * Whether a peer that shows another key than the one it was first seen with
-   * is refused (`'enforce'`, the default) or accepted as long as it knows the
-   * secret (`'ignore'`).
-   */
-  peerKeys?: 'enforce' | 'ignore' | undefined;
-}
+import type { CoreConfig, SecurityConfig } from './options.js';
 
 /** How a mesh is set up: the argument of {@link SecureMesh}. */
-export interface MeshConfig {
-  /** Unique service identifier: letters, digits, `.`, `_`, `-`. */
-  serviceId: string;
-  /**
-   * gRPC server port; 0 for any free one. Environment: `SECURE_MESH_PORT`. Left out, this
-   * mesh only calls and nothing is listened on.
-   */
-  port?: number | undefined;
-  /**
-   * The address to listen on. Environment: `SECURE_MESH_HOST`. Default: loopback while
-   * nothing is said about trust, all interfaces with a secret or a pinned key.
-   */
-  host?: string | undefined;
-  /** Keys, tokens, sessions. */
-  security?: SecurityConfig | undefined;
-  /** The services that can be called. */
-  discovery?: {
-    /** A list of them, with their addresses. */
-    services?: ServiceConfig[] | undefined;
-  };
-  /** Bounds on what the mesh holds and accepts. */
-  limits?: MeshLimits | undefined;
+export interface MeshConfig extends CoreConfig {
   /** Where log entries go. Default: nowhere. */
   logger?: Logger | undefined;
-
-  /** Directories. */
-  paths?: {
-    /** @deprecated The protocol is built in: this is ignored, with a warning to the logger. */
-    protoFile?: string | undefined;
-    /**
-     * The directory for this service's key pair and the keys of known peers.
-     * Environment: `SECURE_MESH_KEYS_DIR`. Default: `secure-stack-mesh` in the
-     * user's state directory (`XDG_STATE_HOME`, `~/.local/state`).
-     */
-    keysDir?: string | undefined;
-    /** The directory for the audit log, where `monitoring` has no adapters. */
-    logsDir?: string | undefined;
-    /** The directory for metrics beside that log. Default: they are not kept. */
-    metricsDir?: string | undefined;
-  };
   /** What is done when calls fail or are too many. Default: nothing of it. */
   resilience?: {
     /**

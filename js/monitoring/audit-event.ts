@@ -53,6 +53,9 @@ export interface MonitoringAdapter {
   close?(): Promise<void>;
 }
 
+/** The lines of entries that adapters still have. */
+const lines = new WeakMap<MeshAuditEvent, string>();
+
 /**
  * An entry as one line of JSON: nothing in it can end the line, or deceive
  * whoever reads it on a terminal. Long texts are cut.
@@ -60,6 +63,20 @@ export interface MonitoringAdapter {
  * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no audit entry
  */
 export function auditLine(event: MeshAuditEvent): string {
+  return lines.get(event) ?? writeLine(event);
+}
+
+/**
+ * Writes the line of an entry once for all adapters. {@link auditLine} returns it from then on,
+ * whatever becomes of the entry's details.
+ *
+ * @throws MeshError as {@link auditLine}
+ */
+export function keepLine(event: MeshAuditEvent): void {
+  lines.set(event, writeLine(event));
+}
+
+function writeLine(event: MeshAuditEvent): string {
   let json: string;
   try {
     json = JSON.stringify(event);

@@ -5,7 +5,7 @@ import { checkKeys, invalidArgument } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
 import { checkCount, checkFunction, checkText, toMillis } from '../base/values.js';
 import { TimeoutManager } from '../resilience/timeout-manager.js';
-import { auditLine, type MeshAuditEvent, type MonitoringAdapter } from './audit-event.js';
+import { keepLine, type MeshAuditEvent, type MonitoringAdapter } from './audit-event.js';
 
 /** Settings of an {@link AuditLogger}. */
 export interface AuditLoggerConfig {
@@ -81,8 +81,8 @@ export class AuditLogger {
     if (!this.#enabled) return;
     checkText('event.eventType', event?.eventType);
     const entry: MeshAuditEvent = { ...event, id: randomUUID(), timestamp: new Date() };
-    // What cannot be written is refused here, where its author is told.
-    auditLine(entry);
+    // An entry that cannot be written is refused here, where its author is told.
+    keepLine(entry);
     await Promise.all(this.#lanes.map((lane) => lane.add(entry)));
   }
 

@@ -25,7 +25,7 @@ const AUDITED: Readonly<Record<string, 'connection' | 'error' | 'key_rotation'>>
 };
 
 /** The part of a mesh's configuration that is about its monitoring. */
-export interface MonitoringConfig {
+interface MonitoringConfig {
   readonly serviceId: string;
   readonly monitoring?:
     { readonly enabled: boolean; readonly adapters?: MonitoringAdapter[] | undefined } | undefined;

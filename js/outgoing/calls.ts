@@ -2,19 +2,19 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import { invalidArgument, show } from '../base/arguments.js';
+import { Side, type CallKind } from '../base/boundary.js';
 import { ownError as ownStack, rejectAtCaller } from '../base/caller-stack.js';
 import { isCode, MeshError, type MeshErrorOptions } from '../base/errors.js';
 import { IdTable } from '../base/id-table.js';
 import { onAbort } from '../base/signals.js';
 import { ITEM_COST, type Inflow } from '../frames/inflow.js';
-import { Side } from '../frames/layout.js';
 import { isItems, Outflow } from '../frames/outflow.js';
 import { encodePayload, PayloadError, TooLargeError, type Payload } from '../frames/payload.js';
 import type { Incoming } from '../frames/reader.js';
 import type { CommandWriter } from '../frames/writer.js';
 import { checkMethod, prepareOptions, type PreparedOptions } from '../rpc/call-options.js';
 import { ofCall, ofRequest } from '../rpc/call-errors.js';
-import type { CallKind, CallOptions, Items } from '../rpc/call-types.js';
+import type { CallOptions, Items } from '../rpc/call-types.js';
 import { FIRST, type Chain } from '../rpc/chain.js';
 import { decodeMetadata, type Metadata } from '../rpc/metadata.js';
 

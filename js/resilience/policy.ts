@@ -2,7 +2,7 @@
 // breakers and retries for those who are called.
 
 import type { NativeRetryPolicy } from '../addon.js';
-import { checkKeys } from '../base/arguments.js';
+import { checkKeys, configured } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { nowMs, pause } from '../base/timers.js';
@@ -19,7 +19,7 @@ const MAX_BREAKERS = 1_000;
 const MAX_REFUSED = 10_000;
 
 /** The part of a mesh's configuration that is about its policies. */
-export interface PolicyConfig {
+interface PolicyConfig {
   readonly rateLimit?: RateLimiterConfig | undefined;
   readonly circuitBreaker?: Omit<CircuitBreakerConfig, 'isFailure' | 'onStateChange'> | undefined;
   readonly retry?: Omit<RetryPolicyConfig, 'retryableErrors' | 'isRetryable'> | undefined;
@@ -46,7 +46,7 @@ export interface CallLimits {
 }
 
 /** A call on its way out. */
-export interface PolicyCall {
+interface PolicyCall {
   readonly service: string;
   readonly method: string;
   readonly kind: CallKind;
@@ -259,11 +259,7 @@ function snapshot(input: unknown, limit: number): () => unknown {
 
 /** Names the option by its path in the configuration. */
 function at<T>(path: string, make: () => T): T {
-  try {
-    return make();
-  } catch (error) {
-    const { message } = MeshError.from(error);
-    const text = message.startsWith('config') ? path + message.slice(6) : `${path}.${message}`;
-    throw new MeshError('INVALID_ARGUMENT', text, { reason: 'CONFIG' });
-  }
+  return configured(make, (message) =>
+    message.startsWith('config') ? path + message.slice(6) : `${path}.${message}`,
+  );
 }

@@ -1,10 +1,8 @@
 // The public shapes of calls, and of the middleware around them.
 
-/**
- * How many messages go each way: one and one; one and many; many and one; many
- * and many. The words are gRPC's.
- */
-export type CallKind = 'unary' | 'serverStream' | 'clientStream' | 'bidiStream';
+import type { CallKind } from '../base/boundary.js';
+
+export type { CallKind };
 
 /** What is sent one after the other. */
 export type Items<T = unknown> = AsyncIterable<T> | Iterable<T>;

@@ -29,7 +29,7 @@ export interface Link {
 }
 
 /** Makes the link of a client that has a mesh of its own. */
-export type StandaloneLink = (
+type StandaloneLink = (
   serviceId: unknown,
   service: unknown,
   address: unknown,

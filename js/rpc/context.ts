@@ -1,5 +1,6 @@
 // What a handler knows beside its input.
 
+import { AbortCause } from '../base/boundary.js';
 import { MeshError } from '../base/errors.js';
 import { eitherSignal } from '../base/signals.js';
 import { nowMs } from '../base/timers.js';
@@ -20,14 +21,6 @@ import {
   TRACESTATE,
 } from './metadata.js';
 
-/** Why a request's work is no longer wanted, as the addon numbers it. */
-export const enum AbortCause {
-  Cancelled = 1,
-  Deadline = 2,
-  SessionLost = 3,
-  Shutdown = 4,
-}
-
 /** What a context needs of its mesh. */
 export interface ContextHost {
   /** A client whose calls inherit from the context. */
@@ -45,7 +38,7 @@ export interface ContextHost {
 }
 
 /** The facts of a request. */
-export interface ContextFacts {
+interface ContextFacts {
   readonly method: string;
   readonly kind: CallKind;
   readonly caller: Caller;

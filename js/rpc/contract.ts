@@ -4,7 +4,7 @@
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import type { CallKind } from './call-types.js';
 import { makeErrorFactories, type DeclaredErrors, type ErrorMap } from './declared-errors.js';
-import { CALL_KINDS } from './kinds.js';
+import { isCallKind } from './kinds.js';
 import type { StandardSchema } from './schema.js';
 import { checkSchema } from './schema.js';
 
@@ -159,7 +159,7 @@ export function defineContract<const TProcedures extends Procedures>(
         `${name}.${method}: a method's name is a letter, then letters, digits and '_', but not a name such as then or toString`,
       );
     }
-    if (!CALL_KINDS.includes(procedure?.kind)) {
+    if (!isCallKind(procedure?.kind)) {
       throw invalidArgument(
         `${name}.${method} must be made by unary, serverStream, clientStream or bidiStream`,
       );

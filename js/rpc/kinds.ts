@@ -1,14 +1,11 @@
 // The four kinds of call.
 
-import type { CallKind } from './call-types.js';
+import { CALL_KINDS, type CallKind } from '../base/boundary.js';
 
-/** Every kind of call. */
-export const CALL_KINDS: readonly unknown[] = [
-  'unary',
-  'serverStream',
-  'clientStream',
-  'bidiStream',
-];
+/** Whether a value is one of the four. */
+export function isCallKind(value: unknown): value is CallKind {
+  return (CALL_KINDS as readonly unknown[]).includes(value);
+}
 
 /** Whether the inputs of a call are a stream. */
 export function streamsIn(kind: CallKind): boolean {

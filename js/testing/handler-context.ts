@@ -1,12 +1,14 @@
 // A context for a handler that a test calls as the function it is.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
+import { AbortCause } from '../base/boundary.js';
 import { after, nowMs } from '../base/timers.js';
 import type { Caller, CallKind, CallOptions, ErrorMap } from '../index.js';
 import { Context, MeshError } from '../index.js';
+import { LIMITS } from '../mesh/options.js';
 import { checkTimeout } from '../rpc/call-options.js';
 import { SecureMeshClient as Client, type Link } from '../rpc/client.js';
-import { AbortCause, type ContextHost } from '../rpc/context.js';
+import type { ContextHost } from '../rpc/context.js';
 import { contractClient, serviceOf } from '../rpc/contract-client.js';
 import { isContract } from '../rpc/contract.js';
 import { makeErrorFactories } from '../rpc/declared-errors.js';
@@ -108,7 +110,7 @@ export function createHandlerContext<const TErrors extends ErrorMap = {}>(
 /** What stands in for the mesh. */
 function hostOf(services: ServiceStubs): ContextHost {
   return {
-    callTimeoutMs: 10_000,
+    callTimeoutMs: LIMITS.callTimeoutMs,
     maxMessageBytes: Infinity,
     serviceId: 'test',
     connect(context, target, options) {

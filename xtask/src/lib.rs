@@ -1,5 +1,6 @@
-//! The project's own chores. So far one: files generated from `proto/`, and
-//! the table of errors from their declarations.
+//! The project's own chores. So far one: files generated from `proto/` and from
+//! declarations in Rust: the table of errors, the options, and JavaScript's side of
+//! the boundary.
 //!
 //! ```text
 //! cargo run -p xtask -- codegen           write the generated files
@@ -14,15 +15,33 @@
 
 use std::{error::Error, fmt, fs, io, path::Path};
 
-mod codegen;
-// The core's own source, which needs nothing but the standard library here:
-// the core itself would be built a second time for this.
-#[path = "../../crates/mesh-core/src"]
-mod core {
-    #[allow(dead_code, unreachable_pub, reason = "a part of another crate")]
-    pub(crate) mod error;
+/// Appends text to a string, which cannot fail.
+macro_rules! put {
+    ($out:expr, $($text:tt)+) => {{
+        use std::fmt::Write as _;
+        let _ = write!($out, $($text)+);
+    }};
 }
+
+mod boundary;
+mod codegen;
 mod errors;
+mod options;
+
+// Sources of the core and of the addon that need nothing but the standard library:
+// the crates themselves would be built a second time for this.
+#[path = "../../crates/mesh-core/src"]
+#[allow(dead_code, unreachable_pub, reason = "a part of another crate")]
+mod core {
+    pub(crate) mod error;
+    #[path = "record/message/kinds.rs"]
+    pub(crate) mod kinds;
+}
+#[path = "../../src"]
+#[allow(dead_code, reason = "a part of another crate")]
+mod addon {
+    pub(crate) mod boundary;
+}
 
 const USAGE: &str = "usage: cargo run -p xtask -- codegen [--check]";
 
@@ -40,6 +59,13 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
+    /// A file of JavaScript does not declare an interface that the options are of.
+    NoInterface {
+        /// The file.
+        file: String,
+        /// The interface.
+        name: String,
+    },
     /// Files that differ from what their source says they should be.
     Stale(Vec<String>),
 }
@@ -50,6 +76,7 @@ impl fmt::Display for Failure {
             Self::Usage => f.write_str(USAGE),
             Self::Schema(source) => write!(f, "{source}"),
             Self::Io { path, source } => write!(f, "{path}: {source}"),
+            Self::NoInterface { file, name } => write!(f, "{file} declares no interface {name}"),
             Self::Stale(paths) => {
                 write!(
                     f,
@@ -79,7 +106,8 @@ pub fn run(arguments: &[&str]) -> Result<(), Failure> {
     let files = match arguments {
         ["codegen"] | ["codegen", "--check"] => {
             let mut files = codegen::generate(&root)?;
-            files.push(errors::generate());
+            files.extend([boundary::generate(), errors::generate()]);
+            files.extend(options::generate(&root)?);
             files
         }
         _ => return Err(Failure::Usage),

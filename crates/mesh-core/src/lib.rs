@@ -13,7 +13,6 @@ pub mod id;
 pub mod mesh;
 pub mod record;
 pub mod resilience;
-pub mod session;
 pub mod telemetry;
 pub mod transport;
 pub mod wire;

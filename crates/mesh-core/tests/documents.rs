@@ -47,9 +47,11 @@ fn every_test_the_threat_model_names_exists() {
 fn every_reason_and_variable_of_the_readme_exists() {
     let crate_root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(crate_root.join("../../README.md")).unwrap();
+    let options = fs::read_to_string(crate_root.join("../../docs/options.md")).unwrap();
     let config: String = sources(crate_root.join("src/config")).concat();
 
-    let variables: Vec<_> = page.split('`').filter(|word| word.starts_with("SECURE_MESH_")).collect();
+    let words = page.split('`').chain(options.split('`'));
+    let variables: Vec<_> = words.filter(|word| word.starts_with("SECURE_MESH_")).collect();
     assert!(variables.len() > 5, "no variables were read");
     for variable in variables {
         assert!(config.contains(&format!("\"{variable}\"")), "{variable} is not read");

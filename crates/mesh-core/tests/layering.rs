@@ -21,7 +21,7 @@ use files::{circles, graph};
 const LAYERS: [&[&str]; 6] = [
     &["error", "id", "config", "clock", "duration", "wire"],
     &["crypto"],
-    &["auth", "session", "discovery", "resilience", "telemetry"],
+    &["auth", "discovery", "resilience", "telemetry"],
     &["handshake", "record"],
     &["transport"],
     &["mesh"],
@@ -122,14 +122,14 @@ fn an_upward_import_is_found() {
     assert_eq!(found("crypto/aead.rs", "use crate::mesh::Mesh;"), 1);
     assert_eq!(found("crypto.rs", "use super::mesh::Mesh;"), 1);
     assert_eq!(found("crypto/aead.rs", "fn f() { super::super::auth::g() }"), 1);
-    assert_eq!(found("auth/issue.rs", "use crate::session::SessionStore;"), 1);
+    assert_eq!(found("auth/issue.rs", "use crate::discovery::Registry;"), 1);
     assert_eq!(
         found("record/mod.rs", "use crate::{\n    crypto::{AeadKey, mac},\n    transport::Server,\n};"),
         1
     );
     assert_eq!(found("handshake/mod.rs", "let x = crate::transport::generated::Frame { data };"), 1);
     assert_eq!(found("handshake/mod.rs", "use tokio::sync::mpsc;"), 1);
-    assert_eq!(found("session/store.rs", "let now = Timestamp::now();"), 1);
+    assert_eq!(found("discovery/registry.rs", "let now = Timestamp::now();"), 1);
     assert_eq!(found("gossip/mod.rs", "pub fn f() {}"), 1, "a module without a layer");
 
     assert_eq!(found("mesh/mod.rs", "use crate::{auth, crypto::kdf, error::{Code, Coded}, transport};"), 0);
@@ -139,7 +139,7 @@ fn an_upward_import_is_found() {
     assert_eq!(found("auth.rs", "mod tests { use super::*; }"), 0);
     assert_eq!(found("crypto/aead.rs", "//! See [`crate::mesh`].\n/* crate::mesh */ fn f() {}"), 0);
     assert_eq!(
-        found("session/store.rs", "fn f() {}\n#[cfg(test)]\nmod tests { fn g() { Timestamp::now(); } }"),
+        found("discovery/registry.rs", "fn f() {}\n#[cfg(test)]\nmod tests { fn g() { Timestamp::now(); } }"),
         0
     );
 }

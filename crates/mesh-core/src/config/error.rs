@@ -1,4 +1,4 @@
-//! Why a configuration cannot be used.
+//! The errors of a configuration.
 
 use super::secret::{MAKE_SECRET, Weakness};
 use crate::error::{Code, Coded, Reason};

@@ -8,7 +8,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{error::ConfigError, read::Options};
+use super::{error::ConfigError, read::At};
 
 /// `security.privateKey` or `SECURE_MESH_PRIVATE_KEY`: PEM, or a file that holds it.
 #[derive(Clone)]
@@ -32,18 +32,9 @@ const EXPECTED: &str =
     "an RSA private key in PEM (PKCS#8 or PKCS#1), or the absolute path of a file that holds one";
 
 impl PrivateKey {
-    pub(super) fn parse(
-        security: &Options<'_>,
-        env: &impl Fn(&str) -> Option<String>,
-    ) -> Result<Option<Self>, ConfigError> {
-        let (option, text) = match security.secret("privateKey")? {
-            Some(text) => ("security.privateKey", text),
-            None => match env("SECURE_MESH_PRIVATE_KEY") {
-                Some(text) => ("SECURE_MESH_PRIVATE_KEY", text),
-                None => return Ok(None),
-            },
-        };
-        let text = Zeroizing::new(text);
+    pub(super) fn read(at: &At<'_>) -> Result<Option<Self>, ConfigError> {
+        let Some((variable, text)) = at.confidential()? else { return Ok(None) };
+        let option = variable.unwrap_or("security.privateKey");
         let source = if text.contains("-----BEGIN") {
             // Files of variables hold one line: there `\n` stands for the end of one.
             let one_line = !text.trim().contains('\n');

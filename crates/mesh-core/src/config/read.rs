@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use super::error::ConfigError;
 use crate::{
@@ -48,7 +49,7 @@ impl<'a> Options<'a> {
         ConfigError::Value { path: self.path_of(key), expected: expected.to_owned(), got }
     }
 
-    pub(super) fn wrong(&self, key: &str, expected: &str) -> ConfigError {
+    fn wrong(&self, key: &str, expected: &str) -> ConfigError {
         self.error(key, expected, self.get(key).map_or_else(|| "nothing".to_owned(), describe))
     }
 
@@ -62,186 +63,211 @@ impl<'a> Options<'a> {
             None => Ok(Self { path: self.path_of(key), map: None }),
         }
     }
+}
 
-    pub(super) fn objects(&self, key: &str, known: &[&str]) -> Result<Vec<Self>, ConfigError> {
-        match self.get(key) {
-            None => Ok(Vec::new()),
-            Some(Value::Array(items)) => items
-                .iter()
-                .enumerate()
-                .map(|(index, item)| Self::new(format!("{}[{index}]", self.path_of(key)), item, known))
-                .collect(),
-            Some(_) => Err(self.wrong(key, "an array")),
+/// Looks up a variable.
+pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A string that no error repeats, with the variable if it comes from one.
+pub(super) type Confidential = (Option<&'static str>, Zeroizing<String>);
+
+/// One option: where it is, and the variable that stands in where it is absent.
+pub(super) struct At<'a> {
+    pub(super) options: &'a Options<'a>,
+    pub(super) key: &'static str,
+    pub(super) variable: Option<&'static str>,
+    pub(super) env: Env<'a>,
+}
+
+impl<'a> At<'a> {
+    pub(super) fn path(&self) -> String {
+        self.options.path_of(self.key)
+    }
+
+    fn value(&self) -> Option<&'a Value> {
+        self.options.get(self.key)
+    }
+
+    fn wrong(&self, expected: &str) -> ConfigError {
+        self.options.wrong(self.key, expected)
+    }
+
+    pub(super) fn missing(&self, expected: &str) -> ConfigError {
+        self.options.missing(self.key, expected)
+    }
+
+    /// What the variable holds.
+    pub(super) fn variable(&self) -> Option<String> {
+        (self.env)(self.variable?)
+    }
+
+    fn wrong_variable(&self, expected: &str, got: String) -> ConfigError {
+        ConfigError::Value {
+            path: self.variable.unwrap_or_default().to_owned(),
+            expected: expected.to_owned(),
+            got: describe(&Value::String(got)),
         }
     }
 
-    pub(super) fn string(&self, key: &str) -> Result<Option<String>, ConfigError> {
-        match self.get(key) {
+    pub(super) fn string(&self) -> Result<Option<String>, ConfigError> {
+        match self.value() {
             None => Ok(None),
             Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
-            Some(Value::String(_)) => Err(self.wrong(key, "a string that is not empty")),
-            Some(_) => Err(self.wrong(key, "a string")),
+            Some(Value::String(_)) => Err(self.wrong("a string that is not empty")),
+            Some(_) => Err(self.wrong("a string")),
         }
+    }
+
+    /// A string that no error repeats.
+    pub(super) fn confidential(&self) -> Result<Option<Confidential>, ConfigError> {
+        Ok(match self.value() {
+            None => self.variable().map(|text| (self.variable, text.into())),
+            Some(Value::String(text)) => Some((None, text.clone().into())),
+            Some(value) => return Err(self.options.error(self.key, "a string", kind(value).to_owned())),
+        })
     }
 
     /// A service id.
-    pub(super) fn service_id(&self, key: &str) -> Result<ServiceId, ConfigError> {
-        let text = self.string(key)?.ok_or_else(|| self.missing(key, "a service id"))?;
-        text.parse().map_err(|_| {
+    pub(super) fn service_id(&self) -> Result<Option<ServiceId>, ConfigError> {
+        let Some(text) = self.string()? else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
             let nearest = ServiceId::nearest(&text).map(|id| format!(", as in '{id}'")).unwrap_or_default();
-            self.wrong(key, &format!("{ID_RULE}{nearest}"))
+            self.wrong(&format!("{ID_RULE}{nearest}"))
         })
     }
 
     /// A host name or an address.
-    pub(super) fn host(&self, key: &str) -> Result<Option<String>, ConfigError> {
-        let Some(host) = self.string(key)? else { return Ok(None) };
+    pub(super) fn host(&self) -> Result<Option<String>, ConfigError> {
+        let Some(host) = self.string()? else {
+            return match self.variable() {
+                Some(host) if !is_host(&host) => Err(self
+                    .wrong_variable("a host name or an IP address, without brackets, scheme or port", host)),
+                host => Ok(host),
+            };
+        };
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         match bare {
             Some(address) if is_host(address) => {
-                Err(self.wrong(key, &format!("an address without brackets, as in '{address}'")))
+                Err(self.wrong(&format!("an address without brackets, as in '{address}'")))
             }
             _ if is_host(&host) => Ok(Some(host)),
-            _ => Err(self.wrong(key, "a host name or an IP address, without a scheme, port or path")),
+            _ => Err(self.wrong("a host name or an IP address, without a scheme, port or path")),
         }
     }
 
-    /// A port, also as the string of digits that an environment variable holds.
-    pub(super) fn port(&self, key: &str, min: u16) -> Result<Option<u16>, ConfigError> {
-        let number = match self.get(key) {
-            None => return Ok(None),
+    /// A port, also as a string of digits. A variable with `tcp://10.0.0.1:50051` does not count:
+    /// Kubernetes sets it in every pod beside a Service named `secure-mesh`.
+    pub(super) fn port(&self, min: u16) -> Result<Option<u16>, ConfigError> {
+        let number = match self.value() {
+            None => {
+                return match self.variable() {
+                    None => Ok(None),
+                    Some(text) => match text.parse() {
+                        Ok(port) => Ok(Some(port)),
+                        Err(_) if text.starts_with("tcp://") => Ok(None),
+                        Err(_) => Err(self.wrong_variable(&format!("{min}…65535"), text)),
+                    },
+                };
+            }
             Some(Value::String(text)) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
             Some(value) => value.as_u64().and_then(|number| u16::try_from(number).ok()),
         };
         match number {
             Some(port) if port >= min => Ok(Some(port)),
-            _ => Err(self.wrong(key, &format!("{min}…65535"))),
+            _ => Err(self.wrong(&format!("{min}…65535"))),
         }
     }
 
-    /// A string that no error repeats.
-    pub(super) fn secret(&self, key: &str) -> Result<Option<String>, ConfigError> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(value) => Err(self.error(key, "a string", kind(value).to_owned())),
-        }
-    }
-
-    pub(super) fn strings(&self, key: &str) -> Result<BTreeMap<String, String>, ConfigError> {
-        match self.get(key) {
-            None => Ok(BTreeMap::new()),
-            Some(Value::Object(map)) => map
-                .iter()
-                .map(|(name, value)| match value {
-                    Value::String(text) => Ok((name.clone(), text.clone())),
-                    other => Ok((name.clone(), other.to_string())),
-                })
-                .collect(),
-            Some(_) => Err(self.wrong(key, "an object")),
-        }
-    }
-
-    pub(super) fn integer(&self, key: &str, min: u64, max: u64) -> Result<Option<u64>, ConfigError> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(value) => match value.as_u64() {
-                Some(number) if (min..=max).contains(&number) => Ok(Some(number)),
-                _ => Err(self.wrong(key, &format!("{min}…{max}"))),
-            },
-        }
-    }
-
-    pub(super) fn one_of(&self, key: &str, choices: &[u32]) -> Result<Option<u32>, ConfigError> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(value) => {
-                let chosen =
-                    value.as_u64().and_then(|number| choices.iter().find(|c| u64::from(**c) == number));
-                let names: Vec<_> = choices.iter().map(ToString::to_string).collect();
-                chosen.map(|number| Some(*number)).ok_or_else(|| self.wrong(key, &names.join(" or ")))
-            }
-        }
-    }
-
-    /// Milliseconds, or text such as `'15m'`.
-    pub(super) fn duration(
-        &self,
-        key: &str,
-        min: Duration,
-        max: Duration,
-    ) -> Result<Option<Duration>, ConfigError> {
-        let parsed = match self.get(key) {
-            None => return Ok(None),
-            Some(Value::String(text)) => duration::parse(text).ok(),
-            Some(value) => value.as_u64().map(Duration::from_millis),
+    pub(super) fn strings(&self) -> Result<Option<BTreeMap<String, String>>, ConfigError> {
+        let text = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
         };
-        match parsed {
-            Some(time) if (min..=max).contains(&time) => Ok(Some(time)),
-            _ => Err(self.wrong(
-                key,
-                &format!(
-                    "a duration of {} ms to {} days, in milliseconds or as in '15m' and '1h'",
-                    min.as_millis(),
-                    max.as_secs() / 86_400
-                ),
-            )),
+        match self.value() {
+            None => Ok(None),
+            Some(Value::Object(map)) => {
+                Ok(Some(map.iter().map(|(name, value)| (name.clone(), text(value))).collect()))
+            }
+            Some(_) => Err(self.wrong("an object")),
         }
     }
-}
 
-/// What `SECURE_MESH_PORT` holds.
-pub(super) enum EnvPort {
-    Unset,
-    Port(u16),
-    /// `tcp://10.0.0.1:50051`, which Kubernetes sets in every pod beside a Service
-    /// named `secure-mesh`. It is not about this service.
-    ServiceLink(String),
-}
-
-pub(super) fn env_port(env: &impl Fn(&str) -> Option<String>) -> Result<EnvPort, ConfigError> {
-    let name = "SECURE_MESH_PORT";
-    let Some(text) = env(name) else { return Ok(EnvPort::Unset) };
-    match text.parse() {
-        Ok(port) => Ok(EnvPort::Port(port)),
-        Err(_) if text.starts_with("tcp://") => Ok(EnvPort::ServiceLink(text)),
-        Err(_) => Err(env_error(name, "0…65535", &text)),
-    }
-}
-
-pub(super) fn env_host(env: &impl Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
-    let name = "SECURE_MESH_HOST";
-    match env(name) {
-        Some(host) if !is_host(&host) => {
-            Err(env_error(name, "a host name or an IP address, without brackets, scheme or port", &host))
+    pub(super) fn integer(&self, min: u32, max: u32) -> Result<Option<u32>, ConfigError> {
+        let Some(value) = self.value() else { return Ok(None) };
+        match value.as_u64().and_then(|number| u32::try_from(number).ok()) {
+            Some(number) if (min..=max).contains(&number) => Ok(Some(number)),
+            _ => Err(self.wrong(&format!("{min}…{max}"))),
         }
-        host => Ok(host),
     }
-}
 
-pub(super) fn env_duration(
-    env: &impl Fn(&str) -> Option<String>,
-    name: &str,
-    max: Duration,
-) -> Result<Option<Duration>, ConfigError> {
-    let Some(text) = env(name) else { return Ok(None) };
-    let parsed = text.parse().map(Duration::from_millis).ok().or_else(|| duration::parse(&text).ok());
-    match parsed {
-        Some(time) if (Duration::from_secs(1)..=max).contains(&time) => Ok(Some(time)),
-        _ => Err(env_error(name, "a duration, in milliseconds or as in '15m' and '1h'", &text)),
+    /// Whole milliseconds, at least one.
+    pub(super) fn millis(&self, max: Duration) -> Result<Option<Duration>, ConfigError> {
+        let max = u32::try_from(max.as_millis()).unwrap_or(u32::MAX);
+        Ok(self.integer(1, max)?.map(|ms| Duration::from_millis(ms.into())))
     }
-}
 
-fn env_error(name: &str, expected: &str, got: &str) -> ConfigError {
-    ConfigError::Value {
-        path: name.to_owned(),
-        expected: expected.to_owned(),
-        got: describe(&Value::String(got.to_owned())),
+    pub(super) fn one_of(&self, choices: &[u32]) -> Result<Option<u32>, ConfigError> {
+        let Some(value) = self.value() else { return Ok(None) };
+        let chosen = value.as_u64().and_then(|number| choices.iter().find(|c| u64::from(**c) == number));
+        chosen.copied().map(Some).ok_or_else(|| {
+            let names: Vec<_> = choices.iter().map(ToString::to_string).collect();
+            self.wrong(&names.join(" or "))
+        })
+    }
+
+    /// One of some words, each for a value.
+    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<Option<T>, ConfigError> {
+        let Some(word) = self.string()? else { return Ok(None) };
+        let chosen = choices.iter().find(|(name, _)| *name == word);
+        chosen.map(|(_, value)| Some(*value)).ok_or_else(|| {
+            let names: Vec<_> = choices.iter().map(|(name, _)| format!("'{name}'")).collect();
+            self.wrong(&names.join(" or "))
+        })
+    }
+
+    /// A duration of a second or more: milliseconds, or text such as `'15m'`.
+    pub(super) fn duration(&self, max: Duration) -> Result<Option<Duration>, ConfigError> {
+        const MIN: Duration = Duration::from_secs(1);
+        let good = |time: &Duration| (MIN..=max).contains(time);
+        let Some(value) = self.value() else {
+            let Some(text) = self.variable() else { return Ok(None) };
+            let parsed = text.parse().map(Duration::from_millis).ok().or_else(|| duration::parse(&text).ok());
+            return parsed.filter(good).map(Some).ok_or_else(|| {
+                self.wrong_variable("a duration, in milliseconds or as in '15m' and '1h'", text)
+            });
+        };
+        let parsed = match value {
+            Value::String(text) => duration::parse(text).ok(),
+            value => value.as_u64().map(Duration::from_millis),
+        };
+        parsed.filter(good).map(Some).ok_or_else(|| {
+            self.wrong(&format!(
+                "a duration of {} ms to {} days, in milliseconds or as in '15m' and '1h'",
+                MIN.as_millis(),
+                max.as_secs() / 86_400
+            ))
+        })
+    }
+
+    /// An array of objects with options of their own.
+    pub(super) fn each<T>(
+        &self,
+        known: &[&str],
+        read: impl Fn(&Options<'_>, Env<'_>) -> Result<T, ConfigError>,
+    ) -> Result<Vec<T>, ConfigError> {
+        let Some(value) = self.value() else { return Ok(Vec::new()) };
+        let Value::Array(items) = value else { return Err(self.wrong("an array")) };
+        let path = self.path();
+        items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| read(&Options::new(format!("{path}[{index}]"), item, known)?, self.env))
+            .collect()
     }
 }
 
 /// A host name or an address: what a URI's authority may hold between `@` and `:`.
-pub(super) fn is_host(host: &str) -> bool {
+fn is_host(host: &str) -> bool {
     let name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     host.len() <= 253 && (host.parse::<std::net::IpAddr>().is_ok() || host.bytes().all(name))
 }
@@ -271,12 +297,13 @@ fn describe(value: &Value) -> String {
     }
 }
 
-/// The known key that is nearest to `key`, if any is near.
-fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
-    let key = key.to_lowercase();
+/// The known word that is nearest to `word`, if any is near.
+#[must_use]
+pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let word = word.to_lowercase();
     known
         .iter()
-        .map(|candidate| (edit_distance(&key, &candidate.to_lowercase()), *candidate))
+        .map(|candidate| (edit_distance(&word, &candidate.to_lowercase()), *candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 3)
         .min()
         .map(|(_, candidate)| candidate)

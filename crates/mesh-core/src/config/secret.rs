@@ -4,6 +4,8 @@ use std::{collections::HashSet, fmt};
 
 use zeroize::Zeroizing;
 
+use super::{error::ConfigError, read::At};
+
 /// A command that makes a good secret.
 pub const MAKE_SECRET: &str =
     r#"node -e "console.log(require('node:crypto').randomBytes(32).toString('base64url'))""#;
@@ -17,9 +19,15 @@ const LONGEST_PATTERN: usize = 16;
 
 /// The mesh secret as configured; redacted in `Debug`.
 #[derive(Clone)]
-pub struct Secret(pub(super) Zeroizing<String>);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
+    pub(super) fn read(at: &At<'_>) -> Result<Option<Self>, ConfigError> {
+        let Some((variable, secret)) = at.confidential()? else { return Ok(None) };
+        check_secret(&variable.map_or_else(|| at.path(), str::to_owned), &secret)?;
+        Ok(Some(Self(secret)))
+    }
+
     /// The secret's bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -30,6 +38,14 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
+    }
+}
+
+/// Refuses a secret that is too weak. `path` is where it was given.
+pub(crate) fn check_secret(path: &str, secret: &str) -> Result<(), ConfigError> {
+    match Weakness::of(secret.as_bytes()) {
+        Some(weakness) => Err(ConfigError::WeakSecret { path: path.to_owned(), weakness }),
+        None => Ok(()),
     }
 }
 

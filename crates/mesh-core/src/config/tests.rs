@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::error::{Coded, Reason};
+use crate::error::{Coded as _, Reason};
 
 const SECRET: &str = "a secret of the tests, 32 bytes and more";
 
@@ -22,7 +22,7 @@ fn the_quick_start_is_accepted_with_the_documented_defaults() {
     }))
     .unwrap();
     assert_eq!((config.rsa_bits, config.aes_bits, config.port), (4096, 256, Some(50051)));
-    assert_eq!((config.token_lifetime, config.session_timeout), (HOUR, HOUR));
+    assert_eq!((config.token_lifetime, config.session_timeout), (section::HOUR, section::HOUR));
     assert!(config.is_embedded() && config.enforce_peer_keys);
 }
 

@@ -6,7 +6,7 @@ mod registry;
 
 pub use endpoint::{Address, Endpoint, HealthStatus, Host};
 pub use picker::Picker;
-pub use registry::{Change, Entry, Registry, WatchId};
+pub use registry::{Entry, Registry};
 
 use crate::{
     error::{Code, Coded, Reason},

@@ -3,10 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use super::{Address, DiscoveryError, Endpoint, HealthStatus};
@@ -23,45 +20,15 @@ pub struct Entry<Key> {
     pub checked: Option<Timestamp>,
 }
 
-/// What has changed in a [`Registry`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// An instance is new, or its key or metadata are.
-    Registered(ServiceId, Address),
-    /// An instance is gone.
-    Removed(ServiceId, Address),
-    /// The health of an instance is another one.
-    Health(ServiceId, Address, HealthStatus),
-}
-
-impl Change {
-    /// The service it is about.
-    #[must_use]
-    pub const fn service(&self) -> &ServiceId {
-        match self {
-            Self::Registered(id, _) | Self::Removed(id, _) | Self::Health(id, _, _) => id,
-        }
-    }
-}
-
-/// Names a watcher, to take it away again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct WatchId(u64);
-
-type Watcher = Arc<dyn Fn(&Change) + Send + Sync>;
-
 /// Looked up for every call and changed rarely: a lookup shares the list, a
 /// change copies one that is shared.
 type Services<Key> = BTreeMap<ServiceId, Arc<Vec<Entry<Key>>>>;
 
 /// Services by id, each with any number of instances by address, in the order
-/// they were registered. Shared by reference; a change is seen by the next
-/// lookup and told to every watcher.
+/// they were registered. Shared by reference; the next lookup sees a change, and
+/// the method that made it returns the instances that have changed.
 pub struct Registry<Key> {
     services: RwLock<Services<Key>>,
-    watchers: RwLock<BTreeMap<u64, Watcher>>,
-    next_watch: AtomicU64,
-    version: AtomicU64,
 }
 
 impl<Key> Default for Registry<Key> {
@@ -73,10 +40,7 @@ impl<Key> Default for Registry<Key> {
 impl<Key> fmt::Debug for Registry<Key> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids: Vec<_> = self.read().keys().cloned().collect();
-        f.debug_struct("Registry")
-            .field("services", &ids)
-            .field("version", &self.version())
-            .finish_non_exhaustive()
+        f.debug_struct("Registry").field("services", &ids).finish()
     }
 }
 
@@ -84,12 +48,7 @@ impl<Key> Registry<Key> {
     /// An empty registry.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            services: RwLock::default(),
-            watchers: RwLock::default(),
-            next_watch: AtomicU64::new(0),
-            version: AtomicU64::new(0),
-        }
+        Self { services: RwLock::default() }
     }
 
     /// All instances of `id`, whatever their health; empty if there is none.
@@ -104,91 +63,43 @@ impl<Key> Registry<Key> {
         self.read().values().flat_map(|instances| instances.iter().cloned()).collect()
     }
 
-    /// Sets the health of one instance of `id`, or of all of them.
+    /// Sets the health of one instance of `id`, or of all of them. Returns those
+    /// whose health was another.
     pub fn set_health(
         &self,
         id: &ServiceId,
         address: Option<&Address>,
         health: HealthStatus,
         now: Timestamp,
-    ) -> Result<(), DiscoveryError> {
-        let mut changes = Vec::new();
+    ) -> Result<Vec<Entry<Key>>, DiscoveryError> {
+        let mut services = self.write();
+        let instances = services.get_mut(id).ok_or_else(|| DiscoveryError::UnknownService(id.clone()))?;
+        let mut found = false;
+        let mut changed = Vec::new();
+        for entry in Arc::make_mut(instances)
+            .iter_mut()
+            .filter(|entry| address.is_none_or(|address| entry.is_at(address)))
         {
-            let mut services = self.write();
-            let instances = services.get_mut(id).ok_or_else(|| DiscoveryError::UnknownService(id.clone()))?;
-            let mut found = false;
-            for entry in Arc::make_mut(instances)
-                .iter_mut()
-                .filter(|entry| address.is_none_or(|address| entry.is_at(address)))
-            {
-                found = true;
-                entry.checked = Some(now);
-                if entry.health != health {
-                    entry.health = health;
-                    changes.push(Change::Health(id.clone(), entry.endpoint.address.clone(), health));
-                }
-            }
-            if !found {
-                return Err(DiscoveryError::UnknownInstance(id.clone()));
+            found = true;
+            entry.checked = Some(now);
+            if entry.health != health {
+                entry.health = health;
+                changed.push(entry.clone());
             }
         }
-        self.announce(&changes);
-        Ok(())
+        if found { Ok(changed) } else { Err(DiscoveryError::UnknownInstance(id.clone())) }
     }
 
-    /// Removes one instance of `id`, or all of them; whether there was any.
-    pub fn remove(&self, id: &ServiceId, address: Option<&Address>) -> bool {
-        let mut changes = Vec::new();
-        {
-            let mut services = self.write();
-            let Some(instances) = services.get_mut(id) else { return false };
-            Arc::make_mut(instances).retain(|entry| {
-                let goes = address.is_none_or(|address| entry.is_at(address));
-                if goes {
-                    changes.push(Change::Removed(id.clone(), entry.endpoint.address.clone()));
-                }
-                !goes
-            });
-            if instances.is_empty() {
-                services.remove(id);
-            }
+    /// Removes one instance of `id`, or all of them. Returns those removed.
+    pub fn remove(&self, id: &ServiceId, address: Option<&Address>) -> Vec<Entry<Key>> {
+        let mut services = self.write();
+        let Some(instances) = services.get_mut(id) else { return Vec::new() };
+        let goes = |entry: &mut Entry<Key>| address.is_none_or(|address| entry.is_at(address));
+        let removed = Arc::make_mut(instances).extract_if(.., goes).collect();
+        if instances.is_empty() {
+            services.remove(id);
         }
-        self.announce(&changes);
-        !changes.is_empty()
-    }
-
-    /// Grows with every change, so that a copy of the table can tell whether
-    /// it is still the newest.
-    #[must_use]
-    pub fn version(&self) -> u64 {
-        self.version.load(Ordering::Acquire)
-    }
-
-    /// Calls `watcher` after each change, on the thread that made it and
-    /// without a lock held: it may ask this registry, and must not block.
-    pub fn watch(&self, watcher: impl Fn(&Change) + Send + Sync + 'static) -> WatchId {
-        let id = self.next_watch.fetch_add(1, Ordering::Relaxed);
-        self.watchers.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(watcher));
-        WatchId(id)
-    }
-
-    /// Takes a watcher away; whether it was there.
-    pub fn unwatch(&self, id: WatchId) -> bool {
-        self.watchers.write().unwrap_or_else(PoisonError::into_inner).remove(&id.0).is_some()
-    }
-
-    fn announce(&self, changes: &[Change]) {
-        if changes.is_empty() {
-            return;
-        }
-        self.version.fetch_add(1, Ordering::AcqRel);
-        let watchers: Vec<_> =
-            self.watchers.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
-        for change in changes {
-            for watcher in &watchers {
-                watcher(change);
-            }
-        }
+        removed
     }
 
     // No user code runs under these locks, so a poisoned one holds a whole table.
@@ -203,24 +114,23 @@ impl<Key> Registry<Key> {
 
 impl<Key: PartialEq> Registry<Key> {
     /// Adds an instance, or replaces the key and metadata of the one at this
-    /// address, which keeps its health. Whether anything has changed.
-    pub fn register(&self, endpoint: Endpoint<Key>) -> bool {
-        let change = Change::Registered(endpoint.id.clone(), endpoint.address.clone());
-        {
-            let mut services = self.write();
-            let instances = Arc::make_mut(services.entry(endpoint.id.clone()).or_default());
-            match instances.iter_mut().find(|entry| entry.is_at(&endpoint.address)) {
-                Some(entry) if *entry.endpoint == endpoint => return false,
-                Some(entry) => entry.endpoint = Arc::new(endpoint),
-                None => instances.push(Entry {
-                    endpoint: Arc::new(endpoint),
-                    health: HealthStatus::Unknown,
-                    checked: None,
-                }),
+    /// address, which keeps its health. Returns it where anything has changed.
+    pub fn register(&self, endpoint: Endpoint<Key>) -> Option<Entry<Key>> {
+        let mut services = self.write();
+        let instances = Arc::make_mut(services.entry(endpoint.id.clone()).or_default());
+        let endpoint = Arc::new(endpoint);
+        match instances.iter_mut().find(|entry| entry.is_at(&endpoint.address)) {
+            Some(entry) if entry.endpoint == endpoint => None,
+            Some(entry) => {
+                entry.endpoint = endpoint;
+                Some(entry.clone())
+            }
+            None => {
+                let entry = Entry { endpoint, health: HealthStatus::Unknown, checked: None };
+                instances.push(entry.clone());
+                Some(entry)
             }
         }
-        self.announce(&[change]);
-        true
     }
 }
 
@@ -239,7 +149,7 @@ impl<Key> Clone for Entry<Key> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::Mutex};
+    use std::collections::BTreeMap;
 
     use super::{super::Picker, *};
     use crate::error::{Code, Coded, Reason};
@@ -266,18 +176,18 @@ mod tests {
     fn a_service_has_several_instances() {
         let registry = Registry::new();
         for port in [3, 1, 2] {
-            assert!(registry.register(endpoint("a", port)));
+            assert!(registry.register(endpoint("a", port)).is_some());
         }
         registry.register(endpoint("b", 9));
         assert_eq!(ports(&registry.lookup(&id("a"))), [3, 1, 2]);
         assert_eq!(ports(&registry.list()), [3, 1, 2, 9]);
         assert!(registry.lookup(&id("c")).is_empty());
 
-        assert!(registry.remove(&id("a"), Some(&address(1))));
-        assert!(!registry.remove(&id("a"), Some(&address(1))));
+        assert_eq!(ports(&registry.remove(&id("a"), Some(&address(1)))), [1]);
+        assert!(registry.remove(&id("a"), Some(&address(1))).is_empty());
         assert_eq!(ports(&registry.lookup(&id("a"))), [3, 2]);
-        assert!(registry.remove(&id("a"), None));
-        assert!(!registry.remove(&id("a"), None));
+        assert_eq!(ports(&registry.remove(&id("a"), None)), [3, 2]);
+        assert!(registry.remove(&id("a"), None).is_empty());
         assert_eq!(ports(&registry.list()), [9]);
     }
 
@@ -286,12 +196,11 @@ mod tests {
         let registry = Registry::new();
         registry.register(endpoint("a", 1));
         registry.set_health(&id("a"), None, HealthStatus::NotServing, NOW).unwrap();
-        let version = registry.version();
-        assert!(!registry.register(endpoint("a", 1)), "the same again is no change");
-        assert_eq!(registry.version(), version);
-        assert!(registry.register(Endpoint { public_key: Some("key"), ..endpoint("a", 1) }));
+        assert!(registry.register(endpoint("a", 1)).is_none(), "the same again is no change");
+        let changed = registry.register(Endpoint { public_key: Some("key"), ..endpoint("a", 1) });
         let instances = registry.lookup(&id("a"));
         let [entry] = instances.as_slice() else { panic!("{instances:?}") };
+        assert_eq!(changed.as_ref(), Some(entry));
         assert_eq!((entry.endpoint.public_key, entry.health), (Some("key"), HealthStatus::NotServing));
     }
 
@@ -300,7 +209,9 @@ mod tests {
         let registry = Registry::new();
         registry.register(endpoint("a", 1));
         registry.register(endpoint("a", 2));
-        registry.set_health(&id("a"), Some(&address(2)), HealthStatus::Serving, NOW).unwrap();
+        let set = || registry.set_health(&id("a"), Some(&address(2)), HealthStatus::Serving, NOW).unwrap();
+        assert_eq!(ports(&set()), [2]);
+        assert!(set().is_empty(), "the same again is no change");
         let health: Vec<_> = registry.lookup(&id("a")).iter().map(|entry| entry.health).collect();
         assert_eq!(health, [HealthStatus::Unknown, HealthStatus::Serving]);
         let checked: Vec<_> = registry.lookup(&id("a")).iter().map(|entry| entry.checked).collect();
@@ -310,36 +221,6 @@ mod tests {
         let unknown = registry.set_health(&id("x"), None, serving, NOW).unwrap_err();
         assert_eq!((unknown.code(), unknown.reason()), (Code::NotFound, Reason::UnknownService));
         assert!(registry.set_health(&id("a"), Some(&address(3)), serving, NOW).is_err());
-    }
-
-    #[test]
-    fn watchers_hear_of_each_change_and_may_ask_back() {
-        let registry = Arc::new(Registry::new());
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let watch = registry.watch({
-            let (registry, seen) = (Arc::downgrade(&registry), Arc::clone(&seen));
-            move |change: &Change| {
-                let registry = registry.upgrade().unwrap();
-                seen.lock().unwrap().push((change.clone(), registry.lookup(change.service()).len()));
-            }
-        });
-        registry.register(endpoint("a", 1));
-        registry.register(endpoint("a", 1));
-        registry.set_health(&id("a"), None, HealthStatus::Serving, NOW).unwrap();
-        registry.set_health(&id("a"), None, HealthStatus::Serving, NOW).unwrap();
-        registry.remove(&id("a"), None);
-        assert!(registry.unwatch(watch) && !registry.unwatch(watch));
-        registry.register(endpoint("a", 1));
-        let (a, at) = (id("a"), address(1));
-        assert_eq!(
-            *seen.lock().unwrap(),
-            [
-                (Change::Registered(a.clone(), at.clone()), 1),
-                (Change::Health(a.clone(), at.clone(), HealthStatus::Serving), 1),
-                (Change::Removed(a, at), 0),
-            ]
-        );
-        assert_eq!(registry.version(), 4);
     }
 
     #[test]

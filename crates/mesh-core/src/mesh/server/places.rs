@@ -234,7 +234,10 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::config::MeshConfig;
 
     fn address(last: u8) -> IpAddr {
         [127, 0, 0, last].into()
@@ -246,11 +249,9 @@ mod tests {
 
     /// Two handshakes of one address, four in all, and sixteen streams.
     fn places() -> Places {
-        Places::new(&Limits {
-            max_pending_handshakes: 4,
-            max_pending_handshakes_per_address: 2,
-            ..Limits::default()
-        })
+        let limits = json!({ "maxPendingHandshakes": 4, "maxPendingHandshakesPerAddress": 2 });
+        let config = MeshConfig::parse(&json!({ "serviceId": "a", "limits": limits }), |_| None);
+        Places::new(&config.unwrap().limits)
     }
 
     fn gone(places: &[Place]) -> Vec<bool> {

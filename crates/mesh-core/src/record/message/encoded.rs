@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    CancelCause, EMPTY, Encoding, Failure, MAX_FIELDS, MAX_PATH, MESSAGE_HEADER, Payload, RequestFields,
-    kind, tag,
+    CancelCause, Encoding, Failure, MAX_FIELDS, MAX_PATH, MESSAGE_HEADER, Payload, RequestFields, kind, tag,
 };
 use crate::{
     error::Code,
@@ -168,7 +167,14 @@ impl Encoded {
             let bare = Failure { message: "", data: Payload::EMPTY, reason: "", error_id: "", ..*failure };
             let mut body = BytesMut::new();
             body.put(&[0, 4, tag::CODE, 0, 1, bare.code as u8]);
-            Self { kind: kind::ERROR, flags: EMPTY, call, deadline: None, payload: 0, body: body.freeze() }
+            Self {
+                kind: kind::ERROR,
+                flags: Encoding::Empty as u8,
+                call,
+                deadline: None,
+                payload: 0,
+                body: body.freeze(),
+            }
         })
     }
 

@@ -1,11 +1,13 @@
 //! The messages inside a record: `docs/protocol.md`, section 6.
 
 mod encoded;
+mod kinds;
 mod read;
 
 pub(crate) use self::encoded::is_late;
 pub use self::{
     encoded::Encoded,
+    kinds::{CallKind, Encoding},
     read::{Messages, is_method_name},
 };
 use crate::{
@@ -50,21 +52,8 @@ mod tag {
     pub(super) const RETRYABLE: u8 = 21;
 }
 
-const RAW: u8 = 1;
-const EMPTY: u8 = 2;
 const STREAMS_INPUT: u8 = 4;
 const STREAMS_OUTPUT: u8 = 8;
-
-/// What a payload is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// JSON text.
-    Json,
-    /// Bytes as they are.
-    Raw,
-    /// There is none.
-    Empty,
-}
 
 /// A payload, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,70 +69,18 @@ impl<'a> Payload<'a> {
     pub const EMPTY: Payload<'static> = Payload { encoding: Encoding::Empty, bytes: &[] };
 
     fn read(flags: u8, bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let encoding = match flags {
-            0 => Encoding::Json,
-            RAW => Encoding::Raw,
-            EMPTY if bytes.is_empty() => Encoding::Empty,
-            _ => return Err(Malformed),
-        };
-        Ok(Self { encoding, bytes })
-    }
-
-    fn flags(self) -> u8 {
-        match self.encoding {
-            Encoding::Json => 0,
-            Encoding::Raw => RAW,
-            Encoding::Empty => EMPTY,
+        match Encoding::from_number(flags) {
+            Some(encoding) if encoding != Encoding::Empty || bytes.is_empty() => Ok(Self { encoding, bytes }),
+            _ => Err(Malformed),
         }
     }
-}
 
-/// Which sides of a call are streams of items, in gRPC's words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum CallKind {
-    /// One input, one result.
-    #[default]
-    Unary = 0,
-    /// Many inputs, one result.
-    ClientStream = 1,
-    /// One input, many results.
-    ServerStream = 2,
-    /// Many inputs, many results.
-    BidiStream = 3,
+    const fn flags(self) -> u8 {
+        self.encoding as u8
+    }
 }
 
 impl CallKind {
-    /// The kind with this number, if there is one.
-    #[must_use]
-    pub const fn from_number(number: u8) -> Option<Self> {
-        Some(match number {
-            0 => Self::Unary,
-            1 => Self::ClientStream,
-            2 => Self::ServerStream,
-            3 => Self::BidiStream,
-            _ => return None,
-        })
-    }
-
-    /// Whether the caller sends items.
-    #[must_use]
-    pub const fn streams_input(self) -> bool {
-        self as u8 & 1 != 0
-    }
-
-    /// Whether the answer is items.
-    #[must_use]
-    pub const fn streams_output(self) -> bool {
-        self as u8 & 2 != 0
-    }
-
-    /// Whether any side is a stream.
-    #[must_use]
-    pub const fn is_stream(self) -> bool {
-        self as u8 != 0
-    }
-
     const fn flags(self) -> u8 {
         self as u8 * STREAMS_INPUT
     }

@@ -1,0 +1,38 @@
+//! The entries of `discovery.services`.
+
+use std::collections::BTreeMap;
+
+use super::{
+    error::ConfigError,
+    read::{Env, Options},
+    services::Instance,
+};
+use crate::id::ServiceId;
+
+/// One entry of `discovery.services`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The service's name. Several entries of one name are several instances.
+    pub id: ServiceId,
+    /// Host name or address, and port. A service without them only calls, and
+    /// has a key here by which it is known.
+    pub address: Option<(String, u16)>,
+    /// The service's RSA public key in PEM, pinned.
+    pub public_key: Option<String>,
+    /// Whatever the user wants to know of it.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Service {
+    /// Checks an entry. A service that is known by its key may be without an address.
+    pub(super) fn read(options: &Options<'_>, env: Env<'_>) -> Result<Self, ConfigError> {
+        let Instance { id, host, port, public_key, metadata } = Instance::read(options, env)?;
+        let address = match (host, port) {
+            (Some(host), Some(port)) => Some((host, port)),
+            (None, None) if public_key.is_some() => None,
+            (None, _) => return Err(options.missing("host", "a host name or an IP address")),
+            (_, None) => return Err(options.missing("port", "1…65535")),
+        };
+        Ok(Self { id, address, public_key, metadata })
+    }
+}

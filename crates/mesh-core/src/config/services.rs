@@ -1,0 +1,24 @@
+section! {
+    /// Where a service is found, and by which key it is known. A service that only calls, and
+    /// does not listen, has a `publicKey` and neither `host` nor `port`.
+    Instance as ServiceConfig {
+        /// The service's id. The same id may occur more than once: several instances.
+        id: ServiceId = "id" ("string"), required("a service id"), |at| at.service_id();
+        /// Host name or address.
+        host: Option<String> = "host" ("string"), absent(""), |at| at.host().map(Some);
+        /// TCP port, 1…65535.
+        port: Option<u16> = "port" ("number"), absent(""), |at| at.port(1).map(Some);
+        /// The service's RSA public key, PEM (SPKI). With it the service is trusted by this key
+        /// and no other; without it, by the shared or the embedded secret.
+        public_key: Option<String> = "publicKey" ("string"), absent(""), |at| at.string().map(Some);
+        /// Further facts about the service.
+        metadata: BTreeMap<String, String> = "metadata" ("Record<string, string>"),
+            shown(BTreeMap::new(), ""), |at| at.strings();
+    }
+    elsewhere {
+        /// @deprecated Has no effect.
+        "lastHealthCheck" ("Date");
+        /// @deprecated Has no effect.
+        "status" ("'healthy' | 'unhealthy' | 'unknown'");
+    }
+}

@@ -1,0 +1,172 @@
+// The options that the core reads. Generated from the tables in
+// `crates/mesh-core/src/config` by `cargo run -p xtask -- codegen`. Do not edit.
+
+import type { Duration } from '../base/values.js';
+
+/**
+ * The options that the core reads: a service's name, where it listens, and the sections about
+ * trust, discovery and limits.
+ */
+export interface CoreConfig {
+  /** The service's name: letters, digits, `.`, `_`, `-`; 128 characters at most. */
+  serviceId: string;
+  /**
+   * The port to listen on; 0 lets the system choose one. Environment: `SECURE_MESH_PORT`. Default:
+   * nothing is listened on: the mesh only calls.
+   */
+  port?: number | undefined;
+  /**
+   * The address to listen on. Environment: `SECURE_MESH_HOST`. Default: loopback without security
+   * options, all interfaces with a secret or a pinned key.
+   */
+  host?: string | undefined;
+  /** Keys, tokens, sessions. */
+  security?: SecurityConfig | undefined;
+  /** The services that can be called. */
+  discovery?: DiscoveryConfig | undefined;
+  /** Bounds on what the mesh holds and accepts. */
+  limits?: MeshLimits | undefined;
+  /** Directories. */
+  paths?: PathsConfig | undefined;
+}
+
+/** How keys, tokens and sessions are made. */
+export interface SecurityConfig {
+  /** The size of the RSA key in bits. Default: 4096. */
+  rsaKeySize?: 2048 | 4096 | undefined;
+  /** The size of the AES keys in bits. Default: 256. */
+  aesKeySize?: 128 | 192 | 256 | undefined;
+  /**
+   * The secret shared by all services of the mesh: at least 32 bytes, 8 of them different, and no
+   * short pattern repeated. Environment: `SECURE_MESH_JWT_SECRET`. Default: one made at the first
+   * use and kept in the key directory, which only services of the same user on the same machine can
+   * read.
+   */
+  jwtSecret?: string | undefined;
+  /**
+   * This service's RSA key, so that replicas share it and a new disk does not make a new service:
+   * PEM (PKCS#8 or PKCS#1), or the absolute path of a file with it. The guide to containers says
+   * which files are accepted. The key is neither stored nor logged, and `rotateKeys()` does not
+   * replace it. The variable may hold it in one line with `\n` for the ends of lines. Environment:
+   * `SECURE_MESH_PRIVATE_KEY`. Default: one that is made, and kept in the key directory.
+   */
+  privateKey?: string | undefined;
+  /**
+   * How long a token is valid, 1 s to 1 day. Environment: `SECURE_MESH_JWT_EXPIRATION`. Default: 1
+   * hour.
+   */
+  jwtExpiration?: Duration | undefined;
+  /**
+   * How long an idle session stays open, 1 s to 30 days. Environment:
+   * `SECURE_MESH_SESSION_TIMEOUT`. Default: 1 hour.
+   */
+  sessionTimeout?: Duration | undefined;
+  /** How long a session lasts until it is replaced, busy or not, 1 s to 30 days. Default: 1 day. */
+  sessionLifetimeMs?: Duration | undefined;
+  /**
+   * Whether a peer whose key is not the one it was first seen with is refused (`'enforce'`) or
+   * accepted as long as it knows the secret (`'ignore'`). Pins always hold. Default: `'enforce'`.
+   */
+  peerKeys?: 'enforce' | 'ignore' | undefined;
+  /** @deprecated Use `paths.keysDir`. */
+  keysDir?: string | undefined;
+}
+
+/** Where services are. */
+export interface DiscoveryConfig {
+  /** The services that can be called, with their addresses. Default: none. */
+  services?: ServiceConfig[] | undefined;
+}
+
+/**
+ * Where a service is found, and by which key it is known. A service that only calls, and does not
+ * listen, has a `publicKey` and neither `host` nor `port`.
+ */
+export interface ServiceConfig {
+  /** The service's id. The same id may occur more than once: several instances. */
+  id: string;
+  /** Host name or address. */
+  host?: string | undefined;
+  /** TCP port, 1…65535. */
+  port?: number | undefined;
+  /**
+   * The service's RSA public key, PEM (SPKI). With it the service is trusted by this key and no
+   * other; without it, by the shared or the embedded secret.
+   */
+  publicKey?: string | undefined;
+  /** Further facts about the service. */
+  metadata?: Record<string, string> | undefined;
+  /** @deprecated Has no effect. */
+  lastHealthCheck?: Date | undefined;
+  /** @deprecated Has no effect. */
+  status?: 'healthy' | 'unhealthy' | 'unknown' | undefined;
+}
+
+/** Directories. */
+export interface PathsConfig {
+  /** @deprecated The protocol is built in: this is ignored, with a warning to the logger. */
+  protoFile?: string | undefined;
+  /**
+   * The directory for this service's key pair, the embedded secret and the keys of known peers.
+   * Environment: `SECURE_MESH_KEYS_DIR`. Default: `secure-stack-mesh` in the user's state directory
+   * (`XDG_STATE_HOME`, `~/.local/state`).
+   */
+  keysDir?: string | undefined;
+  /** The directory for the audit log, where `monitoring` has no adapters. */
+  logsDir?: string | undefined;
+  /** The directory for metrics beside that log. Default: they are not kept. */
+  metricsDir?: string | undefined;
+}
+
+/** Bounds on what one mesh holds and accepts: on everything that a peer can make grow. */
+export interface MeshLimits {
+  /** The largest payload, either way, in bytes. Default: 4 MiB. */
+  maxMessageBytes?: number | undefined;
+  /** The most calls in flight on one session, each way. Default: 1,024. */
+  maxConcurrentCalls?: number | undefined;
+  /** The most calls this mesh has in flight in all. Default: 16,384. */
+  maxPendingCalls?: number | undefined;
+  /**
+   * The most calls in a chain, each made by the handler of the previous one, 1…254. It ends a
+   * circle of services that call one another: `CALL_DEPTH`, with the path. Default: 64.
+   */
+  maxCallDepth?: number | undefined;
+  /** The most sessions accepted in all. Default: 10,000. */
+  maxSessions?: number | undefined;
+  /** The most sessions accepted from one service. Default: 64. */
+  maxSessionsPerPeer?: number | undefined;
+  /**
+   * The most handshakes in progress. Four times as many streams may wait for their first message.
+   * Default: 256.
+   */
+  maxPendingHandshakes?: number | undefined;
+  /** The most handshakes in progress from one address. Default: 64. */
+  maxPendingHandshakesPerAddress?: number | undefined;
+  /**
+   * The most TCP connections accepted. A quarter, at most 2,048, may have no session, and are
+   * evicted for newcomers. Default: 12,000.
+   */
+  maxConnections?: number | undefined;
+  /** The time a connection has for its handshake, or for a health check, in ms. Default: 10 s. */
+  handshakeTimeoutMs?: number | undefined;
+  /** The time a call has unless it says otherwise, in ms. Default: 10 s. */
+  callTimeoutMs?: number | undefined;
+}
+
+/** The limits without configuration. */
+export const LIMITS = {
+  maxMessageBytes: 4194304,
+  maxConcurrentCalls: 1024,
+  maxPendingCalls: 16384,
+  maxCallDepth: 64,
+  maxSessions: 10000,
+  maxSessionsPerPeer: 64,
+  maxPendingHandshakes: 256,
+  maxPendingHandshakesPerAddress: 64,
+  maxConnections: 12000,
+  handshakeTimeoutMs: 10000,
+  callTimeoutMs: 10000,
+} as const;
+
+/** The sections that the core knows by name only. */
+export const OWN_SECTIONS = ['logger', 'resilience', 'monitoring', 'rotation'] as const;
