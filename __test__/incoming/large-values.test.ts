@@ -47,7 +47,8 @@ describe.each(values)('%s', (_name, make) => {
     const { error, ms } = await timed(() => send(client, value));
     expect(error).toMatchObject({ ...TOO_LARGE, remote: false });
     expect(error.message).toBe(`the input is larger than limits.maxMessageBytes (${LIMIT})`);
-    expect(ms).toBeLessThan(150);
+    // On an idle machine it takes a few milliseconds; with the work done first, seconds.
+    expect(ms).toBeLessThan(1_000);
     expect(await client.call('echo', 1)).toBe(1);
   });
 
@@ -77,7 +78,8 @@ describe.each(values)('%s', (_name, make) => {
     const failed = await timed(() => client.call('fail'));
     expect(failed.error).toMatchObject({ code: 'NOT_FOUND', reason: 'NONE', message: 'no' });
     expect(failed.error.data).toBe(`[cut: larger than limits.maxMessageBytes (${LIMIT})]`);
-    for (const { ms } of [made, streamed, failed]) expect(ms).toBeLessThan(150);
+    for (const { ms } of [made, streamed, failed]) // On an idle machine it takes a few milliseconds; with the work done first, seconds.
+    expect(ms).toBeLessThan(1_000);
     expect(await client.call('echo')).toBe(1);
   });
 });
@@ -97,7 +99,8 @@ describe('texts of 400 MiB beside the input', () => {
     const { error, ms } = await timed(() => send(client));
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'ARGUMENT' });
     expect(error.message.length).toBeLessThan(1_000);
-    expect(ms).toBeLessThan(150);
+    // On an idle machine it takes a few milliseconds; with the work done first, seconds.
+    expect(ms).toBeLessThan(1_000);
   });
 
   it('the message and the reason of an error', async () => {
@@ -109,7 +112,8 @@ describe('texts of 400 MiB beside the input', () => {
     const { error } = await timed(() => client.call('fail'));
     expect(error.message).toMatch(/^é{1000,}… \[cut: 419430400 characters\]$/);
     const { ms } = await timed(() => client.call('fail'));
-    expect(ms).toBeLessThan(150);
+    // On an idle machine it takes a few milliseconds; with the work done first, seconds.
+    expect(ms).toBeLessThan(1_000);
   });
 
   it('of a call that may be tried again', async () => {
@@ -118,7 +122,8 @@ describe('texts of 400 MiB beside the input', () => {
     await client.call('echo');
     const { error, ms } = await timed(() => client.call('echo', { note: huge }));
     expect(error).toMatchObject(TOO_LARGE);
-    expect(ms).toBeLessThan(150);
+    // On an idle machine it takes a few milliseconds; with the work done first, seconds.
+    expect(ms).toBeLessThan(1_000);
   });
 });
 

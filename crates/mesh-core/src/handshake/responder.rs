@@ -78,7 +78,7 @@ impl Responder {
             let retired = local.has_retired(hello.shares.secret_id, now);
             return Err(if retired { HandshakeError::SecretRetired } else { HandshakeError::HelloMac });
         }
-        Ok(Hello { local, m1: m1.to_vec(), hello, mode, secret })
+        Ok(Hello { local, m1: m1.to_vec(), parsed: hello, mode, secret })
     }
 }
 
@@ -87,7 +87,7 @@ impl Responder {
 pub struct Hello {
     local: Arc<Local>,
     m1: Vec<u8>,
-    hello: ClientHello,
+    parsed: ClientHello,
     mode: Mode,
     secret: MeshSecret,
 }
@@ -105,7 +105,7 @@ impl Hello {
         expect: impl FnOnce(&ServiceId) -> Expectation,
         now: Timestamp,
     ) -> Result<(Vec<u8>, AwaitProof), HandshakeError> {
-        let Self { local, m1, hello, mode, secret } = self;
+        let Self { local, m1, parsed: hello, mode, secret } = self;
         let client = &hello.shares.client;
         let client_key = hello.shares.public_key()?;
         let succession = hello.shares.succession.as_deref();

@@ -130,7 +130,9 @@ impl Connections {
         let nobody = IpAddr::from([0; 4]);
         let gone: Vec<_> = (0..many).map_while(|_| table.give_way_to(nobody)).collect();
         drop(table);
-        gone.iter().for_each(|gone| gone.give_way());
+        for gone in gone {
+            gone.give_way();
+        }
     }
 
     /// How many are open, how many of these are unproven, and from how many
@@ -367,15 +369,15 @@ mod tests {
     #[test]
     fn members_may_have_all_there_is() {
         let connections = Connections::new(4);
-        let mut held = Vec::new();
+        let mut members = Vec::new();
         for _ in 0..4 {
             let entry = connections.enter(address(1)).unwrap();
-            let hold = entry.member().hold(Progress::Session);
-            held.push((entry, hold));
+            let session = entry.member().hold(Progress::Session);
+            members.push((entry, session));
         }
         assert!(connections.enter(address(2)).is_none());
-        let (entry, hold) = held.pop().unwrap();
-        drop(hold);
+        let (entry, session) = members.pop().unwrap();
+        drop(session);
         assert!(connections.enter(address(2)).is_some());
         assert!(gives_way(&entry));
     }

@@ -299,7 +299,9 @@ mod tests {
     fn a_handshake_that_takes_long_gives_way_and_one_that_hurries_does_not() {
         let (places, now) = (places(), Instant::now());
         let held: Vec<_> = (0..2).map(|_| places.enter(from(1))).collect();
-        held.iter().for_each(|place| place.prove(now).unwrap());
+        for place in &held {
+            place.prove(now).unwrap();
+        }
         let next = places.enter(from(1));
         let limit = "limits.maxPendingHandshakesPerAddress";
         assert_eq!(next.prove(now + PATIENCE / 2), Err(Crowded(limit)));
@@ -315,7 +317,9 @@ mod tests {
     fn an_address_with_less_than_others_is_not_made_to_wait() {
         let (places, now) = (places(), Instant::now());
         let held: Vec<_> = [1, 1, 2, 2].map(|last| places.enter(from(last))).into();
-        held.iter().for_each(|place| place.prove(now).unwrap());
+        for place in &held {
+            place.prove(now).unwrap();
+        }
         let newcomer = places.enter(from(3));
         newcomer.prove(now).unwrap();
         assert_eq!(gone(&held), [true, false, false, false]);

@@ -105,7 +105,9 @@ async fn answers_to_first_messages_are_not_made_on_the_io_thread() {
     assert_eq!(works.lock().unwrap().len(), 2, "as many at once as cores");
     stopped.store(false, Ordering::SeqCst);
     let begun: Vec<_> = works.lock().unwrap().drain(..).collect();
-    begun.into_iter().for_each(|work| work());
+    for work in begun {
+        work();
+    }
     for duplex in &mut waiting {
         timeout(Duration::from_secs(5), duplex.receive()).await.unwrap().unwrap().expect("M2");
     }
