@@ -1293,19 +1293,25 @@ interface MeshLimits {
     /** The most calls this mesh has in flight in all. Default: 16,384. */
     maxPendingCalls?: number | undefined;
     /**
-     * The most calls in a chain, each made by the handler of the one before, 1…254. Where services call
-     * one another in a circle, this ends it: `CALL_DEPTH`, with the path. Default: 64.
+     * The most calls in a chain, each made by the handler of the previous one, 1…254. It ends a
+     * circle of services that call one another: `CALL_DEPTH`, with the path. Default: 64.
      */
     maxCallDepth?: number | undefined;
     /** The most sessions accepted in all. Default: 10,000. */
     maxSessions?: number | undefined;
     /** The most sessions accepted from one service. Default: 64. */
     maxSessionsPerPeer?: number | undefined;
-    /** The most handshakes under way in all. Default: 256. */
+    /**
+     * The most handshakes in progress. Four times as many streams may wait for their first message.
+     * Default: 256.
+     */
     maxPendingHandshakes?: number | undefined;
-    /** The most handshakes under way from one address. Default: 64. */
+    /** The most handshakes in progress from one address. Default: 64. */
     maxPendingHandshakesPerAddress?: number | undefined;
-    /** The most TCP connections accepted. Default: 12,000. */
+    /**
+     * The most TCP connections accepted. A quarter, at most 2,048, may have no session, and are
+     * evicted for newcomers. Default: 12,000.
+     */
     maxConnections?: number | undefined;
     /** The time a connection has for its handshake, or for a health check, in ms. Default: 10 s. */
     handshakeTimeoutMs?: number | undefined;

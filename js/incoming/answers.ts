@@ -1,13 +1,14 @@
 // What is sent back for a request, encoded.
 
 import { randomUUID } from 'node:crypto';
+import { AbortCause } from '../base/boundary.js';
 import { MeshError } from '../base/errors.js';
 import { cutDepth, cutText, repairJson } from '../base/json-text.js';
 import { warnOfNoLogger, type SafeLogger } from '../base/logger.js';
 import { encodePayload, PayloadError, TooLargeError, type Payload } from '../frames/payload.js';
 import type { CommandWriter } from '../frames/writer.js';
 import { isOfCall, isOfRequest } from '../rpc/call-errors.js';
-import { abortError, AbortCause, Context } from '../rpc/context.js';
+import { abortError, Context } from '../rpc/context.js';
 import { encodeMetadata } from '../rpc/metadata.js';
 
 /** A result, or an error's JSON. */
