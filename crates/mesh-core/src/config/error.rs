@@ -1,6 +1,6 @@
 //! The errors of a configuration.
 
-use super::secret::{MAKE_SECRET, Weakness};
+use super::weakness::{MAKE_SECRET, Weakness};
 use crate::error::{Code, Coded, Reason};
 
 /// What is wrong with a configuration.

@@ -19,6 +19,7 @@ mod service;
 mod services;
 #[cfg(test)]
 mod tests;
+mod weakness;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -37,8 +38,9 @@ pub use self::{
     limits::Limits,
     private_key::{KeySource, PrivateKey},
     read::nearest,
-    secret::{MAKE_SECRET, MIN_SECRET, Secret, Weakness},
+    secret::Secret,
     service::Service,
+    weakness::{MAKE_SECRET, MIN_SECRET, Weakness},
 };
 use crate::id::ServiceId;
 

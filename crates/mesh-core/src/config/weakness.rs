@@ -1,0 +1,44 @@
+//! What a secret must be to protect anything.
+
+use std::collections::HashSet;
+
+/// A command that makes a good secret.
+pub const MAKE_SECRET: &str =
+    r#"node -e "console.log(require('node:crypto').randomBytes(32).toString('base64url'))""#;
+/// Shortest mesh secret accepted, in bytes: the output of SHA-256 (RFC 7518, 3.2).
+pub const MIN_SECRET: usize = 32;
+/// Fewest different bytes in a secret. Of 32 random bytes there are nearly
+/// always more than 25, of 32 random decimal digits more than 8.
+const MIN_DISTINCT: usize = 8;
+/// A secret that is nothing but a repetition of so many bytes is one of them.
+const LONGEST_PATTERN: usize = 16;
+
+/// Why a secret can be found by trying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Weakness {
+    /// Fewer bytes than [`MIN_SECRET`]; the length found.
+    #[error("must be at least {MIN_SECRET} bytes, got {0}")]
+    Short(usize),
+    /// Hardly any different bytes.
+    #[error("must be random, and has fewer than {MIN_DISTINCT} different bytes")]
+    Monotonous,
+    /// One short pattern over and over.
+    #[error("must be random, and is one short pattern that is repeated")]
+    Repeated,
+}
+
+impl Weakness {
+    /// What is weak about `secret`, if that shows. Whether it was drawn at
+    /// random does not.
+    #[must_use]
+    pub fn of(secret: &[u8]) -> Option<Self> {
+        if secret.len() < MIN_SECRET {
+            return Some(Self::Short(secret.len()));
+        }
+        if secret.iter().collect::<HashSet<_>>().len() < MIN_DISTINCT {
+            return Some(Self::Monotonous);
+        }
+        let repeats = |period: usize| secret[period..] == secret[..secret.len() - period];
+        (1..=LONGEST_PATTERN).any(repeats).then_some(Self::Repeated)
+    }
+}
