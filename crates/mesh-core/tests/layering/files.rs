@@ -181,18 +181,25 @@ enum Statement<'a> {
 fn statements(code: &str) -> Vec<Statement<'_>> {
     let mut found = Vec::new();
     let mut rest = code;
-    while let Some(at) =
-        rest.match_indices("use ").map(|(at, _)| at).find(|at| !rest[..*at].ends_with(is_word))
-    {
-        let before = rest[..at].trim_end();
-        let line = before.rsplit(['\n', ';', '{', '}']).next().unwrap_or_default().trim();
+    while let Some((at, public)) = next_use(rest) {
         let Some(end) = rest[at..].find(';') else { break };
         found.push(Statement::Other(&rest[..at]));
-        found.push(Statement::Use { public: line.starts_with("pub"), tree: &rest[at + 4..at + end] });
+        found.push(Statement::Use { public, tree: &rest[at + "use ".len()..at + end] });
         rest = &rest[at + end..];
     }
     found.push(Statement::Other(rest));
     found
+}
+
+/// Where the next `use` declaration is, and whether it is public. The word
+/// occurs in texts too, after others of the same line.
+fn next_use(code: &str) -> Option<(usize, bool)> {
+    code.match_indices("use ").find_map(|(at, _)| {
+        let before = code[..at].trim_end_matches(' ');
+        let line = before.rsplit(['\n', ';', '{', '}']).next().unwrap_or_default().trim();
+        let public = line == "pub" || line.starts_with("pub(");
+        (public || line.is_empty()).then_some((at, public))
+    })
 }
 
 /// Whether `code` reaches into a module by its bare name.

@@ -164,13 +164,13 @@ impl Client {
         let dialler = Dialler { shared: &self.shared, identity: &self.identity };
         // Boxed, so that its room is not part of a session that lasts for hours.
         let dial = Box::pin(dialler.dial(&service, &target, &local));
-        let dialled = tokio::select! {
+        let outcome = tokio::select! {
             biased;
             () = self.shared.stop.cancelled() => return,
-            dialled = dial => dialled,
+            outcome = dial => outcome,
         };
-        let (established, duplex) = match dialled {
-            Ok(dialled) => dialled,
+        let (established, duplex) = match outcome {
+            Ok(opened) => opened,
             Err(error) => return self.link_failed(&service, &target, &error),
         };
         let prepared = match prepare::<ClientSession>(&self.shared, established, false) {
