@@ -24,6 +24,7 @@ use crate::{
     error::{Failure, Settled, throw},
     events::Outlet,
     frames::{Command, Commands, Malformed},
+    telemetry::NativeMetrics,
 };
 
 /// A mesh, driven by batches of commands and answering with batches of events.
@@ -70,7 +71,7 @@ impl Inner {
 impl NativeMesh {
     /// Checks the configuration, given as JSON, as are the `SECURE_MESH_…`
     /// variables. `onWake` is called when there is something to `take`.
-    /// `network` names a network in memory to be on, for tests.
+    /// `network` names a network in memory to be on, for tests. In `metrics` the mesh counts what it does.
     #[napi(constructor, catch_unwind)]
     pub fn new(
         env: Env,
@@ -78,6 +79,7 @@ impl NativeMesh {
         variables: String,
         on_wake: Function<'_, (), ()>,
         network: Option<String>,
+        metrics: Option<&NativeMetrics>,
     ) -> Result<Self> {
         let unreadable = |_| {
             throw(
@@ -92,7 +94,7 @@ impl NativeMesh {
         if let Some(network) = network {
             config = config.on_network(&network);
         }
-        let outlet = Outlet::new(&on_wake)?;
+        let outlet = Outlet::new(&on_wake, metrics.map(|metrics| Arc::clone(&metrics.metrics)))?;
         Ok(Self { inner: Arc::new(Inner { state: Mutex::new(State::New(Box::new(config))), outlet }) })
     }
 

@@ -16,7 +16,10 @@ export function encodeConfig(config: MeshConfig, logger: SafeLogger): string {
   const plain: Record<string, unknown> = { ...config };
   // These are JavaScript's own business.
   delete plain['logger'];
-  delete plain['resilience'];
+  if (typeof config.resilience === 'object' && config.resilience !== null) {
+    const { idempotency: _, ...resilience } = config.resilience;
+    plain['resilience'] = resilience;
+  }
   delete plain['monitoring'];
   delete plain['rotation'];
   if (config.paths?.protoFile !== undefined) {

@@ -77,12 +77,15 @@ export class Engine {
     const json = encodeConfig(config, this.#logger);
     const environment = encodeEnvironment(network === undefined ? process.env : {});
     const { NativeMesh } = native();
-    this.native = wrapNative(() => new NativeMesh(json, environment, this.#batches.wake, network));
+    this.#monitoring = Monitoring.from(config, this.#logger);
+    const metrics = this.#monitoring?.native;
+    this.native = wrapNative(
+      () => new NativeMesh(json, environment, this.#batches.wake, network, metrics),
+    );
     this.#inMemory = network !== undefined;
     this.#serviceId = config.serviceId;
     this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
     const callTimeoutMs = config.limits?.callTimeoutMs ?? DEFAULT_CALL_MS;
-    this.#monitoring = Monitoring.from(config, this.#logger);
     this.rotation = new Rotation(this.native, config, this.#logger);
     const policy = Policy.from(config.resilience, callTimeoutMs, this.#monitoring);
     this.#writer = new CommandWriter((batch) => this.#submit(batch));
@@ -102,7 +105,7 @@ export class Engine {
       callTimeoutMs,
     };
     const kept = new Idempotency(idempotencyLimits(config.resilience?.idempotency), this.#logger);
-    this.router = new Router(this.#writer, this.#peers, host, this.#logger, policy, kept);
+    this.router = new Router(this.#writer, this.#peers, host, this.#logger, kept);
     this.#parts = {
       calls: this.#calls,
       router: this.router,

@@ -139,8 +139,8 @@ export interface MeshConfig {
   /** What is done when calls fail or are too many. Default: nothing of it. */
   resilience?: {
     /**
-     * Requests each caller may make here, by its verified identity. Those beyond get
-     * `RESOURCE_EXHAUSTED`, reason `RATE_LIMITED`, with `retryAfterMs`.
+     * Requests each caller may make here, by its verified identity, those for unknown methods
+     * included. Requests beyond get `RESOURCE_EXHAUSTED`, reason `RATE_LIMITED`, with `retryAfterMs`.
      */
     rateLimit?: RateLimiterConfig | undefined;
     /**

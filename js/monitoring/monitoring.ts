@@ -10,18 +10,19 @@ import { TimeoutManager } from '../resilience/timeout-manager.js';
 import type { MonitoringAdapter } from './audit-event.js';
 import { AuditLogger, checkAdapters } from './audit-logger.js';
 import { FileAdapter } from './file-adapter.js';
-import { MetricsCollector, type MeshMetrics } from './metrics-collector.js';
+import { makeMetrics, readMetrics, type MeshMetrics } from './metrics-collector.js';
 
 const METRICS_MS = 60_000;
 /** How long an adapter may take for the figures: `cleanup()` waits for the last ones. */
 const DELIVERY_MS = 30_000;
 
 /** Events of the core that are entries of the audit log, and what kind. */
-const AUDITED: Readonly<Record<string, 'connection' | 'error' | 'key_rotation'>> = {
+const AUDITED: Readonly<Record<string, 'connection' | 'error' | 'key_rotation' | 'rate_limit'>> = {
   'key.rotated': 'key_rotation',
   'secret.rotated': 'key_rotation',
   'handshake.refused': 'connection',
   'record.discarded': 'error',
+  'quota.refused': 'rate_limit',
 };
 
 /** The part of a mesh's configuration that is about its monitoring. */
@@ -38,7 +39,8 @@ export class Monitoring implements PolicyObserver {
   readonly #serviceId: string;
   readonly #adapters: readonly MonitoringAdapter[];
   readonly #audit: AuditLogger;
-  readonly #metrics = new MetricsCollector();
+  /** The figures, most of which the core counts itself. */
+  readonly native = makeMetrics();
   readonly #logger: SafeLogger;
   readonly #limit = new TimeoutManager({
     timeout: DELIVERY_MS,
@@ -99,13 +101,13 @@ export class Monitoring implements PolicyObserver {
 
   /** A session with a service that has proved who it is. */
   sessionOpened(peer: string): void {
-    this.#metrics.recordConnection(true);
+    this.native.connection(true);
     void this.#audit.logConnection(this.#serviceId, peer, true);
   }
 
   /** A session is over. */
   sessionClosed(): void {
-    this.#metrics.recordConnectionClosed();
+    this.native.connectionClosed();
   }
 
   /** An entry of the core's log, as JSON. */
@@ -125,10 +127,15 @@ export class Monitoring implements PolicyObserver {
       });
       return;
     }
+    if (eventType === 'rate_limit') {
+      const caller = String(fields?.['peer'] ?? fields?.['subject']);
+      void this.#audit.logRateLimit(this.#serviceId, caller, true);
+      return;
+    }
     if (eventType === 'connection') {
       // An entry stands for several where they are too many to be written one by one.
       for (let left = Number(fields?.['count'] ?? 1); left > 0; left -= 1) {
-        this.#metrics.recordConnection(false);
+        this.native.connection(false);
       }
     }
     // Who it was is not known: what it claimed is a fact among others, not its name.
@@ -141,35 +148,27 @@ export class Monitoring implements PolicyObserver {
 
   /** A call is made. */
   callStarted(): void {
-    this.#metrics.recordMessageSent();
+    this.native.sent();
   }
 
   /** A call is over, with an error or without. */
   callEnded(service: string, method: string, latencyMs: number, error?: unknown): void {
-    if (error === undefined) this.#metrics.recordMessageReceived();
-    else this.#metrics.recordMessageFailed();
-    this.#metrics.recordLatency(latencyMs);
+    if (error === undefined) this.native.received();
+    else this.native.failed();
+    this.native.latency(latencyMs);
     const code = error === undefined ? undefined : MeshError.from(error).code;
-    this.#metrics.recordCall({ service, method, latencyMs, code });
-  }
-
-  /** A request has met its caller's quota; `first` of those refused since one was allowed. */
-  quota(caller: string, allowed: boolean, first: boolean): void {
-    if (allowed) this.#metrics.recordRateLimitAllowed();
-    else this.#metrics.recordRateLimitBlocked();
-    // Not every one: else a caller could fill the log with what it is refused.
-    if (first) void this.#audit.logRateLimit(this.#serviceId, caller, true);
+    this.native.call(service, method, code ?? null, latencyMs);
   }
 
   /** The circuit of a service has changed. */
   circuit(service: string, state: 'closed' | 'open' | 'half_open'): void {
-    this.#metrics.recordCircuitBreakerState(state);
+    this.native.circuit(state);
     void this.#audit.logCircuitBreaker(this.#serviceId, service, state);
   }
 
   /** The figures. */
   metrics(): MeshMetrics {
-    return this.#metrics.getMetrics();
+    return readMetrics(this.native);
   }
 
   async #deliver(): Promise<void> {

@@ -1,32 +1,24 @@
-// What a mesh does when calls fail or are too many: quotas for those who call,
-// breakers and retries for those who are called.
+// What a mesh does when its calls fail: breakers and retries.
 
 import type { NativeRetryPolicy } from '../addon.js';
-import { checkKeys } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { nowMs, pause } from '../base/timers.js';
 import type { CallKind, CallOptions } from '../rpc/call-types.js';
 import { CircuitBreaker, type CircuitBreakerConfig } from './circuit-breaker.js';
-import { RateLimiter, type RateLimiterConfig } from './rate-limiter.js';
 import { nativeRetryPolicy, type RetryPolicyConfig } from './retry-policy.js';
 
 /** The services that breakers are kept for; the oldest is forgotten for a new one. */
 const MAX_BREAKERS = 1_000;
-/** The callers whose refusal is remembered to have been logged. */
-const MAX_REFUSED = 10_000;
 
 /** The part of a mesh's configuration that is about its policies. */
 export interface PolicyConfig {
-  readonly rateLimit?: RateLimiterConfig | undefined;
   readonly circuitBreaker?: Omit<CircuitBreakerConfig, 'isFailure' | 'onStateChange'> | undefined;
   readonly retry?: Omit<RetryPolicyConfig, 'retryableErrors' | 'isRetryable'> | undefined;
 }
 
 /** Records what policies decide and what comes of calls. */
 export interface PolicyObserver {
-  /** @param first whether it is the first refusal after a request of this caller that was allowed */
-  quota(caller: string, allowed: boolean, first: boolean): void;
   /** A call has begun. */
   callStarted(): void;
   /** It is over; with an error if it failed. */
@@ -53,8 +45,6 @@ export type Try = (
 
 /** The policies of one mesh. */
 export class Policy {
-  readonly #limiter: RateLimiter | undefined;
-  readonly #refused = new Set<string>();
   readonly #breaker: CircuitBreakerConfig | undefined;
   readonly #breakers = new Map<string, CircuitBreaker>();
   readonly #retry: NativeRetryPolicy | undefined;
@@ -66,19 +56,9 @@ export class Policy {
     callTimeoutMs: number,
     observer: PolicyObserver | undefined,
   ) {
-    checkKeys('resilience', resilience, [
-      'rateLimit',
-      'circuitBreaker',
-      'retry',
-      // The router's: see `idempotency-limits.ts`.
-      'idempotency',
-    ]);
-    const { rateLimit, circuitBreaker, retry } = resilience;
+    const { circuitBreaker, retry } = resilience;
     this.#callTimeoutMs = callTimeoutMs;
     this.#observer = observer;
-    if (rateLimit !== undefined) {
-      this.#limiter = at('resilience.rateLimit', () => new RateLimiter(rateLimit));
-    }
     if (circuitBreaker !== undefined) {
       this.#breaker = { ...circuitBreaker, isFailure };
       at('resilience.circuitBreaker', () => new CircuitBreaker(this.#breaker as never));
@@ -101,23 +81,6 @@ export class Policy {
   ): Policy | undefined {
     if (config === undefined && observer === undefined) return undefined;
     return new Policy(config ?? {}, callTimeoutMs, observer);
-  }
-
-  /**
-   * Whether a request may be answered, by its caller's quota.
-   *
-   * @param caller who calls: the verified identity. By a claimed one, anybody could use up
-   *   somebody else's quota.
-   * @returns milliseconds after which another can be, if this one may not
-   */
-  admit(caller: string): number | undefined {
-    if (this.#limiter === undefined) return undefined;
-    const { allowed, retryAfterMs } = this.#limiter.check(caller);
-    const first = !allowed && !this.#refused.has(caller);
-    if (allowed) this.#refused.delete(caller);
-    else if (this.#refused.size < MAX_REFUSED) this.#refused.add(caller);
-    this.#observer?.quota(caller, allowed, first);
-    return allowed ? undefined : retryAfterMs;
   }
 
   /** Makes a call, as often as is right. */

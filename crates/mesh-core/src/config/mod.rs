@@ -4,6 +4,7 @@
 mod error;
 mod private_key;
 mod read;
+mod resilience;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use self::read::{EnvPort, Options};
 pub use self::{
     error::ConfigError,
     private_key::{KeySource, PrivateKey},
+    resilience::{RateLimit, Resilience},
     secret::{MAKE_SECRET, MIN_SECRET, Secret, Weakness},
 };
 use crate::id::ServiceId;
@@ -53,6 +55,8 @@ pub struct MeshConfig {
     pub keys_dir: Option<PathBuf>,
     /// `limits`.
     pub limits: Limits,
+    /// `resilience`.
+    pub resilience: Resilience,
     /// The network in memory this mesh is on, instead of the system's. No
     /// option and no variable sets it: [`MeshConfig::on_network`] does.
     pub network: Option<NetworkName>,
@@ -217,6 +221,7 @@ impl MeshConfig {
                 .or_else(|| env("SECURE_MESH_KEYS_DIR"))
                 .map(PathBuf::from),
             limits: parse_limits(&limits)?,
+            resilience: Resilience::parse(&root)?,
             network: None,
             warnings,
         })

@@ -36,6 +36,11 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
+    /// Whether the object is not there at all.
+    pub(super) fn is_absent(&self) -> bool {
+        self.map.is_none()
+    }
+
     fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }

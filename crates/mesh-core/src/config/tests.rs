@@ -210,3 +210,27 @@ fn pins_end_the_embedded_default() {
         !parse(&json!({ "serviceId": "a", "discovery": { "services": services } })).unwrap().is_embedded()
     );
 }
+
+#[test]
+fn the_quota_is_read_and_its_options_are_named() {
+    let with = |rate_limit: Value| json!({ "serviceId": "a", "resilience": { "rateLimit": rate_limit } });
+    let parsed = parse(&with(json!({ "maxRequests": 3, "windowMs": "1m" }))).unwrap();
+    let limit =
+        RateLimit { requests: 3, window: Duration::from_mins(1), block: Duration::ZERO, keys: 10_000 };
+    assert_eq!(parsed.resilience.rate_limit, Some(limit));
+    assert_eq!(parse(&json!({ "serviceId": "a" })).unwrap().resilience, Resilience::default());
+    for (rate_limit, start) in [
+        (json!({ "maxRequests": 0, "windowMs": 1 }), "resilience.rateLimit.maxRequests must be 1…"),
+        (
+            json!({ "windowMs": 1 }),
+            "resilience.rateLimit.maxRequests must be a whole number from 1, got nothing",
+        ),
+        (json!({ "maxRequests": 1 }), "resilience.rateLimit.windowMs must be a duration"),
+        (json!({ "maxRequests": 1, "windowMs": 0 }), "resilience.rateLimit.windowMs must be a duration"),
+        (json!({ "maxRequest": 1 }), "resilience.rateLimit.maxRequest is not an option; did you mean"),
+        (json!(5), "resilience.rateLimit must be an object, got 5"),
+    ] {
+        let text = message(&with(rate_limit));
+        assert!(text.starts_with(start), "{text}");
+    }
+}

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{places::Pending, seats::Seats, session::ServerSession};
+use super::{admit::Admission, places::Pending, seats::Seats, session::ServerSession};
 use crate::{
     error::{Code, Reason},
     mesh::{
@@ -19,6 +19,7 @@ use crate::{
         timers::{Timer, TimerKey},
     },
     record::message::{Encoded, Failure, Payload},
+    resilience::ResilienceError,
 };
 
 /// Everything of the requests that peers make.
@@ -29,6 +30,7 @@ pub(crate) struct Server {
     /// Handshakes under way.
     pub(super) pending: Arc<Mutex<Pending>>,
     pub(super) seats: Arc<Mutex<Seats>>,
+    pub(super) admission: Admission,
     requests: Mutex<Requests>,
 }
 
@@ -55,9 +57,10 @@ pub(super) struct Active {
 }
 
 impl Server {
-    pub(crate) fn new(shared: Arc<Shared>, identity: Arc<Identity>) -> Arc<Self> {
+    pub(crate) fn new(shared: Arc<Shared>, identity: Arc<Identity>) -> Result<Arc<Self>, ResilienceError> {
         let (sessions, pending, seats, requests) = Default::default();
-        Arc::new(Self { shared, identity, sessions, pending, seats, requests })
+        let admission = Admission::new(Arc::clone(&shared))?;
+        Ok(Arc::new(Self { shared, identity, sessions, pending, seats, admission, requests }))
     }
 
     pub(crate) fn sessions(&self) -> &Sessions<ServerSession> {

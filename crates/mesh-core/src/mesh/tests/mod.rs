@@ -10,6 +10,7 @@ mod hostile;
 mod lifecycle;
 mod memory;
 mod networks;
+mod quotas;
 mod raw_server;
 mod reconnect;
 mod refusals;
