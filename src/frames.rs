@@ -90,7 +90,6 @@ pub(crate) enum Command<'a> {
         id: u32,
         timeout_ms: u32,
         idempotent: bool,
-        earlier: u8,
         kind: CallKind,
         service: &'a str,
         method: &'a str,
@@ -178,13 +177,12 @@ impl<'a> Commands<'a> {
             CALL => {
                 let timeout_ms = frame.u32()?;
                 let method_len = usize::from(u16::from_le_bytes(frame.array()?));
-                let [flags, earlier] = frame.array()?;
+                let [flags, _] = frame.array()?;
                 let metadata_len = frame.u32()? as usize;
                 Command::Call {
                     id,
                     timeout_ms,
                     idempotent: flags & 1 != 0,
-                    earlier,
                     kind: CallKind::from_number(flags >> 1)?,
                     service: frame.text(a)?,
                     method: frame.text(method_len)?,

@@ -273,19 +273,9 @@ fn carry_out(io: &Io, command: std::result::Result<Command<'_>, Malformed>, outl
     match command {
         #[cfg(feature = "fault-injection")]
         Ok(Command::Call { method: "fault.panic", .. }) => panic!("injected"),
-        Ok(Command::Call {
-            id,
-            timeout_ms,
-            idempotent,
-            earlier,
-            kind,
-            service,
-            method,
-            metadata,
-            payload,
-        }) => {
+        Ok(Command::Call { id, timeout_ms, idempotent, kind, service, method, metadata, payload }) => {
             let timeout = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into()));
-            io.call(id, &CallSpec { service, method, kind, payload, metadata, timeout, idempotent, earlier });
+            io.call(id, &CallSpec { service, method, kind, payload, metadata, timeout, idempotent });
         }
         Ok(Command::Cancel { id }) => io.cancel(id),
         Ok(Command::Respond { id, metadata, payload }) => io.respond(id, metadata, payload),

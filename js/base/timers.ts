@@ -48,22 +48,3 @@ export function nextTurn(run: () => void): void {
 export function afterThis(run: () => void): void {
   nextTick(run);
 }
-
-/** Waits; rejects with the signal's reason when it is aborted meanwhile. */
-export function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(signal.reason as Error);
-      return;
-    }
-    const onAbort = (): void => {
-      clearTimeout(waiting);
-      reject(signal?.reason as Error);
-    };
-    const waiting = after(ms, () => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    });
-    signal?.addEventListener('abort', onAbort, { once: true });
-  });
-}

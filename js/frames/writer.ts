@@ -42,7 +42,6 @@ export class CommandWriter {
     idempotent: boolean,
     meta: string,
     kind: CallKind = 'unary',
-    earlier = 0,
   ): void {
     const start = this.#end;
     this.#reserve(HEADER + 12 + 3 * (service.length + method.length + meta.length), payload);
@@ -58,7 +57,7 @@ export class CommandWriter {
     buffer.writeUInt16LE(methodLength, start + 16);
     const kindNumber = kind === 'unary' ? 0 : KINDS.indexOf(kind);
     buffer.writeUInt8((idempotent ? 1 : 0) | (kindNumber << 1), start + 18);
-    buffer.writeUInt8(Math.min(earlier, 255), start + 19);
+    buffer.writeUInt8(0, start + 19);
     buffer.writeUInt32LE(metaLength, start + 20);
     this.#finish(start, Command.Call, serviceLength, id, at, payload);
   }

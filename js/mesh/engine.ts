@@ -14,7 +14,6 @@ import { Router } from '../incoming/router.js';
 import { Monitoring } from '../monitoring/monitoring.js';
 import { Calls } from '../outgoing/calls.js';
 import { Outgoing, type Gate } from '../outgoing/outgoing.js';
-import { Policy } from '../resilience/policy.js';
 import type { SecureMeshClient } from '../rpc/client.js';
 import { AbortCause, type Context } from '../rpc/context.js';
 import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
@@ -87,14 +86,13 @@ export class Engine {
     this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
     const callTimeoutMs = config.limits?.callTimeoutMs ?? DEFAULT_CALL_MS;
     this.rotation = new Rotation(this.native, config, this.#logger);
-    const policy = Policy.from(config.resilience, callTimeoutMs, this.#monitoring);
     this.#writer = new CommandWriter((batch) => this.#submit(batch));
     this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive());
     const gate: Gate = {
       enter: (service, method, nested) => this.#enter(service, method, nested),
       ready: () => this.initialize(),
     };
-    this.outgoing = new Outgoing(this.#calls, gate, policy);
+    this.outgoing = new Outgoing(this.#calls, gate);
     const host = {
       connect: (
         context: Context,

@@ -144,8 +144,9 @@ export interface MeshConfig {
      */
     rateLimit?: RateLimiterConfig | undefined;
     /**
-     * When a service that fails is left alone. Its calls then get `UNAVAILABLE`, reason
-     * `CIRCUIT_OPEN`, with `retryAfterMs`. Each service has a breaker of its own.
+     * When an instance of a service that fails is left alone. Each instance has a breaker of its
+     * own, and the others take its calls. When no instance is left, calls get `UNAVAILABLE`, reason
+     * `CIRCUIT_OPEN`, with `retryAfterMs`.
      */
     circuitBreaker?: Omit<CircuitBreakerConfig, 'isFailure' | 'onStateChange'> | undefined;
     /**

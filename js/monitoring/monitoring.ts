@@ -2,10 +2,9 @@
 
 import { join } from 'node:path';
 import { checkKeys } from '../base/arguments.js';
-import { MeshError } from '../base/errors.js';
+import type { MeshError } from '../base/errors.js';
 import type { SafeLogger } from '../base/logger.js';
 import { cancelTimer, every } from '../base/timers.js';
-import type { PolicyObserver } from '../resilience/policy.js';
 import { TimeoutManager } from '../resilience/timeout-manager.js';
 import type { MonitoringAdapter } from './audit-event.js';
 import { AuditLogger, checkAdapters } from './audit-logger.js';
@@ -16,13 +15,16 @@ const METRICS_MS = 60_000;
 /** How long an adapter may take for the figures: `cleanup()` waits for the last ones. */
 const DELIVERY_MS = 30_000;
 
+type Audited = 'circuit_breaker' | 'connection' | 'error' | 'key_rotation' | 'rate_limit';
+
 /** Events of the core that are entries of the audit log, and what kind. */
-const AUDITED: Readonly<Record<string, 'connection' | 'error' | 'key_rotation' | 'rate_limit'>> = {
+const AUDITED: Readonly<Record<string, Audited>> = {
   'key.rotated': 'key_rotation',
   'secret.rotated': 'key_rotation',
   'handshake.refused': 'connection',
   'record.discarded': 'error',
   'quota.refused': 'rate_limit',
+  'circuit.changed': 'circuit_breaker',
 };
 
 /** The part of a mesh's configuration that is about its monitoring. */
@@ -35,7 +37,7 @@ export interface MonitoringConfig {
 }
 
 /** Records what a mesh does, where that is wanted. */
-export class Monitoring implements PolicyObserver {
+export class Monitoring {
   readonly #serviceId: string;
   readonly #adapters: readonly MonitoringAdapter[];
   readonly #audit: AuditLogger;
@@ -132,6 +134,11 @@ export class Monitoring implements PolicyObserver {
       void this.#audit.logRateLimit(this.#serviceId, caller, true);
       return;
     }
+    if (eventType === 'circuit_breaker') {
+      const { service, state } = fields as { service: string; state: string };
+      void this.#audit.logCircuitBreaker(this.#serviceId, service, state);
+      return;
+    }
     if (eventType === 'connection') {
       // An entry stands for several where they are too many to be written one by one.
       for (let left = Number(fields?.['count'] ?? 1); left > 0; left -= 1) {
@@ -144,26 +151,6 @@ export class Monitoring implements PolicyObserver {
       serviceId: this.#serviceId,
       details: { action: event, success: false, error: message, metadata: { ...fields } },
     });
-  }
-
-  /** A call is made. */
-  callStarted(): void {
-    this.native.sent();
-  }
-
-  /** A call is over, with an error or without. */
-  callEnded(service: string, method: string, latencyMs: number, error?: unknown): void {
-    if (error === undefined) this.native.received();
-    else this.native.failed();
-    this.native.latency(latencyMs);
-    const code = error === undefined ? undefined : MeshError.from(error).code;
-    this.native.call(service, method, code ?? null, latencyMs);
-  }
-
-  /** The circuit of a service has changed. */
-  circuit(service: string, state: 'closed' | 'open' | 'half_open'): void {
-    this.native.circuit(state);
-    void this.#audit.logCircuitBreaker(this.#serviceId, service, state);
   }
 
   /** The figures. */

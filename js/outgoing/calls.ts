@@ -64,7 +64,6 @@ export class Calls {
    * @param input the items, where the inputs are a stream
    * @param wait what has to be done before anything can be sent, if it is not yet
    * @param inflow takes the items, where the answer is a stream; the promise then says how it ended
-   * @param earlier how often the call was tried before
    */
   start(
     kind: CallKind,
@@ -74,11 +73,10 @@ export class Calls {
     options: CallOptions | undefined,
     wait: Promise<void> | undefined,
     inflow?: Inflow,
-    earlier = 0,
   ): Promise<unknown> {
     return new Promise((resolve, reject) => {
       try {
-        this.#begin(kind, service, method, input, options, wait, inflow, earlier, resolve, reject);
+        this.#begin(kind, service, method, input, options, wait, inflow, resolve, reject);
       } catch (error) {
         // The caller is still on the stack; without the frames in between its line is among the first.
         if (error instanceof MeshError) Error.captureStackTrace(error, this.start);
@@ -95,7 +93,6 @@ export class Calls {
     options: CallOptions | undefined,
     wait: Promise<void> | undefined,
     inflow: Inflow | undefined,
-    earlier: number,
     resolve: (value: unknown) => void,
     reject: (error: MeshError) => void,
   ): void {
@@ -127,14 +124,13 @@ export class Calls {
     if (inflow !== undefined) this.#streams.set(inflow, id);
     if (this.#pending.size === 1) this.#onCount();
     if (wait === undefined) {
-      this.#trySend(id, pending, kind, payload, prepared, input, earlier);
+      this.#trySend(id, pending, kind, payload, prepared, input);
       return;
     }
     if (payload instanceof Uint8Array) payload = payload.slice();
     wait.then(
       () => {
-        if (this.#pending.has(id))
-          this.#trySend(id, pending, kind, payload, prepared, input, earlier);
+        if (this.#pending.has(id)) this.#trySend(id, pending, kind, payload, prepared, input);
         else pending.outflow?.discard(input as Items);
       },
       (error: unknown) => {
@@ -153,10 +149,9 @@ export class Calls {
     payload: Payload,
     prepared: PreparedOptions,
     input: unknown,
-    earlier: number,
   ): void {
     try {
-      this.#send(id, pending, kind, payload, prepared, input, earlier);
+      this.#send(id, pending, kind, payload, prepared, input);
     } catch (error) {
       if (this.#take(id) !== undefined) this.#fail(pending, MeshError.from(error));
     }
@@ -169,9 +164,8 @@ export class Calls {
     payload: Payload,
     { timeoutMs, idempotent, meta }: PreparedOptions,
     input: unknown,
-    earlier: number,
   ): void {
-    this.#writer.call(id, service, method, payload, timeoutMs, idempotent, meta, kind, earlier);
+    this.#writer.call(id, service, method, payload, timeoutMs, idempotent, meta, kind);
     // All calls in one batch would come back in one batch, and the two processes would take turns.
     // With half of them in each, one is worked on while the other travels.
     if (2 * this.#writer.frames >= this.#pending.size) this.#writer.flush();

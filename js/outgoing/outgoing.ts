@@ -3,7 +3,6 @@
 import { invalidArgument, show } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
 import { Inflow } from '../frames/inflow.js';
-import type { Policy, Try } from '../resilience/policy.js';
 import { prepareOptions } from '../rpc/call-options.js';
 import type {
   CallKind,
@@ -43,13 +42,11 @@ export class Outgoing {
   readonly #calls: Calls;
   readonly #gate: Gate;
   readonly #clients = new Map<string, SecureMeshClient>();
-  readonly #policy: Policy | undefined;
   #middleware: readonly ClientMiddleware[] = [];
 
-  constructor(calls: Calls, gate: Gate, policy: Policy | undefined) {
+  constructor(calls: Calls, gate: Gate) {
     this.#calls = calls;
     this.#gate = gate;
-    this.#policy = policy;
   }
 
   /** Puts a middleware around every call, inside of those that are there. */
@@ -187,13 +184,8 @@ export class Outgoing {
     nested: boolean,
     inflow: Inflow | undefined,
   ): Promise<unknown> {
-    const attempt: Try = (data, rest, earlier) => {
-      const wait = this.#gate.enter(service, method, nested);
-      return this.#calls.start(kind, service, method, data, rest, wait, inflow, earlier);
-    };
-    return this.#policy === undefined
-      ? attempt(input, options, 0)
-      : this.#policy.send({ service, method, kind, input, options }, attempt);
+    const wait = this.#gate.enter(service, method, nested);
+    return this.#calls.start(kind, service, method, input, options, wait, inflow);
   }
 }
 

@@ -18,7 +18,7 @@ use self::read::{EnvPort, Options};
 pub use self::{
     error::ConfigError,
     private_key::{KeySource, PrivateKey},
-    resilience::{RateLimit, Resilience},
+    resilience::{Breaker, RateLimit, Resilience, Retry},
     secret::{MAKE_SECRET, MIN_SECRET, Secret, Weakness},
 };
 use crate::id::ServiceId;

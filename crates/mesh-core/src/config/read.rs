@@ -157,6 +157,25 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// A number that need not be whole.
+    pub(super) fn number(&self, key: &str, min: f64, max: f64) -> Result<Option<f64>, ConfigError> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(value) => match value.as_f64() {
+                Some(number) if (min..=max).contains(&number) => Ok(Some(number)),
+                _ => Err(self.wrong(key, &format!("a number from {min} to {max}"))),
+            },
+        }
+    }
+
+    pub(super) fn boolean(&self, key: &str) -> Result<Option<bool>, ConfigError> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Bool(value)) => Ok(Some(*value)),
+            Some(_) => Err(self.wrong(key, "true or false")),
+        }
+    }
+
     pub(super) fn one_of(&self, key: &str, choices: &[u32]) -> Result<Option<u32>, ConfigError> {
         match self.get(key) {
             None => Ok(None),

@@ -49,8 +49,6 @@ pub struct CallSpec<'a> {
     /// Whether running it twice does no harm, so that it is tried again even
     /// where it may have run.
     pub idempotent: bool,
-    /// How often the application has tried it before, as a call of its own.
-    pub earlier: u8,
 }
 
 /// The answer to a call.

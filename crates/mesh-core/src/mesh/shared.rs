@@ -81,6 +81,11 @@ impl Shared {
         Timestamp::default() + self.started.elapsed()
     }
 
+    /// Whether the application wants figures.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.metrics.is_some()
+    }
+
     /// Counts something, if the application wants figures.
     pub(crate) fn record(&self, count: impl FnOnce(&mut Metrics)) {
         if let Some(metrics) = &self.metrics {

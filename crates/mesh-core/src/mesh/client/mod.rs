@@ -1,12 +1,17 @@
-//! Calls made here. `calls` is their way, from the application to a session and
-//! back; `receive` is what the servers answer. A `call` decides whether it may be
-//! tried again, `links` where it goes, and `dial` opens what it goes over.
+//! Calls made here. `stack` is the way of a call down to a session and back, in
+//! one place; `calls` holds the calls under way, and `receive` is what the servers
+//! answer. `retries` decides on further tries, `links` where a call goes, `breakers`
+//! which instances are left alone, and `dial` opens a connection.
 
+mod breakers;
 mod call;
 mod calls;
 mod dial;
 mod links;
+mod measure;
 mod receive;
+mod retries;
 mod session;
+mod stack;
 
 pub(crate) use self::calls::Client;

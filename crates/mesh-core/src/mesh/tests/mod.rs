@@ -14,6 +14,7 @@ mod quotas;
 mod raw_server;
 mod reconnect;
 mod refusals;
+mod resilience;
 mod resumption;
 mod rotation;
 mod seats;
@@ -312,7 +313,6 @@ impl Node {
         let bytes = input.to_vec();
         self.mesh.post(move |io| {
             let spec = CallSpec {
-                earlier: 0,
                 service,
                 method,
                 kind,

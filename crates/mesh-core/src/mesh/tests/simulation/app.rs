@@ -184,7 +184,6 @@ impl App {
                 metadata: &metadata,
                 timeout: Some(Duration::from_millis(timeout_ms)),
                 idempotent,
-                earlier: 0,
             };
             io.call(uid, &spec);
             app.pump(io, StreamId::Call(uid));
