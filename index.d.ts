@@ -1326,13 +1326,14 @@ interface MeshConfig extends CoreConfig {
     /** What is done when calls fail or are too many. Default: nothing of it. */
     resilience?: {
         /**
-         * Requests each caller may make here, by its verified identity. Those beyond get
-         * `RESOURCE_EXHAUSTED`, reason `RATE_LIMITED`, with `retryAfterMs`.
+         * Requests each caller may make here, by its verified identity, those for unknown methods
+         * included. Requests beyond get `RESOURCE_EXHAUSTED`, reason `RATE_LIMITED`, with `retryAfterMs`.
          */
         rateLimit?: RateLimiterConfig | undefined;
         /**
-         * When a service that fails is left alone. Its calls then get `UNAVAILABLE`, reason
-         * `CIRCUIT_OPEN`, with `retryAfterMs`. Each service has a breaker of its own.
+         * When an instance of a service that fails is left alone. Each instance has a breaker of its
+         * own, and the others take its calls. When no instance is left, calls get `UNAVAILABLE`, reason
+         * `CIRCUIT_OPEN`, with `retryAfterMs`.
          */
         circuitBreaker?: Omit<CircuitBreakerConfig, 'isFailure' | 'onStateChange'> | undefined;
         /**

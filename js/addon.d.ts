@@ -139,9 +139,9 @@ export declare class NativeMesh {
   /**
    * Checks the configuration, given as JSON, as are the `SECURE_MESH_…`
    * variables. `onWake` is called when there is something to `take`.
-   * `network` names a network in memory to be on, for tests.
+   * `network` names a network in memory to be on, for tests. In `metrics` the mesh counts what it does.
    */
-  constructor(config: string, variables: string, onWake: () => void, network?: string | undefined | null)
+  constructor(config: string, variables: string, onWake: () => void, network?: string | undefined | null, metrics?: NativeMetrics | undefined | null)
   /** Binds the port, makes or loads keys, and serves. */
   start(): Promise<void>
   /** Where the mesh listens; `null` before it has started, or if it only calls. */
@@ -173,7 +173,7 @@ export declare class NativeMesh {
   close(drainMs: number): Promise<void>
 }
 
-/** Counters and histograms of one mesh. */
+/** Counters and histograms. A mesh that is given them counts in them itself. */
 export declare class NativeMetrics {
   /** All at zero. */
   constructor()
@@ -219,9 +219,7 @@ export declare class NativeRetryPolicy {
   constructor(maxAttempts: number, initialMs: number, maxMs: number, multiplier: number, jitter: boolean, budgetRatio: number | undefined | null, budgetReserve: number)
   /** A call is about to be made for the first time. */
   begin(): void
-  /** Milliseconds until the next try of a call that failed with `code`; `null` if there must be none. */
-  next(attempt: number, code: string, neverRan: boolean, idempotent: boolean, retryAfterMs: number | undefined | null, random: number): number | null
-  /** The same for a failure that was found worth a retry by somebody else. */
+  /** Milliseconds until the next try, if there is one; `null` if there must be none. */
   delay(attempt: number, retryAfterMs: number | undefined | null, random: number): number | null
 }
 

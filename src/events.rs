@@ -1,6 +1,6 @@
 //! Core events, written as frames for JavaScript.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use mesh_core::{
     mesh::{
@@ -8,6 +8,7 @@ use mesh_core::{
         StreamId,
     },
     record::message::{Encoding, Payload},
+    telemetry::Metrics,
 };
 use napi::{
     Status,
@@ -29,17 +30,21 @@ type Wake = ThreadsafeFunction<(), (), (), Status, false, true, 4>;
 pub(crate) struct Outlet {
     pub(crate) inbox: Inbox,
     wake: OnceLock<Wake>,
+    metrics: Option<Arc<Mutex<Metrics>>>,
 }
 
 impl Outlet {
-    pub(crate) fn new(on_wake: &Function<'_, (), ()>) -> Result<Arc<Self>> {
+    pub(crate) fn new(
+        on_wake: &Function<'_, (), ()>,
+        metrics: Option<Arc<Mutex<Metrics>>>,
+    ) -> Result<Arc<Self>> {
         let wake = on_wake
             .build_threadsafe_function::<()>()
             .weak::<true>()
             .callee_handled::<false>()
             .max_queue_size::<4>()
             .build()?;
-        Ok(Arc::new(Self { inbox: Inbox::default(), wake: OnceLock::from(wake) }))
+        Ok(Arc::new(Self { inbox: Inbox::default(), wake: OnceLock::from(wake), metrics }))
     }
 
     fn push_json(&self, kind: Event, id: u32, value: &Value) {
@@ -167,6 +172,10 @@ impl Events for Outlet {
 
     fn backlog(&self) -> usize {
         self.inbox.bytes()
+    }
+
+    fn metrics(&self) -> Option<Arc<Mutex<Metrics>>> {
+        self.metrics.clone()
     }
 
     fn flush(&self) {

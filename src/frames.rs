@@ -64,7 +64,6 @@ pub(crate) enum Command<'a> {
         id: u32,
         timeout: Option<Duration>,
         idempotent: bool,
-        earlier: u8,
         kind: CallKind,
         chain: Chain<'a>,
         service: &'a str,
@@ -149,7 +148,7 @@ impl<'a> Commands<'a> {
                 let parent = frame.u32()?;
                 let method_len = usize::from(u16::from_le_bytes(frame.array()?));
                 let path_len = usize::from(u16::from_le_bytes(frame.array()?));
-                let [flags, earlier, depth] = frame.array()?;
+                let [flags, depth] = frame.array()?;
                 let metadata_len = frame.u32()? as usize;
                 // Milliseconds with their fraction: rounded here, a deadline could grow.
                 let timeout = Duration::try_from_secs_f64(timeout_ms / 1000.0).ok()?;
@@ -157,7 +156,6 @@ impl<'a> Commands<'a> {
                     id,
                     timeout: (timeout_ms > 0.0).then_some(timeout),
                     idempotent: flags & 1 != 0,
-                    earlier,
                     kind: CallKind::from_number(flags >> 1)?,
                     service: frame.text(a)?,
                     method: frame.text(method_len)?,

@@ -24,6 +24,7 @@ use crate::{
     error::{Failure, Settled, throw},
     events::Outlet,
     frames::{Command, Commands, Malformed},
+    telemetry::NativeMetrics,
 };
 
 /// A mesh, driven by batches of commands and answering with batches of events.
@@ -70,7 +71,7 @@ impl Inner {
 impl NativeMesh {
     /// Checks the configuration, given as JSON, as are the `SECURE_MESH_…`
     /// variables. `onWake` is called when there is something to `take`.
-    /// `network` names a network in memory to be on, for tests.
+    /// `network` names a network in memory to be on, for tests. In `metrics` the mesh counts what it does.
     #[napi(constructor, catch_unwind)]
     pub fn new(
         env: Env,
@@ -78,6 +79,7 @@ impl NativeMesh {
         variables: String,
         on_wake: Function<'_, (), ()>,
         network: Option<String>,
+        metrics: Option<&NativeMetrics>,
     ) -> Result<Self> {
         let unreadable = |_| {
             throw(
@@ -92,7 +94,7 @@ impl NativeMesh {
         if let Some(network) = network {
             config = config.on_network(&network);
         }
-        let outlet = Outlet::new(&on_wake)?;
+        let outlet = Outlet::new(&on_wake, metrics.map(|metrics| Arc::clone(&metrics.metrics)))?;
         Ok(Self { inner: Arc::new(Inner { state: Mutex::new(State::New(Box::new(config))), outlet }) })
     }
 
@@ -274,21 +276,9 @@ fn carry_out(io: &Io, command: std::result::Result<Command<'_>, Malformed>, outl
     match command {
         #[cfg(feature = "fault-injection")]
         Ok(Command::Call { method: "fault.panic", .. }) => panic!("injected"),
-        Ok(Command::Call {
-            id,
-            timeout,
-            idempotent,
-            earlier,
-            kind,
-            chain,
-            service,
-            method,
-            metadata,
-            payload,
-        }) => io.call(
-            id,
-            &CallSpec { service, method, kind, payload, metadata, timeout, idempotent, earlier, chain },
-        ),
+        Ok(Command::Call { id, timeout, idempotent, kind, chain, service, method, metadata, payload }) => {
+            io.call(id, &CallSpec { service, method, kind, payload, metadata, timeout, idempotent, chain });
+        }
         Ok(Command::Cancel { id }) => io.cancel(id),
         Ok(Command::Respond { id, metadata, payload }) => io.respond(id, metadata, payload),
         Ok(Command::Fail { id, failure }) => fail(io, id, failure, outlet),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use mesh_core::{
     error::Code,
     resilience::{
-        Admission, Attempt, BreakerLimits, CircuitBreaker, ExponentialBackoff, Outcome, Permit, Quota,
-        QuotaLimits, RetryBudget, RetryPolicy, Transition,
+        Admission, BreakerLimits, CircuitBreaker, ExponentialBackoff, Outcome, Permit, Quota, QuotaLimits,
+        RetryBudget, RetryPolicy, Transition,
     },
 };
 use napi::{Env, Result};
@@ -157,29 +157,7 @@ impl NativeRetryPolicy {
         }
     }
 
-    /// Milliseconds until the next try of a call that failed with `code`; `null` if there must be none.
-    #[allow(clippy::too_many_arguments)]
-    #[napi(catch_unwind)]
-    pub fn next(
-        &mut self,
-        env: Env,
-        attempt: f64,
-        code: String,
-        never_ran: bool,
-        idempotent: bool,
-        retry_after_ms: Option<f64>,
-        random: f64,
-    ) -> Result<Option<f64>> {
-        let Some(code) = Code::from_name(&code) else {
-            return Err(argument(env, "code must be a gRPC code"));
-        };
-        let retry_after = retry_after_ms.map(|ms| millis(env, "retryAfterMs", ms)).transpose()?;
-        let failed =
-            Attempt { number: whole(env, "attempt", attempt)?, code, never_ran, idempotent, retry_after };
-        Ok(self.granted(self.policy.next(&failed, random)))
-    }
-
-    /// The same for a failure that was found worth a retry by somebody else.
+    /// Milliseconds until the next try, if there is one; `null` if there must be none.
     #[napi(catch_unwind)]
     pub fn delay(
         &mut self,

@@ -1,6 +1,9 @@
 //! The native halves of `MetricsCollector` and of the audit adapters.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use mesh_core::{
     error::Code,
@@ -44,10 +47,16 @@ pub struct NativeMetricsSnapshot {
     pub half_open: f64,
 }
 
-/// Counters and histograms of one mesh.
+/// Counters and histograms. A mesh that is given them counts in them itself.
 #[napi]
 pub struct NativeMetrics {
-    metrics: Metrics,
+    pub(crate) metrics: Arc<Mutex<Metrics>>,
+}
+
+impl NativeMetrics {
+    fn lock(&self) -> MutexGuard<'_, Metrics> {
+        self.metrics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[napi]
@@ -56,56 +65,56 @@ impl NativeMetrics {
     #[napi(constructor, catch_unwind)]
     #[allow(clippy::new_without_default, reason = "made by JavaScript only")]
     pub fn new() -> Self {
-        Self { metrics: Metrics::new() }
+        Self { metrics: Arc::new(Mutex::new(Metrics::new())) }
     }
 
     /// A connection was made, or could not be.
     #[napi(catch_unwind)]
-    pub fn connection(&mut self, success: bool) {
-        self.metrics.connection(success);
+    pub fn connection(&self, success: bool) {
+        self.lock().connection(success);
     }
 
     /// A connection is over.
     #[napi(catch_unwind)]
-    pub fn connection_closed(&mut self) {
-        self.metrics.connection_closed();
+    pub fn connection_closed(&self) {
+        self.lock().connection_closed();
     }
 
     /// A message was sent.
     #[napi(catch_unwind)]
-    pub fn sent(&mut self) {
-        self.metrics.sent();
+    pub fn sent(&self) {
+        self.lock().sent();
     }
 
     /// A message was received.
     #[napi(catch_unwind)]
-    pub fn received(&mut self) {
-        self.metrics.received();
+    pub fn received(&self) {
+        self.lock().received();
     }
 
     /// A message failed.
     #[napi(catch_unwind)]
-    pub fn failed(&mut self) {
-        self.metrics.failed();
+    pub fn failed(&self) {
+        self.lock().failed();
     }
 
     /// A call took this long.
     #[napi(catch_unwind)]
-    pub fn latency(&mut self, env: Env, ms: f64) -> Result<()> {
-        self.metrics.latency(fine(env, "latencyMs", ms)?);
+    pub fn latency(&self, env: Env, ms: f64) -> Result<()> {
+        self.lock().latency(fine(env, "latencyMs", ms)?);
         Ok(())
     }
 
     /// A request met its quota.
     #[napi(catch_unwind)]
-    pub fn quota(&mut self, allowed: bool) {
-        self.metrics.quota(allowed);
+    pub fn quota(&self, allowed: bool) {
+        self.lock().quota(allowed);
     }
 
     /// A circuit breaker changed its state.
     #[napi(catch_unwind)]
-    pub fn circuit(&mut self, env: Env, state: String) -> Result<()> {
-        self.metrics.circuit(match state.as_str() {
+    pub fn circuit(&self, env: Env, state: String) -> Result<()> {
+        self.lock().circuit(match state.as_str() {
             "closed" => CircuitLabel::Closed,
             "open" => CircuitLabel::Open,
             "half_open" => CircuitLabel::HalfOpen,
@@ -117,7 +126,7 @@ impl NativeMetrics {
     /// A call of a method ended, without `code` in success.
     #[napi(catch_unwind)]
     pub fn call(
-        &mut self,
+        &self,
         env: Env,
         service: String,
         method: String,
@@ -125,14 +134,14 @@ impl NativeMetrics {
         ms: f64,
     ) -> Result<()> {
         let code = code.map(|code| Code::from_name(&code).unwrap_or(Code::Unknown));
-        self.metrics.call(&service, &method, code, fine(env, "latencyMs", ms)?);
+        self.lock().call(&service, &method, code, fine(env, "latencyMs", ms)?);
         Ok(())
     }
 
     /// The figures as they are now.
     #[napi(catch_unwind)]
     pub fn snapshot(&self) -> NativeMetricsSnapshot {
-        let figures = self.metrics.snapshot();
+        let figures = self.lock().snapshot();
         let latencies = figures.latencies;
         let ms = |time: Duration| time.as_secs_f64() * 1000.0;
         NativeMetricsSnapshot {
@@ -156,7 +165,7 @@ impl NativeMetrics {
     /// The figures for Prometheus.
     #[napi(catch_unwind)]
     pub fn to_text(&self) -> String {
-        self.metrics.to_text()
+        self.lock().to_text()
     }
 }
 

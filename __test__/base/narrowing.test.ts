@@ -52,7 +52,6 @@ describe('numbers beyond 32 bits', () => {
     ['successThreshold', (value) => new addon.NativeCircuitBreaker(1, 0, 1000, 1000, 1 + value)],
     ['maxAttempts', (value) => new addon.NativeRetryPolicy(3 + value, 1, 1, 1, false, null, 10)],
     ['budget.reserve', (value) => new addon.NativeRetryPolicy(3, 1, 1, 1, false, 1, 1 + value)],
-    ['attempt', (value) => policy.next(1 + value, 'UNAVAILABLE', true, true, null, 0)],
     ['attempt', (value) => policy.delay(1 + value, null, 0)],
     ['maxRequests', (value) => new addon.NativeQuota(1 + value, 1000, 0, 10)],
     ['maxKeys', (value) => new addon.NativeQuota(1, 1000, 0, 10 + value)],

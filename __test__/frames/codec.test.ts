@@ -53,7 +53,7 @@ describe('CommandWriter', () => {
     const { batches, writer } = collect();
     const chain = { parent: 7, depth: 3, path: 'a > b x', inherits: true };
     const meta = '{"t":"é"}';
-    writer.call(0xdead_beef, 'other', 'm', '{"a":1}', 800.25, true, meta, 'bidiStream', 2, chain);
+    writer.call(0xdead_beef, 'other', 'm', '{"a":1}', 800.25, true, meta, 'bidiStream', chain);
     writer.call(1, 's', 'm', undefined, 0, false, '');
     writer.flush();
     const all = batches.flatMap(frames);
@@ -67,7 +67,7 @@ describe('CommandWriter', () => {
         u32(7),
         u16(1),
         u16(7),
-        [1 | (3 << 1), 2, 3],
+        [1 | (3 << 1), 3],
         u32(10),
         'other',
         'm',
@@ -75,7 +75,7 @@ describe('CommandWriter', () => {
         'a > b x',
         '{"a":1}',
       ),
-      frame(1, 2, 1, 1, f64(0), u32(0), u16(1), u16(0), [0, 0, 1], u32(0), 's', 'm'),
+      frame(1, 2, 1, 1, f64(0), u32(0), u16(1), u16(0), [0, 1], u32(0), 's', 'm'),
     ]);
   });
 

@@ -78,6 +78,19 @@ describe('quotas', () => {
     ]);
   });
 
+  it('refuse before the method is looked up, and JavaScript hears nothing of it', async () => {
+    const server = await serve('server', (mesh) => mesh.handle('m', () => 1), {
+      resilience: { rateLimit: { maxRequests: 2, windowMs: 60_000 } },
+    });
+    const { client } = await call(server);
+    expect(await errorOf(client.call('none'))).toMatchObject({ reason: 'METHOD_NOT_FOUND' });
+    expect(await client.call('m')).toBe(1);
+    for (const method of ['m', 'none']) {
+      expect(await errorOf(client.call(method))).toMatchObject({ reason: 'RATE_LIMITED' });
+    }
+    expect(server.getStats().messages.received).toBe(2);
+  });
+
   it('are not touched by strangers who only claim to be somebody (P28)', async () => {
     const server = await serve('server', (mesh) => mesh.handle('m', () => 1), {
       resilience: { rateLimit: { maxRequests: 2, windowMs: 60_000 } },
@@ -364,7 +377,7 @@ describe('options', () => {
     const wrong = (message: RegExp) =>
       expect.objectContaining({ message: expect.stringMatching(message) });
     expect(bad({ resilience: { rateLimits: {} } })).toThrow(
-      /resilience.rateLimits.*mean rateLimit/,
+      /resilience.rateLimits.*mean resilience.rateLimit/,
     );
     expect(bad({ resilience: { rateLimit: { maxRequests: 0, windowMs: 1 } } })).toThrow(
       expect.objectContaining({ reason: 'CONFIG' }),

@@ -2,7 +2,7 @@
 // globals have it: a test can lead these classes through time by fake timers.
 // A call depends on none of it; `timers.ts` is for that.
 
-import { LONGEST, waiting } from './timers.js';
+import { LONGEST } from './timers.js';
 
 /** Milliseconds since some moment of this process. */
 export function monotonicMs(): number {
@@ -21,5 +21,21 @@ export function idleTimer(ms: number, fire: () => void): NodeJS.Timeout {
   return started;
 }
 
-/** Waits by the global timers. */
-export const sleep = waiting(timer, (started) => clearTimeout(started));
+/** Waits; rejects with the signal's reason when it is aborted meanwhile. */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(signal.reason as Error);
+      return;
+    }
+    const onAbort = (): void => {
+      clearTimeout(waiting);
+      reject(signal?.reason as Error);
+    };
+    const waiting = timer(ms, () => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}

@@ -48,32 +48,3 @@ export function nextTurn(run: () => void): void {
 export function afterThis(run: () => void): void {
   nextTick(run);
 }
-
-/** Waits; rejects with the signal's reason when it is aborted meanwhile. */
-export type Wait = (ms: number, signal?: AbortSignal) => Promise<void>;
-
-/** A {@link Wait} with timers of some kind. */
-export function waiting<T>(
-  start: (ms: number, fire: () => void) => T,
-  end: (timer: T) => void,
-): Wait {
-  return (ms, signal) =>
-    new Promise((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(signal.reason as Error);
-        return;
-      }
-      const onAbort = (): void => {
-        end(started);
-        reject(signal?.reason as Error);
-      };
-      const started = start(ms, () => {
-        signal?.removeEventListener('abort', onAbort);
-        resolve();
-      });
-      signal?.addEventListener('abort', onAbort, { once: true });
-    });
-}
-
-/** Waits by Node's own timers. */
-export const pause = waiting(after, cancelTimer);

@@ -14,8 +14,8 @@ import { afterThis } from '../base/timers.js';
 import { FIRST, type Chain } from '../rpc/chain.js';
 import type { Payload } from './payload.js';
 
-// Of a call: time, parent, lengths, flags, earlier tries and depth come before its texts.
-const CALL_HEADER = HEADER + 23;
+// Of a call: time, parent, lengths, flags and depth come before its texts.
+const CALL_HEADER = HEADER + 22;
 // A buffer that had to grow beyond this for one large message is not kept.
 const KEEP = 1024 * 1024;
 
@@ -43,7 +43,6 @@ export class CommandWriter {
   /**
    * @param timeoutMs with its fraction; 0 for the default
    * @param meta a JSON object, or '' for none
-   * @param earlier how often the call was tried before
    */
   call(
     id: number,
@@ -54,7 +53,6 @@ export class CommandWriter {
     idempotent: boolean,
     meta: string,
     kind: CallKind = 'unary',
-    earlier = 0,
     { parent, depth, path }: Chain = FIRST,
   ): void {
     const start = this.#end;
@@ -76,9 +74,8 @@ export class CommandWriter {
     buffer.writeUInt16LE(pathLength, start + 26);
     const kindNumber = kind === 'unary' ? 0 : CALL_KINDS.indexOf(kind);
     buffer[start + 28] = (idempotent ? 1 : 0) | (kindNumber << 1);
-    buffer[start + 29] = Math.min(earlier, 255);
-    buffer[start + 30] = depth;
-    buffer.writeUInt32LE(metaLength, start + 31);
+    buffer[start + 29] = depth;
+    buffer.writeUInt32LE(metaLength, start + 30);
     this.#finish(start, Command.Call, serviceLength, id, at, payload);
   }
 

@@ -8,7 +8,6 @@ import type { SafeLogger } from '../base/logger.js';
 import { after, cancelTimer, nowMs, type Timer } from '../base/timers.js';
 import type { Incoming } from '../frames/reader.js';
 import type { CommandWriter } from '../frames/writer.js';
-import type { Policy } from '../resilience/policy.js';
 import type { Caller } from '../rpc/caller.js';
 import { Context, type ContextHost } from '../rpc/context.js';
 import type { Middleware } from '../rpc/handler-types.js';
@@ -42,7 +41,6 @@ export class Router {
   readonly #peers: Peers;
   readonly #host: ContextHost;
   readonly #logger: SafeLogger;
-  readonly #policy: Policy | undefined;
   readonly #idempotency: Idempotency;
   #middleware: readonly Middleware[] = [];
 
@@ -58,10 +56,8 @@ export class Router {
     peers: Peers,
     host: ContextHost,
     logger: SafeLogger,
-    policy: Policy | undefined,
     idempotency: Idempotency,
   ) {
-    this.#policy = policy;
     this.#idempotency = idempotency;
     this.#writer = writer;
     this.#streams = new RequestStreams(writer);
@@ -152,13 +148,6 @@ export class Router {
       this.refuse(id, 'INTERNAL', 'INTERNAL', 'a request of a session that is not known');
       return undefined;
     }
-    const retryAfterMs = this.#policy?.admit(caller.serviceId);
-    if (retryAfterMs !== undefined) {
-      const text = `too many requests; try again in ${retryAfterMs} ms`;
-      this.refuse(id, 'RESOURCE_EXHAUSTED', 'RATE_LIMITED', text, retryAfterMs);
-      return undefined;
-    }
-    // After the quota: a caller that asks for nothing that exists has one as well.
     const route = this.#routes.get(method);
     if (route === undefined) {
       const text = `no method ${JSON.stringify(method)} here`;
@@ -240,16 +229,8 @@ export class Router {
   }
 
   /** Answers a request with an error that is not its handler's. */
-  refuse(
-    id: number,
-    code: MeshErrorCode,
-    reason: string,
-    message: string,
-    retryAfterMs?: number,
-  ): void {
-    // What is refused for now has not been run.
-    const retryable = retryAfterMs !== undefined;
-    const text = repairJson(JSON.stringify({ code, reason, message, retryable, retryAfterMs }));
+  refuse(id: number, code: MeshErrorCode, reason: string, message: string): void {
+    const text = repairJson(JSON.stringify({ code, reason, message, retryable: false }));
     this.#send(id, { failed: true, text });
   }
 

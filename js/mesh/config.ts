@@ -16,6 +16,11 @@ export function encodeConfig(config: MeshConfig, logger: SafeLogger): string {
   }
   const plain: Record<string, unknown> = { ...config };
   for (const section of OWN_SECTIONS) delete plain[section];
+  if (typeof config.resilience === 'object' && config.resilience !== null) {
+    // Idempotency is kept here.
+    const { idempotency: _, ...resilience } = config.resilience;
+    plain['resilience'] = resilience;
+  }
   if (config.paths?.protoFile !== undefined) {
     const { protoFile, ...paths } = config.paths;
     plain['paths'] = paths;

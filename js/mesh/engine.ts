@@ -15,7 +15,6 @@ import { Router } from '../incoming/router.js';
 import { Monitoring } from '../monitoring/monitoring.js';
 import { Calls } from '../outgoing/calls.js';
 import { Outgoing, type Gate } from '../outgoing/outgoing.js';
-import { Policy } from '../resilience/policy.js';
 import type { SecureMeshClient } from '../rpc/client.js';
 import type { Context } from '../rpc/context.js';
 import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
@@ -76,26 +75,24 @@ export class Engine {
     const json = encodeConfig(config, this.#logger);
     const environment = encodeEnvironment(network === undefined ? process.env : {});
     const { NativeMesh } = native();
-    this.native = wrapNative(() => new NativeMesh(json, environment, this.#batches.wake, network));
+    this.#monitoring = Monitoring.from(config, this.#logger);
+    const metrics = this.#monitoring?.native;
+    this.native = wrapNative(
+      () => new NativeMesh(json, environment, this.#batches.wake, network, metrics),
+    );
     this.#inMemory = network !== undefined;
     this.#serviceId = config.serviceId;
     this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
     const callTimeoutMs = config.limits?.callTimeoutMs ?? LIMITS.callTimeoutMs;
     const maxMessageBytes = config.limits?.maxMessageBytes ?? LIMITS.maxMessageBytes;
-    this.#monitoring = Monitoring.from(config, this.#logger);
     this.rotation = new Rotation(this.native, config, this.#logger);
-    const policy = Policy.from(
-      config.resilience,
-      { callTimeoutMs, maxMessageBytes },
-      this.#monitoring,
-    );
     this.#writer = new CommandWriter((batch) => this.#submit(batch));
     this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive(), maxMessageBytes);
     const gate: Gate = {
       enter: (service, method, nested) => this.#enter(service, method, nested),
       ready: () => this.initialize(),
     };
-    this.outgoing = new Outgoing(this.#calls, gate, policy);
+    this.outgoing = new Outgoing(this.#calls, gate);
     const host = {
       connect: (
         context: Context,
@@ -108,7 +105,7 @@ export class Engine {
       serviceId: this.#serviceId,
     };
     const kept = new Idempotency(idempotencyLimits(config.resilience?.idempotency), this.#logger);
-    this.router = new Router(this.#writer, this.#peers, host, this.#logger, policy, kept);
+    this.router = new Router(this.#writer, this.#peers, host, this.#logger, kept);
     this.#parts = {
       calls: this.#calls,
       router: this.router,

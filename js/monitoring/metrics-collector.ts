@@ -70,7 +70,7 @@ export interface CallRecord {
  * it takes in memory has a bound, however long it runs.
  */
 export class MetricsCollector {
-  #native: NativeMetrics = make();
+  #native: NativeMetrics = makeMetrics();
 
   /** A connection was made (`true`), or could not be. */
   recordConnection(success: boolean): void {
@@ -142,22 +142,7 @@ export class MetricsCollector {
 
   /** The figures as they are now. */
   getMetrics(): MeshMetrics {
-    const now = this.#native.snapshot();
-    return {
-      connections: {
-        total: now.connections,
-        active: now.connectionsActive,
-        failed: now.connectionsFailed,
-      },
-      messages: { sent: now.sent, received: now.received, failed: now.failed },
-      performance: {
-        avgLatency: now.avgLatency,
-        maxLatency: now.maxLatency,
-        minLatency: now.minLatency,
-      },
-      rateLimiting: { allowed: now.allowed, blocked: now.blocked },
-      circuitBreaker: { closed: now.closed, open: now.open, halfOpen: now.halfOpen },
-    };
+    return readMetrics(this.#native);
   }
 
   /**
@@ -170,11 +155,32 @@ export class MetricsCollector {
 
   /** Begins at zero. */
   reset(): void {
-    this.#native = make();
+    this.#native = makeMetrics();
   }
 }
 
-function make(): NativeMetrics {
+/** The figures of a native collector as they are now. */
+export function readMetrics(metrics: NativeMetrics): MeshMetrics {
+  const now = metrics.snapshot();
+  return {
+    connections: {
+      total: now.connections,
+      active: now.connectionsActive,
+      failed: now.connectionsFailed,
+    },
+    messages: { sent: now.sent, received: now.received, failed: now.failed },
+    performance: {
+      avgLatency: now.avgLatency,
+      maxLatency: now.maxLatency,
+      minLatency: now.minLatency,
+    },
+    rateLimiting: { allowed: now.allowed, blocked: now.blocked },
+    circuitBreaker: { closed: now.closed, open: now.open, halfOpen: now.halfOpen },
+  };
+}
+
+/** A native collector, with all figures at zero. */
+export function makeMetrics(): NativeMetrics {
   return new (native().NativeMetrics)();
 }
 

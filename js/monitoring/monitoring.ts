@@ -2,26 +2,29 @@
 
 import { join } from 'node:path';
 import { checkKeys } from '../base/arguments.js';
-import { MeshError } from '../base/errors.js';
+import type { MeshError } from '../base/errors.js';
 import type { SafeLogger } from '../base/logger.js';
 import { cancelTimer, every } from '../base/timers.js';
-import type { PolicyObserver } from '../resilience/policy.js';
 import { TimeoutManager } from '../resilience/timeout-manager.js';
 import type { MonitoringAdapter } from './audit-event.js';
 import { AuditLogger, checkAdapters } from './audit-logger.js';
 import { FileAdapter } from './file-adapter.js';
-import { MetricsCollector, type MeshMetrics } from './metrics-collector.js';
+import { makeMetrics, readMetrics, type MeshMetrics } from './metrics-collector.js';
 
 const METRICS_MS = 60_000;
 /** How long an adapter may take for the figures: `cleanup()` waits for the last ones. */
 const DELIVERY_MS = 30_000;
 
+type Audited = 'circuit_breaker' | 'connection' | 'error' | 'key_rotation' | 'rate_limit';
+
 /** Events of the core that are entries of the audit log, and what kind. */
-const AUDITED: Readonly<Record<string, 'connection' | 'error' | 'key_rotation'>> = {
+const AUDITED: Readonly<Record<string, Audited>> = {
   'key.rotated': 'key_rotation',
   'secret.rotated': 'key_rotation',
   'handshake.refused': 'connection',
   'record.discarded': 'error',
+  'quota.refused': 'rate_limit',
+  'circuit.changed': 'circuit_breaker',
 };
 
 /** The part of a mesh's configuration that is about its monitoring. */
@@ -34,11 +37,12 @@ interface MonitoringConfig {
 }
 
 /** Records what a mesh does, where that is wanted. */
-export class Monitoring implements PolicyObserver {
+export class Monitoring {
   readonly #serviceId: string;
   readonly #adapters: readonly MonitoringAdapter[];
   readonly #audit: AuditLogger;
-  readonly #metrics = new MetricsCollector();
+  /** The figures, most of which the core counts itself. */
+  readonly native = makeMetrics();
   readonly #logger: SafeLogger;
   readonly #limit = new TimeoutManager({
     timeout: DELIVERY_MS,
@@ -99,13 +103,13 @@ export class Monitoring implements PolicyObserver {
 
   /** A session with a service that has proved who it is. */
   sessionOpened(peer: string): void {
-    this.#metrics.recordConnection(true);
+    this.native.connection(true);
     void this.#audit.logConnection(this.#serviceId, peer, true);
   }
 
   /** A session is over. */
   sessionClosed(): void {
-    this.#metrics.recordConnectionClosed();
+    this.native.connectionClosed();
   }
 
   /** An entry of the core's log, as JSON. */
@@ -125,10 +129,20 @@ export class Monitoring implements PolicyObserver {
       });
       return;
     }
+    if (eventType === 'rate_limit') {
+      const caller = String(fields?.['peer'] ?? fields?.['subject']);
+      void this.#audit.logRateLimit(this.#serviceId, caller, true);
+      return;
+    }
+    if (eventType === 'circuit_breaker') {
+      const { service, state } = fields as { service: string; state: string };
+      void this.#audit.logCircuitBreaker(this.#serviceId, service, state);
+      return;
+    }
     if (eventType === 'connection') {
       // An entry stands for several where they are too many to be written one by one.
       for (let left = Number(fields?.['count'] ?? 1); left > 0; left -= 1) {
-        this.#metrics.recordConnection(false);
+        this.native.connection(false);
       }
     }
     // Who it was is not known: what it claimed is a fact among others, not its name.
@@ -139,37 +153,9 @@ export class Monitoring implements PolicyObserver {
     });
   }
 
-  /** A call is made. */
-  callStarted(): void {
-    this.#metrics.recordMessageSent();
-  }
-
-  /** A call is over, with an error or without. */
-  callEnded(service: string, method: string, latencyMs: number, error?: unknown): void {
-    if (error === undefined) this.#metrics.recordMessageReceived();
-    else this.#metrics.recordMessageFailed();
-    this.#metrics.recordLatency(latencyMs);
-    const code = error === undefined ? undefined : MeshError.from(error).code;
-    this.#metrics.recordCall({ service, method, latencyMs, code });
-  }
-
-  /** A request has met its caller's quota; `first` of those refused since one was allowed. */
-  quota(caller: string, allowed: boolean, first: boolean): void {
-    if (allowed) this.#metrics.recordRateLimitAllowed();
-    else this.#metrics.recordRateLimitBlocked();
-    // Not every one: else a caller could fill the log with what it is refused.
-    if (first) void this.#audit.logRateLimit(this.#serviceId, caller, true);
-  }
-
-  /** The circuit of a service has changed. */
-  circuit(service: string, state: 'closed' | 'open' | 'half_open'): void {
-    this.#metrics.recordCircuitBreakerState(state);
-    void this.#audit.logCircuitBreaker(this.#serviceId, service, state);
-  }
-
   /** The figures. */
   metrics(): MeshMetrics {
-    return this.#metrics.getMetrics();
+    return readMetrics(this.native);
   }
 
   async #deliver(): Promise<void> {

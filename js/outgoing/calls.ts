@@ -35,13 +35,6 @@ interface Pending {
   readonly inherits: boolean;
 }
 
-/** What was before a call. */
-interface Origin {
-  /** How often it was tried. */
-  readonly earlier: number;
-  readonly chain: Chain;
-}
-
 /** Sends calls and gives each exactly one outcome. */
 export class Calls {
   readonly #pending = new IdTable<Pending>();
@@ -80,7 +73,6 @@ export class Calls {
    * @param input the items, where the inputs are a stream
    * @param wait what has to be done before anything can be sent, if it is not yet
    * @param inflow takes the items, where the answer is a stream; the promise then says how it ended
-   * @param earlier how often the call was tried before
    * @param chain what led to it
    */
   start(
@@ -91,13 +83,11 @@ export class Calls {
     options: CallOptions | undefined,
     wait: Promise<void> | undefined,
     inflow?: Inflow,
-    earlier = 0,
     chain: Chain = FIRST,
   ): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const origin = { earlier, chain };
       try {
-        this.#begin(kind, service, method, input, options, wait, inflow, origin, resolve, reject);
+        this.#begin(kind, service, method, input, options, wait, inflow, chain, resolve, reject);
       } catch (error) {
         // The caller is still on the stack; without the frames in between its line is among the first.
         if (error instanceof MeshError) Error.captureStackTrace(error, this.start);
@@ -114,7 +104,7 @@ export class Calls {
     options: CallOptions | undefined,
     wait: Promise<void> | undefined,
     inflow: Inflow | undefined,
-    origin: Origin,
+    chain: Chain,
     resolve: (value: unknown) => void,
     reject: (error: MeshError) => void,
   ): void {
@@ -143,20 +133,20 @@ export class Calls {
       outflow: streamed
         ? new Outflow((item) => this.#writer.item(Side.Call, id, item), this.#limit)
         : undefined,
-      inherits: origin.chain.inherits,
+      inherits: chain.inherits,
     };
     this.#pending.set(id, pending);
     if (inflow !== undefined) this.#streams.set(inflow, id);
     if (this.#pending.size === 1) this.#onCount();
     if (wait === undefined) {
-      this.#trySend(id, pending, kind, payload, prepared, input, origin);
+      this.#trySend(id, pending, kind, payload, prepared, input, chain);
       return;
     }
     if (payload instanceof Uint8Array) payload = payload.slice();
     wait.then(
       () => {
         if (this.#pending.has(id))
-          this.#trySend(id, pending, kind, payload, prepared, input, origin);
+          this.#trySend(id, pending, kind, payload, prepared, input, chain);
         else pending.outflow?.discard(input as Items);
       },
       (error: unknown) => {
@@ -175,10 +165,10 @@ export class Calls {
     payload: Payload,
     prepared: PreparedOptions,
     input: unknown,
-    origin: Origin,
+    chain: Chain,
   ): void {
     try {
-      this.#send(id, pending, kind, payload, prepared, input, origin);
+      this.#send(id, pending, kind, payload, prepared, input, chain);
     } catch (error) {
       if (this.#take(id) !== undefined) this.#fail(pending, ofCall(MeshError.from(error)));
     }
@@ -191,20 +181,9 @@ export class Calls {
     payload: Payload,
     { timeoutMs, idempotent, meta }: PreparedOptions,
     input: unknown,
-    { earlier, chain }: Origin,
+    chain: Chain,
   ): void {
-    this.#writer.call(
-      id,
-      service,
-      method,
-      payload,
-      timeoutMs,
-      idempotent,
-      meta,
-      kind,
-      earlier,
-      chain,
-    );
+    this.#writer.call(id, service, method, payload, timeoutMs, idempotent, meta, kind, chain);
     // All calls in one batch would come back in one batch, and the two processes would take turns.
     // With half of them in each, one is worked on while the other travels.
     if (2 * this.#writer.frames >= this.#pending.size) this.#writer.flush();

@@ -3,7 +3,6 @@
 import { invalidArgument, show } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
 import { Inflow } from '../frames/inflow.js';
-import type { Policy, Try } from '../resilience/policy.js';
 import { prepareOptions } from '../rpc/call-options.js';
 import type {
   CallKind,
@@ -45,13 +44,11 @@ export class Outgoing {
   readonly #calls: Calls;
   readonly #gate: Gate;
   readonly #clients = new Map<string, SecureMeshClient>();
-  readonly #policy: Policy | undefined;
   #middleware: readonly ClientMiddleware[] = [];
 
-  constructor(calls: Calls, gate: Gate, policy: Policy | undefined) {
+  constructor(calls: Calls, gate: Gate) {
     this.#calls = calls;
     this.#gate = gate;
-    this.#policy = policy;
   }
 
   /** Puts a middleware around every call, inside of those that are there. */
@@ -193,13 +190,8 @@ export class Outgoing {
     chain: Chain,
     inflow: Inflow | undefined,
   ): Promise<unknown> {
-    const attempt: Try = (data, rest, earlier) => {
-      const wait = this.#gate.enter(service, method, chain.parent !== 0);
-      return this.#calls.start(kind, service, method, data, rest, wait, inflow, earlier, chain);
-    };
-    return this.#policy === undefined
-      ? attempt(input, options, 0)
-      : this.#policy.send({ service, method, kind, input, options }, attempt);
+    const wait = this.#gate.enter(service, method, chain.parent !== 0);
+    return this.#calls.start(kind, service, method, input, options, wait, inflow, chain);
   }
 }
 

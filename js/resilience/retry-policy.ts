@@ -47,7 +47,6 @@ export interface RetryOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Settings that `MeshConfig.resilience.retry` shares. */
 const KEYS = [
   'maxAttempts',
   'initialDelay',
@@ -67,8 +66,7 @@ const MISTAKES: ReadonlySet<string> = new Set([
   'SyntaxError',
 ]);
 
-/** The decisions behind a policy, for whoever makes the tries itself. */
-export function nativeRetryPolicy(config: RetryPolicyConfig): NativeRetryPolicy {
+function nativeRetryPolicy(config: RetryPolicyConfig): NativeRetryPolicy {
   checkKeys('config', config, KEYS);
   const { maxAttempts, backoffMultiplier = 2, jitter = true, budget } = config;
   checkCount('config.maxAttempts', maxAttempts);

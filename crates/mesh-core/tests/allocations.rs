@@ -190,7 +190,6 @@ async fn start(mut config: Value) -> (Arc<Mesh>, Arc<Echo>) {
 async fn batch(mesh: &Mesh, app: &Echo) {
     mesh.post(|io| {
         let spec = CallSpec {
-            earlier: 0,
             service: "server",
             method: "orders.get",
             kind: CallKind::Unary,

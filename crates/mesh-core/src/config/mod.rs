@@ -12,6 +12,7 @@ mod limits;
 mod paths;
 mod private_key;
 mod read;
+mod resilience;
 mod root;
 mod secret;
 mod security;
@@ -38,6 +39,7 @@ pub use self::{
     limits::Limits,
     private_key::{KeySource, PrivateKey},
     read::nearest,
+    resilience::{Breaker, RateLimit, Resilience, Retry},
     secret::Secret,
     service::Service,
     weakness::{MAKE_SECRET, MIN_SECRET, Weakness},
@@ -76,6 +78,8 @@ pub struct MeshConfig {
     pub keys_dir: Option<PathBuf>,
     /// `limits`.
     pub limits: Limits,
+    /// `resilience`.
+    pub resilience: Resilience,
     /// The network in memory this mesh is on, instead of the system's. No
     /// option and no variable sets it: [`MeshConfig::on_network`] does.
     pub network: Option<NetworkName>,
@@ -135,6 +139,7 @@ impl MeshConfig {
             services: Discovery::read(&discovery, env)?.services,
             keys_dir: keys_dir.or(security.keys_dir).or(keys_dir_variable).map(PathBuf::from),
             limits: Limits::read(&limits, env)?,
+            resilience: Resilience::read(&options, env)?,
             network: None,
             warnings,
         })

@@ -37,6 +37,11 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
+    /// Whether the object is not there at all.
+    pub(super) fn is_absent(&self) -> bool {
+        self.map.is_none()
+    }
+
     fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
@@ -88,7 +93,7 @@ impl<'a> At<'a> {
         self.options.get(self.key)
     }
 
-    fn wrong(&self, expected: &str) -> ConfigError {
+    pub(super) fn wrong(&self, expected: &str) -> ConfigError {
         self.options.wrong(self.key, expected)
     }
 
@@ -215,6 +220,18 @@ impl<'a> At<'a> {
         })
     }
 
+    /// A number that need not be whole.
+    pub(super) fn number(&self, min: f64, max: f64) -> Result<Option<f64>, ConfigError> {
+        let Some(value) = self.value() else { return Ok(None) };
+        let number = value.as_f64().filter(|number| (min..=max).contains(number));
+        number.map(Some).ok_or_else(|| self.wrong(&format!("a number from {min} to {max}")))
+    }
+
+    pub(super) fn boolean(&self) -> Result<Option<bool>, ConfigError> {
+        let Some(value) = self.value() else { return Ok(None) };
+        value.as_bool().map(Some).ok_or_else(|| self.wrong("true or false"))
+    }
+
     /// One of some words, each for a value.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<Option<T>, ConfigError> {
         let Some(word) = self.string()? else { return Ok(None) };
@@ -225,10 +242,14 @@ impl<'a> At<'a> {
         })
     }
 
-    /// A duration of a second or more: milliseconds, or text such as `'15m'`.
+    /// A duration of a second or more.
     pub(super) fn duration(&self, max: Duration) -> Result<Option<Duration>, ConfigError> {
-        const MIN: Duration = Duration::from_secs(1);
-        let good = |time: &Duration| (MIN..=max).contains(time);
+        self.time(Duration::from_secs(1), max)
+    }
+
+    /// A duration: milliseconds, or text such as `'15m'`.
+    pub(super) fn time(&self, min: Duration, max: Duration) -> Result<Option<Duration>, ConfigError> {
+        let good = |time: &Duration| (min..=max).contains(time);
         let Some(value) = self.value() else {
             let Some(text) = self.variable() else { return Ok(None) };
             let parsed = text.parse().map(Duration::from_millis).ok().or_else(|| duration::parse(&text).ok());
@@ -243,7 +264,7 @@ impl<'a> At<'a> {
         parsed.filter(good).map(Some).ok_or_else(|| {
             self.wrong(&format!(
                 "a duration of {} ms to {} days, in milliseconds or as in '15m' and '1h'",
-                MIN.as_millis(),
+                min.as_millis(),
                 max.as_secs() / 86_400
             ))
         })

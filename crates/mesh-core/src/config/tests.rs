@@ -210,3 +210,56 @@ fn pins_end_the_embedded_default() {
         !parse(&json!({ "serviceId": "a", "discovery": { "services": services } })).unwrap().is_embedded()
     );
 }
+
+#[test]
+fn the_quota_is_read_and_its_options_are_named() {
+    let with = |rate_limit: Value| json!({ "serviceId": "a", "resilience": { "rateLimit": rate_limit } });
+    let parsed = parse(&with(json!({ "maxRequests": 3, "windowMs": "1m" }))).unwrap();
+    let limit =
+        RateLimit { requests: 3, window: Duration::from_mins(1), block: Duration::ZERO, keys: 10_000 };
+    assert_eq!(parsed.resilience.rate_limit, Some(limit));
+    assert_eq!(parse(&json!({ "serviceId": "a" })).unwrap().resilience, Resilience::default());
+    for (rate_limit, start) in [
+        (json!({ "maxRequests": 0, "windowMs": 1 }), "resilience.rateLimit.maxRequests must be 1…"),
+        (
+            json!({ "windowMs": 1 }),
+            "resilience.rateLimit.maxRequests must be a whole number from 1, got nothing",
+        ),
+        (json!({ "maxRequests": 1 }), "resilience.rateLimit.windowMs must be a duration"),
+        (json!({ "maxRequests": 1, "windowMs": 0 }), "resilience.rateLimit.windowMs must be a duration"),
+        (json!({ "maxRequest": 1 }), "resilience.rateLimit.maxRequest is not an option; did you mean"),
+        (json!(5), "resilience.rateLimit must be an object, got 5"),
+    ] {
+        let text = message(&with(rate_limit));
+        assert!(text.starts_with(start), "{text}");
+    }
+}
+
+#[test]
+fn breakers_and_retries_are_read_with_their_defaults() {
+    let with = |name: &str, value: Value| json!({ "serviceId": "a", "resilience": { name: value } });
+    let required = json!({ "failureThreshold": 5, "successThreshold": 2, "timeout": "30s" });
+    let parsed = parse(&with("circuitBreaker", required)).unwrap().resilience.circuit_breaker.unwrap();
+    assert_eq!((parsed.failures, parsed.probes, parsed.open_for.as_secs()), (5, 2, 30));
+    assert_eq!((parsed.window, parsed.failure_rate), (Duration::from_mins(1), 0.5));
+    let parsed = parse(&with("retry", json!({ "maxAttempts": 3, "initialDelay": "1m" }))).unwrap();
+    let retry = parsed.resilience.retry.unwrap();
+    assert_eq!((retry.max_attempts, retry.max_delay), (3, Duration::from_mins(1)));
+    assert_eq!((retry.multiplier, retry.jitter), (2.0, true));
+    assert_eq!((retry.budget_ratio, retry.budget_reserve), (0.2, 10));
+    for (name, value, start) in [
+        ("retry", json!({ "maxAttempts": 500 }), "maxAttempts must be 1…100, got 500"),
+        ("retry", json!({}), "maxAttempts must be 1…100, got nothing"),
+        (
+            "retry",
+            json!({ "maxAttempts": 2, "maxDelay": 5 }),
+            "maxDelay must be no shorter than initialDelay",
+        ),
+        ("retry", json!({ "maxAttempts": 2, "jitter": 1 }), "jitter must be true or false, got 1"),
+        ("retry", json!({ "maxAttempts": 2, "budget": { "ratio": -1 } }), "budget.ratio must be a number"),
+        ("circuitBreaker", json!({ "failureRate": 2 }), "failureThreshold must be a whole number from 1"),
+    ] {
+        let text = message(&with(name, value));
+        assert!(text.starts_with(&format!("resilience.{name}.{start}")), "{text}");
+    }
+}

@@ -65,8 +65,8 @@ fn load(shared: Arc<Shared>, listening: Option<Listening>) -> Result<Core, Error
     let (registry, pins) = services(&shared.config)?;
     let identity = Arc::new(Identity::load(Arc::clone(&shared), pins)?);
     Ok(Core {
-        client: Client::new(Arc::clone(&shared), Arc::clone(&identity), registry),
-        server: Server::new(Arc::clone(&shared), Arc::clone(&identity)),
+        client: Client::new(Arc::clone(&shared), Arc::clone(&identity), registry)?,
+        server: Server::new(Arc::clone(&shared), Arc::clone(&identity))?,
         shared,
         identity,
         listening,

@@ -55,6 +55,7 @@ impl Core {
                 _ = sweep.tick() => shared.guarded(|| self.sweep(shared.now())),
                 timer = shared.timers.expired() => shared.guarded(|| match timer {
                     Timer::Call(id) => self.client.expired(id),
+                    Timer::Retry(id) => self.client.retry(id),
                     Timer::Request(id) => self.server.expired(id),
                 }),
             }

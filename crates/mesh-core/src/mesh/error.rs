@@ -10,6 +10,7 @@ use crate::{
     error::{Code, Coded, Reason},
     handshake::HandshakeError,
     id::IdSyntaxError,
+    resilience::ResilienceError,
     transport::TransportError,
 };
 
@@ -58,6 +59,9 @@ pub enum Error {
     /// A token could not be made.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// A setting of `resilience` is out of range.
+    #[error("resilience: {0}")]
+    Resilience(#[from] ResilienceError),
     /// A service id is not well formed.
     #[error(transparent)]
     Id(#[from] IdSyntaxError),
@@ -90,6 +94,7 @@ impl Coded for Error {
             Self::KeyStore(error) => error.code(),
             Self::Crypto(error) => error.code(),
             Self::Auth(error) => error.code(),
+            Self::Resilience(error) => error.code(),
             Self::Id(error) => error.code(),
             Self::Transport(error) => error.code(),
             Self::Handshake(error) => error.code(),
@@ -102,7 +107,7 @@ impl Coded for Error {
         match self {
             Self::Config(error) => error.reason(),
             Self::PinnedKey { .. } | Self::OwnKey { .. } => Reason::BadKey,
-            Self::Address { .. } => Reason::Config,
+            Self::Address { .. } | Self::Resilience(_) => Reason::Config,
             Self::KeyStore(error) => error.reason(),
             Self::Crypto(error) => error.reason(),
             Self::Auth(error) => error.reason(),

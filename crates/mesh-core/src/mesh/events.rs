@@ -1,6 +1,10 @@
 //! What the mesh tells the application, and the values that cross between them.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use crate::{
     auth::Claims,
@@ -8,7 +12,7 @@ use crate::{
     handshake::Trust,
     id::{ServiceId, SessionId},
     record::message::{CallKind, Failure, Payload},
-    telemetry::escape,
+    telemetry::{Metrics, escape},
 };
 
 /// A call made here; the application chooses the number and never has two
@@ -62,8 +66,6 @@ pub struct CallSpec<'a> {
     /// Whether running it twice does no harm, so that it is tried again even
     /// where it may have run.
     pub idempotent: bool,
-    /// How often the application has tried it before, as a call of its own.
-    pub earlier: u8,
     /// What led to it.
     pub chain: Chain<'a>,
 }
@@ -280,6 +282,11 @@ pub trait Events: Send + Sync + 'static {
     /// Bytes of events that have been told and not yet been dealt with. While
     /// they are many, nothing more is read from peers.
     fn backlog(&self) -> usize;
+    /// Where the mesh counts its calls, quotas and breakers; `None` if nobody
+    /// wants these figures. Asked for once, at the start.
+    fn metrics(&self) -> Option<Arc<Mutex<Metrics>>> {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
@@ -16,10 +16,11 @@ use super::{
     events::{Events, Level, LogEvent},
     platform::{Platform, Stopped},
     stats::Counters,
+    sync::lock,
     throttle::{Kind, Throttle},
     timers::Timers,
 };
-use crate::{clock::Timestamp, config::MeshConfig};
+use crate::{clock::Timestamp, config::MeshConfig, telemetry::Metrics};
 
 /// Details of a log line: names and values.
 pub(super) type Fields = Vec<(&'static str, String)>;
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) draining: CancellationToken,
     /// Everything ends.
     pub(crate) stop: CancellationToken,
+    metrics: Option<Arc<Mutex<Metrics>>>,
+    started: Instant,
     refusals: Throttle,
     /// As many RSA private operations at once as there are cores.
     rsa: Arc<Semaphore>,
@@ -53,6 +56,8 @@ impl Shared {
         Self {
             config,
             platform,
+            metrics: events.metrics(),
+            started: Instant::now(),
             events,
             timers: Timers::default(),
             stats: Counters::default(),
@@ -68,6 +73,24 @@ impl Shared {
     /// The time by the wall clock.
     pub(crate) fn now(&self) -> Timestamp {
         self.platform.clock.now()
+    }
+
+    /// The time since the start of the mesh, which nobody can set back: for
+    /// quotas and breakers.
+    pub(crate) fn uptime(&self) -> Timestamp {
+        Timestamp::default() + self.started.elapsed()
+    }
+
+    /// Whether the application wants figures.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.metrics.is_some()
+    }
+
+    /// Counts something, if the application wants figures.
+    pub(crate) fn record(&self, count: impl FnOnce(&mut Metrics)) {
+        if let Some(metrics) = &self.metrics {
+            count(&mut lock(metrics));
+        }
     }
 
     /// A number for a session that nobody else has.

@@ -1,5 +1,5 @@
-//! The deadlines of calls and requests: one timing wheel, one task, instead of
-//! a timer each.
+//! The deadlines of calls and requests, and the waits between tries: one timing
+//! wheel, one task, instead of a timer each.
 
 use std::{future::poll_fn, sync::Mutex, task::Poll, time::Duration};
 
@@ -10,10 +10,12 @@ use super::{
     sync::lock,
 };
 
-/// What a deadline belongs to.
+/// What is over when a timer expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
     Call(CallId),
+    /// The wait of a call for its next try.
+    Retry(CallId),
     Request(RequestId),
 }
 

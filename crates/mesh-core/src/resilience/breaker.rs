@@ -156,28 +156,31 @@ impl CircuitBreaker {
         Err(ResilienceError::Setting(wrong))
     }
 
+    /// For how long no call is let through; `None` if one is.
+    #[must_use]
+    pub fn refuses(&self, now: Timestamp) -> Option<Duration> {
+        let since = match self.state {
+            State::Closed(_) => return None,
+            State::HalfOpen { in_flight, succeeded, .. } if in_flight + succeeded < self.limits.probes => {
+                return None;
+            }
+            State::Open { since } | State::HalfOpen { since, .. } => since,
+        };
+        let left = self.limits.open_for.saturating_sub(now.since(since));
+        (!left.is_zero()).then_some(left)
+    }
+
     /// Lets a call through, or says how long none will be.
     pub fn acquire(&mut self, now: Timestamp) -> Result<Admission, ResilienceError> {
+        if let Some(left) = self.refuses(now) {
+            return Err(ResilienceError::CircuitOpen(left));
+        }
         let before = self.state();
-        match &mut self.state {
+        match self.state {
             State::Closed(_) => {}
-            State::Open { since } => {
-                let left = self.limits.open_for.saturating_sub(now.since(*since));
-                if !left.is_zero() {
-                    return Err(ResilienceError::CircuitOpen(left));
-                }
-                self.half_open(now);
-            }
-            State::HalfOpen { since, in_flight, succeeded } => {
-                if *in_flight + *succeeded >= self.limits.probes {
-                    let left = self.limits.open_for.saturating_sub(now.since(*since));
-                    if !left.is_zero() {
-                        return Err(ResilienceError::CircuitOpen(left));
-                    }
-                    // Probes that are never heard of must not hold it half open for ever.
-                    self.half_open(now);
-                }
-            }
+            State::HalfOpen { in_flight, succeeded, .. } if in_flight + succeeded < self.limits.probes => {}
+            // Probes that are never heard of must not hold it half open for ever.
+            State::Open { .. } | State::HalfOpen { .. } => self.half_open(now),
         }
         if let State::HalfOpen { in_flight, .. } = &mut self.state {
             *in_flight += 1;

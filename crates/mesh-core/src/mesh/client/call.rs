@@ -1,16 +1,20 @@
-//! One call: its message, its deadline, and whether it may be tried again.
+//! One call: its message, its deadline, its tries.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
+    breakers::Stand,
     links::{PATIENCE, Seeker},
+    measure::Measured,
+    retries::{Again, Ran, Retries, Tries},
     session::{ClientSession, NoNumber},
 };
 use crate::{
     config::MeshConfig,
-    discovery::Address,
+    crypto::rsa::PublicKey,
+    discovery::{Address, Entry},
     error::{Code, Reason},
     id::{IdSyntaxError, ServiceId},
     mesh::{
@@ -25,9 +29,6 @@ use crate::{
     },
 };
 
-/// Sessions that a call is sent on at most, where trying again is safe.
-const MAX_ATTEMPTS: u8 = 3;
-
 /// A call under way.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -37,40 +38,18 @@ pub(super) struct Call {
     /// The session that carries it, and its number there.
     pub(super) placed: Option<(Arc<ClientSession>, u32)>,
     pub(super) timer: Option<TimerKey>,
+    /// The wait for its next try.
+    pub(super) pause: Option<TimerKey>,
+    /// The instance it is at, where instances have breakers.
+    pub(super) stand: Option<Stand>,
+    pub(super) measured: Option<Measured>,
     message: Encoded,
-    /// Tries in all, of which these were sent.
-    attempts: u8,
-    sent: u8,
-    /// Attempts before this call, by the application.
-    earlier: u8,
+    tries: Tries,
     /// A connection that is tried later than this is of no use to it.
     pub(super) latest: Instant,
     pub(super) deadline: Option<Instant>,
     /// Instances that could not be reached for it, since it last waited.
     unreachable: Vec<Address>,
-    idempotent: bool,
-    /// It has been sent again because a peer said that it had not run.
-    repeated_on_word: bool,
-}
-
-/// What is known of whether a call ran.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ran {
-    /// It never left this side.
-    No,
-    /// The peer says that it never ran.
-    NoByWord,
-    /// Nobody can tell.
-    Perhaps,
-}
-
-/// Whether a call is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Again {
-    Yes,
-    No,
-    /// No: a peer said for the second time that it never ran.
-    Doubtful,
 }
 
 /// The end of a call: that of its own time, and no later than its request's. A
@@ -133,7 +112,7 @@ impl Call {
         let deadline = deadline_of(spec, config, inherited, now)?;
         let fields = RequestFields {
             kind: spec.kind,
-            attempt: spec.earlier.saturating_add(1),
+            attempt: 1,
             metadata: spec.metadata,
             depth: chain.depth,
             path: chain.path,
@@ -148,16 +127,22 @@ impl Call {
             streams: Streams::of_call(spec.kind, spec.method),
             placed: None,
             timer: None,
+            pause: None,
+            stand: None,
+            measured: None,
             message,
-            attempts: 0,
-            sent: 0,
-            earlier: spec.earlier,
+            tries: Tries::new(spec.idempotent && !spec.kind.is_stream()),
             latest: now + PATIENCE,
             deadline,
             unreachable: Vec::new(),
-            idempotent: spec.idempotent,
-            repeated_on_word: false,
         })
+    }
+
+    /// Instances that could not be reached count again where no others are left.
+    pub(super) fn reconsider(&mut self, instances: &[Entry<PublicKey>]) {
+        if instances.iter().all(|entry| self.unreachable.contains(&entry.endpoint.address)) {
+            self.unreachable.clear();
+        }
     }
 
     /// The call as one that looks for its way.
@@ -180,8 +165,7 @@ impl Call {
             }
             NoNumber::UsedUp => lost(session, &End::Closed),
         })?;
-        self.attempts = self.attempts.saturating_add(1);
-        self.sent = self.sent.saturating_add(1);
+        self.tries.sent();
         self.placed = Some((Arc::clone(session), number));
         if session.send(self.message.with_call(number)) {
             Ok(())
@@ -194,7 +178,7 @@ impl Call {
     /// An instance could not be reached; returns whether there are `others`
     /// to try, of so many in all.
     pub(super) fn is_unreachable_at(&mut self, target: &Address, instances: usize) -> bool {
-        self.attempts = self.attempts.saturating_add(1);
+        self.tries.unreachable();
         self.unreachable.push(target.clone());
         let others = self.unreachable.len() < instances;
         if !others {
@@ -210,7 +194,7 @@ impl Call {
 
     /// The error of the call when its time is over.
     pub(super) fn expired(&self) -> CallError {
-        let error = if self.sent == 0 {
+        let error = if self.tries.was_never_sent() {
             let text = format!("{}: no session was established in the time of the call", self.service);
             CallError::local(Code::Unavailable, Reason::ConnectTimeout, text)
         } else {
@@ -221,27 +205,38 @@ impl Call {
     }
 
     /// The session that carried the call is gone: whether it is placed again.
-    /// The word of a peer counts once: it may run a call that must not run
-    /// twice, and say that it did not.
     pub(super) fn displace(&mut self, ran: Ran) -> Again {
         self.placed = None;
         self.latest = Instant::now() + PATIENCE;
-        let repeatable = self.idempotent && !self.kind.is_stream();
-        let doubtful =
-            ran == Ran::NoByWord && !repeatable && std::mem::replace(&mut self.repeated_on_word, true);
-        let safe = repeatable || (ran != Ran::Perhaps && !doubtful);
-        if safe && !self.streams.has_started() && self.sent < MAX_ATTEMPTS {
-            Again::Yes
-        } else if doubtful {
-            Again::Doubtful
-        } else {
-            Again::No
-        }
+        let again = self.tries.displaced(ran);
+        if again == Again::Yes && self.streams.has_started() { Again::No } else { again }
     }
 
-    /// Attempts in all, with those of the application.
+    /// How long to wait before the next try, if there is one.
+    pub(super) fn next_try(
+        &mut self,
+        retries: &mut Retries,
+        error: &CallError,
+        chance: f64,
+    ) -> Option<Duration> {
+        if self.kind.is_stream() {
+            return None;
+        }
+        let delay = retries.next(&mut self.tries, error, Instant::now(), self.deadline, chance)?;
+        self.message = self.message.with_attempt(self.attempts().saturating_add(1));
+        Some(delay)
+    }
+
+    /// The next try begins.
+    pub(super) fn begin_try(&mut self) {
+        self.pause = None;
+        self.unreachable.clear();
+        self.latest = Instant::now() + PATIENCE;
+    }
+
+    /// Attempts in all.
     pub(super) fn attempts(&self) -> u8 {
-        self.earlier.saturating_add(self.attempts)
+        self.tries.attempts
     }
 
     /// Tells the server that nobody waits any more.

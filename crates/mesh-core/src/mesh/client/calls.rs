@@ -1,9 +1,7 @@
-//! Calls made here, from the application to a session and back.
+//! Calls under way, and the connections and sessions they go over.
 //!
-//! Outermost first: limit → deadline → pick an instance → its session, opened
-//! once however many calls race for it → seal. A call that provably never ran
-//! is tried again; each call ends exactly once, since whoever takes it out of
-//! the table reports its end.
+//! A call goes down and up the [`stack`](super::stack). It ends exactly once,
+//! since whoever takes it out of the table reports its end.
 
 use std::{
     collections::HashMap,
@@ -13,9 +11,12 @@ use std::{
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    call::{Again, Call, Ran, lost},
+    breakers::Breakers,
+    call::{Call, lost},
     dial::Dialler,
-    links::{Links, Placement},
+    links::Links,
+    measure::Measured,
+    retries::{Again, Ran, Retries},
     session::ClientSession,
 };
 use crate::{
@@ -32,6 +33,7 @@ use crate::{
         timers::Timer,
     },
     record::message::{CancelCause, Encoded},
+    resilience::ResilienceError,
 };
 
 /// Everything of the calls that this side makes.
@@ -40,6 +42,10 @@ pub(crate) struct Client {
     pub(super) sessions: Sessions<ClientSession>,
     identity: Arc<Identity>,
     pub(super) registry: Registry<PublicKey>,
+    /// Those of the instances, if there are any.
+    pub(super) breakers: Option<Mutex<Breakers>>,
+    /// When calls are tried again, beyond what every mesh does.
+    pub(super) retries: Option<Mutex<Retries>>,
     under_way: Mutex<UnderWay>,
 }
 
@@ -55,9 +61,12 @@ impl Client {
         shared: Arc<Shared>,
         identity: Arc<Identity>,
         registry: Registry<PublicKey>,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>, ResilienceError> {
         let (sessions, under_way) = Default::default();
-        Arc::new(Self { shared, sessions, identity, registry, under_way })
+        let options = shared.config.resilience;
+        let breakers = options.circuit_breaker.map(Breakers::new).transpose()?.map(Mutex::new);
+        let retries = options.retry.map(Retries::new).transpose()?.map(Mutex::new);
+        Ok(Arc::new(Self { shared, sessions, identity, registry, breakers, retries, under_way }))
     }
 
     pub(crate) fn sessions(&self) -> &Sessions<ClientSession> {
@@ -81,9 +90,16 @@ impl Client {
         spec: &CallSpec<'_>,
         inherited: Result<Option<Instant>, CallError>,
     ) {
+        let measured = Measured::begin(&self.shared, spec);
         match inherited.and_then(|inherited| self.begin(spec, inherited)) {
-            Ok(call) => {
+            Ok(mut call) => {
                 let deadline = call.deadline;
+                call.measured = measured;
+                if let Some(retries) = &self.retries
+                    && !spec.kind.is_stream()
+                {
+                    lock(retries).begin();
+                }
                 if self.under_way().calls.insert(id, call).is_some() {
                     // The application broke its promise; the former call is over.
                     let error = CallError::local(Code::Internal, Reason::Internal, "call id reused");
@@ -98,7 +114,12 @@ impl Client {
                 }
                 self.place(id);
             }
-            Err(error) => self.shared.events.settled(id, Err(error)),
+            Err(error) => {
+                if let Some(measured) = measured {
+                    measured.end(&self.shared, spec.service, Some(error.code));
+                }
+                self.shared.events.settled(id, Err(error));
+            }
         }
         self.shared.events.flush();
     }
@@ -111,45 +132,8 @@ impl Client {
         Call::new(spec, &self.shared.config, self.count(), inherited)
     }
 
-    /// Hands a call to a session, or to the connection that is being made.
-    pub(super) fn place(self: &Arc<Self>, id: CallId) {
-        let mut under_way = self.under_way();
-        let UnderWay { calls, links } = &mut *under_way;
-        let Some(call) = calls.get_mut(&id) else { return };
-        let instances = self.registry.lookup(&call.service);
-        match links.route(&call.service, &instances, call.seeker(id), Instant::now()) {
-            Placement::Wait => {}
-            Placement::Dial(target, at) => {
-                tokio::spawn(Arc::clone(self).connect(call.service.clone(), target, at));
-            }
-            Placement::Session(session) => {
-                let sent = call.send(id, &session);
-                let streams = call.kind.streams_input();
-                drop(under_way);
-                if session.is_used_up() {
-                    // Another session takes the next calls.
-                    self.leave(&session, u32::MAX);
-                }
-                match sent {
-                    // What the stream had to say meanwhile goes with it.
-                    Ok(()) if streams => streaming::pump(&**self, id, false),
-                    Ok(()) => {}
-                    Err(error) => self.settle(id, Err(error)),
-                }
-            }
-            Placement::Down(error) => {
-                drop(under_way);
-                self.settle(id, Err(error));
-            }
-            Placement::Nowhere => {
-                let service = call.service.clone();
-                drop(under_way);
-                self.settle(id, Err(self.unknown(&service)));
-            }
-        }
-    }
-
-    fn unknown(&self, service: &ServiceId) -> CallError {
+    /// No instance of a service is known.
+    pub(super) fn unknown(&self, service: &ServiceId) -> CallError {
         let text = if self.identity.trust.is_pinned(service) {
             format!(
                 "{service} is known by its key alone, as a service that only calls; to call it, \
@@ -187,6 +171,7 @@ impl Client {
             Err(error) => return self.link_failed(&service, &target, &CallError::from_coded(&error)),
         };
         let session = Arc::clone(&prepared.session);
+        session.leads_to(target.clone());
         let open = Open::new(&self, &session);
         self.link_ready(&service, &target, &session);
         if self.identity.has_changed_since(&local) {
@@ -220,7 +205,10 @@ impl Client {
                 let Some(call) = under_way.calls.get_mut(&id) else { continue };
                 call.is_unreachable_at(target, instances)
             };
-            if others || error.retryable { self.place(id) } else { self.settle(id, Err(error.clone())) }
+            if others {
+                self.left_instance(id, Some(error));
+            }
+            if others || error.retryable { self.place(id) } else { self.tried(id, Err(error.clone())) }
         }
         self.shared.events.flush();
     }
@@ -267,6 +255,7 @@ impl Client {
 
     /// Tries a call again if that is safe and not tried too often.
     fn again(self: &Arc<Self>, id: CallId, ran: Ran, error: &CallError) {
+        self.left_instance(id, Some(error));
         let again = {
             let mut under_way = self.under_way();
             let Some(call) = under_way.calls.get_mut(&id) else { return };
@@ -281,21 +270,25 @@ impl Client {
             error.message += "; it is the second time that a peer says this call never ran, and the call \
                               is not idempotent, so it is not sent a third time: it may have run";
         }
-        self.settle(id, Err(error));
+        self.tried(id, Err(error));
     }
 
     /// The application gave a call up; nothing is reported of it any more.
     pub(crate) fn cancel(&self, id: CallId) {
-        if let Some(call) = self.take(id) {
+        if let Some(call) = self.take(id, Some(&cancelled())) {
             call.abandon(CancelCause::Cancelled);
         }
     }
 
     /// A call's time is over.
     pub(crate) fn expired(&self, id: CallId) {
-        let Some(call) = self.take(id) else { return };
+        let error = match self.under_way().calls.get(&id) {
+            Some(call) => call.expired(),
+            None => return,
+        };
+        let Some(call) = self.take(id, Some(&error)) else { return };
         call.abandon(CancelCause::Deadline);
-        self.shared.events.settled(id, Err(call.expired()));
+        self.shared.events.settled(id, Err(error));
         self.shared.events.flush();
     }
 
@@ -304,10 +297,10 @@ impl Client {
         let mut ids: Vec<CallId> = self.under_way().calls.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {
-            if let Some(call) = self.take(id) {
+            let error =
+                CallError::local(Code::Cancelled, Reason::Closed, "the mesh was closed during the call");
+            if let Some(call) = self.take(id, Some(&error)) {
                 call.abandon(CancelCause::Cancelled);
-                let error =
-                    CallError::local(Code::Cancelled, Reason::Closed, "the mesh was closed during the call");
                 self.shared.events.settled(id, Err(error));
             }
         }
@@ -323,7 +316,7 @@ impl Client {
 
     /// Ends a call over its streams.
     pub(super) fn fail(&self, id: CallId, error: CallError) {
-        let Some(call) = self.take(id) else { return };
+        let Some(call) = self.take(id, Some(&error)) else { return };
         call.abandon(CancelCause::Cancelled);
         self.shared.stats.count_call(false);
         self.shared.events.settled(id, Err(error));
@@ -332,7 +325,7 @@ impl Client {
 
     /// Ends a call with its answer, or with what kept it from one.
     pub(super) fn settle(&self, id: CallId, outcome: Result<Reply<'_>, CallError>) {
-        let Some(call) = self.take(id) else { return };
+        let Some(call) = self.take(id, outcome.as_ref().err()) else { return };
         let attempts = call.attempts();
         let outcome = outcome.map_err(|error| CallError { attempts: attempts.max(error.attempts), ..error });
         self.shared.stats.count_call(outcome.is_ok());
@@ -343,15 +336,24 @@ impl Client {
         }
     }
 
-    /// Takes a call out of the table: whoever gets it reports its end.
-    fn take(&self, id: CallId) -> Option<Call> {
+    /// Takes a call out of the table, at its end: whoever gets it reports it.
+    fn take(&self, id: CallId, failure: Option<&CallError>) -> Option<Call> {
+        self.left_instance(id, failure);
         let mut call = self.under_way().calls.remove(&id)?;
-        if let Some(key) = call.timer {
+        for key in call.timer.into_iter().chain(call.pause) {
             self.shared.timers.remove(key);
+        }
+        if let Some(measured) = &call.measured {
+            measured.end(&self.shared, call.service.as_str(), failure.map(|error| error.code));
         }
         if let Some((session, number)) = &call.placed {
             call.streams.release(session, *number);
         }
         Some(call)
     }
+}
+
+/// The application gave a call up.
+fn cancelled() -> CallError {
+    CallError::local(Code::Cancelled, Reason::Cancelled, "")
 }

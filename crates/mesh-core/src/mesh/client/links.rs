@@ -97,12 +97,12 @@ pub(super) enum Detour {
 pub(super) enum Placement {
     /// It goes over an open session.
     Session(Arc<ClientSession>),
-    /// It waits for a connection that somebody makes.
-    Wait,
+    /// It waits for a connection to an instance that somebody makes.
+    Wait(Address),
     /// It waits for a connection that is to be made now, at this time.
     Dial(Address, Instant),
-    /// No instance can be reached soon enough.
-    Down(CallError),
+    /// No instance can be reached soon enough, this one the soonest.
+    Down(Address, CallError),
     /// There is no instance.
     Nowhere,
 }
@@ -308,7 +308,7 @@ impl Link {
         let down = |error: &Option<CallError>, at: Instant| {
             let error = error.clone().unwrap_or_else(|| CallError::internal("a link without an error"));
             let retry_after = error.retryable.then_some(at - now);
-            Placement::Down(CallError { retry_after, ..error })
+            Placement::Down(target.clone(), CallError { retry_after, ..error })
         };
         match &mut self.state {
             State::Ready(session) => Placement::Session(Arc::clone(session)),
@@ -317,7 +317,7 @@ impl Link {
             }
             State::Connecting { waiting, .. } => {
                 waiting.push_back(call.id);
-                Placement::Wait
+                Placement::Wait(target.clone())
             }
             State::Resting { until } => {
                 let at = (*until).max(now);

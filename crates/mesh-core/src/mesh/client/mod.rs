@@ -1,14 +1,19 @@
-//! Calls made here. `calls` is their way, from the application to a session and
-//! back; `receive` is what the servers answer. A `call` decides whether it may be
-//! tried again, `links` where it goes, and `dial` opens what it goes over;
-//! `slow_dials` helps the calls that wait for it.
+//! Calls made here. `stack` is the way of a call down to a session and back, in
+//! one place; `calls` holds the calls under way, and `receive` is what the servers
+//! answer. `retries` decides on further tries, `links` where a call goes, `breakers`
+//! which instances are left alone, and `dial` opens a connection; `slow_dials`
+//! helps the calls that wait for it.
 
+mod breakers;
 mod call;
 mod calls;
 mod dial;
 mod links;
+mod measure;
 mod receive;
+mod retries;
 mod session;
 mod slow_dials;
+mod stack;
 
 pub(crate) use self::calls::Client;

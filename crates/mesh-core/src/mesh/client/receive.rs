@@ -60,7 +60,7 @@ impl Client {
         if outcome.is_ok() && self.kind(id).is_some_and(CallKind::streams_output) {
             return self.break_stream(id, StreamError::Unexpected);
         }
-        self.settle(id, outcome.map_err(CallError::remote));
+        self.tried(id, outcome.map_err(CallError::remote));
     }
 
     /// The kind of a call that is under way.

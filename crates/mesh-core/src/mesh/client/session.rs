@@ -1,17 +1,26 @@
 //! A session that this side opened, with the numbers of the calls it carries.
 
-use std::{collections::HashMap, ops::Deref, sync::Mutex};
+use std::{
+    collections::HashMap,
+    ops::Deref,
+    sync::{Mutex, OnceLock},
+};
 
-use crate::mesh::{
-    events::CallId,
-    session::{End, Session},
-    sync::lock,
+use crate::{
+    discovery::Address,
+    mesh::{
+        events::CallId,
+        session::{End, Session},
+        sync::lock,
+    },
 };
 
 /// A session that this side opened.
 #[derive(Debug)]
 pub(crate) struct ClientSession {
     session: Session,
+    /// The instance it leads to.
+    target: OnceLock<Address>,
     numbers: Mutex<Numbers>,
 }
 
@@ -37,7 +46,7 @@ pub(super) enum NoNumber {
 
 impl From<Session> for ClientSession {
     fn from(session: Session) -> Self {
-        Self { session, numbers: Mutex::default() }
+        Self { session, target: OnceLock::new(), numbers: Mutex::default() }
     }
 }
 
@@ -50,6 +59,16 @@ impl Deref for ClientSession {
 }
 
 impl ClientSession {
+    /// The session leads to an instance.
+    pub(super) fn leads_to(&self, target: Address) {
+        self.target.get_or_init(|| target);
+    }
+
+    /// The instance it leads to.
+    pub(super) fn target(&self) -> Option<&Address> {
+        self.target.get()
+    }
+
     /// Gives a call its number.
     pub(super) fn take_number(&self, id: CallId) -> Result<u32, NoNumber> {
         let mut numbers = lock(&self.numbers);

@@ -1,11 +1,13 @@
 //! Requests of peers. `accept` is the way of a newcomer up to its session;
-//! `receive` takes its requests, and `requests` holds them until they are answered.
+//! `receive` takes its requests, `admit` decides whether they are answered, and
+//! `requests` holds them until they are.
 //! `admission` holds the `places` of newcomers, the first messages seen
 //! (`replays`) and the `accounts` of addresses; `seats` are those of sessions.
 
 mod accept;
 mod accounts;
 mod admission;
+mod admit;
 mod places;
 mod receive;
 mod replays;

@@ -1,10 +1,11 @@
 //! Messages of the peers that call here, and the streams of their requests.
 //!
-//! A request, outermost first: session → open → token → call limit → handler.
+//! A request, outermost first: session → open → [`admit`](super::admit) → handler.
 
 use std::sync::Arc;
 
 use super::{
+    admit::Arriving,
     requests::Server,
     session::{Arrival, ServerSession},
 };
@@ -12,29 +13,16 @@ use crate::{
     auth::AuthError,
     error::{Code, Coded, Reason},
     mesh::{
-        chain::{time_left, too_deep},
+        chain::time_left,
         events::{AbortCause, Request, RequestId, StreamId},
-        metadata::is_metadata,
         session::{Carrier, End, Session, Sessions, Side, StreamError, Streams},
         shared::Shared,
     },
     record::{
         RecordError,
-        message::{CancelCause, Encoded, Failure, Message, Payload, RequestFields},
+        message::{CancelCause, Encoded, Failure, Message},
     },
 };
-
-/// When a caller over its limit of calls may come again.
-const CALL_LIMIT_PAUSE_MS: u32 = 50;
-
-/// A request as it arrives.
-struct Arriving<'a> {
-    number: u32,
-    time_left_ms: u32,
-    method: &'a str,
-    fields: RequestFields<'a>,
-    payload: Payload<'a>,
-}
 
 impl Side for Server {
     fn sessions(&self) -> &Sessions<ServerSession> {
@@ -91,12 +79,9 @@ impl Server {
             }
             Arrival::New { others } => others,
         };
-        if let Some((code, reason, message)) = self.refusal(request, token, others) {
+        if let Some(refusal) = self.policy.refusal(&session.info.peer, request, token, others) {
             self.shared.stats.count_request(false);
-            let retryable = reason == Reason::CallLimit;
-            let retry_after_ms = retryable.then_some(CALL_LIMIT_PAUSE_MS);
-            let failure = Failure { retryable, retry_after_ms, ..Failure::new(code, reason, &message) };
-            session.send(Encoded::error(request.number, &failure));
+            session.send(Encoded::error(request.number, &refusal.failure()));
             return Ok(());
         }
         let kind = request.fields.kind;
@@ -116,33 +101,6 @@ impl Server {
             path: request.fields.path,
         });
         Ok(())
-    }
-
-    /// Why a request is not handed to its handler, if it is not.
-    fn refusal(
-        &self,
-        request: &Arriving<'_>,
-        token: Result<(), AuthError>,
-        others: usize,
-    ) -> Option<(Code, Reason, String)> {
-        let limits = &self.shared.config.limits;
-        if let Err(error) = token {
-            Some((error.code(), error.reason(), format!("the request's token: {error}")))
-        } else if others >= limits.max_calls as usize {
-            let text = format!("{} calls are under way on one session", limits.max_calls);
-            Some((Code::ResourceExhausted, Reason::CallLimit, text))
-        } else if !is_metadata(request.fields.metadata) {
-            let text = "the metadata is not a JSON object of strings".to_owned();
-            Some((Code::InvalidArgument, Reason::Payload, text))
-        } else if request.payload.bytes.len() > limits.max_message as usize {
-            let text = format!("the input is larger than {} bytes", limits.max_message);
-            Some((Code::ResourceExhausted, Reason::TooLarge, text))
-        } else {
-            let RequestFields { depth, path, .. } = request.fields;
-            let config = &self.shared.config;
-            too_deep(config, depth, path, config.service_id.as_str(), request.method)
-                .map(|text| (Code::FailedPrecondition, Reason::CallDepth, text))
-        }
     }
 
     /// A clock was set while a request was on its way. The request never ran:

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{admission::Admission, seats::Seats, session::ServerSession};
+use super::{admission::Admission, admit::RequestPolicy, seats::Seats, session::ServerSession};
 use crate::{
     error::{Code, Reason},
     mesh::{
@@ -22,6 +22,7 @@ use crate::{
         timers::{Timer, TimerKey},
     },
     record::message::{Encoded, Failure, Payload},
+    resilience::ResilienceError,
 };
 
 /// Everything of the requests that peers make.
@@ -31,6 +32,7 @@ pub(crate) struct Server {
     pub(super) sessions: Sessions<ServerSession>,
     pub(super) admission: Admission,
     pub(super) seats: Arc<Mutex<Seats>>,
+    pub(super) policy: RequestPolicy,
     requests: Mutex<Requests>,
 }
 
@@ -59,10 +61,11 @@ pub(super) struct Active {
 }
 
 impl Server {
-    pub(crate) fn new(shared: Arc<Shared>, identity: Arc<Identity>) -> Arc<Self> {
+    pub(crate) fn new(shared: Arc<Shared>, identity: Arc<Identity>) -> Result<Arc<Self>, ResilienceError> {
         let (sessions, seats, requests) = Default::default();
         let admission = Admission::new(&shared.config.limits, shared.platform.cores);
-        Arc::new(Self { shared, identity, sessions, admission, seats, requests })
+        let policy = RequestPolicy::new(Arc::clone(&shared))?;
+        Ok(Arc::new(Self { shared, identity, sessions, admission, seats, policy, requests }))
     }
 
     pub(crate) fn sessions(&self) -> &Sessions<ServerSession> {

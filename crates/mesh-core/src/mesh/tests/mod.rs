@@ -10,10 +10,12 @@ mod hostile;
 mod lifecycle;
 mod memory;
 mod networks;
+mod quotas;
 mod raw_server;
 mod reconnect;
 mod refusals;
 mod replays;
+mod resilience;
 mod resumption;
 mod rotation;
 mod seats;
@@ -314,7 +316,6 @@ impl Node {
         let bytes = input.to_vec();
         self.mesh.post(move |io| {
             let spec = CallSpec {
-                earlier: 0,
                 chain: Chain::FIRST,
                 service,
                 method,

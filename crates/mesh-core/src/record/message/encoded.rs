@@ -15,6 +15,8 @@ use crate::{
 
 /// A word among the texts of an error has at most so many bytes.
 const MAX_WORD: usize = 256;
+/// Bytes of the field that holds the attempt: tag, length, number.
+const ATTEMPT_FIELD: usize = 1 + 2 + 1;
 
 /// A message ready for a record. A request lacks its token, which belongs to
 /// the epoch in which the record is sealed, and its time left, which is known
@@ -88,6 +90,28 @@ impl Encoded {
     #[must_use]
     pub fn is_late(&self, now: Instant) -> bool {
         self.deadline.is_some_and(|deadline| is_late(deadline, now))
+    }
+
+    /// The same request as another attempt of its caller. One whose fields have
+    /// no room left for the number stays as it is.
+    #[must_use]
+    pub fn with_attempt(&self, attempt: u8) -> Self {
+        let fields_at = 1 + usize::from(self.body.first().copied().unwrap_or_default());
+        let parts = self.body.split_at_checked(fields_at).zip(self.body.get(fields_at + 2..));
+        let Some(((method, _), rest)) = parts.filter(|_| self.is_request()) else { return self.clone() };
+        let len = usize::from(u16::from_be_bytes([self.body[fields_at], self.body[fields_at + 1]]));
+        // It is the first field, where there is one.
+        let old = if rest.first() == Some(&tag::ATTEMPT) && len >= ATTEMPT_FIELD { ATTEMPT_FIELD } else { 0 };
+        let (others, payload) = (&rest[old..len], &rest[len..]);
+        let mut body = BytesMut::with_capacity(self.body.len() + ATTEMPT_FIELD);
+        body.put(method);
+        let put = put_fields(&mut body, |out| {
+            put_field(out, tag::ATTEMPT, &[attempt])?;
+            out.put(others);
+            Ok(())
+        });
+        body.put(payload);
+        if put.is_err() { self.clone() } else { Self { body: body.freeze(), ..self.clone() } }
     }
 
     /// A request for `method`, to be answered by `deadline`.

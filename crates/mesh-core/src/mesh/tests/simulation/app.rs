@@ -184,7 +184,6 @@ impl App {
                 metadata: &metadata,
                 timeout: Some(Duration::from_millis(timeout_ms)),
                 idempotent,
-                earlier: 0,
                 chain: Chain::FIRST,
             };
             io.call(uid, &spec);

@@ -1,0 +1,155 @@
+//! `resilience`: the options of the quota, the breakers and the retries of a mesh.
+
+use std::time::Duration;
+
+use super::{
+    error::ConfigError,
+    read::{At, Env, Options},
+};
+
+/// The options of `resilience`. Without an option, its part does nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Resilience {
+    /// `rateLimit`: the quota of each caller.
+    pub rate_limit: Option<RateLimit>,
+    /// `circuitBreaker`: when an instance that fails is left alone.
+    pub circuit_breaker: Option<Breaker>,
+    /// `retry`: when calls are tried again.
+    pub retry: Option<Retry>,
+}
+
+/// `resilience.rateLimit`: requests that each caller may make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// `maxRequests`: requests in a window.
+    pub requests: u32,
+    /// `windowMs`: the window.
+    pub window: Duration,
+    /// `blockDuration`: how long a caller beyond its quota is refused at least. Zero.
+    pub block: Duration,
+    /// `maxKeys`: callers remembered at once. 10,000.
+    pub keys: u32,
+}
+
+/// `resilience.circuitBreaker`: when an instance that fails is left alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Breaker {
+    /// `failureThreshold`: failures within the window that open it.
+    pub failures: u32,
+    /// `successThreshold`: calls that must succeed to close it.
+    pub probes: u32,
+    /// `timeout`: how long it stays open.
+    pub open_for: Duration,
+    /// `monitoringPeriod`: the window that failures are counted in. One minute.
+    pub window: Duration,
+    /// `failureRate`: the share of calls that must have failed besides. 0.5.
+    pub failure_rate: f64,
+}
+
+/// `resilience.retry`: when unary calls are tried again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retry {
+    /// `maxAttempts`: tries in all.
+    pub max_attempts: u32,
+    /// `initialDelay`: the longest delay after the first try. 100 ms.
+    pub initial_delay: Duration,
+    /// `maxDelay`: the longest delay of all. 30 s, or `initialDelay` if that is longer.
+    pub max_delay: Duration,
+    /// `backoffMultiplier`: how much longer delays may be from try to try. 2.
+    pub multiplier: f64,
+    /// `jitter`: whether delays are chosen at random up to their length. True.
+    pub jitter: bool,
+    /// `budget.ratio`: retries a call, in the long run. 0.2.
+    pub budget_ratio: f64,
+    /// `budget.reserve`: retries at once. 10.
+    pub budget_reserve: u32,
+}
+
+const INSTANT: Duration = Duration::from_millis(1);
+const YEAR: Duration = Duration::from_hours(365 * 24);
+const NUMBER: &str = "a whole number from 1";
+const DURATION: &str = "a duration, in milliseconds or as in '15m' and '1h'";
+
+impl Resilience {
+    pub(super) fn read(root: &Options<'_>, env: Env<'_>) -> Result<Self, ConfigError> {
+        let options = root.object("resilience", &["rateLimit", "circuitBreaker", "retry", "idempotency"])?;
+        Ok(Self {
+            rate_limit: RateLimit::read(&options, env)?,
+            circuit_breaker: Breaker::read(&options, env)?,
+            retry: Retry::read(&options, env)?,
+        })
+    }
+}
+
+impl RateLimit {
+    fn read(parent: &Options<'_>, env: Env<'_>) -> Result<Option<Self>, ConfigError> {
+        let known = ["maxRequests", "windowMs", "blockDuration", "maxKeys"];
+        let options = parent.object("rateLimit", &known)?;
+        if options.is_absent() {
+            return Ok(None);
+        }
+        let at = |key| At { options: &options, key, variable: None, env };
+        Ok(Some(Self {
+            requests: given(&at("maxRequests"), count(&at("maxRequests"))?, NUMBER)?,
+            window: given(&at("windowMs"), at("windowMs").time(INSTANT, YEAR)?, DURATION)?,
+            block: at("blockDuration").time(Duration::ZERO, YEAR)?.unwrap_or_default(),
+            keys: count(&at("maxKeys"))?.unwrap_or(10_000),
+        }))
+    }
+}
+
+impl Breaker {
+    fn read(parent: &Options<'_>, env: Env<'_>) -> Result<Option<Self>, ConfigError> {
+        let known = ["failureThreshold", "successThreshold", "timeout", "monitoringPeriod", "failureRate"];
+        let options = parent.object("circuitBreaker", &known)?;
+        if options.is_absent() {
+            return Ok(None);
+        }
+        let at = |key| At { options: &options, key, variable: None, env };
+        Ok(Some(Self {
+            failures: given(&at("failureThreshold"), count(&at("failureThreshold"))?, NUMBER)?,
+            probes: given(&at("successThreshold"), count(&at("successThreshold"))?, NUMBER)?,
+            open_for: given(&at("timeout"), at("timeout").time(INSTANT, YEAR)?, DURATION)?,
+            window: at("monitoringPeriod").time(INSTANT, YEAR)?.unwrap_or(Duration::from_mins(1)),
+            failure_rate: at("failureRate").number(0.0, 1.0)?.unwrap_or(0.5),
+        }))
+    }
+}
+
+impl Retry {
+    fn read(parent: &Options<'_>, env: Env<'_>) -> Result<Option<Self>, ConfigError> {
+        let known = ["maxAttempts", "initialDelay", "maxDelay", "backoffMultiplier", "jitter", "budget"];
+        let options = parent.object("retry", &known)?;
+        if options.is_absent() {
+            return Ok(None);
+        }
+        let budget = options.object("budget", &["ratio", "reserve"])?;
+        let at = |key| At { options: &options, key, variable: None, env };
+        let of_budget = |key| At { options: &budget, key, variable: None, env };
+        let initial_delay =
+            at("initialDelay").time(Duration::ZERO, YEAR)?.unwrap_or(Duration::from_millis(100));
+        let max_delay = at("maxDelay").time(Duration::ZERO, YEAR)?;
+        if max_delay.is_some_and(|longest| longest < initial_delay) {
+            return Err(at("maxDelay").wrong("no shorter than initialDelay"));
+        }
+        Ok(Some(Self {
+            max_attempts: given(&at("maxAttempts"), at("maxAttempts").integer(1, 100)?, "1…100")?,
+            initial_delay,
+            max_delay: max_delay.unwrap_or(Duration::from_secs(30).max(initial_delay)),
+            multiplier: at("backoffMultiplier").number(1.0, 100.0)?.unwrap_or(2.0),
+            jitter: at("jitter").boolean()?.unwrap_or(true),
+            budget_ratio: of_budget("ratio").number(0.0, 100.0)?.unwrap_or(0.2),
+            budget_reserve: of_budget("reserve").integer(0, u32::MAX)?.unwrap_or(10),
+        }))
+    }
+}
+
+/// A whole number from 1.
+fn count(at: &At<'_>) -> Result<Option<u32>, ConfigError> {
+    at.integer(1, u32::MAX)
+}
+
+/// The value of an option that has no default.
+fn given<T>(at: &At<'_>, value: Option<T>, expected: &str) -> Result<T, ConfigError> {
+    value.ok_or_else(|| at.missing(expected))
+}

@@ -1,0 +1,207 @@
+//! Whether a request is handed to its handler. The stack, outermost first:
+//!
+//! token → (authorization has its place here) → quota of the caller → limit of
+//! calls → form of the request.
+//!
+//! A request that is refused never reaches the application, which looks up the
+//! method: the quota counts requests for unknown methods too.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use crate::{
+    auth::AuthError,
+    clock::Timestamp,
+    config::RateLimit,
+    error::{Code, Coded, Reason},
+    id::ServiceId,
+    mesh::{chain::too_deep, metadata::is_metadata, shared::Shared, sync::lock},
+    record::message::{Failure, Payload, RequestFields},
+    resilience::{Quota, QuotaLimits, ResilienceError},
+};
+
+/// When a caller over its limit of calls may come again.
+const CALL_LIMIT_PAUSE: Duration = Duration::from_millis(50);
+/// Callers whose refusal is remembered to have been logged.
+const MAX_REFUSED: usize = 10_000;
+
+/// A request as it arrives.
+pub(super) struct Arriving<'a> {
+    /// Its number in its session.
+    pub(super) number: u32,
+    pub(super) time_left_ms: u32,
+    pub(super) method: &'a str,
+    pub(super) fields: RequestFields<'a>,
+    pub(super) payload: Payload<'a>,
+}
+
+/// Why a request is not handed to its handler.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    code: Code,
+    reason: Reason,
+    message: String,
+    /// When the caller may come again. Without it, coming again is no help.
+    retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    fn new(code: Code, reason: Reason, message: String) -> Self {
+        Self { code, reason, message, retry_after: None }
+    }
+
+    /// The refusal as the caller gets it.
+    pub(super) fn failure(&self) -> Failure<'_> {
+        let wait = self.retry_after.map(millis);
+        let failure = Failure::new(self.code, self.reason, &self.message);
+        Failure { retryable: wait.is_some(), retry_after_ms: wait, ..failure }
+    }
+}
+
+/// Whole milliseconds, rounded up: a caller that waits that long is let in.
+fn millis(time: Duration) -> u32 {
+    let millis = time.as_nanos().div_ceil(1_000_000).max(1);
+    u32::try_from(millis).unwrap_or(u32::MAX)
+}
+
+/// Decides which requests are handed to their handlers.
+pub(super) struct RequestPolicy {
+    shared: Arc<Shared>,
+    /// How much each caller may ask, if there is a limit.
+    quota: Option<CallerQuota>,
+}
+
+impl RequestPolicy {
+    pub(super) fn new(shared: Arc<Shared>) -> Result<Self, ResilienceError> {
+        let quota = shared.config.resilience.rate_limit.map(CallerQuota::new).transpose()?;
+        Ok(Self { shared, quota })
+    }
+
+    /// The stack: why a request of `caller` is refused, if it is. `others` of
+    /// its session are under way.
+    pub(super) fn refusal(
+        &self,
+        caller: &ServiceId,
+        request: &Arriving<'_>,
+        token: Result<(), AuthError>,
+        others: usize,
+    ) -> Option<Refusal> {
+        if let Err(error) = token {
+            let text = format!("the request's token: {error}");
+            return Some(Refusal::new(error.code(), error.reason(), text));
+        }
+        let quota = self.quota.as_ref().and_then(|quota| self.beyond_quota(quota, caller));
+        quota.or_else(|| self.over_limit(others)).or_else(|| self.malformed(request))
+    }
+
+    /// The quota is of the verified caller: by a claimed one, anybody could use
+    /// up the quota of somebody else.
+    fn beyond_quota(&self, quota: &CallerQuota, caller: &ServiceId) -> Option<Refusal> {
+        let refused = quota.check(caller, self.shared.uptime());
+        self.shared.record(|metrics| metrics.quota(refused.is_none()));
+        let Refused { retry_after, first } = refused?;
+        let wait = millis(retry_after);
+        if first {
+            // Not each refusal: a caller could fill the log with them.
+            let text = format!("{caller} makes more requests than resilience.rateLimit allows");
+            let fields = vec![("peer", caller.to_string()), ("reason", Reason::RateLimited.to_string())];
+            self.shared.log_refusal("quota.refused", caller.to_string(), text, fields);
+        }
+        let text = format!("too many requests; try again in {wait} ms");
+        let refusal = Refusal::new(Code::ResourceExhausted, Reason::RateLimited, text);
+        Some(Refusal { retry_after: Some(retry_after), ..refusal })
+    }
+
+    fn over_limit(&self, others: usize) -> Option<Refusal> {
+        let most = self.shared.config.limits.max_calls;
+        if others < most as usize {
+            return None;
+        }
+        let text = format!("{most} calls are under way on one session");
+        let refusal = Refusal::new(Code::ResourceExhausted, Reason::CallLimit, text);
+        Some(Refusal { retry_after: Some(CALL_LIMIT_PAUSE), ..refusal })
+    }
+
+    fn malformed(&self, request: &Arriving<'_>) -> Option<Refusal> {
+        let most = self.shared.config.limits.max_message;
+        if !is_metadata(request.fields.metadata) {
+            let text = "the metadata is not a JSON object of strings".to_owned();
+            Some(Refusal::new(Code::InvalidArgument, Reason::Payload, text))
+        } else if request.payload.bytes.len() > most as usize {
+            let text = format!("the input is larger than {most} bytes");
+            Some(Refusal::new(Code::ResourceExhausted, Reason::TooLarge, text))
+        } else {
+            let RequestFields { depth, path, .. } = request.fields;
+            let config = &self.shared.config;
+            too_deep(config, depth, path, config.service_id.as_str(), request.method)
+                .map(|text| Refusal::new(Code::FailedPrecondition, Reason::CallDepth, text))
+        }
+    }
+}
+
+/// How much each caller may ask.
+#[derive(Debug)]
+struct CallerQuota(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    quota: Quota<ServiceId>,
+    /// Callers that have been refused since one of their requests was allowed.
+    refused: HashSet<ServiceId>,
+}
+
+/// A request beyond the quota of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Refused {
+    retry_after: Duration,
+    /// The first since one was allowed.
+    first: bool,
+}
+
+impl CallerQuota {
+    fn new(limit: RateLimit) -> Result<Self, ResilienceError> {
+        let RateLimit { requests, window, block, keys } = limit;
+        let quota = Quota::new(QuotaLimits { requests, window, block, keys: keys as usize })?;
+        Ok(Self(Mutex::new(State { quota, refused: HashSet::new() })))
+    }
+
+    fn check(&self, caller: &ServiceId, now: Timestamp) -> Option<Refused> {
+        let State { quota, refused } = &mut *lock(&self.0);
+        let Some(retry_after) = quota.check(caller, now).retry_after else {
+            refused.remove(caller);
+            return None;
+        };
+        let known = refused.contains(caller);
+        if !known && refused.len() < MAX_REFUSED {
+            refused.insert(caller.clone());
+        }
+        Some(Refused { retry_after, first: !known })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quota(requests: u32) -> CallerQuota {
+        let window = Duration::from_secs(1);
+        CallerQuota::new(RateLimit { requests, window, block: Duration::ZERO, keys: 10 }).unwrap()
+    }
+
+    #[test]
+    fn the_first_refusal_after_a_request_that_was_allowed_is_told_apart() {
+        let (quota, caller) = (quota(1), "a".parse().unwrap());
+        let first = |ms| quota.check(&caller, Timestamp::from_millis(ms)).map(|refused| refused.first);
+        assert_eq!([first(0), first(1), first(2)], [None, Some(true), Some(false)]);
+        assert_eq!([first(1_000), first(1_001), first(1_002)], [None, Some(true), Some(false)]);
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up_and_never_nothing() {
+        let waits = [Duration::ZERO, Duration::from_nanos(1_000_001), Duration::MAX].map(millis);
+        assert_eq!(waits, [1, 2, u32::MAX]);
+    }
+}
