@@ -487,7 +487,7 @@ fn a_request_becomes_another_attempt_and_nothing_else_changes() {
     let fields = RequestFields { metadata: b"{\"a\":\"b\"}", ..RequestFields::default() };
     let payload = Payload { encoding: Encoding::Raw, bytes: b"input" };
     let first = Encoded::request("m", None, fields, payload).unwrap().with_call(3);
-    let now = Instant::now();
+    let now = instant();
     for attempt in [2, 3, 255] {
         let expected = RequestFields { attempt, ..fields };
         let expected = Encoded::request("m", None, expected, payload).unwrap().with_call(3);
