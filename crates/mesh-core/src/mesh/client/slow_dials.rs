@@ -60,7 +60,7 @@ impl Client {
             over
         };
         for id in over {
-            self.settle(id, Err(timed_out(service, target, PATIENCE)));
+            self.tried(id, Err(timed_out(service, target, PATIENCE)));
         }
         self.shared.events.flush();
     }
