@@ -90,8 +90,7 @@ async fn a_handshake_has_a_time_of_its_own() {
     let begun = Instant::now();
     let error = client.call("echo", b"").await.unwrap_err();
     assert_eq!((error.code, &*error.reason), (Code::Unavailable, "CONNECT_TIMEOUT"));
-    assert!(error.message.contains("within 300 ms"), "{error:?}");
-    assert!(error.attempts > 1, "tried again while it was worth waiting: {error:?}");
+    assert!(error.attempts > 1, "a handshake is over after 300 ms, and the next one begins: {error:?}");
     assert!(begun.elapsed() < Duration::from_millis(3500), "{:?}", begun.elapsed());
 }
 
