@@ -143,7 +143,8 @@ async fn strangers_that_hold_every_place_give_way() {
             == (16, 1, 32, 2)
     })
     .await;
-    assert!(server.stats().await.strangers_displaced >= 24 + 8);
+    // Streams of the connections that stay may still be on their way.
+    eventually(async || server.stats().await.strangers_displaced >= 24 + 8).await;
     // Those that were first are closed, at once.
     for stream in &mut held[..20] {
         let mut sink = [0; 4096];
