@@ -83,16 +83,16 @@ pub(super) struct Seeker<'a> {
     pub(super) tried: &'a [Address],
 }
 
-/// What is done for calls that wait for a connection that takes its time.
+/// Help for calls whose connection takes its time.
 #[derive(Debug)]
 pub(super) enum Detour {
-    /// They go another way.
+    /// The calls go another way.
     Place(Vec<CallId>),
     /// An instance is connected to now.
     Dial(Address),
 }
 
-/// What becomes of a call.
+/// The next step of a call.
 #[derive(Debug)]
 pub(super) enum Placement {
     /// It goes over an open session.
@@ -215,7 +215,8 @@ impl Links {
         first.into_iter().chain(all_waiting(links)).collect()
     }
 
-    /// What helps the calls that wait for a connection if it takes its time.
+    /// Help for the calls that wait for a slow connection: one of `instances` that
+    /// has a session takes them, or else one that nobody has tried is connected to.
     pub(super) fn detour_of_waiting(
         &mut self,
         service: &ServiceId,
@@ -226,7 +227,7 @@ impl Links {
         let links = self.services.get_mut(service)?;
         links.get(slow).filter(|link| link.is_slow(now))?;
         let serves = |link: &Link| matches!(&link.state, State::Ready(session) if !session.is_over());
-        if links.values().any(serves) {
+        if instances.iter().filter_map(|entry| links.get(&entry.endpoint.address)).any(serves) {
             return Some(Detour::Place(all_waiting(links)));
         }
         let under_way = links.values().filter(|link| matches!(link.state, State::Connecting { .. }));
@@ -280,7 +281,7 @@ impl Links {
         waiting(std::mem::replace(&mut link.state, State::Resting { until: now + delay }))
     }
 
-    /// What failed may be tried again at once: this side is not what it was.
+    /// Failed connections may be tried again at once: this side is not what it was.
     pub(super) fn forgive(&mut self, now: Instant) {
         for link in self.services.values_mut().flat_map(HashMap::values_mut) {
             if matches!(link.state, State::Resting { .. }) {

@@ -29,7 +29,7 @@ impl Client {
 
     /// Another instance is tried beside one that is slow, or serves its calls already.
     fn help_waiting(self: &Arc<Self>, service: &ServiceId, target: &Address) {
-        let instances = self.registry.lookup(service);
+        let instances = self.usable(service);
         let now = Instant::now();
         let detour = self.under_way().links.detour_of_waiting(service, target, &instances, now);
         match detour {

@@ -17,6 +17,9 @@ use super::{
     links::{Links, Placement},
 };
 use crate::{
+    crypto::rsa::PublicKey,
+    discovery::Entry,
+    id::ServiceId,
     mesh::{
         events::{CallError, CallId, Level, Reply},
         session::streaming,
@@ -75,6 +78,17 @@ impl Client {
             }
         }
         self.report(changes);
+    }
+
+    /// The instances of a service that their breakers do not leave alone.
+    pub(super) fn usable(&self, service: &ServiceId) -> Arc<Vec<Entry<PublicKey>>> {
+        let instances = self.registry.lookup(service);
+        let Some(breakers) = &self.breakers else { return instances };
+        match lock(breakers).usable(service, &instances, self.shared.uptime()) {
+            Ok(None) => instances,
+            Ok(Some(usable)) => Arc::new(usable),
+            Err(_) => Arc::default(),
+        }
     }
 
     /// Chooses an instance that its breaker does not leave alone.

@@ -1,7 +1,10 @@
 //! Instances that accept connections and say nothing, and addresses behind
 //! which nothing is: they hold up nobody.
 
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, timeout},
+};
 
 use super::*;
 
@@ -105,4 +108,25 @@ async fn an_instance_that_comes_back_serves_the_calls_that_wait_for_a_silent_one
         assert_eq!(answer.await.unwrap().unwrap(), b"x");
     }
     assert_eq!(server.app.handled.load(Ordering::SeqCst), 10);
+}
+
+#[tokio::test]
+async fn no_detour_leads_to_an_instance_whose_breaker_is_open() {
+    let bad = Node::server(json!({}), Box::new(|_| Some(Err(Code::Internal)))).await;
+    let port = bad.mesh.address().unwrap().port();
+    let at = |port| json!({ "id": "server", "host": LOCAL, "port": port });
+    let breaker = json!({ "failureThreshold": 1, "successThreshold": 1, "timeout": "1h", "failureRate": 0 });
+    let options = json!({
+        "discovery": { "services": [at(silent().await), at(port)] },
+        "resilience": { "circuitBreaker": breaker },
+    });
+    let client = Node::try_start("client", options, echo()).await.unwrap();
+    assert_eq!(client.call("echo", b"").await.unwrap_err().code, Code::Internal);
+    bad.mesh.close(Duration::ZERO).await;
+    drop(bad);
+    let listener = TcpListener::bind((LOCAL, port)).await.unwrap();
+    let waiting = client.begin("echo", b"", 1000, false).1;
+    let dialled = timeout(Duration::from_millis(800), listener.accept()).await;
+    assert!(dialled.is_err(), "{dialled:?}");
+    assert_eq!(&*waiting.await.unwrap().unwrap_err().reason, "CONNECT_TIMEOUT");
 }
