@@ -1,4 +1,4 @@
-// What a caller hears of the calls that a handler makes for it.
+// The errors of nested calls, as the first caller gets them.
 import { describe, expect, it } from 'vitest';
 import {
   defineContract,
@@ -14,7 +14,7 @@ import { errorOf, sleep } from '../support/promises.js';
 
 type Handle = (input: unknown, ctx: Context) => unknown;
 
-/** What becomes of an error for whoever calls b, and what b logs. */
+/** The error that a caller of b gets, and the lines that b logs. */
 async function through(
   handler: Handle,
   c: Record<string, Handle> = {},

@@ -7,6 +7,7 @@ import { root } from '../../scripts/lib.mjs';
 import { keysDir } from '../support/meshes.js';
 import { until } from '../support/promises.js';
 
+// Windows has no limit of open files that a shell could set.
 it.skipIf(process.platform === 'win32')(
   'says in its log that it has too many open files, and what to do',
   async () => {

@@ -4,7 +4,7 @@
 /** What stands for half a character: U+FFFD, as everywhere in Unicode. */
 const REPLACEMENT = '\ufffd';
 
-// V8 writes a lone surrogate as \udXXX. A backslash that stands for itself is
+// V8 writes a lone surrogate as an escape, such as \ud800. A backslash that stands for itself is
 // written as two, which the first alternative steps over.
 const ESCAPES = /\\(?:u(d[89a-f][0-9a-f]{2})|[^])/g;
 

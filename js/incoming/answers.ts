@@ -1,4 +1,4 @@
-// What is sent back for a request, encoded.
+// The answers to requests, encoded.
 
 import { randomUUID } from 'node:crypto';
 import { AbortCause } from '../base/boundary.js';
@@ -22,7 +22,7 @@ export function writeAnswer(writer: CommandWriter, id: number, answer: Answer): 
   else writer.respond(id, answer.payload, answer.meta);
 }
 
-/** What a handler returned. */
+/** The answer for a result of a handler. */
 export function encodeResult(context: Context, result: unknown, logger: SafeLogger): Answer {
   try {
     if (typeof result === 'object' && result !== null && Symbol.asyncIterator in result) {
@@ -46,8 +46,8 @@ export function encodeResult(context: Context, result: unknown, logger: SafeLogg
 }
 
 /**
- * What a handler threw: a `MeshError` is for the caller; anything else is for
- * this service's log, and so is what the handler's own calls failed with.
+ * The answer for an error of a handler. A `MeshError` is for the caller. Any other
+ * error is for the log of this service, and so is the error of a call that the handler made.
  */
 export function encodeError(context: Context, error: unknown, logger: SafeLogger): Answer {
   if (!(error instanceof MeshError)) return encodeFault(context, error, logger);
@@ -71,7 +71,7 @@ export function encodeError(context: Context, error: unknown, logger: SafeLogger
 // Each hop rounds the time that is left down, so the last of a long chain ends a little before the first.
 const ROUNDED_AWAY_MS = 100;
 
-/** What a failed call says of the request itself, or of the chain that both are part of; undefined if nothing. */
+/** The error of a failed call as far as it concerns the request itself, or the chain of both. */
 function commonFailure(context: Context, error: MeshError): MeshError | undefined {
   const { code, reason, message } = error;
   if (reason === 'CALL_DEPTH') return new MeshError(code, message, { reason });

@@ -1,5 +1,5 @@
-// What is done around a handler: its input is checked, then comes the
-// middleware, then the handler, then its output is checked.
+// The steps around a handler: the check of its input, the middleware, the
+// handler, the check of its output.
 
 import { isOfCall } from '../rpc/call-errors.js';
 import type { Context } from '../rpc/context.js';
@@ -10,17 +10,17 @@ import { compose } from '../rpc/middleware.js';
 import { validateInput, validateOutput } from '../rpc/schema.js';
 import type { Route } from './route.js';
 
-/** What a handler gets of one input, or of one item of a stream. */
+/** One input, or one item of a stream, as the handler gets it. */
 function readInput(route: Route, value: unknown): unknown {
   return route.input === undefined ? value : validateInput(route.input, value);
 }
 
-/** What is sent of one result, or of one item of a stream. */
+/** One result, or one item of a stream, as it is sent. */
 export function checkOutput(route: Route, value: unknown): unknown {
   return route.output === undefined ? value : validateOutput(route.output, value);
 }
 
-/** What is sent of an error the handler, or its middleware, threw. Another service's declared error is none of this one. */
+/** An error of the handler or its middleware, as it is sent. The declared errors of another service do not count. */
 function checkError(route: Route, error: unknown): unknown {
   return route.errors === undefined || isOfCall(error) ? error : checkDeclared(route.errors, error);
 }

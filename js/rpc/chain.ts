@@ -1,7 +1,7 @@
 // Where a call stands among those made on behalf of one another. The core
 // refuses the one that is too many, so that no cycle goes on for ever.
 
-/** What a call says of the calls that led to it. */
+/** The calls that led to a call, as it carries them. */
 export interface Chain {
   /** The request it is made on behalf of; 0 for none. The core knows its deadline. */
   readonly parent: number;

@@ -91,7 +91,7 @@ fn types() -> String {
     file
 }
 
-/// What the comment of an option says.
+/// The text of the comment of an option.
 fn documentation(row: &Row) -> String {
     let mut text = row.text();
     if let Some(variable) = row.variable {

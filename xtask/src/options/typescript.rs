@@ -19,7 +19,7 @@ pub(crate) fn interface(file: &str, name: &str) -> Option<Vec<Member>> {
     Some(members(braced(&file[open..])?))
 }
 
-/// What is between the first brace of `text`, which it begins with, and its counterpart.
+/// The text between the brace that `text` begins with and its counterpart.
 fn braced(text: &str) -> Option<&str> {
     let mut depth = 0_usize;
     for (at, character) in text.char_indices() {

@@ -101,7 +101,7 @@ impl<'a> At<'a> {
         self.options.missing(self.key, expected)
     }
 
-    /// What the variable holds.
+    /// The value of the variable.
     pub(super) fn variable(&self) -> Option<String> {
         (self.env)(self.variable?)
     }

@@ -1,4 +1,4 @@
-//! What a secret must be to protect anything.
+//! The requirements on a secret.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ const MIN_DISTINCT: usize = 8;
 /// A secret that is nothing but a repetition of so many bytes is one of them.
 const LONGEST_PATTERN: usize = 16;
 
-/// Why a secret can be found by trying.
+/// The reason that an attacker can find a secret by trying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Weakness {
     /// Fewer bytes than [`MIN_SECRET`]; the length found.
@@ -28,8 +28,8 @@ pub enum Weakness {
 }
 
 impl Weakness {
-    /// What is weak about `secret`, if that shows. Whether it was drawn at
-    /// random does not.
+    /// The weakness of `secret`, if it has one that shows. A secret that is not
+    /// random may show none.
     #[must_use]
     pub fn of(secret: &[u8]) -> Option<Self> {
         if secret.len() < MIN_SECRET {

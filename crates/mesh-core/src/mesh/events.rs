@@ -66,7 +66,7 @@ pub struct CallSpec<'a> {
     /// Whether running it twice does no harm, so that it is tried again even
     /// where it may have run.
     pub idempotent: bool,
-    /// What led to it.
+    /// The calls that led to it.
     pub chain: Chain<'a>,
 }
 

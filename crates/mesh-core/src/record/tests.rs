@@ -290,7 +290,7 @@ fn instant() -> Instant {
     Instant::now()
 }
 
-/// What of a request arrives, that has so much time left when it is sent.
+/// The time left that arrives with a request, if the request is sent at all.
 fn time_left_after(left: Duration) -> Option<u32> {
     let now = instant();
     let request = Encoded::request("m", Some(now + left), RequestFields::FIRST, Payload::EMPTY).unwrap();

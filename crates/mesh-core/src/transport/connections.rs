@@ -53,7 +53,7 @@ struct Open {
     shared: Arc<Shared>,
 }
 
-/// What the task of a connection looks at whenever it runs.
+/// The state that the task of a connection checks whenever it runs.
 #[derive(Debug, Default)]
 struct Shared {
     /// A copy of what the table says, changed under its lock.
@@ -356,7 +356,7 @@ mod tests {
         assert_eq!(strangers.iter().map(gives_way).collect::<Vec<_>>(), [true, true, false, false]);
         assert!(![&newcomer, &again, &member].into_iter().any(gives_way));
         assert_eq!((connections.count(), connections.gave_way()), ((5, 4, 2), 2));
-        // What has given way is out of the table already: its end changes nothing.
+        // The table has no displaced connections: their end changes nothing.
         drop(strangers);
         assert_eq!(connections.count(), (3, 2, 1));
         // Whose session is over is the youngest of its address.

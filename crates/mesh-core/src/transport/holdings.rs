@@ -1,6 +1,6 @@
-//! Who holds what of a pool that strangers share, and who gives way when it is
-//! full: the oldest of the owner that holds the most. So an address that takes
-//! much takes it from itself, and nobody is kept out by those who came before.
+//! The holdings of each owner in a pool that strangers share. When the pool is full,
+//! the oldest holding of the owner that holds the most gives way. So an address
+//! that takes much takes it from itself, and its holdings keep nobody out.
 
 use std::{
     cmp::Reverse,
@@ -8,7 +8,7 @@ use std::{
     hash::Hash,
 };
 
-/// What each owner holds, be it an address or a connection. The least key is the oldest.
+/// The holdings of each owner: an address or a connection. The least key is the oldest.
 #[derive(Debug)]
 pub(crate) struct Holdings<O, K> {
     by_owner: HashMap<O, BTreeSet<K>>,
@@ -34,7 +34,7 @@ impl<O: Copy + Ord + Hash, K: Copy + Ord> Holdings<O, K> {
         self.by_owner.len()
     }
 
-    /// What one owner holds.
+    /// The number of holdings of one owner.
     pub(crate) fn of(&self, owner: O) -> usize {
         self.by_owner.get(&owner).map_or(0, BTreeSet::len)
     }
@@ -53,8 +53,8 @@ impl<O: Copy + Ord + Hash, K: Copy + Ord> Holdings<O, K> {
         self.by_owner.get(&owner)?.first().copied()
     }
 
-    /// What gives way to a newcomer of `owner`, and whose it is: its own
-    /// oldest, if nobody holds more.
+    /// The holding that gives way to a newcomer of `owner`, with the owner of that
+    /// holding. It is the newcomer's own oldest if nobody holds more.
     pub(crate) fn gives_way_to(&self, owner: O) -> Option<(O, K)> {
         let (most, _, other) = *self.order.last()?;
         let whose = if self.of(owner) == most { owner } else { other };

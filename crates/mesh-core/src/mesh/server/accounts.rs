@@ -1,5 +1,5 @@
-//! What each address may cost with handshakes that it does not finish. Answering a
-//! first message costs; who then proves itself has its cost taken back.
+//! The cost of each address in handshakes that it does not finish. The answer to a
+//! first message is charged. A peer that then proves itself gets the charge back.
 
 use std::{collections::HashMap, net::IpAddr};
 

@@ -16,7 +16,7 @@ use crate::config::Limits;
 #[cfg(test)]
 use crate::mesh::sync::lock;
 
-/// What newcomers share.
+/// The state that newcomers share.
 #[derive(Debug)]
 pub(crate) struct Admission {
     pub(super) places: Places,

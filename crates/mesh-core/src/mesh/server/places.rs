@@ -196,8 +196,8 @@ impl Table {
             return Ok(None);
         };
         let (_, id) = self.handshakes.oldest_of(whose).ok_or(limit)?;
-        // Who hurries keeps its place, or many who come at once would only disturb
-        // each other. But not at the cost of an address that has less.
+        // A handshake that makes progress keeps its place: otherwise many that begin at
+        // once would only displace each other. An address that has less comes first.
         let since = self.held.get(&id).and_then(|held| held.since).ok_or(limit)?;
         let is_slow = now.duration_since(since) >= PATIENCE;
         if is_slow || self.handshakes.of(whose) > here + 1 { Ok(Some(id)) } else { Err(limit) }

@@ -1,7 +1,7 @@
 //! The kinds of calls and of payloads, by their numbers. `xtask` reads this file,
 //! which needs nothing but the standard library, and writes JavaScript's side.
 
-/// What a payload is made of. The number is also its flags on the wire.
+/// The encoding of a payload. The number is also its flags on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Encoding {
