@@ -29,8 +29,9 @@ export function configured<T>(make: () => T, name = (message: string): string =>
 
 /** Refuses options that do not exist: a misspelt one would be ignored in silence. */
 export function checkKeys(name: string, options: object, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) {
-    throw invalidArgument(`${name} must be an object, got ${String(options)}`);
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    const got = Array.isArray(options) ? 'an array' : String(options);
+    throw invalidArgument(`${name} must be an object, got ${got}`);
   }
   for (const key in options) {
     if (!known.includes(key)) {

@@ -1,5 +1,5 @@
-// What of a configuration the core gets to see. The core checks it; here only
-// what JSON would lose or change without a word.
+// The configuration as the core gets it. The core checks it. Checked here are only
+// the values that JSON would lose or change without a word.
 
 import { invalidOption } from '../base/arguments.js';
 import { isWellFormed } from '../base/json-text.js';
@@ -16,11 +16,8 @@ export function encodeConfig(config: MeshConfig, logger: SafeLogger): string {
   }
   const plain: Record<string, unknown> = { ...config };
   for (const section of OWN_SECTIONS) delete plain[section];
-  if (typeof config.resilience === 'object' && config.resilience !== null) {
-    // Idempotency is kept here.
-    const { idempotency: _, ...resilience } = config.resilience;
-    plain['resilience'] = resilience;
-  }
+  // The core reads this one, all but `idempotency`.
+  plain['resilience'] = config.resilience;
   if (config.paths?.protoFile !== undefined) {
     const { protoFile, ...paths } = config.paths;
     plain['paths'] = paths;

@@ -168,5 +168,5 @@ export const LIMITS = {
   callTimeoutMs: 10000,
 } as const;
 
-/** The sections that the core knows by name only. */
+/** The sections whose options JavaScript declares. */
 export const OWN_SECTIONS = ['logger', 'resilience', 'monitoring', 'rotation'] as const;

@@ -84,7 +84,7 @@ fn types() -> String {
             put!(file, "  {}: {number},\n", row.key);
         }
     }
-    file.push_str("} as const;\n\n/** The sections that the core knows by name only. */\n");
+    file.push_str("} as const;\n\n/** The sections whose options JavaScript declares. */\n");
     let own = config::root::SECTION.rows.iter().filter(|row| row.ts.is_none());
     let own: Vec<_> = own.map(|row| format!("'{}'", row.key)).collect();
     put!(file, "export const OWN_SECTIONS = [{}] as const;\n", own.join(", "));
