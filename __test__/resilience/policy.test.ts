@@ -377,7 +377,7 @@ describe('options', () => {
     const wrong = (message: RegExp) =>
       expect.objectContaining({ message: expect.stringMatching(message) });
     for (const resilience of ['x', [], null, 5]) {
-      expect(bad({ resilience } as never)).toThrow(wrong(/^resilience must be an object/));
+      expect(bad({ resilience })).toThrow(wrong(/^resilience must be an object/));
     }
     for (const options of [{ monitoring: [] }, { resilience: { idempotency: [] } }]) {
       expect(bad(options as never)).toThrow(wrong(/must be an object, got an array$/));
