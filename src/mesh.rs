@@ -98,6 +98,15 @@ impl NativeMesh {
         Ok(Self { inner: Arc::new(Inner { state: Mutex::new(State::New(Box::new(config))), outlet }) })
     }
 
+    /// Where this service was given its key: an option or a variable. Nothing if it makes its own.
+    #[napi(getter, catch_unwind)]
+    pub fn given_key(&self) -> Option<String> {
+        match &*self.inner.lock() {
+            State::New(config) => config.private_key.as_ref().map(|key| key.option.to_owned()),
+            _ => None,
+        }
+    }
+
     /// Binds the port, makes or loads keys, and serves.
     #[napi(ts_return_type = "Promise<void>")]
     pub async fn start(&self) -> Settled<()> {
@@ -231,6 +240,7 @@ impl NativeMesh {
             "hellosReplayed": stats.hellos_replayed,
             "hellosOverBudget": stats.hellos_over_budget,
             "privateKeyOperations": stats.private_operations,
+            "keyDirectoryFault": stats.key_directory_fault,
         });
         Settled(Ok(value.to_string()))
     }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Accepted } from '../hostile/acceptor.js';
 import { Caller } from '../hostile/caller.js';
-import { FIELD, MESSAGE } from '../hostile/constants.js';
+import { FIELD, MESSAGE, PARAMETER } from '../hostile/constants.js';
 import { echo, errorFields } from '../hostile/echo.js';
 import { Honest, type Outcome } from '../hostile/honest.js';
 import { identityOf } from '../hostile/identity.js';
@@ -165,6 +165,29 @@ describe('a client', () => {
       expect(await other.call('echo', 'other')).toBe('other');
     },
   );
+
+  it.each([
+    [2048, 'kept'],
+    [2049, 'dropped'],
+  ])('has its ticket of %i bytes %s', async (length, outcome) => {
+    const { client, hostile, ask } = await between();
+    answered(hostile, ({ call }, { session }) => {
+      session.send(answer(MESSAGE.response, call, payload('fine'), new Map()));
+    });
+    const shown: number[] = [];
+    hostile.tickets.take = (ticket) => (shown.push(ticket.length), null);
+    hostile.options.finish = ({ parameters }) => {
+      parameters.set(PARAMETER.ticket, Buffer.alloc(length, 7));
+    };
+    for (let session = 0; session < 3; session++) {
+      expect(await ask({ idempotent: true })).toMatchObject({ result: 'fine' });
+      hostile.drop();
+    }
+    expect(shown).toEqual(outcome === 'kept' ? [length, length] : []);
+    const logs: { event?: string; level?: string }[] = await client.ask('logs');
+    const ignored = logs.filter(({ event }) => event === 'ticket.ignored');
+    expect(ignored).toHaveLength(outcome === 'kept' ? 0 : 3);
+  });
 
   it('uses a ticket once at each of two instances, and without its holder key at none', async () => {
     const keysDir = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-attack-'));

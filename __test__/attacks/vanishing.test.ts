@@ -1,7 +1,7 @@
 // Clients that vanish at any point of their lives, all from one address: nothing
 // of them is left, and the next client is served as if they had not been.
 //
-// MESH_ATTACK_CONNECTIONS is how many vanish in each of the five rounds: 200
+// MESH_ATTACK_CLIENTS is how many vanish in each of the five rounds: 200
 // unless it is set; 1000 for the long run. MESH_ATTACK_SEED repeats a run.
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -15,10 +15,10 @@ import { random } from '../hostile/random.js';
 import { points, vanish, ways } from '../hostile/vanish.js';
 
 const ROUNDS = 5;
-const connections = Number(process.env['MESH_ATTACK_CONNECTIONS'] ?? 200);
+const clients = Number(process.env['MESH_ATTACK_CLIENTS'] ?? 200);
 const seed = Number(process.env['MESH_ATTACK_SEED'] ?? Date.now() % 2 ** 32);
 /** How many clients are there at once: fewer than the limits for one address. */
-const CLIENTS = 24;
+const AT_ONCE = 24;
 
 const secret = randomBytes(32).toString('base64url');
 const security = { jwtSecret: secret };
@@ -39,8 +39,8 @@ async function newcomer(server: Honest, id: string, keysDir?: string): Promise<H
 }
 
 it(
-  `${connections} clients vanish at any point, ${ROUNDS} times over (seed ${seed})`,
-  { timeout: 20_000 + connections * ROUNDS * 40 },
+  `${clients} clients vanish at any point, ${ROUNDS} times over (seed ${seed})`,
+  { timeout: 20_000 + clients * ROUNDS * 40 },
   async () => {
     const server = await serve();
     const identity = makeIdentity();
@@ -53,17 +53,17 @@ it(
 
     for (let round = 0; round < ROUNDS; round++) {
       const client = await newcomer(server, `client-${round}`);
-      let left = connections;
+      let left = clients;
       let refused = 0;
       const one = async () => {
         while (left-- > 0) {
           await vanish(options, pick(points), pick(ways)).catch(() => (refused += 1));
         }
       };
-      await Promise.all(Array.from({ length: CLIENTS }, one));
+      await Promise.all(Array.from({ length: AT_ONCE }, one));
       const { result, error, took } = await client.timed('server', 'echo', round);
       // Limits may refuse some; most have to get as far as they were to get.
-      expect(refused, `refused in round ${round}`).toBeLessThan(connections / 4);
+      expect(refused, `refused in round ${round}`).toBeLessThan(clients / 4);
       expect(error, `round ${round}`).toBeUndefined();
       expect(result).toBe(round);
       expect(took, `the newcomer of round ${round} waited`).toBeLessThan(100);

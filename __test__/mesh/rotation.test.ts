@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { CryptoManager, SecureMesh, type MeshAuditEvent, type MeshConfig } from '../../js/index.js';
+import { rsa } from '../support/keys.js';
 import { call, config, make, pair, serve } from '../support/meshes.js';
 import { errorOf, until } from '../support/promises.js';
 
@@ -175,5 +176,24 @@ describe('rotateKeys', () => {
         message: expect.stringMatching(/^rotation/),
       });
     }
+  });
+
+  it('is refused beside a key that is given, which only its giver can replace', () => {
+    const { privateKey } = rsa(2048);
+    const rotation = { interval: '30d', autoRotate: true };
+    const make = (extra: Partial<MeshConfig>) => () => new SecureMesh(config('given', extra));
+    expect(make({ rotation, security: { privateKey } })).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_ARGUMENT',
+        reason: 'CONFIG',
+        message: expect.stringMatching(/^rotation\.autoRotate .* \(security\.privateKey\).*anew/),
+      }),
+    );
+    vi.stubEnv('SECURE_MESH_PRIVATE_KEY', privateKey);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    expect(make({ rotation })).toThrow(/^rotation\.autoRotate .* \(SECURE_MESH_PRIVATE_KEY\)/);
+    expect(make({ rotation: { ...rotation, autoRotate: false } })).not.toThrow();
+    vi.stubEnv('SECURE_MESH_PRIVATE_KEY', ' ');
+    expect(make({ rotation })).not.toThrow();
   });
 });

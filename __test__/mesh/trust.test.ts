@@ -1,6 +1,6 @@
 // Who believes whom, from mesh to mesh. Every refusal must leave the handler
 // alone and tell the caller what can be done about it.
-import { copyFileSync, mkdtempSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { MeshConfig, SecureMesh } from '../../js/index.js';
@@ -84,6 +84,24 @@ describe('with a shared secret', () => {
     const server = await serve('server', count, options(SECRET));
     await refused(server, options(`${SECRET}x`), { message: expect.stringContaining('secret') });
     await refused(server, { paths: { keysDir: elsewhere() } }, {});
+  });
+
+  it('new services are kept out by a full key directory, which `healthCheck` names', async () => {
+    const paths = { keysDir: elsewhere() };
+    const server = await serve('server', count, { ...options(SECRET), paths });
+    const at = (n: number): string => join(paths.keysDir, `peer-${n}.jkt`);
+    for (let n = 0; n < 4096; n++) writeFileSync(at(n), '');
+    const { client } = await call(server, options(SECRET));
+    const error = await errorOf(client.call('count', {}, { timeoutMs: 500 }));
+    expect(error).toMatchObject({ name: 'MeshError' });
+    expect(JSON.stringify(error)).not.toContain(paths.keysDir);
+    const { status, details } = await server.healthCheck();
+    expect(status).toBe('degraded');
+    expect(details['keyDirectoryFault']).toContain(`${paths.keysDir} holds 4096 keys`);
+    expect(details['keyDirectoryFault']).toContain('remove those no longer needed');
+    for (let n = 0; n < 4096; n++) rmSync(at(n));
+    await client.call('count');
+    expect(await server.healthCheck()).toMatchObject({ status: 'healthy' });
   });
 
   it('is taken from the environment where the option is absent', async () => {

@@ -3,14 +3,13 @@
 
 import { invalidOption } from '../base/arguments.js';
 import { isWellFormed } from '../base/json-text.js';
-import type { SafeLogger } from '../base/logger.js';
 import { OWN_SECTIONS } from './options.js';
 import type { MeshConfig } from './types.js';
 
 const MAX_DEPTH = 32;
 
 /** The configuration as JSON for the core. */
-export function encodeConfig(config: MeshConfig, logger: SafeLogger): string {
+export function encodeConfig(config: MeshConfig): string {
   if (typeof config !== 'object' || config === null) {
     throw invalidOption(`the configuration must be an object, got ${String(config)}`);
   }
@@ -18,14 +17,6 @@ export function encodeConfig(config: MeshConfig, logger: SafeLogger): string {
   for (const section of OWN_SECTIONS) delete plain[section];
   // The core reads this one, all but `idempotency`.
   plain['resilience'] = config.resilience;
-  if (config.paths?.protoFile !== undefined) {
-    const { protoFile, ...paths } = config.paths;
-    plain['paths'] = paths;
-    logger.warn('paths.protoFile is ignored: the protocol is built in', {
-      event: 'config.ignored',
-      protoFile,
-    });
-  }
   checkJson(plain, '');
   return JSON.stringify(plain);
 }

@@ -72,7 +72,7 @@ export class Engine {
    */
   constructor(config: MeshConfig, network?: string) {
     this.#logger = new SafeLogger(config?.logger);
-    const json = encodeConfig(config, this.#logger);
+    const json = encodeConfig(config);
     const environment = encodeEnvironment(network === undefined ? process.env : {});
     const { NativeMesh } = native();
     this.#monitoring = Monitoring.from(config, this.#logger);
@@ -158,6 +158,8 @@ export class Engine {
     try {
       health.details.address = this.native.address();
       if (state === 'ready') Object.assign(health.details, JSON.parse(await this.native.stats()));
+      // Services that are known are served; new ones are not.
+      if (typeof health.details['keyDirectoryFault'] === 'string') health.status = 'degraded';
     } catch (error) {
       // It was closed meanwhile.
       health.status = 'unhealthy';

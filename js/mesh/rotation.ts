@@ -37,6 +37,13 @@ export class Rotation implements RotatesKeys {
       const rotationInterval = toMillis('rotation.interval', rotation.interval);
       if (rotationInterval < 1) throw invalidArgument('rotation.interval must be at least 1 ms');
       if (rotation.autoRotate !== true) return undefined;
+      const given = native.givenKey;
+      if (given !== null) {
+        throw invalidArgument(
+          `rotation.autoRotate replaces a key that the mesh keeps itself, and this one is given (${given}): ` +
+            'replace it where it is given and start anew, or leave one of the two out',
+        );
+      }
       const onError = (error: Error): void =>
         logger.error('the key was not rotated; it is tried again', {
           event: 'rotation.failed',

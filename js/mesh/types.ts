@@ -116,7 +116,11 @@ export interface MeshAddress {
 
 /** What {@link SecureMesh.healthCheck} tells. */
 export interface MeshHealth {
-  /** `healthy` while calls can be made and answered, `degraded` while it starts or drains, else `unhealthy`. */
+  /**
+   * `healthy` while calls can be made and answered, else `unhealthy`. `degraded` while it starts or drains, and
+   * while its key directory keeps new services out: `details.keyDirectoryFault` says why, with the path and the
+   * repair.
+   */
   status: 'healthy' | 'degraded' | 'unhealthy';
   /** How many services discovery knows. */
   services: number;

@@ -1,8 +1,11 @@
 //! The corpora of the fuzz targets, replayed: whatever once made a difference
-//! still keeps every promise. Their seeds are real traffic, taken from the
-//! vectors; with `MESH_WRITE_CORPORA=1` those that are missing are written.
+//! still keeps every promise, and so do changes of it. Their seeds are real traffic,
+//! taken from the vectors; with `MESH_WRITE_CORPORA=1` those that are missing are
+//! written. `MESH_FUZZ_SECONDS` is how long each corpus is changed, at random, and
+//! `MESH_FUZZ_SEED` repeats a run: a second and a new seed unless they are set.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its files should fail")]
+#![expect(clippy::print_stdout, reason = "a run says how long it was, and how to repeat it")]
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -19,6 +22,10 @@ use serde_json::Value;
 
 #[path = "../fuzz/harness.rs"]
 mod harness;
+#[path = "corpora/mutator.rs"]
+mod mutator;
+
+use mutator::Mutator;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -44,11 +51,33 @@ fn replay(target: &str, seeds: Vec<(String, Vec<u8>)>, run: fn(&[u8])) {
     }
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
+    let mut corpus = Vec::new();
     for file in files {
         let data = fs::read(&file).unwrap();
-        let run = std::panic::catch_unwind(|| run(&data));
-        assert!(run.is_ok(), "{}: the harness panicked", file.display());
+        let outcome = std::panic::catch_unwind(|| run(&data));
+        assert!(outcome.is_ok(), "{}: the harness panicked", file.display());
+        corpus.push(data);
     }
+    changed(target, corpus, run);
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap())
+}
+
+/// Runs the harness on random changes of what is in its corpus.
+fn changed(target: &str, corpus: Vec<Vec<u8>>, run: fn(&[u8])) {
+    let seed = number("MESH_FUZZ_SEED").unwrap_or_else(|| Timestamp::now().as_millis());
+    let time = Duration::from_secs(number("MESH_FUZZ_SECONDS").unwrap_or(1));
+    let (mut mutator, begun) = (Mutator::new(seed, corpus), harness::instant());
+    let mut executions = 0;
+    while begun.elapsed() < time {
+        let data = mutator.change();
+        let outcome = std::panic::catch_unwind(|| run(&data));
+        assert!(outcome.is_ok(), "{target}, seed {seed}, execution {executions}: {}", hex::encode(&data));
+        executions += 1;
+    }
+    println!("{target}: {executions} executions, seed {seed}");
 }
 
 #[test]

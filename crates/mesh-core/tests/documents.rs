@@ -7,19 +7,61 @@ use std::{
     path::{Path, PathBuf},
 };
 
-#[test]
-fn every_test_the_threat_model_names_exists() {
-    let crate_root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(crate_root.join("../../docs/threat-model.md")).unwrap();
-    let code: String = ["src", "tests"].iter().flat_map(|folder| sources(crate_root.join(folder))).collect();
+fn crate_root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
 
-    let exists = |name: &str| match name.split_once(": ") {
+fn threat_model() -> String {
+    fs::read_to_string(crate_root().join("../../docs/threat-model.md")).unwrap()
+}
+
+/// Whether there is a test of a name: a function of the crate, or a file with a title.
+fn is_test() -> impl Fn(&str) -> bool {
+    let code: String =
+        ["src", "tests"].iter().flat_map(|folder| sources(crate_root().join(folder))).collect();
+    move |name: &str| match name.split_once(": ") {
         Some((file, title)) => {
-            let path = crate_root.join("../../__test__").join(file);
+            let path = crate_root().join("../../__test__").join(file);
             fs::read_to_string(path).is_ok_and(|text| text.contains(title))
         }
         None => code.contains(&format!("fn {name}(")),
+    }
+}
+
+/// The words in backticks of a cell.
+fn names(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn every_claim_of_the_threat_model_has_a_test_and_its_property_exists() {
+    let (page, exists) = (threat_model(), is_test());
+    let section = page.split("\n## ").find_map(|section| section.strip_prefix("Claims\n")).unwrap();
+    let model: String = match fs::read_dir(crate_root().join("../../docs/model")) {
+        Ok(files) => files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap_or_default()).collect(),
+        Err(_) => String::new(),
     };
+    let mut claims = 0;
+    for row in section.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [claim, tests, property] = cells[..] else { panic!("{row}") };
+        assert!(!names(tests).is_empty(), "{claim}: no test is named");
+        for name in names(tests) {
+            assert!(exists(name), "{claim}: no test {name}");
+        }
+        let queries = names(property);
+        assert!(!queries.is_empty() || property == "none", "{claim}: {property} is no property");
+        for query in queries {
+            assert!(model.contains(query), "{claim}: no query {query} in docs/model");
+        }
+        claims += 1;
+    }
+    assert!(claims > 10, "the table was not read");
+}
+
+#[test]
+fn every_test_the_threat_model_names_exists() {
+    let (page, exists) = (threat_model(), is_test());
     let (mut threats, mut inputs) = (0, 0);
     for row in page.lines().filter(|line| line.starts_with("| ")) {
         let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
@@ -34,9 +76,8 @@ fn every_test_the_threat_model_names_exists() {
             }
             _ => continue,
         };
-        let names: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
-        assert!(!names.is_empty() || tests == "not yet", "{what}: no test is named");
-        for name in names {
+        assert!(!names(tests).is_empty() || tests == "not yet", "{what}: no test is named");
+        for name in names(tests) {
             assert!(exists(name), "{what}: no test {name}");
         }
     }

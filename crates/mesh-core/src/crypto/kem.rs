@@ -80,6 +80,14 @@ impl X25519Secret {
     }
 }
 
+/// Whether nobody could agree with this share: it has another length, or is of small
+/// order, so that its secret with anybody is known to everybody.
+#[must_use]
+pub fn is_unusable_share(share: &[u8]) -> bool {
+    // Every secret is a multiple of 8, the cofactor, and so tells as much as another.
+    X25519Secret::from_bytes(&[9; 32]).and_then(|any| any.agree(share)).is_err()
+}
+
 impl fmt::Debug for X25519Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("X25519Secret(..)")
@@ -193,7 +201,10 @@ mod tests {
             let secret = X25519Secret::generate().unwrap();
             let shared = secret.agree(&hex::decode(point).unwrap());
             assert_eq!(shared.err(), Some(CryptoError::BadShare), "{point}");
+            assert!(is_unusable_share(&hex::decode(point).unwrap()), "{point}");
         }
+        assert!(!is_unusable_share(&X25519Secret::generate().unwrap().public_share()));
+        assert!(is_unusable_share(&[9; 31]));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub use self::{
     messages::MAX_HANDSHAKE_MESSAGE,
     parameters::{PROTOCOL_VERSION, Parameters, Suite},
     responder::{AwaitProof, Hello, Proved, Responder},
-    resumption::{Holders, Ticket, Tickets},
+    resumption::{Holders, MAX_TICKET, Ticket, Tickets},
     retired::Retired,
     succession::Succession,
     trust::{Expectation, MeshSecret, Mode, Trust},

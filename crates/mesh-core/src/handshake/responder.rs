@@ -18,7 +18,7 @@ use crate::{
     auth::{Claims, TokenIssuer, TokenType, TokenVerifier},
     clock::Timestamp,
     crypto::{
-        kem::{X25519Secret, encapsulate},
+        kem::{X25519Secret, encapsulate, is_unusable_share},
         rsa::PublicKey,
         secret::Secret,
     },
@@ -261,7 +261,7 @@ pub struct Proved {
     claims: Claims,
     parameters: Parameters,
     /// What the client will prove itself with, if it wants a ticket.
-    holder: Option<SignedHolder>,
+    pub(super) holder: Option<SignedHolder>,
     messages: Vec<u8>,
 }
 
@@ -302,7 +302,9 @@ impl Proved {
             local.token_lifetime,
         )
         .issue(now)?;
-        let ticket = match self.holder {
+        // Nobody proves anything with a share of small order.
+        let holder = self.holder.filter(|holder| !is_unusable_share(holder.share()));
+        let ticket = match holder {
             None => None,
             Some(holder) => Some(local.tickets.give(&Note {
                 client: client.clone(),

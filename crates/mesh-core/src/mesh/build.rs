@@ -43,6 +43,8 @@ pub(super) async fn build(
     for warning in &shared.config.warnings {
         shared.log(Level::Warn, "config", warning.clone(), Vec::new());
     }
+    // A mesh without traffic would not tell of them.
+    shared.events.flush();
     Ok((Arc::new(core), listener))
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Counters {
 }
 
 /// A mesh's figures at one moment. Counts are since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Sessions established now, either way.
     pub active_sessions: usize,
@@ -54,10 +54,12 @@ pub struct Stats {
     /// First messages of handshakes that had been answered before.
     pub hellos_replayed: u64,
     /// First messages that were not answered, since too many handshakes of their
-    /// address were not finished.
+    /// address were not finished, and others waited.
     pub hellos_over_budget: u64,
     /// RSA private operations done with this service's key.
     pub private_operations: u64,
+    /// A fault of the key directory that keeps peers out, with path and repair.
+    pub key_directory_fault: Option<String>,
 }
 
 impl Counters {

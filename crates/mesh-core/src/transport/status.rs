@@ -1,6 +1,7 @@
 //! The whole policy of what a peer hears, on one screen.
 //!
-//! A stranger learns three things at most: refused, busy, or wrong version.
+//! A stranger learns three things at most: refused, busy, or wrong version; and
+//! anybody that the mesh is closing.
 //! Which check refused it stays in this side's log.
 
 use tonic::Status;
@@ -17,14 +18,10 @@ pub(crate) fn refusal(error: &HandshakeError) -> Status {
     }
 }
 
-/// The answer when a limit is reached.
+/// The answer when a limit is reached, or when this side lacks what it needs. Which
+/// limit, and of what, is for its own log.
 pub(crate) fn busy() -> Status {
     Status::resource_exhausted("too many handshakes or sessions")
-}
-
-/// The answer when this side lacks what it needs. Of what is for its own log.
-pub(crate) fn unable() -> Status {
-    Status::unavailable("no sessions at present")
 }
 
 /// The answer when this mesh is closing.

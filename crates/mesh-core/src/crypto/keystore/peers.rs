@@ -86,10 +86,15 @@ impl KeyStore {
     /// Makes the key that of `id`, unless it is another service's.
     fn claim_key(&self, id: &ServiceId, thumbprint: &Thumbprint) -> Result<(), KeyStoreError> {
         let name = owner_file(thumbprint);
-        if self.directory.create(&name, format!("{id}\n").as_bytes())? {
-            return Ok(());
+        // Read first: a member that tries many ids with one key causes no write.
+        let mut owner = self.key_owner(thumbprint)?;
+        if owner.is_none() {
+            if self.directory.create(&name, format!("{id}\n").as_bytes())? {
+                return Ok(());
+            }
+            owner = self.key_owner(thumbprint)?;
         }
-        match self.key_owner(thumbprint)? {
+        match owner {
             Some(owner) if owner == *id => Ok(()),
             Some(owner) => Err(KeyStoreError::PeerKeyInUse { path: self.path().join(name), owner }),
             None => Err(self.vanished(&name)),

@@ -46,6 +46,10 @@ const MAX_USED: usize = 65_536;
 const NONCE_LEN: usize = 12;
 const TAG_LEN: usize = 16;
 
+/// The longest ticket that a client keeps, in bytes. Those of this package have at
+/// most 800.
+pub const MAX_TICKET: usize = 2048;
+
 /// What a client keeps of a session, for the next one with the same service.
 pub struct Ticket {
     /// The server's note, unreadable here.
@@ -55,6 +59,20 @@ pub struct Ticket {
     pub(super) holder: Arc<Holder>,
     /// The key the server has proved to hold.
     pub(super) server_key: Thumbprint,
+}
+
+impl Ticket {
+    /// The length of the server's note, in bytes. The server chooses it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sealed.len()
+    }
+
+    /// Whether the server's note is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sealed.is_empty()
+    }
 }
 
 impl fmt::Debug for Ticket {

@@ -197,6 +197,24 @@ fn a_holder_key_of_small_order_resumes_nothing() {
 }
 
 #[test]
+fn a_holder_key_of_small_order_gets_no_ticket() {
+    for (share, gets_one) in [(0, false), (1, false), (9, true)] {
+        let (client, server) = (Arc::new(client()), Arc::new(server()));
+        let (name, key) = (server.id.clone(), client.key.clone());
+        let (m1, state) = Initiator::start(client, name, Expectation::Unknown, None, NOW).unwrap();
+        let (m2, proof) = Responder::on_hello(server, &m1, |_| Expectation::Unknown, NOW).unwrap();
+        let (m3, finish) = state.on_hello(&m2, NOW).unwrap().prove(NOW).unwrap();
+        let mut proved = proof.on_finish(&m3, NOW).unwrap();
+        let mut bytes = [0; 32];
+        bytes[0] = share;
+        let signature = sign(&key, "server", &bytes);
+        proved.holder = Some(SignedHolder { share: bytes, signature });
+        let (m4, _) = proved.accept(NOW).unwrap();
+        assert_eq!(finish.on_finish(&m4, NOW).unwrap().ticket.is_some(), gets_one, "{share}");
+    }
+}
+
+#[test]
 fn two_tickets_in_one_hello_are_malformed() {
     let (client, server, ticket) = acquainted();
     let (name, local) = (server.id.clone(), Arc::new(client));

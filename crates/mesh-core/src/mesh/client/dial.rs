@@ -7,10 +7,10 @@ use tokio::time::timeout;
 use crate::{
     discovery::Address,
     error::{Code, Coded, Reason},
-    handshake::{Established, HandshakeError, Initiator, Local},
+    handshake::{Established, Expectation, HandshakeError, Initiator, Local, MAX_TICKET, Ticket},
     id::ServiceId,
     mesh::{
-        events::CallError,
+        events::{CallError, Level},
         identity::{Identity, NotRemembered},
         platform::Stopped,
         session::handshake_message,
@@ -42,7 +42,7 @@ impl From<Stopped> for DialError {
 #[derive(Clone, Copy)]
 pub(super) struct Dialler<'a> {
     pub(super) shared: &'a Shared,
-    pub(super) identity: &'a Identity,
+    pub(super) identity: &'a Arc<Identity>,
 }
 
 impl Dialler<'_> {
@@ -107,8 +107,7 @@ impl Dialler<'_> {
         let mut duplex =
             connect(self.shared.config.network.as_ref(), target, self.shared.config.limits.max_message)
                 .await?;
-        let expectation =
-            self.identity.trust.expectation(service).map_err(|error| DialError::Setup(error.to_string()))?;
+        let expectation = self.expectation(service).await?;
         let ticket = self.identity.wallet.take(service);
         let (m1, state) = Initiator::start(local, service.clone(), expectation, ticket, self.shared.now())
             .map_err(explain)?;
@@ -117,7 +116,7 @@ impl Dialler<'_> {
             Ok(m2) => m2,
             Err(error) => {
                 if error.reason() == Reason::Busy {
-                    self.identity.wallet.keep(service, state.into_ticket());
+                    self.keep(service, state.into_ticket());
                 }
                 return Err(error.into());
             }
@@ -132,12 +131,35 @@ impl Dialler<'_> {
             _ => error.into(),
         })?;
         let mut established = state.on_finish(&m4, self.shared.now()).map_err(explain)?;
-        self.identity.trust.remember(&established).map_err(|error| match error {
+        let ticket = established.ticket.take();
+        let identity = Arc::clone(self.identity);
+        let remembered = self.shared.platform.blocking(move || {
+            // The services that this side calls are its own choice, however many there are.
+            identity.trust.remember(&established, || true).map(|()| established)
+        });
+        let established = remembered.await?.map_err(|error| match error {
             NotRemembered::Refused(error) => explain(error),
+            NotRemembered::TooMany => DialError::Setup("too many services are new".to_owned()),
             NotRemembered::Store(error) => DialError::Setup(error.to_string()),
         })?;
-        self.identity.wallet.keep(service, established.ticket.take());
+        self.keep(service, ticket);
         Ok((established, duplex))
+    }
+
+    /// Keeps a ticket for the next session. Without it that session is made in full.
+    fn keep(self, service: &ServiceId, ticket: Option<Ticket>) {
+        if let Err(length) = self.identity.wallet.keep(service, ticket) {
+            let text = format!("{service} gave a ticket of {length} bytes, more than {MAX_TICKET}: not kept");
+            let fields = vec![("peer", service.to_string())];
+            self.shared.log(Level::Debug, "ticket.ignored", text, fields);
+        }
+    }
+
+    /// What is known of the service, looked up away from the I/O thread.
+    async fn expectation(self, service: &ServiceId) -> Result<Expectation, DialError> {
+        let (identity, peer) = (Arc::clone(self.identity), service.clone());
+        let known = self.shared.platform.blocking(move || identity.trust.expectation(&peer)).await?;
+        known.map_err(|error| DialError::Setup(error.to_string()))
     }
 
     /// What a waiting call is told.

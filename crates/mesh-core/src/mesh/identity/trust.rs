@@ -1,7 +1,7 @@
 //! What is known of each peer's key: pinned by configuration, or remembered
 //! from the first time it proved itself.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Mutex};
 
 use crate::{
     crypto::{
@@ -10,6 +10,7 @@ use crate::{
     },
     handshake::{Established, Expectation, HandshakeError, Trust},
     id::ServiceId,
+    mesh::sync::lock,
 };
 
 /// Why a proved peer's key was not remembered, and so its session is refused.
@@ -17,6 +18,8 @@ use crate::{
 pub(crate) enum NotRemembered {
     /// Another key was, or the key is another service's.
     Refused(HandshakeError),
+    /// It would be one more service than its address may bring.
+    TooMany,
     /// The key directory failed.
     Store(KeyStoreError),
 }
@@ -26,11 +29,20 @@ pub(crate) struct TrustStore {
     pins: HashMap<ServiceId, Thumbprint>,
     store: KeyStore,
     enforce: bool,
+    fault: Mutex<Option<Fault>>,
+}
+
+/// A fault of the key directory that keeps peers out, until it is found mended.
+#[derive(Debug)]
+struct Fault {
+    /// The peer that met with it.
+    peer: ServiceId,
+    message: String,
 }
 
 impl TrustStore {
     pub(crate) fn new(pins: HashMap<ServiceId, Thumbprint>, store: KeyStore, enforce: bool) -> Self {
-        Self { pins, store, enforce }
+        Self { pins, store, enforce, fault: Mutex::default() }
     }
 
     /// Where what is remembered is kept.
@@ -43,7 +55,21 @@ impl TrustStore {
         self.pins.contains_key(peer)
     }
 
-    /// What is known of `peer`. Reads a small file.
+    /// The fault of the key directory that keeps peers out, with path and repair.
+    pub(crate) fn fault(&self) -> Option<String> {
+        lock(&self.fault).as_ref().map(|fault| fault.message.clone())
+    }
+
+    fn found(&self, peer: &ServiceId, error: &KeyStoreError) {
+        *lock(&self.fault) = Some(Fault { peer: peer.clone(), message: error.to_string() });
+    }
+
+    /// The directory has served `peer`. If it has kept a key, it serves everybody.
+    fn mended(&self, peer: &ServiceId, kept: bool) {
+        lock(&self.fault).take_if(|fault| kept || fault.peer == *peer);
+    }
+
+    /// What is known of `peer`. Reads a small file: runs on the blocking pool.
     pub(crate) fn expectation(&self, peer: &ServiceId) -> Result<Expectation, KeyStoreError> {
         if let Some(pin) = self.pins.get(peer) {
             return Ok(Expectation::Pinned(*pin));
@@ -52,20 +78,41 @@ impl TrustStore {
             return Ok(Expectation::Unknown);
         }
         // Read each time: another process may have learnt of a peer's new key.
-        Ok(self.store.known_peer(peer)?.map_or(Expectation::Unknown, Expectation::Known))
+        let known = self.store.known_peer(peer).inspect_err(|error| self.found(peer, error))?;
+        Ok(known.map_or(Expectation::Unknown, Expectation::Known))
     }
 
-    /// Remembers the key of a peer that has just proved itself. Writes a file
-    /// the first time, and when the key has named a successor.
+    /// Remembers the key of a peer that has just proved itself. Writes files the first
+    /// time, if `admit` lets one more service in, and when the key has named a
+    /// successor: runs on the blocking pool.
     ///
     /// What was known when the handshake began may be out of date: another one,
     /// with another key, may have been first.
-    pub(crate) fn remember(&self, established: &Established) -> Result<(), NotRemembered> {
+    pub(crate) fn remember(
+        &self,
+        established: &Established,
+        admit: impl FnOnce() -> bool,
+    ) -> Result<(), NotRemembered> {
         let peer = &established.peer;
         if established.trust != Trust::Secret || !self.enforce {
             return Ok(());
         }
-        let thumbprint = established.peer_key.thumbprint();
+        let result = self.keep(established, admit);
+        match &result {
+            Ok(kept) => self.mended(peer, *kept),
+            Err(NotRemembered::Store(error)) => self.found(peer, error),
+            Err(NotRemembered::Refused(_) | NotRemembered::TooMany) => {}
+        }
+        result.map(|_| ())
+    }
+
+    /// Whether the key is kept since now.
+    fn keep(&self, established: &Established, admit: impl FnOnce() -> bool) -> Result<bool, NotRemembered> {
+        let (peer, thumbprint) = (&established.peer, established.peer_key.thumbprint());
+        let known = self.store.known_peer(peer).map_err(NotRemembered::Store)?;
+        if known.is_none() && !admit() {
+            return Err(NotRemembered::TooMany);
+        }
         let remembered = match &established.former_key {
             None => self.store.remember_peer(peer, &thumbprint),
             Some(former) => self.store.succeed_peer(peer, former, &thumbprint),
@@ -78,7 +125,8 @@ impl TrustStore {
                 NotRemembered::Refused(HandshakeError::PeerKeyInUse { peer: peer.clone(), owner })
             }
             error => NotRemembered::Store(error),
-        })
+        })?;
+        Ok(known != Some(thumbprint))
     }
 
     /// What to do about a failed handshake, if this side can tell.

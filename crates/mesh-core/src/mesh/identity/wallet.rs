@@ -5,7 +5,11 @@ use std::{
     sync::Mutex,
 };
 
-use crate::{handshake::Ticket, id::ServiceId, mesh::sync::lock};
+use crate::{
+    handshake::{MAX_TICKET, Ticket},
+    id::ServiceId,
+    mesh::sync::lock,
+};
 
 /// Tickets kept for one service: one for each of its instances, or so. The
 /// services are those that this side calls; no stranger can add any.
@@ -20,13 +24,18 @@ impl Wallet {
         lock(&self.0).get_mut(service)?.pop_back()
     }
 
-    pub(crate) fn keep(&self, service: &ServiceId, ticket: Option<Ticket>) {
-        let Some(ticket) = ticket else { return };
+    /// Keeps a ticket, unless it is longer than any has to be: its length is the error.
+    pub(crate) fn keep(&self, service: &ServiceId, ticket: Option<Ticket>) -> Result<(), usize> {
+        let Some(ticket) = ticket else { return Ok(()) };
+        if ticket.len() > MAX_TICKET {
+            return Err(ticket.len());
+        }
         let mut wallet = lock(&self.0);
         let tickets = wallet.entry(service.clone()).or_default();
         if tickets.len() == MOST {
             tickets.pop_front();
         }
         tickets.push_back(ticket);
+        Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! The way of a newcomer: streams that peers open, from the first byte to the
 //! session.
 //!
-//! Outermost first: place → first message, cheap checks → place of a handshake →
-//! budget of the address → answer, on the blocking pool → proof → session limits →
-//! session. Up to the proof a place can be taken by another newcomer.
+//! Outermost first: place → first message, cheap checks → account of the address →
+//! place of a handshake, and its turn, by that account → answer, on the blocking pool →
+//! proof → session limits → session. Up to the proof a place can be taken by another
+//! newcomer.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -15,6 +16,7 @@ use super::{
     requests::Server,
     seats::Seat,
     session::ServerSession,
+    turns::{Class, Turn},
 };
 use crate::{
     error::{Coded, Reason},
@@ -26,7 +28,7 @@ use crate::{
         session::{Open, handshake_message, prepare, run},
         sync::lock,
     },
-    transport::{Accept, ConnectionInfo, Duplex, TransportError, busy, refusal, shutting_down, unable},
+    transport::{Accept, ConnectionInfo, Duplex, TransportError, busy, refusal, shutting_down},
 };
 
 /// The server as the transport sees it.
@@ -53,9 +55,13 @@ enum Refused {
     /// Its place went to a newcomer.
     Displaced,
     Replayed,
-    /// Too many handshakes of its address were not finished.
+    /// Too many handshakes of its address were not finished, and others wait.
     OverBudget,
+    /// Too many services of its address were new.
+    TooManyServices,
     Gone,
+    Stopped,
+    /// This side lacks what it needs.
     Setup(Reason, String),
 }
 
@@ -73,7 +79,7 @@ impl From<Crowded> for Refused {
 
 impl From<Stopped> for Refused {
     fn from(_: Stopped) -> Self {
-        Self::Setup(Reason::Internal, "the mesh is closing".to_owned())
+        Self::Stopped
     }
 }
 
@@ -136,11 +142,16 @@ async fn respond(
     if lock(&admission.replays).has(&mac) {
         return Err(Refused::Replayed);
     }
-    place.prove(Instant::now())?;
+    let cost = Cost::charge(server, connection.subject());
+    let class = cost.class;
+    if let Err(crowded) = place.prove(class, Instant::now()) {
+        cost.refund();
+        return Err(crowded.into());
+    }
     let _hold = connection.hold_for_handshake();
-    let cost = Cost::charge(server, connection.subject()).ok_or(Refused::OverBudget)?;
     lock(&admission.replays).remember(mac);
-    let (m2, state) = answer(server, hello).await?;
+    let turn = admission.turns.take(class).await.ok_or(Refused::OverBudget)?;
+    let (m2, state) = answer(server, hello, turn).await?;
     duplex.outgoing.send(m2.into()).await;
     let m3 = handshake_message(duplex).await?;
     let proved = state.on_finish(&m3, shared.now())?;
@@ -151,10 +162,7 @@ async fn respond(
     let clock = shared.platform.clock.clone();
     let accepted = shared.private_operation(proved.is_resumed(), move || proved.accept(clock.now()));
     let (m4, established) = accepted.await??;
-    server.identity.trust.remember(&established).map_err(|error| match error {
-        NotRemembered::Refused(error) => Refused::Handshake(error),
-        NotRemembered::Store(error) => Refused::Setup(error.reason(), error.to_string()),
-    })?;
+    let established = remember(server, connection.subject(), established).await?;
     duplex.outgoing.send(m4.into()).await;
     Ok((established, seat))
 }
@@ -163,24 +171,26 @@ async fn respond(
 struct Cost<'a> {
     server: &'a Server,
     address: IpAddr,
+    class: Class,
 }
 
 impl<'a> Cost<'a> {
-    fn charge(server: &'a Server, address: IpAddr) -> Option<Self> {
-        let charged = lock(&server.admission.accounts).charge(address, Instant::now());
-        charged.then_some(Self { server, address })
+    fn charge(server: &'a Server, address: IpAddr) -> Self {
+        let charged = lock(&server.admission.unfinished).charge(address, Instant::now());
+        let class = if charged { Class::Within } else { Class::Beyond };
+        Self { server, address, class }
     }
 
     /// The peer has proved itself.
     fn refund(self) {
-        lock(&self.server.admission.accounts).refund(self.address, Instant::now());
+        if self.class == Class::Within {
+            lock(&self.server.admission.unfinished).refund(self.address, Instant::now());
+        }
     }
 }
 
 /// Answers a first message away from the I/O thread, since strangers can cause it.
-async fn answer(server: &Arc<Server>, hello: Hello) -> Result<(Vec<u8>, AwaitProof), Refused> {
-    let answers = Arc::clone(&server.admission.answers);
-    let permit = answers.acquire_owned().await.map_err(|_| Stopped)?;
+async fn answer(server: &Arc<Server>, hello: Hello, turn: Turn) -> Result<(Vec<u8>, AwaitProof), Refused> {
     let answering = Arc::clone(server);
     let answer = server.shared.platform.blocking(move || {
         let mut failure = None;
@@ -191,10 +201,37 @@ async fn answer(server: &Arc<Server>, hello: Hello) -> Result<(Vec<u8>, AwaitPro
             })
         };
         let answer = hello.answer(expect, answering.shared.now());
-        drop(permit);
+        drop(turn);
         failure.map_or(answer.map_err(Refused::Handshake), Err)
     });
     answer.await?
+}
+
+/// Remembers the key of a proved peer, away from the I/O thread: a disk may be slow.
+/// An address may bring so many new services, which each take room on the disk for good.
+async fn remember(
+    server: &Arc<Server>,
+    address: IpAddr,
+    established: Established,
+) -> Result<Established, Refused> {
+    let remembering = Arc::clone(server);
+    let remembered = server.shared.platform.blocking(move || {
+        let accounts = &remembering.admission.newcomers;
+        let mut charged = false;
+        let remembered = remembering.identity.trust.remember(&established, || {
+            charged = lock(accounts).charge(address, Instant::now());
+            charged
+        });
+        if charged && remembered.is_err() {
+            lock(accounts).refund(address, Instant::now());
+        }
+        remembered.map(|()| established)
+    });
+    remembered.await?.map_err(|error| match error {
+        NotRemembered::Refused(error) => Refused::Handshake(error),
+        NotRemembered::TooMany => Refused::TooManyServices,
+        NotRemembered::Store(error) => Refused::Setup(error.reason(), error.to_string()),
+    })
 }
 
 async fn refuse(server: &Server, duplex: &Duplex, connection: &ConnectionInfo, refused: Refused) {
@@ -217,9 +254,16 @@ async fn refuse(server: &Server, duplex: &Duplex, connection: &ConnectionInfo, r
             (Reason::Replay, "the first message of another handshake, once more".to_owned(), busy())
         }
         Refused::OverBudget => {
-            (Reason::Busy, "too many handshakes from its address are not finished".to_owned(), busy())
+            let text = "too many handshakes from its address are not finished, and others wait";
+            (Reason::Busy, text.to_owned(), busy())
         }
-        Refused::Setup(reason, message) => (*reason, message.clone(), unable()),
+        Refused::TooManyServices => {
+            let text = "its address has brought as many new services as one may for now; a minute lets one \
+                        more in, and a restart of this service all";
+            (Reason::Busy, text.to_owned(), busy())
+        }
+        Refused::Setup(reason, message) => (*reason, message.clone(), busy()),
+        Refused::Stopped => (Reason::Closed, "the mesh is closing".to_owned(), shutting_down()),
         // The peer is gone; there is nobody to refuse.
         Refused::Gone => return,
     };

@@ -1,38 +1,40 @@
 //! The state that newcomers share: their places, the first messages that were
-//! answered, and the account of each address.
+//! answered, the accounts of each address, and whose turn it is.
 
 #[cfg(test)]
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use tokio::sync::Semaphore;
 #[cfg(test)]
 use tokio::time::Instant;
 
+use super::{accounts::Accounts, places::Places, replays::Replays, turns::Turns};
 #[cfg(test)]
-use super::places::Origin;
-use super::{accounts::Accounts, places::Places, replays::Replays};
-use crate::config::Limits;
+use super::{places::Origin, turns::Class};
 #[cfg(test)]
 use crate::mesh::sync::lock;
+use crate::{config::Limits, mesh::platform::Platform};
 
 /// The state that newcomers share.
-#[derive(Debug)]
 pub(crate) struct Admission {
     pub(super) places: Places,
     pub(super) replays: Mutex<Replays>,
-    pub(super) accounts: Mutex<Accounts>,
-    /// Answers to first messages that are made at once.
-    pub(super) answers: Arc<Semaphore>,
+    /// Handshakes that each address has left unfinished.
+    pub(super) unfinished: Mutex<Accounts>,
+    /// Services that each address has made this one remember.
+    pub(super) newcomers: Mutex<Accounts>,
+    /// Answers to first messages.
+    pub(super) turns: Turns,
 }
 
 impl Admission {
-    pub(crate) fn new(limits: &Limits, cores: usize) -> Self {
+    pub(crate) fn new(limits: &Limits, platform: &Platform) -> Self {
         Self {
             places: Places::new(limits),
             replays: Mutex::default(),
-            accounts: Mutex::default(),
-            answers: Arc::new(Semaphore::new(cores)),
+            unfinished: Mutex::new(Accounts::of_unfinished()),
+            newcomers: Mutex::new(Accounts::of_newcomers()),
+            turns: Turns::new(platform.cores, platform.chance.clone()),
         }
     }
 
@@ -40,20 +42,29 @@ impl Admission {
     #[cfg(test)]
     pub(crate) fn occupy(&self, address: IpAddr, now: Instant) -> impl Drop + use<> {
         let place = self.places.enter(Origin { address, connection: 0 });
-        assert_eq!(place.prove(now), Ok(()), "there is room");
+        assert_eq!(place.prove(Class::Within, now), Ok(()), "there is room");
         place
     }
 
-    /// Charges an address for all it may cost; returns how much that was.
+    /// Charges an address for all the handshakes that it may leave unfinished; returns
+    /// how many those were.
     #[cfg(test)]
     pub(crate) fn owe(&self, address: IpAddr, now: Instant) -> usize {
-        let mut accounts = lock(&self.accounts);
+        let mut accounts = lock(&self.unfinished);
         std::iter::from_fn(|| accounts.charge(address, now).then_some(())).count()
     }
 
-    /// Forgets what an address has cost.
+    /// Charges an address for all the services that it may bring; returns how many.
     #[cfg(test)]
-    pub(crate) fn forgive(&self) {
-        *lock(&self.accounts) = Accounts::default();
+    pub(crate) fn bring(&self, address: IpAddr, now: Instant) -> usize {
+        let mut accounts = lock(&self.newcomers);
+        std::iter::from_fn(|| accounts.charge(address, now).then_some(())).count()
+    }
+
+    /// How many first messages wait for their turn: of addresses within their account,
+    /// and beyond it.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        self.turns.waiting()
     }
 }

@@ -2,7 +2,8 @@
 //! `receive` takes its requests, `admit` decides whether they are answered, and
 //! `requests` holds them until they are.
 //! `admission` holds the `places` of newcomers, the first messages seen
-//! (`replays`) and the `accounts` of addresses; `seats` are those of sessions.
+//! (`replays`), the `accounts` of addresses and the `turns` of answers; `seats` are
+//! those of sessions.
 
 mod accept;
 mod accounts;
@@ -14,5 +15,6 @@ mod replays;
 mod requests;
 mod seats;
 mod session;
+mod turns;
 
 pub(crate) use self::{accept::Acceptor, requests::Server};

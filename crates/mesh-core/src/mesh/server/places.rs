@@ -13,6 +13,7 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::turns::Class;
 use crate::{config::Limits, mesh::sync::lock, transport::Holdings};
 
 /// Streams that may wait for their first message, for each handshake that may be
@@ -173,9 +174,9 @@ impl Table {
 
     /// Makes a stream a handshake, and finds room for it. Nothing of a place that
     /// has given way.
-    fn prove(&mut self, id: u64, now: Instant) -> Result<Option<CancellationToken>, Crowded> {
+    fn prove(&mut self, id: u64, class: Class, now: Instant) -> Result<Option<CancellationToken>, Crowded> {
         let Some(address) = self.held.get(&id).map(|held| held.from.address) else { return Ok(None) };
-        let gone = self.room_for(address, now)?.and_then(|id| self.displace(id));
+        let gone = self.room_for(address, class, now)?.and_then(|id| self.displace(id));
         if let Some(held) = self.remove(id) {
             let turn = self.next();
             self.handshakes.insert(address, (turn, id));
@@ -185,7 +186,7 @@ impl Table {
     }
 
     /// Which handshake gives way to one of `address`, if any has to.
-    fn room_for(&self, address: IpAddr, now: Instant) -> Result<Option<u64>, Crowded> {
+    fn room_for(&self, address: IpAddr, class: Class, now: Instant) -> Result<Option<u64>, Crowded> {
         let here = self.handshakes.of(address);
         let (whose, limit) = if here >= self.most_of_one {
             (address, Crowded("limits.maxPendingHandshakesPerAddress"))
@@ -199,7 +200,10 @@ impl Table {
         // A handshake that makes progress keeps its place: otherwise many that begin at
         // once would only displace each other. An address that has less comes first.
         let since = self.held.get(&id).and_then(|held| held.since).ok_or(limit)?;
-        let is_slow = now.duration_since(since) >= PATIENCE;
+        // At an address that floods, keeping a place would keep others out: there a
+        // handshake lasts for as long as it takes the flood to fill the places anew.
+        let floods = class == Class::Beyond && whose == address;
+        let is_slow = floods || now.duration_since(since) >= PATIENCE;
         if is_slow || self.handshakes.of(whose) > here + 1 { Ok(Some(id)) } else { Err(limit) }
     }
 }
@@ -219,8 +223,8 @@ impl Place {
     }
 
     /// The peer knows the mesh secret: the place is that of a handshake from now on.
-    pub(super) fn prove(&self, now: Instant) -> Result<(), Crowded> {
-        let gone = self.places.table().prove(self.id, now)?;
+    pub(super) fn prove(&self, class: Class, now: Instant) -> Result<(), Crowded> {
+        let gone = self.places.table().prove(self.id, class, now)?;
         cancel(gone);
         Ok(())
     }
@@ -289,7 +293,7 @@ mod tests {
     fn strangers_take_no_place_of_a_handshake() {
         let places = places();
         let handshake = places.enter(from(1));
-        handshake.prove(Instant::now()).unwrap();
+        handshake.prove(Class::Within, Instant::now()).unwrap();
         let _streams: Vec<_> = (0..100).map(|_| places.enter(from(1))).collect();
         assert!(!handshake.gives_way.is_cancelled());
         assert_eq!(places.count(), (17, 2));
@@ -300,16 +304,16 @@ mod tests {
         let (places, now) = (places(), Instant::now());
         let held: Vec<_> = (0..2).map(|_| places.enter(from(1))).collect();
         for place in &held {
-            place.prove(now).unwrap();
+            place.prove(Class::Within, now).unwrap();
         }
         let next = places.enter(from(1));
         let limit = "limits.maxPendingHandshakesPerAddress";
-        assert_eq!(next.prove(now + PATIENCE / 2), Err(Crowded(limit)));
-        next.prove(now + PATIENCE).unwrap();
+        assert_eq!(next.prove(Class::Within, now + PATIENCE / 2), Err(Crowded(limit)));
+        next.prove(Class::Within, now + PATIENCE).unwrap();
         assert_eq!(gone(&held), [true, false]);
         assert_eq!(places.count(), (2, 1));
         // One that has given way is nobody's handshake any more.
-        held[0].prove(now + PATIENCE).unwrap();
+        held[0].prove(Class::Within, now + PATIENCE).unwrap();
         assert_eq!(places.count(), (2, 1));
     }
 
@@ -318,15 +322,38 @@ mod tests {
         let (places, now) = (places(), Instant::now());
         let held: Vec<_> = [1, 1, 2, 2].map(|last| places.enter(from(last))).into();
         for place in &held {
-            place.prove(now).unwrap();
+            place.prove(Class::Within, now).unwrap();
         }
         let newcomer = places.enter(from(3));
-        newcomer.prove(now).unwrap();
+        newcomer.prove(Class::Within, now).unwrap();
         assert_eq!(gone(&held), [true, false, false, false]);
         // Now none has more than one more than another.
         let other = places.enter(from(4));
-        other.prove(now).unwrap();
+        other.prove(Class::Within, now).unwrap();
         assert_eq!(gone(&held), [true, false, true, false]);
-        assert_eq!(places.enter(from(5)).prove(now), Err(Crowded("limits.maxPendingHandshakes")));
+        assert_eq!(
+            places.enter(from(5)).prove(Class::Within, now),
+            Err(Crowded("limits.maxPendingHandshakes"))
+        );
+    }
+
+    #[test]
+    fn an_address_that_floods_takes_its_own_places_at_once_and_no_others() {
+        let (places, now) = (places(), Instant::now());
+        let held: Vec<_> = [1, 1, 2, 2].map(|last| places.enter(from(last))).into();
+        for place in &held {
+            place.prove(Class::Within, now).unwrap();
+        }
+        let next = places.enter(from(1));
+        assert_eq!(next.prove(Class::Within, now), Err(Crowded("limits.maxPendingHandshakesPerAddress")));
+        next.prove(Class::Beyond, now).unwrap();
+        assert_eq!(gone(&held), [true, false, false, false]);
+        // One with less takes nothing at once of an address that has one more.
+        drop(next);
+        let other = places.enter(from(3));
+        other.prove(Class::Beyond, now).unwrap();
+        let last = places.enter(from(3));
+        assert_eq!(last.prove(Class::Beyond, now), Err(Crowded("limits.maxPendingHandshakes")));
+        assert_eq!(gone(&held), [true, false, false, false]);
     }
 }

@@ -63,7 +63,7 @@ pub(super) struct Active {
 impl Server {
     pub(crate) fn new(shared: Arc<Shared>, identity: Arc<Identity>) -> Result<Arc<Self>, ResilienceError> {
         let (sessions, seats, requests) = Default::default();
-        let admission = Admission::new(&shared.config.limits, shared.platform.cores);
+        let admission = Admission::new(&shared.config.limits, &shared.platform);
         let policy = RequestPolicy::new(Arc::clone(&shared))?;
         Ok(Arc::new(Self { shared, identity, sessions, admission, seats, policy, requests }))
     }

@@ -10,6 +10,7 @@ mod hostile;
 mod lifecycle;
 mod memory;
 mod networks;
+mod newcomers;
 mod quotas;
 mod raw_server;
 mod reconnect;

@@ -7,12 +7,14 @@ use tokio::time::timeout;
 
 use super::{
     hostile::{Raw, dial, is_healthy, local, raw_key, stage},
+    strangers::way_from,
     *,
 };
 use crate::{
     clock::Timestamp,
+    discovery::Address,
     handshake::{Expectation, Initiator},
-    transport::{Duplex, TransportError},
+    transport::{Duplex, TransportError, connect},
 };
 
 fn hello() -> Vec<u8> {
@@ -56,44 +58,118 @@ async fn a_recorded_first_message_is_answered_once() {
 }
 
 #[tokio::test]
-async fn who_leaves_too_many_handshakes_unfinished_is_not_answered() {
+async fn an_address_that_left_too_many_handshakes_unfinished_is_answered_all_the_same() {
     let (server, raw, healthy) = stage(json!({})).await;
     let core = server.core().await;
     let later = Instant::now() + Duration::from_hours(1);
     let owed = core.server.admission().owe(local_address(), later);
     assert_eq!(owed, 1024, "what is finished is not owed");
-    assert!(is_busy(send(&server, &hello()).await).await);
-    assert_eq!(server.stats().await.hellos_over_budget, 1);
-    assert_eq!(Gauges::of(&core).handshakes, 0);
-    // When it is forgotten, it is answered again.
-    core.server.admission().forgive();
-    Raw::connect(&server).await.works().await;
+    for _ in 0..20 {
+        Raw::connect(&server).await.works().await;
+    }
+    assert_eq!(server.stats().await.hellos_over_budget, 0);
+    assert_eq!(
+        core.server.admission().owe(local_address(), later),
+        0,
+        "it gets back nothing that it has not paid"
+    );
     drop(raw);
     is_healthy(&server, &healthy).await;
+}
+
+#[tokio::test]
+async fn who_leaves_too_many_handshakes_unfinished_is_answered_after_others_or_not_at_all() {
+    let pool = Pool::default();
+    let platform = Platform { pool: pool.spawn(), cores: 1, ..Platform::system() };
+    let server = Node::try_start_on(platform, "server", json!({ "port": 0 }), echo()).await.unwrap();
+    let core = server.core().await;
+    core.server.admission().owe(local_address(), Instant::now() + Duration::from_hours(1));
+    pool.stop();
+    let mut owing = Vec::new();
+    for _ in 0..41 {
+        owing.push(send(&server, &hello()).await);
+    }
+    // One is being answered, 32 wait, and eight of all were sent away.
+    eventually(async || server.stats().await.hellos_over_budget == 8).await;
+    assert_eq!(core.server.admission().waiting(), (0, 32));
+    let mut refused = 0;
+    for duplex in &mut owing {
+        match timeout(Duration::from_millis(5), duplex.receive()).await {
+            Ok(Err(TransportError::Status(status))) => {
+                assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+                refused += 1;
+            }
+            waits => assert!(waits.is_err(), "{waits:?}"),
+        }
+    }
+    assert_eq!(refused, 8);
+    // One of another address, which owes nothing, is next.
+    let port = way_from([127, 0, 0, 9].into(), &server).await;
+    let mut other = connect(None, &Address::new("127.0.0.1", port).unwrap(), 1 << 20).await.unwrap();
+    other.outgoing.send(hello().into()).await;
+    eventually(async || core.server.admission().waiting() == (1, 32)).await;
+    pool.work_once();
+    eventually(async || core.server.admission().waiting() == (0, 32)).await;
+    pool.work_once();
+    timeout(Duration::from_secs(5), other.receive()).await.unwrap().unwrap().expect("M2");
+    pool.resume();
+    eventually(async || core.server.admission().waiting() == (0, 0)).await;
+    Raw::connect(&server).await.works().await;
+    drop((owing, other));
+    eventually(async || Gauges::of(&core).handshakes == 0).await;
 }
 
 fn local_address() -> std::net::IpAddr {
     [127, 0, 0, 1].into()
 }
 
+type Work = Box<dyn FnOnce() + Send>;
+
+/// A pool that can be stopped.
+#[derive(Clone, Default)]
+struct Pool {
+    stopped: Arc<AtomicBool>,
+    waiting: Arc<Mutex<VecDeque<Work>>>,
+}
+
+impl Pool {
+    fn spawn(&self) -> Arc<dyn Fn(Work) + Send + Sync> {
+        let pool = self.clone();
+        Arc::new(move |work: Work| {
+            if pool.stopped.load(Ordering::SeqCst) {
+                pool.waiting.lock().unwrap().push_back(work);
+            } else {
+                drop(tokio::task::spawn_blocking(work));
+            }
+        })
+    }
+
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+    }
+
+    fn work_once(&self) {
+        let work = self.waiting.lock().unwrap().pop_front().expect("there is work");
+        work();
+    }
+
+    fn resume(&self) {
+        self.stopped.store(false, Ordering::SeqCst);
+        let begun: Vec<_> = self.waiting.lock().unwrap().drain(..).collect();
+        for work in begun {
+            work();
+        }
+    }
+}
+
 #[tokio::test]
 async fn answers_to_first_messages_are_not_made_on_the_io_thread() {
-    type Work = Box<dyn FnOnce() + Send>;
-    // A pool that can be stopped.
-    let (stopped, works) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(VecDeque::<Work>::new())));
-    let (is_stopped, queue) = (Arc::clone(&stopped), Arc::clone(&works));
-    let pool = move |work: Work| {
-        if is_stopped.load(Ordering::SeqCst) {
-            queue.lock().unwrap().push_back(work);
-        } else {
-            drop(tokio::task::spawn_blocking(work));
-        }
-    };
-    let platform = Platform { pool: Arc::new(pool), cores: 2, ..Platform::system() };
+    let pool = Pool::default();
+    let platform = Platform { pool: pool.spawn(), cores: 2, ..Platform::system() };
     let server = Node::try_start_on(platform, "server", json!({ "port": 0 }), echo()).await.unwrap();
     let healthy = Node::client_of(&server, json!({})).await;
     healthy.call("echo", b"before").await.unwrap();
-    stopped.store(true, Ordering::SeqCst);
+    pool.stop();
     let mut waiting = Vec::new();
     for _ in 0..20 {
         waiting.push(send(&server, &hello()).await);
@@ -102,12 +178,8 @@ async fn answers_to_first_messages_are_not_made_on_the_io_thread() {
     for duplex in &mut waiting {
         assert!(timeout(Duration::from_millis(5), duplex.receive()).await.is_err(), "nobody works");
     }
-    assert_eq!(works.lock().unwrap().len(), 2, "as many at once as cores");
-    stopped.store(false, Ordering::SeqCst);
-    let begun: Vec<_> = works.lock().unwrap().drain(..).collect();
-    for work in begun {
-        work();
-    }
+    assert_eq!(pool.waiting.lock().unwrap().len(), 2, "as many at once as cores");
+    pool.resume();
     for duplex in &mut waiting {
         timeout(Duration::from_secs(5), duplex.receive()).await.unwrap().unwrap().expect("M2");
     }

@@ -41,7 +41,7 @@ fn streams(count: u32) -> Vec<u8> {
 }
 
 /// A way to the server from another address: a port whose connections come from there.
-async fn way_from(from: IpAddr, server: &Node) -> u16 {
+pub(super) async fn way_from(from: IpAddr, server: &Node) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let target = server.mesh.address().unwrap();

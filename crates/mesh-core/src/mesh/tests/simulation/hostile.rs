@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{
     ledger::{Ledger, Method, Uid},
-    node::key_of,
+    node::{SERVICES, key_of},
     peer::{Door, Peer, Tried, ask, prove},
     rng::Rng,
 };
@@ -48,23 +48,26 @@ pub(super) enum Act {
     Forgeries,
     /// The thief of the service's key resumes sessions that others have had.
     Thief,
+    /// A member says that it is another service, and shows its own key.
+    Impostor,
 }
 
 impl Act {
-    /// Acts that hold the places of newcomers until they time out. A server does not
-    /// take those places back yet, so they are part of a story only with the
-    /// environment variable `SIMULATION_STRANGERS`.
-    const AGAINST_NEWCOMERS: [Self; 4] =
-        [Self::Connections, Self::Streams, Self::Replays, Self::HalfHandshakes];
-
-    const OTHERS: [Self; 7] =
-        [Self::Rush, Self::Drops, Self::Greedy, Self::Withholding, Self::Flood, Self::Forgeries, Self::Thief];
-
     /// The acts that a story is made of.
-    pub(super) fn all() -> Vec<Self> {
-        let strangers = std::env::var_os("SIMULATION_STRANGERS").map(|_| Self::AGAINST_NEWCOMERS);
-        Self::OTHERS.into_iter().chain(strangers.into_iter().flatten()).collect()
-    }
+    pub(super) const ALL: [Self; 12] = [
+        Self::Connections,
+        Self::Streams,
+        Self::Replays,
+        Self::HalfHandshakes,
+        Self::Rush,
+        Self::Drops,
+        Self::Greedy,
+        Self::Withholding,
+        Self::Flood,
+        Self::Forgeries,
+        Self::Thief,
+        Self::Impostor,
+    ];
 }
 
 /// A hostile peer at a service's doors: one for each of its addresses.
@@ -95,6 +98,7 @@ impl Attacker {
                 Act::Flood => self.flood().await,
                 Act::Forgeries => self.forgeries().await,
                 Act::Thief => self.thief().await,
+                Act::Impostor => self.impostor().await,
             }
         })
         .await;
@@ -322,6 +326,27 @@ impl Attacker {
         peer.send(request).await;
         loop {
             peer.read().await?;
+        }
+    }
+
+    /// Poses as a service that the mesh knows, or as one that it does not know, with
+    /// the key of a member. A request that runs is a violation: its origin is nobody.
+    async fn impostor(&mut self) -> Tried<()> {
+        loop {
+            let door = self.door();
+            let others: Vec<_> =
+                SERVICES.into_iter().filter(|name| ![door.service, MEMBER].contains(name)).collect();
+            let claimed = if self.rng.percent(70) { *self.rng.pick(&others) } else { "nobody-yet" };
+            let mut duplex = door.open().await?;
+            let hello = door.hello(claimed, key_of(MEMBER), None)?;
+            if let Ok(state) = prove(&door, &mut duplex, hello).await
+                && let Ok(mut peer) = Peer::finish(&door, claimed, duplex, state).await
+            {
+                let request = peer.request(Method::Echo, 0, "an impostor");
+                peer.send(request).await;
+                while peer.read().await.is_ok() {}
+            }
+            sleep(Duration::from_millis(self.rng.between(5, 200))).await;
         }
     }
 }

@@ -80,16 +80,28 @@ fn simulation_of_every_seed_keeps_every_promise() {
     );
 }
 
+/// Seeds that are played twice.
+const REPLAYED: u64 = 4;
+
+/// The events of a seed. What happens in one window of the world may be noted in
+/// another order: a runtime that is dropped drops its tasks in no fixed one.
+fn events(seed: u64) -> Vec<String> {
+    let mut trace = play(seed).trace;
+    // Each line begins with its time.
+    trace.sort_unstable();
+    trace
+}
+
 #[test]
-#[ignore = "sessions that end in the same millisecond may be reported in another order"]
 fn simulation_of_one_seed_is_the_same_each_time() {
-    for seed in 0..number("SIMULATION_SEEDS").unwrap_or(8) {
+    for seed in 0..number("SIMULATION_SEEDS").unwrap_or(REPLAYED) {
         let seed = 1_000_000 + seed;
-        let (first, second) = (play(seed).trace, play(seed).trace);
+        let (first, second) = (events(seed), events(seed));
         let differs = first.iter().zip(&second).position(|(first, second)| first != second);
         if let Some(at) = differs {
             panic!("seed {seed}, event {at}: {} and then {}", first[at], second[at]);
         }
         assert_eq!(first.len(), second.len());
+        assert!(first.len() >= EVENTS, "seed {seed}: {} events", first.len());
     }
 }

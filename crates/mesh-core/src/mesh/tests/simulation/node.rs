@@ -30,14 +30,16 @@ pub(super) const SECRET: &str = "a secret of the simulated mesh, 32 bytes and mo
 /// Every service of the simulated worlds. Those of one name share a key.
 pub(super) const SERVICES: [&str; 7] = ["alpha", "beta", "carol", "dave", "mallory", "newcomer", "neighbour"];
 
-/// The key of a service, the same in all worlds of this process.
+/// The key of a service, the same in all worlds of this process. Every service knows
+/// it from the start: a member can take the id of a service that nobody has met.
 pub(super) fn key_of(service: &str) -> KeyPair {
     static KEYS: OnceLock<HashMap<&str, KeyPair>> = OnceLock::new();
     let keys = KEYS.get_or_init(|| {
         let store = KeyStore::in_memory();
         let make = |id: &'static str| {
-            let pair = KeyPair::generate(2048).unwrap();
-            store.save_key_pair(&id.parse().unwrap(), &pair).unwrap();
+            let (name, pair) = (id.parse().unwrap(), KeyPair::generate(2048).unwrap());
+            store.save_key_pair(&name, &pair).unwrap();
+            store.remember_peer(&name, &pair.public_key().thumbprint()).unwrap();
             (id, pair)
         };
         SERVICES.into_iter().map(make).collect()
