@@ -24,7 +24,7 @@ fn issuer(typ: TokenType) -> TokenIssuer {
     TokenIssuer::new(KEY, typ, &id("orders"), &id("billing"), &sid(), JKT, HOUR)
 }
 
-/// What the verifier of request tokens says to `token`, at the time it was issued.
+/// Verifies `token` as a request token at the time of its issue.
 fn reason(token: &str) -> Result<(), Reason> {
     verifier(TokenType::Request).verify(token.as_bytes(), at(NOW)).map(drop).map_err(|error| {
         assert_eq!(error.code(), Code::Unauthenticated);
