@@ -1,6 +1,5 @@
-// npm run quickstart: the README's two programs, unchanged, in two processes
-// without any security configuration; then an impostor. Exits 0 only if the
-// call was answered and the impostor was not.
+// npm run quickstart: the README's two programs, unchanged, in two processes without any security
+// configuration; then an impostor. Exits with 0 only if the call was answered and the impostor was rejected.
 import { fork } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -38,8 +37,8 @@ async function show(directory) {
     writeFileSync(file, javascript);
     return file;
   };
-  // A state directory of its own, so that this leaves no traces; it stands for
-  // the home directory of the user both services run as.
+  // A separate state directory, so that the script leaves no traces; it represents the home directory of the
+  // common user of both services.
   const state = join(directory, 'state');
 
   const server = find('other-service');
