@@ -344,7 +344,7 @@ export interface NativeKeyPair {
 export interface NativeMetricsSnapshot {
   /** Connections attempted. */
   connections: number
-  /** Connections there are now. */
+  /** Open connections. */
   connectionsActive: number
   /** Connections that failed. */
   connectionsFailed: number
