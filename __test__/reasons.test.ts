@@ -81,9 +81,9 @@ describe('the table of reasons', () => {
 });
 
 /**
- * Returns each reason in the errors of a file of js/, with its codes: in `new MeshError(code, text, { reason
- * })`, `refuse(id, code, reason, …)`, and of objects with `code` and `reason`, which become JSON. Either may
- * be a conditional expression: `late ? 'A' : 'B'`.
+ * Returns each reason in the errors of a file of js/, with its codes: in
+ * `new MeshError(code, text, { reason })`, in `refuse(id, code, reason, …)`, and in objects with `code` and
+ * `reason`, which become JSON. Either may be a conditional expression: `late ? 'A' : 'B'`.
  */
 function produced(text: string): [string, string][] {
   const file = ts.createSourceFile('file.ts', text, ts.ScriptTarget.Latest, true);

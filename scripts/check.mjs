@@ -1,5 +1,5 @@
-// npm run check: all static checks. Every step runs, even if previous ones failed; `npm run check -- clippy
-// tsc` runs only those.
+// npm run check: all static checks. Every step runs, even if previous ones failed;
+// `npm run check -- clippy tsc` runs only those.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { capture, hasCargo, main, progress, root, run, StepFailed, tool } from './lib.mjs';

@@ -71,7 +71,7 @@ async function show(directory) {
   );
 
   progress(
-    'an impostor: it knows the mesh secret and says it is my-service, with a key of its own',
+    'an impostor: it knows the mesh secret and claims to be my-service, with a key of its own',
   );
   const forged = join(directory, 'forged');
   copySecret(state, forged);
@@ -82,14 +82,14 @@ async function show(directory) {
   const refusal = await impostor.next('failed');
   await impostor.exit();
   progress(`refused  ${refusal.code} ${refusal.reason}: ${refusal.message}`);
-  expect(refusal.code === 'UNAUTHENTICATED', 'the impostor was not refused for who it is');
+  expect(refusal.code === 'UNAUTHENTICATED', 'the impostor was not refused for its identity');
 
   other.send('stop');
   const { requests } = await other.next('summary');
   await other.exit(0);
   progress(`other-service ran its handler ${requests} time: for my-service, not for the impostor`);
-  expect(requests === 1, 'the handler ran for somebody else');
-  progress('all of it as it should be');
+  expect(requests === 1, 'the handler ran for a different caller');
+  progress('everything is as expected');
 }
 
 /** Runs a program with the observer loaded before it. */
@@ -109,7 +109,7 @@ function start(file, state) {
       const message = told.find(({ type }) => type === wait.type);
       if (message !== undefined) wait.resolve(message);
       else if (child.exitCode !== null) {
-        wait.reject(new StepFailed(`${file} ended without saying ${wait.type}\n${errors}`));
+        wait.reject(new StepFailed(`${file} ended without reporting ${wait.type}\n${errors}`));
       } else continue;
       waiting.splice(waiting.indexOf(wait), 1);
     }

@@ -95,12 +95,14 @@ impl Inbox {
         let more = Frame::empty(Event::More);
         let content = batch.bytes.len();
         let length = content + if waiting > 1 { more.len() } else { 0 };
+        // The batch stays in the queue until `target` is known to hold it.
         let Some(target) = target.get_mut(..length) else { return length };
         if waiting > 1 {
             more.write(&mut batch.bytes);
         }
         target.copy_from_slice(&batch.bytes);
         state.bytes -= content;
+        // After the last batch the next frame must wake JavaScript again.
         state.awake = waiting > 1;
         let mut spare = state.batches.pop_front().map(|batch| batch.bytes).unwrap_or_default();
         if spare.capacity() <= 2 * BATCH_BYTES {

@@ -56,6 +56,7 @@ pub struct NativeAddress {
 
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
+        // Each critical section replaces the whole state, so a poisoned lock holds a consistent one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -106,13 +107,14 @@ impl NativeMesh {
             let mut state = self.inner.lock();
             match std::mem::replace(&mut *state, State::Starting) {
                 State::New(config) => config,
-                former => {
-                    *state = former;
+                previous => {
+                    *state = previous;
                     let text = "the mesh was started before; make a new one";
                     return Settled(Err(Failure::new(Code::FailedPrecondition, Reason::Closed, text)));
                 }
             }
         };
+        // The lock is free during the start, so that `close` can mark the mesh as closed.
         let again = config.clone();
         let outlet: Arc<dyn Events> = Arc::clone(&self.inner.outlet) as _;
         let started = Mesh::start(*config, outlet).await;

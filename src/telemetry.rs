@@ -181,7 +181,7 @@ fn fine(env: Env, name: &str, ms: f64) -> Result<Duration> {
 pub fn audit_line(env: Env, json: String) -> Result<String> {
     match serde_json::from_str::<AuditEvent>(&json) {
         Ok(event) => Ok(event.to_line()),
-        Err(error) => Err(argument(env, format!("the audit event is not one: {error}"))),
+        Err(error) => Err(argument(env, format!("the audit event is invalid: {error}"))),
     }
 }
 

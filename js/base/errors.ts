@@ -141,7 +141,7 @@ function convert(error: unknown): MeshError {
   try {
     return read(error);
   } catch (cause) {
-    const text = 'what was thrown cannot be read: it throws when it is looked at';
+    const text = 'the thrown value cannot be read: it throws when it is read';
     return new MeshError('INTERNAL', text, { reason: 'INTERNAL', cause });
   }
 }

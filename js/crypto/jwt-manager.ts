@@ -20,10 +20,10 @@ const DEFAULT_EXPIRES_IN = '1h';
 export interface JWTManagerOptions {
   /**
    * The shared secret of all services that verify each other's tokens: at least 32 random bytes, as bytes or
-   * as a string (UTF-8). Generate one with `node -e
-   * "console.log(require('node:crypto').randomBytes(32).toString('base64url'))"`. A shorter one is accepted,
-   * see {@link JWTManager.weakSecret}; an empty one is not. Default: a random secret that only this object
-   * has.
+   * as a string (UTF-8). Generate one with
+   * `node -e "console.log(require('node:crypto').randomBytes(32).toString('base64url'))"`.
+   * A shorter one is accepted, see {@link JWTManager.weakSecret}; an empty one is not. Default: a random
+   * secret that only this object has.
    */
   secret?: string | Uint8Array;
   /**
@@ -148,7 +148,8 @@ export class JWTManager {
     return this.#signer.weak;
   }
 
-  /** * Issues a token.
+  /**
+   * Issues a token.
    *
    * @param serviceId the issuing service: `iss` and `sub`
    * @param sessionId the session of the token: `sid`, 1 to 128 bytes

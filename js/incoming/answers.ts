@@ -111,7 +111,7 @@ function describe(error: unknown): string {
   try {
     return String(error);
   } catch {
-    return 'it throws when it is looked at';
+    return 'it throws when it is read';
   }
 }
 
@@ -133,7 +133,8 @@ function encodeData(data: unknown, limit: number): string {
   }
 }
 
-/** * Encodes an error as the JSON of its frame.
+/**
+ * Encodes an error as the JSON of its frame.
  *
  * @param limit the limit of its data in bytes
  *

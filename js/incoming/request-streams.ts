@@ -75,7 +75,7 @@ export class RequestStreams {
       inputs.push(payload.decode(), payload.size + ITEM_COST);
     } catch {
       inputs.fail(
-        new MeshError('INVALID_ARGUMENT', 'an item of the input is not the JSON it should be', {
+        new MeshError('INVALID_ARGUMENT', 'an item of the input is not valid JSON', {
           reason: 'PAYLOAD',
         }),
       );

@@ -111,7 +111,7 @@ export class Router {
     try {
       input = payload.decode();
     } catch {
-      this.refuse(id, 'INVALID_ARGUMENT', 'PAYLOAD', 'the input is not the JSON it should be');
+      this.refuse(id, 'INVALID_ARGUMENT', 'PAYLOAD', 'the input is not valid JSON');
       return;
     }
     const context = this.open(admitted, kind, id, timeoutMs, attempt, meta, depth, path);

@@ -129,7 +129,7 @@ export class Engine {
     if (this.#isClosing()) {
       throw new MeshError(
         'FAILED_PRECONDITION',
-        'the mesh is closed and answers nothing any more; make a new one, or add handlers before drain() and cleanup()',
+        'the mesh is closed and answers no more requests; make a new one, or add handlers before drain() and cleanup()',
         { reason: 'CLOSED' },
       );
     }

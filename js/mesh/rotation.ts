@@ -38,7 +38,7 @@ export class Rotation implements RotatesKeys {
       if (rotationInterval < 1) throw invalidArgument('rotation.interval must be at least 1 ms');
       if (rotation.autoRotate !== true) return undefined;
       const onError = (error: Error): void =>
-        logger.error('the key was not rotated; it is tried again', {
+        logger.error('the rotation of the key failed and will be retried', {
           event: 'rotation.failed',
           error,
         });

@@ -240,7 +240,8 @@ export class Calls {
     this.#take(id)?.resolve(undefined);
   }
 
-  /** * Settles a call with the peer's result.
+  /**
+   * Settles a call with the peer's result.
    *
    * @param meta a JSON object of strings, or '' for none
    */
@@ -340,7 +341,7 @@ function cancelled(signal: AbortSignal | undefined, service: string, method: str
 }
 
 function unreadable({ service, method }: Pending, cause: unknown): MeshError {
-  return new MeshError('INTERNAL', 'the answer is not the JSON it should be', {
+  return new MeshError('INTERNAL', 'the answer is not valid JSON', {
     reason: 'PAYLOAD',
     service,
     method,

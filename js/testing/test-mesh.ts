@@ -50,7 +50,8 @@ export interface TestMesh<TId extends string = string> {
    * Returns the mesh of a service. For an unknown id it creates a mesh that only makes calls.
    */
   mesh(serviceId: TId | (string & {})): SecureMesh;
-  /** * Returns a client of a contract.
+  /**
+   * Returns a client of a contract.
    *
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
    */

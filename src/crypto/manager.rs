@@ -308,10 +308,12 @@ impl Inner {
 
     fn replace(&self, may_be_first: bool, make: impl FnOnce() -> Outcome<KeyPair>) -> Outcome<String> {
         let _one_at_a_time = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let former = if may_be_first { self.slot.wait()? } else { Some(self.ring()?) };
+        // The lock covers the whole replacement: two concurrent ones would both succeed the same ring, and
+        // one key would be lost.
+        let previous = if may_be_first { self.slot.wait()? } else { Some(self.ring()?) };
         let pair = make()?;
         let public_key = pair.public_key().to_pem();
-        self.slot.set(match former {
+        self.slot.set(match previous {
             Some(ring) => ring.succeeded_by(pair)?,
             None => KeyRing::in_memory(pair),
         });

@@ -42,6 +42,7 @@ impl Slot {
 
     /// Makes the announced ring. If `make` panics, the waiting threads receive an error.
     pub(super) fn fill(&self, make: impl FnOnce() -> Result<KeyRing, KeyStoreError>) {
+        // The guard settles the slot even if `make` panics, so that no waiting thread hangs.
         let _told = Abandoned(self);
         self.settle(match make() {
             Ok(ring) => State::Ready(Arc::new(ring)),

@@ -92,6 +92,8 @@ impl SecretRing {
         if known {
             return Err(AuthError::Argument("secret is or was in use here; rotate to one that is new"));
         }
+        // The new grace also limits those of earlier rotations, or `grace: 0` would leave an older secret
+        // valid.
         let until = now + grace;
         for retiring in &mut self.retiring {
             retiring.until = retiring.until.min(until);

@@ -124,7 +124,7 @@ fn the_example_of_rfc_7515_is_read_as_the_rfc_says() {
     let read = |token: &str| {
         Parts::parse(token.as_bytes()).and_then(|parts| parts.verify(Alg::Hs256, TokenType::Service, &key))
     };
-    // The signature holds, so the claims are looked at, and they name no subject.
+    // The signature is valid, so the claims are checked, and they name no subject.
     assert_eq!(read(token), Err(AuthError::Iss));
     assert_eq!(read(&token.replace(".dB", ".dA")), Err(AuthError::Sig));
 }

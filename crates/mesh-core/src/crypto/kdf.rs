@@ -75,6 +75,7 @@ impl Prk {
     #[inline(never)]
     fn compute_labelled(&self, label: &str, context: &[u8], out: &mut [u8]) {
         assert!(label.len() <= 251 && context.len() <= 255 && out.len() <= MAX_OUTPUT, "HKDF label too long");
+        // The assertion above makes the narrowing casts lossless.
         let length = (out.len() as u16).to_be_bytes();
         let label_length = [(LABEL_PREFIX.len() + label.len()) as u8];
         let context_length = [context.len() as u8];

@@ -33,6 +33,8 @@ impl Picker {
         wanted: impl FnOnce(&'a Entry<Key>) -> bool,
     ) -> Option<&'a Entry<Key>> {
         let usable = |entry: &&Entry<Key>| entry.health != HealthStatus::NotServing;
+        // Relaxed, and a load and a store instead of one operation: an instance that two threads pick is
+        // harmless.
         let turn = self.turn.load(Ordering::Relaxed);
         let place = turn.checked_rem(instances.iter().filter(usable).count())?;
         let entry = instances.iter().filter(usable).nth(place).filter(|entry| wanted(entry))?;

@@ -106,6 +106,7 @@ impl Opener {
         let (record, rest) = taken.split_at_mut(header.len + OVERHEAD);
         *input = rest;
 
+        // The MAC comes first: before it, no field of the header is trusted beyond its form.
         let (covered, mac) = record.split_at_mut(header.len + OVERHEAD - MAC_LEN);
         if header.epoch != self.keys.epoch || !self.keys.mac.verify(&[covered], mac) {
             return Err(RecordError::Auth);
@@ -115,6 +116,7 @@ impl Opener {
         if header.flags != 0 {
             return Err(RecordError::Flags);
         }
+        // The stream is ordered, so a sequence other than the next one is a replay or a loss.
         if header.sequence != self.next {
             return Err(if header.sequence < self.next { RecordError::Replay } else { RecordError::Gap });
         }
@@ -126,6 +128,7 @@ impl Opener {
             .open_in_place(&self.keys.nonce(header.sequence), head, text, &Tag(tag))
             .map_err(|_| RecordError::Corrupt)?;
 
+        // The sequence advances only after the record has been opened, so that a forgery cannot skip one.
         self.next = header.sequence.checked_add(1).ok_or(RecordError::Exhausted)?;
         self.records += 1;
         match header.kind {
@@ -142,6 +145,7 @@ impl Opener {
                 return Err(RecordError::RekeyLimit);
             }
         }
+        // Replacing the keys wipes the previous ones.
         self.keys = self.keys.next()?;
         self.records = 0;
         self.since = now;

@@ -88,6 +88,8 @@ impl Sealer {
         out[body - 4..body].copy_from_slice(&len.to_be_bytes());
 
         let (header, plaintext) = out[start..].split_at_mut(HEADER_LEN);
+        // Encrypt-then-MAC: the HMAC also covers the ciphertext and its tag, and so commits to the key, which
+        // GCM does not.
         let tag = self.keys.aead.seal_in_place(&self.keys.nonce(sequence), header, plaintext)?;
         out.put(&tag.0);
         let mac = self.keys.mac.sign(&[&out[start..]]);

@@ -281,6 +281,7 @@ impl Window {
         let tenth = (window.as_nanos() / SLOTS as u128).max(1);
         let number = u64::try_from(u128::from(now.as_millis()) * 1_000_000 / tenth).unwrap_or(u64::MAX);
         let slot = &mut self.slots[(number % SLOTS as u64) as usize];
+        // The slot holds a different period, so it starts from zero.
         if slot.number != number {
             *slot = Slot { number, ..Slot::default() };
         }

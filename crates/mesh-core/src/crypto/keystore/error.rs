@@ -146,13 +146,13 @@ pub enum KeyStoreError {
 /// The reason why a file is rejected as the service's key.
 #[derive(Debug, thiserror::Error)]
 pub enum GivenKeyProblem {
-    /// Other users may read or write it.
+    /// Other users may read or write the file.
     #[error(
         "is open to other users (mode {0:04o}); close it (chmod 600), or give it as a container's secret, \
          on a volume that is mounted read-only"
     )]
     Mode(u32),
-    /// It belongs to another user.
+    /// The file belongs to another user.
     #[error("belongs to user {owner}; it must belong to root or to the user of this process ({user})")]
     Owner {
         /// Its owner's user id.
@@ -160,10 +160,10 @@ pub enum GivenKeyProblem {
         /// This process's effective user id.
         user: u32,
     },
-    /// It is a directory, a pipe or the like.
+    /// The path is a directory, a pipe or the like.
     #[error("is not a regular file")]
     Type,
-    /// It does not hold a key.
+    /// The file does not contain a key.
     #[error("holds no RSA private key in PEM (PKCS#8 or PKCS#1): {0}")]
     NotAKey(String),
     /// The operating system reported an error.
@@ -217,7 +217,7 @@ pub(crate) fn repair(err: &io::Error) -> &'static str {
     // "Too many open files", of this process and of the system. `io::ErrorKind`
     // has no variant for them.
     if cfg!(unix) && matches!(err.raw_os_error(), Some(23 | 24)) {
-        return "allow more open files (ulimit -n), or find out who keeps so many open";
+        return "allow more open files (ulimit -n), or find the process that keeps so many open";
     }
     match err.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -226,7 +226,7 @@ pub(crate) fn repair(err: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space",
         io::ErrorKind::FileTooLarge => "allow larger files (ulimit -f)",
         io::ErrorKind::Unsupported => "use a file system with hard links",
-        _ => "see to the file system",
+        _ => "check the file system",
     }
 }
 

@@ -84,5 +84,6 @@ impl Place {
 }
 
 fn files() -> MutexGuard<'static, Files> {
+    // Each change of the map is a single insertion or removal, so a poisoned lock holds a consistent map.
     FILES.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -100,11 +100,13 @@ impl Directory {
             }
             Err(err) => return Err(io_error("open", path, err)),
         };
+        // The checks look at the open file, since the name could already lead to a different one.
         let stat = fstat(&fd).map_err(|err| io_error("open", path.clone(), err))?;
         let found = FileType::from_raw_mode(stat.st_mode);
         if found != FileType::RegularFile {
             return Err(KeyStoreError::Type { path, found: raw_kind(found), wanted: "a regular file" });
         }
+        // The access check precedes the read, so that a secret that others can change is never used.
         check_access(&path, &stat, 0o600)?;
         // One allocation for the whole file: a growing vector would leave copies of the secret behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(max + 1));
@@ -123,6 +125,7 @@ impl Directory {
     /// exists.
     pub(super) fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, KeyStoreError> {
         let temporary = self.temporary(bytes)?;
+        // A link, unlike a rename, fails if the name exists, so that the first of concurrent processes wins.
         match linkat(&self.fd, &*temporary.name, &self.fd, name, AtFlags::empty()) {
             Ok(()) => {}
             Err(Errno::EXIST) => return Ok(false),

@@ -169,6 +169,7 @@ impl KeyPair {
     }
 
     fn count(&self) {
+        // Relaxed: a counter orders no other memory access.
         self.0.private_ops.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -291,6 +291,7 @@ impl Encoded {
         out.reserve(self.len() + extra);
         out.put(&[self.kind, self.flags]);
         out.put_u32(self.call);
+        // The casts are lossless: a payload is far smaller than 4 GiB, and a token than 64 KiB.
         out.put_u32((self.body.len() + extra) as u32);
         if self.is_request() {
             out.put_u16(token.len() as u16);
@@ -325,6 +326,7 @@ fn put_fields(
     if len > MAX_FIELDS {
         return Err(RecordError::TooLarge);
     }
+    // The cast is lossless: `MAX_FIELDS` is below 64 KiB.
     body[start..start + 2].copy_from_slice(&(len as u16).to_be_bytes());
     Ok(())
 }
