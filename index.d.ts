@@ -5,8 +5,8 @@ declare const asyncDispose: typeof Symbol.asyncDispose;
 /** The sixteen error codes of gRPC, by their canonical names. */
 type MeshErrorCode = 'CANCELLED' | 'UNKNOWN' | 'INVALID_ARGUMENT' | 'DEADLINE_EXCEEDED' | 'NOT_FOUND' | 'ALREADY_EXISTS' | 'PERMISSION_DENIED' | 'RESOURCE_EXHAUSTED' | 'FAILED_PRECONDITION' | 'ABORTED' | 'OUT_OF_RANGE' | 'UNIMPLEMENTED' | 'INTERNAL' | 'UNAVAILABLE' | 'DATA_LOSS' | 'UNAUTHENTICATED';
 /**
- * How many messages go each way: one and one; many and one; one and many; many
- * and many. The words are gRPC's.
+ * The number of messages in each direction: one and one; many and one; one and
+ * many; many and many. The terms are gRPC's.
  */
 type CallKind = 'unary' | 'clientStream' | 'serverStream' | 'bidiStream';
 
@@ -1324,7 +1324,7 @@ interface MeshLimits {
 interface MeshConfig extends CoreConfig {
     /** The logger. Default: none. */
     logger?: Logger | undefined;
-    /** The handling of failing and excessive calls. Default: none of these mechanisms is active. */
+    /** The handling of failing and excessive calls. Default: none. */
     resilience?: {
         /**
          * The quota of each caller, by its verified identity. Requests for unknown methods count too. Requests
@@ -1352,7 +1352,7 @@ interface MeshConfig extends CoreConfig {
     monitoring?: {
         /** Whether the mesh records audit entries and metrics. */
         enabled: boolean;
-        /** The adapters that receive them. Default: `mesh-audit.log` in `paths.logsDir`, if that is given. */
+        /** The adapters for audit entries and metrics. Default: `mesh-audit.log` in `paths.logsDir`, if that is given. */
         adapters?: MonitoringAdapter[] | undefined;
     };
     /** The automatic rotation of this service's RSA key: see `SecureMesh.rotateKeys`. Default: none. */

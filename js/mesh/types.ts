@@ -14,7 +14,7 @@ import type { CoreConfig, SecurityConfig } from './options.js';
 export interface MeshConfig extends CoreConfig {
   /** The logger. Default: none. */
   logger?: Logger | undefined;
-  /** The handling of failing and excessive calls. Default: none of these mechanisms is active. */
+  /** The handling of failing and excessive calls. Default: none. */
   resilience?: {
     /**
      * The quota of each caller, by its verified identity. Requests for unknown methods count too. Requests
@@ -42,7 +42,7 @@ export interface MeshConfig extends CoreConfig {
   monitoring?: {
     /** Whether the mesh records audit entries and metrics. */
     enabled: boolean;
-    /** The adapters that receive them. Default: `mesh-audit.log` in `paths.logsDir`, if that is given. */
+    /** The adapters for audit entries and metrics. Default: `mesh-audit.log` in `paths.logsDir`, if that is given. */
     adapters?: MonitoringAdapter[] | undefined;
   };
   /** The automatic rotation of this service's RSA key: see `SecureMesh.rotateKeys`. Default: none. */
