@@ -93,7 +93,7 @@ pub enum Outcome {
     Success,
     /// The service failed.
     Failure,
-    /// The call is no evidence about the service.
+    /// The call is not evidence about the service.
     Ignored,
 }
 
