@@ -24,9 +24,9 @@ export declare class NativeCircuitBreaker {
  */
 export declare class NativeCrypto {
   /**
- * Sizes in bits. The default of `rsaKeySize` is 4096, or the size of the
- * stored key.
- */
+   * Sizes in bits. The default of `rsaKeySize` is 4096, or the size of the
+   * stored key.
+   */
   constructor(rsaKeySize: number | undefined | null, aesKeySize: number)
   /**
    * Begins to generate the keys off the event loop: in memory, or, for a
@@ -106,9 +106,9 @@ export declare class NativeJwt {
   /** Issues a token from `iss` for `aud`. */
   issue(iss: string, aud: string, sid: string, lifetimeMs: number, now: number): string
   /**
- * Returns the claims of a valid token; compares `iss` and `sid` if they
- * are given.
- */
+   * Returns the claims of a valid token; compares `iss` and `sid` if they
+   * are given.
+   */
   verify(token: string, aud: string, iss: string | undefined | null, sid: string | undefined | null, now: number): NativeClaims
   /** Makes a new secret the current one. */
   rotate(secret: Uint8Array | undefined | null, graceMs: number, now: number): void
@@ -154,9 +154,9 @@ export declare class NativeMesh {
   /** Generates or loads the keys, binds the port and serves. */
   start(): Promise<void>
   /**
- * The address on which the mesh listens; `null` before it has started, or
- * if it does not listen.
- */
+   * The address on which the mesh listens; `null` before it has started, or
+   * if it does not listen.
+   */
   address(): NativeAddress | null
   /** Breaks the inbound connections of a mesh on a network in memory. */
   sever(): void
@@ -167,9 +167,9 @@ export declare class NativeMesh {
   /** Replaces this service's key; resolves to the new thumbprint. */
   rotateKey(): Promise<string>
   /**
- * Replaces the mesh secret; the previous one is accepted for another
- * `grace_ms`.
- */
+   * Replaces the mesh secret; the previous one is accepted for another
+   * `grace_ms`.
+   */
   rotateSecret(secret: string, graceMs: number): Promise<void>
   /** Submits a batch of commands. */
   submit(batch: Buffer): void
@@ -235,9 +235,9 @@ export declare class NativeRetryPolicy {
   /** Records the first attempt of a call. */
   begin(): void
   /**
- * Returns the milliseconds until the next attempt; `null` if there must be
- * none.
- */
+   * Returns the milliseconds until the next attempt; `null` if there must be
+   * none.
+   */
   delay(attempt: number, retryAfterMs: number | undefined | null, random: number): number | null
 }
 
