@@ -1,4 +1,4 @@
-// The examples, run as their READMEs say, and printing what they say.
+// The examples, run as in their READMEs, with the output that the READMEs show.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { manifest, root } from '../scripts/lib.mjs';
 
-/** What a program prints, as two processes or one, once all of them have ended. */
+/** The output of a program of one or two processes, after all of them have ended. */
 async function output(command: string): Promise<string[]> {
   const [program, ...args] = command.split(' ');
   expect(program).toBe('node');
@@ -31,7 +31,7 @@ it('orders: all four kinds, schemas, middleware and a declared error between two
   const printed = await output(manifest.scripts['example:orders'] as string);
   const readme = readFileSync(join(root, 'examples/orders/README.md'), 'utf8');
   const promised = /^It prints:\n\n```\n([^`]*)\n```/m.exec(readme)?.[1]?.split('\n') ?? [];
-  // Which of two processes prints first is nobody's promise.
+  // The order of the lines of two processes is not determined.
   const by = (name: string) => (line: string) => line.startsWith(`${name}: `);
   for (const name of ['orders', 'shop']) {
     expect(promised.filter(by(name)).length).toBeGreaterThan(5);

@@ -1,5 +1,5 @@
-// The house: the rooms of js/, which import from rooms to their left only, and
-// documents that name nothing that is not there. Both read syntax, not lines.
+// The structure of the repository: the rooms of js/, which import only from rooms to their left, and
+// documents whose names of files and functions exist. The checks read syntax, not lines.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import ts from 'typescript';
@@ -29,10 +29,10 @@ const ROOMS = [
 /** Declarations at the root of js/, which every room may import: the addon's and Node's. */
 const DECLARATIONS = ['addon.d.ts', 'node-buffer.d.ts'];
 
-/** Folders of __test__ that are of no room: helpers, processes, attacks, what must compile. */
+/** Folders of __test__ that belong to no room: helpers, processes, attacks, type tests. */
 const TEST_FOLDERS = ['support', 'fixtures', 'hostile', 'attacks', 'types'];
 
-/** Above this a file is split by purpose. */
+/** The limit above which a file is split by purpose. */
 const MAX_LINES = 500;
 
 type Files = ReadonlyMap<string, string>;
@@ -61,7 +61,7 @@ describe('the rooms of js/', () => {
   });
 });
 
-// A check that finds nothing proves nothing until it has found something.
+// These tests prove that the check finds violations.
 describe('the check of the rooms', () => {
   const left = { 'base/a.ts': '', 'mesh/m.ts': '', 'index.ts': '' };
   const found = (path: string, text: string) =>
@@ -127,7 +127,7 @@ describe('the tests', () => {
   it('were read', () => expect(names.length).toBeGreaterThan(50));
 
   it('lie in rooms, as what they test does', () => {
-    // A new folder of tests is a room of js/, or is added to TEST_FOLDERS.
+    // A new folder of tests must be a room of js/, or be added to TEST_FOLDERS.
     const folders = new Set(names.filter((name) => name.includes('/')).map(placeOf));
     const known = [...ROOMS, ...TEST_FOLDERS];
     expect([...folders].filter((name) => !known.includes(name))).toEqual([]);
@@ -166,6 +166,13 @@ describe('the documents', () => {
     expect(modules.length).toBeGreaterThan(10);
     expect(modules.filter((name) => !isModule(name))).toEqual([]);
   });
+
+  it('follow a call by functions that are declared in the files before them', () => {
+    const page = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
+    const section = page.split('## The way of a call')[1]?.split('\n## ')[0] ?? '';
+    expect(namedFunctions(section).length).toBeGreaterThan(40);
+    expect(undeclared(section)).toEqual([]);
+  });
 });
 
 describe('the check of the documents', () => {
@@ -197,6 +204,17 @@ describe('the check of the documents', () => {
     ]);
     expect(isModule('nothing')).toBe(false);
   });
+
+  it.each([
+    '`js/outgoing/calls.ts` `begin()`',
+    '`js/outgoing/calls.ts` `start()` and `decode()`',
+    '`mesh/client/stack.rs` `place()`, `choose()` and `session_ended()`',
+    '`src/mesh.rs` `submits()`',
+    '`js/nothing.ts` `call()`',
+    '`call()`',
+  ])('finds the function that is not declared: %s', (text) =>
+    expect(undeclared(text)).toHaveLength(1),
+  );
 });
 
 /** Every source file of js/, by its path in it. */
@@ -207,12 +225,12 @@ function sources(): Files {
   return new Map(names.map((name) => [name, readFileSync(join(root, 'js', name), 'utf8')]));
 }
 
-/** Where a file stands in the table: its room, or itself at the root. */
+/** Returns the entry of a file in the table: its room, or the file itself at the root. */
 function placeOf(path: string): string {
   return path.includes('/') ? path.slice(0, path.indexOf('/')) : path;
 }
 
-/** What breaks the table, a line each. */
+/** Returns the violations of the table, one line each. */
 function violations(files: Files): string[] {
   const found: string[] = [];
   for (const [path, text] of files) {
@@ -232,8 +250,8 @@ function violations(files: Files): string[] {
 }
 
 /**
- * The file of js/ that an import names; '' for what is not of js/ and may be
- * imported; undefined for what may not. (The package has no dependencies.)
+ * Returns the file of js/ that an import names; '' for a permitted import from elsewhere; undefined for a
+ * forbidden one. (The package has no dependencies.)
  */
 function resolved(path: string, name: string, files: Files): string | undefined {
   if (name.startsWith('node:')) return '';
@@ -246,7 +264,7 @@ function resolved(path: string, name: string, files: Files): string | undefined 
   return target.startsWith('js/') ? candidates.find((file) => files.has(file)) : undefined;
 }
 
-/** What a file imports, in whatever way; a name made at run time is `(computed)`. */
+/** Returns the imports of a file, of every syntax; a name computed at run time is `(computed)`. */
 function imports(path: string, text: string): string[] {
   const names: string[] = [];
   const add = (node: ts.Node | undefined): void => {
@@ -261,7 +279,7 @@ function imports(path: string, text: string): string[] {
     } else if (ts.isCallExpression(node)) {
       const [first] = node.arguments;
       if (node.expression.kind === ts.SyntaxKind.ImportKeyword) add(first);
-      // The addon is found at run time, by paths that no room is at.
+      // The addon is found at run time, at paths outside the rooms.
       const required = ts.isIdentifier(node.expression) && node.expression.text === 'require';
       if (required && first !== undefined && ts.isStringLiteralLike(first)) add(first);
     }
@@ -314,10 +332,10 @@ const CORE = 'crates/mesh-core/src';
 const FOLDERS =
   'js|src|__test__|crates|scripts|bench|examples|xtask|proto|npm|docs/(?:snippets|guides|decisions)';
 
-/** Folders that are not committed: programs make them. */
+/** Folders that programs create and that are not committed. */
 const MADE = ['bench/node_modules', 'bench/results'];
 
-/** Names of files and folders in a page that are not there. */
+/** Returns the names of missing files and folders in a page. */
 function deadNames(text: string, page: string): string[] {
   const dead: string[] = [];
   const absent = (name: string, folders: string[]): boolean =>
@@ -329,7 +347,7 @@ function deadNames(text: string, page: string): string[] {
       dead.push(name);
     }
   }
-  // A path inside of the core is written without the way to it.
+  // A path inside the core is written without its prefix.
   for (const [, name] of text.matchAll(/`([a-z_]+\/[\w/]*(?:\.rs)?)`/g)) {
     const own = new RegExp(`^(?:${FOLDERS})/`).test(name!);
     const rust = name!.endsWith('.rs') || isModule(name!.slice(0, name!.indexOf('/')));
@@ -355,6 +373,42 @@ function layeredModules(page: string): string[] {
     .split('\n')
     .filter((line) => /^\| \d \|/.test(line))
     .flatMap((row) => [...row.split('|')[2]!.matchAll(/`(\w+)`/g)].map((match) => match[1]!));
+}
+
+/** The functions that a text names, as `name()`, each with the file named before it. */
+function namedFunctions(text: string): { file: string; name: string }[] {
+  let file = '';
+  return [...text.matchAll(/`([^`\s]+)`/g)].flatMap(([, code]) => {
+    const name = /^(#?\w+)\(\)$/.exec(code!)?.[1];
+    if (name !== undefined) return [{ file, name }];
+    if (/\.(rs|ts)$/.test(code!)) file = code!;
+    return [];
+  });
+}
+
+/** The named functions that their files do not declare. */
+function undeclared(text: string): string[] {
+  const missing = namedFunctions(text).filter(({ file, name }) => {
+    const path = [root, join(root, CORE)].map((top) => join(top, file)).find(existsSync);
+    if (file === '' || path === undefined) return true;
+    const source = readFileSync(path, 'utf8');
+    if (file.endsWith('.rs')) return !new RegExp(`^ *[^/\\n]*\\bfn ${name}[(<]`, 'm').test(source);
+    return !declared(file, source).has(name);
+  });
+  return missing.map(({ file, name }) => `${file} ${name}()`);
+}
+
+/** The functions and methods that a TypeScript file declares. */
+function declared(path: string, text: string): Set<string> {
+  const names = new Set<string>();
+  const visit = (node: ts.Node): void => {
+    if (ts.isFunctionDeclaration(node) || ts.isMethodDeclaration(node)) {
+      if (node.name !== undefined) names.add(node.name.getText());
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true));
+  return names;
 }
 
 function isModule(name: string): boolean {

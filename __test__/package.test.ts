@@ -1,5 +1,4 @@
-// The package as it is installed: packed, put into an empty project without a
-// registry, and used from there.
+// The installed package: packed, installed into an empty project without a registry, and used from there.
 import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,
@@ -33,7 +32,7 @@ beforeAll(async () => {
       '--no-audit',
       '--no-fund',
       '--loglevel=error',
-      // Nothing may be asked of a registry: there is none at this port.
+      // No registry listens at this port, so a request to one would fail.
       '--registry=http://127.0.0.1:9',
       '--fetch-retries=0',
       ...tarballs,

@@ -1,12 +1,12 @@
-// docs/errors.md is made from the core's declarations; here it is held against
-// what the source produces and what the tests assert.
+// docs/errors.md is generated from the core's declarations. These tests compare it with the reasons that the
+// source produces and the tests assert.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { root } from '../scripts/lib.mjs';
 
-/** The codes of each reason, as the page has them. */
+/** The codes of each reason in the page. */
 const page = new Map(
   readFileSync(join(root, 'docs/errors.md'), 'utf8')
     .split('## Reasons')[1]!
@@ -81,10 +81,9 @@ describe('the table of reasons', () => {
 });
 
 /**
- * Each reason that a file of js/ gives an error, and the codes beside it: of
- * `new MeshError(code, text, { reason })`, `refuse(id, code, reason, …)`, and of
- * objects with `code` and `reason`, which are errors on their way to JSON.
- * Either may be chosen between texts: `late ? 'A' : 'B'`.
+ * Returns each reason in the errors of a file of js/, with its codes: in
+ * `new MeshError(code, text, { reason })`, in `refuse(id, code, reason, …)`, and in objects with `code` and
+ * `reason`, which become JSON. Either may be a conditional expression: `late ? 'A' : 'B'`.
  */
 function produced(text: string): [string, string][] {
   const file = ts.createSourceFile('file.ts', text, ts.ScriptTarget.Latest, true);
@@ -117,7 +116,7 @@ function property(of: ts.Node | undefined, name: string): ts.Expression | undefi
   return found !== undefined && ts.isPropertyAssignment(found) ? found.initializer : undefined;
 }
 
-/** The texts that an expression can be, where it says so. */
+/** Returns the string literals that an expression can evaluate to. */
 function words(of: ts.Expression | undefined): string[] {
   if (of === undefined) return [];
   if (ts.isStringLiteralLike(of)) return [of.text];
@@ -136,7 +135,7 @@ function texts(folder: string, ending: string): { name: string; path: string; te
     }));
 }
 
-/** What of a Rust file is the product, and what its tests, which come last. */
+/** Splits a Rust file into the product and its tests, which come last. */
 function split({ name, path, text }: { name: string; path: string; text: string }) {
   if (/\/(tests|testing|vectors)(\/|\.rs$)/.test(path))
     return { name, path, code: '', tests: text };
@@ -150,7 +149,7 @@ function wordsOf(cell: string): string[] {
   return [...cell.matchAll(/`([A-Z_]+)`/g)].map((match) => match[1]!);
 }
 
-/** As Rust's `SessionLost` is `SESSION_LOST`. */
+/** Converts a variant's name, as `SessionLost` to `SESSION_LOST`. */
 function upper(variant: string): string {
   return variant.replace(/(?<=[a-z\d])[A-Z]/g, '_$&').toUpperCase();
 }

@@ -1,6 +1,5 @@
-// Every `typescript` block of the README and the guides, run as it stands: as TypeScript
-// under strict, and as ESM and CommonJS JavaScript, each in a process that
-// has to end by itself.
+// Every `typescript` block of the README and the guides, run unchanged: as TypeScript under strict, and as
+// ESM and CommonJS JavaScript, each in a process that must end by itself.
 import { spawn, type ChildProcess } from 'node:child_process';
 import {
   mkdtempSync,
@@ -36,12 +35,12 @@ let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-snippets-'));
   makeProject(directory);
-  // What some preludes take from it.
+  // Some preludes import it.
   symlinkSync(join(root, 'node_modules/zod'), join(directory, 'node_modules/zod'), 'junction');
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** Writes JavaScript made from a module's TypeScript. */
+/** Writes the JavaScript of a TypeScript module. */
 async function write(name: string, module: string, format: 'esm' | 'cjs'): Promise<string> {
   const source = format === 'cjs' ? wrapForCommonJs(module) : module;
   const { code } = await transform(source, { loader: 'ts', format, target: 'node20' });
@@ -59,7 +58,7 @@ function start(file: string): {
     Object.entries(process.env).filter(([name]) => !name.startsWith('SECURE_MESH_')),
   );
   const child = spawn(process.execPath, [file], {
-    // All of them are one user, whose keys are made once.
+    // All snippets share one user, whose keys are generated once.
     env: { ...env, XDG_STATE_HOME: join(directory, 'state') },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -86,7 +85,7 @@ async function startPeer(path: string): Promise<ChildProcess> {
   return child;
 }
 
-/** Runs a snippet beside its peers; returns how it ended and all it said. */
+/** Runs a snippet with its peers; returns its exit code and output. */
 async function run(
   snippet: Snippet,
   format: 'esm' | 'cjs',
@@ -119,7 +118,7 @@ describe.each(['esm', 'cjs'] as const)('the documents as %s', (format) => {
     async (_name, snippet) => {
       for (let tries = 1; ; tries += 1) {
         const { code, text } = await run(snippet, format);
-        // The system may have given a port of the documents to a connection that is still open.
+        // The system may have assigned a port of the documents to a connection that is still open.
         if (code === 0 || tries === 5 || !text.includes('Address already in use')) {
           expect(code, text).toBe(0);
           return;

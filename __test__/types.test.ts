@@ -1,6 +1,5 @@
-// What the compiler accepts and what not, on the versions of TypeScript a user
-// may have: the files in types/, which are never run, against the package's
-// declarations as they are published.
+// The types of the package under the supported versions of TypeScript: the files in types/, which are only
+// compiled, against the published declarations.
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -34,7 +33,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** What a compiler says of some files; nothing when it accepts them. */
+/** Returns the errors of a compiler for some files; empty if it accepts them. */
 async function compile(
   compiler: string,
   resolution: Resolution,

@@ -1,6 +1,5 @@
-// A gibibyte through each kind of stream, to a consumer ten times slower than
-// its producer: is it all there, how much memory grows, and what other calls
-// of the session feel.
+// A gibibyte through each kind of stream, to a consumer ten times slower than its producer. The program
+// checks completeness, and measures the growth of memory and the latency of other calls of the session.
 //
 //   node bench/backpressure.mjs [MiB, default 1024]
 
@@ -23,7 +22,7 @@ function* chunks(count) {
   for (let number = 0; number < count; number += 1) yield chunk(number);
 }
 
-/** Reads all of it, with a pause after each item; returns its digest. */
+/** Reads all items, with a pause after each; returns their digest. */
 async function read(items, pauseMs) {
   const hash = createHash('sha256');
   let bytes = 0;

@@ -1,13 +1,12 @@
-// What a call costs, step by step: node bench/profile.mjs [seconds] [step]
+// The cost of a call by steps: node bench/profile.mjs [seconds] [step]
 //
 //   --kind bytes     bytes, not JSON
-//   --size 65536     so many of them, not 1 KiB
-//   --in-flight 16   so many calls at a time, not 64
+//   --size 65536     payload size, not 1 KiB
+//   --in-flight 16   calls in flight, not 64
 //
-// Builds the addon with names in it, samples both processes with `perf` (Linux)
-// while they echo what is asked for, and prints which step took how
-// many microseconds of a call on each side. docs/performance.md has such a table.
-// With the name of a step, tells also where in it the samples are.
+// Builds the addon with symbols, samples both processes with `perf` (Linux) during calls of an echo, and
+// prints the microseconds of each step of a call on each side. docs/performance.md has such a table. With the
+// name of a step, it also prints the symbols of that step's samples.
 import { copyFileSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,7 +48,7 @@ await main(async () => {
 
 /** A copy of the package whose addon has symbols and frame pointers. */
 async function buildPackage(directory) {
-  progress('building the addon with names in it; the first time takes minutes');
+  progress('building the addon with symbols; the first time takes minutes');
   const args = ['build', '--locked', '--profile', 'profiling', '--package', 'secure-stack-mesh'];
   await run('cargo', args, { env: { RUSTFLAGS: '-C force-frame-pointers=yes' } });
   const metadata = await capture('cargo', ['metadata', '--no-deps', '--format-version=1']);
@@ -61,7 +60,7 @@ async function buildPackage(directory) {
 }
 
 async function profile(directory) {
-  // V8 writes a log as well, into the working directory unless it is told where.
+  // V8 also writes a log, by default into the working directory.
   const log = ['--no-logfile-per-isolate', `--logfile=${join(directory, 'v8-%p.log')}`];
   const options = { execArgv: ['--perf-basic-prof', ...log], env: { BENCH_PACKAGE: directory } };
   const pair = await startPair('mesh', { directory, tls: undefined }, options);

@@ -1,8 +1,8 @@
-// npm run bench: what this package does, beside what else there is, in one run.
+// npm run bench: measures this package and comparable ones in one run.
 //
 //   --quick          a small part of it, in less than two minutes
 //   --only <suite>   one suite; may be given more than once
-//   --no-build       measures what is there
+//   --no-build       measures the existing build
 //
 // Prints the figures; writes bench/results/latest.json, latest.html
 // and, with the targets alone, latest.md. Exits 0
@@ -29,7 +29,7 @@ const { values } = parseArgs({
 await main(async () => {
   if (values.build) await build({ dev: false });
   await install();
-  // Only now is anything installed that these need.
+  // These modules need packages that have only now been installed.
   const [{ suites }, { buildCriterion }] = await Promise.all([
     import('./suites/index.mjs'),
     import('./micro/criterion.mjs'),
@@ -46,7 +46,7 @@ await main(async () => {
   await measure(chosen);
 });
 
-/** Makes bench/node_modules what its lock file says. */
+/** Installs bench/node_modules according to its lock file. */
 async function install() {
   const lock = (directory, name) => {
     const file = join(here, directory, name);
@@ -109,7 +109,7 @@ async function measure(chosen) {
       try {
         report.suites[name] = await suite(environment);
       } catch (error) {
-        // The other suites still have something to say.
+        // The remaining suites still run.
         fail(name, error.message);
       } finally {
         stopAll();

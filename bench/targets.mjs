@@ -1,5 +1,5 @@
-// What the figures ought to be, each as a ratio within one run or as a bound.
-// `must` is the bound; `reach` is what is hoped for. Nothing here fails a run.
+// The targets of the figures, each as a ratio within one run or as an absolute value. `must` is the required
+// value; `reach` is the desired one. A missed target does not fail a run.
 
 /** A rate or a time of one cell of the suite `calls`. */
 function cell(results, peer, kind, size, inFlight) {
@@ -23,7 +23,7 @@ const core = (name) => (results) => part(results, name)?.core ?? null;
 const least = (must, reach) => ({ better: 'more', must, reach });
 const most = (must, reach) => ({ better: 'less', must, reach });
 
-/** The rows, in the order of the table. `value` is null for what was not measured. */
+/** The rows, in the order of the table. `value` is null for a figure that was not measured. */
 export const targets = [
   {
     what: 'Calls/s, 1 KiB × 64, against Moleculer TCP',
@@ -190,8 +190,10 @@ export const targets = [
   },
 ];
 
-/** The rows with their values and how they stand: `reached`, `met`, `short` (of what is hoped for, where
- * nothing must be), `missed` or `not measured`. */
+/**
+ * Returns the rows with their values and states: `reached`, `met`, `short` (of the desired value, where none
+ * is required), `missed` or `not measured`.
+ */
 export function judge(results) {
   return targets.map(({ value, ...row }) => {
     const measured = value(results);

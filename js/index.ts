@@ -1,4 +1,4 @@
-// What the package exports.
+// The exports of the package.
 
 import { standaloneLink } from './compat/standalone.js';
 import { provideStandalone } from './rpc/client.js';
@@ -157,6 +157,6 @@ export type {
   SecureMeshConfig,
 } from './mesh/types.js';
 
-// Here and not where it is made: the package is marked as free of side effects, so a module
-// that only registers something would be left out of the bundle.
+// The registration is here because the package is marked as free of side effects: the bundler would drop a
+// module that only registers something.
 provideStandalone(standaloneLink);

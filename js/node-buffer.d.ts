@@ -1,5 +1,4 @@
-// Methods of Buffer that Node has and its types leave out: the ones without
-// the work of finding out which encoding is meant.
+// Methods of Buffer that Node's types omit: the variants without the lookup of an encoding.
 declare global {
   interface Buffer {
     utf8Write(text: string, offset?: number, length?: number): number;

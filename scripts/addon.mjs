@@ -1,5 +1,5 @@
-// Builds the native addon, puts it beside package.json, and writes the types
-// of what it exports to js/addon.d.ts.
+// Builds the native addon, installs it next to package.json, and writes the types of its exports to
+// js/addon.d.ts.
 import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FEATURES_OF_TESTS, progress, root, run, StepFailed, targetDirectory } from './lib.mjs';
@@ -11,13 +11,13 @@ const libraryName = {
   win32: 'secure_stack_mesh.dll',
 };
 
-/** Where the generated types of the addon are kept. */
+/** The file of the addon's generated types. */
 export const addonTypes = join(root, 'js', 'addon.d.ts');
 
 /**
- * Builds the addon with cargo, which decides itself what is stale.
+ * Builds the addon with cargo, which detects stale parts.
  *
- * @param options.dev with the quick-to-build profile instead of the release one
+ * @param options.dev with the fast-building profile instead of the release one
  * @param options.triple a Rust target to cross-compile for
  */
 export async function buildAddon({ dev = false, triple } = {}) {
@@ -44,7 +44,7 @@ export async function buildAddon({ dev = false, triple } = {}) {
   await writeTypes(typeDefinitions);
 }
 
-/** Replaces the file by renaming, so that a process that has it loaded keeps its own. */
+/** Replaces the file by renaming, so that a process that has loaded it keeps the old one. */
 function install(from, to) {
   const temporary = `${to}.${process.pid}.tmp`;
   copyFileSync(from, temporary);

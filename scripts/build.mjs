@@ -7,10 +7,10 @@ import { parseArgs } from 'node:util';
 import { main, progress } from './lib.mjs';
 import { setup } from './setup.mjs';
 
-/** Builds whatever is stale. */
+/** Builds all stale parts. */
 export async function build({ dev = process.env.MESH_BUILD_PROFILE === 'dev', addon = true } = {}) {
   await setup();
-  // Only now is anything installed that these need.
+  // These modules need packages that have only now been installed.
   const [{ buildAddon }, { buildBundle }, { buildTypes }] = await Promise.all([
     import('./addon.mjs'),
     import('./bundle.mjs'),

@@ -1,6 +1,5 @@
-// Bundles js/ to dist/: a CommonJS file for each entry point, one with what
-// they share, and beside each entry point an ESM one that re-exports it. So
-// there is one set of classes and one addon, however the package is reached.
+// Bundles js/ to dist/: a CommonJS file for each entry point, one with their shared code, and for each entry
+// point an ESM wrapper that re-exports it. So there is one set of classes and one addon for both formats.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build, transform } from 'esbuild';
@@ -18,11 +17,11 @@ export async function buildBundle() {
     entryPoints: { index: 'js/index.ts', testing: 'js/testing/index.ts' },
     outdir: 'dist',
     bundle: true,
-    // Only ESM can be split, so it is made CommonJS afterwards.
+    // Only ESM can be split, so it is converted to CommonJS afterwards.
     splitting: true,
     format: 'esm',
     outExtension: { '.js': '.cjs' },
-    // There is one, as there are two entry points.
+    // Two entry points have one shared chunk.
     chunkNames: 'shared',
     platform: 'node',
     target,
@@ -45,7 +44,7 @@ export async function buildBundle() {
   }
 }
 
-/** Writes the ESM face of an entry point. Nothing it exports is called `$`. */
+/** Writes the ESM wrapper of an entry point. No export has the name `$`. */
 function writeEsm(name, names) {
   const lines = [
     `import $ from './${name}';`,

@@ -1,6 +1,5 @@
-// npm run check: all that can be told without running the product. Every step
-// runs, whatever the ones before it found; `npm run check -- clippy tsc` runs
-// only those.
+// npm run check: all static checks. Every step runs, even if previous ones failed;
+// `npm run check -- clippy tsc` runs only those.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -23,8 +22,8 @@ const cargo = (...args) => run('cargo', args);
 const npx = (packageName, ...args) => node(tool(packageName), ...args);
 
 /**
- * What is checked. A step whose `available` says no is skipped with a note:
- * those tools are not part of a Rust or Node installation.
+ * The checks. A step whose `available` returns false is skipped with a note: such a tool is not part of a
+ * Rust or Node installation.
  */
 const steps = [
   { name: 'fmt', run: () => cargo('fmt', '--all', '--check') },
@@ -45,7 +44,7 @@ const steps = [
   { name: 'prettier', run: () => npx('prettier', '--check', '--log-level=warn', '.') },
   { name: 'tsc', run: () => node(tool('typescript', 'tsc')) },
   { name: 'eslint', run: () => npx('eslint', 'js', '__test__') },
-  // Rooms, circles of files, and names in documents. It is among the tests as well.
+  // Rooms, circles of files, and names in documents. This step is also among the tests.
   {
     name: 'layering',
     run: () => npx('vitest', 'run', '--reporter=dot', '__test__/layering.test.ts'),
@@ -84,7 +83,7 @@ await main(async () => {
   progress('all checks passed');
 });
 
-/** Generated files that are committed must be what their source makes now. */
+/** Checks that committed generated files match their sources. */
 async function generatedFiles() {
   // From proto/ and from tables in Rust: js/base/boundary.ts, js/mesh/options.ts, pages in docs/.
   await cargo('build', '--quiet', '--bins', ...FEATURES_OF_TESTS);
@@ -94,7 +93,7 @@ async function generatedFiles() {
   const files = {
     'index.d.ts': await generateTypes(),
     ...platformManifests(),
-    // The build has just written this one.
+    // The build has just written this file.
     'js/addon.d.ts': readFileSync(join(root, 'js', 'addon.d.ts'), 'utf8'),
   };
   const stale = [];
@@ -108,7 +107,7 @@ async function generatedFiles() {
   }
 }
 
-/** The staged text of a file, which is what will be committed; outside of git, the file's. */
+/** Returns the staged content of a file, which will be committed; outside git, the content of the file. */
 async function committed(file) {
   const staged = await capture('git', ['show', `:${file}`]);
   if (staged.code === 0) return staged.stdout;

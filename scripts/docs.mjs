@@ -1,5 +1,5 @@
-// npm run docs: the API reference in docs/api, which is committed, from the doc
-// comments of js/. Fails when something public has none, or a link leads nowhere.
+// npm run docs: the API reference in docs/api, which is committed, from the doc comments of js/. Fails if a
+// public item has no comment, or a link is broken.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,12 +8,12 @@ import { main, progress, root, run, StepFailed, tool } from './lib.mjs';
 /** The committed pages. */
 const pages = join(root, 'docs', 'api');
 
-/** Writes the pages to a folder, in place of what is there. */
+/** Writes the pages to a folder, and replaces its content. */
 export async function generateDocs(folder = pages) {
   await run(process.execPath, [tool('typedoc'), '--logLevel', 'Warn', '--out', folder]);
 }
 
-/** Fails when the committed pages are not what the source says. */
+/** Fails if the committed pages do not match the source. */
 export async function checkDocs() {
   const folder = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-docs-'));
   try {
@@ -23,7 +23,7 @@ export async function checkDocs() {
     const stale = names.filter((name) => wanted[name] !== found[name]);
     if (stale.length > 0) {
       throw new StepFailed(
-        `docs/api is not what js/ says (${stale.slice(0, 5).join(', ')}); run npm run docs, then git add`,
+        `docs/api does not match js/ (${stale.slice(0, 5).join(', ')}); run npm run docs, then git add`,
       );
     }
   } finally {

@@ -1,5 +1,5 @@
-// What the scripts share. Only Node's own modules: some of them run before
-// anything is installed.
+// The common code of the scripts. It uses only Node's own modules, because some scripts run before anything
+// is installed.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -19,12 +19,11 @@ export function progress(text) {
   process.stdout.write(`[${seconds} s] ${text}\n`);
 }
 
-/** A failure that needs no stack trace to be understood. */
+/** A failure that is clear without a stack trace. */
 export class StepFailed extends Error {}
 
 /**
- * Runs a command with the terminal it was started from, and rejects unless it
- * exits 0.
+ * Runs a command in the terminal of this process, and rejects unless it exits with 0.
  */
 export function run(command, args, options = {}) {
   return new Promise((resolve, reject) => {
@@ -54,7 +53,7 @@ export function run(command, args, options = {}) {
   });
 }
 
-/** Runs a command quietly; what it printed and its exit code, -1 when it is not there. */
+/** Runs a command quietly; resolves to its output and its exit code, -1 if it is not installed. */
 export function capture(command, args, options = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
@@ -81,7 +80,7 @@ export async function hasCargo(subcommand) {
   return (await capture('cargo', [subcommand, '--version'])).code === 0;
 }
 
-/** Runs a script's `main`, with a failure told in one line and exit code 1. */
+/** Runs a script's `main`; a failure is reported in one line with exit code 1. */
 export async function main(body) {
   try {
     await body();
@@ -93,7 +92,7 @@ export async function main(body) {
   }
 }
 
-/** A development tool of node_modules, as arguments of `node`. */
+/** Returns a development tool of node_modules as arguments of `node`. */
 export function tool(packageName, binary = packageName.split('/').pop()) {
   const directory = join(root, 'node_modules', packageName);
   const file = join(directory, 'package.json');

@@ -1,5 +1,5 @@
-// The manifests of the platform packages, npm/<platform>/package.json, made
-// from the root's. They are committed; `npm run check` compares.
+// The manifests of the platform packages, npm/<platform>/package.json, generated from that of the root. They
+// are committed; `npm run check` compares them.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { main, manifest, root } from './lib.mjs';
@@ -8,7 +8,7 @@ import { binaryName, platforms } from './platform.mjs';
 /** The name of a platform's package. */
 export const platformPackage = (platform) => `${manifest.napi.packageName}-${platform.name}`;
 
-/** Each committed manifest's path with the text it should have. */
+/** The path of each committed manifest with its generated content. */
 export function platformManifests() {
   return Object.fromEntries(
     platforms.map((platform) => [

@@ -4,9 +4,8 @@
 // root package, which names it as an optional dependency. In an empty project
 // `npm install DIR/*.tgz` then needs nothing from a registry.
 //
-// The optional dependencies are written here, not in the repository's
-// package.json: there npm would look for packages that are not published
-// yet, and could write no lock file. For publishing, --all-platforms names all eight.
+// The optional dependencies are written here, not in the repository's package.json: there npm would look for
+// unpublished packages, and fail to write a lock file. For publishing, --all-platforms names all eight.
 import {
   copyFileSync,
   existsSync,
@@ -24,7 +23,7 @@ import { build } from './build.mjs';
 import { platformManifests, platformPackage } from './npm-dirs.mjs';
 import { binaryName, currentPlatform, platforms } from './platform.mjs';
 
-/** Packs both packages into `directory`; their paths, the platform's first. */
+/** Packs both packages into `directory`; returns their paths, the platform's first. */
 export async function pack(directory, { allPlatforms = false } = {}) {
   mkdirSync(directory, { recursive: true });
   const platform = currentPlatform();
@@ -51,7 +50,7 @@ function rootManifest(named) {
   return `${JSON.stringify({ ...published, optionalDependencies }, null, 2)}\n`;
 }
 
-/** What the root package consists of, as package.json lists it, and what npm always adds. */
+/** The files of the root package: those in package.json, and those that npm always adds. */
 function rootFiles() {
   const always = ['README.md', 'LICENSE'];
   return [...manifest.files, ...always].filter((file) => existsSync(join(root, file)));
@@ -73,7 +72,7 @@ async function npmPack(directory, destination) {
     { cwd: directory },
   );
   if (code !== 0) throw new StepFailed(`npm pack: ${stderr}`);
-  // An array, or in newer versions of npm an object by package name.
+  // The output is an array, or in newer versions of npm an object by package name.
   const [packed] = Object.values(JSON.parse(stdout));
   return join(destination, packed.filename);
 }

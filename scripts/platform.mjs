@@ -1,11 +1,11 @@
-// The platforms a binary is built for, and which of them this machine is.
+// The platforms with a binary, and the platform of this machine.
 import { closeSync, openSync, readSync } from 'node:fs';
 import { manifest } from './lib.mjs';
 
 const oses = { linux: 'linux', darwin: 'darwin', win32: 'windows' };
 const arches = { x64: 'x86_64', arm64: 'aarch64' };
 
-/** The eight supported platforms, named as `js/base/native.ts` names them. */
+/** The eight supported platforms, with the names of `js/base/native.ts`. */
 export const platforms = manifest.napi.targets.map((triple) => {
   const os = Object.keys(oses).find((name) => triple.includes(oses[name]));
   const cpu = Object.keys(arches).find((name) => triple.startsWith(arches[name]));
@@ -22,7 +22,7 @@ export const platforms = manifest.napi.targets.map((triple) => {
 /** The file name of the binary for a platform. */
 export const binaryName = (platform) => `${manifest.napi.binaryName}.${platform.name}.node`;
 
-/** This machine's platform, or undefined when it is none of the supported. */
+/** This machine's platform, or undefined if it is not supported. */
 export function currentPlatform() {
   const libc = process.platform === 'linux' ? linuxLibc() : undefined;
   return platforms.find(

@@ -1,5 +1,5 @@
-// Loaded before each program of the quick start, to tell the parent process
-// what the program itself does not print. The program is not changed by it.
+// Loaded before each program of the quick start, to report facts to the parent process that the program
+// itself does not print. It does not change the program.
 import { createHash, createPublicKey } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -43,7 +43,7 @@ SecureMesh.prototype.cleanup = async function () {
 process.on('message', (message) => {
   if (message === 'stop') void current.cleanup().then(() => process.disconnect());
 });
-// The channel to the parent keeps no program alive.
+// The channel to the parent must not keep the program alive.
 process.channel.unref();
 
 function tell(type, facts) {

@@ -1,6 +1,5 @@
-// npm run quickstart: the README's two programs, unchanged, in two processes
-// without any security configuration; then an impostor. Exits 0 only if the
-// call was answered and the impostor was not.
+// npm run quickstart: the README's two programs, unchanged, in two processes without any security
+// configuration; then an impostor. Exits with 0 only if the call was answered and the impostor was rejected.
 import { fork } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -38,8 +37,8 @@ async function show(directory) {
     writeFileSync(file, javascript);
     return file;
   };
-  // A state directory of its own, so that this leaves no traces; it stands for
-  // the home directory of the user both services run as.
+  // A separate state directory, so that the script leaves no traces; it represents the home directory of the
+  // common user of both services.
   const state = join(directory, 'state');
 
   const server = find('other-service');
@@ -72,7 +71,7 @@ async function show(directory) {
   );
 
   progress(
-    'an impostor: it knows the mesh secret and says it is my-service, with a key of its own',
+    'an impostor: it knows the mesh secret and claims to be my-service, with a key of its own',
   );
   const forged = join(directory, 'forged');
   copySecret(state, forged);
@@ -83,14 +82,14 @@ async function show(directory) {
   const refusal = await impostor.next('failed');
   await impostor.exit();
   progress(`refused  ${refusal.code} ${refusal.reason}: ${refusal.message}`);
-  expect(refusal.code === 'UNAUTHENTICATED', 'the impostor was not refused for who it is');
+  expect(refusal.code === 'UNAUTHENTICATED', 'the impostor was not refused for its identity');
 
   other.send('stop');
   const { requests } = await other.next('summary');
   await other.exit(0);
   progress(`other-service ran its handler ${requests} time: for my-service, not for the impostor`);
-  expect(requests === 1, 'the handler ran for somebody else');
-  progress('all of it as it should be');
+  expect(requests === 1, 'the handler ran for a different caller');
+  progress('everything is as expected');
 }
 
 /** Runs a program with the observer loaded before it. */
@@ -110,7 +109,7 @@ function start(file, state) {
       const message = told.find(({ type }) => type === wait.type);
       if (message !== undefined) wait.resolve(message);
       else if (child.exitCode !== null) {
-        wait.reject(new StepFailed(`${file} ended without saying ${wait.type}\n${errors}`));
+        wait.reject(new StepFailed(`${file} ended without reporting ${wait.type}\n${errors}`));
       } else continue;
       waiting.splice(waiting.indexOf(wait), 1);
     }

@@ -1,10 +1,10 @@
-// Installs the development tools when they are missing or not the ones the
-// lock file names. Runs before anything is installed: Node's own modules only.
+// Installs the development tools if they are missing or differ from the lock file. It uses only Node's own
+// modules, because it runs before anything is installed.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { manifest, progress, root, run, StepFailed } from './lib.mjs';
 
-/** Makes node_modules what package-lock.json says it should be. */
+/** Installs node_modules according to package-lock.json. */
 export async function setup() {
   checkNode();
   const stale = staleness();
@@ -21,14 +21,14 @@ function checkNode() {
   }
 }
 
-/** Why node_modules has to be made anew, or undefined when it need not be. */
+/** Returns the cause for an installation of node_modules, or undefined if it is up to date. */
 function staleness() {
   const wanted = packages(join(root, 'package-lock.json'));
   if (wanted === undefined) throw new StepFailed('package-lock.json is missing or damaged');
   const installed = packages(join(root, 'node_modules', '.package-lock.json'));
   if (installed === undefined) return 'none installed yet';
   for (const [path, entry] of Object.entries(wanted)) {
-    // Optional ones of other platforms are rightly absent.
+    // Optional packages of other platforms are absent on purpose.
     if (path === '' || (entry.optional && installed[path] === undefined)) continue;
     if (installed[path]?.version !== entry.version) return `${path} is not ${entry.version}`;
   }

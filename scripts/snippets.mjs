@@ -1,12 +1,12 @@
-// Extracts the `typescript` blocks of a Markdown file, with what the comments
-// before them say is needed around them; see CONTRIBUTING.md.
+// Extracts the `typescript` blocks of a Markdown file, with the surroundings that the comments before them
+// name; see CONTRIBUTING.md.
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { manifest, root } from './lib.mjs';
 
 const NOTE = /^<!-- (prelude|peer|postlude): (\S+) -->$/;
 
-/** The blocks of a file: their text, unaltered, their line and heading, and the files around them. */
+/** Returns the blocks of a file: their unaltered text, their line and heading, and the files around them. */
 export function extractSnippets(file) {
   const lines = readFileSync(join(root, file), 'utf8').split('\n');
   const snippets = [];
@@ -39,23 +39,23 @@ function notes(lines, fenceLine) {
   return found;
 }
 
-/** A snippet with its prelude and postlude around it, as one module's text. */
+/** Returns a snippet with its prelude and postlude as one module. */
 export function assemble({ prelude, code, postlude }) {
   const read = (file) => readFileSync(join(root, file), 'utf8');
   return [...prelude.map(read), code, ...postlude.map(read)].join('\n');
 }
 
-// An import statement from the first column; all of ours end with a semicolon.
+// An import statement from the first column; all imports of snippets end with a semicolon.
 const IMPORT = /^import\s[^;]+;$/gm;
 
-/** Puts everything but the imports into a function, for CommonJS, which has no top-level await. */
+/** Puts everything except the imports into a function, because CommonJS has no top-level await. */
 export function wrapForCommonJs(module) {
   const imports = [...new Set(module.match(IMPORT))];
   const body = module.replaceAll(IMPORT, '');
   return `${imports.join('\n')}\nasync function main() {\n${body}\n}\nvoid main();\n`;
 }
 
-/** A directory in which the package is found by its name, and Node's types. */
+/** Creates a directory in which the package, by its name, and Node's types can be resolved. */
 export function makeProject(directory) {
   const link = (target, path) => {
     mkdirSync(dirname(path), { recursive: true });

@@ -1,5 +1,5 @@
-// npm test: installs and builds what is stale, then runs every test, Rust and
-// JavaScript. Arguments go to vitest: npm test -- codec
+// npm test: installs and builds stale parts, then runs every test, Rust and JavaScript. Arguments go to
+// vitest: npm test -- codec
 import { hasCargo, main, progress, run, tool } from './lib.mjs';
 import { build } from './build.mjs';
 

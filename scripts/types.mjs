@@ -1,5 +1,5 @@
-// Generates the declarations from the documented TypeScript source: index.d.ts,
-// which is committed, dist/testing.d.ts, and the ESM face of each.
+// Generates the declarations from the documented TypeScript source: index.d.ts, which is committed,
+// dist/testing.d.ts, and the ESM wrapper of each.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,12 +9,12 @@ import { progress, root } from './lib.mjs';
 export const declarations = join(root, 'index.d.ts');
 
 const testing = join(root, 'dist', 'testing.d.ts');
-/** How the test kit's source names the package's own, and dist/ the declarations of it. */
+/** The import of the package in the test kit's source, and of its declarations in dist/. */
 const MAIN = '../index.js';
 
 const stamp = join(root, 'dist', '.types');
 
-/** Writes both declaration files, if the source has changed since the last time. */
+/** Writes both declaration files if the source has changed since the previous build. */
 export async function buildTypes() {
   mkdirSync(join(root, 'dist'), { recursive: true });
   writeFileSync(join(root, 'dist', 'index.d.mts'), "export * from '../index.js';\n");
@@ -28,12 +28,12 @@ export async function buildTypes() {
   writeFileSync(stamp, inputs());
 }
 
-/** The text that index.d.ts should have. */
+/** Generates the content of index.d.ts. */
 export function generateTypes() {
   return generate('js/index.ts', []);
 }
 
-/** The declarations of an entry point. Those of `external` are imported, not repeated. */
+/** Generates the declarations of an entry point. The declarations of `external` are imported, not repeated. */
 async function generate(entry, external) {
   const [{ rollup }, { dts }] = await Promise.all([import('rollup'), import('rollup-plugin-dts')]);
   const bundle = await rollup({
@@ -50,7 +50,7 @@ async function generate(entry, external) {
   return `// Generated from js/ by scripts/types.mjs. Do not edit.\n${output[0].code.trimEnd()}\n`;
 }
 
-/** A digest of all that index.d.ts is made from, and of itself. */
+/** A digest of the inputs of index.d.ts, and of the file itself. */
 function inputs() {
   const hash = createHash('sha256');
   const files = readdirSync(join(root, 'js'), { recursive: true })

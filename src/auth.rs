@@ -60,7 +60,7 @@ pub struct NativeJwt {
 
 #[napi]
 impl NativeJwt {
-    /// With the secret given, or a random one.
+    /// Uses the given secret, or a random one.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, secret: Option<Uint8Array>) -> Result<Self> {
         let ring = match secret {
@@ -70,7 +70,7 @@ impl NativeJwt {
         Ok(Self { ring: ring.map_err(|error| throw(env, error))? })
     }
 
-    /// A token of `iss` for `aud`.
+    /// Issues a token from `iss` for `aud`.
     #[napi(catch_unwind)]
     pub fn issue(
         &self,
@@ -87,7 +87,8 @@ impl NativeJwt {
         self.ring.issue(&iss, &aud, &sid, lifetime, now).map_err(|error| throw(env, error))
     }
 
-    /// The claims of a good token; `iss` and `sid` are compared where given.
+    /// Returns the claims of a valid token; compares `iss` and `sid` if they
+    /// are given.
     #[napi(catch_unwind)]
     pub fn verify(
         &mut self,
@@ -112,7 +113,7 @@ impl NativeJwt {
         claims.map(NativeClaims::from).map_err(|error| throw(env, error))
     }
 
-    /// Signs with another secret from now on.
+    /// Makes a new secret the current one.
     #[napi(catch_unwind)]
     pub fn rotate(&mut self, env: Env, secret: Option<Uint8Array>, grace_ms: f64, now: f64) -> Result<()> {
         let grace = millis(env, "graceMs", grace_ms)?;
@@ -120,7 +121,7 @@ impl NativeJwt {
         self.ring.rotate(secret.as_deref(), grace, now).map_err(|error| throw(env, error))
     }
 
-    /// Whether the secret has fewer than 32 bytes.
+    /// Whether the secret is short, or evidently not random.
     #[napi(getter)]
     pub fn weak_secret(&self) -> bool {
         self.ring.is_weak()
@@ -135,7 +136,7 @@ pub struct NativeRsaIssuer {
 
 #[napi]
 impl NativeRsaIssuer {
-    /// With the service's private key in PEM.
+    /// Uses the service's private key in PEM.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, private_key: String, iss: String) -> Result<Self> {
         let iss = service_id(env, "serviceId", &iss)?;
@@ -143,7 +144,7 @@ impl NativeRsaIssuer {
         Ok(Self { issuer: RsaTokenIssuer::new(&key, &iss).map_err(|error| throw(env, error))? })
     }
 
-    /// A token for `aud`.
+    /// Issues a token for `aud`.
     #[napi(catch_unwind)]
     pub fn issue(&self, env: Env, aud: String, lifetime_ms: f64, now: f64) -> Result<String> {
         let aud = service_id(env, "targetServiceId", &aud)?;
@@ -153,7 +154,7 @@ impl NativeRsaIssuer {
     }
 }
 
-/// Checks the PS256 tokens of one service.
+/// Verifies the PS256 tokens of one service.
 #[napi]
 pub struct NativeRsaVerifier {
     verifier: RsaTokenVerifier,
@@ -161,7 +162,7 @@ pub struct NativeRsaVerifier {
 
 #[napi]
 impl NativeRsaVerifier {
-    /// For tokens of `iss`, whose public key in PEM is given, for `aud`.
+    /// Verifies tokens from `iss`, whose public key is given in PEM, for `aud`.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, public_key: String, iss: String, aud: String) -> Result<Self> {
         let iss = service_id(env, "sourceServiceId", &iss)?;
@@ -170,7 +171,7 @@ impl NativeRsaVerifier {
         Ok(Self { verifier: RsaTokenVerifier::new(&key, &iss, &aud).map_err(|error| throw(env, error))? })
     }
 
-    /// The claims of a good token.
+    /// Returns the claims of a valid token.
     #[napi(catch_unwind)]
     pub fn verify(&self, env: Env, token: String, now: f64) -> Result<NativeClaims> {
         let now = timestamp(env, now)?;
@@ -179,13 +180,13 @@ impl NativeRsaVerifier {
     }
 }
 
-/// Throws when the argument `name` is no service id.
+/// Throws if the argument `name` is not a service id.
 #[napi(catch_unwind)]
 pub fn check_service_id(env: Env, name: String, id: String) -> Result<()> {
     service_id(env, &name, &id).map(drop)
 }
 
-/// A service id, or an error that names the argument it came in.
+/// Parses a service id; an error names the argument.
 pub(crate) fn service_id(env: Env, name: &str, text: &str) -> Result<ServiceId> {
     text.parse().map_err(|error: IdSyntaxError| at(env, name, &error))
 }

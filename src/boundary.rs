@@ -1,6 +1,6 @@
-//! The numbers that both sides of the boundary must agree on. `xtask` reads this
-//! file, which needs nothing but the standard library, and writes JavaScript's
-//! side from it: `js/base/boundary.ts`.
+//! The numbers that both sides of the boundary must agree on. `xtask` compiles
+//! this file, which may use only the standard library, and generates the
+//! JavaScript side from it: `js/base/boundary.ts`.
 
 /// A table of names and numbers, as `xtask` reads it.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ tables! {
     Command {
         /// A call to be made.
         Call = 1,
-        /// A call that nobody waits for any more.
+        /// The cancellation of a call.
         Cancel = 2,
         /// The result of a request.
         Respond = 3,
@@ -68,7 +68,7 @@ tables! {
         Error = 2,
         /// A request to be answered.
         Request = 3,
-        /// A request whose answer nobody waits for any more.
+        /// The abort of a request whose answer is no longer wanted.
         Abort = 4,
         /// A session with a service that has proved its identity.
         SessionOpened = 5,
@@ -76,7 +76,7 @@ tables! {
         SessionClosed = 6,
         /// A line for the log.
         Log = 7,
-        /// Another batch waits.
+        /// A next batch waits.
         More = 8,
         /// An item of a stream.
         Item = 9,
@@ -92,7 +92,7 @@ tables! {
         /// A request received here.
         Request = 1,
     }
-    /// Why nobody waits for an answer any more.
+    /// The cause for which an answer is no longer wanted.
     AbortCause {
         /// The caller gave up.
         Cancelled = 1,

@@ -20,17 +20,17 @@ use crate::{
 pub struct NativeInstance {
     /// Service id.
     pub id: String,
-    /// Name or address.
+    /// DNS name or IP address.
     pub host: String,
     /// TCP port.
     pub port: f64,
-    /// Whatever text was registered.
+    /// The registered string; it is not parsed here.
     pub public_key: Option<String>,
-    /// Texts by name.
+    /// Strings by name.
     pub metadata: HashMap<String, String>,
     /// `UNKNOWN`, `SERVING` or `NOT_SERVING`.
     pub health: Option<String>,
-    /// When the health was set, in milliseconds since 1970.
+    /// The time at which the health was set, in milliseconds since 1970.
     pub checked_at: Option<f64>,
 }
 
@@ -43,14 +43,14 @@ pub struct NativeDiscovery {
 
 #[napi]
 impl NativeDiscovery {
-    /// An empty table.
+    /// Creates an empty table.
     #[napi(constructor, catch_unwind)]
     #[allow(clippy::new_without_default, reason = "made by JavaScript only")]
     pub fn new() -> Self {
         Self { registry: Registry::new(), pickers: BTreeMap::new() }
     }
 
-    /// Adds or replaces an instance; returns it where anything has changed.
+    /// Adds or replaces an instance; returns it if anything has changed.
     #[napi(catch_unwind)]
     pub fn register(&mut self, env: Env, instance: NativeInstance) -> Result<Option<NativeInstance>> {
         let id = service_id(env, "id", &instance.id)?;
@@ -61,7 +61,7 @@ impl NativeDiscovery {
         Ok(self.registry.register(endpoint).as_ref().map(convert))
     }
 
-    /// The instance whose turn it is among those that serve.
+    /// Picks the next instance of those that serve.
     #[napi(catch_unwind)]
     pub fn pick(&self, id: String) -> Option<NativeInstance> {
         let id: ServiceId = id.parse().ok()?;
@@ -80,7 +80,7 @@ impl NativeDiscovery {
         self.registry.list().iter().map(convert).collect()
     }
 
-    /// Sets the health of one instance, or of all of them; returns those whose health was another.
+    /// Sets the health of one instance, or of all of them; returns the instances whose health has changed.
     #[napi(catch_unwind)]
     pub fn set_health(
         &self,
@@ -104,7 +104,7 @@ impl NativeDiscovery {
         changed.map(convert_all).map_err(|error| throw(env, error))
     }
 
-    /// Removes one instance, or all of them; returns those removed.
+    /// Removes one instance, or all of them; returns the removed instances.
     #[napi(catch_unwind)]
     pub fn remove(
         &mut self,
@@ -123,7 +123,7 @@ impl NativeDiscovery {
 }
 
 fn address(env: Env, host: &str, port: f64) -> Result<Address> {
-    // Anything that is no port becomes 0, which the core refuses with the right words.
+    // An invalid port becomes 0, which the core rejects with the right message.
     #[allow(clippy::cast_sign_loss, reason = "the range is checked")]
     let number = if port.fract() == 0.0 && (1.0..=65535.0).contains(&port) { port as u16 } else { 0 };
     Address::new(host, number).map_err(|error| throw(env, error))

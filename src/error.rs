@@ -1,10 +1,10 @@
-//! How failures reach JavaScript: as `Error` objects with `code`, `reason` and,
-//! where known, `retryAfterMs`.
+//! The conversion of failures into JavaScript `Error` objects with `code`, `reason` and, if known,
+//! `retryAfterMs`.
 
 use mesh_core::error::{Code, Coded, Reason};
 use napi::{Env, Error, JsValue, Result, Status, bindgen_prelude::ToNapiValue, sys};
 
-/// A failure on its way to JavaScript.
+/// A failure that JavaScript receives.
 #[derive(Debug)]
 pub struct Failure {
     code: Code,
@@ -25,13 +25,14 @@ impl<E: Coded> From<E> for Failure {
 }
 
 impl Failure {
-    /// A failure that no core error stands for.
+    /// Creates a failure that is not an error of the core.
     pub(crate) fn new(code: Code, reason: Reason, message: impl Into<String>) -> Self {
         debug_assert!(reason.codes().contains(&code), "{reason} is not declared to come with {code}");
         Self { code, reason, message: message.into(), retry_after_ms: None }
     }
 
-    /// The error object, wrapped so that throwing or rejecting yields exactly it.
+    /// Creates the error object. It is wrapped so that JavaScript receives exactly this object when it is
+    /// thrown or rejected.
     pub(crate) fn into_js(self, env: Env) -> Error {
         self.try_into_js(env).unwrap_or_else(|error| error)
     }
@@ -52,8 +53,8 @@ pub(crate) fn throw(env: Env, error: impl Into<Failure>) -> Error {
     error.into().into_js(env)
 }
 
-/// What an `async fn` resolves to. An `async fn` cannot reject with a code of
-/// its own; the conversion of its result runs on the JavaScript thread and can.
+/// The result of an `async fn`. An `async fn` cannot reject with a code of its own, but the conversion of its
+/// result runs on the JavaScript thread and can.
 #[derive(Debug)]
 pub struct Settled<T>(pub(crate) std::result::Result<T, Failure>);
 
@@ -66,7 +67,7 @@ impl<T, E: Into<Failure>> From<std::result::Result<T, E>> for Settled<T> {
 impl<T: ToNapiValue> ToNapiValue for Settled<T> {
     unsafe fn to_napi_value(raw: sys::napi_env, value: Self) -> Result<sys::napi_value> {
         match value.0 {
-            // SAFETY: `raw` is the environment this conversion was called for.
+            // SAFETY: `raw` is the environment of this conversion.
             Ok(value) => unsafe { T::to_napi_value(raw, value) },
             Err(failure) => Err(failure.into_js(Env::from_raw(raw))),
         }

@@ -23,7 +23,7 @@ use crate::{
     inbox::Inbox,
 };
 
-/// Wakes the event loop. Weak: whether the process lives on is decided in `js/`.
+/// Wakes the event loop. The reference is weak, because `js/` decides whether the process stays alive.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true, 4>;
 
 /// The application on the other side of the boundary.
@@ -76,17 +76,17 @@ impl Events for Outlet {
     }
 
     fn request(&self, request: Request<'_>) {
-        // None is 0. It is whole milliseconds, as it came.
+        // 0 means no deadline. The value has whole milliseconds, as on the wire.
         let time_left = request.time_left.map_or(0, |left| left.as_millis());
         let time_left = u32::try_from(time_left).unwrap_or(u32::MAX);
         let Request { id, session, method, kind, payload, metadata, attempt, depth, path, .. } = request;
         self.inbox.push(&Frame {
             kind: Event::Request,
             encoding: payload.encoding,
-            // A method's name has 200 bytes at most.
+            // The cast is lossless: a method's name has at most 200 bytes.
             a: method.len() as u16 | u16::from(kind as u8) << 8,
             id,
-            // Metadata has 8 KiB at most and a path 1 KiB, so their lengths leave a byte each.
+            // Metadata has at most 8 KiB and a path 1 KiB, so each length leaves a byte.
             numbers: &[
                 session.handle,
                 time_left,
@@ -182,7 +182,7 @@ impl Events for Outlet {
         if self.inbox.wants_wake()
             && let Some(wake) = self.wake.get()
         {
-            // Fails only while the environment is being torn down.
+            // The call fails only during the teardown of the environment.
             wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
     }
@@ -203,7 +203,7 @@ fn describe(error: CallError) -> Value {
     if let Some(id) = error.error_id {
         value["errorId"] = Value::String(id);
     }
-    // The data is the peer's: what is not JSON is left out.
+    // The peer chose the data, so data that is not JSON is dropped.
     if let Some(data) = error.data.and_then(|data| serde_json::from_slice(&data).ok()) {
         value["data"] = data;
     }

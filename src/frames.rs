@@ -1,6 +1,5 @@
-//! The byte format of batches between Rust and JavaScript; `js/frames` is its
-//! other half, and `boundary` has the numbers that both use. Little-endian, since
-//! that is what a JavaScript engine writes fastest:
+//! The byte format of batches between Rust and JavaScript; `js/frames` is its other half, and `boundary` has
+//! the numbers of both. Little-endian, because a JavaScript engine writes it fastest:
 //!
 //! ```text
 //! u32 length of what follows | u8 kind | u8 encoding | u16 a | u32 id | parts
@@ -27,12 +26,12 @@ pub(crate) struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// A frame that says all by its kind.
+    /// Creates a frame without content.
     pub(crate) const fn empty(kind: Event) -> Self {
         Frame { kind, encoding: Encoding::Empty, a: 0, id: 0, numbers: &[], parts: &[] }
     }
 
-    /// Bytes this frame takes.
+    /// The encoded length of the frame in bytes.
     pub(crate) fn len(&self) -> usize {
         HEADER + self.numbers.len() * 4 + self.parts.iter().map(|part| part.len()).sum::<usize>()
     }
@@ -53,7 +52,7 @@ impl Frame<'_> {
     }
 }
 
-/// A batch that does not hold what it says: a fault of `js/`.
+/// A malformed batch: a fault of `js/`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Malformed;
 
@@ -97,7 +96,7 @@ pub(crate) enum Command<'a> {
     },
 }
 
-/// The number that says which table a stream's id is of.
+/// Splits a stream's id into the number of its table and its number in the table.
 pub(crate) const fn split(stream: StreamId) -> (u16, u32) {
     match stream {
         StreamId::Call(id) => (Side::Call as u16, id),
@@ -150,7 +149,7 @@ impl<'a> Commands<'a> {
                 let path_len = usize::from(u16::from_le_bytes(frame.array()?));
                 let [flags, depth] = frame.array()?;
                 let metadata_len = frame.u32()? as usize;
-                // Milliseconds with their fraction: rounded here, a deadline could grow.
+                // Milliseconds with their fraction, since rounding could extend a deadline.
                 let timeout = Duration::try_from_secs_f64(timeout_ms / 1000.0).ok()?;
                 Command::Call {
                     id,

@@ -1,8 +1,8 @@
-//! Frames on their way to JavaScript, in bounded batches.
+//! The queue of frames to JavaScript, in bounded batches.
 //!
-//! The I/O thread appends; one wake-up tells the event loop that something is
-//! there; JavaScript takes one batch a turn, so that a full load never holds
-//! the loop for longer than a batch takes.
+//! The I/O thread appends frames. One wake-up signals the event loop, and
+//! JavaScript takes one batch per turn, so that a full load never blocks the
+//! loop for longer than one batch.
 
 use std::{
     collections::VecDeque,
@@ -14,7 +14,8 @@ use crate::{
     frames::Frame,
 };
 
-/// Log lines are dropped while this many batches wait: strangers cause them.
+/// Log lines are dropped while this many batches wait, because strangers can
+/// cause them.
 const LOG_BATCHES: usize = 256;
 
 /// The queue between the I/O thread and the event loop.
@@ -26,9 +27,10 @@ struct State {
     batches: VecDeque<Batch>,
     /// Bytes in all batches.
     bytes: usize,
-    /// A batch that was taken, for its memory.
+    /// A batch that was taken; its memory is reused.
     spare: Vec<u8>,
-    /// JavaScript has been woken and has not yet seen the end of the queue.
+    /// Whether JavaScript has been woken and has not yet reached the end of the
+    /// queue.
     awake: bool,
 }
 
@@ -59,19 +61,20 @@ impl Inbox {
         }
     }
 
-    /// Bytes that JavaScript has yet to take.
+    /// Bytes that JavaScript has not taken yet.
     pub(crate) fn bytes(&self) -> usize {
         self.lock().bytes
     }
 
-    /// Appends a log line, unless nobody is reading.
+    /// Appends a log line, unless too many batches wait.
     pub(crate) fn push_log(&self, frame: &Frame<'_>) {
         if self.lock().batches.len() < LOG_BATCHES {
             self.push(frame);
         }
     }
 
-    /// Whether JavaScript has to be woken; true once until it has taken all.
+    /// Whether JavaScript must be woken; true only once until it has taken all
+    /// batches.
     pub(crate) fn wants_wake(&self) -> bool {
         let mut state = self.lock();
         let wants = !state.awake && !state.batches.is_empty();
@@ -80,8 +83,8 @@ impl Inbox {
     }
 
     /// Copies the next batch to the beginning of `target` and returns its
-    /// length; 0 if there is none. It ends with a `More` frame if another one
-    /// waits. A batch that is longer than `target` stays where it is.
+    /// length; 0 if there is none. The batch ends with a `More` frame if a next
+    /// one waits. A batch that is longer than `target` stays in the queue.
     pub(crate) fn take(&self, target: &mut [u8]) -> usize {
         let mut state = self.lock();
         let waiting = state.batches.len();
@@ -92,12 +95,14 @@ impl Inbox {
         let more = Frame::empty(Event::More);
         let content = batch.bytes.len();
         let length = content + if waiting > 1 { more.len() } else { 0 };
+        // The batch stays in the queue until `target` is known to hold it.
         let Some(target) = target.get_mut(..length) else { return length };
         if waiting > 1 {
             more.write(&mut batch.bytes);
         }
         target.copy_from_slice(&batch.bytes);
         state.bytes -= content;
+        // After the last batch the next frame must wake JavaScript again.
         state.awake = waiting > 1;
         let mut spare = state.batches.pop_front().map(|batch| batch.bytes).unwrap_or_default();
         if spare.capacity() <= 2 * BATCH_BYTES {

@@ -1,11 +1,11 @@
-//! The addon: what Node sees. It converts, delegates and settles; every
-//! decision is made in `mesh-core` or in `js/`.
+//! The addon: the native module that Node loads. It converts, delegates and settles; `mesh-core` or `js/`
+//! makes every decision.
 
-// What `#[napi]` exports is reached from JavaScript, not through `pub` paths.
+// JavaScript reaches the exports of `#[napi]`, not other crates through `pub` paths.
 #![allow(unreachable_pub)]
-// Under test nothing registers what is exported, so it seems unused.
+// A test build registers no exports, so they seem unused.
 #![cfg_attr(test, allow(dead_code))]
-// Arguments from JavaScript are converted into values; there is nothing to borrow from.
+// Arguments from JavaScript are converted into owned values, so there is nothing to borrow from.
 #![allow(clippy::needless_pass_by_value)]
 
 mod auth;

@@ -27,7 +27,7 @@ use crate::{
     telemetry::NativeMetrics,
 };
 
-/// A mesh, driven by batches of commands and answering with batches of events.
+/// A mesh. It takes batches of commands and returns batches of events.
 #[napi]
 pub struct NativeMesh {
     inner: Arc<Inner>,
@@ -45,7 +45,7 @@ enum State {
     Closed,
 }
 
-/// Where a mesh listens.
+/// The address on which a mesh listens.
 #[napi(object)]
 pub struct NativeAddress {
     /// An IP address.
@@ -56,6 +56,7 @@ pub struct NativeAddress {
 
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
+        // Each critical section replaces the whole state, so a poisoned lock holds a consistent one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -69,9 +70,10 @@ impl Inner {
 
 #[napi]
 impl NativeMesh {
-    /// Checks the configuration, given as JSON, as are the `SECURE_MESH_…`
-    /// variables. `onWake` is called when there is something to `take`.
-    /// `network` names a network in memory to be on, for tests. In `metrics` the mesh counts what it does.
+    /// Checks the configuration and the `SECURE_MESH_…` variables, both given
+    /// as JSON. `onWake` is called when a batch can be taken. `network` is the
+    /// name of a network in memory, for tests. The mesh counts its events in
+    /// `metrics`.
     #[napi(constructor, catch_unwind)]
     pub fn new(
         env: Env,
@@ -107,26 +109,27 @@ impl NativeMesh {
         }
     }
 
-    /// Binds the port, makes or loads keys, and serves.
+    /// Generates or loads the keys, binds the port and serves.
     #[napi(ts_return_type = "Promise<void>")]
     pub async fn start(&self) -> Settled<()> {
         let config = {
             let mut state = self.inner.lock();
             match std::mem::replace(&mut *state, State::Starting) {
                 State::New(config) => config,
-                former => {
-                    *state = former;
+                previous => {
+                    *state = previous;
                     let text = "the mesh was started before; make a new one";
                     return Settled(Err(Failure::new(Code::FailedPrecondition, Reason::Closed, text)));
                 }
             }
         };
+        // The lock is free during the start, so that `close` can mark the mesh as closed.
         let again = config.clone();
         let outlet: Arc<dyn Events> = Arc::clone(&self.inner.outlet) as _;
         let started = Mesh::start(*config, outlet).await;
         let mut state = self.inner.lock();
         match started {
-            // Closed while it was starting: dropping the mesh ends it.
+            // The mesh was closed while it was starting; dropping it ends it.
             Ok(_) if matches!(*state, State::Closed) => Settled(Err(Failure::new(
                 Code::Cancelled,
                 Reason::Closed,
@@ -138,7 +141,8 @@ impl NativeMesh {
             }
             Err(error) => {
                 if matches!(*state, State::Starting) {
-                    // What was wrong can be mended, and tried again.
+                    // The application can repair the cause and call
+                    // `initialize` again.
                     *state = State::New(again);
                 }
                 Settled(Err(error.into()))
@@ -146,14 +150,15 @@ impl NativeMesh {
         }
     }
 
-    /// Where the mesh listens; `null` before it has started, or if it only calls.
+    /// The address on which the mesh listens; `null` before it has started, or
+    /// if it does not listen.
     #[napi(catch_unwind)]
     pub fn address(&self) -> Option<NativeAddress> {
         let address = self.inner.running()?.address()?;
         Some(NativeAddress { host: address.ip().to_string(), port: address.port().into() })
     }
 
-    /// Breaks the connections others have made to a mesh on a network in memory.
+    /// Breaks the inbound connections of a mesh on a network in memory.
     #[napi(catch_unwind)]
     pub fn sever(&self) {
         if let Some(mesh) = self.inner.running() {
@@ -181,7 +186,8 @@ impl NativeMesh {
         mesh.rotate_key().await.map(|key| key.thumbprint().to_string()).into()
     }
 
-    /// Replaces the mesh secret; the former one counts for `grace_ms` more.
+    /// Replaces the mesh secret; the previous one is accepted for another
+    /// `grace_ms`.
     #[napi(ts_return_type = "Promise<void>")]
     pub async fn rotate_secret(&self, secret: String, grace_ms: f64) -> Settled<()> {
         let secret = Zeroizing::new(secret);
@@ -193,11 +199,11 @@ impl NativeMesh {
         mesh.rotate_secret(secret, grace).await.into()
     }
 
-    /// Hands over a batch of commands.
+    /// Submits a batch of commands.
     #[napi(catch_unwind)]
     pub fn submit(&self, env: Env, batch: BufferSlice<'_>) -> Result<()> {
         let mesh = self.inner.running().ok_or_else(|| throw(env, not_running()))?;
-        // Copied: JavaScript uses its buffer again at once.
+        // A copy, because JavaScript reuses its buffer immediately.
         let batch = batch.to_vec();
         let outlet = Arc::clone(&self.inner.outlet);
         if mesh.post(move |io| execute(io, &batch, &outlet)) {
@@ -208,15 +214,15 @@ impl NativeMesh {
     }
 
     /// Copies the next batch of events into `target` and returns its length; 0
-    /// if there is none. More than `target` holds: nothing was taken, ask again
-    /// with a larger one.
+    /// if there is none. If the length exceeds that of `target`, nothing was
+    /// taken: call again with a larger one.
     #[napi(catch_unwind)]
     pub fn take(&self, mut target: BufferSlice<'_>) -> u32 {
-        // A message is far smaller than 4 GiB.
+        // The cast is lossless: a message is far smaller than 4 GiB.
         self.inner.outlet.inbox.take(&mut target) as u32
     }
 
-    /// The mesh's figures as JSON.
+    /// The statistics of the mesh as JSON.
     #[napi(ts_return_type = "Promise<string>")]
     pub async fn stats(&self) -> Settled<String> {
         let Some(mesh) = self.inner.running() else { return Settled(Err(not_running())) };
@@ -245,11 +251,11 @@ impl NativeMesh {
         Settled(Ok(value.to_string()))
     }
 
-    /// Takes no more requests, waits for those under way, at most `drainMs`,
-    /// ends every call still pending, and stops.
+    /// Accepts no more requests, waits at most `drainMs` for running ones, ends
+    /// every pending call, and stops.
     #[napi(ts_return_type = "Promise<void>")]
     pub async fn close(&self, drain_ms: f64) -> Settled<()> {
-        // Requests under way are still answered while the mesh drains.
+        // Running requests are still answered while the mesh drains.
         if let Some(mesh) = self.inner.running() {
             let most = Duration::from_millis(u32::MAX.into());
             mesh.close(Duration::try_from_secs_f64(drain_ms / 1000.0).map_or(most, |time| time.min(most)))
@@ -264,8 +270,8 @@ fn not_running() -> Failure {
     Failure::new(Code::FailedPrecondition, Reason::NotInitialized, "call `await mesh.initialize()` first")
 }
 
-/// Carries out a batch, on the I/O thread. A fault in one command is that
-/// command's failure, and nobody else's.
+/// Executes a batch on the I/O thread. A fault in one command fails that
+/// command only.
 fn execute(io: &Io, batch: &[u8], outlet: &Outlet) {
     for command in Commands(batch) {
         let call = match &command {
@@ -312,12 +318,14 @@ fn complain(outlet: &Outlet, message: &str) {
 fn fail(io: &Io, id: u32, failure: &[u8], outlet: &Outlet) {
     let value: Value = match serde_json::from_slice(failure) {
         Ok(value) => value,
-        // Nothing: a handler whose answer nobody waits for is done.
+        // An empty failure: a handler has finished whose answer is no longer
+        // wanted.
         Err(_) if failure.is_empty() => Value::Null,
-        // Another JSON parser is stricter than the one that made it. Its caller learns that much.
+        // This parser is stricter than V8, which wrote the JSON. The caller
+        // receives an error that states this.
         Err(error) => {
             complain(outlet, &format!("the error of a handler cannot be read, and was not sent: {error}"));
-            let text = "the error of the handler cannot be sent; the log of the service says why";
+            let text = "the error of the handler cannot be sent; the log of the service has the cause";
             return io.fail(id, &WireFailure::new(Code::Internal, Reason::Internal, text));
         }
     };

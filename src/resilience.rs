@@ -20,16 +20,16 @@ use crate::{
 /// The longest key of a quota, in bytes.
 const MAX_KEY: usize = 1024;
 
-/// The right to make a call, and what giving it has changed.
+/// The right to make a call, and the state change that it caused.
 #[napi(object)]
 pub struct NativeAdmission {
-    /// To be given back to `settle`.
+    /// The permit, to be passed to `settle`.
     pub permit: f64,
-    /// The new state, if it is another: `closed`, `open` or `half_open`.
+    /// The new state, if it has changed: `closed`, `open` or `half_open`.
     pub entered: Option<String>,
 }
 
-/// A breaker; times in milliseconds of a clock that never goes back.
+/// A breaker; times are milliseconds of a monotonic clock.
 #[napi]
 pub struct NativeCircuitBreaker {
     breaker: CircuitBreaker,
@@ -37,7 +37,7 @@ pub struct NativeCircuitBreaker {
 
 #[napi]
 impl NativeCircuitBreaker {
-    /// A closed one.
+    /// Creates a closed breaker.
     #[napi(constructor, catch_unwind)]
     pub fn new(
         env: Env,
@@ -57,7 +57,7 @@ impl NativeCircuitBreaker {
         CircuitBreaker::new(limits).map(|breaker| Self { breaker }).map_err(|error| throw(env, error))
     }
 
-    /// Lets a call through, or throws `UNAVAILABLE`, reason `CIRCUIT_OPEN`.
+    /// Admits a call, or throws `UNAVAILABLE`, reason `CIRCUIT_OPEN`.
     #[napi(catch_unwind)]
     pub fn acquire(&mut self, env: Env, now: f64) -> Result<NativeAdmission> {
         let now = timestamp(env, now)?;
@@ -69,8 +69,8 @@ impl NativeCircuitBreaker {
         }
     }
 
-    /// Takes a permit back: the outcome is `success`, `failure` or `ignored`. The new state, if
-    /// it is another.
+    /// Settles a permit with the outcome `success`, `failure` or `ignored`. Returns the new state if it has
+    /// changed.
     #[napi(catch_unwind)]
     pub fn settle(&mut self, env: Env, permit: f64, outcome: String, now: f64) -> Result<Option<String>> {
         let now = timestamp(env, now)?;
@@ -91,7 +91,7 @@ impl NativeCircuitBreaker {
         self.breaker.state().as_str()
     }
 
-    /// Closes it. The new state, if it is another.
+    /// Closes the breaker. Returns the new state if it has changed.
     #[napi(catch_unwind)]
     pub fn reset(&mut self) -> Option<String> {
         entered(self.breaker.reset())
@@ -102,10 +102,10 @@ fn entered(transition: Option<Transition>) -> Option<String> {
     transition.map(|transition| transition.to.as_str().to_owned())
 }
 
-/// What a call that failed with `code` says of the service: `success`, `failure` or `ignored`.
+/// Classifies a call that failed with `code`: `success`, `failure` or `ignored`.
 #[napi(catch_unwind)]
 pub fn outcome_of_error(code: String) -> &'static str {
-    // Without a code it is not known to be anybody else's fault.
+    // An error without a code counts as a fault of the service.
     match Outcome::of_error(Code::from_name(&code).unwrap_or(Code::Unknown)) {
         Outcome::Success => "success",
         Outcome::Failure => "failure",
@@ -113,7 +113,7 @@ pub fn outcome_of_error(code: String) -> &'static str {
     }
 }
 
-/// Delays between tries, and a bound on retries in all.
+/// The delays between attempts, and a limit on all retries together.
 #[napi]
 pub struct NativeRetryPolicy {
     policy: RetryPolicy,
@@ -122,7 +122,7 @@ pub struct NativeRetryPolicy {
 
 #[napi]
 impl NativeRetryPolicy {
-    /// Without `budget_ratio` there is no bound but that of each call.
+    /// Without `budget_ratio` only the limit of each call applies.
     #[napi(constructor, catch_unwind)]
     #[allow(clippy::too_many_arguments, reason = "options of an object in JavaScript")]
     pub fn new(
@@ -149,7 +149,7 @@ impl NativeRetryPolicy {
         Ok(Self { policy, budget })
     }
 
-    /// A call is about to be made for the first time.
+    /// Records the first attempt of a call.
     #[napi(catch_unwind)]
     pub fn begin(&mut self) {
         if let Some(budget) = &mut self.budget {
@@ -157,7 +157,8 @@ impl NativeRetryPolicy {
         }
     }
 
-    /// Milliseconds until the next try, if there is one; `null` if there must be none.
+    /// Returns the milliseconds until the next attempt; `null` if there must be
+    /// none.
     #[napi(catch_unwind)]
     pub fn delay(
         &mut self,
@@ -181,16 +182,16 @@ impl NativeRetryPolicy {
     }
 }
 
-/// What becomes of a request; times in milliseconds from now.
+/// The decision about a request; times are milliseconds from now.
 #[napi(object)]
 pub struct NativeDecision {
-    /// Whether it is allowed.
+    /// Whether the request is allowed.
     pub allowed: bool,
-    /// How long to wait, where it is not.
+    /// The time to wait, if the request is not allowed.
     pub retry_after_ms: Option<f64>,
-    /// How many more are allowed at once.
+    /// The number of further requests that are allowed now.
     pub remaining: u32,
-    /// Until the whole quota is there again.
+    /// The time until the quota is full again.
     pub reset_ms: f64,
 }
 
@@ -202,7 +203,7 @@ pub struct NativeQuota {
 
 #[napi]
 impl NativeQuota {
-    /// With all quotas full.
+    /// Creates a limiter with full quotas.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, requests: f64, window_ms: f64, block_ms: f64, max_keys: f64) -> Result<Self> {
         let limits = QuotaLimits {
@@ -214,11 +215,11 @@ impl NativeQuota {
         Quota::new(limits).map(|quota| Self { quota }).map_err(|error| throw(env, error))
     }
 
-    /// Takes a request off a caller's quota.
+    /// Takes a request from a caller's quota.
     #[napi(catch_unwind)]
     pub fn check(&mut self, env: Env, key: String, now: f64) -> Result<NativeDecision> {
         if key.is_empty() || key.len() > MAX_KEY {
-            return Err(argument(env, format!("clientId must be a text of 1 to {MAX_KEY} bytes")));
+            return Err(argument(env, format!("clientId must be a string of 1 to {MAX_KEY} bytes")));
         }
         let decision = self.quota.check(&key, timestamp(env, now)?);
         let ms = |time: Duration| time.as_secs_f64() * 1000.0;
@@ -230,13 +231,13 @@ impl NativeQuota {
         })
     }
 
-    /// Gives a caller its whole quota back.
+    /// Restores a caller's full quota.
     #[napi(catch_unwind)]
     pub fn reset(&mut self, key: String) {
         self.quota.reset(&key);
     }
 
-    /// How many callers are remembered.
+    /// The number of remembered callers.
     #[napi(catch_unwind)]
     pub fn size(&self) -> u32 {
         self.quota.len() as u32

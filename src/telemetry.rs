@@ -19,7 +19,7 @@ use crate::convert::{argument, from_count, millis};
 pub struct NativeMetricsSnapshot {
     /// Connections attempted.
     pub connections: f64,
-    /// Connections there are now.
+    /// Open connections.
     pub connections_active: f64,
     /// Connections that failed.
     pub connections_failed: f64,
@@ -37,7 +37,7 @@ pub struct NativeMetricsSnapshot {
     pub min_latency: f64,
     /// Requests within their quota.
     pub allowed: f64,
-    /// Requests beyond it.
+    /// Requests over their quota.
     pub blocked: f64,
     /// Times a circuit closed.
     pub closed: f64,
@@ -47,7 +47,7 @@ pub struct NativeMetricsSnapshot {
     pub half_open: f64,
 }
 
-/// Counters and histograms. A mesh that is given them counts in them itself.
+/// Counters and histograms. A mesh that receives this object counts in it.
 #[napi]
 pub struct NativeMetrics {
     pub(crate) metrics: Arc<Mutex<Metrics>>,
@@ -61,57 +61,57 @@ impl NativeMetrics {
 
 #[napi]
 impl NativeMetrics {
-    /// All at zero.
+    /// Creates counters at zero.
     #[napi(constructor, catch_unwind)]
     #[allow(clippy::new_without_default, reason = "made by JavaScript only")]
     pub fn new() -> Self {
         Self { metrics: Arc::new(Mutex::new(Metrics::new())) }
     }
 
-    /// A connection was made, or could not be.
+    /// Counts an attempt to connect.
     #[napi(catch_unwind)]
     pub fn connection(&self, success: bool) {
         self.lock().connection(success);
     }
 
-    /// A connection is over.
+    /// Counts the end of a connection.
     #[napi(catch_unwind)]
     pub fn connection_closed(&self) {
         self.lock().connection_closed();
     }
 
-    /// A message was sent.
+    /// Counts a sent message.
     #[napi(catch_unwind)]
     pub fn sent(&self) {
         self.lock().sent();
     }
 
-    /// A message was received.
+    /// Counts a received message.
     #[napi(catch_unwind)]
     pub fn received(&self) {
         self.lock().received();
     }
 
-    /// A message failed.
+    /// Counts a failed message.
     #[napi(catch_unwind)]
     pub fn failed(&self) {
         self.lock().failed();
     }
 
-    /// A call took this long.
+    /// Records the latency of a call.
     #[napi(catch_unwind)]
     pub fn latency(&self, env: Env, ms: f64) -> Result<()> {
         self.lock().latency(fine(env, "latencyMs", ms)?);
         Ok(())
     }
 
-    /// A request met its quota.
+    /// Counts the decision of a quota about a request.
     #[napi(catch_unwind)]
     pub fn quota(&self, allowed: bool) {
         self.lock().quota(allowed);
     }
 
-    /// A circuit breaker changed its state.
+    /// Counts a state change of a circuit breaker.
     #[napi(catch_unwind)]
     pub fn circuit(&self, env: Env, state: String) -> Result<()> {
         self.lock().circuit(match state.as_str() {
@@ -123,7 +123,7 @@ impl NativeMetrics {
         Ok(())
     }
 
-    /// A call of a method ended, without `code` in success.
+    /// Records the end of a call; a successful one has no `code`.
     #[napi(catch_unwind)]
     pub fn call(
         &self,
@@ -169,22 +169,23 @@ impl NativeMetrics {
     }
 }
 
-/// Milliseconds with their fraction: a latency may be far below one.
+/// Converts milliseconds with their fraction, since a latency may be far below one.
 fn fine(env: Env, name: &str, ms: f64) -> Result<Duration> {
     let whole = millis(env, name, ms)?;
     Ok(Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(whole))
 }
 
-/// An audit entry, given as JSON, as one line that is safe to show and to keep.
+/// Formats an audit entry, given as JSON, as one line that is safe to display
+/// and to store.
 #[napi(catch_unwind)]
 pub fn audit_line(env: Env, json: String) -> Result<String> {
     match serde_json::from_str::<AuditEvent>(&json) {
         Ok(event) => Ok(event.to_line()),
-        Err(error) => Err(argument(env, format!("the audit event is not one: {error}"))),
+        Err(error) => Err(argument(env, format!("the audit event is invalid: {error}"))),
     }
 }
 
-/// A text with everything visible that could deceive whoever reads it in a log.
+/// Escapes every character of a string that could deceive the reader of a log.
 #[napi(catch_unwind)]
 pub fn escape_text(text: String) -> String {
     telemetry::escape(&text).into_owned()

@@ -1,5 +1,5 @@
-// A second implementation, written from docs/protocol.md, and the package
-// understand each other: each as client and as server, in both modes.
+// The package and a second implementation, written from docs/protocol.md, interoperate: each as client and as
+// server, in both modes.
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Answered, Caller } from '../hostile/caller.js';

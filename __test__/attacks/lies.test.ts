@@ -1,5 +1,5 @@
-// A proven peer that lies: about reasons, in its texts, about which calls ran,
-// about numbers, and with a ticket at two instances.
+// An authenticated peer that lies: about reasons, messages, executed calls and numbers, and with one ticket
+// at two instances.
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,7 @@ import { Server } from '../hostile/server.js';
 const secret = randomBytes(32).toString('base64url');
 const security = { jwtSecret: secret };
 
-/** A client of a hostile server, and of an honest one beside it. */
+/** A client of a hostile server and of an honest one. */
 async function between(
   options: object = {},
 ): Promise<{ client: Honest; hostile: Server; ask: (extra?: object) => Promise<Outcome> }> {
@@ -100,8 +100,7 @@ describe('a goaway that lies', () => {
   it('about a call that has been answered sends no other call again', async () => {
     const { client, hostile, ask } = await between();
     expect((await client.call('raw', 'echo', 1)).result).toBe(1);
-    // The call above `last` is said not to have run, and so is the one before,
-    // whose answer has arrived: not to be believed.
+    // The goaway claims that no call ran. For the call whose answer has arrived, the claim is false.
     const calls = answered(hostile, (_, { session }) => session.send(goaway(0, 14)));
     const { error } = await ask();
     expect(error).toMatchObject({ name: 'MeshError', retryable: false });
@@ -200,7 +199,7 @@ describe('a client', () => {
       rmSync(keysDir, { recursive: true, force: true });
     });
     const { ticket } = await connect(first);
-    // Which tickets an instance has seen, no other one knows: docs/protocol.md.
+    // Instances do not share their used tickets: docs/protocol.md.
     for (const server of [second, first]) {
       expect((await connect(server, { ticket })).session.resumed).toBe(true);
       expect((await connect(server, { ticket })).session.resumed).toBe(false);

@@ -1,5 +1,5 @@
-// What a proven peer can put into messages of the allowed size: JSON that is
-// costly to read, and frames of countless messages that are good for nothing.
+// Expensive messages of the allowed size from an authenticated peer: JSON that is costly to parse, and frames
+// of very many useless messages.
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { bounded, measure, settled } from '../hostile/baseline.js';
@@ -12,16 +12,16 @@ import { Server } from '../hostile/server.js';
 import { answer, type Payload } from '../hostile/messages.js';
 
 const SIZE = 4 * 1024 * 1024;
-/** MiB resident whatever a peer sends. */
+/** The limit of resident memory in MiB, whatever a peer sends. */
 const LIMIT = 512;
-/** How long one message may hold the event loop, in ms. */
+/** The longest time for which one message may block the event loop, in ms. */
 const HELD = 100;
 const MESSAGES = 38;
 
 const secret = randomBytes(32).toString('base64url');
 const security = { jwtSecret: secret };
 
-/** As often as it fits into the largest message. */
+/** Repeats a part as often as it fits into the largest message. */
 const fill = (open: string, part: string, close: string): Payload => {
   const times = Math.floor((SIZE - open.length - close.length) / part.length);
   return text(open + part.repeat(times).slice(0, -1) + close);
@@ -48,7 +48,7 @@ const hostile: Hostile[] = [
 ];
 
 const of = (...names: string[]) => hostile.filter(({ name }) => names.includes(name));
-/** Each holds an event loop for too long as long as JSON is parsed without being weighed. */
+/** Payloads that would block the event loop for too long if JSON were parsed without being weighed. */
 const heavy = of(
   'arrays in arrays',
   'arrays that are never closed',
@@ -57,10 +57,10 @@ const heavy = of(
   'members with names of their own',
 );
 const light = hostile.filter((each) => !heavy.includes(each));
-/** Those of which many together take the most memory for their size. */
+/** Payloads with the most memory in relation to their size. */
 const bulky = of('arrays in arrays', 'empty arrays', 'empty objects', 'numbers');
 
-/** A service that has served, and a client of it that goes on. */
+/** A service that has already served, and a client that continues to call it. */
 async function serve(): Promise<{ server: Honest; healthy: Caller }> {
   const flags = ['--max-old-space-size=2048'];
   const mesh = { serviceId: 'server', port: 0, host: '127.0.0.1', security };
@@ -76,7 +76,7 @@ function connect(server: Honest, id: string): Promise<Caller> {
   return Caller.connect({ port: server.port, id, peer: 'server', identity, secret });
 }
 
-/** Sends, and nothing happens to anybody else. */
+/** Runs an attack and checks that other clients are unaffected. */
 async function survives(attack: (client: Caller) => unknown, ms: number): Promise<void> {
   const { server, healthy } = await serve();
   const before = await measure(server);

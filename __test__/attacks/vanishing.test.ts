@@ -1,8 +1,8 @@
-// Clients that vanish at any point of their lives, all from one address: nothing
-// of them is left, and the next client is served as if they had not been.
+// Clients that vanish at any point of their lives, all from one address. They leave nothing behind, and the
+// next client is served normally.
 //
-// MESH_ATTACK_CLIENTS is how many vanish in each of the five rounds: 200
-// unless it is set; 1000 for the long run. MESH_ATTACK_SEED repeats a run.
+// MESH_ATTACK_CLIENTS is the number of vanishing clients in each of the five rounds, 200 by default, 1000
+// for the long run. MESH_ATTACK_SEED repeats a run.
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,7 @@ import { points, vanish, ways } from '../hostile/vanish.js';
 const ROUNDS = 5;
 const clients = Number(process.env['MESH_ATTACK_CLIENTS'] ?? 200);
 const seed = Number(process.env['MESH_ATTACK_SEED'] ?? Date.now() % 2 ** 32);
-/** How many clients are there at once: fewer than the limits for one address. */
+/** The number of concurrent clients, below the limits for one address. */
 const AT_ONCE = 24;
 
 const secret = randomBytes(32).toString('base64url');
@@ -47,7 +47,7 @@ it(
     const options = { port: server.port, id: 'raw', peer: 'server', identity, secret };
     const next = random(seed);
     const pick = <T>(from: readonly T[]): T => from[Math.floor(next() * from.length)]!;
-    // One of each kind first: code that has run once, and what it keeps for good.
+    // A first round of each kind, so that the baseline includes lazily allocated memory.
     for (const point of points) await vanish(options, point, 'reset');
     const before = await measure(server);
 
@@ -62,7 +62,7 @@ it(
       };
       await Promise.all(Array.from({ length: AT_ONCE }, one));
       const { result, error, took } = await client.timed('server', 'echo', round);
-      // Limits may refuse some; most have to get as far as they were to get.
+      // Limits may refuse some clients; most must reach their point.
       expect(refused, `refused in round ${round}`).toBeLessThan(clients / 4);
       expect(error, `round ${round}`).toBeUndefined();
       expect(result).toBe(round);

@@ -1,5 +1,5 @@
-// A peer that is proven, allows the other side to send, and does not read: the
-// sender keeps no more for it than its own budget.
+// An authenticated peer that grants credit and does not read: the sender buffers no more for it than its own
+// budget.
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { bounded, measure, settled } from '../hostile/baseline.js';
@@ -18,13 +18,13 @@ import { payload, window } from '../hostile/messages.js';
 import { Server } from '../hostile/server.js';
 import { echo } from '../hostile/echo.js';
 
-/** MiB resident that one peer may cause, process and all. */
+/** The limit of resident memory in MiB that one peer may cause, including the process itself. */
 const ONE = 256;
-/** MiB resident whatever a peer does. */
+/** The limit of resident memory in MiB, whatever a peer does. */
 const LIMIT = 512;
 const ITEM = 16_384;
 
-/** More credit than there may be, which ends the stream, and the most there may be. */
+/** More credit than the limit, which ends the stream, and exactly the limit. */
 const credits = [
   { name: 'more credit than there may be', stream: 2 ** 31, session: 2 ** 31 },
   { name: 'all the credit there may be', stream: STREAM_CREDIT, session: SESSION_CREDIT },
@@ -44,7 +44,7 @@ function connect(server: Honest, id: string): Promise<Caller> {
   return Caller.connect({ port: server.port, id, peer: 'server', identity, secret });
 }
 
-/** The server is what it was, for others and when the attacker is gone. */
+/** Checks that the server still serves others, and returns to its baseline after the attack. */
 async function survives(server: Honest, attack: () => Promise<Caller[]>, limit: number) {
   const healthy = await connect(server, 'healthy');
   expect(await healthy.call('echo', 'before')).toBe('before');
@@ -54,7 +54,7 @@ async function survives(server: Honest, attack: () => Promise<Caller[]>, limit: 
   await bounded(server, limit, 1_000);
   expect(await healthy.call('echo', 'during')).toBe('during');
   for (const attacker of attackers) attacker.close();
-  // Freed memory goes back to the system as the allocator likes.
+  // The allocator returns freed memory to the system at its own pace.
   await settled(server, before, { slack: limit });
   expect(await healthy.call('echo', 'after')).toBe('after');
 }
@@ -117,7 +117,7 @@ describe('a service answers', () => {
       const attack = async () => {
         const client = await connect(server, 'raw');
         client.session.carrier.pause();
-        // All in one record: the service has them before its first answer waits.
+        // All requests are in one record, so that the service has them before its first answer waits.
         const requests = Array.from({ length: 1000 }, () =>
           client.message(client.nextCall++, 'big', payload(4 * 1024 * 1024), { timeLeft: 0 }),
         );

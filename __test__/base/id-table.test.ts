@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { IdTable } from '../../js/base/id-table.js';
 
-/** As good as random, and the same each time. */
+/** Pseudo-random and reproducible. */
 function* numbers(seed: number): Generator<number, never> {
   for (let state = seed; ;) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -11,7 +11,7 @@ function* numbers(seed: number): Generator<number, never> {
 
 describe('the table of calls', () => {
   it('holds what a Map would hold, whatever comes and goes', () => {
-    // Few different ids far apart, so that many want one place; and more than it begins with.
+    // Few distinct ids with a large step, so that many collide, and more ids than the initial capacity.
     for (const [ids, step] of [
       [40, 64],
       [300, 1],

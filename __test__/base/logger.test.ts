@@ -1,4 +1,4 @@
-// Loggers that people have: each gets the message and every field.
+// Common loggers: each receives the message and every field.
 import { Writable } from 'node:stream';
 import { Console } from 'node:console';
 import { pino } from 'pino';
@@ -16,7 +16,7 @@ class Lines extends Writable {
   }
 }
 
-/** What a logger writes when a handler fails, and the id its caller got. */
+/** The output of a logger after a failed handler, and the error id that its caller received. */
 async function failing(logger: Logger): Promise<string> {
   const { client } = await pair(
     (mesh) =>

@@ -1,5 +1,5 @@
-// Numbers of JavaScript that the addon takes as 32 bits, and memory that other
-// threads share: neither may become something else on the way.
+// JavaScript's numbers that the addon takes as 32 bits, and memory that other threads share: neither may
+// change at the boundary.
 
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -40,7 +40,7 @@ describe('numbers beyond 32 bits', () => {
     },
   );
 
-  // The addon itself: the checks before it may be forgotten one day.
+  // The addon itself, in case a caller omits its own check.
   const addon = native();
   const quota = new addon.NativeQuota(1, 1000, 0, 10);
   const policy = new addon.NativeRetryPolicy(3, 1, 1, 1, false, null, 10);
@@ -114,7 +114,7 @@ describe('memory that is shared', () => {
     const manager = await crypto();
     const key = manager.getPublicKey();
     for (let n = 0; n < 50; n += 1) {
-      // An envelope whose MAC, signature and ciphertext are of different bytes does not open.
+      // An envelope whose MAC, signature and ciphertext cover different bytes does not open.
       const envelope = manager.encrypt(bytes, key);
       expect(manager.decrypt(envelope, key)).toHaveLength(bytes.length);
     }

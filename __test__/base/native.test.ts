@@ -1,4 +1,4 @@
-// What somebody reads whose addon does not load.
+// The error message for an addon that does not load.
 import { expect, it } from 'vitest';
 import { explain, platformName } from '../../js/base/native.js';
 

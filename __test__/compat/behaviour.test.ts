@@ -1,5 +1,5 @@
-// Behaviour that programs written for 0.2.0 rely on: what they log, which
-// errors they match by their text, and what they hand to a rotation.
+// Behaviour on which programs for 0.2.0 rely: their log entries, the error messages they match, and the
+// objects they pass to a rotation.
 
 import { describe, expect, it, vi } from 'vitest';
 import {

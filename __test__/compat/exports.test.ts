@@ -1,4 +1,4 @@
-// What 0.2.0 exported at run time, and what its documentation used besides.
+// The run-time exports of 0.2.0, and the other names in its documentation.
 
 import * as esm from '@lemur-bookstores/secure-stack-mesh';
 import { readFileSync } from 'node:fs';
@@ -32,7 +32,7 @@ const NAMES = [
   'version',
 ] as const;
 
-/** The methods of each class, as its declarations of 0.2.0 have them. */
+/** The methods of each class in the declarations of 0.2.0. */
 const METHODS: Partial<Record<(typeof NAMES)[number], string>> = {
   AuditLogger: 'log logConnection logMessage logKeyRotation logRateLimit logCircuitBreaker',
   CircuitBreaker: 'execute getState reset',
@@ -74,7 +74,7 @@ describe.each([
 
 describe('the programs in the shape of 0.2.0', () => {
   const programs = readFileSync(join(import.meta.dirname, 'programs.test.ts'), 'utf8');
-  // A program is in one test, which names the classes it is about.
+  // Each program is one test, whose name has its classes.
   const tests = programs.split(/^it\('/m).slice(1);
 
   it.each(Object.entries(METHODS))('use every method of %s', (name, methods) => {

@@ -1,5 +1,5 @@
-// Programs in the shape of 0.2.0: type-checked against index.d.ts, and run as
-// they are against the package. The class of each is in its name.
+// Programs for the API of 0.2.0: type-checked against index.d.ts, and run unchanged against the package. The
+// name of each test has the class.
 
 import {
   AuditLogger,
@@ -55,7 +55,7 @@ const directory = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-compat-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 const keysDir = join(directory, 'keys');
 
-/** An adapter as a user of 0.2.0 wrote one. */
+/** An adapter as written for 0.2.0. */
 class Memory implements MonitoringAdapter {
   events: MeshAuditEvent[] = [];
   metrics: any[] = [];
@@ -274,15 +274,15 @@ it('CryptoManager, KeyManager, KeyRotation', async () => {
   expect(keyManager.loadKeyPair('known')?.publicKey).toBe(other.publicKey);
   const aesKeySize: number = 256;
   const crypto = new CryptoManager({ keyManager, aesKeySize });
-  // As programs of 0.2.0 do: the methods wait for the key.
+  // Not awaited, as in programs for 0.2.0: the methods wait for the key.
   void crypto.initialize('orders');
-  const former: string = crypto.getPublicKey();
-  expect(former).toBe(pair.publicKey);
-  const encrypted: EncryptedData = crypto.encrypt('hello', former);
+  const previous: string = crypto.getPublicKey();
+  expect(previous).toBe(pair.publicKey);
+  const encrypted: EncryptedData = crypto.encrypt('hello', previous);
   expect(crypto.decrypt(encrypted).toString()).toBe('hello');
-  expect(crypto.verify('data', crypto.sign('data'), former)).toBe(true);
+  expect(crypto.verify('data', crypto.sign('data'), previous)).toBe(true);
   const key: Buffer = crypto.generateSessionKey();
-  const wrapped: string = crypto.encryptWithPublicKey(key, former);
+  const wrapped: string = crypto.encryptWithPublicKey(key, previous);
   expect(crypto.decryptWithPrivateKey(wrapped)).toEqual(key);
 
   const memory = new Memory();
@@ -295,7 +295,7 @@ it('CryptoManager, KeyManager, KeyRotation', async () => {
   const logger = new AuditLogger({ adapters: [memory] });
   const rotation = new KeyRotation('orders', crypto, config, logger);
   await rotation.rotate();
-  expect(crypto.getPublicKey()).not.toBe(former);
+  expect(crypto.getPublicKey()).not.toBe(previous);
   expect(fingerprints).toHaveLength(1);
   expect(memory.events[0]?.eventType).toBe('key_rotation');
   rotation.stop();
@@ -321,7 +321,7 @@ it('SessionManager', () => {
   const key = Buffer.alloc(32, 7);
   const session: Session = manager.createSession('peer', key, { role: 'x' });
   expect(manager.getSession(session.id)?.sessionKey).toEqual(key);
-  // As a program of 0.2.0 may use what it was given back.
+  // A program for 0.2.0 may use the returned key.
   const back: Buffer = session.sessionKey;
   const role: string = session.metadata?.['role'].toUpperCase();
   expect([back.toString('hex'), role]).toEqual([key.toString('hex'), 'X']);

@@ -1,4 +1,4 @@
-// CryptoManager: its keys, how they are made, and what can be done with them.
+// CryptoManager: its keys, their generation and their operations.
 import * as nodeCrypto from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -109,7 +109,7 @@ describe('initialization', () => {
     }, 1);
     await manager.initialize();
     clearInterval(timer);
-    // On the event loop it would have taken all of the time at once.
+    // A generation on the event loop would block it for all of the time.
     expect(longest).toBeLessThan((performance.now() - start) / 2);
   });
 
@@ -152,7 +152,7 @@ describe('initialization', () => {
     mkdirSync(dir, { mode: 0o755 });
     chmodSync(dir, 0o755);
     const manager = new CryptoManager({ keysDir: dir, rsaKeySize: 2048 });
-    // Not awaited, as code for 0.2.0 does not.
+    // Not awaited, as in code for 0.2.0.
     void manager.initialize('orders');
     const sync = await refused(() => manager.getPublicKey());
     expect(sync.reason).toBe('KEYDIR_MODE');

@@ -24,7 +24,7 @@ const HOUR = 3_600_000;
 
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-/** Signs whatever it is given with HS256. */
+/** Signs any header and claims with HS256. */
 function forge(header: object, claims: object, secret: string | Buffer = SECRET): string {
   const message = `${encode(header)}.${encode(claims)}`;
   return `${message}.${createHmac('sha256', secret).update(message).digest('base64url')}`;
@@ -47,7 +47,7 @@ function claims(changes: object = {}): object {
 
 const HEADER = { alg: 'HS256', typ: 'JWT' };
 
-/** What is thrown, as far as a program may rely on it. */
+/** The properties of a thrown error on which a program may rely. */
 function failure(call: () => unknown): { code: string; reason: string; message: string } {
   try {
     call();
@@ -205,7 +205,7 @@ describe('JWTManager with a secret', () => {
     );
   });
 
-  it('lets former tokens live to their own end by default', () => {
+  it('lets previous tokens live to their own end by default', () => {
     const jwt = new JWTManager();
     const token = jwt.generateToken('orders', 's-1');
     jwt.rotateSecret();
@@ -353,13 +353,13 @@ describe('JWTManager in the shape of 0.2.0', () => {
     const receiver = new JWTManager('b', keys);
     const token = (key: typeof first): string =>
       new JWTManager('a', keyManager({ a: key }, {})).generateToken('b');
-    const former = token(first);
-    receiver.verifyToken(former, 'a');
+    const previous = token(first);
+    receiver.verifyToken(previous, 'a');
     receiver.verifyToken(token(first), 'a');
     expect(keys.loadKeyPair).toHaveBeenCalledTimes(1);
     known.a = second.publicKey;
     expect(receiver.verifyToken(token(second), 'a').iss).toBe('a');
-    expect(reasonOf(() => receiver.verifyToken(former, 'a'))).toBe('JWT_SIG');
+    expect(reasonOf(() => receiver.verifyToken(previous, 'a'))).toBe('JWT_SIG');
   });
 
   it('works with a KeyManager that was given public keys only', () => {

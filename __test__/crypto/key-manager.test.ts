@@ -1,4 +1,4 @@
-// KeyManager: key pairs, and the directory they are kept in.
+// KeyManager: key pairs and their directory.
 import { chmodSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -63,13 +63,13 @@ describe('KeyManager', () => {
     const token = new JWTManager('orders', here).generateToken('billing');
     const billing = new JWTManager('billing', there);
     expect(billing.verifyToken(token, 'orders').serviceId).toBe('orders');
-    // A session is named by none of these tokens: it must not be expected in vain.
+    // These tokens name no session, so the expectation of one must fail.
     const named = { serviceId: 'orders', sessionId: 's-1' };
     expect(await refused(() => billing.verifyToken(token, named))).toMatchObject({
       code: 'INVALID_ARGUMENT',
       reason: 'ARGUMENT',
     });
-    // The same key's signature of the same bytes is not a token's.
+    // The same key's data signature over the same bytes is not valid for a token.
     const signed = token.slice(0, token.lastIndexOf('.'));
     const minted = Buffer.from(sender.sign(signed), 'base64').toString('base64url');
     const error = await refused(() => billing.verifyToken(`${signed}.${minted}`, 'orders'));

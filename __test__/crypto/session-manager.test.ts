@@ -125,7 +125,7 @@ describe('SessionManager', () => {
     });
   });
 
-  // Against a model that knows two numbers for each session.
+  // A comparison with a model that has two numbers for each session.
   it.each([1, 2, 3, 4, 5, 6, 7, 8])('does what a list of times would, seed %i', (seed) => {
     const [IDLE, LIFETIME, MOST] = [100, 1_000, 4];
     const next = random(seed);
@@ -159,7 +159,7 @@ describe('SessionManager', () => {
         model.delete(id);
         expect(sessions.invalidateSession(id)).toBe(true);
       } else {
-        // Sometimes with the timer that sweeps, sometimes before it fires.
+        // Sometimes after the sweep timer, sometimes before it fires.
         const ms = Math.floor(next() * (IDLE + 20));
         if (choice < 0.85) vi.advanceTimersByTime(ms);
         else vi.setSystemTime(now + ms);
@@ -195,7 +195,7 @@ describe('SessionManager', () => {
     expect(sessions.getSession(session.id)?.sessionKey).toBe(key);
     expect(sessions.getSessionByServiceId('peer')?.id).toBe(session.id);
     expect(sessions.getStats().activeSessions).toBe(1);
-    // A key must not reach a log with the session it belongs to.
+    // A logged session must not show its key.
     expect(`${inspect(session)}${JSON.stringify(session)}`).not.toMatch(/ab ab|171|sessionKey/);
   });
 
@@ -212,8 +212,8 @@ describe('SessionManager', () => {
     const sessions = new SessionManager();
     expect(() => sessions.createSession('../x', 'b')).toThrow(/serviceId: a service id is/);
     expect(() => sessions.createSession('a', 'b/c')).toThrow(/peerServiceId: a service id is/);
-    expect(() => sessions.createSession('a', 5 as never)).toThrow(/peerServiceId must be a text/);
-    expect(() => sessions.trackMessage(undefined as never)).toThrow(/id must be a text/);
+    expect(() => sessions.createSession('a', 5 as never)).toThrow(/peerServiceId must be a string/);
+    expect(() => sessions.trackMessage(undefined as never)).toThrow(/id must be a string/);
     expect(sessions.getStats().totalSessions).toBe(0);
   });
 });

@@ -107,7 +107,7 @@ describe('StaticDiscovery', () => {
   it('keeps a watcher that throws from harming the others', async () => {
     const discovery = new StaticDiscovery();
     const uncaught = vi.fn();
-    const former = process.listeners('uncaughtException');
+    const previous = process.listeners('uncaughtException');
     process.removeAllListeners('uncaughtException').on('uncaughtException', uncaught);
     const seen = vi.fn();
     discovery.watch(() => {
@@ -117,7 +117,7 @@ describe('StaticDiscovery', () => {
     discovery.register(at(1));
     await new Promise((resolve) => setTimeout(resolve, 10));
     process.removeAllListeners('uncaughtException');
-    for (const listener of former) process.on('uncaughtException', listener);
+    for (const listener of previous) process.on('uncaughtException', listener);
     expect(seen).toHaveBeenCalledTimes(1);
     expect(uncaught.mock.calls[0]?.[0]).toMatchObject({ message: 'watcher' });
   });
@@ -137,9 +137,9 @@ describe('StaticDiscovery', () => {
     expect(bad({ ...at(1), port: 'x' })).toThrow('service.port must be 1…65535, got "x"');
     expect(bad({ ...at(1), port: 70000 })).toThrow(/^service\.port must be 1…65535, got 70000/);
     expect(bad({ ...at(1), prot: 1 })).toThrow(/did you mean port/);
-    expect(bad({ ...at(1), metadata: { a: 1 } })).toThrow(/service\.metadata\.a must be a text/);
+    expect(bad({ ...at(1), metadata: { a: 1 } })).toThrow(/service\.metadata\.a must be a string/);
     expect(bad({ ...at(1), status: 'fine' })).toThrow(/service\.status must be 'healthy'/);
-    expect(bad({ host: 'x', port: 1 })).toThrow(/service\.id must be a text/);
+    expect(bad({ host: 'x', port: 1 })).toThrow(/service\.id must be a string/);
     expect(bad(null as never)).toThrow(/service must be an object/);
     expect(() => new StaticDiscovery([at(1), at(0)])).toThrow(/^services\[1\]\.port must be/);
     expect(() => new StaticDiscovery({} as never)).toThrow(/services must be an array/);
@@ -183,7 +183,7 @@ describe('checkHealth', () => {
   });
 
   it('is bounded in time, and stands the removal of what it asks', async () => {
-    // An address of documentation (RFC 5737): nothing answers there, or the network says so.
+    // An address for documentation (RFC 5737): nothing answers there, or the network reports that.
     const discovery = new StaticDiscovery([at(9, { host: '192.0.2.1' })]);
     const started = performance.now();
     const checking = discovery.checkHealth('a', { timeoutMs: 100 });

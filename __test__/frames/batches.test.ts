@@ -1,4 +1,4 @@
-// How calls are handed to the addon and its events taken, without the addon.
+// The submission of calls and the reading of events, without the addon.
 import { expect, it } from 'vitest';
 import { BatchReader } from '../../js/frames/batches.js';
 import { Encoding, BATCH_BYTES, BATCH_FRAMES } from '../../js/base/boundary.js';
@@ -19,7 +19,7 @@ it('keeps two batches under way, so that both processes have work', async () => 
   const made = Array.from({ length: 8 }, call);
   expect(batches).toEqual([1, 1, 2, 4]);
 
-  // Four answers, and as many new calls, while the other four are still away.
+  // Four answers and four new calls, while the other four calls are pending.
   const nothing = new Incoming(Buffer.alloc(0), Encoding.Empty, 0, 0);
   for (let id = 1; id <= 4; id += 1) calls.result(id, '', nothing);
   await Promise.all(made.slice(0, 4));
@@ -44,7 +44,7 @@ it.each([
     );
     for (let round = 1; round <= 3; round += 1) {
       const before = read;
-      // The addon does it again once its batch is taken.
+      // The addon signals again after its batch is taken.
       for (let taken = -1; taken < Math.min(read, 1000); reader.wake()) taken = read;
       await new Promise(setImmediate);
       expect(read - before).toBeGreaterThan(0);

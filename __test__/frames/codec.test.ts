@@ -10,7 +10,7 @@ const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 function collect(): { batches: Buffer[]; writer: CommandWriter } {
   const batches: Buffer[] = [];
-  // Copied, as the addon does: the writer uses its memory again.
+  // Copied, as in the addon, because the writer reuses its memory.
   return { batches, writer: new CommandWriter((batch) => batches.push(Buffer.from(batch))) };
 }
 
@@ -226,7 +226,7 @@ describe('encodePayload', () => {
   });
 });
 
-/** Records what a sink is told. */
+/** A sink that records its events. */
 function recorder(): { told: unknown[][]; sink: EventSink } {
   const told: unknown[][] = [];
   const note =

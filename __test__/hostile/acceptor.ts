@@ -15,28 +15,28 @@ import { agree, makeShare } from './x25519.js';
 export interface ServerOptions {
   id: string;
   identity: Identity;
-  /** Mode 1 with it, mode 2 without. */
+  /** Mode 1 with a secret, mode 2 without. */
   secret?: string | null;
   aes?: number;
   maxMessage?: number;
   maxCalls?: number;
-  /** Whether to give tickets and to take them; default: true. */
+  /** Whether to issue and accept tickets; default: true. */
   tickets?: boolean;
-  /** A last change of M2 before it is written. */
+  /** A hook that changes M2 before it is written. */
   hello?: (hello: ServerHello) => void;
   /** Sends `ct_s` in a resumption too. */
   wrapAlways?: boolean;
-  /** A last change of what is sealed in M4. */
+  /** A hook that changes the content of M4 before it is sealed. */
   finish?: (finish: Finish) => void;
-  /** A last change of M4's bytes. */
+  /** A hook that changes the bytes of M4. */
   m4?: (bytes: Buffer) => void;
 }
 
-/** A session, and whose it is. */
+/** A session with its client. */
 export interface Accepted {
   session: Session;
   clientId: string;
-  /** Of the client's key. */
+  /** The thumbprint of the client's key. */
   thumbprint: Buffer;
   tokenSubject: { from: string; to: string; sessionId: Buffer; thumbprint: Buffer };
 }

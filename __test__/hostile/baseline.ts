@@ -14,8 +14,8 @@ export async function measure(honest: Honest): Promise<Baseline> {
 }
 
 /**
- * Waits until everything is back where it was: gauges and descriptors exactly,
- * memory but for `slack` MiB, which V8 and the allocator keep for later.
+ * Waits until the process is back at its baseline: gauges and descriptors exactly, memory except for `slack`
+ * MiB, which V8 and the allocator keep.
  */
 export async function settled(
   honest: Honest,
@@ -31,8 +31,8 @@ export async function settled(
 }
 
 /**
- * Lets an attack go on for `ms` and fails as soon as the process has held more
- * than `limit` MiB at any time; so that what it is about cannot take the machine.
+ * Runs an attack for `ms`, and fails as soon as the process has held more than `limit` MiB, so that a
+ * successful attack does not exhaust the machine.
  */
 export async function bounded(honest: Honest, limit: number, ms: number): Promise<void> {
   const end = Date.now() + ms;

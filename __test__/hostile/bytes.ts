@@ -1,5 +1,5 @@
-// Byte strings as the protocol lays them out: big-endian numbers and vectors
-// with a length of one, two or four bytes before them.
+// The byte strings of the protocol: big-endian numbers, and vectors with a length prefix of one, two or four
+// bytes.
 
 export class Writer {
   readonly #parts: Uint8Array[] = [];
@@ -43,12 +43,12 @@ export class Writer {
   }
 }
 
-/** Reads what {@link Writer} writes; throws where the bytes end too early. */
+/** Reads the output of {@link Writer}; throws if the bytes end too early. */
 export class Reader {
   #at = 0;
   constructor(readonly bytes: Buffer) {}
 
-  /** How many bytes have been read. */
+  /** The number of bytes read. */
   get at(): number {
     return this.#at;
   }

@@ -1,5 +1,5 @@
-// A client that behaves, on a session of its own: calls of all four kinds. What
-// it sends can be made wrong one message at a time.
+// An honest client on a session of its own, with calls of all four kinds. A test can corrupt each message
+// separately.
 import { ClientHandshake, type ClientOptions } from './client.js';
 import { FIELD, FLAG, MESSAGE } from './constants.js';
 import { grant, SendWindows } from './flow.js';
@@ -19,7 +19,7 @@ import type { KeptTicket } from './resumption.js';
 import type { Session } from './session.js';
 import { makeToken } from './token.js';
 
-/** An error that the other side answered with. */
+/** An error with which the other side answered. */
 export class Answered extends Error {
   constructor(
     readonly fields: Fields,
@@ -46,11 +46,11 @@ export interface RequestOptions {
 export class Caller {
   /** The number of the next call. */
   nextCall = 1;
-  /** What belongs to no call. */
+  /** The messages that belong to no call. */
   readonly inbox = new Queue<Message>();
   readonly windows: SendWindows;
   readonly #calls = new Map<number, Queue<Message>>();
-  /** Why nothing comes any more. */
+  /** The cause of the session's end. */
   #over: Error | null = null;
   #token: { epoch: number; text: string } | null = null;
 
@@ -80,7 +80,7 @@ export class Caller {
     }
   }
 
-  /** A caller on what a handshake has made. */
+  /** Creates a caller on an established session. */
   static on(handshake: ClientHandshake, session: Session): Caller {
     return new Caller(handshake.options, session, handshake.ticket);
   }
@@ -105,7 +105,7 @@ export class Caller {
     return this.#token.text;
   }
 
-  /** Sends a request; what belongs to it comes from {@link messages}. */
+  /** Sends a request; {@link messages} yields its messages. */
   request(method: string, content: Payload, options: RequestOptions = {}): number {
     const call = options.call ?? this.nextCall++;
     const messages = new Queue<Message>();
@@ -128,7 +128,7 @@ export class Caller {
     return this.answer(this.request(method, payload(input), options));
   }
 
-  /** A call whose answer is a stream; granted as it is read. */
+  /** Makes a call with a stream of results, and grants credit as items are read. */
   async *serverStream(method: string, input: unknown): AsyncGenerator<unknown> {
     const call = this.request(method, payload(input), { kind: FLAG.answers, timeLeft: 0 });
     yield* this.items(call);
@@ -157,7 +157,7 @@ export class Caller {
     this.session.send(cancel(call));
   }
 
-  /** The one answer of a call. */
+  /** Waits for the single answer of a call. */
   async answer(call: number): Promise<unknown> {
     const message = await this.messages(call).next(15_000);
     this.#calls.delete(call);

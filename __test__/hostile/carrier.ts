@@ -1,17 +1,17 @@
-// One gRPC stream over one TCP connection, either side of it.
+// Either side of one gRPC stream over one TCP connection.
 import type * as http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import { FrameReader, grpcMessage } from './grpc.js';
 import { Queue } from './queue.js';
 
-/** How a stream ended, as gRPC says it; `null` where it ended without a word. */
+/** The gRPC status of an ended stream; `null` if it ended without one. */
 export interface Ending {
   status: number | null;
   message: string;
 }
 
 export class Carrier {
-  /** Frames that came while nobody had set `onFrame`. */
+  /** Frames that arrived before `onFrame` was set. */
   readonly frames = new Queue<Buffer>();
   readonly ended: Promise<Ending>;
   #onFrame: ((frame: Buffer) => void) | null = null;
@@ -30,7 +30,7 @@ export class Carrier {
     stream.on('close', () => this.over(null, 'the stream closed'));
   }
 
-  /** From now on frames go to `take`, beginning with those that have come. */
+  /** Passes all frames to `take`, beginning with those that have arrived. */
   onFrame(take: (frame: Buffer) => void): void {
     this.#onFrame = take;
     for (const frame of this.frames.drain()) take(frame);
@@ -50,17 +50,17 @@ export class Carrier {
     return this.stream.destroyed || this.stream.closed;
   }
 
-  /** Sends `data` as one frame, whatever the other side has room for. */
+  /** Sends `data` as one frame, regardless of flow control. */
   send(data: Uint8Array): void {
     this.raw(grpcMessage(data));
   }
 
-  /** Sends bytes as they are: they need not be gRPC. */
+  /** Sends raw bytes, which need not be gRPC. */
   raw(bytes: Uint8Array): void {
     if (!this.closed && this.stream.writable) this.stream.write(bytes);
   }
 
-  /** Stops reading: HTTP/2's window is not opened again, and the other side has to wait. */
+  /** Stops reading: HTTP/2's window is not opened again, so the other side must wait. */
   pause(): void {
     this.stream.pause();
   }

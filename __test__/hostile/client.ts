@@ -1,5 +1,4 @@
-// The client's side of the handshake, one step at a time so that each can be
-// the last.
+// The client's side of the handshake in single steps, so that a test can stop after each of them.
 import { randomBytes } from 'node:crypto';
 import type { Carrier } from './carrier.js';
 import { EXTENSION, MODE, PARAMETER, SUITE_X25519 } from './constants.js';
@@ -16,29 +15,29 @@ import { agree, makeShare } from './x25519.js';
 
 export interface ClientOptions {
   port: number;
-  /** Who speaks, and to whom. */
+  /** The ids of the client and the server. */
   id: string;
   peer: string;
   identity: Identity;
-  /** Mode 1 with it, mode 2 without. */
+  /** Mode 1 with a secret, mode 2 without. */
   secret?: string | null;
   aes?: number;
-  /** To ask for a resumption. */
+  /** The ticket of a requested resumption. */
   ticket?: KeptTicket;
-  /** Whether to give the server a holder share, for a ticket; default: true. */
+  /** Whether to send the server a holder share, for a ticket; default: true. */
   holder?: Holder | false;
-  /** What this client says it accepts. */
+  /** The limit of messages that this client announces. */
   maxMessage?: number;
   maxCalls?: number;
   /** Sends `ct_c` in a resumption too. */
   wrapAlways?: boolean;
-  /** A last change of M1 before it is written. */
+  /** A hook that changes M1 before it is written. */
   hello?: (hello: ClientHello) => void;
-  /** A last change of what is sealed in M3. */
+  /** A hook that changes the content of M3 before it is sealed. */
   parameters?: (parameters: Map<number, Buffer>) => void;
 }
 
-/** What there is between M2 and M3. */
+/** The state between M2 and M3. */
 interface Waiting {
   stage: Stage2;
   server: PublicIdentity;
@@ -63,7 +62,7 @@ export class ClientHandshake {
     this.#membership = new Membership(options.secret ?? null);
   }
 
-  /** A connection on which nothing has been said. */
+  /** Opens a connection without sending a message. */
   static async dial(options: ClientOptions): Promise<ClientHandshake> {
     return new ClientHandshake(options, await dial(options.port));
   }
@@ -160,7 +159,7 @@ export class ClientHandshake {
     };
   }
 
-  /** All of it. */
+  /** Runs the whole handshake. */
   async run(): Promise<Session> {
     this.sendHello();
     await this.readHello();

@@ -52,12 +52,12 @@ export const FIELD = {
   retryable: 21,
 } as const;
 
-/** Of a stream, each way, at its beginning. */
+/** The initial window of a stream in each direction. */
 export const STREAM_WINDOW = 65_536;
-/** Of all streams of a session, each way. */
+/** The window of all streams of a session in each direction. */
 export const SESSION_WINDOW = 16_777_216;
-/** What an item costs beside its payload's length. */
+/** The cost of an item in addition to its payload's length. */
 export const ITEM_COST = 64;
-/** The most credit a stream may have, and a session. */
+/** The limits of the credit of a stream and of a session. */
 export const STREAM_CREDIT = 16_777_216;
 export const SESSION_CREDIT = 67_108_864;

@@ -1,4 +1,4 @@
-// The client's way to a carrier.
+// The connection of a client.
 import * as http2 from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { Carrier } from './carrier.js';

@@ -1,4 +1,4 @@
-// The service of a hostile server that behaves: what it is asked for comes back.
+// The honest service of a hostile server, which echoes its input.
 import type { Accepted } from './acceptor.js';
 import { FIELD, FLAG, MESSAGE } from './constants.js';
 import { grant, SendWindows } from './flow.js';
@@ -24,7 +24,7 @@ export function errorFields(code: number, reason: string, message: string): Fiel
 export function echo(): Respond {
   const windows = new WeakMap<Session, SendWindows>();
   const sums = new Map<number, number>();
-  /** What is still to be sent, of each call in its order. */
+  /** The pending answers of each call, in order. */
   const eaches = new Map<number, Promise<void>>();
   return (message, accepted) => {
     const { session } = accepted;

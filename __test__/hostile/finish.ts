@@ -8,7 +8,7 @@ import type { Stage2, Stage3 } from './schedule.js';
 
 const ZERO = Buffer.alloc(12);
 
-/** What is sealed in M3 and M4. */
+/** The sealed content of M3 and M4. */
 export interface Finish {
   token: string;
   parameters: Map<number, Buffer>;

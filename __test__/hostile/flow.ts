@@ -1,16 +1,16 @@
-// Section 7's windows, as an honest side keeps them.
+// The windows of section 7, as an honest side maintains them.
 import { ITEM_COST, SESSION_WINDOW, STREAM_WINDOW } from './constants.js';
 import { item, window, type Payload } from './messages.js';
 import type { Session } from './session.js';
 
-/** What an item takes from its stream's window, and from that of the session. */
+/** The cost of an item for its stream's window and for that of the session. */
 function cost(bytes: Uint8Array): { stream: number; session: number } {
   const whole = bytes.length + ITEM_COST;
   const stream = Math.min(whole, STREAM_WINDOW);
   return { stream, session: whole - stream };
 }
 
-/** What may still be sent, on each stream and on all of them. */
+/** The remaining credit of each stream and of the session. */
 export class SendWindows {
   #shared = SESSION_WINDOW;
   readonly #streams = new Map<number, number>();
@@ -26,7 +26,7 @@ export class SendWindows {
   of(call: number): number {
     return this.#streams.get(call) ?? STREAM_WINDOW;
   }
-  /** Sends an item as soon as the windows it takes from allow it. */
+  /** Sends an item as soon as both windows allow it. */
   async send(call: number, content: Payload): Promise<void> {
     const { stream, session } = cost(content.bytes);
     while (this.of(call) <= 0 || (session > 0 && this.#shared <= 0)) {
@@ -38,7 +38,7 @@ export class SendWindows {
   }
 }
 
-/** Grants what an item has cost, on its stream and on the session. */
+/** Grants the cost of an item, on its stream and on the session. */
 export function grant(session: Session, call: number, bytes: Uint8Array): void {
   const taken = cost(bytes);
   const windows = [window(call, taken.stream)];

@@ -8,14 +8,14 @@ export function grpcMessage(data: Uint8Array): Buffer {
   return grpcEnvelope(frame);
 }
 
-/** The five bytes before a message, and the message as it is. */
+/** The five bytes of the prefix, and the unmodified message. */
 export function grpcEnvelope(content: Uint8Array): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt32BE(content.length, 1);
   return Buffer.concat([head, content]);
 }
 
-/** Takes the bytes of a stream apart into the data of its Frames. */
+/** Splits the bytes of a stream into the data of its Frames. */
 export class FrameReader {
   #chunks: Buffer[] = [];
   #size = 0;

@@ -40,7 +40,7 @@ export interface ServerHello {
   extensions: Map<number, Buffer>;
 }
 
-/** What is the same in every hello of this implementation. */
+/** The constant part of every hello of this implementation. */
 export const offer = {
   versions: [PROTOCOL_VERSION],
   suites: [SUITE_X25519],
@@ -83,8 +83,7 @@ export function readClientHello(bytes: Buffer, membership: Membership): ClientHe
 }
 
 /**
- * `k_s`, when there is one to send, goes to the client's key as `ct_s`; in a
- * resumption `ct_s` is empty.
+ * `k_s`, if present, is encrypted to the client's key as `ct_s`; in a resumption `ct_s` is empty.
  */
 export function writeServerHello(
   hello: ServerHello,
@@ -120,7 +119,7 @@ export function writeServerHello(
   );
 }
 
-/** M2, its `ct_s`, and the label `ct_s` was made with. */
+/** Reads M2, its `ct_s`, and the label of `ct_s`. */
 export function readServerHello(
   bytes: Buffer,
   membership: Membership,

@@ -1,5 +1,5 @@
-// The honest side of an attack: a process with the package as it is published,
-// and what the system knows about that process.
+// The honest side of an attack: a process with the published package, and the system's figures about that
+// process.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ export interface PlainError {
   data?: unknown;
 }
 
-/** What comes of something that can fail. */
+/** The outcome of an operation that can fail. */
 export interface Outcome {
   result?: any;
   error?: PlainError;
@@ -37,7 +37,7 @@ export class Honest {
     number,
     { resolve: (result: any) => void; reject: (error: Error) => void }
   >();
-  /** What the process wrote. */
+  /** The output of the process. */
   output = '';
   /** Set when the process is over. */
   ended: { code: number | null; signal: string | null } | null = null;
@@ -66,8 +66,7 @@ export class Honest {
   }
 
   /**
-   * A process whose mesh has the options `mesh`. Its key directory is its own,
-   * unless one is given.
+   * Starts a process whose mesh has the options `mesh`. It has a key directory of its own, unless one is given.
    */
   static async start(
     mesh: { serviceId: string; [option: string]: unknown },
@@ -107,7 +106,7 @@ export class Honest {
   call(service: string, method: string, input?: unknown, options: object = {}): Promise<Outcome> {
     return this.ask('call', { service, method, input, options });
   }
-  /** A call, and how long it took in the process that made it, in ms. */
+  /** Makes a call, and measures its duration in the calling process, in ms. */
   async timed(
     service: string,
     method: string,
@@ -115,14 +114,14 @@ export class Honest {
   ): Promise<Outcome & { took: number }> {
     return this.ask('call', { service, method, input });
   }
-  /** The longest the event loop was held since this was asked last, in ms. */
+  /** The longest block of the event loop since the previous request, in ms. */
   held(): Promise<number> {
     return this.ask('held');
   }
 
   /**
-   * What must be at its baseline when nobody is there: every figure of the mesh
-   * that is not a total, and the handlers that are at it.
+   * The figures that must be at their baseline without clients: every figure of the mesh that is not a total,
+   * and the number of running handlers.
    */
   async gauges(): Promise<Record<string, number>> {
     const { stats, details, running } = await this.ask('gauges');

@@ -1,4 +1,4 @@
-// RSA keys: the identity of a service, and what is done with them.
+// RSA keys: the identity of a service, and its operations.
 import {
   constants,
   createHash,
@@ -17,7 +17,7 @@ export interface Identity {
   readonly publicKey: PublicIdentity;
 }
 
-/** The key a service shows. */
+/** The public key of a service. */
 export interface PublicIdentity {
   readonly key: KeyObject;
   /** SubjectPublicKeyInfo, DER. */

@@ -21,7 +21,7 @@ export function payload(value: unknown): Payload {
   return { flags: 0, bytes: Buffer.from(JSON.stringify(value)) };
 }
 
-/** JSON text that is sent as it stands, whatever it is. */
+/** JSON that is sent unchanged, even if it is invalid. */
 export const text = (json: string): Payload => ({ flags: 0, bytes: Buffer.from(json) });
 
 export function value(flags: number, bytes: Buffer): unknown {

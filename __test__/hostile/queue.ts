@@ -1,4 +1,4 @@
-// Values that somebody waits for.
+// A queue with asynchronous readers.
 
 export class Queue<T> {
   readonly #values: T[] = [];
@@ -11,13 +11,13 @@ export class Queue<T> {
     else first.resolve(value);
   }
 
-  /** Nothing comes any more: whoever waits now or later gets `error`. */
+  /** Ends the queue: current and future readers get `error`. */
   fail(error: Error): void {
     this.#failure ??= error;
     for (const each of this.#waiting.splice(0)) each.reject(this.#failure);
   }
 
-  /** The next value; fails when none has come within `ms`. */
+  /** Returns the next value; fails if none arrives within `ms`. */
   next(ms = 5_000): Promise<T> {
     const value = this.#values.shift();
     if (value !== undefined) return Promise.resolve(value);
@@ -35,7 +35,7 @@ export class Queue<T> {
     });
   }
 
-  /** What has come and was not waited for. */
+  /** Returns the values that no reader has taken. */
   drain(): T[] {
     return this.#values.splice(0);
   }

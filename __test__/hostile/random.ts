@@ -1,4 +1,4 @@
-// Numbers that look random and come again with their seed.
+// Reproducible pseudo-random numbers.
 
 /** Mulberry32: a number from 0 up to 1 each time. */
 export function random(seed: number): () => number {

@@ -1,4 +1,4 @@
-// Section 5: records, each direction on its own.
+// Section 5: records, separately for each direction.
 import { seal, unseal } from './aead.js';
 import { PROTOCOL_VERSION, RECORD } from './constants.js';
 import { expand, hmac } from './kdf.js';
@@ -47,7 +47,7 @@ class Epoch {
   }
 }
 
-/** What is told apart in a record before it is sealed; all but the plaintext can be made wrong. */
+/** The parts of a record before it is sealed; a test can corrupt all of them except the plaintext. */
 export interface RecordParts {
   type?: number;
   flags?: number;
@@ -82,7 +82,7 @@ export class Sealer {
     if (parts.sequence === undefined) this.sequence += 1n;
     return this.#epoch.seal(header, sequence, plaintext);
   }
-  /** The record that ends this epoch; what is sealed later is of the next one. */
+  /** Returns the record that ends this epoch; later records belong to the next one. */
   rekey(): Buffer {
     const record = this.seal(Buffer.alloc(0), { type: RECORD.rekey });
     this.#epoch = this.#epoch.next();
@@ -90,7 +90,7 @@ export class Sealer {
   }
 }
 
-/** The receiving side of a direction; it knows no mercy. */
+/** The receiving side of a direction; it tolerates no error. */
 export class Opener {
   #epoch: Epoch;
   sequence = 0n;

@@ -1,22 +1,22 @@
-// Tickets: what each side keeps for a session that does without RSA.
+// Tickets: the state of each side for a session without RSA operations.
 import { randomBytes } from 'node:crypto';
 import { Writer } from './bytes.js';
 import { signWith, signedBy, type Identity, type PublicIdentity } from './identity.js';
 import { makeShare, type Share } from './x25519.js';
 
-/** The client's share of a resumption, and what binds it to the client's key. */
+/** The client's share of a resumption, and its binding to the client's key. */
 export interface Holder {
   readonly key: Share;
   /** Parameter 4 of M3. */
   readonly parameter: Buffer;
 }
 
-/** A ticket with what the client needs to use it. */
+/** A ticket with the client's state for its use. */
 export interface KeptTicket {
   readonly ticket: Buffer;
   readonly psk: Buffer;
   readonly holder: Holder;
-  /** Of the server that gave it. */
+  /** The thumbprint of the issuing server. */
   readonly thumbprint: Buffer;
 }
 
@@ -33,7 +33,7 @@ export function makeHolder(own: Identity, serverId: string): Holder {
   return { key, parameter: Buffer.concat([key.share, signature]) };
 }
 
-/** A server's note about a ticket it gave. */
+/** A server's note about an issued ticket. */
 export interface Note {
   clientId: string;
   client: PublicIdentity;
@@ -41,7 +41,7 @@ export interface Note {
   psk: Buffer;
 }
 
-/** The tickets of one server: names of notes that are good once. */
+/** The tickets of one server: each is the name of a note that is valid once. */
 export class Tickets {
   readonly #notes = new Map<string, Note>();
 
@@ -53,7 +53,7 @@ export class Tickets {
     return ticket;
   }
 
-  /** The note, if the ticket is this client's and the holder's share is signed by its key. */
+  /** Takes the note if the ticket belongs to this client and its key signed the holder's share. */
   take(ticket: Buffer, clientId: string, client: PublicIdentity): Note | null {
     const name = ticket.toString('hex');
     const note = this.#notes.get(name);

@@ -1,7 +1,7 @@
 // The key schedule of section 3.
 import { expand, extract } from './kdf.js';
 
-/** What the mesh secret gives; without one it is 32 zero bytes, and its id 8. */
+/** The keys from the mesh secret; without one, the secret is 32 zero bytes and its id 8 zero bytes. */
 export class Membership {
   readonly prk0: Buffer;
   readonly secretId: Buffer;
@@ -19,7 +19,7 @@ export class Membership {
   }
 }
 
-/** What the two hellos and `k_s` give. */
+/** The keys from the two hellos and `k_s`. */
 export class Stage2 {
   readonly #prk2: Buffer;
 
@@ -49,7 +49,7 @@ export class Stage2 {
   }
 }
 
-/** What M3 and `k_c` give. */
+/** The keys from M3 and `k_c`. */
 export class Stage3 {
   readonly #prk3: Buffer;
   readonly #th3: Buffer;

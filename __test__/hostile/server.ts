@@ -1,4 +1,4 @@
-// A server whose every answer is the test's.
+// A server whose every answer the test controls.
 import * as http2 from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { accept, type Accepted, type ServerOptions } from './acceptor.js';
@@ -8,21 +8,21 @@ import type { Message } from './messages.js';
 import { Queue } from './queue.js';
 import { Tickets } from './resumption.js';
 
-/** What is done with each message of a session. */
+/** The reaction to each message of a session. */
 export type Respond = (message: Message, accepted: Accepted) => void;
 
 export class Server {
-  /** Sessions, as they are established. */
+  /** The established sessions. */
   readonly sessions = new Queue<Accepted>();
-  /** Handshakes that this side gave up. */
+  /** The errors of aborted handshakes. */
   readonly failures: Error[] = [];
-  /** How many handshakes began, and how many sessions resumed an earlier one. */
+  /** The numbers of begun handshakes and of resumed sessions. */
   handshakes = 0;
   resumed = 0;
   readonly tickets: Tickets;
   readonly #server = http2.createServer();
   readonly #sockets = new Set<Socket>();
-  /** Ends streams with a gRPC status as soon as M1 has come. */
+  /** Ends streams with a gRPC status as soon as M1 has arrived. */
   refuse: { status: number; message: string } | null = null;
   respond: Respond;
 
@@ -55,7 +55,7 @@ export class Server {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** What the package's `discovery.services` wants. */
+  /** The server's entry for `discovery.services`. */
   get entry(): { id: string; host: string; port: number } {
     return { id: this.options.id, host: '127.0.0.1', port: this.port };
   }

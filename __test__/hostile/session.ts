@@ -1,21 +1,21 @@
-// A session after its handshake, either side of it: records out and in.
+// Either side of an established session: records out and in.
 import type { Carrier } from './carrier.js';
 import { MESSAGE } from './constants.js';
 import { readAll, write, type Message } from './messages.js';
 import { Queue } from './queue.js';
 import { Opener, Sealer } from './records.js';
 
-/** The numbers a handshake settles. */
+/** The limits that a handshake negotiates. */
 export interface Limits {
   maxMessage: number;
   maxCalls: number;
 }
 
 export class Session {
-  /** Messages that nobody has set `onMessage` for. */
+  /** Messages that arrived before `onMessage` was set. */
   readonly inbox = new Queue<Message>();
   onMessage: ((message: Message) => void) | null = null;
-  /** Why a record of the other side could not be read. */
+  /** The error of a record of the other side that could not be opened. */
   fault: Error | null = null;
   readonly sealer: Sealer;
   readonly opener: Opener;
@@ -32,7 +32,7 @@ export class Session {
     this.opener = new Opener(secrets.in, aes);
   }
 
-  /** Begins to read: call it when `onMessage` is set. */
+  /** Begins to read; call it after `onMessage` is set. */
   start(): void {
     this.carrier.onFrame((frame) => this.#take(frame));
     void this.carrier.ended.then(({ status, message }) =>

@@ -4,12 +4,12 @@ import { hmac } from './kdf.js';
 
 export type TokenType = 'ssm-handshake+jwt' | 'ssm-request+jwt';
 
-/** Whose token, for whom, in which session. */
+/** The issuer, audience and session of a token. */
 export interface TokenSubject {
   from: string;
   to: string;
   sessionId: Buffer;
-  /** Of the sender's key. */
+  /** The thumbprint of the sender's key. */
   thumbprint: Buffer;
 }
 
@@ -35,7 +35,7 @@ export function makeToken(
   return `${signed}.${hmac(key, Buffer.from(signed)).toString('base64url')}`;
 }
 
-/** Throws unless the token is what section 4 asks for. */
+/** Throws unless the token fulfils section 4. */
 export function checkToken(
   token: string,
   type: TokenType,

@@ -1,11 +1,11 @@
-// Clients that vanish in the middle of something.
+// Clients that vanish at a chosen point.
 import { Caller } from './caller.js';
 import type { Carrier } from './carrier.js';
 import { ClientHandshake, type ClientOptions } from './client.js';
 import { FLAG } from './constants.js';
 import { item, payload, write } from './messages.js';
 
-/** Where a client can vanish, in the order of a session's life. */
+/** The points at which a client can vanish, in the order of a session's life. */
 export const points = [
   'connected',
   'M1 in part',
@@ -21,11 +21,11 @@ export const points = [
 ] as const;
 export type Point = (typeof points)[number];
 
-/** How a client can vanish. */
+/** The ways in which a client can vanish. */
 export const ways = ['reset', 'fin', 'stream cancelled'] as const;
 export type Way = (typeof ways)[number];
 
-/** Goes as far as `point` and vanishes; the server has `hang`, `echo`, `flood` and `sum`. */
+/** Proceeds to `point` and vanishes; the server has the methods `hang`, `echo`, `flood` and `sum`. */
 export async function vanish(options: ClientOptions, point: Point, way: Way): Promise<void> {
   const handshake = await ClientHandshake.dial(options);
   try {
@@ -65,7 +65,7 @@ async function goTo(handshake: ClientHandshake, point: Point): Promise<void> {
 function go(carrier: Carrier, way: Way): void {
   if (way === 'fin') return carrier.close();
   if (way === 'reset') return carrier.reset();
-  // The connection stays open for a moment without its stream.
+  // The connection stays open briefly without its stream.
   carrier.stream.close(8);
   setTimeout(() => carrier.close(), 50);
 }

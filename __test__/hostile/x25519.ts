@@ -1,4 +1,4 @@
-// X25519 with shares as the 32 bytes they are on the wire.
+// X25519 with shares as the 32 bytes of the wire.
 import { createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
 
 export interface Share {
@@ -13,7 +13,7 @@ export function makeShare(): Share {
   return { share: Buffer.from(String(x), 'base64url'), privateKey };
 }
 
-/** What both sides compute from their own private half and the other's share. */
+/** Computes the shared secret from the own private half and the other's share. */
 export function agree(own: Share, share: Buffer): Buffer {
   const publicKey = createPublicKey({
     key: { kty: 'OKP', crv: 'X25519', x: share.toString('base64url') },

@@ -1,4 +1,4 @@
-// How calls fail, and what their callers are told.
+// The errors of failed calls, as callers receive them.
 import { describe, expect, it } from 'vitest';
 import { MeshError } from '../../js/index.js';
 import { entry, make, pair, serve } from '../support/meshes.js';

@@ -1,4 +1,4 @@
-// Calls with an idempotency key: done once, however often they are asked for.
+// Calls with an idempotency key run once, however often they are repeated.
 import { describe, expect, it } from 'vitest';
 import { MeshError, SecureMesh, type Context } from '../../js/index.js';
 import { pair, services } from '../support/kit.js';

@@ -34,13 +34,13 @@ function table(given: Partial<IdempotencyLimits> = {}) {
     pass: (ms: number) => void (now += ms),
     now: () => now,
     count: () => count,
-    /** Whether a call had to run. */
+    /** Makes a call; returns whether it ran. */
     async runs(caller: string, key: string, size = 1): Promise<boolean> {
       const before = count;
       await attempt(caller, key, size);
       return count > before;
     },
-    /** Whether a call was refused without a run, and with which error. */
+    /** Makes a call that must be refused without a run; returns the error. */
     async refused(caller: string, key: string): Promise<any> {
       const before = count;
       const error = await errorOf(attempt(caller, key));
@@ -52,7 +52,7 @@ function table(given: Partial<IdempotencyLimits> = {}) {
       });
       return error;
     },
-    /** Calls that run until they are given an outcome. */
+    /** Starts calls that run until the test gives them an outcome. */
     start(caller: string, keys: number, prefix = 'running') {
       const gate = deferred<Outcome>();
       const calls = Array.from({ length: keys }, (_, n) =>
@@ -267,7 +267,7 @@ describe('kept outcomes', () => {
     let refused = 0;
     for (let n = 0; n < 20_000; n += 1) await attempt('new', '1').catch(() => (refused += 1));
     expect(refused).toBe(20_000);
-    // Half a second where this was written; a look at all callers each time takes minutes.
+    // The loop takes about half a second; a scan of all callers in each step would take minutes.
     expect(performance.now() - begun).toBeLessThan(10_000);
   });
 

@@ -1,5 +1,5 @@
-// Values far above the limit on messages: refused from their length, before any
-// work is done for them. Done first, the work would hold the event loop for seconds.
+// Values far above the limit of messages are rejected by their length, before they are encoded. The encoding
+// would block the event loop for seconds.
 import { describe, expect, it } from 'vitest';
 import { isSurelyLarger } from '../../js/frames/size.js';
 import { MeshError, type CallOptions, type SecureMeshClient } from '../../js/index.js';
@@ -7,7 +7,7 @@ import { pair } from '../support/kit.js';
 import { errorOf } from '../support/promises.js';
 
 const LIMIT = 4 << 20;
-// 400 MiB of text that is not ASCII, which V8 makes without copying.
+// A string of 400 MiB beyond ASCII, which V8 creates without copying.
 const huge = 'é'.repeat(400 << 20);
 
 const values: [string, () => unknown][] = [
@@ -19,7 +19,7 @@ const values: [string, () => unknown][] = [
   ['a list of many', () => new Array(40 << 20)],
 ];
 
-/** How long it takes until something is over, and with what. */
+/** Measures the time until a failure, and returns the error. */
 async function timed(work: () => Promise<unknown>): Promise<{ error: MeshError; ms: number }> {
   const begin = performance.now();
   const error = await errorOf(work());
@@ -47,7 +47,7 @@ describe.each(values)('%s', (_name, make) => {
     const { error, ms } = await timed(() => send(client, value));
     expect(error).toMatchObject({ ...TOO_LARGE, remote: false });
     expect(error.message).toBe(`the input is larger than limits.maxMessageBytes (${LIMIT})`);
-    // On an idle machine it takes a few milliseconds; with the work done first, seconds.
+    // The rejection takes a few milliseconds on an idle machine; after an encoding it would take seconds.
     expect(ms).toBeLessThan(1_000);
     expect(await client.call('echo', 1)).toBe(1);
   });
@@ -79,7 +79,7 @@ describe.each(values)('%s', (_name, make) => {
     expect(failed.error).toMatchObject({ code: 'NOT_FOUND', reason: 'NONE', message: 'no' });
     expect(failed.error.data).toBe(`[cut: larger than limits.maxMessageBytes (${LIMIT})]`);
     for (const { ms } of [made, streamed, failed])
-      // On an idle machine it takes a few milliseconds; with the work done first, seconds.
+      // The rejection takes a few milliseconds on an idle machine; after an encoding it would take seconds.
       expect(ms).toBeLessThan(1_000);
     expect(await client.call('echo')).toBe(1);
   });
@@ -100,7 +100,7 @@ describe('texts of 400 MiB beside the input', () => {
     const { error, ms } = await timed(() => send(client));
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'ARGUMENT' });
     expect(error.message.length).toBeLessThan(1_000);
-    // On an idle machine it takes a few milliseconds; with the work done first, seconds.
+    // The rejection takes a few milliseconds on an idle machine; after an encoding it would take seconds.
     expect(ms).toBeLessThan(1_000);
   });
 
@@ -113,7 +113,7 @@ describe('texts of 400 MiB beside the input', () => {
     const { error } = await timed(() => client.call('fail'));
     expect(error.message).toMatch(/^é{1000,}… \[cut: 419430400 characters\]$/);
     const { ms } = await timed(() => client.call('fail'));
-    // On an idle machine it takes a few milliseconds; with the work done first, seconds.
+    // The rejection takes a few milliseconds on an idle machine; after an encoding it would take seconds.
     expect(ms).toBeLessThan(1_000);
   });
 
@@ -123,7 +123,7 @@ describe('texts of 400 MiB beside the input', () => {
     await client.call('echo');
     const { error, ms } = await timed(() => client.call('echo', { note: huge }));
     expect(error).toMatchObject(TOO_LARGE);
-    // On an idle machine it takes a few milliseconds; with the work done first, seconds.
+    // The rejection takes a few milliseconds on an idle machine; after an encoding it would take seconds.
     expect(ms).toBeLessThan(1_000);
   });
 });
@@ -139,7 +139,7 @@ describe('what is found too large at once', () => {
     ['a list of 50', new Array(50).fill(1), false],
   ])('%s', (_name, value, expected) => {
     expect(isSurelyLarger(value, 100)).toBe(expected);
-    // It never refuses what would have fitted.
+    // The check never rejects a value that fits.
     if (expected) expect((JSON.stringify(value) ?? '').length).toBeGreaterThan(100);
   });
 

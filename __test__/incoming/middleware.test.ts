@@ -5,7 +5,7 @@ import { pair } from '../support/kit.js';
 import { make } from '../support/meshes.js';
 import { deferred, errorOf } from '../support/promises.js';
 
-/** All that a stream yields. */
+/** Collects the items of a stream. */
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of items) all.push(item);
@@ -191,7 +191,7 @@ describe('client middleware', () => {
     });
     expect(context.metadata).toMatchObject({ tenant: 't1' });
     expect(context.timeoutMs()).toBeLessThanOrEqual(700);
-    // The options of the caller are its own.
+    // The caller's own options are unchanged.
     expect(options).toEqual({ timeoutMs: 5000 });
   });
 

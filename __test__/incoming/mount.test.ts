@@ -1,4 +1,4 @@
-// Routers of SecureStack's core, as their published types have them.
+// Routers of SecureStack's core, according to their published types.
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { MeshError } from '../../js/index.js';

@@ -1,4 +1,4 @@
-// The errors of nested calls, as the first caller gets them.
+// The errors of nested calls, as the first caller receives them.
 import { describe, expect, it } from 'vitest';
 import {
   defineContract,
@@ -14,7 +14,7 @@ import { errorOf, sleep } from '../support/promises.js';
 
 type Handle = (input: unknown, ctx: Context) => unknown;
 
-/** The error that a caller of b gets, and the lines that b logs. */
+/** Returns the error that a caller of b receives, and the lines that b logs. */
 async function through(
   handler: Handle,
   c: Record<string, Handle> = {},

@@ -1,5 +1,4 @@
-// Values and errors that JSON or the wire cannot carry whole: nothing of them
-// is lost without a word.
+// Values and errors that JSON or the wire cannot carry completely: no part of them is lost silently.
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MeshError } from '../../js/index.js';
 import { pair } from '../support/kit.js';

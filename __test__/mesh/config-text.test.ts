@@ -1,4 +1,4 @@
-// A configuration that the core cannot read as JSON names the option.
+// The error of a configuration that the core cannot read as JSON names the option.
 import { expect, it } from 'vitest';
 import { SecureMesh } from '../../js/index.js';
 

@@ -60,7 +60,7 @@ describe('a unary call', () => {
     const without = await crossings({});
     expect(without).toBeGreaterThanOrEqual(400);
     const withAll = await crossings(all);
-    // Which events share a batch is a matter of timing.
+    // The distribution of events to batches depends on timing.
     expect(Math.abs(withAll - without)).toBeLessThanOrEqual(without / 20);
   });
 

@@ -1,4 +1,4 @@
-// Calls under fake timers, of each library that people use.
+// Calls under the fake timers of common libraries.
 import * as sinon from '@sinonjs/fake-timers';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { pair } from '../support/meshes.js';
@@ -31,7 +31,7 @@ const calls = async (): Promise<void> => {
     { resilience: { retry: { maxAttempts: 2, initialDelay: 10 } } },
   );
   expect(await client.call('echo', 1)).toBe(1);
-  // More than a batch, so that the event loop takes turns.
+  // More than a batch, so that several turns of the event loop are needed.
   const many = Array.from({ length: 300 }, (_, n) => n);
   expect(await Promise.all(many.map((n) => client.call('echo', n)))).toEqual(many);
   let items = 0;
@@ -49,8 +49,8 @@ describe('calls are made, answered and ended in time', () => {
   });
 
   it('under the fake timers of sinon, which jest has too', async () => {
-    // Without `nextTick`: that of the process serves the channel to the test runner too, and
-    // Jest replaces it in its sandbox only.
+    // Without `nextTick`: the channel to the test runner needs that of the process, and Jest replaces it only
+    // in its sandbox.
     const clock = sinon.install({ toFake: [...everything] });
     try {
       await calls();

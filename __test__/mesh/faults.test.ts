@@ -1,5 +1,5 @@
-// Servers that are killed while they work: what their callers are told, how
-// often a request runs, and who is believed afterwards.
+// Servers that are killed during requests: the errors of their callers, the number of runs of a request, and
+// the trust in a restarted server.
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { errorOf, until } from '../support/promises.js';
 
 interface Instance {
   address: { host: string; port: number };
-  /** Ends the process as `kill -9` does, and waits until it is gone. */
+  /** Kills the process like `kill -9`, and waits for its end. */
   kill: () => Promise<void>;
 }
 
@@ -60,8 +60,8 @@ it('a call whose server is killed ends once, and ran once', { timeout: 60_000 },
   await Promise.all(calls);
   expect(outcomes).toEqual(Array(20).fill('UNAVAILABLE SESSION_LOST false 1'));
 
-  // The same service at the same place, with the keys it had, is found again,
-  // and what may have run before does not run again.
+  // The same service at the same address with the same keys is found again, and a call that may have run does
+  // not run again.
   await start({ journal: file, answers: true, name: 'second', port: server.address.port });
   await expect.poll(() => client.call('book', 'after'), { timeout: 20_000 }).toBe('second after');
   expect(lines(file).toSorted()).toEqual([...numbers(0, 20), 'after'].toSorted());
@@ -74,7 +74,7 @@ it('an idempotent call whose server is killed runs elsewhere', { timeout: 60_000
   const client = await clientOf(silent, other);
   const wanted = numbers(0, 20);
   const calls: Promise<unknown>[] = [];
-  // One after the other: calls made at once all take the first session there is.
+  // One after another, because concurrent calls would all take the first open session.
   for (const n of wanted) {
     calls.push(client.call('book', n, { idempotent: true, timeoutMs: 30_000 }));
     await until(() => lines(first).length + lines(second).length === calls.length, 20_000);
@@ -86,7 +86,7 @@ it('an idempotent call whose server is killed runs elsewhere', { timeout: 60_000
 });
 
 it('a restarted server with other state is not believed', { timeout: 60_000 }, async () => {
-  // Nobody knows either of them yet.
+  // No service remembers either key yet.
   const [own, callers] = [mkdtempSync(join(keysDir, 'own-')), mkdtempSync(join(keysDir, 'own-'))];
   const secret = (): void => copyFileSync(join(callers, 'mesh-secret'), join(own, 'mesh-secret'));
   const wipe = (): void => {

@@ -1,4 +1,4 @@
-// Mistakes of the first hours: each is named where it is made.
+// Typical first mistakes: each causes an error at its place.
 
 import { createServer } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
@@ -29,7 +29,7 @@ describe('a configuration', () => {
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'CONFIG' });
     expect(error.message).toContain('got a StaticDiscovery');
     expect(error.message).toContain('services: await registry.listServices()');
-    // The repair is one.
+    // The suggested repair works.
     const caller = make('caller', { discovery: { services: await registry.listServices() } });
     await caller.initialize();
     expect(await caller.connect('server').call('echo', 7)).toBe(7);
@@ -43,7 +43,7 @@ describe('a configuration', () => {
       [{ limits: new Map([['maxSessions', 1]]) }, 'limits must be a plain object'],
     ];
     for (const [extra, text] of cases) expect(refused(extra).message).toContain(text);
-    // A class of the application's that has options is one.
+    // An application's class with options is accepted.
     class Options {
       maxSessions = 7;
     }

@@ -1,6 +1,6 @@
-// The package in a test environment of jsdom, as jest and vitest make it: the
-// globals are a window's, so timers are numbers and signals are not Node's. The
-// window is jsdom's own, except for its timers: they call the global ones.
+// The package in a test environment of jsdom, as in jest and vitest. The globals are those of a window, so
+// timers are numbers and signals are not Node's. The window is that of jsdom, except that its timers call the
+// global ones.
 import * as timers from 'node:timers';
 import { JSDOM } from 'jsdom';
 import { afterAll, expect, it, vi } from 'vitest';

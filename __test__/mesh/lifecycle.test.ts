@@ -1,5 +1,5 @@
-// When processes end, and that nothing holds them or their event loop up.
-// Each in a process of its own, with the package as it is published.
+// The end of processes, and the freedom of their event loop. Each test runs a process of its own with the
+// published package.
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -61,9 +61,8 @@ it(
     expect(code, output).toBe(0);
     const measured = loop.told()[0]?.what as { took: number; held: number; max: number };
     expect(measured.took).toBeGreaterThan(50);
-    // `monitorEventLoopDelay` says all there is to say on a quiet machine; on a
-    // busy one the time the system gave to others has to be taken off. Neither
-    // counts the interval of 1 ms between samples.
+    // `monitorEventLoopDelay` is exact on an idle machine; on a busy one, the time of other processes must be
+    // subtracted. Neither figure includes the interval of 1 ms between samples.
     expect(Math.min(measured.held, measured.max)).toBeLessThan(5);
   },
 );

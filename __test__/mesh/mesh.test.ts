@@ -1,4 +1,4 @@
-// The life of a mesh, its configuration and what it tells of itself.
+// The life cycle of a mesh, its configuration and its statistics.
 import { describe, expect, it } from 'vitest';
 import { MeshError, SecureMesh, SecureMeshClient, type Context } from '../../js/index.js';
 import { config, entry, keysDir, make, pair, serve } from '../support/meshes.js';

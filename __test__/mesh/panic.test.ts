@@ -1,5 +1,5 @@
-// A fault in the Rust part itself. The addon is built once more, with one call
-// that panics, and used from a copy of the package.
+// A panic in the Rust part. The addon is built again with one call that panics, and used from a copy of the
+// package.
 import { execFile } from 'node:child_process';
 import { copyFileSync, cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -128,7 +128,7 @@ describe('rotateKeys', () => {
     const crypto = new CryptoManager({ keysDir: extra.paths!.keysDir!, rsaKeySize: 2048 });
     await crypto.initialize('server');
     expect(crypto.getThumbprint()).toBe(next);
-    // The other way round: the mesh takes over what is stored, instead of a third key.
+    // In the other direction, the mesh takes over the stored key instead of generating a third one.
     await crypto.rotate();
     expect(await server.rotateKeys()).toBe(crypto.getThumbprint());
   });

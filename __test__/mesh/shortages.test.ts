@@ -1,4 +1,4 @@
-// A service whose process has used up its file descriptors.
+// A service whose process has no file descriptors left.
 
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,5 +1,4 @@
-// Who believes whom, from mesh to mesh. Every refusal must leave the handler
-// alone and tell the caller what can be done about it.
+// The trust between meshes. Every refusal must not run the handler, and must give the caller the repair.
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +6,7 @@ import type { MeshConfig, SecureMesh } from '../../js/index.js';
 import { call, entry, keysDir, make, serve } from '../support/meshes.js';
 import { errorOf } from '../support/promises.js';
 
-/** A key directory of its own: another user, another machine. */
+/** A separate key directory, as of a different user or machine. */
 const elsewhere = (): string => mkdtempSync(join(keysDir, 'elsewhere-'));
 const SECRET = 'a secret of the tests, long enough: 0123456789';
 
@@ -53,7 +52,7 @@ describe('without any security configuration', () => {
     await first.initialize();
     await first.connect('server').call('count');
     await first.cleanup();
-    // The same secret, and a key of its own.
+    // The same secret with a different key.
     const forged = elsewhere();
     copyFileSync(join(keysDir, 'mesh-secret'), join(forged, 'mesh-secret'));
     const impostor = make('changing', { paths: { keysDir: forged }, discovery: { services } });
@@ -117,7 +116,7 @@ describe('with a shared secret', () => {
 });
 
 describe('with pinned keys', () => {
-  /** Two services that have each other's key, on different machines. */
+  /** Two services on different machines, each with the other's key. */
   async function pinned(): Promise<{ server: SecureMesh; callerKeys: string; publicKey: string }> {
     const callerKeys = elsewhere();
     const probe = make('caller', { paths: { keysDir: callerKeys } });
@@ -128,7 +127,7 @@ describe('with pinned keys', () => {
       host: '127.0.0.1',
       paths: { keysDir: elsewhere() },
       discovery: {
-        // The caller does not listen: it is known by its key alone.
+        // The caller does not listen, so its entry has only a key.
         services: [{ id: 'caller', publicKey: callerKey }],
       },
     });
@@ -150,7 +149,7 @@ describe('with pinned keys', () => {
       message: expect.stringContaining('known by its key alone'),
     });
 
-    // The caller's id with another key; and the server's id with another key.
+    // The caller's id with a different key, then the server's id with a different key.
     await refused(server, { paths: { keysDir: elsewhere() }, discovery: { services } }, {});
     const wrong = [{ ...entry('server', server), publicKey: mesh.publicKey() }];
     await refused(

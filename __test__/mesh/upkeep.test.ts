@@ -24,8 +24,8 @@ describe('KeyRotation', () => {
   it('really replaces the key, and names it by its public half (P23, P24)', async () => {
     const manager = await crypto();
     const peer = await crypto();
-    const former = manager.getPublicKey();
-    const envelope = peer.encrypt('for the former key', former);
+    const previous = manager.getPublicKey();
+    const envelope = peer.encrypt('for the previous key', previous);
     const fingerprints: string[] = [];
     const entries: MeshAuditEvent[] = [];
     const audit = new AuditLogger({
@@ -36,14 +36,14 @@ describe('KeyRotation', () => {
     const rotation = new KeyRotation('orders', manager, config, audit);
     await rotation.rotate();
     const current = manager.getPublicKey();
-    expect(current).not.toBe(former);
+    expect(current).not.toBe(previous);
     expect(fingerprints).toEqual([manager.getThumbprint()]);
     const onlyPublic = new CryptoManager({ rsaKeySize: 2048 });
     onlyPublic.importKeyPair(manager.exportKeyPair());
     expect(onlyPublic.getThumbprint()).toBe(fingerprints[0]);
     expect(manager.verify('x', manager.sign('x'), current)).toBe(true);
-    expect(manager.verify('x', manager.sign('x'), former)).toBe(false);
-    expect(manager.decrypt(envelope, peer.getPublicKey()).toString()).toBe('for the former key');
+    expect(manager.verify('x', manager.sign('x'), previous)).toBe(false);
+    expect(manager.decrypt(envelope, peer.getPublicKey()).toString()).toBe('for the previous key');
     expect(entries).toMatchObject([
       { eventType: 'key_rotation', serviceId: 'orders', details: { success: true } },
     ]);

@@ -1,4 +1,4 @@
-// The log of audit entries, and the adapter that prints them.
+// The audit log, and the adapter that prints its entries.
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { native } from '../../js/base/native.js';
 import {
@@ -11,7 +11,7 @@ import {
 import { event, FORGED } from '../support/audit.js';
 import { deferred, errorOf, until } from '../support/promises.js';
 
-/** An adapter that keeps what it gets. */
+/** An adapter that stores its entries. */
 function keeper(): MonitoringAdapter & { events: MeshAuditEvent[] } {
   const events: MeshAuditEvent[] = [];
   return { events, logEvent: async (entry) => void events.push(entry) };

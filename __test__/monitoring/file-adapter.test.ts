@@ -127,7 +127,7 @@ describe('FileAdapter', () => {
         expect(error).toMatchObject({ code: 'FAILED_PRECONDITION', reason: 'AUDIT_DELIVERY' });
         expect(error.message).toContain(`chmod o-w ${open}`);
         expect(readdirSync(open)).toEqual([]);
-        // Either repair is one.
+        // Both suggested repairs work.
         const own = /such as (\S+?),/.exec(error.message)![1]!;
         await new FileAdapter(own).logEvent(event());
         expect(statSync(dirname(own)).mode & 0o777).toBe(0o700);

@@ -29,7 +29,7 @@ describe('HttpAdapter', () => {
     body: any;
   }
 
-  /** A server that answers with one status after the other, then with 200. */
+  /** A server that answers with the given statuses in turn, then with 200. */
   async function server(...statuses: number[]): Promise<{ url: string; requests: Request[] }> {
     const requests: Request[] = [];
     const http = createServer((request, response) => {
@@ -99,7 +99,7 @@ describe('HttpAdapter', () => {
       { n: 'v' },
     ]);
     const missing = { endpoint: 'http://h/', auth: { type: 'bearer' } } as const;
-    expect(() => new HttpAdapter(missing)).toThrow(/config.auth.token must be a text/);
+    expect(() => new HttpAdapter(missing)).toThrow(/config.auth.token must be a string/);
     expect(() => new HttpAdapter({ endpoint: 'file:///etc/passwd' })).toThrow(/config.endpoint/);
   });
 

@@ -1,4 +1,4 @@
-// Metrics, and their text for Prometheus.
+// Metrics, and their text format for Prometheus.
 import { describe, expect, it } from 'vitest';
 import { MetricsCollector } from '../../js/index.js';
 

@@ -1,4 +1,4 @@
-// Chains of calls, each made by the handler of the one before: they end.
+// Chains of calls, each made by the handler of the previous one, end.
 import { describe, expect, it } from 'vitest';
 import type { Context, SecureMesh, SecureMeshClient } from '../../js/index.js';
 import type { TestConfig } from '../../js/testing/index.js';
@@ -10,10 +10,10 @@ import { services } from '../support/kit.js';
 import { make, serve } from '../support/meshes.js';
 import { errorOf, sleep } from '../support/promises.js';
 
-/** How a handler goes on to the next service. */
+/** The nested call of a handler. */
 type Next = (ctx: Context, to: string, client: SecureMeshClient) => unknown;
 
-/** Two services whose methods `l` call each other for good. */
+/** Two services whose methods `l` call each other endlessly. */
 async function ring(
   next: Next,
   config?: TestConfig,

@@ -30,7 +30,7 @@ const shop = defineContract('shop', {
 
 type Buy = Context<NonNullable<typeof shop.procedures.buy.errors>>;
 
-/** A client of a shop whose `buy` does what the test says, and what was logged. */
+/** A client of a shop whose `buy` the test provides, and the log of the shop. */
 async function open(buy: (ctx: Buy) => never) {
   const logged: any[] = [];
   const server = await serve(
@@ -58,7 +58,7 @@ describe('a declared error', () => {
     expect(result).toMatchObject({ ok: false, declared: true });
     if (result.ok || !result.declared || result.error.reason !== 'OUT_OF_STOCK') throw result.error;
     expect(result.error).toBeInstanceOf(MeshError);
-    // Its schema makes a text of the number.
+    // The schema converts the number to a string.
     expect(result.error.data).toEqual({ sku: 'A', left: '0' });
     expect(result.error).toMatchObject({
       code: 'FAILED_PRECONDITION',

@@ -1,4 +1,4 @@
-// What calls share with their callers: signals, contexts, stacks.
+// Signals, async contexts and stacks that calls share with their callers.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { getEventListeners } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -6,7 +6,7 @@ import { MeshError, unary, defineContract } from '../../js/index.js';
 import { pair, services } from '../support/kit.js';
 import { errorOf, until } from '../support/promises.js';
 
-/** The warnings of this process from now on. */
+/** Collects the warnings of this process. */
 function warnings(): Error[] {
   const seen: Error[] = [];
   const take = (warning: Error): void => void seen.push(warning);
@@ -15,7 +15,7 @@ function warnings(): Error[] {
   return seen;
 }
 
-/** Warnings are told in a later turn. */
+/** Node emits warnings in a later turn. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('a signal that many calls share', () => {

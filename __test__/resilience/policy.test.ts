@@ -18,7 +18,7 @@ const breaker: Resilience = {
 };
 const retry: Resilience = { retry: { maxAttempts: 3, initialDelay: 1 } };
 
-/** Entries of an audit log, as they come. */
+/** Collects the entries of an audit log. */
 function audit(): { events: MeshAuditEvent[]; monitoring: NonNullable<MeshConfig['monitoring']> } {
   const events: MeshAuditEvent[] = [];
   const adapters = [{ logEvent: async (event: MeshAuditEvent) => void events.push(event) }];
@@ -201,7 +201,7 @@ describe('breakers', () => {
         one.on('close', () => (socket.destroy(), onward.destroy()));
       }
       socket.on('data', (bytes) => {
-        // The length of an HTTP/2 frame, so that the connection breaks at once.
+        // This byte is the length of an HTTP/2 frame, so that the connection breaks immediately.
         if (tamper && bytes.length > 60) bytes.writeUInt8(bytes[0]! ^ 0x80, 0);
         onward.write(bytes);
       });
@@ -227,7 +227,7 @@ describe('breakers', () => {
     }
     expect(errors.map(({ reason }) => reason)).not.toContain('CIRCUIT_OPEN');
     tamper = false;
-    // After so many failures the connection rests for up to five seconds.
+    // After this many failures, the next connection attempt waits for up to five seconds.
     const answered = async (): Promise<void> => expect(await client.call('m', 2)).toBe(2);
     await vi.waitFor(answered, { timeout: 10_000, interval: 200 });
   });

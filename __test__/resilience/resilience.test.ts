@@ -303,7 +303,9 @@ describe('RateLimiter', () => {
     expect(limiter.size).toBe(10);
     limiter.destroy();
     expect(limiter.size).toBe(0);
-    expect(() => limiter.check('x'.repeat(1_025))).toThrow(/clientId must be a text of 1 to 1024/);
+    expect(() => limiter.check('x'.repeat(1_025))).toThrow(
+      /clientId must be a string of 1 to 1024/,
+    );
     expect(() => limiter.check(undefined as never)).toThrow(/clientId/);
   });
 

@@ -1,4 +1,4 @@
-// Contracts whose callers check what they receive.
+// Contracts whose callers check the answers.
 import { z } from 'zod';
 import { describe, expect, it } from 'vitest';
 import { defineContract, serverStream, unary } from '../../js/index.js';

@@ -1,4 +1,4 @@
-// Contracts: written once, typed on both sides, checked on both.
+// Contracts: defined once, typed and checked on both sides.
 import { expect, it } from 'vitest';
 import {
   bidiStream,
@@ -14,7 +14,7 @@ import { implementation } from '../../js/testing/index.js';
 import { pair, services } from '../support/kit.js';
 import { deferred, errorOf } from '../support/promises.js';
 
-/** A Standard Schema by hand: what every library of them is to this package. */
+/** A handwritten Standard Schema, the only interface of this package to schema libraries. */
 function schema<T>(name: string, check: (value: unknown) => value is T) {
   return {
     '~standard': {

@@ -1,4 +1,4 @@
-// What travels beside inputs and results.
+// Metadata of calls and answers.
 import { describe, expect, it } from 'vitest';
 import type { Context } from '../../js/index.js';
 import {
@@ -99,7 +99,7 @@ describe('a request id', () => {
 });
 
 describe('a trace context', () => {
-  // The first rows are those of W3C Trace Context, section 3.2.
+  // The first rows are from W3C Trace Context, section 3.2.
   it.each([
     [TRACEPARENT, true],
     ['00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00', true],

@@ -1,4 +1,4 @@
-// Schemas around handlers: zod, valibot and arktype, by the standard they share.
+// Schemas around handlers: zod, valibot and arktype, by their common standard.
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -7,12 +7,12 @@ import { pair } from '../support/kit.js';
 import { make } from '../support/meshes.js';
 import { errorOf } from '../support/promises.js';
 
-/** A schema by hand. */
+/** A handwritten schema. */
 function schema<T>(validate: (value: any) => any): StandardSchema<T> {
   return { '~standard': { version: 1, vendor: 'test', validate } };
 }
 
-// Its own types do not compile where `exactOptionalPropertyTypes` is set.
+// Arktype's own types do not compile with `exactOptionalPropertyTypes`.
 const arktype: string = 'arktype';
 const { type } = (await import(arktype)) as { type: (shape: object) => StandardSchema<any> };
 
@@ -129,7 +129,7 @@ describe('schemas', () => {
     await errorOf(client.call('text', 1));
     expect(seen).toEqual([]);
     expect(await client.call('text', 'kept')).toBe('kept');
-    // What the middleware makes of the result is the result.
+    // The schema checks the result of the middleware.
     expect(await errorOf(client.call('text', 'other'))).toMatchObject({ code: 'INTERNAL' });
   });
 

@@ -1,5 +1,4 @@
-// What the calls a handler makes inherit from the request it answers, without
-// anything being passed on.
+// The implicit inheritance of a handler's calls from its request.
 import { describe, expect, it } from 'vitest';
 import type { CallOptions, Context, SecureMesh } from '../../js/index.js';
 import { pair, services } from '../support/kit.js';
@@ -8,7 +7,7 @@ import { deferred, errorOf, sleep, until } from '../support/promises.js';
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const TRACEPARENT = `00-${TRACE}-00f067aa0ba902b7-01`;
 
-/** What the innermost of three services sees. */
+/** The view of the innermost of three services. */
 interface Seen {
   timeoutMs: number;
   requestId: string;
@@ -23,7 +22,7 @@ const look = (_: unknown, ctx: Context): Seen => ({
   metadata: ctx.metadata,
 });
 
-/** Three services in a row, each calling the next with a client it made long before. */
+/** Three services in a row, each of which calls the next with a client created long before. */
 async function chain(options?: CallOptions): Promise<{
   client: ReturnType<SecureMesh['connect']>;
   innermost: SecureMesh;
@@ -66,7 +65,7 @@ describe('three services deep', () => {
     expect(seen.traceparent).toMatch(new RegExp(`^00-${TRACE}-[0-9a-f]{16}-01$`));
     expect(seen.traceparent).not.toContain('00f067aa0ba902b7');
     expect(seen.metadata['tracestate']).toBe('vendor=1');
-    // What is not known to everybody is for the one it was sent to.
+    // Other metadata is for its receiver only.
     expect(seen.metadata).not.toHaveProperty('tenant');
     expect(seen.metadata).not.toHaveProperty('idempotency-key');
   });

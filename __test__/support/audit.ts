@@ -1,7 +1,7 @@
 // Entries of an audit log.
 import type { MeshAuditEvent } from '../../js/index.js';
 
-/** An entry, as it would be logged. */
+/** An audit entry. */
 export function event(extra: Partial<MeshAuditEvent> = {}): MeshAuditEvent {
   return {
     id: 'e1',
@@ -14,5 +14,5 @@ export function event(extra: Partial<MeshAuditEvent> = {}): MeshAuditEvent {
   };
 }
 
-/** A text that would be another entry if it were written as it is. */
+/** A string that would be a second entry if it were written unescaped. */
 export const FORGED = 'no\n{"eventType":"system","forged":true}\u001b[2J\u2028';

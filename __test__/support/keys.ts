@@ -1,4 +1,4 @@
-// What the tests of keys and envelopes share.
+// The common code of the tests of keys and envelopes.
 import * as nodeCrypto from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ export const rsa = (modulusLength: number, publicExponent = 65537) =>
   });
 
 let scratch: string[] = [];
-/** The path of a key directory that is not there yet, and is gone after the test. */
+/** The path of a key directory that does not exist yet, and is removed after the test. */
 export function keysDir(): string {
   const dir = mkdtempSync(join(tmpdir(), 'ssm-keys-'));
   scratch.push(dir);
@@ -27,7 +27,7 @@ afterEach(() => {
   scratch = [];
 });
 
-/** The error `act` throws, or rejects with. */
+/** The error of `act`, thrown or rejected. */
 export async function refused(act: () => unknown): Promise<MeshError> {
   try {
     await act();

@@ -1,5 +1,5 @@
-// Services within this process, for tests that are not about sockets: the
-// package's own test kit, gone when the test is over.
+// Services within this process, for tests that do not need sockets: the package's own test kit, closed after
+// the test.
 import { onTestFinished } from 'vitest';
 import type { SecureMesh, SecureMeshClient } from '../../js/index.js';
 import {

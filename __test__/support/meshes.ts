@@ -1,16 +1,15 @@
-// Meshes for tests: in a key directory of their own, with small keys, on free
-// ports, and gone when the test is over.
+// Meshes for tests: with a separate key directory, small keys and free ports, closed after the test.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, onTestFinished } from 'vitest';
 import { SecureMesh, type MeshConfig, type SecureMeshClient } from '../../js/index.js';
 
-/** A key directory for one test file: keys are made once. */
+/** A key directory for one test file, so that keys are generated once. */
 export const keysDir = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-test-'));
 afterAll(() => rmSync(keysDir, { recursive: true, force: true }));
 
-/** A configuration with the least that differs from the defaults. */
+/** A minimal configuration. */
 export function config(serviceId: string, extra: Partial<MeshConfig> = {}): MeshConfig {
   return {
     serviceId,
@@ -39,7 +38,7 @@ export async function serve(
   return mesh;
 }
 
-/** How a service is found. */
+/** The entry of a service for discovery. */
 export function entry(id: string, mesh: SecureMesh): { id: string; host: string; port: number } {
   const address = mesh.address();
   if (address === null) throw new Error(`${id} does not listen`);

@@ -1,4 +1,4 @@
-// A second implementation of docs/envelope.md, of nothing but node:crypto.
+// A second implementation of docs/envelope.md, with node:crypto only.
 import * as nodeCrypto from 'node:crypto';
 import { expect } from 'vitest';
 import type { EncryptedData } from '../../js/crypto/envelope.js';

@@ -1,18 +1,17 @@
-// Programs of the tests, each in a process of its own, with the package as it
-// is published.
+// The tests' programs, each in a process of its own with the published package.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { root } from '../../scripts/lib.mjs';
 import { keysDir } from './meshes.js';
 
-/** What a program told, and when. */
+/** An event that a program reported, and its time. */
 export interface Told {
   what: any;
   at: number;
 }
 
-/** Runs a program of `fixtures`, killed at the latest when the test is over. */
+/** Runs a program of `fixtures`, which is killed at the latest at the end of the test. */
 export function run(
   name: string,
   settings: object = {},

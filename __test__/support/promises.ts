@@ -1,6 +1,6 @@
-// Promises in tests: settled from outside, expected to reject, waited for.
+// Helpers for promises in tests.
 
-/** A promise to be settled from outside. */
+/** A promise that the test settles. */
 export function deferred<T = void>(): {
   promise: Promise<T>;
   resolve: (value: T) => void;
@@ -10,7 +10,7 @@ export function deferred<T = void>(): {
   return { promise, resolve };
 }
 
-/** The error a promise rejects with. */
+/** The error of a rejected promise. */
 export async function errorOf(promise: Promise<unknown>): Promise<any> {
   try {
     await promise;
@@ -20,7 +20,7 @@ export async function errorOf(promise: Promise<unknown>): Promise<any> {
   throw new Error('it did not fail');
 }
 
-/** Waits until something holds. */
+/** Waits until a condition holds. */
 export async function until(holds: () => boolean, ms = 5000): Promise<void> {
   const end = Date.now() + ms;
   while (!holds()) {
@@ -29,6 +29,6 @@ export async function until(holds: () => boolean, ms = 5000): Promise<void> {
   }
 }
 
-/** Waits so long. For time that has to pass, not for something to happen: that is `until`. */
+/** Waits for a fixed time, only where time itself must pass; `until` waits for an event. */
 export const sleep = (ms: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,4 +1,4 @@
-// The test kit: what it leaves out (sockets, files, waiting) and what it does not.
+// The test kit: the parts that it replaces (sockets, files, waiting) and the parts that are real.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';

@@ -1,4 +1,4 @@
-// What the compiler accepts of calls, handlers and middleware, and what not.
+// The types of calls, handlers and middleware.
 import {
   type CallOptions,
   type Context,
@@ -12,7 +12,7 @@ import { same, schema } from './schema.js';
 
 declare const mesh: SecureMesh;
 
-// A client by name, typed by whoever calls.
+// A client by name, typed at the call.
 const client = mesh.connect('other-service');
 same<typeof client, SecureMeshClient>();
 same<ReturnType<SecureMesh['connect']>, SecureMeshClient>();
@@ -25,7 +25,7 @@ for await (const item of client.serverStream<unknown, number>('count')) same<typ
 await client.call<{ id: number }, string>('get', { id: 'x' });
 // @ts-expect-error there is no such option
 await client.call('get', 1, { timeout: 5 });
-// @ts-expect-error values of metadata are texts
+// @ts-expect-error values of metadata are strings
 await client.call('get', 1, { metadata: { n: 1 } });
 const options: CallOptions = {
   signal: AbortSignal.timeout(5),
@@ -36,7 +36,7 @@ const options: CallOptions = {
 };
 await client.call('get', 1, options);
 
-// Handlers: without schemas the input is what they say it is.
+// Handlers: without schemas they declare the type of the input.
 mesh.handle('methodName', async (input, ctx) => ({ hello: ctx.caller.serviceId, input }));
 mesh.handle('double', (n: number) => n * 2);
 mesh.handle<number, string>('text', (n, ctx) => `${n.toFixed()} ${ctx.method}`);
@@ -49,7 +49,7 @@ mesh.handle('many', async function* (to: number, ctx) {
 const named: Handler<number, string> = (n, ctx) => `${n} ${ctx.requestId}`;
 mesh.handle('named', named);
 
-// With schemas it is what they make, and the result is what they take.
+// With schemas, the input has their output type, and the result their input type.
 mesh.handle(
   'checked',
   {
@@ -80,7 +80,7 @@ mesh.handle(
 mesh.handle('kind', { kind: 'stream' }, () => 1);
 // @ts-expect-error there is no such option
 mesh.handle('option', { timeout: 5 }, () => 1);
-// @ts-expect-error it is no schema
+// @ts-expect-error not a schema
 mesh.handle('schema', { input: {} }, () => 1);
 // @ts-expect-error the handler is missing
 mesh.handle('none', {});
@@ -96,14 +96,14 @@ mesh.useClient((call, next) => {
   call.options.metadata['tenant'] = 't1';
   call.options.timeoutMs = 5;
   call.input = 7;
-  // @ts-expect-error a call goes where it goes
+  // @ts-expect-error the service of a call is read-only
   call.service = 'other';
   return next();
 });
-// @ts-expect-error it is no function
+// @ts-expect-error not a function
 mesh.use({});
 
-// Routers of the core, by their shape.
+// Routers of the core, by their structure.
 declare const router: {
   getRoutes(): Map<
     string,
@@ -118,7 +118,7 @@ mesh
   .mount(router)
   .mount('name', router)
   .mount({ a: { b: router } }, { allow: ['gateway'] });
-// @ts-expect-error it is no router
+// @ts-expect-error not a router
 mesh.mount({ a: 7 });
 
 const error = new MeshError('NOT_FOUND', 'none', { data: { id: 1 } });

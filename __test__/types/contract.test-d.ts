@@ -1,4 +1,4 @@
-// What the compiler accepts of contracts, and what not.
+// The types of contracts.
 import {
   bidiStream,
   clientStream,
@@ -40,7 +40,7 @@ mesh.connect(orders, { service: 'orders-eu' });
 // @ts-expect-error there is no such option
 mesh.connect(orders, { servis: 'orders-eu' });
 
-// The caller's side: what the schemas take goes in, what they make comes out.
+// The caller's side: arguments have the input types of the schemas, results the output types.
 const order = await client.create({ sku: 'A', on: '2031-01-01' }, { timeoutMs: 800 });
 same<typeof order, Order>();
 await client.ping();
@@ -60,7 +60,7 @@ await client.create();
 await client.create({ sku: 'A' });
 // @ts-expect-error the input is of another type
 await client.create({ sku: 7, on: '' });
-// @ts-expect-error a caller writes what the schema takes, not what it makes
+// @ts-expect-error a caller passes the input type of the schema, not its output type
 await client.create({ sku: 'A', on: new Date() });
 // @ts-expect-error there is no such method
 await client.destroy({});
@@ -68,10 +68,10 @@ await client.destroy({});
 await client.ping(1, { timeout: 5 });
 // @ts-expect-error one item is not many
 await client.upload(7);
-// @ts-expect-error a stream of results is no promise of one
+// @ts-expect-error a stream of results is not a promise of one
 (await client.watch({ since: 1 })).id;
 
-// Errors are known by their reason.
+// The reason narrows the type of an error.
 const result = await safe(client.create({ sku: 'A', on: '' }));
 if (result.ok) {
   same<typeof result.data, Order>();
@@ -86,7 +86,7 @@ if (result.ok) {
   same<typeof result.error.data, unknown>();
 }
 const plain = await safe(client.ping());
-// Where nothing is declared, there is nothing to ask.
+// Without declared errors, `declared` is always false.
 if (!plain.ok) same<typeof plain.declared, false>();
 
 try {
@@ -150,12 +150,12 @@ const texts = async function* (): AsyncGenerator<string> {
 mesh.implement(small, { get: async () => 1, count: texts });
 // @ts-expect-error one result is not many
 mesh.implement(small, { get: () => 1, count: () => 1 });
-// @ts-expect-error there is no such method to say something about
+// @ts-expect-error there is no such method to configure
 mesh.implement(small, { get: () => 1, count: () => [1] }, { methods: { got: {} } });
 
-// @ts-expect-error it is no gRPC code
+// @ts-expect-error not a gRPC code
 unary({ errors: { GONE: { code: 'GONE' } } });
-// @ts-expect-error it is no schema
+// @ts-expect-error not a schema
 unary({ input: 7 });
-// @ts-expect-error it is not made by unary and its like
+// @ts-expect-error not created by unary or one of its siblings
 defineContract('x', { get: () => 1 });

@@ -1,4 +1,4 @@
-// Real schema libraries in a contract: their types come through.
+// Real schema libraries in a contract keep their types.
 import { type } from 'arktype';
 import * as v from 'valibot';
 import { z } from 'zod';

@@ -1,4 +1,4 @@
-// What the compiler accepts of the test kit, and what not.
+// The types of the test kit.
 import {
   defineContract,
   MeshError,
@@ -38,11 +38,11 @@ kit.connect('stok');
 kit.connect(orders, { service: 'stok' });
 // @ts-expect-error the input is a number
 await kit.connect(orders).get('1');
-// @ts-expect-error the handler answers with something else
+// @ts-expect-error the handler returns the wrong type
 implementation(orders, { get: () => 7 });
-// @ts-expect-error where the meshes are is the kit's business
+// @ts-expect-error the kit sets the ports
 await createTestMesh({ services: {}, config: { port: 1 } });
-// @ts-expect-error as are the keys
+// @ts-expect-error the kit sets the keys
 await createTestMesh({ services: {}, config: { security: { rsaKeySize: 4096 } } });
 
 const fault = kit.faults.add({ service: 'stock', error: 'UNAVAILABLE' });

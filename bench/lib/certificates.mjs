@@ -1,8 +1,7 @@
-// Certificates for the peers that want them: one authority, one leaf for both
-// sides, made anew for each run and kept nowhere.
+// Certificates for peers with TLS: one authority, one leaf for both sides, generated for each run and not stored.
 import selfsigned from 'selfsigned';
 
-/** `{ ca, cert, key }` in PEM; P-256, which is what a fast TLS deployment has. */
+/** Returns `{ ca, cert, key }` in PEM, with P-256 as in a fast TLS deployment. */
 export async function certificates() {
   const common = { keyType: 'ec', curve: 'P-256', algorithm: 'sha256' };
   const authority = await selfsigned.generate([{ name: 'commonName', value: 'bench authority' }], {

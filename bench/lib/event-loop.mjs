@@ -1,8 +1,10 @@
-// How late the event loop is.
+// The delay of the event loop.
 import { readFileSync } from 'node:fs';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 
-/** How long this thread was ready to run and the system ran others, in ms; 0 where the system does not say. */
+/**
+ * The time in ms for which this thread was ready to run and had no core; 0 if the system does not report it.
+ */
 function waitedForCoreMs() {
   try {
     return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[1]) / 1e6;
@@ -12,9 +14,9 @@ function waitedForCoreMs() {
 }
 
 /**
- * Watches until what it returns is called. That gives, in ms and without the timer's own
- * millisecond, `p50`, `p99` and `max` of `monitorEventLoopDelay`, and `held`: the longest
- * that this process itself kept the loop, so less what it waited for a core.
+ * Observes the event loop and returns a function that ends the observation. That function returns, in ms and
+ * without the timer's own millisecond, `p50`, `p99` and `max` of `monitorEventLoopDelay`, and `held`: the
+ * longest block by this process itself, without its waits for a core.
  */
 export function watchLoop() {
   const delay = monitorEventLoopDelay({ resolution: 1 });

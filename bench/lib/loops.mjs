@@ -1,9 +1,9 @@
-// How calls are made: as fast as they are answered, or at a pace.
+// Closed and open loops of calls.
 import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 import { Times } from './stats.mjs';
 
-/** Always `inFlight` calls under way, for `seconds`; `took` is told the time of each in ms. */
+/** Keeps `inFlight` calls in flight for `seconds`; `took` receives the latency of each in ms. */
 export async function keepCalling(call, inFlight, seconds, took) {
   const end = performance.now() + seconds * 1000;
   const one = async () => {
@@ -19,9 +19,9 @@ export async function keepCalling(call, inFlight, seconds, took) {
 }
 
 /**
- * A closed loop: always `inFlight` calls under way, for `seconds`.
+ * A closed loop: keeps `inFlight` calls in flight for `seconds`.
  *
- * @returns `calls`, `seconds`, and the times of a call in ms
+ * @returns `calls`, `seconds`, and the latencies of the calls in ms
  */
 export async function closedLoop(call, inFlight, seconds) {
   const times = new Times();
@@ -34,15 +34,14 @@ export async function closedLoop(call, inFlight, seconds) {
 const BEAT_MS = 0.2;
 
 /**
- * An open loop: `rate` calls a second, whether or not earlier ones are answered,
- * in small bursts on a beat of 0.2 ms. A call's time counts from the beat it was
- * due on, so that a pause is felt by every call that fell into it (what is left
- * out otherwise is called coordinated omission).
+ * An open loop: `rate` calls a second, whether or not earlier ones are answered, in small bursts on a beat of
+ * 0.2 ms. A call's latency counts from its due beat, so that a pause affects every call within it (this
+ * avoids coordinated omission).
  */
 export async function openLoop(call, rate, seconds) {
   const times = new Times();
   const total = Math.floor(rate * seconds);
-  // Node's timers are no finer than 1 ms; a thread that sleeps is.
+  // Node's timers have a resolution of 1 ms; a sleeping thread has a finer one.
   const beat = new Worker(
     `const { parentPort, workerData } = require('node:worker_threads');
      const cell = new Int32Array(new SharedArrayBuffer(4));

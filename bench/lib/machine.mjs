@@ -1,4 +1,4 @@
-// What the figures were taken on.
+// The machine of the figures.
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import { capture } from '../../scripts/lib.mjs';

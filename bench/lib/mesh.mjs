@@ -1,5 +1,5 @@
-// The package that is measured: this one as it was built last, or the one in
-// the directory BENCH_PACKAGE, to compare two builds.
+// The measured package: the latest build of this one, or the one in the directory BENCH_PACKAGE, to compare
+// two builds.
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root } from '../../scripts/lib.mjs';

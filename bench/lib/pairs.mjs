@@ -1,4 +1,4 @@
-// A peer's two processes, and what is measured of both at once.
+// The two processes of a peer, and the measurement of both together.
 import { start } from './processes.mjs';
 
 /** Starts a peer's server and client, with options as of `start`. */
@@ -10,14 +10,13 @@ export async function startPair(peer, context, options) {
   return { peer, server, client, stop: () => Promise.all([server.stop(), client.stop()]) };
 }
 
-/** Starts several at once. */
+/** Starts several pairs concurrently. */
 export const startPairs = (peers, context) =>
   Promise.all(peers.map((peer) => startPair(peer, context)));
 
 /**
- * Has the client do something, and adds what it took of both processes:
- * microseconds of CPU per call on each side, memory in bytes at the end and
- * how much it has grown.
+ * Runs a function of the client, and adds the cost in both processes: microseconds of CPU per call on each
+ * side, memory in bytes at the end, and its growth.
  */
 export async function measure({ server, client }, name, options) {
   const before = [await client.usage(), await server.usage()];

@@ -1,10 +1,10 @@
-// What is sent. JSON as services send it: records of short fields, half text,
-// half numbers and flags; bytes that compress to nothing.
+// The payloads. JSON has records of short fields, half strings, half numbers and flags, as in real services.
+// Bytes are incompressible.
 import { createHash } from 'node:crypto';
 
 const memo = new Map();
 
-/** A JSON value whose text is as near to `size` bytes as whole records make it; then padded exactly. */
+/** Returns a value whose JSON has `size` bytes: whole records, padded exactly. */
 export function order(size) {
   let value = memo.get(size);
   if (value !== undefined) return value;
@@ -28,7 +28,7 @@ export function order(size) {
   return value;
 }
 
-/** `size` bytes that look random, the same ones each time. */
+/** Returns `size` reproducible pseudo-random bytes. */
 export function noise(size) {
   const blocks = [];
   for (let number = 0; number * 32 < size; number += 1) {
@@ -37,10 +37,10 @@ export function noise(size) {
   return Buffer.concat(blocks, size);
 }
 
-/** The sizes that are measured, in bytes. */
+/** The measured sizes, in bytes. */
 export const SIZES = [100, 1024, 65_536, 1_048_576];
 
-/** A size as the tables write it. */
+/** Formats a size for the tables. */
 export function sizeName(size) {
   if (size >= 1_048_576) return `${size / 1_048_576} MiB`;
   return size >= 1024 ? `${size / 1024} KiB` : `${size} B`;

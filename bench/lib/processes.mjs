@@ -1,5 +1,4 @@
-// The processes that are measured, seen from the one that is not: it starts
-// them, tells them what to do and waits.
+// The measured processes, as the measuring process controls them.
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
@@ -7,11 +6,11 @@ const WORKER = fileURLToPath(new URL('worker.mjs', import.meta.url));
 const running = new Set();
 
 /**
- * Starts a process that does what the functions of a file in roles/ do.
+ * Starts a process that runs the functions of a file in roles/.
  *
  * @param role the file's name without its ending
- * @param options.execArgv further options of Node
- * @param options.env further variables
+ * @param options.execArgv additional options of Node
+ * @param options.env additional variables
  * @returns `run(name, ...arguments)` for its functions, `usage()`, `stop()`
  */
 export function start(role, { execArgv = [], env = {} } = {}) {
@@ -45,7 +44,7 @@ export function start(role, { execArgv = [], env = {} } = {}) {
   return {
     pid: child.pid,
     run,
-    /** What the process has used so far: `cpuUs`, `rss` in bytes. */
+    /** The usage of the process so far: `cpuUs`, `rss` in bytes. */
     usage: () => run('usage'),
     stop: () =>
       new Promise((resolve) => {
@@ -56,7 +55,7 @@ export function start(role, { execArgv = [], env = {} } = {}) {
   };
 }
 
-/** Ends every process that is still there. */
+/** Ends every remaining process. */
 export function stopAll() {
   for (const child of running) child.kill('SIGKILL');
 }

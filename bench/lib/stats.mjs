@@ -1,13 +1,13 @@
-// Numbers about numbers.
+// Statistics.
 
-/** The middle one. */
+/** The median. */
 export function median(values) {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** The medians of the fields of several objects of one shape. */
+/** The medians of the fields of several objects with the same fields. */
 export function medians(objects) {
   const fields = Object.keys(objects[0]);
   return Object.fromEntries(
@@ -15,7 +15,7 @@ export function medians(objects) {
   );
 }
 
-/** Times of calls, kept without making garbage while the clock runs. */
+/** Latencies of calls, recorded without allocation during a measurement. */
 export class Times {
   #values = new Float64Array(1 << 16);
   #count = 0;

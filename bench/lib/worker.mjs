@@ -1,4 +1,4 @@
-// Inside a measured process: does what it is told, one message at a time.
+// The loop of a measured process: runs one requested function after another.
 import { watchLoop } from './event-loop.mjs';
 
 const role = await import(`../roles/${process.argv[2]}.mjs`);
@@ -17,12 +17,12 @@ const common = {
     }
     return process.memoryUsage.rss();
   },
-  /** Does nothing for so long. */
+  /** Idles for some seconds. */
   rest: (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000)),
   watchLoop: () => {
     stopWatching = watchLoop();
   },
-  /** How late the loop was since `watchLoop`. */
+  /** The delay of the event loop since `watchLoop`. */
   loopDelay: () => stopWatching(),
 };
 

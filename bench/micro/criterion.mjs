@@ -1,16 +1,16 @@
-// Runs crates/mesh-core/benches/parts.rs and reads what criterion wrote down.
+// Runs crates/mesh-core/benches/parts.rs and reads criterion's results.
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { capture, root, run } from '../../scripts/lib.mjs';
 
 const BENCH = ['bench', '--workspace', '--locked', '--bench', 'parts'];
 
-/** Builds it, so that what follows is not disturbed by a compiler. */
+/** Builds the benchmark in advance, so that no compiler disturbs the measurements. */
 export function buildCriterion() {
   return run('cargo', [...BENCH, '--no-run']);
 }
 
-/** A list of `{ name, us }`: medians, as criterion estimates them. */
+/** Returns a list of `{ name, us }`: medians, as criterion estimates them. */
 export async function criterion(quick) {
   const metadata = await capture('cargo', ['metadata', '--no-deps', '--format-version=1']);
   const directory = join(JSON.parse(metadata.stdout).target_directory, 'criterion');
@@ -28,7 +28,7 @@ export async function criterion(quick) {
     .toSorted((a, b) => a.name.localeCompare(b.name));
 }
 
-/** The full name, which the directories have only in a form that file systems allow. */
+/** The full name; the directories have it only in a form that file systems allow. */
 function nameOf(file) {
   return JSON.parse(readFileSync(file, 'utf8')).full_id;
 }

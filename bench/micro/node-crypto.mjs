@@ -1,11 +1,11 @@
-// What node:crypto takes for the same work as crates/mesh-core/benches/parts.rs,
-// under the same names. Microseconds, as a median of several runs.
+// The time of node:crypto for the work of crates/mesh-core/benches/parts.rs, under the same names:
+// microseconds, as a median of several runs.
 import * as crypto from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { median } from '../lib/stats.mjs';
 import { nodeOpen, nodeSeal } from './node-envelope.mjs';
 
-/** A list of `{ name, us }`; each takes about `seconds`. */
+/** Returns a list of `{ name, us }`; each measurement takes about `seconds`. */
 export function nodeCrypto(seconds) {
   const results = [];
   const add = (name, work) => results.push({ name, us: time(work, seconds) });
@@ -79,7 +79,7 @@ function recordLayer() {
   return [seal, open];
 }
 
-/** An HS256 token with the claims of a request's, made and checked by hand. */
+/** An HS256 token with the claims of a request's token, issued and verified without a library. */
 function tokens() {
   const key = Buffer.alloc(32, 7);
   const head = Buffer.from('{"alg":"HS256","typ":"ssm-request+jwt"}').toString('base64url');

@@ -1,5 +1,5 @@
-// docs/envelope.md by node:crypto alone, as one would write it for speed: keys
-// are parsed once, and a thumbprint is made once for each key.
+// A fast implementation of docs/envelope.md with node:crypto only: each key is parsed once, and its
+// thumbprint computed once.
 import * as crypto from 'node:crypto';
 
 const DOMAIN = Buffer.from('secure-stack-mesh/envelope/v1');
@@ -62,7 +62,7 @@ export function nodeSeal(data, recipient, sender, keyBytes) {
   };
 }
 
-/** Verifies and decrypts what {@link nodeSeal} or `CryptoManager` made. */
+/** Verifies and decrypts an envelope of {@link nodeSeal} or `CryptoManager`. */
 export function nodeOpen(envelope, recipient, sender) {
   const bytes = (text) => Buffer.from(text, 'base64');
   const parts = {

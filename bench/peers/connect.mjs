@@ -13,7 +13,7 @@ const decoder = new TextDecoder();
 const encode = (value) => ({ body: encoder.encode(JSON.stringify(value)) });
 const decode = ({ body }) => JSON.parse(decoder.decode(body));
 
-/** The service of echo.proto, without a code generator: its descriptor read at run time. */
+/** The service of echo.proto, from its descriptor at run time instead of generated code. */
 function service() {
   const file = fileURLToPath(new URL('echo.proto', import.meta.url));
   const loaded = loader.loadSync(file)['bench.Echo'];

@@ -10,7 +10,7 @@ const { Echo } = grpc.loadPackageDefinition(definition).bench;
 const options = {
   'grpc.max_receive_message_length': 16 << 20,
   'grpc.max_send_message_length': 16 << 20,
-  // The certificate's name; without it an address is taken for one.
+  // The certificate's name; without this option the address would be the expected name.
   'grpc.ssl_target_name_override': 'localhost',
 };
 const encode = (value) => ({ body: Buffer.from(JSON.stringify(value)) });
@@ -36,7 +36,7 @@ const handlers = {
   },
 };
 
-/** The peer with these credentials, each made from the certificates of this run. */
+/** The peer with these credentials, each created from the certificates of this run. */
 export function grpcPeer(title, secure, serverCredentials, clientCredentials) {
   return {
     title,

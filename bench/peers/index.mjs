@@ -1,13 +1,12 @@
-// Who is measured. Each file of this directory is one way to call another
-// process, all with the same shape:
+// The measured peers. Each file of this directory is one way to call another process, with the same exports:
 //
-//   title       what the tables call it
-//   secure      whether what it sends is encrypted and both sides are proven
-//   package     the package whose version is told, if there is one
-//   bytes       whether it carries bytes as they are
+//   title       its name in the tables
+//   secure      whether it encrypts and authenticates both sides
+//   package     the package whose version is reported, if there is one
+//   bytes       whether it carries raw bytes
 //   streams     whether it has streams
-//   serve(context)             starts a server; its address, which goes to the other process
-//   connect(address, context)  a client: json(value), bytes(buffer), and with streams
+//   serve(context)             starts a server; returns its address, for the other process
+//   connect(address, context)  returns a client: json(value), bytes(buffer), and with streams
 //                              down(count, onItem) and up(count, value)
 //
 // `context` has `directory`, where keys may be kept, and `tls`, certificates made for this run.

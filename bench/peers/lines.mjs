@@ -1,8 +1,7 @@
-// The floor: what JavaScript itself costs. A socket, one message to a line of
-// JSON or behind a length, everything queued in one turn of the loop written at
-// once; no deadlines, no limits, no errors.
+// The baseline: the cost of JavaScript itself. Each message is a line of JSON or has a length prefix, and one
+// write sends all messages of a turn of the event loop. There are no deadlines, no limits and no errors.
 
-/** Queues what is sent until the turn is over, then writes it in one piece. */
+/** Queues messages until the end of the turn, then writes them together. */
 function coalesced(socket) {
   let queue = [];
   const flush = () => {
@@ -64,7 +63,7 @@ function onFrame(socket, body) {
   });
 }
 
-/** Serves a connection: the first byte says whether lines or frames come. */
+/** Serves a connection; the first byte selects lines or frames. */
 export function serveSocket(socket) {
   socket.setNoDelay?.(true);
   socket.once('data', (first) => {

@@ -1,12 +1,12 @@
-// This package, as its README shows it: encrypted, both sides proven, with all
-// of its checks and limits, one of which is higher.
+// This package as in its README: encrypted and mutually authenticated, with all its checks and limits, one of
+// which is higher.
 import { SecureMesh } from '../lib/mesh.mjs';
 import { order } from '../lib/payloads.mjs';
 
 const mesh = (serviceId, { directory, ...options }) =>
   new SecureMesh({ serviceId, paths: { keysDir: directory }, ...options });
 
-/** Answers what every client of these measurements asks for. */
+/** Adds the handlers for the clients of the measurements. */
 export function handlers(server) {
   server.handle('json', (input) => input);
   server.handle('bytes', (input) => input);
@@ -28,7 +28,7 @@ export default {
   bytes: true,
   streams: true,
   async serve({ directory }) {
-    // No other peer has such a limit: a pause in an open loop must be waited for here as well.
+    // No other peer has such a limit, and the calls of a pause in an open loop must wait here too.
     const limits = { maxConcurrentCalls: 10_000 };
     const server = mesh('server', { directory, port: 0, limits });
     handlers(server);

@@ -1,19 +1,19 @@
-// Linux's `perf`, as far as it is needed here.
+// An interface to Linux's `perf`.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { capture } from '../../scripts/lib.mjs';
 
-/** Samples a second and thread. Odd, so as not to beat with timers. */
+/** Samples per second and thread; a prime, so that they do not beat with timers. */
 const FREQUENCY = 997;
 
-/** Whether it is there and may be used. */
+/** Whether `perf` is installed and permitted. */
 export async function hasPerf() {
   return (
     (await capture('perf', ['record', '-e', 'cpu-clock', '-o', '/dev/null', 'true'])).code === 0
   );
 }
 
-/** Begins to sample processes; the function that ends it. */
+/** Begins to sample processes; returns the function that ends the sampling. */
 export function record(pids, file) {
   const args = ['record', '-e', 'cpu-clock', '-F', String(FREQUENCY), '--call-graph', 'fp'];
   const child = spawn('perf', [...args, '-p', pids.join(','), '-o', file], { stdio: 'ignore' });

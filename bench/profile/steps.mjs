@@ -1,10 +1,10 @@
-// To which step of a call a sample belongs: to JSON or the collector of garbage
-// if they are anywhere in it; else to the first frame, from the inside out, that
-// a rule knows. Rules are tried in order on each frame.
+// The step of a call to which a sample belongs: JSON or garbage collection if they are anywhere in its stack;
+// else that of the first frame, from the inside out, that matches a rule. Rules are tried in order on each
+// frame.
 
 const rule = (step, pattern) => ({ step, pattern });
 
-// What the kernel does is known by the system call it does it for.
+// The system call determines the step of the kernel's work.
 const KERNEL = [
   rule('wake the other thread', /eventfd|futex/),
   rule('kernel: write to the socket', /sys_send|sys_write|do_writev|sock_write_iter|tcp_sendmsg/),
@@ -24,7 +24,7 @@ const ANYWHERE = [
 ];
 
 const USER = [
-  // Of the system's library, whoever asks for it.
+  // Functions of the system's library, for every caller.
   rule(
     'memory: malloc, copies',
     /^__mem\w+_|^(_int_|__libc_)?(malloc|calloc|realloc|free)\b|^cfree|^malloc_|^unlink_chunk/,

@@ -1,5 +1,5 @@
-// Charts as inline SVG. Colours come from the page's style sheet, so that they
-// follow its light or dark; each has a title that says the same in words.
+// Charts as inline SVG. Colours come from the page's style sheet, so that they follow its light or dark
+// theme. Each chart has a title with its content in words.
 import { figure } from './numbers.mjs';
 
 const LABEL = 190;
@@ -7,7 +7,7 @@ const WIDTH = 720;
 const ROW = 26;
 const PLOT = WIDTH - LABEL - 90;
 
-/** Text that is safe inside of markup. */
+/** Escapes a string for markup. */
 export const escape = (text) =>
   String(text).replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 
@@ -91,8 +91,8 @@ export function ranges(title, unit, rows) {
 const BULLET = 260;
 
 /**
- * How a figure stands to its bounds: `must` is always at a third, one step of
- * the logarithm to each side; the right side is the better one.
+ * A figure in relation to its bounds, on a logarithmic scale: `must` is always at a third, and better values
+ * are to the right.
  */
 export function bullet({ better, must, reach, value, unit, what }) {
   const base = must || reach;

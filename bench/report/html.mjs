@@ -1,4 +1,4 @@
-// The report as one page that needs nothing else: style and charts are in it.
+// The report as one self-contained page with its style and charts.
 import { readFileSync } from 'node:fs';
 import { bars, bullet, escape, ranges } from './charts.mjs';
 import { bound, figure } from './numbers.mjs';

@@ -1,4 +1,4 @@
-// The targets as docs/performance.md has them, to be pasted there.
+// The targets in the form of docs/performance.md.
 import { bound, figure } from './numbers.mjs';
 import { machineText } from './text.mjs';
 

@@ -1,4 +1,4 @@
-// How figures are written.
+// The format of figures.
 
 /** Three significant digits; whole numbers with separators from 1,000 on. */
 export function figure(value) {

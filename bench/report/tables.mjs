@@ -1,5 +1,4 @@
-// The figures of each suite as tables: a heading, columns, rows of cells. Both
-// reports show these.
+// The figures of each suite as tables for both reports: a heading, columns, rows of cells.
 import { cellName } from '../suites/calls.mjs';
 import { figure, mib } from './numbers.mjs';
 
@@ -177,7 +176,7 @@ const makers = {
   ],
 };
 
-/** The tables of all suites that were run. */
+/** The tables of the suites that ran. */
 export function tables(suites, titles) {
   return Object.entries(suites).flatMap(([name, result]) => makers[name](result, titles));
 }

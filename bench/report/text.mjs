@@ -4,7 +4,7 @@ import { tables } from './tables.mjs';
 
 const MARKS = { reached: '★', met: '✓', short: '○', missed: '✗', 'not measured': ' ' };
 
-/** Columns as wide as their widest cell; all but the first aligned to the right. */
+/** Formats columns as wide as their widest cell; all except the first are aligned to the right. */
 function table({ heading, columns, rows }) {
   const all = [columns, ...rows];
   const widths = columns.map((_, column) => Math.max(...all.map((row) => row[column].length)));
@@ -18,7 +18,7 @@ function table({ heading, columns, rows }) {
   return [heading, ...all.map((row) => `  ${line(row)}`), ''].join('\n');
 }
 
-/** What the machine is, in a few lines. */
+/** The machine in a few lines. */
 export function machineText(machine) {
   const { cpu, cores, memoryGiB, kernel, node, rustc, version, commit, loadBefore, peers } =
     machine;
@@ -30,7 +30,7 @@ export function machineText(machine) {
   ].join('\n');
 }
 
-/** Everything, ending with the targets. */
+/** The whole report; the targets are last. */
 export function textReport({ machine, suites, titles, targets }) {
   const rows = targets.map((row) => [
     `${MARKS[row.state]} ${row.what}`,

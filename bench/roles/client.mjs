@@ -5,7 +5,7 @@ import { load } from '../peers/index.mjs';
 
 let client;
 
-/** Connects, and proves with one call that what is sent comes back. */
+/** Connects, and checks with one call that the peer echoes. */
 export async function connect(peer, address, context) {
   client = await (await load(peer)).connect(address, context);
   const value = order(1024);
@@ -30,7 +30,7 @@ export function closed({ kind, size, inFlight, seconds }) {
   return closedLoop(caller(kind, size), inFlight, seconds);
 }
 
-/** The same without keeping times: to sort them would hold the event loop. */
+/** The same without recording latencies, since sorting them would block the event loop. */
 export function keepBusy({ kind, size, inFlight, seconds }) {
   return keepCalling(caller(kind, size), inFlight, seconds, () => {});
 }

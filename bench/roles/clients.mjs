@@ -17,7 +17,7 @@ const logger = {
   },
 };
 
-/** Makes and initialises a client for each configuration, all of which know `server`; some know `other`. */
+/** Creates and initializes a client for each configuration; all of them know `server`, some know `other`. */
 export async function make(configs) {
   for (const config of configs) {
     const mesh = new SecureMesh({ logger, ...config });
@@ -26,13 +26,13 @@ export async function make(configs) {
   }
 }
 
-/** Ends them. */
+/** Closes all clients. */
 export async function close() {
   await Promise.all(clients.map(({ mesh }) => mesh.cleanup()));
   clients = [];
 }
 
-/** One call by each client, one after another; how many sessions were resumed for it. */
+/** Makes one call by each client in turn; returns the number of resumed sessions. */
 export async function callEach() {
   const before = resumed;
   const began = performance.now();
@@ -44,7 +44,7 @@ export async function callEach() {
   };
 }
 
-/** Calls until the clients have so many sessions in all, a few at a time. */
+/** Makes calls, a few at a time, until the clients have `count` sessions together. */
 export async function open(count) {
   const share = Math.ceil(count / clients.length);
   await Promise.all(
@@ -59,7 +59,7 @@ export async function open(count) {
   return sessions();
 }
 
-/** How many sessions they have. */
+/** The number of sessions of all clients. */
 export function sessions() {
   return clients.reduce((sum, { mesh }) => sum + mesh.getStats().activeSessions, 0);
 }
@@ -75,7 +75,7 @@ export function closed({ size, inFlight, seconds }) {
   return closedLoop(call, inFlight, seconds);
 }
 
-/** So many calls by each client, all at once; how they ended. */
+/** Makes `each` concurrent calls by each client; returns their outcomes. */
 export async function storm(each) {
   const before = resumed;
   const times = new Times();
@@ -97,8 +97,8 @@ export async function storm(each) {
 }
 
 /**
- * Keeps `inFlight` calls of `slow` under way for so long, each of about `ms`, and begins `beyond` more at once now and
- * then: how those ended, and this process's memory as it went.
+ * Keeps `inFlight` calls of `slow` in flight for `seconds`, each of about `ms`, and periodically begins
+ * `beyond` more. Returns the outcomes of these, and the memory of this process over time.
  */
 export async function saturate({ inFlight, ms, seconds, beyond }) {
   const [{ server }] = clients;
@@ -142,7 +142,7 @@ export async function saturate({ inFlight, ms, seconds, beyond }) {
   return { answered, failed, failure, refused, memory };
 }
 
-/** Times of single calls of `other`, some milliseconds apart, for so long. */
+/** Returns the latencies of single calls of `other`, some milliseconds apart, over `seconds`. */
 export async function ping(seconds) {
   const [{ other }] = clients;
   const times = new Times();
@@ -156,7 +156,7 @@ export async function ping(seconds) {
   return { calls: times.count, ...times.summary() };
 }
 
-/** Makes a key as a first start does. */
+/** Generates a key as in a first start. */
 export async function makeKey(bits) {
   const keysDir = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-bench-'));
   const mesh = new SecureMesh({

@@ -4,7 +4,7 @@ import { nodeCrypto, time } from '../micro/node-crypto.mjs';
 
 export { nodeCrypto };
 
-/** A list of `{ name, us }` of the exported classes, called from JavaScript. */
+/** Returns a list of `{ name, us }` of the exported classes, called from JavaScript. */
 export async function classes(seconds) {
   const results = [];
   const add = (name, work) => results.push({ name, us: time(work, seconds) });

@@ -1,11 +1,11 @@
-// One server of this package, configured as a suite wants it.
+// One server of this package with the configuration of a suite.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SecureMesh } from '../lib/mesh.mjs';
 import { handlers } from '../peers/mesh.mjs';
 
 let server;
 
-/** Starts it; its address. Handlers: those of the peer, and `slow(ms)`. */
+/** Starts the server; returns its address. Handlers: those of the peer, and `slow(ms)`. */
 export async function serve(config) {
   server = new SecureMesh(config);
   handlers(server);
@@ -17,12 +17,12 @@ export async function serve(config) {
   return server.address();
 }
 
-/** How many sessions there are. */
+/** The number of sessions. */
 export function sessions() {
   return server.getStats().activeSessions;
 }
 
-/** Ends it in good order. */
+/** Stops the server gracefully. */
 export async function close() {
   await server.cleanup();
 }

@@ -9,7 +9,7 @@ import { load, peers } from '../peers/index.mjs';
 export const name = 'calls';
 export const title = 'Calls, closed loop';
 
-/** What is measured: the whole grid, or the part of it that the targets need. */
+/** The measured cells: the whole grid, or the part of it that the targets need. */
 function cells(quick) {
   const cell = (kind, size, inFlight) => ({ kind, size, inFlight });
   if (quick) {
@@ -24,20 +24,20 @@ function cells(quick) {
   return ['json', 'bytes'].flatMap((kind) =>
     SIZES.flatMap((size) =>
       [1, 64, 256]
-        // 256 of a mebibyte each measure the collector of garbage.
+        // 256 calls of a mebibyte each would measure the garbage collector.
         .filter((inFlight) => size < 1_048_576 || inFlight < 256)
         .map((inFlight) => cell(kind, size, inFlight)),
     ),
   );
 }
 
-/** A cell as the tables write it. */
+/** Formats a cell for the tables. */
 export const cellName = ({ kind, size, inFlight }) => `${kind}, ${sizeName(size)} × ${inFlight}`;
 
-/** Those that the targets name. */
+/** The peers in the targets. */
 const QUICK = ['mesh', 'grpc-mtls', 'moleculer', 'tcp', 'tls'];
 
-/** A list of `{ peer, kind, size, inFlight, …medians }`. */
+/** Returns a list of `{ peer, kind, size, inFlight, …medians }`. */
 export async function run({ quick, rounds, context, progress, failed }) {
   const seconds = quick ? 0.25 : 1;
   const pairs = await startPairs(quick ? QUICK : Object.keys(peers), context);
@@ -57,7 +57,7 @@ export async function run({ quick, rounds, context, progress, failed }) {
           const sample = await measure(pair, 'closed', { ...cell, seconds });
           samples.set(key, [...(samples.get(key) ?? []), sample]);
         } catch (error) {
-          // There is one sample less; what was under way may run on for as long as a sample takes.
+          // The sample is dropped; its calls may continue for the duration of a sample.
           failed(`${pair.peer}, ${cellName(cell)}: ${error.message}`);
           await sleep(seconds * 1000);
         }

@@ -6,7 +6,7 @@ import { criterion } from '../micro/criterion.mjs';
 export const name = 'crypto';
 export const title = 'The parts, µs';
 
-/** A list of `{ name, core, classes, node }` in µs; what one of them does not have is null. */
+/** Returns a list of `{ name, core, classes, node }` in µs; a missing figure is null. */
 export async function run({ quick, progress }) {
   progress('the core, by criterion');
   const core = await criterion(quick);

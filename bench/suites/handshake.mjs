@@ -1,6 +1,5 @@
-// What a session costs: the CPU of both sides for a client's first call (TCP,
-// HTTP/2, handshake with RSA-4096 and the hybrid exchange, the call itself),
-// and for a call that resumes a session that was lost.
+// The cost of a session: the CPU of both sides for a client's first call (TCP, HTTP/2, handshake with
+// RSA-4096 and the hybrid exchange, the call itself), and for a call that resumes a lost session.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { measure } from '../lib/pairs.mjs';
 import { start } from '../lib/processes.mjs';
@@ -8,7 +7,10 @@ import { start } from '../lib/processes.mjs';
 export const name = 'handshake';
 export const title = 'A session, ms of CPU on each side';
 
-/** `{ full, resumption }`, each `{ count, clientMs, serverMs, wallMs }`; `resumption` is null if none was resumed. */
+/**
+ * Returns `{ full, resumption }`, each `{ count, clientMs, serverMs, wallMs }`; `resumption` is null if none
+ * was resumed.
+ */
 export async function run({ quick, context: { directory } }) {
   const count = quick ? 10 : 40;
   const paths = { keysDir: directory };
@@ -18,7 +20,7 @@ export async function run({ quick, context: { directory } }) {
   const config = {
     serviceId: 'client',
     paths,
-    // The shortest there is, so that sessions are soon lost to idleness.
+    // The shortest timeout, so that idle sessions end soon.
     security: { sessionTimeout: '1s' },
     discovery: { services: [{ id: 'server', ...address }] },
   };
@@ -28,7 +30,7 @@ export async function run({ quick, context: { directory } }) {
     serverMs: result.serverCpuUs / 1000,
     wallMs: (seconds * 1000) / count,
   });
-  // Warms up what only the first calls of a process do.
+  // Warms up the work of a process's first calls.
   await client.run('make', [config]);
   await client.run('callEach');
   await client.run('close');

@@ -1,4 +1,4 @@
-// What is measured, in this order.
+// The suites in the order of the measurements.
 import * as calls from './calls.mjs';
 import * as crypto from './crypto.mjs';
 import * as handshake from './handshake.mjs';

@@ -1,4 +1,4 @@
-// How late the event loop is at full load, and while an RSA-4096 key is made.
+// The delay of the event loop at full load, and during the generation of an RSA-4096 key.
 import { startPairs } from '../lib/pairs.mjs';
 import { start } from '../lib/processes.mjs';
 
@@ -8,8 +8,9 @@ export const title = 'How late the event loop is, ms';
 const PEERS = ['mesh', 'moleculer', 'tcp'];
 
 /**
- * `load`: a list of `{ peer, client, server }`, each `{ p50, p99, max, held }`; `keys`: the same of a process
- * that makes a key; `nothing`: of one that does nothing, so what the machine itself adds.
+ * Returns `load`, a list of `{ peer, client, server }`, each `{ p50, p99, max, held }`; `keys`, the same of a
+ * process that generates a key; and `nothing`, the same of an idle process, which is the share of the
+ * machine.
  */
 export async function run({ quick, context }) {
   const options = { kind: 'json', size: 1024, inFlight: 256, seconds: quick ? 0.6 : 3 };
@@ -26,7 +27,7 @@ export async function run({ quick, context }) {
     await pair.stop();
   }
   const maker = start('clients');
-  // Loads the addon, which is no part of making a key.
+  // Loads the addon, whose time is not that of a key.
   await maker.run('makeKey', 2048);
   await maker.run('settle');
   await maker.run('watchLoop');

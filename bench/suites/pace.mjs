@@ -1,5 +1,5 @@
-// Calls at half of each peer's own peak rate, in an open loop: the times that
-// callers see of a service that is busy but not overrun.
+// Calls at half of each peer's own peak rate, in an open loop: the latencies of a service that is busy but
+// not overloaded.
 import { measure, startPairs } from '../lib/pairs.mjs';
 import { medians } from '../lib/stats.mjs';
 
@@ -8,7 +8,7 @@ export const title = 'Calls at half of the peak rate, 1 KiB of JSON';
 
 const PEERS = ['mesh', 'moleculer', 'tls', 'tcp', 'grpc-mtls'];
 
-/** A list of `{ peer, peak, …medians }`. */
+/** Returns a list of `{ peer, peak, …medians }`. */
 export async function run({ quick, rounds, context }) {
   const cell = { kind: 'json', size: 1024 };
   const closed = { ...cell, inFlight: 64, seconds: quick ? 0.3 : 1 };

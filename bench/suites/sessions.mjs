@@ -1,5 +1,5 @@
-// Many sessions with one server: what an idle one takes, whether calls cost
-// more beside many, and a storm of clients that all come back at once.
+// Many sessions with one server: the memory of an idle session, the cost of calls beside many sessions, and a
+// storm of clients that reconnect together.
 //
 // A client has a session with each instance of a service. The many addresses
 // of the loopback network make instances of one server.
@@ -16,7 +16,7 @@ const security = { jwtSecret: 'of this run, and of loopback only', rsaKeySize: 2
 
 const loopback = (number) => `127.1.${number >> 8}.${number & 255}`;
 
-/** Configurations of so many clients, each with so many addresses of the server. */
+/** Configurations of `clients` clients, each with `instances` addresses of the server. */
 function configs(clients, instances, port, directory, name = 'client') {
   return Array.from({ length: clients }, (_, client) => ({
     serviceId: `${name}-${client}`,
@@ -41,10 +41,10 @@ const serverConfig = (directory, port, limits = {}) => ({
   limits,
 });
 
-/** `null` on systems with one loopback address; else `{ idle, growth, storm }`. */
+/** Returns `null` on systems with one loopback address; else `{ idle, growth, storm }`. */
 export async function run(environment) {
   if (process.platform !== 'linux') return null;
-  // Keys of another size than those of the other suites.
+  // A separate directory, because the key size differs from that of the other suites.
   const directory = join(environment.context.directory, 'sessions');
   const { quick, rounds, progress } = environment;
   const options = { quick, rounds, progress, directory };
@@ -56,9 +56,9 @@ export async function run(environment) {
 }
 
 /**
- * A list of `{ sessions, bytesPerSession, serverCpuUs, aloneCpuUs, idleCpuShare }` for growing numbers of
- * sessions, which carried one call each, and idle. The calls that are measured are always made on ten others,
- * in turns with the same (`alone…`) on a server without idle sessions.
+ * Returns a list of `{ sessions, bytesPerSession, serverCpuUs, aloneCpuUs, idleCpuShare }` for growing
+ * numbers of idle sessions, each of which carried one call. The measured calls use ten other sessions, in
+ * turns with the same calls (`alone…`) on a server without idle sessions.
  */
 async function idle({ quick, rounds, directory, progress }) {
   const counts = quick ? [0, 1000] : [0, 1000, 10_000];
@@ -115,8 +115,8 @@ async function idle({ quick, rounds, directory, progress }) {
 }
 
 /**
- * A list of `{ peers, rate, serverCpuUs, clientCpuUs }`: 1, 10 and 100 of them, each with 64 calls in flight,
- * in turns.
+ * Returns a list of `{ peers, rate, serverCpuUs, clientCpuUs }` for 1, 10 and 100 peers in turns, each with
+ * 64 calls in flight.
  */
 async function growth({ quick, rounds, directory, progress }) {
   const crowds = [];
@@ -125,7 +125,7 @@ async function growth({ quick, rounds, directory, progress }) {
     const calls = { size: 1024, inFlight: 64 * peers, seconds: quick ? 0.4 : 2 };
     const [server, client] = [start('mesh-server'), start('clients')];
     const { port } = await server.run('serve', serverConfig(directory, 0));
-    // As few as may have so many: each has an I/O thread, and it is the server that is measured.
+    // As few meshes as possible: each has an I/O thread, and the measurement is about the server.
     const meshes = Math.ceil(peers / 50);
     await client.run('make', configs(meshes, peers / meshes, port, directory));
     await client.run('open', peers);
@@ -142,11 +142,11 @@ async function growth({ quick, rounds, directory, progress }) {
   });
 }
 
-/** 1,000 connections that are lost with their server, and all used at once when it is back. */
+/** 1,000 connections that are lost with their server, and all used together after its restart. */
 async function storm({ quick, directory, progress }) {
   const [meshes, instances] = quick ? [10, 20] : [20, 50];
   progress(`a storm of ${meshes * instances}`);
-  // They all come from one address here, and the limit for one address is not what is measured.
+  // All connections come from one address here, and the limit for one address is not measured.
   const limits = { maxPendingHandshakesPerAddress: 256 };
   let server = start('mesh-server');
   const client = start('clients');

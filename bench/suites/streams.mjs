@@ -6,7 +6,7 @@ import { load, peers } from '../peers/index.mjs';
 export const name = 'streams';
 export const title = 'Streams, 1 KiB of JSON an item';
 
-/** A list of `{ peer, kind, …medians }`; `rate` is in items a second. */
+/** Returns a list of `{ peer, kind, …medians }`; `rate` is in items per second. */
 export async function run({ quick, rounds, context }) {
   const seconds = quick ? 0.2 : 1;
   const able = [];

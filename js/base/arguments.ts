@@ -1,23 +1,22 @@
-// Telling people what is wrong with what they passed, by path and with the
-// nearest right word.
+// Errors about arguments, with the path of the argument and the nearest valid name.
 
 import { MeshError } from './errors.js';
 import { native } from './native.js';
 
-/** An error about an argument of a call to this package. */
+/** Creates an error about an argument of a call to this package. */
 export function invalidArgument(message: string): MeshError {
   return new MeshError('INVALID_ARGUMENT', message, { reason: 'ARGUMENT' });
 }
 
-/** An error about an option of a mesh. */
+/** Creates an error about an option of a mesh. */
 export function invalidOption(message: string): MeshError {
   return new MeshError('INVALID_ARGUMENT', message, { reason: 'CONFIG' });
 }
 
 /**
- * Makes a part of a mesh from its options: what it says about an argument is about an option then.
+ * Creates a part of a mesh from its options, and converts its errors about arguments to errors about options.
  *
- * @param name puts the path of the options into a message
+ * @param name inserts the path of the options into a message
  */
 export function configured<T>(make: () => T, name = (message: string): string => message): T {
   try {
@@ -27,7 +26,7 @@ export function configured<T>(make: () => T, name = (message: string): string =>
   }
 }
 
-/** Refuses options that do not exist: a misspelt one would be ignored in silence. */
+/** Rejects unknown options, since a misspelt one would otherwise be ignored silently. */
 export function checkKeys(name: string, options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     const got = Array.isArray(options) ? 'an array' : String(options);
@@ -42,10 +41,10 @@ export function checkKeys(name: string, options: object, known: readonly string[
   }
 }
 
-// A value may be large, and its beginning says what it is.
+// A value may be large, and its beginning identifies it.
 const MAX_SHOWN = 200;
 
-/** A wrong value, for an error message. */
+/** Formats an invalid value for an error message. */
 export function show(value: unknown): string {
   return typeof value === 'string'
     ? JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value)

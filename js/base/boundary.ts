@@ -42,8 +42,8 @@ export const CODES: readonly MeshErrorCode[] = [
 ];
 
 /**
- * How many messages go each way: one and one; many and one; one and many; many
- * and many. The words are gRPC's.
+ * The number of messages in each direction: one and one; many and one; one and
+ * many; many and many. The terms are gRPC's.
  */
 export type CallKind = 'unary' | 'clientStream' | 'serverStream' | 'bidiStream';
 
@@ -55,7 +55,7 @@ export const CALL_KINDS: readonly CallKind[] = [
   'bidiStream',
 ];
 
-/** How a payload is encoded. */
+/** The encoding of a payload. */
 export const enum Encoding {
   Json = 0,
   Raw = 1,
@@ -66,7 +66,7 @@ export const enum Encoding {
 export const enum Command {
   /** A call to be made. */
   Call = 1,
-  /** A call that nobody waits for any more. */
+  /** The cancellation of a call. */
   Cancel = 2,
   /** The result of a request. */
   Respond = 3,
@@ -88,7 +88,7 @@ export const enum Event {
   Error = 2,
   /** A request to be answered. */
   Request = 3,
-  /** A request whose answer nobody waits for any more. */
+  /** The abort of a request whose answer is no longer wanted. */
   Abort = 4,
   /** A session with a service that has proved its identity. */
   SessionOpened = 5,
@@ -96,7 +96,7 @@ export const enum Event {
   SessionClosed = 6,
   /** A line for the log. */
   Log = 7,
-  /** Another batch waits. */
+  /** A next batch waits. */
   More = 8,
   /** An item of a stream. */
   Item = 9,
@@ -114,7 +114,7 @@ export const enum Side {
   Request = 1,
 }
 
-/** Why nobody waits for an answer any more. */
+/** The cause for which an answer is no longer wanted. */
 export const enum AbortCause {
   /** The caller gave up. */
   Cancelled = 1,

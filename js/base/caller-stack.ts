@@ -4,16 +4,15 @@
 
 const own = new WeakSet<object>();
 
-/** Marks an error that was made here for one call, so that its stack says nothing yet. */
+/** Marks an error that was created here for one call, so that its stack does not yet name the caller. */
 export function ownError<T extends Error>(error: T): T {
   own.add(error);
   return error;
 }
 
 /**
- * A promise for whatever a caller awaits, rejected with the error. Of an error
- * marked by {@link ownError} the stack begins at the code that awaits it; without
- * such code it stays as it is.
+ * Returns a promise that is rejected with the error. The stack of an error that is marked by {@link ownError}
+ * begins at the code that awaits the promise; without such code it is unchanged.
  */
 export function rejectAtCaller(error: unknown): Promise<never> {
   return typeof error === 'object' && error !== null && own.has(error)
@@ -22,7 +21,7 @@ export function rejectAtCaller(error: unknown): Promise<never> {
 }
 
 async function late(error: Error): Promise<never> {
-  // By the second turn the caller's promise follows this one, and V8 finds it from here.
+  // After the first turn the caller's promise follows this one, so V8 can find it.
   await Promise.resolve();
   await Promise.resolve();
   const trace = { name: error.name, message: error.message, stack: '' };

@@ -4,16 +4,15 @@ import { CODES, type MeshErrorCode } from './boundary.js';
 
 export type { MeshErrorCode };
 
-/** What a {@link MeshError} can say beyond its code and message. */
+/** The properties of a {@link MeshError} in addition to its code and message. */
 export interface MeshErrorOptions {
   /**
-   * Which failure exactly: a stable upper-case word, as `reason` in
-   * `google.rpc.ErrorInfo`. Default: the code.
+   * The exact failure: a stable upper-case word, as `reason` in `google.rpc.ErrorInfo`. Default: the code.
    */
   reason?: string;
   /** Whether the same call can succeed later. Default: true for `UNAVAILABLE`, else false. */
   retryable?: boolean;
-  /** How long to wait before trying again makes sense, in milliseconds. */
+  /** The delay before a sensible retry, in milliseconds. */
   retryAfterMs?: number;
   /** Details for the caller: anything `JSON.stringify` can encode. */
   data?: unknown;
@@ -21,13 +20,13 @@ export interface MeshErrorOptions {
   service?: string;
   /** The method that was called. */
   method?: string;
-  /** How many times the call was tried. */
+  /** The number of attempts of the call. */
   attempts?: number;
-  /** Whether the error was made by the peer. Default: false. */
+  /** Whether the peer created the error. Default: false. */
   remote?: boolean;
-  /** Finds the error in the log of the service where it occurred. */
+  /** The id of the error in the log of the service where it occurred. */
   errorId?: string;
-  /** The error behind this one. It never leaves the process. */
+  /** The original error. It never leaves the process. */
   cause?: unknown;
 }
 
@@ -38,10 +37,9 @@ const BRAND = Symbol.for('@lemur-bookstores/secure-stack-mesh.MeshError');
 /**
  * Every error this package throws or rejects with.
  *
- * A handler throws one to answer with exactly that code, reason, message and
- * data; whatever else a handler throws, its caller gets `INTERNAL`, reason
- * `HANDLER`, with an `errorId` and nothing of the original. So it does when the
- * handler lets through what one of its own calls failed with.
+ * A handler throws a `MeshError` to answer with exactly its code, reason, message and data. For any other
+ * error the caller gets `INTERNAL`, reason `HANDLER`, with an `errorId` and no detail of the original. The
+ * same holds for the uncaught error of a nested call.
  *
  * `instanceof MeshError` also holds for errors of another copy of the package.
  *
@@ -53,31 +51,31 @@ const BRAND = Symbol.for('@lemur-bookstores/secure-stack-mesh.MeshError');
  * ```
  */
 export class MeshError extends Error {
-  /** What kind of failure. */
+  /** The code: the kind of failure. */
   readonly code: MeshErrorCode;
-  /** Which failure exactly: a stable upper-case word. */
+  /** The exact failure: a stable upper-case word. */
   readonly reason: string;
   /** Whether the same call can succeed later. */
   readonly retryable: boolean;
-  /** How long to wait before trying again makes sense, in milliseconds, where that is known. */
+  /** The delay before a sensible retry, in milliseconds, if it is known. */
   declare readonly retryAfterMs?: number;
   /** The service that was called. */
   declare readonly service?: string;
   /** The method that was called. */
   declare readonly method?: string;
-  /** How many times the call was tried. */
+  /** The number of attempts of the call. */
   declare readonly attempts?: number;
-  /** What the handler gave its caller to know. */
+  /** The details that the handler gave its caller. */
   declare readonly data?: unknown;
-  /** Whether the error was made by the peer. */
+  /** Whether the peer created the error. */
   readonly remote: boolean;
-  /** Finds the error in the log of the service where it occurred. */
+  /** The id of the error in the log of the service where it occurred. */
   declare readonly errorId?: string;
 
   /**
    * @param code one of the sixteen gRPC codes
-   * @param message what went wrong, for people. It is sent to the caller when a handler throws it.
-   * @throws TypeError when the code is not one of the sixteen
+   * @param message the message, for people. The caller receives it if a handler throws the error.
+   * @throws TypeError if the code is not one of the sixteen
    */
   constructor(code: MeshErrorCode, message: string, options: MeshErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
@@ -88,7 +86,7 @@ export class MeshError extends Error {
     this.reason = options.reason ?? code;
     this.retryable = options.retryable ?? code === 'UNAVAILABLE';
     this.remote = options.remote ?? false;
-    // Only what is known becomes a property, so that a printed error is short.
+    // Only known values become properties, so that a printed error is short.
     const known: { -readonly [K in keyof MeshError]?: MeshError[K] } = this;
     if (options.retryAfterMs !== undefined) known.retryAfterMs = options.retryAfterMs;
     if (options.service !== undefined) known.service = options.service;
@@ -98,21 +96,20 @@ export class MeshError extends Error {
     if (options.errorId !== undefined) known.errorId = options.errorId;
   }
 
-  /** Whether `value` is a `MeshError`, of this copy of the package or another. */
+  /** Whether `value` is a `MeshError` of any copy of the package. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return isInstance(this, value);
   }
 
   /**
-   * A `MeshError` that says what `error` says: itself if it is one, else made
-   * from the `code`, `reason` and `retryAfterMs` the addon puts on its errors.
-   * Anything else becomes `INTERNAL`.
+   * Converts an error to a `MeshError`. A `MeshError` is returned unchanged; an error of the addon is
+   * converted by its `code`, `reason` and `retryAfterMs`; any other error becomes `INTERNAL`.
    */
   static from(error: unknown): MeshError {
     return isMeshError(error) ? error : convert(error);
   }
 
-  /** The public facts, without stack and cause. */
+  /** The public properties, without stack and cause. */
   toJSON(): Record<string, unknown> {
     return Object.assign({ name: this.name, message: this.message }, this as object);
   }
@@ -123,8 +120,8 @@ Object.defineProperties(MeshError.prototype, {
   [BRAND]: { value: true },
 });
 
-// The class's own name is not used inside its body: the bundler would rename
-// the class, and the name is what people see printed.
+// The class does not refer to itself by name: the bundler would then rename it, and the name is visible in
+// printed errors.
 function isInstance(constructor: unknown, value: unknown): boolean {
   return constructor === MeshError
     ? isMeshError(value)
@@ -135,7 +132,7 @@ function isMeshError(value: unknown): value is MeshError {
   try {
     return typeof value === 'object' && value !== null && BRAND in value;
   } catch {
-    // A proxy that refuses to be asked, or was revoked.
+    // A proxy that throws, or is revoked.
     return false;
   }
 }
@@ -144,7 +141,7 @@ function convert(error: unknown): MeshError {
   try {
     return read(error);
   } catch (cause) {
-    const text = 'what was thrown cannot be read: it throws when it is looked at';
+    const text = 'the thrown value cannot be read: it throws when it is read';
     return new MeshError('INTERNAL', text, { reason: 'INTERNAL', cause });
   }
 }
@@ -172,12 +169,12 @@ function read(error: unknown): MeshError {
   }
   const message = typeof source.message === 'string' ? source.message : String(error);
   const made = new MeshError(code, message, options);
-  // The stack should begin where this package was called, not here.
+  // The stack should begin at the caller of this package, not here.
   Error.captureStackTrace(made, MeshError.from);
   return made;
 }
 
-// How napi names an argument it could not convert.
+// The status codes of napi for arguments that it could not convert.
 const CONVERSION_FAILURES: ReadonlySet<string> = new Set([
   'InvalidArg',
   'ObjectExpected',
@@ -197,7 +194,7 @@ export function isCode(value: unknown): value is MeshErrorCode {
   return (CODES as readonly unknown[]).includes(value);
 }
 
-/** Calls the addon, and rethrows what it throws as a {@link MeshError}. */
+/** Calls the addon, and converts its error to a {@link MeshError}. */
 export function wrapNative<T>(call: () => T): T {
   try {
     return call();
@@ -206,7 +203,7 @@ export function wrapNative<T>(call: () => T): T {
   }
 }
 
-/** Awaits the addon, and rejects with a {@link MeshError} where it rejects or throws. */
+/** Awaits the addon, and converts its error or rejection to a {@link MeshError}. */
 export async function wrapNativeAsync<T>(call: Promise<T> | (() => Promise<T>)): Promise<T> {
   try {
     return await (typeof call === 'function' ? call() : call);

@@ -1,20 +1,19 @@
-// Calls and requests under way, by their numbers.
+// A table of running calls and requests by their numbers.
 //
-// A `Map` whose entries come and go makes a new table every few dozen of them,
-// and each old table keeps the next one alive until the next major collection:
-// at full load a tenth of the time was spent on that. This one allocates
-// nothing while it does not grow.
+// A `Map` with many insertions and deletions often allocates a new table, and each old table keeps the next
+// one alive until a major collection. At full load this took a tenth of the time. This table allocates only
+// when it grows.
 
 const EMPTY = -1;
 const INITIAL = 64;
 
-/** A hash table of numbers that are not negative, with linear probing. */
+/** A hash table with non-negative numbers as keys and linear probing. */
 export class IdTable<T> {
   #ids = new Float64Array(INITIAL).fill(EMPTY);
   #values: (T | undefined)[] = new Array<T | undefined>(INITIAL).fill(undefined);
   #size = 0;
 
-  /** How many entries there are. */
+  /** The number of entries. */
   get size(): number {
     return this.#size;
   }
@@ -40,14 +39,14 @@ export class IdTable<T> {
     this.#values[at] = value;
   }
 
-  /** Removes an entry; false if there is none. */
+  /** Removes an entry. Returns whether it existed. */
   delete(id: number): boolean {
     const ids = this.#ids;
     const mask = ids.length - 1;
     let hole = this.#find(id);
     if (ids[hole] === EMPTY) return false;
     this.#size -= 1;
-    // Whoever was pushed beyond the hole moves up, or it would not be found any more.
+    // Entries that were displaced past the hole move into it, since a probe stops at a hole and would miss them.
     for (let at = (hole + 1) & mask; ids[at] !== EMPTY; at = (at + 1) & mask) {
       const home = (ids[at] as number) & mask;
       if (((at - home) & mask) < ((at - hole) & mask)) continue;
@@ -60,7 +59,7 @@ export class IdTable<T> {
     return true;
   }
 
-  /** The entries at this moment, in no order. */
+  /** A snapshot of the entries, in no particular order. */
   entries(): [number, T][] {
     const entries: [number, T][] = [];
     this.#ids.forEach((id, at) => {
@@ -69,14 +68,17 @@ export class IdTable<T> {
     return entries;
   }
 
-  /** Removes everything. */
+  /** Removes all entries. */
   clear(): void {
     this.#ids.fill(EMPTY);
     this.#values.fill(undefined);
     this.#size = 0;
   }
 
-  /** Where the entry is, or would be. At most half of the table is taken, so the search ends. */
+  /**
+   * Returns the place of an entry, or the place for it. At most half of the table is in use, so the probe
+   * ends.
+   */
   #find(id: number): number {
     const ids = this.#ids;
     const mask = ids.length - 1;
@@ -86,11 +88,11 @@ export class IdTable<T> {
   }
 
   #grow(): void {
-    const former = this.entries();
+    const previous = this.entries();
     const length = 2 * this.#ids.length;
     this.#ids = new Float64Array(length).fill(EMPTY);
     this.#values = new Array<T | undefined>(length).fill(undefined);
-    for (const [id, value] of former) {
+    for (const [id, value] of previous) {
       const at = this.#find(id);
       this.#ids[at] = id;
       this.#values[at] = value;

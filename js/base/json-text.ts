@@ -1,14 +1,13 @@
-// Text and JSON for readers stricter than V8: the core refuses JSON with half
-// of a surrogate pair, and JSON that is nested deeply.
+// Strings and JSON for parsers that are stricter than V8: the core rejects unpaired surrogates and deep nesting.
 
-/** What stands for half a character: U+FFFD, as everywhere in Unicode. */
+/** The replacement of an unpaired surrogate: U+FFFD, as Unicode recommends. */
 const REPLACEMENT = '\ufffd';
 
-// V8 writes a lone surrogate as an escape, such as \ud800. A backslash that stands for itself is
-// written as two, which the first alternative steps over.
+// V8 writes an unpaired surrogate as an escape, such as \ud800. The last alternative consumes every other
+// escape, so that an escaped backslash is not taken for the start of one.
 const ESCAPES = /\\(?:u(d[89a-f][0-9a-f]{2})|[^])/g;
 
-/** The same JSON, with U+FFFD in place of half characters. Made by `JSON.stringify`. */
+/** Replaces unpaired surrogates by U+FFFD in an output of `JSON.stringify`. */
 export function repairJson(json: string): string {
   if (!json.includes('\\ud')) return json;
   return json.replace(ESCAPES, (escape, half: string | undefined) =>
@@ -16,34 +15,34 @@ export function repairJson(json: string): string {
   );
 }
 
-/** Whether a text has no half characters. */
+/** Whether a string has no unpaired surrogates. */
 export function isWellFormed(text: string): boolean {
   return !LONE.test(text);
 }
 
 const LONE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
-/** A text of at most `maxBytes` as UTF-8; what is cut is marked, with the length it had. */
+/** Cuts a string to at most `maxBytes` of UTF-8; a mark with the original length replaces the rest. */
 export function cutText(text: string, maxBytes: number): string {
   if (text.length * 3 <= maxBytes) return text;
   if (text.length <= maxBytes && Buffer.byteLength(text) <= maxBytes) return text;
   const mark = `… [cut: ${text.length} characters]`;
-  // No character has less than a byte.
+  // Each character has at least one byte, so the first slice is long enough.
   const head = Buffer.from(text.slice(0, maxBytes)).subarray(
     0,
     Math.max(0, maxBytes - Buffer.byteLength(mark)),
   );
-  // A character that was cut in two is left out.
+  // `stream: true` drops a partial character at the end.
   return new TextDecoder().decode(head, { stream: true }) + mark;
 }
 
-/** The same JSON value, with a mark in place of what is nested deeper than `depth`. */
+/** Replaces parts of a JSON value that are nested deeper than `depth` by a mark. */
 export function cutDepth(json: string, depth: number): string {
   return isDeeper(json, depth) ? JSON.stringify(shallow(JSON.parse(json), depth)) : json;
 }
 
 function isDeeper(json: string, depth: number): boolean {
-  // Each level takes two characters.
+  // Each level takes two characters, so a short string cannot be too deep.
   if (json.length <= 2 * depth) return false;
   let level = 0;
   let quoted = false;

@@ -1,40 +1,37 @@
-// The user's logger, and the same made safe to call from anywhere.
+// The application's logger, and a wrapper that never throws.
 
 import { invalidArgument } from './arguments.js';
 
 /**
- * Where log entries go: `console`, a logger of pino or winston, or anything with
- * these methods. Nothing is logged without a logger, and this package never
- * prints.
+ * A logger: `console`, a logger of pino or winston, or any object with these methods. Without a logger
+ * nothing is logged; this package never prints.
  *
- * Each method gets a message and the fields. A logger of pino, and of bunyan,
- * is known by its `child` and its numeric levels, and gets them the other way
- * round, as it wants them; fields named `error` also come as `err`, which
- * those loggers know how to write. With winston and with JSON in mind an error
- * among the fields is given as an object with its name, message, stack and code,
- * where the logger is not `console`.
+ * Each method receives a message and the fields. A logger of pino or bunyan, recognised by its `child` and
+ * its numeric levels, receives the fields first, and a field `error` also as `err`, which those loggers can
+ * format. For all loggers except `console`, an error among the fields becomes an object with its name,
+ * message, stack and code, because JSON would lose it.
  */
 export interface Logger {
   /**
-   * What helps to find a fault.
+   * Details for debugging.
    *
    * @param fields further facts; never secrets
    */
   debug?(message: string, fields?: Record<string, unknown>): void;
   /**
-   * What is as it should be.
+   * A normal event.
    *
    * @param fields further facts; never secrets
    */
   info?(message: string, fields?: Record<string, unknown>): void;
   /**
-   * What is not, and was dealt with.
+   * An unusual event that was handled.
    *
    * @param fields further facts; never secrets
    */
   warn?(message: string, fields?: Record<string, unknown>): void;
   /**
-   * What somebody has to look at.
+   * An event that needs attention.
    *
    * @param fields further facts; never secrets
    */
@@ -49,12 +46,15 @@ type Fields = Record<string, unknown>;
 
 type Style = 'console' | 'fields-first' | 'message-first';
 
-/** Forwards to the user's logger; nothing it does, or lacks, disturbs the mesh. */
+/**
+ * Forwards to the application's logger. An error of the logger, or a missing method, does not disturb the
+ * mesh.
+ */
 export class SafeLogger {
   readonly #logger: Logger | undefined;
   readonly #style: Style;
 
-  /** @throws MeshError `INVALID_ARGUMENT` when it is not a logger */
+  /** @throws MeshError `INVALID_ARGUMENT` if the value is not a logger */
   constructor(logger: Logger | undefined) {
     if (logger !== undefined && (typeof logger !== 'object' || logger === null)) {
       throw invalidArgument('logger must be an object with debug, info, warn and error');
@@ -63,32 +63,32 @@ export class SafeLogger {
     this.#style = styleOf(logger);
   }
 
-  /** Whether there is one. */
+  /** Whether a logger was given. */
   get given(): boolean {
     return this.#logger !== undefined;
   }
 
-  /** For people who debug. */
+  /** Logs details for debugging. */
   debug(message: string, fields?: Fields): void {
     this.#log('debug', message, fields);
   }
 
-  /** What happens in a normal life. */
+  /** Logs a normal event. */
   info(message: string, fields?: Fields): void {
     this.#log('info', message, fields);
   }
 
-  /** What somebody should look at. */
+  /** Logs an unusual event that was handled. */
   warn(message: string, fields?: Fields): void {
     this.#log('warn', message, fields);
   }
 
-  /** What went wrong. */
+  /** Logs an event that needs attention. */
   error(message: string, fields?: Fields): void {
     this.#log('error', message, fields);
   }
 
-  /** An entry of the core: JSON with level, event, message and fields. */
+  /** Logs an entry of the core: JSON with level, event, message and fields. */
   forward(entry: string): void {
     if (this.#logger === undefined) return;
     const { level, event, message, fields } = JSON.parse(entry) as Record<string, unknown>;
@@ -111,7 +111,7 @@ export class SafeLogger {
         logger[level]?.(message, fields);
       }
     } catch {
-      // A logger that throws must not take a service down, and there is nobody to tell.
+      // A logger that throws must not stop the service, and there is no other place for its error.
     }
   }
 }
@@ -122,7 +122,7 @@ function styleOf(logger: Logger | undefined): Style {
   if (logger === undefined) return 'console';
   const { child, level, levels, log, format } = logger as Record<string, unknown>;
   if (typeof child !== 'function') return 'console';
-  // Winston has `child` as well; its levels have no values, and it has a `log` and a format.
+  // Winston has `child` too, but it has no numeric levels, and it has `log` and `format`.
   if (typeof log === 'function' && format !== undefined) return 'message-first';
   const pino =
     typeof level === 'string' &&
@@ -132,7 +132,7 @@ function styleOf(logger: Logger | undefined): Style {
   return pino || bunyan ? 'fields-first' : 'console';
 }
 
-/** Errors among the fields as plain objects: `JSON.stringify` makes `{}` of an error. */
+/** Converts errors among the fields to plain objects, because `JSON.stringify` makes `{}` of an error. */
 function plainErrors(fields: Fields): Fields {
   const plain: Fields = {};
   for (const [name, value] of Object.entries(fields)) {
@@ -146,9 +146,8 @@ function plainErrors(fields: Fields): Fields {
 let warned = false;
 
 /**
- * Says, once in a process, that a handler failed and that the cause was written
- * nowhere. The one thing this package prints; `NODE_NO_WARNINGS=1` and
- * `--disable-warning=SECURE_MESH_NO_LOGGER` silence it.
+ * Warns, once per process, that a handler failed and that its error was not logged. The package prints
+ * nothing else; `NODE_NO_WARNINGS=1` and `--disable-warning=SECURE_MESH_NO_LOGGER` silence it.
  */
 export function warnOfNoLogger(): void {
   if (warned) return;

@@ -1,4 +1,4 @@
-// Finds and loads the addon: the working copy's own, or the platform package's.
+// Finds and loads the addon: the one of the working copy, or the one of the platform package.
 
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { MeshError } from './errors.js';
 import { version } from './version.js';
 
-/** What the addon exports; generated from `src/`. */
+/** The exports of the addon; generated from `src/`. */
 export type Addon = typeof import('../addon.js');
 
 const PACKAGE = '@lemur-bookstores/secure-stack-mesh';
@@ -24,10 +24,10 @@ const SUPPORTED = [
 let loaded: Addon | undefined;
 
 /**
- * The addon, loaded at the first use.
+ * Returns the addon, and loads it at the first use.
  *
- * @throws MeshError `FAILED_PRECONDITION`, reason `ADDON`: there is no binary for this platform,
- *   or it does not load. The message says where it was looked for and what to do.
+ * @throws MeshError `FAILED_PRECONDITION`, reason `ADDON`: there is no binary for this platform, or it does
+ *   not load. The message names the searched paths and the repair.
  */
 export function native(): Addon {
   return (loaded ??= load());
@@ -71,7 +71,7 @@ function load(): Addon {
   });
 }
 
-/** The package's root: dist/ is one level below it, js/base/ is two. */
+/** Returns the package's root: dist/ is one level below it, js/base/ is two. */
 function packageRoot(folder: string): string {
   const above = join(folder, '..');
   const further = join(above, '..');
@@ -79,13 +79,13 @@ function packageRoot(folder: string): string {
   return known ?? above;
 }
 
-/** The name under which the binary for a platform is published. */
+/** Returns the name of the package with the binary for a platform. */
 export function platformName(os: string, arch: string, libc: string | undefined): string {
   if (os === 'linux') return `${os}-${arch}-${libc === 'musl' ? 'musl' : 'gnu'}`;
   return os === 'win32' ? `${os}-${arch}-msvc` : `${os}-${arch}`;
 }
 
-/** What to tell somebody whose addon does not load. */
+/** Writes the error message for an addon that does not load. */
 export function explain(
   platform: string,
   libc: string | undefined,
@@ -114,7 +114,7 @@ function advice(platform: string, attempts: readonly Attempt[]): string {
   );
 }
 
-/** Which C library this process runs on: its own ELF interpreter says so. */
+/** Detects the C library of this process from its ELF interpreter. */
 function detectLibc(): 'glibc' | 'musl' {
   try {
     const head = Buffer.alloc(4096);
@@ -127,7 +127,7 @@ function detectLibc(): 'glibc' | 'musl' {
     if (head.includes('/ld-musl-')) return 'musl';
     if (head.includes('/ld-linux')) return 'glibc';
   } catch {
-    // The executable is not readable: ask Node's own report.
+    // The executable is not readable, so Node's own report must serve.
   }
   const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } };
   return report?.header?.glibcVersionRuntime === undefined ? 'musl' : 'glibc';

@@ -1,5 +1,5 @@
-// Listening to abort signals that many calls share: one listener on each
-// signal, however many wait for it, so that Node sees no leak and warns of none.
+// Listeners on abort signals that many calls share. Each signal has one listener, however many calls wait for
+// it, so that Node does not warn of a leak.
 
 interface Watch {
   readonly waiting: Set<() => void>;
@@ -9,9 +9,9 @@ interface Watch {
 const watches = new WeakMap<AbortSignal, Watch>();
 
 /**
- * Runs `listener` once, when the signal is aborted.
+ * Calls `listener` once, when the signal is aborted.
  *
- * @returns stops listening; it never throws, whatever the signal is made of
+ * @returns a function that removes the listener; it never throws, even for a foreign signal
  */
 export function onAbort(signal: AbortSignal, listener: () => void): () => void {
   const watch = watches.get(signal) ?? begin(signal);
@@ -22,7 +22,7 @@ export function onAbort(signal: AbortSignal, listener: () => void): () => void {
     try {
       signal.removeEventListener('abort', watch.heard);
     } catch {
-      // A signal of somebody's own making. Its listener finds nobody waiting.
+      // A foreign implementation of a signal. Its listener will find no waiting call.
     }
   };
 }
@@ -41,7 +41,7 @@ function begin(signal: AbortSignal): Watch {
   return watch;
 }
 
-/** Whether something is an abort signal, of Node or of another realm such as jsdom's. */
+/** Whether a value is an abort signal, of Node or of a foreign realm such as jsdom's. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   if (value instanceof AbortSignal) return true;
   if (typeof value !== 'object' || value === null) return false;
@@ -53,12 +53,12 @@ export function isAbortSignal(value: unknown): value is AbortSignal {
   );
 }
 
-/** A signal that is aborted when the first of two is, with the same reason. */
+/** Returns a signal that is aborted with the first of two, with the same reason. */
 export function eitherSignal(first: AbortSignal, second: AbortSignal): AbortSignal {
   try {
     return AbortSignal.any([first, second]);
   } catch {
-    // They are of two realms.
+    // The signals belong to two realms.
   }
   const controller = new AbortController();
   const stop: (() => void)[] = [];

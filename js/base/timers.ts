@@ -1,9 +1,7 @@
-// Time and scheduling for whatever a call depends on: Node's own, taken when
-// this module is loaded. A test that replaces the globals with fake timers
-// does not stop calls, and a test environment whose timers are numbers
-// (jsdom's) is never asked to `unref` one.
+// Time and scheduling for calls: Node's own functions, captured when this module is loaded. Fake timers of a
+// test therefore do not stop calls, and `unref` works in a test environment whose timers are numbers (jsdom).
 //
-// Classes that a test may want to lead through time by hand use `clock.ts`.
+// Classes whose time a test may want to control use `clock.ts`.
 
 import { performance } from 'node:perf_hooks';
 import * as timers from 'node:timers';
@@ -12,13 +10,13 @@ const { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate } = t
 const now = performance.now.bind(performance);
 const { nextTick } = process;
 
-/** Node fires a longer timer at once. */
+/** Node fires a longer timer immediately. */
 export const LONGEST = 2 ** 31 - 1;
 
 /** A timer of Node. */
 export type Timer = NodeJS.Timeout;
 
-/** Milliseconds since some moment of this process; it never goes back. */
+/** Milliseconds since a fixed moment of this process, monotonic. */
 export function nowMs(): number {
   return now();
 }
@@ -28,12 +26,12 @@ export function after(ms: number, fire: () => void): Timer {
   return setTimeout(fire, Math.min(Math.max(Math.ceil(ms), 0), LONGEST));
 }
 
-/** Calls `fire` again and again. */
+/** Calls `fire` periodically. */
 export function every(ms: number, fire: () => void): Timer {
   return setInterval(fire, Math.min(ms, LONGEST));
 }
 
-/** Ends what {@link after} or {@link every} began. */
+/** Cancels a timer of {@link after} or {@link every}. */
 export function cancelTimer(timer: Timer | undefined): void {
   clearTimeout(timer);
   clearInterval(timer);
@@ -44,7 +42,7 @@ export function nextTurn(run: () => void): void {
   setImmediate(run);
 }
 
-/** Calls `run` when the code that runs now is done, before anything else happens. */
+/** Calls `run` directly after the current code, before any other event. */
 export function afterThis(run: () => void): void {
   nextTick(run);
 }

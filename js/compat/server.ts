@@ -10,9 +10,8 @@ import { MESSAGE_METHOD } from '../rpc/client.js';
 import type { Handler } from '../rpc/handler-types.js';
 
 /**
- * Answers the calls of a {@link SecureMeshClient}, as 0.2.0 had it. Unless it
- * is given a handler for them, messages are answered with `Echo: ` and their
- * text.
+ * Answers the calls of a {@link SecureMeshClient}, as in 0.2.0. Without a handler for `sendMessage`, the
+ * answer to a message is `Echo: ` and the message.
  *
  * @deprecated Use {@link SecureMesh.handle}.
  * @example
@@ -31,7 +30,7 @@ export class SecureMeshServer {
   /**
    * @param serviceId the id of this service
    * @param keysDir the key directory; default as for `paths.keysDir`
-   * @param rateLimitConfig the requests each caller may make; default: any number
+   * @param rateLimitConfig the quota of each caller; default: none
    * @param _protoPath ignored: the protocol is built in
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
    */
@@ -50,7 +49,7 @@ export class SecureMeshServer {
   }
 
   /**
-   * Answers calls of `method`; of `sendMessage`, instead of the echo.
+   * Answers calls of `method`. A handler for `sendMessage` replaces the echo.
    *
    * @throws MeshError `FAILED_PRECONDITION`, reason `ARGUMENT`: the server has been started
    */
@@ -68,9 +67,9 @@ export class SecureMeshServer {
   /**
    * Begins to listen.
    *
-   * @param port 1…65535, or 0 for any free one, which {@link address} tells
-   * @throws MeshError (as a rejection) as {@link SecureMesh.initialize}, and for a wrong setting as the
-   *   constructor of {@link SecureMesh}; `ALREADY_EXISTS`, reason `ARGUMENT`: it has been started
+   * @param port 1…65535, or 0 for any free port, which {@link address} returns
+   * @throws MeshError (as a rejection) as {@link SecureMesh.initialize}, and for an invalid setting as the
+   *   constructor of {@link SecureMesh}; `ALREADY_EXISTS`, reason `ARGUMENT`: the server has been started
    */
   async start(port: number): Promise<void> {
     if (this.#mesh !== undefined) {
@@ -94,19 +93,19 @@ export class SecureMeshServer {
     }
   }
 
-  /** Where it listens; `null` while it does not. */
+  /** The address on which the server listens; `null` while it does not. */
   address(): MeshAddress | null {
     return this.#mesh?.address() ?? null;
   }
 
-  /** Stops at once. It can be started again. */
+  /** Stops immediately. The server can be started again. */
   stop(): void {
     this.close().catch(() => {
-      // 0.2.0 told nothing here, and the mesh is gone either way.
+      // 0.2.0 reported no error here, and the mesh is closed in either case.
     });
   }
 
-  /** The same as {@link stop}, and resolves when it is done. */
+  /** Stops like {@link stop}, and resolves when the server has stopped. */
   async close(): Promise<void> {
     const mesh = this.#mesh;
     this.#mesh = undefined;

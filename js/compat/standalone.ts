@@ -1,11 +1,11 @@
-// The client of 0.2.0: with a mesh of its own, for one service.
+// The client of 0.2.0, which has its own mesh for one service.
 
 import { invalidArgument } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
 import { SecureMesh } from '../mesh/mesh.js';
 import type { Link } from '../rpc/client.js';
 
-/** The link of a client that has a mesh of its own, as 0.2.0 had it. */
+/** Creates the link of a client with its own mesh, as in 0.2.0. */
 export function standaloneLink(
   serviceId: unknown,
   service: unknown,
@@ -23,7 +23,7 @@ export function standaloneLink(
   return {
     service,
     start: async (method, input, options) => {
-      // 0.2.0 required `connect` first; making up for it costs nothing.
+      // 0.2.0 required a call of `connect` first; this version connects if needed.
       await mesh.initialize();
       return client.call(method, input, options);
     },

@@ -1,4 +1,4 @@
-// Data for cryptography as bytes.
+// The conversion of data to bytes for cryptography.
 
 import { invalidArgument } from '../base/arguments.js';
 import { bytesOf, isBytes } from '../base/bytes.js';
@@ -6,12 +6,15 @@ import { MeshError } from '../base/errors.js';
 import { describe } from './key-manager.js';
 
 /**
- * What can be encrypted, signed or authenticated: a string as its UTF-8 bytes,
- * bytes as they are, anything else as `JSON.stringify` writes it.
+ * The data that can be encrypted, signed or authenticated: a string as UTF-8, bytes unchanged, and any other
+ * value as JSON.
  */
 export type CryptoData = string | Uint8Array | ArrayBuffer | object | number | boolean | null;
 
-/** The bytes of `data`, for as long as JavaScript does not run. */
+/**
+ * Returns the bytes of `data`. They may share memory with it, so they are valid only until other JavaScript
+ * runs.
+ */
 export function toBytes(name: string, data: CryptoData): Buffer {
   if (typeof data === 'string') return Buffer.from(data);
   if (isBytes(data)) return bytesOf(data);
@@ -32,19 +35,19 @@ export function toBytes(name: string, data: CryptoData): Buffer {
   return Buffer.from(json);
 }
 
-/** The bytes of `data` in a buffer nobody else can change. */
+/** Returns the bytes of `data` in a buffer of its own. */
 export function ownBytes(name: string, data: CryptoData): Buffer {
   const bytes = toBytes(name, data);
   return typeof data === 'string' ? bytes : Buffer.from(bytes);
 }
 
-/** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no string */
+/** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, if the argument is not a string */
 export function fromBase64(name: string, text: string): Buffer {
   if (typeof text === 'string') return Buffer.from(text, 'base64');
   throw invalidArgument(`${name} must be a string in base64, got ${describe(text)}`);
 }
 
-/** @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`, when it is too short */
+/** @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`, if the key is too short */
 export function hmacKey(key: string | Uint8Array): Buffer {
   if (typeof key !== 'string' && !ArrayBuffer.isView(key)) {
     throw invalidArgument(`key must be a string or bytes, got ${describe(key)}`);

@@ -30,34 +30,32 @@ export type AesKeySize = 128 | 192 | 256;
 
 /** Options of {@link CryptoManager}. */
 export interface CryptoManagerOptions {
-  /** Bits of the RSA key: 2048, 3072 or 4096. Default: 4096, or those of the stored key. */
+  /** Bits of the RSA key: 2048, 3072 or 4096. Default: 4096, or the size of the stored key. */
   rsaKeySize?: RsaKeySize;
   /** Bits of the AES key of each envelope: 128, 192 or 256. Default: 256. */
   aesKeySize?: AesKeySize;
   /**
-   * The directory to keep the key in, for `initialize(serviceId)`. Default:
-   * `SECURE_MESH_KEYS_DIR`, or `secure-stack-mesh` in the user's state
-   * directory.
+   * The key directory, for `initialize(serviceId)`. Default: `SECURE_MESH_KEYS_DIR`, or `secure-stack-mesh`
+   * in the user's state directory.
    */
   keysDir?: string;
-  /** Where to get the key from, instead of `keysDir`. */
+  /** The source of the key, instead of `keysDir`. */
   keyManager?: KeyManager | Pick<KeyManager, 'getOrCreateKeyPair'>;
 }
 
 /**
  * Encrypts, decrypts, signs and verifies with one RSA key pair.
  *
- * `encrypt` makes an envelope: a fresh AES-GCM key per message, wrapped with
- * RSA-OAEP-SHA256, all of it under an HMAC-SHA256 and the sender's RSA-PSS
- * signature. `decrypt` with the sender's public key proves who sent it.
+ * `encrypt` creates an envelope: data under a fresh AES-GCM key, which is wrapped with RSA-OAEP-SHA256, and
+ * over everything an HMAC-SHA256 and the sender's RSA-PSS signature. `decrypt` with the sender's public key
+ * authenticates the sender.
  *
- * `initialize()` makes the key off the event loop. A synchronous method called
- * before it is done waits for it; one called without it throws
- * `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`. RSA takes up to a few
- * milliseconds per operation; the `…Async` twins spend them off the event loop.
+ * `initialize()` generates the key off the event loop. A synchronous method waits for a running
+ * `initialize()`; without one it throws `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`. An RSA operation
+ * takes up to a few milliseconds; the `…Async` variants run it off the event loop.
  *
- * Public keys are RSA keys in PEM of 2048 to 4096 bits with the exponent 65537.
- * Others throw `INVALID_ARGUMENT`, reason `BAD_KEY`.
+ * Public keys are RSA keys in PEM of 2048 to 4096 bits with the exponent 65537. All other keys throw
+ * `INVALID_ARGUMENT`, reason `BAD_KEY`.
  *
  * @example
  * ```js
@@ -80,7 +78,7 @@ export class CryptoManager {
   constructor(options?: CryptoManagerOptions);
   /**
    * @throws MeshError as above
-   * @deprecated The shape of 0.2.0, where the size is any number until the program runs.
+   * @deprecated The API of 0.2.0, in which the type allows any number as a size.
    */
   constructor(
     options?: Omit<CryptoManagerOptions, 'aesKeySize'> & {
@@ -114,24 +112,24 @@ export class CryptoManager {
   }
 
   /**
-   * Makes the key pair, in memory; or, for a service id, loads it from the key
-   * directory, where it is made the first time. Resolves when the key is
-   * there. Calling it again changes nothing, unless the last time failed.
+   * Generates the key pair in memory. With a service id, it loads the key pair from the key directory, or
+   * generates and stores it. Resolves when the key exists. A repeated call has no effect, unless the previous
+   * call failed.
    *
-   * @param serviceId whose key to load. `KeyManager` says what is asked of the
-   *   key directory and how it fails.
+   * @param serviceId the service whose key to load. `KeyManager` documents the requirements on the key
+   *   directory and its errors.
    */
   initialize(serviceId?: string): Promise<void> {
-    const former = this.#initialized;
-    if (former !== undefined && former.serviceId === serviceId) return former.done;
-    if (former !== undefined) {
+    const previous = this.#initialized;
+    if (previous !== undefined && previous.serviceId === serviceId) return previous.done;
+    if (previous !== undefined) {
       const text =
         'the CryptoManager has been initialized for another service id: make a second one';
       return Promise.reject(failedPrecondition(text));
     }
     const done = this.#begin(serviceId);
     this.#initialized = { serviceId, done };
-    // The methods that need the key say why there is none; and it may be tried again.
+    // The methods that need the key report this error, and `initialize` may be called again.
     done.catch(() => (this.#initialized = undefined));
     return done;
   }
@@ -164,12 +162,12 @@ export class CryptoManager {
     await wrapNativeAsync(this.#native.ready());
   }
 
-  /** This side's public key, PEM (SPKI): what others encrypt to and verify with. */
+  /** The current public key, PEM (SPKI), with which others encrypt and verify. */
   getPublicKey(): string {
     return wrapNative(() => this.#native.publicKey());
   }
 
-  /** The public key's SHA-256 JWK thumbprint (RFC 7638), base64url: its name. */
+  /** The public key's SHA-256 JWK thumbprint (RFC 7638), base64url. */
   getThumbprint(): string {
     return wrapNative(() => this.#native.thumbprint());
   }
@@ -186,7 +184,7 @@ export class CryptoManager {
     return wrapNative(() => this.#native.encrypt(bytes, recipient));
   }
 
-  /** {@link encrypt}, off the event loop. `data` may change as soon as this returns. */
+  /** {@link encrypt}, off the event loop. The caller may change `data` as soon as this method returns. */
   async encryptAsync(data: CryptoData, recipientPublicKey: string): Promise<EncryptedData> {
     const bytes = ownBytes('data', data);
     const recipient = checkPem('recipientPublicKey', recipientPublicKey);
@@ -194,24 +192,22 @@ export class CryptoManager {
   }
 
   /**
-   * Opens an envelope that was encrypted to this key, or to the one before
-   * {@link rotate}, and that the owner of `senderPublicKey` signed.
+   * Opens an envelope that was encrypted to the current or the previous key, and signed by the owner of
+   * `senderPublicKey`.
    *
-   * @returns the bytes that were encrypted; `.toString()` gives the string,
-   *   `JSON.parse` the object
-   * @throws MeshError `INVALID_ARGUMENT`, reason `DECRYPT_FAILED`: it is not
-   *   for this key, not from this sender, or damaged; deliberately it is not
-   *   told which. Reason `ENVELOPE_FORMAT`: a member is malformed.
+   * @returns the decrypted bytes; `.toString()` returns a string, `JSON.parse` an object
+   * @throws MeshError `INVALID_ARGUMENT`, reason `DECRYPT_FAILED`: the envelope is for a different key, from
+   *   a different sender, or damaged; the error deliberately does not reveal which. Reason `ENVELOPE_FORMAT`:
+   *   a member is malformed.
    */
   decrypt(encrypted: EncryptedData, senderPublicKey: string): Buffer;
   /**
-   * Opens an envelope **without proof of who made it**: whoever has this public
-   * key may have.
+   * Opens an envelope **without authentication of its sender**: anyone with this public key could have made it.
    *
-   * @deprecated Give the sender's public key too.
+   * @deprecated Pass the sender's public key too.
    */
   decrypt(encrypted: EncryptedData): Buffer;
-  /** Opens an envelope of 0.2.0, without proof of who made it. */
+  /** Opens an envelope of 0.2.0, without authentication of its sender. */
   decrypt(
     encrypted: LegacyEncryptedData,
     senderPublicKey: undefined,
@@ -240,14 +236,13 @@ export class CryptoManager {
     return wrapNativeAsync(this.#native.decryptAsync(envelope, sender, legacy));
   }
 
-  /** A fresh random AES key of `aesKeySize` bits. */
+  /** Generates a random AES key of `aesKeySize` bits. */
   generateSessionKey(): Buffer {
     return wrapNative(() => this.#native.generateSessionKey());
   }
 
   /**
-   * Encrypts a few bytes, such as a key, with RSA-OAEP-SHA256 alone. It says
-   * nothing about the sender.
+   * Encrypts a few bytes, such as a key, with RSA-OAEP-SHA256 alone. The result does not authenticate the sender.
    *
    * @param data at most 446 bytes for a key of 4096 bits, 190 for one of 2048;
    *   `INVALID_ARGUMENT`, reason `TOO_LARGE`, beyond
@@ -267,7 +262,7 @@ export class CryptoManager {
   }
 
   /**
-   * Decrypts what {@link encryptWithPublicKey} made for this key.
+   * Decrypts a result of {@link encryptWithPublicKey} for this key.
    *
    * @throws MeshError `INVALID_ARGUMENT`, reason `DECRYPT_FAILED`
    */
@@ -283,9 +278,8 @@ export class CryptoManager {
   }
 
   /**
-   * Signs `data`: RSASSA-PSS with SHA-256 and a salt of 32 bytes, over
-   * `"secure-stack-mesh/data/v1"`, a zero byte, and the data. Because of what
-   * comes first, a signature made here is never that of a token or an envelope.
+   * Signs `data`: RSASSA-PSS with SHA-256 and a salt of 32 bytes, over `"secure-stack-mesh/data/v1"`, a zero
+   * byte, and the data. The prefix makes such a signature invalid for a token or an envelope.
    *
    * @returns base64
    */
@@ -302,8 +296,7 @@ export class CryptoManager {
   }
 
   /**
-   * Whether `signature` is what {@link sign} of the owner of `publicKey` made
-   * for `data`.
+   * Whether the owner of `publicKey` made `signature` over `data` with {@link sign}.
    */
   verify(data: CryptoData, signature: string, publicKey: string): boolean {
     const bytes = toBytes('data', data);
@@ -321,8 +314,7 @@ export class CryptoManager {
   /**
    * HMAC-SHA256 (RFC 2104) of `data`.
    *
-   * @param key at least 16 bytes; 32 random ones are right. A string counts as
-   *   its UTF-8 bytes.
+   * @param key at least 16 bytes; 32 random bytes are recommended. A string counts as its UTF-8 bytes.
    * @returns 64 hexadecimal digits
    * @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`: a shorter key
    */
@@ -331,7 +323,7 @@ export class CryptoManager {
     return wrapNative(() => this.#native.hmac(bytes, secret)).toString('hex');
   }
 
-  /** Whether `hmac` is what {@link CryptoManager.hmac} makes of `data`, compared in constant time. */
+  /** Whether `hmac` equals the result of {@link CryptoManager.hmac} for `data`, compared in constant time. */
   verifyHmac(data: CryptoData, hmac: string, key: string | Uint8Array): boolean {
     const [bytes, secret] = [toBytes('data', data), hmacKey(key)];
     if (typeof hmac !== 'string')
@@ -340,17 +332,16 @@ export class CryptoManager {
     return wrapNative(() => this.#native.verifyHmac(bytes, Buffer.from(hmac, 'hex'), secret));
   }
 
-  /** Both halves of the key, PEM. The private one is now yours to protect. */
+  /** Returns both halves of the key, PEM. The caller must protect the private half. */
   exportKeyPair(): KeyPair {
     return wrapNative(() => this.#native.exportKeyPair());
   }
 
   /**
-   * Makes `keyPair` the current key, as {@link rotate} does with a fresh one.
-   * Without `initialize()` before, it takes its place.
+   * Makes `keyPair` the current key, as {@link rotate} does with a generated one. It can replace a call of
+   * `initialize()`.
    *
-   * @param keyPair `privateKey` in PEM, PKCS#8 or PKCS#1; `publicKey`, if
-   *   given, must belong to it
+   * @param keyPair `privateKey` in PEM, PKCS#8 or PKCS#1; `publicKey`, if given, must match it
    * @throws MeshError `INVALID_ARGUMENT`, reason `BAD_KEY`
    */
   importKeyPair(keyPair: Partial<KeyPair> & Pick<KeyPair, 'privateKey'>): void {
@@ -360,11 +351,11 @@ export class CryptoManager {
   }
 
   /**
-   * Makes a fresh key the current one, off the event loop, and stores it if
-   * `initialize` was given a service id. The former key still opens what was
-   * encrypted to it, until the next rotation: encrypt that anew.
+   * Generates a new current key off the event loop, and stores it if `initialize` was given a service id. The
+   * previous key still opens data that was encrypted to it, until the next rotation: encrypt such data again
+   * before that.
    *
-   * @returns the new public key, PEM, for those who encrypt or verify
+   * @returns the new public key, PEM, for services that encrypt or verify
    */
   async rotate(): Promise<string> {
     return wrapNativeAsync(this.#native.rotate());

@@ -6,9 +6,8 @@ import { MeshError } from '../base/errors.js';
 import { checkPem, describe } from './key-manager.js';
 
 /**
- * An envelope: data encrypted to one RSA key and signed by another. It holds
- * strings and a number only, so it survives JSON. The format is specified in
- * `docs/envelope.md`.
+ * An envelope: data encrypted to one RSA key and signed by another. It contains only strings and a number, so
+ * it can be sent as JSON. The format is specified in `docs/envelope.md`.
  */
 export interface EncryptedData {
   /** The format's version: 1. */
@@ -21,9 +20,9 @@ export interface EncryptedData {
   iv: string;
   /** 128-bit tag, base64. */
   authTag: string;
-  /** HMAC-SHA256 over all of the above, hexadecimal. */
+  /** HMAC-SHA256 over all members above, hexadecimal. */
   hmac: string;
-  /** The sender's RSASSA-PSS signature over all of that, base64. */
+  /** The sender's RSASSA-PSS signature over all members above, base64. */
   signature: string;
 }
 
@@ -33,13 +32,13 @@ export type LegacyEncryptedData = Omit<EncryptedData, 'version' | 'signature'>;
 /** Options of {@link CryptoManager.decrypt}. */
 export interface DecryptOptions {
   /**
-   * Reads an envelope of 0.2.0 instead. Nothing in it says who made it; read it
-   * to encrypt it anew. Default: false.
+   * Whether to open an envelope of 0.2.0. Such an envelope does not authenticate its sender; open it only to
+   * encrypt its content again. Default: false.
    */
   legacy?: boolean;
 }
 
-/** Checks the arguments of `decrypt`, and makes of them what the addon takes. */
+/** Checks the arguments of `decrypt`, and converts them for the addon. */
 export function decryptArguments(
   args: [EncryptedData | LegacyEncryptedData, string?, DecryptOptions?],
 ): {
@@ -53,7 +52,7 @@ export function decryptArguments(
   if (typeof legacy !== 'boolean') {
     throw invalidArgument(`options.legacy must be true or false, got ${describe(legacy)}`);
   }
-  // A missing key must not become "whoever it was" in silence.
+  // A key that is missing by mistake must not silently disable the authentication.
   if (args.length > 1 && !legacy) checkPem('senderPublicKey', senderPublicKey);
   if (legacy && senderPublicKey !== undefined && senderPublicKey !== null) {
     throw invalidArgument(

@@ -1,4 +1,4 @@
-// Tokens: signed by one service, checked by another.
+// Tokens: signed by one service, verified by another.
 
 import { isUint8Array } from 'node:util/types';
 import { checkKeys, invalidArgument } from '../base/arguments.js';
@@ -16,49 +16,51 @@ type NativeClaims = ReturnType<NativeJwt['verify']>;
 const DEFAULT_AUDIENCE = 'secure-stack-mesh';
 const DEFAULT_EXPIRES_IN = '1h';
 
-/** How a {@link JWTManager} signs. */
+/** The options of a {@link JWTManager}. */
 export interface JWTManagerOptions {
   /**
-   * The secret all services that check each other's tokens share: at least 32
-   * random bytes, as bytes or as text (UTF-8). Make one with
+   * The shared secret of all services that verify each other's tokens: at least 32 random bytes, as bytes or
+   * as a string (UTF-8). Generate one with
    * `node -e "console.log(require('node:crypto').randomBytes(32).toString('base64url'))"`.
-   * A shorter one is accepted, see {@link JWTManager.weakSecret}; an empty one is not.
-   * Default: a random one, known to this object alone.
+   * A shorter one is accepted, see {@link JWTManager.weakSecret}; an empty one is not. Default: a random
+   * secret that only this object has.
    */
   secret?: string | Uint8Array;
-  /** Who the tokens are for (`aud`), the same wherever they are checked. Default: `'secure-stack-mesh'`. */
+  /**
+   * The audience of the tokens (`aud`), the same for all services that verify them. Default:
+   * `'secure-stack-mesh'`.
+   */
   audience?: string;
-  /** How long a token lives: milliseconds or `'15m'`. Default: `'1h'`. */
+  /** The lifetime of a token: milliseconds or a string such as `'15m'`. Default: `'1h'`. */
   expiresIn?: number | string;
 }
 
-/** Which token is acceptable; what is left out is not compared. */
+/** The expected claims of a token; an omitted claim is not compared. */
 export interface ExpectedToken {
-  /** The service that must have made it (`iss`). */
+  /** The service that must have issued the token (`iss`). */
   serviceId?: string;
-  /** The session it must belong to (`sid`). */
+  /** The session of the token (`sid`). */
   sessionId?: string;
 }
 
-/** How a secret is replaced. */
+/** Options of {@link JWTManager.rotateSecret}. */
 export interface RotateSecretOptions {
-  /** The new secret, as in {@link JWTManagerOptions.secret}. Default: a random one. */
+  /** The new secret, as in {@link JWTManagerOptions.secret}. Default: a random secret. */
   secret?: string | Uint8Array;
   /**
-   * How long tokens signed with the former secret still count, in milliseconds;
-   * 0 ends them at once. Default: as long as a token lives, so that every token
-   * out there lives to its own end.
+   * The grace period in milliseconds, during which tokens of the previous secret are accepted; with 0 there
+   * is no grace. Default: the lifetime of a token, so that every issued token stays valid until it expires.
    */
   graceMs?: number;
 }
 
 /** The claims of a token (RFC 7519); times are seconds since 1970. */
 export interface TokenPayload {
-  /** Issuer: the service that made the token. */
+  /** Issuer: the service that issued the token. */
   iss: string;
   /** Subject: the same service. */
   sub: string;
-  /** Audience: who the token is for. */
+  /** Audience: the receiver of the token. */
   aud: string;
   /** Session id. */
   sid?: string;
@@ -78,23 +80,22 @@ export interface TokenPayload {
   [claim: string]: any;
 }
 
-/** Where the RSA keys of services are kept, for the shape of 0.2.0; `KeyManager` is one. */
+/** The source of the services' RSA keys, for the API of 0.2.0; `KeyManager` is one. */
 export interface KeyPairSource {
-  /** This service's own pair, PEM, made if there is none. */
+  /** Returns this service's own pair, PEM, and creates it if it is missing. */
   getOrCreateKeyPair(name: string): KeyPair;
-  /** Another service's key, PEM. Only the public half is looked at; `null` if it is not known. */
+  /** Returns another service's key, PEM, or `null`. Only the public half is used. */
   loadKeyPair(name: string): Pick<KeyPair, 'publicKey'> | null;
 }
 
 /**
- * Makes and checks tokens: JWT (RFC 7519) in the strict reading of RFC 8725.
+ * Issues and verifies tokens: JWT (RFC 7519) in the strict reading of RFC 8725.
  *
- * Signed with HS256 under a shared secret. Whoever knows the secret can make
- * a token in any service's name: it proves membership, not which member. The
- * algorithm and the type are pinned, `iss` and `sub` are the sender, `aud` is
- * one text, and a header that points anywhere (`jku`, `x5u`, `jwk`, `crit`…)
- * is refused. A token also names the secret it was signed with (`kid`), by a
- * digest, so that {@link rotateSecret} disturbs nobody.
+ * Tokens are signed with HS256 under a shared secret. Anyone who knows the secret can issue a token in any
+ * service's name, so a token proves membership, not the identity of a member. The algorithm and the type are
+ * pinned, `iss` and `sub` are the sender, `aud` is one string, and a header with a reference (`jku`, `x5u`,
+ * `jwk`, `crit`…) is rejected. The `kid` of a token is a digest of its secret, so that {@link rotateSecret}
+ * invalidates no token early.
  *
  * @example
  * ```js
@@ -108,18 +109,18 @@ export class JWTManager {
   readonly #expiresIn: number | string;
 
   /**
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: the secret is empty, or an option is
-   *   misspelt or of another type
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: the secret is empty, or an option is misspelt or
+   *   has the wrong type
    */
   constructor(options?: JWTManagerOptions);
   /**
-   * Tokens signed with the service's own RSA key (PS256) and checked with the
+   * Creates a manager whose tokens are signed with the service's own RSA key (PS256) and verified with the
    * sender's public key.
    *
    * @param serviceId this service
-   * @param keyManager asked for this service's pair at the first token made, and for a sender's
-   *   public key at the first token of that sender; both are kept from then on
-   * @deprecated The shape of 0.2.0. Use `new JWTManager({ secret })`, or let `SecureMesh`
+   * @param keyManager the source of this service's pair, read for the first issued token, and of a sender's
+   *   public key, read for the first token of that sender; both are cached
+   * @deprecated The API of 0.2.0. Use `new JWTManager({ secret })`, or let `SecureMesh`
    *   authenticate calls: it binds each token to a session and a key.
    */
   constructor(serviceId: string, keyManager: KeyPairSource);
@@ -132,7 +133,7 @@ export class JWTManager {
     checkKeys('options', first, ['secret', 'audience', 'expiresIn']);
     const { secret, audience = DEFAULT_AUDIENCE, expiresIn = DEFAULT_EXPIRES_IN } = first;
     if (typeof audience !== 'string' || audience === '') {
-      throw invalidArgument('audience must be a text that is not empty');
+      throw invalidArgument('audience must be a non-empty string');
     }
     toMillis('expiresIn', expiresIn);
     this.#signer = new SharedSecretSigner(secret, audience);
@@ -140,30 +141,30 @@ export class JWTManager {
   }
 
   /**
-   * Whether the secret has fewer than 32 bytes. Such a secret can be found by
-   * trying, given a single token; `SecureMesh` refuses one.
+   * Whether the secret is short, or evidently not random. Such a secret can be found by an exhaustive search,
+   * given a single token; `SecureMesh` rejects it.
    */
   get weakSecret(): boolean {
     return this.#signer.weak;
   }
 
   /**
-   * Makes a token.
+   * Issues a token.
    *
-   * @param serviceId the service that makes it: `iss` and `sub`
-   * @param sessionId the session it belongs to: `sid`, 1 to 128 bytes
-   * @param expiresIn how long it lives: milliseconds or `'15m'`, at least a second. Default: `'1h'`,
-   *   or what the constructor was given
-   * @throws MeshError `INVALID_ARGUMENT`: `serviceId` is outside the allowed alphabet (reason
-   *   `ID_SYNTAX`), or another argument is wrong (reason `ARGUMENT`)
+   * @param serviceId the issuing service: `iss` and `sub`
+   * @param sessionId the session of the token: `sid`, 1 to 128 bytes
+   * @param expiresIn the lifetime: milliseconds or a string such as `'15m'`, at least a second. Default: the
+   *   option of the constructor, or `'1h'`
+   * @throws MeshError `INVALID_ARGUMENT`: `serviceId` is outside the allowed alphabet (reason `ID_SYNTAX`),
+   *   or another argument is invalid (reason `ARGUMENT`)
    */
   generateToken(serviceId: string, sessionId: string, expiresIn?: number | string): string;
   /**
-   * @param targetServiceId the service it is for: `aud`
-   * @param expiresIn how long it lives. Default: `'1h'`
+   * @param targetServiceId the receiving service: `aud`
+   * @param expiresIn the lifetime. Default: `'1h'`
    * @throws MeshError `INVALID_ARGUMENT`: the id (reason `ID_SYNTAX`), `expiresIn` (reason
    *   `ARGUMENT`) or the private key (reason `BAD_KEY`) is unusable
-   * @deprecated The shape of 0.2.0, for a manager made with a service id and a key manager.
+   * @deprecated The API of 0.2.0, for a manager with a service id and a key manager.
    */
   generateToken(targetServiceId: string, expiresIn?: number | string): string;
   generateToken(service: string, second?: number | string, third?: number | string): string {
@@ -176,24 +177,24 @@ export class JWTManager {
   }
 
   /**
-   * Checks form, signature, times and claims of a token, in this order.
+   * Verifies form, signature, times and claims of a token, in this order.
    *
-   * The clocks may differ by 30 s for a token to count as issued; it ends
-   * exactly when it says.
+   * A token may appear to be issued up to 30 s in the future, for clocks that differ; its expiry has no leeway.
    *
-   * @param expected who must have made it, and for which session. A text is the service's id. What is
-   *   given must be there: `null` and `undefined` are refused, as an argument and as a property, so
-   *   that a name that is missing by mistake does not become "whoever it was"
-   * @throws MeshError `UNAUTHENTICATED` with one of the reasons `JWT_FORMAT`, `JWT_HEADER`,
-   *   `JWT_ALG`, `JWT_TYP`, `JWT_SIG`, `SECRET_RETIRED`, `JWT_ISS`, `JWT_AUD`, `JWT_SID`, `JWT_EXP`,
-   *   `JWT_NBF`, `CLOCK_SKEW`. `INVALID_ARGUMENT`, reason `ARGUMENT`: `expected` lacks what it names
+   * @param expected the expected issuer and session. A string is the service's id. `null` and `undefined` are
+   *   rejected, as an argument and as a property, so that an id that is missing by mistake does not accept
+   *   every issuer
+   * @throws MeshError `UNAUTHENTICATED` with one of the reasons `JWT_FORMAT`, `JWT_HEADER`, `JWT_ALG`,
+   *   `JWT_TYP`, `JWT_SIG`, `SECRET_RETIRED`, `JWT_ISS`, `JWT_AUD`, `JWT_SID`, `JWT_EXP`, `JWT_NBF`,
+   *   `CLOCK_SKEW`. `INVALID_ARGUMENT`, reason `ARGUMENT`: a given argument or property of `expected` has no
+   *   value
    */
   verifyToken(token: string, expected?: ExpectedToken): TokenPayload;
   /**
-   * @param sourceServiceId the service that must have made it, by whose public key it is checked
-   * @throws MeshError `UNAUTHENTICATED`, as above; reason `UNKNOWN_PEER` when the key manager has no
-   *   key of that service. `INVALID_ARGUMENT`, reason `BAD_KEY`, when it has an unusable one
-   * @deprecated The shape of 0.2.0, for a manager made with a service id and a key manager.
+   * @param sourceServiceId the expected issuer, with whose public key the token is verified
+   * @throws MeshError `UNAUTHENTICATED`, as above; reason `UNKNOWN_PEER` if the key manager has no key of
+   *   that service. `INVALID_ARGUMENT`, reason `BAD_KEY`, if the key is unusable
+   * @deprecated The API of 0.2.0, for a manager with a service id and a key manager.
    */
   verifyToken(token: string, sourceServiceId: string): TokenPayload;
   verifyToken(token: string, ...more: [expected?: ExpectedToken | string]): TokenPayload {
@@ -202,10 +203,9 @@ export class JWTManager {
   }
 
   /**
-   * Signs with another secret from now on. Tokens signed with the former one
-   * count until `graceMs` are over; then they are refused with the reason
-   * `SECRET_RETIRED`. The same limit ends the grace of every earlier rotation: with `graceMs: 0`
-   * only the new secret counts. At most 8 previous secrets are kept at once.
+   * Makes a new secret the current one. Tokens of the previous secret are accepted until `graceMs` is over,
+   * and then rejected with the reason `SECRET_RETIRED`. The same limit ends the grace of every earlier
+   * rotation: with `graceMs: 0` only the new secret is accepted. At most 8 previous secrets are kept at once.
    *
    * @throws MeshError `INVALID_ARGUMENT`: the secret is empty, or is or was in use here.
    *   `FAILED_PRECONDITION`: this manager signs with an RSA key
@@ -217,10 +217,9 @@ export class JWTManager {
   }
 
   /**
-   * Reads a token **without checking who made it**: for logs and debugging,
-   * never for a decision.
+   * Decodes a token **without verification**: for logs and debugging, never for a decision.
    *
-   * @returns the claims, or `null` if it is no JWT
+   * @returns the claims, or `null` if the string is not a JWT
    */
   decodeToken(token: string): TokenPayload | null {
     if (typeof token !== 'string') return null;
@@ -241,22 +240,22 @@ export class JWTManager {
   }
 
   /**
-   * Whether a token's time is over, or it says none or is no JWT. Its
-   * signature is not checked: `false` does not mean that it is good.
+   * Whether a token has expired, has no expiry or is not a JWT. The signature is not verified, so `false`
+   * does not mean that the token is valid.
    */
   isTokenExpired(token: string): boolean {
     const expiration = this.getTokenExpiration(token);
     return expiration === null || expiration.getTime() <= Date.now();
   }
 
-  /** When a token says it expires, unchecked; `null` if it says nothing or is no JWT. */
+  /** The unverified expiry of a token; `null` if it has none or is not a JWT. */
   getTokenExpiration(token: string): Date | null {
     const exp = this.decodeToken(token)?.exp;
     return typeof exp === 'number' && Number.isFinite(exp) ? new Date(exp * 1000) : null;
   }
 }
 
-/** HS256 under a secret that others share. */
+/** HS256 under a shared secret. */
 class SharedSecretSigner {
   readonly #audience: string;
   readonly #jwt: NativeJwt;
@@ -289,7 +288,7 @@ class SharedSecretSigner {
   }
 }
 
-/** PS256 under the service's own key, as 0.2.0's shape asks. */
+/** PS256 under the service's own key, for the API of 0.2.0. */
 class RsaSigner {
   readonly weak = false;
   readonly #serviceId: string;
@@ -328,7 +327,7 @@ class RsaSigner {
     try {
       return check(known.verifier);
     } catch (error) {
-      // The sender may have a new key since.
+      // The sender may have rotated its key, so the key is read again.
       if (!(error instanceof MeshError) || error.reason !== 'JWT_SIG') throw error;
       const fresh = this.#load(source);
       if (fresh.publicKey === known.publicKey) throw error;
@@ -362,7 +361,10 @@ class RsaSigner {
   }
 }
 
-/** What must hold of a token. What is asked for and missing must not be unchecked in silence. */
+/**
+ * Converts the expectation of a token. A missing value is rejected, so that a mistake does not silently
+ * disable a check.
+ */
 function toExpected(more: [expected?: ExpectedToken | string]): ExpectedToken {
   if (more.length === 0) return {};
   const [expected] = more;
@@ -389,5 +391,5 @@ function toBytes(secret: string | Uint8Array | undefined): Uint8Array | undefine
   if (secret === undefined) return undefined;
   if (isUint8Array(secret)) return bytesOf(secret);
   if (typeof secret === 'string') return Buffer.from(secret);
-  throw invalidArgument(`secret must be a text or bytes, got ${typeof secret}`);
+  throw invalidArgument(`secret must be a string or bytes, got ${typeof secret}`);
 }

@@ -9,7 +9,7 @@ import { native } from '../base/native.js';
 export interface KeyPair {
   /** The public half: a `PUBLIC KEY` block (SPKI). */
   publicKey: string;
-  /** The private half: a `PRIVATE KEY` block (PKCS#8). Whoever has it is the service. */
+  /** The private half: a `PRIVATE KEY` block (PKCS#8). Its possession is the identity of the service. */
   privateKey: string;
 }
 
@@ -26,22 +26,19 @@ interface KeySettings {
 export let settingsOf: (manager: KeyManager) => KeySettings;
 
 /**
- * Keeps RSA key pairs in a directory of mode 0700, in files of mode 0600 that
- * appear whole or not at all. File names are hashes of the names given here.
+ * Stores RSA key pairs in a directory of mode 0700, in files of mode 0600 that are written atomically. File
+ * names are hashes of the given names.
  *
- * The directory is opened when it is first needed. If other users have access
- * to it or to a file in it, if it belongs to another user, or is a symbolic
- * link, the methods throw `FAILED_PRECONDITION` with reason `KEYDIR_MODE`,
- * `KEYDIR_OWNER` or `KEYDIR_TYPE`, and a message that says how to repair it;
- * `KEYDIR_CORRUPT` for a damaged file, `KEYDIR_IO` for what the operating
- * system refuses.
+ * The directory is opened at its first use. If other users have access to it or to a file in it, if it
+ * belongs to another user, or is a symbolic link, the methods throw `FAILED_PRECONDITION` with reason
+ * `KEYDIR_MODE`, `KEYDIR_OWNER` or `KEYDIR_TYPE`, and a message with the repair; `KEYDIR_CORRUPT` for a
+ * damaged file, `KEYDIR_IO` for an error of the operating system.
  *
- * Names follow the rules for service ids: 1 to 128 ASCII letters, digits, `.`,
- * `_` and `-`, beginning and ending with a letter or digit. Another name throws
- * `INVALID_ARGUMENT`, reason `ID_SYNTAX`.
+ * Names follow the rules for service ids: 1 to 128 ASCII letters, digits, `.`, `_` and `-`, beginning and
+ * ending with a letter or digit. Any other name throws `INVALID_ARGUMENT`, reason `ID_SYNTAX`.
  *
- * Each method blocks for as long as the file system takes, and for seconds
- * where a key is made; its `…Async` twin does the same off the event loop.
+ * Each method blocks for file operations, and for seconds to generate a key; its `…Async` variant runs off
+ * the event loop.
  */
 export class KeyManager {
   readonly #keysDir: string | undefined;
@@ -53,14 +50,14 @@ export class KeyManager {
   }
 
   /**
-   * Nothing is read or made yet.
+   * The constructor reads and creates nothing.
    *
    * @param keyDir the directory. Default: `SECURE_MESH_KEYS_DIR`, or
    *   `secure-stack-mesh` in the user's state directory; never below the
    *   working directory.
-   * @param keySize bits of the keys: 2048, 3072 or 4096. Default: 4096 for new
-   *   keys, and stored ones may have any size. With a size, a stored key of
-   *   another one throws `FAILED_PRECONDITION`, reason `KEYDIR_KEY_SIZE`.
+   * @param keySize bits of the keys: 2048, 3072 or 4096. Default: 4096 for new keys, and any size for stored
+   *   ones. With this argument, a stored key of a different size throws `FAILED_PRECONDITION`, reason
+   *   `KEYDIR_KEY_SIZE`.
    */
   constructor(keyDir?: string, keySize?: RsaKeySize) {
     this.#keysDir = checkKeysDir('keyDir', keyDir);
@@ -75,7 +72,7 @@ export class KeyManager {
     ));
   }
 
-  /** Makes a key pair and stores it nowhere. 4096 bits take seconds: prefer {@link generateKeyPairAsync}. */
+  /** Generates a key pair without storing it. 4096 bits take seconds: prefer {@link generateKeyPairAsync}. */
   generateKeyPair(): KeyPair {
     return wrapNative(() => this.#keys.generate());
   }
@@ -86,14 +83,13 @@ export class KeyManager {
   }
 
   /**
-   * Stores a key pair under `name`, in place of one that is there; or, if only
-   * `publicKey` is given, another service's public key, which then stays.
+   * Stores a key pair under `name` and replaces an existing one. If only `publicKey` is given, it stores the
+   * public key of another service, which cannot be replaced.
    *
-   * @throws MeshError `INVALID_ARGUMENT`, reason `BAD_KEY`: not RSA keys in PEM
-   *   of 2048 to 4096 bits with exponent 65537, or not halves of one pair.
-   *   `UNAUTHENTICATED`, reason `PEER_KEY_CHANGED`: another public key is
-   *   stored under `name`. `RESOURCE_EXHAUSTED`, reason `KEYDIR_FULL`: 4096
-   *   public keys are stored.
+   * @throws MeshError `INVALID_ARGUMENT`, reason `BAD_KEY`: the keys are not RSA keys in PEM of 2048 to 4096
+   *   bits with exponent 65537, or do not match. `UNAUTHENTICATED`, reason `PEER_KEY_CHANGED`: a different
+   *   public key is stored under `name`. `RESOURCE_EXHAUSTED`, reason `KEYDIR_FULL`: 4096 public keys are
+   *   stored.
    */
   saveKeyPair(name: string, keyPair: Partial<KeyPair>): void {
     const { publicKey, privateKey } = checkKeyPair(keyPair);
@@ -107,8 +103,7 @@ export class KeyManager {
   }
 
   /**
-   * The key pair stored under `name`, or `null`. Where only another service's
-   * public key is stored, `privateKey` is empty.
+   * Returns the key pair stored under `name`, or `null`. If only a public key is stored, `privateKey` is empty.
    */
   loadKeyPair(name: string): KeyPair | null {
     return wrapNative(() => this.#keys.load(checkName(name)));
@@ -120,8 +115,8 @@ export class KeyManager {
   }
 
   /**
-   * The key pair stored under `name`, made when there is none. Processes that
-   * do this together get the same one.
+   * Returns the key pair stored under `name`, or generates and stores one. Concurrent processes get the same
+   * key pair.
    */
   getOrCreateKeyPair(name: string): KeyPair {
     return wrapNative(() => this.#keys.getOrCreate(checkName(name)));
@@ -138,20 +133,20 @@ export function keysDirOrVariable(keysDir: string | undefined): string | undefin
   return keysDir ?? (process.env.SECURE_MESH_KEYS_DIR || undefined);
 }
 
-/** The variables that decide where keys are kept by default, as JSON. */
+/** The environment variables that determine the default key directory, as JSON. */
 export function locationVariables(): string {
   const { HOME, XDG_STATE_HOME, LOCALAPPDATA } = process.env;
   return JSON.stringify({ HOME, XDG_STATE_HOME, LOCALAPPDATA });
 }
 
-/** Refuses a directory that is not a path. */
+/** Checks that a directory is a path. */
 export function checkKeysDir(name: string, value: string | undefined): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value;
   throw invalidArgument(`${name} must be the path of a directory, got ${describe(value)}`);
 }
 
-/** Refuses sizes there are no keys of. */
+/** Checks the size of an RSA key. */
 export function checkRsaKeySize(
   name: string,
   value: RsaKeySize | undefined,
@@ -160,7 +155,7 @@ export function checkRsaKeySize(
   throw invalidArgument(`${name} must be 2048, 3072 or 4096, got ${describe(value)}`);
 }
 
-/** Refuses what is no key pair, or no half of one. */
+/** Checks that a value is a key pair or one half of a key pair. */
 export function checkKeyPair(keyPair: Partial<KeyPair>): {
   publicKey: string | undefined;
   privateKey: string | undefined;
@@ -175,7 +170,7 @@ export function checkKeyPair(keyPair: Partial<KeyPair>): {
   return { publicKey, privateKey };
 }
 
-/** Refuses what is not even text. */
+/** Checks that a value is a string. */
 export function checkPem(name: string, value: unknown): string {
   if (typeof value === 'string') return value;
   throw invalidArgument(`${name} must be an RSA key in PEM, got ${describe(value)}`);
@@ -186,7 +181,7 @@ function checkName(name: string): string {
   throw invalidArgument(`name must be a string, got ${describe(name)}`);
 }
 
-/** A value as an error may show it: never the text of what may be a secret. */
+/** Describes a value for an error, without the content of a possible secret. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return value === '' ? 'an empty string' : 'a string';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);

@@ -1,4 +1,4 @@
-// Keys that are replaced in time.
+// The periodic rotation of keys.
 
 import { checkKeys, invalidArgument } from '../base/arguments.js';
 import { idleTimer } from '../base/clock.js';
@@ -8,36 +8,36 @@ import type { AuditLogger } from '../monitoring/audit-logger.js';
 
 /** Settings of a {@link KeyRotation}. */
 export interface KeyRotationConfig {
-  /** The time between rotations: milliseconds or `'30d'`. */
+  /** The time between rotations: milliseconds or a string such as `'30d'`. */
   rotationInterval: number | string;
-  /** Whether keys are rotated without being asked. Default: false. */
+  /** Whether keys are rotated automatically. Default: false. */
   autoRotate?: boolean | undefined;
   /**
-   * Told of each new key. The fingerprint is that of its public half: the SHA-256 JWK thumbprint
-   * (RFC 7638), as `CryptoManager.getThumbprint` gives it; empty where the keys have no
-   * `getThumbprint`. What it throws is for {@link onError}.
+   * Called after each rotation. The fingerprint is the SHA-256 JWK thumbprint (RFC 7638) of the new public
+   * key, as `CryptoManager.getThumbprint` returns it; empty if the object has no `getThumbprint`. An error of
+   * this function goes to {@link onError}.
    */
   onRotation?: ((newKeyFingerprint: string) => void) | undefined;
-  /** Told when a rotation that nobody asked for fails. It is tried again, after a minute at most. */
+  /** Called after a failed automatic rotation, which is retried after at most a minute. */
   onError?: ((error: Error) => void) | undefined;
 }
 
-/** Whose key a {@link KeyRotation} replaces. */
+/** The owner of the key that a {@link KeyRotation} replaces. */
 export interface RotatesKeys {
   /** Replaces the key. */
   rotate(): Promise<unknown> | unknown;
-  /** The thumbprint of the key in use (RFC 7638). Without it `onRotation` gets an empty text. */
+  /** The thumbprint of the current key (RFC 7638). Without this method `onRotation` gets an empty string. */
   getThumbprint?(): string;
 }
 
 /**
- * What 0.2.0 asked of its keys. A session key that is made replaces nothing: such a rotation
- * fails, with the object's own error or with `FAILED_PRECONDITION`.
+ * The interface that 0.2.0 required. A new session key replaces no key: a rotation of such an object fails,
+ * with its own error or with `FAILED_PRECONDITION`.
  *
  * @deprecated Give the object a `rotate()`.
  */
 export interface MakesSessionKeys {
-  /** Makes a key, which 0.2.0 then threw away. */
+  /** Generates a key, which 0.2.0 discarded. */
   generateSessionKey(): unknown;
 }
 
@@ -45,11 +45,10 @@ const KEYS = ['rotationInterval', 'autoRotate', 'onRotation', 'onError'] as cons
 const RETRY_MS = 60_000;
 
 /**
- * Replaces keys in time. A mesh does it by itself, as its option `rotation` says.
+ * Replaces keys periodically. A mesh has its own rotation, with the option `rotation`.
  *
- * The key of a {@link CryptoManager}: afterwards it encrypts nothing,
- * signs nothing and shows nothing with the former one, which only still opens
- * what was encrypted to it, until the next rotation.
+ * After the rotation of a {@link CryptoManager}, the previous key only opens data that was encrypted to it,
+ * until the next rotation. All other operations use the new key.
  *
  * Its timer does not keep the process alive.
  *
@@ -71,11 +70,11 @@ export class KeyRotation {
   #automatic: boolean;
 
   /**
-   * @param serviceId whose key it is, for the audit log
-   * @param cryptoManager whose key is replaced: a `CryptoManager`, initialized before the first
+   * @param serviceId the owner of the key, for the audit log
+   * @param cryptoManager the object whose key is replaced: a `CryptoManager`, initialized before the first
    *   rotation, or any other object with a `rotate()`
-   * @param auditLogger gets an entry for each rotation, successful or not; an `AuditLogger`, or any
-   *   other object with its `logKeyRotation`. What it throws is for `config.onError`
+   * @param auditLogger receives an entry for each rotation, successful or not: an `AuditLogger`, or any other
+   *   object with its `logKeyRotation`. An error of it goes to `config.onError`
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range
    */
   constructor(
@@ -102,16 +101,16 @@ export class KeyRotation {
   }
 
   /**
-   * Replaces the key now. When that is being done already, it resolves with it.
-   * The next automatic rotation is a whole interval later.
+   * Replaces the key now. During a running rotation, it resolves with that one. The next automatic rotation
+   * is a full interval later.
    *
-   * @throws MeshError (as a rejection) what `CryptoManager.rotate` throws; the key is then the former one
+   * @throws MeshError (as a rejection) the error of `CryptoManager.rotate`; the previous key then stays in use
    */
   rotate(): Promise<void> {
     return (this.#running ??= this.#rotate().finally(() => (this.#running = undefined)));
   }
 
-  /** Begins automatic rotation, the first a whole interval from now; without effect where it has begun. */
+  /** Begins automatic rotation, the first one a full interval from now. Without effect if it has begun. */
   start(): void {
     if (this.#automatic) return;
     this.#automatic = true;
@@ -140,13 +139,13 @@ export class KeyRotation {
       );
       throw error;
     }
-    // From here on the key has been replaced, whatever its listeners do.
+    // The key has been replaced; errors of listeners do not change that.
     if (this.#automatic) this.#schedule(this.#intervalMs);
     await this.#afterwards(() => this.#audit?.logKeyRotation(this.#serviceId, true));
     await this.#afterwards(() => this.#onRotation?.(this.#keys.getThumbprint?.() ?? ''));
   }
 
-  /** What follows a rotation: a failure of it is not the rotation's. */
+  /** Runs a step after a rotation; its failure does not fail the rotation. */
   async #afterwards(step: () => unknown): Promise<void> {
     try {
       await step();
@@ -166,7 +165,7 @@ export class KeyRotation {
   }
 
   #fire(): void {
-    // Node's timers are shorter than a month.
+    // Node's longest timer is shorter than a month, so it may fire before the rotation is due.
     if (performance.now() < this.#due) {
       this.#arm();
       return;
@@ -181,12 +180,12 @@ export class KeyRotation {
     try {
       this.#onError?.(error as Error);
     } catch {
-      // There is nobody left to tell.
+      // The error of an error handler has no receiver.
     }
   }
 }
 
-/** The keys, with a `rotate()`. */
+/** Returns the object as one with a `rotate()`. */
 function rotatesKeys(keys: RotatesKeys | MakesSessionKeys | null): RotatesKeys {
   const given = keys as Partial<RotatesKeys & MakesSessionKeys> | null;
   if (typeof given?.rotate === 'function') return given as RotatesKeys;
@@ -197,7 +196,7 @@ function rotatesKeys(keys: RotatesKeys | MakesSessionKeys | null): RotatesKeys {
   return {
     async rotate() {
       await makes.generateSessionKey();
-      // 0.2.0 reported a success here, and every key stayed as it was.
+      // 0.2.0 reported success here, although no key was replaced.
       const text =
         'cryptoManager has no rotate(): the session key that it made replaces no key; give it a rotate()';
       throw new MeshError('FAILED_PRECONDITION', text, { reason: 'ARGUMENT' });

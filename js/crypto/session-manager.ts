@@ -1,4 +1,4 @@
-// Sessions by id, with every limit a table needs. A mesh's own sessions are the core's.
+// A bounded table of sessions by id. The sessions of a mesh are in the core.
 
 import { randomBytes } from 'node:crypto';
 import { checkKeys, invalidArgument } from '../base/arguments.js';
@@ -7,54 +7,54 @@ import { MeshError, wrapNative } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { checkCount, checkText, toMillis } from '../base/values.js';
 
-/** How long sessions live and how many there may be. */
+/** The options of a {@link SessionManager}. */
 export interface SessionManagerOptions {
-  /** How long a session lives without a message: milliseconds or `'1h'`. Default: `3600000`. */
+  /** The idle timeout of a session: milliseconds or a string such as `'1h'`. Default: `3600000`. */
   timeout?: number | string;
-  /** How long it lives at most, however busy: milliseconds or `'24h'`. Default: `86400000`. */
+  /** The limit of a session's lifetime: milliseconds or a string such as `'24h'`. Default: `86400000`. */
   maxLifetime?: number | string;
-  /** The most sessions at once. Default: 10,000. */
+  /** The limit of live sessions. Default: 10,000. */
   maxSessions?: number;
 }
 
-/** A session; times are milliseconds since 1970, as `Date.now()` counts. */
+/** A session; times are milliseconds since 1970, as in `Date.now()`. */
 export interface Session {
   /** 128 random bits, as 32 hexadecimal digits. */
   readonly id: string;
-  /** The service it was made for. */
+  /** The service of the session. */
   readonly serviceId: string;
-  /** The other side, where it was given. */
+  /** The peer, if it was given. */
   readonly peerServiceId?: string;
-  /** When it began. */
+  /** The time of its creation. */
   readonly createdAt: number;
-  /** When its last message was tracked; at first, when it began. */
+  /** The time of its last tracked message, or of its creation. */
   readonly lastActivity: number;
-  /** When it ends if nothing happens until then. */
+  /** The time at which it ends without further messages. */
   readonly expiresAt: number;
-  /** How many messages were tracked. */
+  /** The number of tracked messages. */
   readonly messageCount: number;
-  /** What was given to `createSession`. */
+  /** The metadata given to `createSession`. */
   readonly metadata?: Record<string, any>;
   /**
-   * The key given to `createSession`, as it was given: a `Uint8Array`; `undefined` where none was. Not
-   * enumerable, so that it is not printed.
+   * The key given to `createSession`, a `Uint8Array`; `undefined` without one. The property is not
+   * enumerable, so that the key is not printed.
    *
-   * @deprecated The shape of 0.2.0. The keys of a mesh's sessions never leave its native part.
+   * @deprecated The API of 0.2.0. The keys of a mesh's sessions never leave the addon.
    */
   readonly sessionKey: any;
 }
 
 /** Figures about a {@link SessionManager}. */
 export interface SessionStats {
-  /** Sessions alive. */
+  /** Live sessions. */
   activeSessions: number;
-  /** Sessions begun since the manager was made. */
+  /** Sessions created since the creation of the manager. */
   totalSessions: number;
-  /** Of these, ended by a limit. */
+  /** Sessions ended by a time limit. */
   expiredSessions: number;
-  /** Of these, ended by `invalidateSession`. */
+  /** Sessions ended by `invalidateSession`. */
   invalidatedSessions: number;
-  /** Messages tracked. */
+  /** Tracked messages. */
   totalMessages: number;
 }
 
@@ -63,11 +63,10 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 const OPTIONS = ['timeout', 'maxLifetime', 'maxSessions'] as const;
 
 /**
- * Keeps track of sessions: who, since when, how many messages.
+ * Tracks sessions: their services, times and numbers of messages.
  *
- * A session ends when no message was tracked for `timeout`, and after
- * `maxLifetime` in any case. Looking one up never prolongs it. Ended sessions
- * are removed by themselves; the timer for it does not keep the process alive.
+ * A session ends when no message was tracked for `timeout`, and after `maxLifetime` in any case. A lookup
+ * never prolongs it. Ended sessions are removed automatically; the timer does not keep the process alive.
  *
  * @example
  * ```js
@@ -80,7 +79,7 @@ export class SessionManager {
   readonly #idleMs: number;
   readonly #lifetimeMs: number;
   readonly #maxSessions: number;
-  /** In the order they were created. */
+  /** In the order of creation. */
   readonly #sessions = new Map<string, Mutable<Session>>();
   readonly #counts = { created: 0, expired: 0, invalidated: 0, messages: 0 };
   /** No session ends before this time, so no sweep is needed before it. */
@@ -90,8 +89,8 @@ export class SessionManager {
   /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: an option is misspelt or out of range */
   constructor(options?: SessionManagerOptions);
   /**
-   * @param defaultTTL how long a session lives without a message, in milliseconds
-   * @deprecated The shape of 0.2.0. Use `new SessionManager({ timeout })`.
+   * @param defaultTTL the idle timeout of a session, in milliseconds
+   * @deprecated The API of 0.2.0. Use `new SessionManager({ timeout })`.
    */
   constructor(defaultTTL?: number);
   constructor(first: SessionManagerOptions | number = {}) {
@@ -107,10 +106,10 @@ export class SessionManager {
   /**
    * Begins a session between two services.
    *
-   * @param metadata kept with the session as it is
+   * @param metadata kept with the session, not copied
    * @throws MeshError `INVALID_ARGUMENT`, reason `ID_SYNTAX`: an id is outside the allowed alphabet.
-   *   `RESOURCE_EXHAUSTED`, reason `SESSION_LIMIT`: there are `maxSessions` alive; none of them is
-   *   ever pushed out
+   *   `RESOURCE_EXHAUSTED`, reason `SESSION_LIMIT`: there are `maxSessions` live sessions; none of them is
+   *   ever evicted
    */
   createSession(
     serviceId: string,
@@ -118,9 +117,9 @@ export class SessionManager {
     metadata?: Record<string, unknown>,
   ): Session;
   /**
-   * @param sessionKey kept with the session as it is, not copied
-   * @deprecated The shape of 0.2.0. Use `createSession(serviceId, peerServiceId, metadata)`; the
-   *   keys of a mesh's sessions never leave its native part.
+   * @param sessionKey kept with the session, not copied
+   * @deprecated The API of 0.2.0. Use `createSession(serviceId, peerServiceId, metadata)`; the keys of a
+   *   mesh's sessions never leave the addon.
    */
   createSession(
     serviceId: string,
@@ -137,10 +136,10 @@ export class SessionManager {
     const peer = key === undefined ? (second as string | undefined) : undefined;
     if (peer !== undefined) checkServiceId('peerServiceId', peer);
     this.cleanupExpiredSessions();
-    // A session that is alive never makes room: a flood of new ones pushes out nobody.
+    // A live session is never evicted, so a flood of new sessions cannot end existing ones.
     if (this.#sessions.size >= this.#maxSessions) throw tableIsFull(this.#maxSessions);
     const now = Date.now();
-    // `sessionKey` is added below, where there is one.
+    // `sessionKey` is added below, if it is given.
     const session = {
       id: randomBytes(16).toString('hex'),
       serviceId,
@@ -159,7 +158,7 @@ export class SessionManager {
     return session;
   }
 
-  /** The session, if it is alive. Looking at it does not prolong it. */
+  /** Returns the session if it is alive. The lookup does not prolong it. */
   getSession(id: string): Session | undefined {
     checkText('id', id);
     const session = this.#sessions.get(id);
@@ -173,7 +172,7 @@ export class SessionManager {
     );
   }
 
-  /** The sessions alive, oldest first. */
+  /** The live sessions, oldest first. */
   listSessions(): Session[] {
     this.cleanupExpiredSessions();
     return [...this.#sessions.values()];
@@ -183,9 +182,9 @@ export class SessionManager {
    * Counts a message and prolongs the session by its `timeout`, up to its
    * `maxLifetime`. Call it once a message has been authenticated.
    *
-   * @returns how many messages the session has had
-   * @throws MeshError `NOT_FOUND`, reason `SESSION_NOT_FOUND`: there is none of this id, or no longer.
-   *   `FAILED_PRECONDITION`, reason `SESSION_EXPIRED`: it has just ended
+   * @returns the number of messages of the session
+   * @throws MeshError `NOT_FOUND`, reason `SESSION_NOT_FOUND`: there is no session with this id.
+   *   `FAILED_PRECONDITION`, reason `SESSION_EXPIRED`: the session has just expired
    */
   trackMessage(id: string): number {
     checkText('id', id);
@@ -193,7 +192,7 @@ export class SessionManager {
     if (session === undefined) throw unknownSession();
     const now = Date.now();
     if (now >= session.expiresAt) throw expiredSession();
-    // A clock that was set back does not shorten a life.
+    // A clock that was set back must not shorten the session.
     session.lastActivity = Math.max(session.lastActivity, now);
     session.expiresAt = Math.min(
       session.lastActivity + this.#idleMs,
@@ -204,7 +203,7 @@ export class SessionManager {
     return session.messageCount;
   }
 
-  /** Ends a session. Returns whether there was one. */
+  /** Ends a session. Returns whether it existed. */
   invalidateSession(id: string): boolean {
     checkText('id', id);
     const removed = this.#sessions.delete(id);
@@ -212,7 +211,7 @@ export class SessionManager {
     return removed;
   }
 
-  /** Removes the sessions that have ended, which also happens by itself. Returns how many. */
+  /** Removes expired sessions, which also happens automatically. Returns their number. */
   cleanupExpiredSessions(): number {
     const now = Date.now();
     if (now < this.#sweepAt) return 0;
@@ -227,7 +226,7 @@ export class SessionManager {
     return ended;
   }
 
-  /** Figures as of now. */
+  /** The current figures. */
   getStats(): SessionStats {
     const now = Date.now();
     const { created, expired, invalidated, messages } = this.#counts;
@@ -241,7 +240,7 @@ export class SessionManager {
     };
   }
 
-  /** Sees to it that ended sessions, and the keys kept with them, do not stay until the next call. */
+  /** Arms the timer that removes ended sessions and their keys even without a further call. */
   #arm(): void {
     if (this.#timer !== undefined || this.#sessions.size === 0) return;
     this.#timer = idleTimer(Math.max(this.#sweepAt - Date.now(), 1), () => {

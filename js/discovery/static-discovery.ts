@@ -1,4 +1,4 @@
-// A registry of services, filled by hand.
+// A registry of services that the application fills.
 
 import { connect } from 'node:net';
 import { checkKeys, invalidArgument } from '../base/arguments.js';
@@ -10,7 +10,7 @@ import { checkText, toMillis } from '../base/values.js';
 type NativeDiscovery = InstanceType<Addon['NativeDiscovery']>;
 type NativeInstance = NonNullable<ReturnType<NativeDiscovery['pick']>>;
 
-/** Whether an instance can be used, as far as anybody has found out. */
+/** The known health of an instance. */
 export type ServiceStatus = 'healthy' | 'unhealthy' | 'unknown';
 
 /** One instance of a service. */
@@ -21,52 +21,55 @@ export interface ServiceInfo {
   host: string;
   /** TCP port, 1…65535. */
   port: number;
-  /** The service's RSA public key, PEM. Kept as it is; a mesh checks a key when it uses it. */
+  /**
+   * The service's RSA public key, PEM. The registry does not parse it; a mesh checks the key at its first
+   * use.
+   */
   publicKey?: string;
-  /** Whatever you want to know about the instance: texts by name. */
+  /** Facts about the instance, for the application: strings by name. */
   metadata?: Record<string, string>;
-  /** Its health. Default, when registering: what is known already, else `'unknown'`. */
+  /** The health. Default in a registration: the known health, else `'unknown'`. */
   status?: ServiceStatus;
-  /** When its health was last found out. Set by the registry. */
+  /** The time of the last health check. Set by the registry. */
   lastHealthCheck?: Date;
 }
 
-/** Which instance of a service, where there are several. */
+/** The address of one instance of a service. */
 export interface InstanceAddress {
-  /** As it was registered. */
+  /** As in the registration. */
   host: string;
-  /** As it was registered. */
+  /** As in the registration. */
   port: number;
 }
 
-/** What has changed in a registry. */
+/** A change in a registry. */
 export interface DiscoveryChange {
-  /** A new instance or new facts about one; one that is gone; another health. */
+  /** The kind of change: a new or updated instance, a removed instance, or a new health. */
   type: 'registered' | 'removed' | 'health';
   /** The instance, after the change. */
   service: ServiceInfo;
 }
 
-/** How health is checked. */
+/** Options of a health check. */
 export interface CheckHealthOptions {
-  /** How long to wait for an answer, in milliseconds or as `'2s'`. Default: 2,000. */
+  /** The timeout of an answer: milliseconds or a string such as `'2s'`. Default: 2,000. */
   timeoutMs?: number | string;
 }
 
-/** What a health check has found. */
+/** The result of a health check. */
 export interface ServiceHealth {
   /** The service's id. */
   id: string;
   /** `'healthy'` if at least one instance is. */
   status: 'healthy' | 'unhealthy';
-  /** Each instance, with why it is unhealthy. */
+  /** All instances, with the cause for an unhealthy one. */
   instances: (ServiceInfo & {
-    /** Why it is unhealthy. */
+    /** The cause, if the instance is unhealthy. */
     error?: string;
   })[];
 }
 
-/** What 0.2.0 called a discovery; {@link StaticDiscovery} is one. */
+/** The discovery interface of 0.2.0, which {@link StaticDiscovery} implements. */
 export interface ServiceDiscovery {
   /** Adds or replaces an instance. */
   registerService(service: ServiceInfo): Promise<void>;
@@ -90,10 +93,10 @@ const FIELDS = [
 const HEALTH = { healthy: 'SERVING', unhealthy: 'NOT_SERVING', unknown: 'UNKNOWN' } as const;
 
 /**
- * Knows where services are because it was told.
+ * A static registry of services and their addresses.
  *
- * An id may have several instances, told apart by host and port; `lookup`
- * takes them in turn and leaves out those known to be unhealthy.
+ * A service may have several instances, which differ in host or port. `lookup` picks them in turn and skips
+ * those known to be unhealthy.
  *
  * @example
  * ```js
@@ -107,7 +110,7 @@ export class StaticDiscovery implements ServiceDiscovery {
   readonly #watchers = new Set<(change: DiscoveryChange) => void>();
 
   /**
-   * @param services registered at once
+   * @param services the initial registrations
    * @throws MeshError as {@link register}, with the path, as in `services[1].port`
    */
   constructor(services: readonly ServiceInfo[] = []) {
@@ -117,8 +120,7 @@ export class StaticDiscovery implements ServiceDiscovery {
   }
 
   /**
-   * Adds an instance, or replaces what is known about the one at this host and
-   * port.
+   * Adds an instance, or replaces the registration at the same host and port.
    *
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a field is missing, misspelt or wrong;
    *   the message has its path. Reason `ID_SYNTAX`: the id is outside the allowed alphabet
@@ -128,8 +130,7 @@ export class StaticDiscovery implements ServiceDiscovery {
   }
 
   /**
-   * The instance whose turn it is among those not known to be unhealthy;
-   * `undefined` if there is none, or no such service.
+   * Picks the next instance of those not known to be unhealthy; `undefined` if there is none.
    */
   lookup(serviceId: string): ServiceInfo | undefined {
     checkText('serviceId', serviceId);
@@ -137,16 +138,15 @@ export class StaticDiscovery implements ServiceDiscovery {
     return found ? present(found) : undefined;
   }
 
-  /** All instances of a service, whatever their health, in the order they were registered. */
+  /** All instances of a service, whatever their health, in the order of registration. */
   lookupAll(serviceId: string): ServiceInfo[] {
     checkText('serviceId', serviceId);
     return this.#native.lookup(serviceId).map(present);
   }
 
   /**
-   * Finds out whether the instances of a service can be connected to (TCP), and
-   * keeps the outcome as their health. That something listens does not prove
-   * that it is the service: a call does.
+   * Checks whether the instances of a service accept a TCP connection, and stores the result as their health.
+   * A connection does not prove the identity of the service; only a call does.
    *
    * @throws MeshError (as a rejection) `NOT_FOUND`, reason `UNKNOWN_SERVICE`: no such service
    */
@@ -159,7 +159,7 @@ export class StaticDiscovery implements ServiceDiscovery {
       instances.map(async (instance) => {
         const error = await probe(instance, timeoutMs);
         const status = error === undefined ? 'healthy' : 'unhealthy';
-        // It may have been removed while we were waiting for it.
+        // The instance may have been removed during the check.
         if (this.#find(instance) !== undefined) this.#setHealth(serviceId, status, instance);
         const current: ServiceHealth['instances'][number] = this.#find(instance) ?? {
           ...instance,
@@ -176,11 +176,11 @@ export class StaticDiscovery implements ServiceDiscovery {
   /**
    * Calls `listener` after each change, in the call that made it.
    *
-   * @returns a function that ends it
+   * @returns a function that removes the listener
    */
   watch(listener: (change: DiscoveryChange) => void): () => void {
     if (typeof listener !== 'function') throw invalidArgument('listener must be a function');
-    // A set of its own for each call: the same function may watch twice.
+    // Each call gets its own entry, because the same function may watch twice.
     const watcher = (change: DiscoveryChange): void => listener(change);
     this.#watchers.add(watcher);
     return () => {
@@ -191,16 +191,16 @@ export class StaticDiscovery implements ServiceDiscovery {
   /**
    * As {@link register}.
    *
-   * @deprecated The shape of 0.2.0. Use `register`.
+   * @deprecated The API of 0.2.0. Use `register`.
    */
   async registerService(service: ServiceInfo): Promise<void> {
     this.register(service);
   }
 
   /**
-   * As {@link lookup}, and an unhealthy instance where there is no other.
+   * As {@link lookup}, but returns an unhealthy instance if there is no other.
    *
-   * @deprecated The shape of 0.2.0. Use `lookup` or `lookupAll`.
+   * @deprecated The API of 0.2.0. Use `lookup` or `lookupAll`.
    */
   async getService(serviceId: string): Promise<ServiceInfo | undefined> {
     return this.lookup(serviceId) ?? this.lookupAll(serviceId)[0];
@@ -230,7 +230,7 @@ export class StaticDiscovery implements ServiceDiscovery {
     this.#setHealth(serviceId, status, instance);
   }
 
-  /** Removes one instance, or all of them. Resolves to whether there was any. */
+  /** Removes one instance, or all of them. Resolves to whether an instance was removed. */
   async removeService(serviceId: string, instance?: InstanceAddress): Promise<boolean> {
     checkText('serviceId', serviceId);
     const removed = wrapNative(() =>
@@ -258,7 +258,7 @@ export class StaticDiscovery implements ServiceDiscovery {
         this.#native.register(publicKey === undefined ? instance : { ...instance, publicKey }),
       );
     } catch (error) {
-      // The core names the field; the path is known here.
+      // The core's error names the field; the path is added here.
       const { code, message, reason } = error as MeshError;
       throw new MeshError(code, `${path}.${message}`, { reason });
     }
@@ -287,7 +287,10 @@ export class StaticDiscovery implements ServiceDiscovery {
   }
 }
 
-/** Calls a watcher. Its error must be seen, and must not keep the registry or other watchers from their work. */
+/**
+ * Calls a watcher. Its error is rethrown in a microtask: it must be visible, but must not disturb the
+ * registry or other watchers.
+ */
 function notify(watcher: (change: DiscoveryChange) => void, change: DiscoveryChange): void {
   try {
     watcher(change);
@@ -299,11 +302,11 @@ function notify(watcher: (change: DiscoveryChange) => void, change: DiscoveryCha
 }
 
 function isAt(service: InstanceAddress, { host, port }: InstanceAddress): boolean {
-  // The core keeps IPv6 addresses without their brackets.
+  // The core stores IPv6 addresses without brackets.
   return service.port === port && service.host === host.replace(/^\[(.*:.*)\]$/, '$1');
 }
 
-/** Connects and hangs up. Resolves to why that failed, or `undefined`. */
+/** Connects and disconnects. Resolves to the cause of a failure, or `undefined`. */
 function probe({ host, port }: InstanceAddress, timeoutMs: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
@@ -314,7 +317,7 @@ function probe({ host, port }: InstanceAddress, timeoutMs: number): Promise<stri
       resolve(error);
     };
     socket.once('connect', () => done());
-    // `on`: a socket may fail once more while it is being destroyed.
+    // `on`, not `once`: a socket may fail again while it is being destroyed.
     socket.on('error', (error: NodeJS.ErrnoException) => done(error.code ?? error.message));
   });
 }
@@ -342,7 +345,7 @@ function unknownService(id: string): MeshError {
 
 function checkMetadata(name: string, metadata: Record<string, string>): void {
   if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
-    throw invalidArgument(`${name} must be an object of texts`);
+    throw invalidArgument(`${name} must be an object of strings`);
   }
   for (const [key, value] of Object.entries(metadata)) checkText(`${name}.${key}`, value);
 }

@@ -1,19 +1,19 @@
-// Items on their way to whoever iterates.
+// The items that a stream receives, as an async iterator.
 
 import { rejectAtCaller } from '../base/caller-stack.js';
 
-/** What an item costs beside its payload, as the core counts. */
+/** The cost of an item in addition to its payload, as in the core. */
 export const ITEM_COST = 64;
 
-// What was consumed is told once it is this much: less than the half of a
-// window at which the core grants more.
+// Consumed bytes are reported in portions of this size, which is less than the half of a window at which the
+// core grants more.
 const REPORT = 16 * 1024;
 
-/** Where an inflow comes from. */
+/** The source of an inflow. */
 interface Source {
-  /** The first item is asked for. */
+  /** The consumer asks for the first item. */
   begin?(): void;
-  /** Items that cost this much are consumed, so that as many can follow. */
+  /** Items of this cost were consumed, so that as many can follow. */
   consumed(cost: number): void;
   /** The consumer has left before the end. */
   left(): void;
@@ -24,21 +24,21 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** A stream's items as an async iterator. What is not consumed yet is bounded by the core's windows. */
+/** The items of a stream as an async iterator. The core's windows bound the items that wait here. */
 export class Inflow implements AsyncIterableIterator<unknown> {
   readonly #source: Source;
   #items: { value: unknown; cost: number }[] = [];
   #waiting: Waiting[] = [];
   #begun = false;
   #consumed = 0;
-  /** How it ends once its items are read. */
+  /** The end of the stream, delivered after its items. */
   #end: { error?: unknown } | undefined;
 
   constructor(source: Source) {
     this.#source = source;
   }
 
-  /** An item arrived. */
+  /** Adds an item that arrived. */
   push(value: unknown, cost: number): void {
     if (this.#end !== undefined) return;
     const waiting = this.#waiting.shift();
@@ -50,15 +50,15 @@ export class Inflow implements AsyncIterableIterator<unknown> {
     waiting.resolve({ done: false, value });
   }
 
-  /** No more items follow. */
+  /** Ends the stream after its items. */
   finish(): void {
     this.#close({});
   }
 
   /**
-   * The stream failed; that is told once, after the items that came before.
+   * Fails the stream. The error is delivered once, after the items that arrived before it.
    *
-   * @param now whether these are dropped instead: nobody wants them any more
+   * @param now whether to drop those items, which nobody wants any more
    */
   fail(error: unknown, now = false): void {
     if (now) this.#items = [];
@@ -86,7 +86,7 @@ export class Inflow implements AsyncIterableIterator<unknown> {
     return Promise.resolve({ done: true, value });
   }
 
-  /** Leaves the stream with an error of the consumer's. */
+  /** Leaves the stream with an error of the consumer. */
   throw(error?: unknown): Promise<IteratorResult<unknown>> {
     this.#leave();
     return Promise.reject(error);
@@ -110,12 +110,12 @@ export class Inflow implements AsyncIterableIterator<unknown> {
     if (this.#end !== undefined) return;
     this.#end = end;
     for (const waiting of this.#waiting.splice(0)) {
-      // Resolved with the promise, not told of its outcome: the stack of an error leads to who waits.
+      // Resolved with the promise itself, so that the stack of an error leads to the waiting code.
       waiting.resolve(this.#ended());
     }
   }
 
-  /** An error is thrown once; after that the iterator is over, as a generator would be. */
+  /** An error is thrown once; then the iterator is over, like a generator. */
   #ended(): Promise<IteratorResult<unknown>> {
     const end = this.#end;
     this.#end = {};

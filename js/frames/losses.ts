@@ -1,9 +1,11 @@
-// What JSON would lose without a word: found by the traces it leaves in the
-// text, so that ordinary values are not looked at twice.
+// Values that JSON would lose silently. They leave traces in the JSON, so that ordinary values are not searched.
 
 import { isAnyArrayBuffer, isMap, isNativeError, isPromise, isSet } from 'node:util/types';
 
-/** Whether the text shows what becomes of a map, a promise, an error or bytes. `{}` is also an empty object's. */
+/**
+ * Whether the JSON has a trace of a map, a promise, an error or bytes. A false positive is harmless: `{}` is
+ * also the JSON of an empty object.
+ */
 export function hasTrace(json: string): boolean {
   return json.includes('{}') || json.includes('{"0":') || json.includes('"type":"Buffer"');
 }
@@ -14,12 +16,12 @@ interface Place {
   readonly parent: Place | undefined;
 }
 
-/** The first thing in a value that JSON would lose, with its path: `a Map at items[0].tags`. */
+/** The first part of a value that JSON would lose, with its path: `a Map at items[0].tags`. */
 export function findLoss(value: unknown): string | undefined {
   return search(value, (place) => lossOf(place.value));
 }
 
-/** Why `JSON.stringify` threw: `a BigInt at total`, `a cycle at parent.child`. */
+/** The cause of an error of `JSON.stringify`: `a BigInt at total`, `a cycle at parent.child`. */
 export function findObstacle(value: unknown): string | undefined {
   return search(value, (place) => {
     if (typeof place.value === 'bigint') return 'a BigInt';
@@ -30,7 +32,10 @@ export function findObstacle(value: unknown): string | undefined {
   });
 }
 
-/** The first place that `judge` names, from the outside in; objects with a `toJSON` speak for themselves. */
+/**
+ * The first place for which `judge` returns a name, from the outside in. An object with a `toJSON` is not
+ * searched.
+ */
 function search(value: unknown, judge: (place: Place) => string | undefined): string | undefined {
   const todo: Place[] = [{ value, key: undefined, parent: undefined }];
   for (let place = todo.pop(); place !== undefined; place = todo.pop()) {
@@ -49,7 +54,8 @@ function search(value: unknown, judge: (place: Place) => string | undefined): st
 
 function lossOf(value: unknown): string | undefined {
   if (!isObject(value)) return undefined;
-  // A Buffer has a `toJSON`, which makes an object of four characters for each byte.
+  // The check precedes that of `toJSON`: a Buffer has one, which makes an object with four characters for
+  // each byte.
   if (ArrayBuffer.isView(value) || isAnyArrayBuffer(value)) return 'bytes';
   if (hasToJson(value)) return undefined;
   if (isMap(value)) return 'a Map';

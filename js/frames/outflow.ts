@@ -1,13 +1,13 @@
-// Items on their way out, no faster than they are let go.
+// The items that a stream sends, at the pace that flow control permits.
 
 import type { Items } from '../rpc/call-types.js';
 import { ITEM_COST } from './inflow.js';
 import { encodePayload, type Payload } from './payload.js';
 
-/** Beyond this many bytes that have not gone yet, the source waits. */
+/** The source waits while more than this many bytes are unsent. */
 const HIGH_WATER = 64 * 1024;
 
-/** Sends what an iterable yields. */
+/** Sends the items of an iterable. */
 export class Outflow {
   readonly #send: (payload: Payload) => number;
   readonly #limit: number;
@@ -17,8 +17,8 @@ export class Outflow {
   #resume: (() => void) | undefined;
 
   /**
-   * @param send takes an item, and says how many bytes it has
-   * @param limit the most bytes of an item
+   * @param send takes an item and returns the number of its bytes
+   * @param limit the limit of an item in bytes
    */
   constructor(send: (payload: Payload) => number, limit?: number) {
     this.#send = send;
@@ -26,11 +26,11 @@ export class Outflow {
   }
 
   /**
-   * Sends the items; true once all of them are sent, false when it was
-   * stopped. However it ends, the iterable is told.
+   * Sends the items; resolves to true when all of them are sent, false when the outflow was stopped. The
+   * iterator is always closed.
    *
-   * @param prepare makes of an item what is sent
-   * @throws what the iterable or `prepare` throws; PayloadError for an item that cannot be sent
+   * @param prepare converts an item to the value that is sent
+   * @throws the error of the iterable or of `prepare`; PayloadError for an item that cannot be sent
    */
   async run(items: Items, prepare?: (item: unknown) => unknown): Promise<boolean> {
     if (this.#stopped) return false;
@@ -58,20 +58,20 @@ export class Outflow {
     }
   }
 
-  /** The items will not be asked for: their iterable is told. */
+  /** Closes an iterable whose items will not be read. */
   discard(items: Items): void {
     this.#iterator = iteratorOf(items);
     this.#stopped = false;
     this.stop();
   }
 
-  /** Items that cost this much have gone. */
+  /** Records that items of this cost were sent. */
   sent(cost: number): void {
     this.#unsent -= cost;
     if (this.#unsent < HIGH_WATER) this.#wake();
   }
 
-  /** Nobody wants more. */
+  /** Stops the stream: the peer wants no more items. */
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
@@ -79,12 +79,12 @@ export class Outflow {
     this.#iterator = undefined;
     this.#wake();
     try {
-      // A generator that waits for something is told when that is over.
+      // A generator that is waiting sees the `return()` only when its wait is over, so nothing here waits for it.
       Promise.resolve(iterator?.return?.()).catch(() => {
-        // The stream is over already; nobody is there to hear of it.
+        // The stream is over, so nobody can receive this error.
       });
     } catch {
-      // The same, of an iterator that throws at once.
+      // The same for an iterator whose `return()` throws synchronously.
     }
   }
 
@@ -94,7 +94,7 @@ export class Outflow {
   }
 }
 
-/** Whether something yields items. Text does as well, though hardly anybody means its letters. */
+/** Whether a value yields items. A string is excluded, since its letters are hardly ever meant as items. */
 export function isItems(value: unknown): value is Items {
   return (
     typeof value === 'object' &&

@@ -4,16 +4,16 @@ import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 import { findLoss, findObstacle, hasTrace } from './losses.js';
 import { isSurelyLarger } from './size.js';
 
-// Well below what the length of a frame can say, and above any limit on messages.
+// Far below the limit of a frame's length, and above any limit on messages.
 const LARGEST = 0x3fff_ffff;
 
-/** A value that is ready to be written: text, bytes, or nothing. */
+/** An encoded value: a string, bytes, or nothing. */
 export type Payload = string | Uint8Array | undefined;
 
-/** Says that a value cannot be sent; the message says why. */
+/** Reports that a value cannot be sent; the message names the cause. */
 export class PayloadError extends Error {}
 
-/** Says that a value is larger than messages may be. */
+/** Reports that a value exceeds the limit of messages. */
 export class TooLargeError extends PayloadError {
   /** @param limit bytes */
   constructor(readonly limit: number) {
@@ -22,15 +22,14 @@ export class TooLargeError extends PayloadError {
 }
 
 /**
- * Encodes a value: `undefined` is no payload, a `Uint8Array` is sent as it is,
- * all else is JSON.
+ * Encodes a value. `undefined` has no payload, a `Uint8Array` is sent unchanged, and any other value is sent
+ * as JSON.
  *
- * @param limit bytes. What is just above it is found by the core, which counts them.
- * @throws PayloadError for a cycle, a BigInt, a function, a symbol, for bytes that were
- *   transferred, and for what JSON would turn into `{}` or into numbers: buffers other than
- *   `Uint8Array`, and a map, a set, a promise, an error or bytes anywhere inside. The message
- *   names the path.
- * @throws TooLargeError before it is encoded where that can be told, else after
+ * @param limit bytes. This check is approximate; the core counts the exact bytes.
+ * @throws PayloadError for a cycle, a BigInt, a function, a symbol or transferred bytes, and for values that
+ *   JSON would turn into `{}` or into numbers: buffers other than `Uint8Array`, and a map, a set, a promise,
+ *   an error or bytes anywhere inside. The message names the path.
+ * @throws TooLargeError before the encoding if the size is evident, else after it
  */
 export function encodePayload(value: unknown, limit = LARGEST): Payload {
   if (value === undefined) return value;
@@ -64,19 +63,19 @@ function checkLoss(value: unknown): void {
   throw new PayloadError(`JSON cannot carry ${loss}; ${repair}`);
 }
 
-/** Where the cycle or the BigInt is; undefined when something else threw, such as a `toJSON`. */
+/** The path of the cycle or the BigInt; undefined if something else threw, such as a `toJSON`. */
 function obstacle(value: unknown): string | undefined {
   let found: string | undefined;
   try {
     found = findObstacle(value);
   } catch {
-    // A getter or a proxy threw, as it did before.
+    // A getter or a proxy threw again; the original error is reported.
   }
   return found === undefined ? undefined : `JSON cannot carry ${found}`;
 }
 
-// What a subclass or a property of its own says of an array may be wrong, and
-// what was in the buffer of a batch before must not be sent in its place.
+// A subclass or an own property can falsify the length of an array. The prototype's getters cannot be
+// falsified, so that stale bytes of the batch's buffer are never sent.
 const TYPED_ARRAY = Object.getPrototypeOf(Uint8Array.prototype) as object;
 const inherent = <T>(name: string): ((of: Uint8Array) => T) => {
   const get = Object.getOwnPropertyDescriptor(TYPED_ARRAY, name)?.get as () => T;
@@ -86,7 +85,7 @@ const bufferOf = inherent<ArrayBuffer>('buffer');
 const offsetOf = inherent<number>('byteOffset');
 const lengthOf = inherent<number>('length');
 
-/** The same bytes, as long as they are. */
+/** A plain view of the same bytes, with their true length. */
 function plainView(bytes: Uint8Array): Uint8Array {
   try {
     return new Uint8Array(bufferOf(bytes), offsetOf(bytes), lengthOf(bytes));
@@ -99,7 +98,7 @@ function isOtherBuffer(value: object | null): boolean {
   return ArrayBuffer.isView(value) || isAnyArrayBuffer(value);
 }
 
-/** The first line of an error: V8 draws a whole picture of a cycle. */
+/** The first line of an error, because V8 describes a cycle in many lines. */
 function describe(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.split('\n', 1)[0] ?? text;

@@ -1,8 +1,8 @@
-// Events, read from the batches of the addon.
+// The reader of events in the batches of the addon.
 
 import { CALL_KINDS, Encoding, Event, HEADER, type CallKind, type Side } from '../base/boundary.js';
 
-/** A payload as it arrived, inside of its batch; decode it before the batch is let go. */
+/** A received payload inside its batch. It must be decoded before the batch's buffer is reused. */
 export class Incoming {
   /** @param end exclusive */
   constructor(
@@ -12,17 +12,16 @@ export class Incoming {
     readonly end: number,
   ) {}
 
-  /** How many bytes it has. */
+  /** The size of the payload in bytes. */
   get size(): number {
     return this.end - this.start;
   }
 
   /**
-   * The value. Bytes are a copy of exactly their size, so that keeping them
-   * keeps nothing else. `JSON.parse` makes `__proto__` an ordinary property,
-   * so a peer's keys can pollute nothing.
+   * The value. Bytes are an exact copy, so that a reference to them does not keep the batch alive.
+   * `JSON.parse` makes `__proto__` an ordinary property, so a peer's keys cannot pollute a prototype.
    *
-   * @throws SyntaxError when it is not JSON
+   * @throws SyntaxError if the payload is not JSON
    */
   decode(): unknown {
     if (this.encoding === Encoding.Json) {
@@ -34,7 +33,7 @@ export class Incoming {
   }
 }
 
-/** Takes what the addon tells. */
+/** The receiver of the addon's events. */
 export interface EventSink {
   result(id: number, meta: string, payload: Incoming): void;
   /** @param error a JSON object */
@@ -52,9 +51,9 @@ export interface EventSink {
     path: string,
   ): void;
   item(side: Side, id: number, payload: Incoming): void;
-  /** The caller has no more inputs. */
+  /** The caller has sent all its inputs. */
   inputEnded(id: number): void;
-  /** Items that cost this much have gone. */
+  /** Items of this cost were sent. */
   sent(side: Side, id: number, cost: number): void;
   abort(id: number, cause: number): void;
   /** @param session a JSON object */
@@ -62,13 +61,13 @@ export interface EventSink {
   sessionClosed(handle: number): void;
   /** @param entry a JSON object */
   log(entry: string): void;
-  /** Another batch waits. */
+  /** A next batch waits. */
   more(): void;
-  /** A frame could not be taken; the ones after it are. */
+  /** A frame could not be processed; the following frames are. */
   broken(error: unknown): void;
 }
 
-/** Reads a batch, one call of `sink` for each of its frames; returns how many there were. */
+/** Reads a batch, with one call of `sink` for each frame. Returns the number of frames. */
 export function readEvents(batch: Buffer, sink: EventSink): number {
   let start = 0;
   let frames = 0;
@@ -105,7 +104,7 @@ function readEvent(batch: Buffer, start: number, end: number, sink: EventSink): 
       break;
     case Event.Request: {
       const methodAt = start + 28;
-      // A method's name has 200 bytes at most, so its length leaves a byte for the kind.
+      // A method's name has at most 200 bytes, so the upper byte of `a` is free for the kind.
       const metaAt = methodAt + (a & 0xff);
       const pathAt = metaAt + batch.readUIntLE(start + 20, 3);
       const at = pathAt + batch.readUIntLE(start + 24, 3);
@@ -148,6 +147,6 @@ function readEvent(batch: Buffer, start: number, end: number, sink: EventSink): 
       sink.more();
       break;
     default:
-    // A newer addon may tell more; what is not understood is left out.
+    // A newer addon may send new events; unknown ones are ignored.
   }
 }

@@ -1,31 +1,34 @@
-// Values that are too large, found before any work is done for them: JSON of
-// hundreds of megabytes would stop the event loop for seconds, only to be refused.
+// The detection of values that are too large before they are encoded: JSON of hundreds of megabytes would
+// block the event loop for seconds, only to be rejected.
 
-// How much of a value is looked at. Large ones are so by one string or one list, as a rule.
+// The limit of inspected places in a value. A large value is usually large because of one string or one list.
 const PLACES = 64;
 const DEPTH = 4;
-// Below this a string makes no difference.
+// A shorter string does not count.
 const LONG = 1024;
 
-/** How many places may still be looked at. */
+/** The number of places that may still be inspected. */
 interface Left {
   places: number;
 }
 
-/** Whether the JSON of a value is surely longer than `limit`, by what can be told at once. */
+/**
+ * Whether the JSON of a value is certainly longer than `limit`, according to a bounded inspection. A false
+ * negative is harmless.
+ */
 export function isSurelyLarger(value: unknown, limit: number): boolean {
   if (typeof value === 'string') return value.length > limit;
   if (typeof value !== 'object' || value === null) return false;
   try {
     return leastSize(value, { places: PLACES }, DEPTH) > limit;
   } catch {
-    // A getter or a proxy threw; JSON.stringify says so better.
+    // A getter or a proxy threw; `JSON.stringify` will report it with a better error.
     return false;
   }
 }
 
 function leastSize(value: object, left: Left, depth: number): number {
-  // Each byte and each element has a digit at least, and a comma.
+  // Each byte has at least a digit and a comma.
   if (ArrayBuffer.isView(value)) return 2 * value.byteLength;
   if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return 0;
   if (Array.isArray(value)) {

@@ -1,4 +1,4 @@
-// Commands, written into the batches for the addon.
+// The writer of commands into batches for the addon.
 
 import {
   BATCH_BYTES,
@@ -14,15 +14,14 @@ import { afterThis } from '../base/timers.js';
 import { FIRST, type Chain } from '../rpc/chain.js';
 import type { Payload } from './payload.js';
 
-// Of a call: time, parent, lengths, flags and depth come before its texts.
+// The header of a call has time, parent, lengths, flags and depth before the strings.
 const CALL_HEADER = HEADER + 22;
-// A buffer that had to grow beyond this for one large message is not kept.
+// A buffer that grew beyond this size for one large message is not reused.
 const KEEP = 1024 * 1024;
 
 /**
- * Writes commands into one buffer, used again after each flush, and hands them
- * to the addon in bounded batches: at the end of the current tick, or when a
- * batch is full.
+ * Writes commands into one buffer, which is reused after each flush. The addon receives them in bounded
+ * batches: at the end of the current tick, or when a batch is full.
  */
 export class CommandWriter {
   #buffer: Buffer = Buffer.allocUnsafeSlow(BATCH_BYTES + 8192);
@@ -35,7 +34,7 @@ export class CommandWriter {
     this.flush();
   };
 
-  /** @param submit takes a batch, and is done with its memory when it returns */
+  /** @param submit takes a batch, and does not use its memory after it returns */
   constructor(submit: (batch: Buffer) => void) {
     this.#submit = submit;
   }
@@ -79,7 +78,7 @@ export class CommandWriter {
     this.#finish(start, Command.Call, serviceLength, id, at, payload);
   }
 
-  /** Takes back a call. */
+  /** Cancels a call. */
   cancel(id: number): void {
     const start = this.#end;
     this.#reserve(HEADER, undefined);
@@ -102,7 +101,7 @@ export class CommandWriter {
     this.#finish(start, Command.Fail, 0, id, start + HEADER, error);
   }
 
-  /** An item of a stream; returns how many bytes its payload has. */
+  /** Writes an item of a stream; returns the size of its payload in bytes. */
   item(side: Side, id: number, payload: Payload): number {
     const start = this.#end;
     this.#reserve(HEADER, payload);
@@ -110,7 +109,7 @@ export class CommandWriter {
   }
 
   /**
-   * No more items follow.
+   * Ends the items of a stream.
    *
    * @param meta a JSON object, or '' for none
    */
@@ -121,7 +120,7 @@ export class CommandWriter {
     this.#finish(start, Command.End, side, id, start + HEADER, payload);
   }
 
-  /** Items that cost this much are consumed. */
+  /** Reports that items of this cost were consumed. */
   consumed(side: Side, id: number, cost: number): void {
     const start = this.#end;
     this.#reserve(HEADER + 4, undefined);
@@ -129,12 +128,12 @@ export class CommandWriter {
     this.#finish(start, Command.Consumed, side, id, start + HEADER + 4, undefined);
   }
 
-  /** Frames that have been written and not handed over. */
+  /** The number of frames that are written and not yet submitted. */
   get frames(): number {
     return this.#frames;
   }
 
-  /** Hands over what has been written. */
+  /** Submits the written frames. */
   flush(): void {
     if (this.#end > 0) this.#hand(this.#end);
   }
@@ -155,7 +154,7 @@ export class CommandWriter {
     this.#buffer = grown;
   }
 
-  /** Completes a frame; returns how many bytes its payload has. */
+  /** Completes a frame; returns the size of its payload in bytes. */
   #finish(
     start: number,
     kind: Command,
@@ -184,7 +183,7 @@ export class CommandWriter {
     this.#frames += 1;
 
     if (end > BATCH_BYTES && start > 0) {
-      // The frame that is too much goes in a batch after the others.
+      // The frame that exceeds the batch goes into the next one.
       this.#hand(start, start, end);
     } else if (end >= BATCH_BYTES || this.#frames >= BATCH_FRAMES) {
       this.#hand(end);
@@ -195,10 +194,10 @@ export class CommandWriter {
     return end - at;
   }
 
-  /** Hands over the first `end` bytes, and then those from `from` to `to`, if there are any. */
+  /** Submits the first `end` bytes, and then the bytes from `from` to `to`, if there are any. */
   #hand(end: number, from = 0, to = 0): void {
     const buffer = this.#buffer;
-    // Whatever happens now, these bytes are not handed over twice.
+    // The reset comes before the submission, so that an error cannot lead to a second submission of these bytes.
     this.#end = 0;
     this.#frames = 0;
     if (buffer.length > KEEP) this.#buffer = Buffer.allocUnsafeSlow(BATCH_BYTES + 8192);
@@ -207,7 +206,7 @@ export class CommandWriter {
   }
 }
 
-/** Writes UTF-8, and returns how many bytes. A short ASCII text is quicker without leaving JavaScript. */
+/** Writes UTF-8 and returns the number of bytes. A short ASCII string is faster without a call into C++. */
 function writeText(buffer: Buffer, text: string, at: number): number {
   const length = text.length;
   if (length > 24) return buffer.utf8Write(text, at);

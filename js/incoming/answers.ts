@@ -1,4 +1,4 @@
-// The answers to requests, encoded.
+// The encoding of answers to requests.
 
 import { randomUUID } from 'node:crypto';
 import { AbortCause } from '../base/boundary.js';
@@ -11,18 +11,18 @@ import { isOfCall, isOfRequest } from '../rpc/call-errors.js';
 import { abortError, Context } from '../rpc/context.js';
 import { encodeMetadata } from '../rpc/metadata.js';
 
-/** A result, or an error's JSON. */
+/** An encoded result, or the JSON of an error. */
 export type Answer =
   | { readonly failed: false; readonly payload: Payload; readonly meta: string }
   | { readonly failed: true; readonly text: string };
 
-/** Hands an answer to the core. */
+/** Passes an answer to the core. */
 export function writeAnswer(writer: CommandWriter, id: number, answer: Answer): void {
   if (answer.failed) writer.fail(id, answer.text);
   else writer.respond(id, answer.payload, answer.meta);
 }
 
-/** The answer for a result of a handler. */
+/** Encodes the answer for a result of a handler. */
 export function encodeResult(context: Context, result: unknown, logger: SafeLogger): Answer {
   try {
     if (typeof result === 'object' && result !== null && Symbol.asyncIterator in result) {
@@ -46,8 +46,8 @@ export function encodeResult(context: Context, result: unknown, logger: SafeLogg
 }
 
 /**
- * The answer for an error of a handler. A `MeshError` is for the caller. Any other
- * error is for the log of this service, and so is the error of a call that the handler made.
+ * Encodes the answer for an error of a handler. The caller receives a `MeshError`. Any other error goes to
+ * the log of this service, and so does the error of a nested call.
  */
 export function encodeError(context: Context, error: unknown, logger: SafeLogger): Answer {
   if (!(error instanceof MeshError)) return encodeFault(context, error, logger);
@@ -68,10 +68,13 @@ export function encodeError(context: Context, error: unknown, logger: SafeLogger
   }
 }
 
-// Each hop rounds the time that is left down, so the last of a long chain ends a little before the first.
+// Each hop rounds the remaining time down, so the last call of a long chain ends slightly before the first.
 const ROUNDED_AWAY_MS = 100;
 
-/** The error of a failed call as far as it concerns the request itself, or the chain of both. */
+/**
+ * Returns the part of a nested call's failure that also concerns the request: its deadline, or the limit of
+ * the chain.
+ */
 function commonFailure(context: Context, error: MeshError): MeshError | undefined {
   const { code, reason, message } = error;
   if (reason === 'CALL_DEPTH') return new MeshError(code, message, { reason });
@@ -81,7 +84,7 @@ function commonFailure(context: Context, error: MeshError): MeshError | undefine
   return undefined;
 }
 
-/** Says what of a handler's own result cannot be sent, by path and type, never by value. */
+/** Reports the part of a handler's result that cannot be sent, by path and type, never by value. */
 class UnsendableError extends TypeError {}
 
 function encodeFault(context: Context, error: unknown, logger: SafeLogger): Answer {
@@ -95,7 +98,7 @@ function encodeFault(context: Context, error: unknown, logger: SafeLogger): Answ
     error,
   });
   if (!logger.given) warnOfNoLogger();
-  // In development, which a process has to declare, both sides are in one hand.
+  // In development, which a process must declare, the caller may see details: both sides have the same owner.
   const shown = error instanceof UnsendableError && process.env['NODE_ENV'] === 'development';
   const message = shown ? `internal error: ${error.message}` : 'internal error';
   return {
@@ -108,18 +111,17 @@ function describe(error: unknown): string {
   try {
     return String(error);
   } catch {
-    return 'it throws when it is looked at';
+    return 'it throws when it is read';
   }
 }
 
-// The fields of an error share 8 KiB on the wire. A reason is a word; a message
-// longer than this is cut, and says so.
+// The fields of an error share 8 KiB on the wire. A longer reason or message is cut and marked.
 const MAX_WORD = 256;
 const MAX_MESSAGE = 6_000;
-// The core reads JSON of 128 levels, and these are not the first.
+// The core accepts JSON of 128 levels, and the data is nested within the error.
 const MAX_DATA_DEPTH = 100;
 
-/** The JSON of an error's data; in place of what is too large, a mark. */
+/** Encodes an error's data; a mark replaces data that is too large. */
 function encodeData(data: unknown, limit: number): string {
   try {
     const text = encodePayload(data, limit);
@@ -132,11 +134,11 @@ function encodeData(data: unknown, limit: number): string {
 }
 
 /**
- * The frame's JSON.
+ * Encodes an error as the JSON of its frame.
  *
- * @param limit the most bytes of its data
+ * @param limit the limit of its data in bytes
  *
- * @throws PayloadError when JSON cannot carry the error's data
+ * @throws PayloadError if JSON cannot express the error's data
  */
 function toJson(error: MeshError, limit: number): string {
   const json = JSON.stringify({

@@ -1,4 +1,4 @@
-// A contract from its service's side.
+// The service's side of a contract.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { isContract, type Contract, type Procedure } from '../rpc/contract.js';
@@ -16,17 +16,17 @@ export type Implementation<T extends Contract> = {
   [K in keyof T['procedures']]: ProcedureHandler<T['procedures'][K]>;
 };
 
-/** What the handlers of a contract allow, and what is done around them. */
+/** The options of a contract's handlers. */
 export interface ImplementOptions<T extends Contract = Contract> extends HandlerPolicy {
-  /** For single methods; what is said here wins. */
+  /** Options of single methods, which take precedence. */
   methods?: { [K in keyof T['procedures']]?: HandlerPolicy } | undefined;
 }
 
 /**
- * The routes of a contract's handlers.
+ * Creates the routes of a contract's handlers.
  *
- * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when a handler is missing, or is for no
- *   method of the contract
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, if a handler is missing, or names no method of the
+ *   contract
  */
 export function contractRoutes(
   contract: Contract,
@@ -56,7 +56,7 @@ export function contractRoutes(
     if (input !== undefined) route.input = input;
     if (output !== undefined) route.output = output;
     if (errors !== undefined) route.errors = errors;
-    // Handlers may be methods of an object that needs its `this`.
+    // The call keeps `this`: handlers may be methods of an object.
     const handler = handlers[method];
     return makeRoute(
       `${name}.${method}`,
@@ -66,7 +66,7 @@ export function contractRoutes(
   });
 }
 
-/** What an object of handlers may have besides them: whatever is no function. */
+/** Returns the functions of an object, which may also have other members. */
 function functionsOf(handlers: object): object {
   return Object.fromEntries(
     Object.entries(handlers).filter(([, value]) => typeof value === 'function'),

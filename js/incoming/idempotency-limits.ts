@@ -5,13 +5,13 @@ import { MeshError } from '../base/errors.js';
 import type { SafeLogger } from '../base/logger.js';
 import { checkCount, toMillis } from '../base/values.js';
 
-/** How outcomes of calls with an idempotency key are kept: `resilience.idempotency`. */
+/** The options of kept outcomes: `resilience.idempotency`. */
 export interface IdempotencyConfig {
-  /** How long an outcome is kept, 1 second to 1 day. Default: `'10m'`. */
+  /** The lifetime of a kept outcome, 1 second to 1 day. Default: `'10m'`. */
   ttl?: number | string | undefined;
-  /** The most keys known at a time, 100 to 10,000,000. Default: 100,000. */
+  /** The limit of known keys, 100 to 10,000,000. Default: 100,000. */
   maxKeys?: number | undefined;
-  /** The most bytes that keys and outcomes take, at least 1 MiB. Default: 64 MiB. */
+  /** The limit of bytes that keys and outcomes take, at least 1 MiB. Default: 64 MiB. */
   maxBytes?: number | undefined;
   /**
    * The share of `maxKeys` and of `maxBytes` that one calling service may use, 0.01 to 1.
@@ -24,13 +24,13 @@ export interface IdempotencyConfig {
 export interface IdempotencyLimits {
   /** Milliseconds for which an outcome is kept. */
   readonly ttlMs: number;
-  /** Keys of all callers, running calls included. */
+  /** The limit of keys of all callers, including running calls. */
   readonly maxKeys: number;
-  /** Bytes of all callers, what running calls have reserved included. */
+  /** The limit of bytes of all callers, including the reservations of running calls. */
   readonly maxBytes: number;
-  /** The fraction of both that one caller may use. */
+  /** The share of both limits that one caller may use. */
   readonly callerShare: number;
-  /** Calls with a key that one caller may have running. */
+  /** The limit of running calls with a key of one caller. */
   readonly maxRunning: number;
 }
 
@@ -47,7 +47,7 @@ const PATH = 'resilience.idempotency';
 const MIN_BYTES = 1024 * 1024;
 
 /**
- * The limits that a configuration asks for.
+ * Returns the limits of a configuration.
  *
  * @throws MeshError `INVALID_ARGUMENT`, reason `CONFIG`, naming the option
  */
@@ -68,7 +68,7 @@ function parse(config: IdempotencyConfig): IdempotencyLimits {
     throw invalidArgument(`${PATH}.ttl must be 1 second to 1 day, got ${String(ttl)}`);
   }
   checkCount(`${PATH}.maxKeys`, maxKeys, 100);
-  // One `Map` of V8 holds some 16 million entries and throws beyond.
+  // A `Map` of V8 holds about 16 million entries and throws beyond.
   if (maxKeys > 10_000_000) {
     throw invalidArgument(`${PATH}.maxKeys must be at most 10000000, got ${maxKeys}`);
   }
@@ -81,9 +81,9 @@ function parse(config: IdempotencyConfig): IdempotencyLimits {
   return { ...DEFAULT_LIMITS, ttlMs, maxKeys, maxBytes, callerShare };
 }
 
-/** A limit that is reached. */
+/** An exhausted limit. */
 export interface Shortage {
-  /** Whether all callers together have reached the limit, or the one that calls. */
+  /** Whether all callers together have reached the limit, or the calling service alone. */
   readonly scope: 'service' | 'caller';
   /** The exhausted dimension. */
   readonly limit: 'maxRunning' | 'maxKeys' | 'maxBytes';
@@ -93,7 +93,9 @@ export interface Shortage {
   readonly retryAfterMs: number;
 }
 
-/** The refusal of a call with a new key. Its handler did not run, so the call is safe to repeat. */
+/**
+ * Creates the error of a refused call with a new key. The handler did not run, so the call is safe to repeat.
+ */
 export function refusal({ scope, limit, value, retryAfterMs }: Shortage): MeshError {
   const whose = scope === 'caller' ? 'this caller' : 'all callers of this service together';
   const unit = limit === 'maxBytes' ? 'bytes' : 'keys';
@@ -108,7 +110,7 @@ export function refusal({ scope, limit, value, retryAfterMs }: Shortage): MeshEr
   return new MeshError('RESOURCE_EXHAUSTED', text, options);
 }
 
-/** How often one kind of entry is written. */
+/** The shortest time between two entries of one kind. */
 const LOG_INTERVAL_MS = 60_000;
 
 /**
@@ -124,7 +126,7 @@ export class ThrottledLog {
   }
 
   /**
-   * Counts an event and, when it is time, writes an entry.
+   * Counts an event and writes an entry if one is due.
    *
    * @param kind one of a fixed number; never taken from a request
    */

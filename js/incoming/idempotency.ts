@@ -15,7 +15,7 @@ import {
   type Shortage,
 } from './idempotency-limits.js';
 
-/** An outcome, and whether a repeated call gets it too. */
+/** An outcome, and whether it is kept for repeated calls. */
 export interface Outcome {
   readonly answer: Answer;
   readonly keep: boolean;
@@ -33,11 +33,14 @@ interface Entry {
   expires: number;
   /** The entry that expires next after this one, of all callers. */
   next: Entry | undefined;
-  /** The same, of this caller. */
+  /** The next entry of this caller. */
   nextOfShare: Entry | undefined;
 }
 
-/** Entries in the order in which they expire: all live equally long, so the order they were added. */
+/**
+ * Entries in the order of their expiry, which is the order of their addition, since all have the same
+ * lifetime.
+ */
 interface Queue {
   oldest: Entry | undefined;
   newest: Entry | undefined;
@@ -51,13 +54,13 @@ interface Share extends Queue {
   running: number;
 }
 
-/** Bytes that an entry takes beside its texts and its outcome, rounded up. */
+/** Bytes of an entry in addition to its strings and its outcome, rounded up. */
 const OVERHEAD = 512;
 /** Bytes reserved for an outcome before its handler runs. */
 const RESERVED = 4096;
 /** Expired outcomes removed by one call: about a millisecond. */
 const MAX_REMOVED = 1_000;
-/** The delay before a retry where a running call has to end first. */
+/** The delay before a retry if a running call must end first. */
 const RUNNING_RETRY_MS = 50;
 
 /** The answer to a repeated call whose first outcome could not be kept. */
@@ -68,7 +71,7 @@ const NOT_KEPT: Answer = {
     reason: 'ALREADY_EXISTS',
     message:
       'the call with this idempotency key has run, and its outcome could not be kept (too large for the ' +
-      'room left, or bytes that were transferred): do not repeat the call under another key; read the ' +
+      'room left, or bytes that were transferred): do not repeat the call under a new key; read the ' +
       'result by another method, or raise resilience.idempotency.maxBytes of the service',
     retryable: false,
   }),
@@ -77,14 +80,12 @@ const NOT_KEPT: Answer = {
 /**
  * Outcomes by caller, method and key.
  *
- * An outcome is kept until it expires: nothing evicts it earlier. So the table
- * can be full, and then a call with a new key is refused before its handler
- * runs. The dangerous mistake is to lose the trace of a run, as the handler
+ * An outcome is kept until it expires: nothing evicts it earlier. A full table therefore refuses a call with
+ * a new key before its handler runs. The dangerous mistake is to lose the trace of a run, as the handler
  * would then run twice; a needless refusal is harmless.
  *
- * Each caller has a share of the table. Every run reserves its place, its key
- * and {@link RESERVED} bytes, beforehand. An outcome that is larger than that
- * and finds no room leaves its trace, {@link NOT_KEPT}.
+ * Each caller has a share of the table. Every run first reserves an entry, its key and {@link RESERVED}
+ * bytes. If a larger outcome finds no room, {@link NOT_KEPT} replaces it.
  */
 export class Idempotency {
   readonly #limits: IdempotencyLimits;
@@ -97,7 +98,7 @@ export class Idempotency {
   #size = 0;
   #weight = 0;
 
-  /** @param now a clock in ms that never goes back */
+  /** @param now a monotonic clock in ms */
   constructor(limits: IdempotencyLimits = DEFAULT_LIMITS, logger?: SafeLogger, now = nowMs) {
     this.#limits = limits;
     this.#callerKeys = Math.max(1, Math.floor(limits.maxKeys * limits.callerShare));
@@ -122,12 +123,12 @@ export class Idempotency {
   }
 
   /**
-   * The outcome of the first call with this key. Only the first call runs;
-   * calls that arrive meanwhile wait for it. If its outcome is not to be kept,
-   * the next of them runs.
+   * Returns the outcome of the first call with this key. Only the first call runs; calls that arrive during
+   * its run wait for it. If its outcome is not kept, the next of them runs.
    *
-   * @throws MeshError `INVALID_ARGUMENT`, reason `IDEMPOTENCY_MISMATCH`, when the input differs from the first;
-   *   `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, when there is no room for another key: `work` did not run
+   * @throws MeshError `INVALID_ARGUMENT`, reason `IDEMPOTENCY_MISMATCH`, if the input differs from that of
+   *   the first call; `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, if there is no room for a new key: `work`
+   *   did not run
    */
   async run(
     caller: string,
@@ -145,7 +146,7 @@ export class Idempotency {
       if (known.digest !== digest) {
         throw new MeshError(
           'INVALID_ARGUMENT',
-          'the idempotency key was used before, with another input',
+          'the idempotency key was used before, with a different input',
           { reason: 'IDEMPOTENCY_MISMATCH' },
         );
       }
@@ -231,7 +232,7 @@ export class Idempotency {
     const message =
       scope === 'caller'
         ? 'a caller has used up its share of idempotency keys: its calls with new keys are refused'
-        : 'the table of idempotency keys is full: calls with new keys are refused, whoever makes them';
+        : 'the table of idempotency keys is full: calls with new keys are refused for all callers';
     const fields = { event: 'idempotency.refused', caller, scope, limit, value, retryAfterMs };
     this.#log.warn(this.#now(), `${scope} ${limit}`, message, fields);
   }
@@ -242,7 +243,7 @@ export class Idempotency {
     return Math.max(1, Math.ceil(queue.oldest.expires - this.#now()));
   }
 
-  /** Keeps an answer, or the trace of it where there is no room. */
+  /** Keeps an answer, or {@link NOT_KEPT} if there is no room. */
   #keep(entry: Entry, answer: Answer): void {
     const { share, name } = entry;
     const bare = OVERHEAD + 2 * name.length;
@@ -267,7 +268,7 @@ export class Idempotency {
         },
       );
     }
-    // The promise holds the answer as it was made, which nothing here counts.
+    // The promise refers to the original answer, whose bytes are not counted, so it is dropped.
     entry.outcome = undefined;
     entry.expires = this.#now() + this.#limits.ttlMs;
     if (this.#kept.newest === undefined) this.#kept.oldest = entry;
@@ -279,10 +280,9 @@ export class Idempotency {
   }
 
   /**
-   * Removes outcomes that have expired, oldest first. Each costs its removal
-   * once, and the rest nothing. A call removes more than it can add, and yet
-   * not so many that the event loop is held up; one that expired and is still
-   * there answers a repeated call, which is harmless.
+   * Removes expired outcomes, oldest first. The cost is that of the removals alone. A call removes more
+   * outcomes than it can add, but not enough to block the event loop. An expired outcome that is still
+   * present answers a repeated call, which is harmless.
    */
   #expire(now: number): void {
     for (let removed = 0; removed < MAX_REMOVED; removed += 1) {
@@ -290,7 +290,7 @@ export class Idempotency {
       if (entry === undefined || entry.expires > now) return;
       this.#kept.oldest = entry.next;
       if (entry.next === undefined) this.#kept.newest = undefined;
-      // The oldest of all is the oldest of its caller.
+      // The oldest entry of all callers is also the oldest of its caller.
       const { share } = entry;
       share.oldest = entry.nextOfShare;
       if (entry.nextOfShare === undefined) share.newest = undefined;
@@ -311,7 +311,7 @@ export class Idempotency {
     return share;
   }
 
-  /** Corrects the weight of an entry, of its caller and of the table. */
+  /** Updates the weight of an entry, of its caller and of the table. */
   #weigh(entry: Entry, weight: number): void {
     const more = weight - entry.weight;
     entry.weight = weight;
@@ -328,7 +328,7 @@ export class Idempotency {
   }
 }
 
-/** A digest of a payload as it arrived. */
+/** A digest of a received payload. */
 export function digestOf({ batch, encoding, start, end }: Incoming): string {
   return createHash('sha256')
     .update(Uint8Array.of(encoding))
@@ -337,8 +337,8 @@ export function digestOf({ batch, encoding, start, end }: Incoming): string {
 }
 
 /**
- * An answer with bytes of its own: the handler may go on using those it
- * answered with. Undefined when the handler has transferred them already.
+ * Returns an answer with a copy of its bytes, because the handler may still change the originals. Undefined
+ * if the handler has already transferred them.
  */
 function owned(answer: Answer): Answer | undefined {
   if (answer.failed || !(answer.payload instanceof Uint8Array)) return answer;

@@ -1,5 +1,5 @@
-// Routers of SecureStack's core, taken by their shape: this package does not
-// need that one.
+// Routers of SecureStack's core. They are recognised structurally, so that this package does not depend on
+// that one.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import type { CallKind } from '../rpc/call-types.js';
@@ -7,11 +7,11 @@ import type { Handler, HandlerOptions, HandlerPolicy, Middleware } from '../rpc/
 import type { StandardSchema } from '../rpc/schema.js';
 import { makeRoute, POLICY_KEYS, type Route } from './route.js';
 
-/** A router of `@lemur-bookstores/secure-stack-core`, as `router().query(…).mutation(…)` makes it. */
+/** A router of `@lemur-bookstores/secure-stack-core`, such as the result of `router().query(…).mutation(…)`. */
 export interface RouterLike {
-  /** Its procedures, by their names. */
+  /** The procedures by their names. */
   getRoutes(): ReadonlyMap<string, RouteLike>;
-  /** What it runs around them. */
+  /** The middleware around the procedures. */
   getMiddlewares?(): readonly unknown[];
 }
 
@@ -19,18 +19,18 @@ export interface RouterLike {
 export interface RouteLike {
   /** `query` and `mutation` are unary calls, `subscription` is a server stream. */
   readonly type: string;
-  /** Its schemas and its handler, which gets `{ input, ctx }`. */
+  /** The schemas and the handler, which receives `{ input, ctx }`. */
   readonly config: {
     /** The schema of its inputs. */
     readonly input?: unknown;
     /** The schema of its results. */
     readonly output?: unknown;
-    /** What answers it. */
+    /** The handler. */
     readonly handler: (call: any) => unknown;
   };
 }
 
-/** Routers by their names, which become the first parts of their methods' names. */
+/** Routers by name; the names become the first parts of the methods' names. */
 export interface RouterTree {
   readonly [name: string]: RouterLike | RouterTree;
 }
@@ -41,11 +41,11 @@ const KINDS: Readonly<Record<string, CallKind>> = {
   subscription: 'serverStream',
 };
 
-// Deeper than any tree of names is: a cycle.
+// No tree of names is this deep, so this is a cycle.
 const MAX_DEPTH = 16;
 
 /**
- * The routes of a router, or of a tree of them.
+ * Creates the routes of a router, or of a tree of routers.
  *
  * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the router or the procedure
  */
@@ -97,7 +97,7 @@ function routesOf(prefix: string, router: RouterLike, policy: HandlerPolicy): Ro
   });
 }
 
-/** There, `next()` resolves with nothing, and what a middleware returns means nothing. */
+/** Adapts a middleware of that package, whose `next()` resolves with nothing and whose result is ignored. */
 function adaptMiddleware(middleware: unknown): Middleware {
   if (typeof middleware !== 'function') {
     throw invalidArgument(`a router's middleware must be a function, got ${typeof middleware}`);

@@ -1,4 +1,4 @@
-// The sessions there are now, and who is at their other end.
+// The open sessions and their verified peers.
 
 import type { Caller, Trust } from '../rpc/caller.js';
 
@@ -6,13 +6,13 @@ import type { Caller, Trust } from '../rpc/caller.js';
 export interface PeerSession {
   /** The service at the other end: the verified identity. */
   readonly serviceId: string;
-  /** Names the session, on both sides. */
+  /** The id of the session, the same on both sides. */
   readonly sessionId: string;
-  /** Whether the other side opened it. */
+  /** Whether the peer opened the session. */
   readonly inbound: boolean;
-  /** How the other side proved who it is. */
+  /** The way in which the peer proved its identity. */
   readonly trust: Trust;
-  /** The key exchange that made the session's keys. */
+  /** The key exchange of the session. */
   readonly suite: string;
   /** The size of its AES keys, in bits. */
   readonly aesKeySize: number;
@@ -23,7 +23,7 @@ interface Peer {
   readonly caller: Caller;
 }
 
-/** Freezes what JSON made, whatever is inside. */
+/** Freezes a value of `JSON.parse` deeply. */
 function freezeDeeply<T extends object>(value: T): Readonly<T> {
   for (const inner of Object.values(value)) {
     if (typeof inner === 'object' && inner !== null) freezeDeeply(inner as object);
@@ -31,17 +31,17 @@ function freezeDeeply<T extends object>(value: T): Readonly<T> {
   return Object.freeze(value);
 }
 
-/** Knows the sessions by the handles the core gives them. */
+/** The table of sessions by the handles of the core. */
 export class Peers {
   readonly #peers = new Map<number, Peer>();
 
-  /** @param text the JSON of who is at the other end */
+  /** @param text the peer as JSON */
   open(handle: number, text: string): void {
     const { claims, ...session } = JSON.parse(text) as PeerSession & { claims?: Caller['claims'] };
     const { serviceId, sessionId, trust } = session;
     this.#peers.set(handle, {
       session: Object.freeze(session),
-      // One object for all requests of the session: no handler may change it for the others.
+      // All requests of the session share one object, so it is frozen.
       caller: Object.freeze({
         serviceId,
         sessionId,
@@ -51,17 +51,17 @@ export class Peers {
     });
   }
 
-  /** The session is over. */
+  /** Removes a session. */
   close(handle: number): void {
     this.#peers.delete(handle);
   }
 
-  /** All sessions are over. */
+  /** Removes all sessions. */
   clear(): void {
     this.#peers.clear();
   }
 
-  /** Who calls on a session. */
+  /** The caller of a session's requests. */
   caller(handle: number): Caller | undefined {
     return this.#peers.get(handle)?.caller;
   }

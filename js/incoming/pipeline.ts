@@ -10,24 +10,27 @@ import { compose } from '../rpc/middleware.js';
 import { validateInput, validateOutput } from '../rpc/schema.js';
 import type { Route } from './route.js';
 
-/** One input, or one item of a stream, as the handler gets it. */
+/** Checks one input, or one item of a stream, for the handler. */
 function readInput(route: Route, value: unknown): unknown {
   return route.input === undefined ? value : validateInput(route.input, value);
 }
 
-/** One result, or one item of a stream, as it is sent. */
+/** Checks one result, or one item of a stream, before it is sent. */
 export function checkOutput(route: Route, value: unknown): unknown {
   return route.output === undefined ? value : validateOutput(route.output, value);
 }
 
-/** An error of the handler or its middleware, as it is sent. The declared errors of another service do not count. */
+/**
+ * Checks an error of the handler or its middleware before it is sent. An error of a nested call does not
+ * count as declared.
+ */
 function checkError(route: Route, error: unknown): unknown {
   return route.errors === undefined || isOfCall(error) ? error : checkDeclared(route.errors, error);
 }
 
 /**
- * Runs the handler of a unary call. Where there is nothing to do around it,
- * nothing is: what it returns is returned, what it throws is thrown.
+ * Runs the handler of a unary call. Without checks and middleware it calls the handler directly, so a
+ * synchronous handler returns or throws synchronously.
  */
 export function invoke(
   route: Route,
@@ -48,11 +51,11 @@ export function invoke(
 }
 
 /**
- * The same for a handler with a stream on one side or both.
+ * Runs a handler with a stream on one side or both.
  *
  * @param input the items, if the inputs are a stream
- * @param send sends the items that the handler yields, if the answer is a stream; the middleware
- *   around the handler is done when they are sent
+ * @param send sends the items that the handler yields, if the answer is a stream; the middleware's `next()`
+ *   resolves when all of them are sent
  */
 export async function invokeStream(
   route: Route,

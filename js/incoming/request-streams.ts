@@ -1,5 +1,4 @@
-// The streams of requests: what their callers send item by item, and what
-// their handlers yield.
+// The streams of requests: the items that callers send, and the items that handlers yield.
 
 import { Side, type AbortCause } from '../base/boundary.js';
 import { MeshError } from '../base/errors.js';
@@ -15,13 +14,13 @@ import { runInScope } from '../rpc/scope.js';
 import { checkOutput, invokeStream } from './pipeline.js';
 import type { Route } from './route.js';
 
-/** The streams of a request whose handler has not finished. */
+/** The streams of a request with a running handler. */
 interface Streams {
   readonly inputs: Inflow | undefined;
   readonly outputs: Outflow | undefined;
 }
 
-/** The streams of all requests that are being answered. */
+/** The streams of all running requests. */
 export class RequestStreams {
   readonly #open = new Map<number, Streams>();
   readonly #writer: CommandWriter;
@@ -31,10 +30,10 @@ export class RequestStreams {
   }
 
   /**
-   * Runs a handler with a stream on one side or both, to the end of them.
+   * Runs a handler with a stream on one side or both, until the streams end.
    *
-   * @param input the input, where it is not a stream
-   * @returns the result, where it is not a stream
+   * @param input the input, if it is not a stream
+   * @returns the result, if it is not a stream
    */
   async run(
     route: Route,
@@ -48,7 +47,7 @@ export class RequestStreams {
       ? new Inflow({
           consumed: (cost) => this.#writer.consumed(Side.Request, id, cost),
           left: () => {
-            // What is still on its way is given back when the request is over.
+            // The core returns the credit of items in transit when the request ends.
           },
         })
       : undefined;
@@ -63,12 +62,12 @@ export class RequestStreams {
       );
     } finally {
       this.#open.delete(id);
-      // A handler that left its input running gets no more of it.
+      // A handler that did not read all its input gets no more items.
       inputs?.finish();
     }
   }
 
-  /** An item of a request's input. */
+  /** Delivers an item of a request's input. */
   item(id: number, payload: Incoming): void {
     const inputs = this.#open.get(id)?.inputs;
     if (inputs === undefined) return;
@@ -76,24 +75,24 @@ export class RequestStreams {
       inputs.push(payload.decode(), payload.size + ITEM_COST);
     } catch {
       inputs.fail(
-        new MeshError('INVALID_ARGUMENT', 'an item of the input is not the JSON it should be', {
+        new MeshError('INVALID_ARGUMENT', 'an item of the input is not valid JSON', {
           reason: 'PAYLOAD',
         }),
       );
     }
   }
 
-  /** A request's input is all there. */
+  /** Ends a request's input. */
   inputEnded(id: number): void {
     this.#open.get(id)?.inputs?.finish();
   }
 
-  /** Items of an answer that cost this much have gone. */
+  /** Records that items of an answer with this cost were sent. */
   sent(id: number, cost: number): void {
     this.#open.get(id)?.outputs?.sent(cost);
   }
 
-  /** The answer to a request is no longer wanted. */
+  /** Aborts a request whose answer is no longer wanted. */
   abort(id: number, cause: AbortCause): void {
     const streams = this.#open.get(id);
     streams?.inputs?.fail(abortError(cause), true);
@@ -101,7 +100,7 @@ export class RequestStreams {
   }
 }
 
-/** Sends what a handler yields, as it is checked. */
+/** Checks and sends the items that a handler yields. */
 async function sendItems(route: Route, outputs: Outflow, items: unknown): Promise<void> {
   if (!isItems(items)) {
     throw new MeshError('UNIMPLEMENTED', `${route.method} does not answer with a stream`, {

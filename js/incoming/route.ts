@@ -1,4 +1,4 @@
-// A method this process answers, and how.
+// A method that this process answers, with its options.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { CALL_KINDS, type CallKind } from '../base/boundary.js';
@@ -9,28 +9,28 @@ import { isCallKind, streamsOut } from '../rpc/kinds.js';
 import { checkMiddleware } from '../rpc/middleware.js';
 import { checkSchema, type StandardSchema } from '../rpc/schema.js';
 
-/** A handler with all that is said about it. */
+/** A handler with its checked options. */
 export interface Route {
   readonly method: string;
   readonly handler: Handler;
-  /** Undefined where the caller decides. */
+  /** The kind of call; undefined if the caller chooses it. */
   readonly kind: CallKind | undefined;
   /** Whether the handler is a generator function. */
   readonly generator: boolean;
-  /** Milliseconds; 0 for the caller's. */
+  /** The time limit in milliseconds; 0 for the caller's deadline alone. */
   readonly timeoutMs: number;
   readonly allow: ReadonlySet<string> | undefined;
   readonly input: StandardSchema | undefined;
   readonly output: StandardSchema | undefined;
   readonly errors: ErrorMap | undefined;
-  /** What `ctx.errors` is. */
+  /** The value of `ctx.errors`. */
   readonly factories: ErrorFactories<ErrorMap>;
   readonly idempotent: boolean;
   /** The middleware of this handler alone. */
   readonly use: readonly Middleware[];
 }
 
-/** The options that say what a handler allows. */
+/** The names of the options of {@link HandlerPolicy}. */
 export const POLICY_KEYS = ['timeoutMs', 'allow', 'use'] as const;
 const OPTION_KEYS = ['kind', ...POLICY_KEYS, 'input', 'output', 'errors', 'idempotent'] as const;
 
@@ -44,7 +44,7 @@ const NO_ERRORS: ErrorFactories<ErrorMap> = Object.freeze({});
 export function makeRoute(method: string, options: HandlerOptions, handler: Handler): Route {
   checkMethod(method);
   if (typeof options !== 'object' || options === null) {
-    // Most often a name that its module does not export.
+    // The usual cause is a name that its module does not export.
     throw invalidArgument(
       `the handler of ${method} must be a function, got ${show(options)}; check where it comes from`,
     );
@@ -76,7 +76,7 @@ export function makeRoute(method: string, options: HandlerOptions, handler: Hand
   };
 }
 
-/** What is wrong with calling a method in this way; undefined when nothing is. */
+/** The error message for a call of the wrong kind; undefined if the kind is right. */
 export function wrongKind(route: Route, kind: CallKind): string | undefined {
   const { method } = route;
   if (route.kind !== undefined) {

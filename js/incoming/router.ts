@@ -1,4 +1,4 @@
-// The methods this process answers, and the requests it is answering.
+// The methods that this process answers, and its running requests.
 
 import { AbortCause, Side, type CallKind, type MeshErrorCode } from '../base/boundary.js';
 import { MeshError } from '../base/errors.js';
@@ -22,7 +22,7 @@ import { invoke } from './pipeline.js';
 import { RequestStreams } from './request-streams.js';
 import { wrongKind, type Route } from './route.js';
 
-/** A request that may be answered. */
+/** An admitted request. */
 interface Admitted {
   readonly route: Route;
   readonly caller: Caller;
@@ -30,11 +30,10 @@ interface Admitted {
 
 const ABANDONED: Outcome = { answer: { failed: true, text: '' }, keep: false };
 
-/** Runs handlers and sends exactly one answer for each request that still wants one. */
+/** Runs handlers, and sends exactly one answer to each request that is not aborted. */
 export class Router {
   readonly #routes = new Map<string, Route>();
-  // The requests whose handler has not finished. One that is not here any
-  // more when its handler finishes was aborted, and is not answered.
+  // The requests with a running handler. An aborted request is removed, so its handler's result is not sent.
   readonly #running = new IdTable<Context>();
   readonly #streams: RequestStreams;
   readonly #writer: CommandWriter;
@@ -46,7 +45,7 @@ export class Router {
 
   /** Requests received. */
   requests = 0;
-  /** Requests answered, one way or the other. */
+  /** Requests answered, with a result or an error. */
   answers = 0;
   /** Requests answered with an error. */
   failures = 0;
@@ -66,23 +65,23 @@ export class Router {
     this.#logger = logger;
   }
 
-  /** Whether any method is answered here. */
+  /** Whether no method has a handler. */
   get empty(): boolean {
     return this.#routes.size === 0;
   }
 
-  /** What is around every handler, outermost first. */
+  /** The middleware around every handler, outermost first. */
   get middleware(): readonly Middleware[] {
     return this.#middleware;
   }
 
-  /** Puts a middleware around every handler, inside of those that are there. */
+  /** Puts a middleware around every handler, inside the existing middleware. */
   use(middleware: Middleware): void {
     checkMiddleware('middleware', middleware);
     this.#middleware = [...this.#middleware, middleware];
   }
 
-  /** Registers all of some handlers, or none. */
+  /** Adds all of the routes, or none of them. */
   add(routes: readonly Route[]): void {
     const taken = routes.find(({ method }) => this.#routes.has(method));
     if (taken !== undefined) {
@@ -112,7 +111,7 @@ export class Router {
     try {
       input = payload.decode();
     } catch {
-      this.refuse(id, 'INVALID_ARGUMENT', 'PAYLOAD', 'the input is not the JSON it should be');
+      this.refuse(id, 'INVALID_ARGUMENT', 'PAYLOAD', 'the input is not valid JSON');
       return;
     }
     const context = this.open(admitted, kind, id, timeoutMs, attempt, meta, depth, path);
@@ -121,7 +120,7 @@ export class Router {
       this.#runStream(route, context, id, timeoutMs, input);
       return;
     }
-    // Not every request's metadata need be read to learn that it has no key.
+    // The substring search avoids parsing the metadata of requests without a key.
     if (!route.idempotent && meta.includes(IDEMPOTENCY_KEY)) {
       const key = context.metadata[IDEMPOTENCY_KEY];
       if (key !== undefined && !isId(key)) {
@@ -138,8 +137,8 @@ export class Router {
   }
 
   /**
-   * Whether a request may be answered: there is such a method, its caller is
-   * known and allowed, and it is called as it can be. If not, it is refused.
+   * Admits a request if its method exists, its caller is known and allowed, and its kind fits. Refuses it
+   * otherwise.
    */
   admit(id: number, session: number, method: string, kind: CallKind): Admitted | undefined {
     this.requests += 1;
@@ -171,7 +170,7 @@ export class Router {
     return { route, caller };
   }
 
-  /** The context of an admitted request. */
+  /** Creates the context of an admitted request. */
   open(
     { route, caller }: Admitted,
     kind: CallKind,
@@ -199,22 +198,22 @@ export class Router {
     });
   }
 
-  /** An item of a request's input. */
+  /** Delivers an item of a request's input. */
   item(id: number, payload: Incoming): void {
     this.#streams.item(id, payload);
   }
 
-  /** A request's input is all there. */
+  /** Ends a request's input. */
   inputEnded(id: number): void {
     this.#streams.inputEnded(id);
   }
 
-  /** Items of an answer that cost this much have gone. */
+  /** Records that items of an answer with this cost were sent. */
   sent(id: number, cost: number): void {
     this.#streams.sent(id, cost);
   }
 
-  /** The answer to a request is no longer wanted. */
+  /** Aborts a request whose answer is no longer wanted. */
   abort(id: number, cause: AbortCause): void {
     const context = this.#running.get(id);
     if (context === undefined) return;
@@ -223,12 +222,12 @@ export class Router {
     this.#streams.abort(id, cause);
   }
 
-  /** The answers to all requests are no longer wanted. */
+  /** Aborts all requests. */
   abortAll(cause: AbortCause): void {
     for (const [id] of this.#running.entries()) this.abort(id, cause);
   }
 
-  /** Answers a request with an error that is not its handler's. */
+  /** Answers a request with an error of the mesh. */
   refuse(id: number, code: MeshErrorCode, reason: string, message: string): void {
     const text = repairJson(JSON.stringify({ code, reason, message, retryable: false }));
     this.#send(id, { failed: true, text });
@@ -262,7 +261,7 @@ export class Router {
     );
   }
 
-  /** Runs the handler unless it has run for this key, and answers what was answered then. */
+  /** Runs the handler, or repeats the answer of an earlier run with the same key. */
   #runOnce(
     route: Route,
     context: Context,
@@ -288,10 +287,9 @@ export class Router {
   }
 
   /**
-   * What the handler makes of a request with an idempotency key. It is not
-   * kept when trying again makes sense: the handler says so, or it was broken
-   * off. A result is kept though nobody waits for it any more: who asks again
-   * with the key wants just that.
+   * Runs the handler of a request with an idempotency key and returns the outcome. The outcome is not kept if
+   * a retry makes sense: the error is retryable, or the request was aborted. A result is kept even if its
+   * caller has given up, since a repeated call wants exactly this result.
    */
   async #outcome(route: Route, context: Context, input: unknown): Promise<Outcome> {
     if (Context.isAborted(context)) return ABANDONED;
@@ -331,19 +329,19 @@ export class Router {
     );
   }
 
-  /** The handler is done; its caller may have given up meanwhile. */
+  /** Ends a request whose handler has finished; its caller may have given up. */
   #settle(id: number, context: Context, encode: () => Answer): void {
     Context.end(context);
     if (this.#running.delete(id)) {
       this.#send(id, encode());
       return;
     }
-    // A request that was aborted keeps its place in the core until its handler
-    // is done, which a late failure says; its caller never hears of it.
+    // An aborted request keeps its place in the core until its handler has finished. This failure frees the
+    // place and is not sent to the caller.
     this.#writer.fail(id, '');
   }
 
-  /** Ends a request that takes longer than its handler's own limit; the caller's is the core's business. */
+  /** Starts the timer of the handler's own time limit; the core enforces the caller's deadline. */
   #limit(route: Route, id: number, timeoutMs: number): Timer | undefined {
     if (route.timeoutMs === 0 || (timeoutMs !== 0 && timeoutMs <= route.timeoutMs))
       return undefined;
@@ -371,7 +369,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
-/** The shorter of two times, where 0 is none. */
+/** The shorter of two times; 0 means no limit. */
 function shorter(a: number, b: number): number {
   return a === 0 ? b : b === 0 ? a : Math.min(a, b);
 }

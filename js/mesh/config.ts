@@ -1,5 +1,5 @@
-// The configuration as the core gets it. The core checks it. Checked here are only
-// the values that JSON would lose or change without a word.
+// The configuration in the form that the core receives. The core checks it. This file checks only values that
+// JSON would lose or change silently.
 
 import { invalidOption } from '../base/arguments.js';
 import { isWellFormed } from '../base/json-text.js';
@@ -15,7 +15,7 @@ export function encodeConfig(config: MeshConfig): string {
   }
   const plain: Record<string, unknown> = { ...config };
   for (const section of OWN_SECTIONS) delete plain[section];
-  // The core reads this one, all but `idempotency`.
+  // The core reads this section, except `idempotency`.
   plain['resilience'] = config.resilience;
   checkJson(plain, '');
   return JSON.stringify(plain);
@@ -27,12 +27,14 @@ export function encodeEnvironment(environment: NodeJS.ProcessEnv): string {
   return JSON.stringify(Object.fromEntries(own));
 }
 
-/** Refuses values that JSON has no word for. */
+/** Rejects values that JSON cannot express. */
 function checkJson(value: unknown, path: string, depth = 0): void {
   switch (typeof value) {
     case 'string':
       if (isWellFormed(value)) return;
-      throw invalidOption(`${path} has half of a character (an unpaired surrogate): write it anew`);
+      throw invalidOption(
+        `${path} has half of a character (an unpaired surrogate): write it again`,
+      );
     case 'boolean':
     case 'undefined':
       return;
@@ -42,7 +44,7 @@ function checkJson(value: unknown, path: string, depth = 0): void {
       return;
     case 'object':
       if (value === null) return;
-      // Deeper than any option is, or a cycle.
+      // No option is this deep, so this is a cycle or a mistake.
       if (depth > MAX_DEPTH) throw invalidOption(`${path.slice(0, 80)}… is nested too deeply`);
       checkSays(value, path);
       for (const [key, item] of Object.entries(value)) {
@@ -63,10 +65,10 @@ function checkJson(value: unknown, path: string, depth = 0): void {
   }
 }
 
-/** Refuses an object of a class that has nothing to say in JSON: it would count as no option at all. */
+/** Rejects an object of a class whose JSON is empty: it would silently count as an empty option. */
 function checkSays(value: object, path: string): void {
   const prototype: unknown = Object.getPrototypeOf(value);
-  // Plain ones, of whatever realm, are told by what is above their prototype.
+  // An object is plain, in any realm, if nothing is above its prototype.
   const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
   if (isPlain || Array.isArray(value) || value instanceof Date || Object.keys(value).length > 0) {
     return;

@@ -1,4 +1,4 @@
-// The parts of a mesh, put together, and their life from start to close.
+// The assembled parts of a mesh, and their life cycle from start to close.
 
 import { AbortCause } from '../base/boundary.js';
 import { MeshError, wrapNative, wrapNativeAsync } from '../base/errors.js';
@@ -30,8 +30,8 @@ import type { MeshConfig, MeshHealth, MeshStats } from './types.js';
 type NativeMesh = InstanceType<Addon['NativeMesh']>;
 
 /**
- * A mesh without its face, which is `SecureMesh`. It owns the parts, the state
- * of the mesh, and the decision whether the process lives on.
+ * The mesh behind the public class `SecureMesh`. The engine owns the parts, the state of the mesh, and the
+ * decision whether the process stays alive.
  */
 export class Engine {
   /** The core. */
@@ -64,9 +64,9 @@ export class Engine {
   #cleaning: Promise<void> | undefined;
 
   /**
-   * Checks the configuration, and puts the parts together.
+   * Checks the configuration and assembles the parts.
    *
-   * @param network the name of a network in memory; what the environment says is for meshes on the
+   * @param network the name of a network in memory; environment variables apply only to meshes on the
    *   system's network
    * @throws MeshError `INVALID_ARGUMENT`, naming the option by its path
    */
@@ -117,19 +117,19 @@ export class Engine {
     if (this.#services > 0) enableScope();
   }
 
-  /** Starts the mesh, once. After a failure it can be tried again. */
+  /** Starts the mesh once. After a failure the call can be repeated. */
   initialize(): Promise<void> {
     if (this.#isClosing()) return Promise.reject(closedError());
     return (this.#starting ??= this.#start());
   }
 
-  /** Answers the methods of some routes; all of them or none. */
+  /** Adds all of the routes, or none of them. */
   add(routes: Route[]): void {
-    // A handler that can never be reached would be a mistake that nobody notices.
+    // A handler that no request can reach is a mistake, which would otherwise stay unnoticed.
     if (this.#isClosing()) {
       throw new MeshError(
         'FAILED_PRECONDITION',
-        'the mesh is closed and answers nothing any more; make a new one, or add handlers before drain() and cleanup()',
+        'the mesh is closed and answers no more requests; make a new one, or add handlers before drain() and cleanup()',
         { reason: 'CLOSED' },
       );
     }
@@ -137,7 +137,7 @@ export class Engine {
     this.#updateKeepAlive();
   }
 
-  /** The figures. */
+  /** The statistics. */
   stats(): MeshStats {
     return meshStats(this.#parts, {
       service: this.#serviceId,
@@ -146,7 +146,7 @@ export class Engine {
     });
   }
 
-  /** Whether the mesh can be called and can call. Never rejects. */
+  /** The health of the mesh. Never rejects. */
   async health(): Promise<MeshHealth> {
     const state = this.#state;
     const between = state === 'starting' || state === 'draining';
@@ -161,19 +161,19 @@ export class Engine {
       // Services that are known are served; new ones are not.
       if (typeof health.details['keyDirectoryFault'] === 'string') health.status = 'degraded';
     } catch (error) {
-      // It was closed meanwhile.
+      // The mesh was closed during the await.
       health.status = 'unhealthy';
       health.details['error'] = MeshError.from(error).message;
     }
     return health;
   }
 
-  /** Takes no new calls, and waits this long for those under way. */
+  /** Accepts no new calls, and waits at most this long for the running ones. */
   drain(timeoutMs: number): Promise<void> {
     return (this.#draining ??= this.#close(timeoutMs));
   }
 
-  /** Stops at once. */
+  /** Stops immediately. */
   cleanup(): Promise<void> {
     return (this.#cleaning ??= this.#close(0));
   }
@@ -183,7 +183,7 @@ export class Engine {
     this.#updateKeepAlive();
     try {
       await wrapNativeAsync(() => this.native.start());
-      // Nobody outside of the process waits for a mesh in memory.
+      // A mesh in memory does not count as listening: no other process can call it.
       this.#listening = !this.#inMemory && this.native.address() !== null;
       if (this.#state === 'starting') this.#state = 'ready';
       this.#monitoring?.start();
@@ -206,14 +206,14 @@ export class Engine {
     this.#state = drainMs > 0 && this.#state !== 'closing' ? 'draining' : 'closing';
     this.#updateKeepAlive();
     await starting?.catch(() => {
-      // Whoever called `initialize` is told.
+      // The caller of `initialize` receives the error.
     });
     this.#writer.flush();
     try {
       await wrapNativeAsync(() => this.native.close(drainMs));
     } finally {
       this.#state = 'closed';
-      // What arrived in time still counts.
+      // Results that arrived before the close are still delivered.
       while (this.#batches.readNext());
       this.router.abortAll(AbortCause.Shutdown);
       this.#peers.clear();
@@ -233,7 +233,7 @@ export class Engine {
   #enter(service: string, method: string, nested: boolean): Promise<void> | undefined {
     if (this.#state === 'ready') return undefined;
     if (this.#state === 'starting') return this.#starting;
-    // A request that is still being answered may need others for it.
+    // A running request may need further calls to finish.
     if (this.#state === 'draining' && nested) return undefined;
     throw this.#isClosing()
       ? closedError({ service, method })
@@ -249,8 +249,8 @@ export class Engine {
       this.native.submit(batch);
     } catch (error) {
       if (this.#state === 'closed') return;
-      // None of these calls will be heard of again, nor can it be told apart
-      // which of them were in the batch.
+      // The calls in the batch will never get an answer, and it is unknown which calls were in it, so all of
+      // them fail.
       const failure = MeshError.from(error);
       this.#logger.error('the addon refused a batch', {
         event: 'boundary.refused',

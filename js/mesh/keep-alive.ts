@@ -1,16 +1,16 @@
-// Keeping the process alive for as long as there is something to wait for.
+// Keeps the process alive while a call is pending or a request can arrive.
 
 import { cancelTimer, every, type Timer } from '../base/timers.js';
 
 /**
- * The addon's threads and callbacks never keep a process alive, so that a
- * process that only calls exits by itself. This one timer does, when wanted.
+ * The addon's threads and callbacks never keep a process alive, so that a process that only calls exits by
+ * itself. This timer keeps it alive on demand.
  */
 export class KeepAlive {
   #timer: Timer | undefined;
   #wanted = false;
 
-  /** Says whether the process should live on. */
+  /** Sets whether the process should stay alive. */
   set(wanted: boolean): void {
     if (wanted === this.#wanted) return;
     this.#wanted = wanted;
@@ -19,7 +19,7 @@ export class KeepAlive {
     else this.#timer = every(0x7fff_ffff, nothing);
   }
 
-  /** Lets go for good. */
+  /** Stops keeping the process alive for good. */
   end(): void {
     cancelTimer(this.#timer);
     this.#timer = undefined;
@@ -28,5 +28,5 @@ export class KeepAlive {
 }
 
 function nothing(): void {
-  // The timer is there to be waited for.
+  // The timer does nothing; its existence keeps the process alive.
 }

@@ -1,4 +1,4 @@
-// What a mesh is made of, for what needs all of it: reading events, telling figures.
+// The parts of a mesh, for code that needs all of them: the dispatch of events, the statistics.
 
 import type { SafeLogger } from '../base/logger.js';
 import { Side } from '../base/boundary.js';
@@ -10,7 +10,7 @@ import type { Monitoring } from '../monitoring/monitoring.js';
 import type { Calls } from '../outgoing/calls.js';
 import type { MeshStats } from './types.js';
 
-/** The parts of a mesh that events are for. */
+/** The parts of a mesh that receive events. */
 export interface MeshParts {
   readonly calls: Calls;
   readonly router: Router;
@@ -20,10 +20,10 @@ export interface MeshParts {
 }
 
 /**
- * Where the core's events go.
+ * Dispatches the core's events to the parts.
  *
- * @param isClosed whether the mesh is
- * @param more has the next batch of events read
+ * @param isClosed whether the mesh is closed
+ * @param more requests the next batch of events
  */
 export function eventSink(parts: MeshParts, isClosed: () => boolean, more: () => void): EventSink {
   const { calls, router, peers, monitoring, logger } = parts;
@@ -31,7 +31,7 @@ export function eventSink(parts: MeshParts, isClosed: () => boolean, more: () =>
     result: (id, meta, payload) => calls.result(id, meta, payload),
     error: (id, text) => calls.error(id, text),
     request: (id, session, timeoutMs, attempt, method, meta, payload, kind, depth, path) => {
-      // Nobody would hear the answer.
+      // After the close no answer can be sent.
       if (isClosed()) return;
       router.request(id, session, timeoutMs, attempt, method, meta, payload, kind, depth, path);
     },
@@ -57,7 +57,7 @@ export function eventSink(parts: MeshParts, isClosed: () => boolean, more: () =>
   };
 }
 
-/** The figures of a mesh: its parts', and what it knows of itself. */
+/** The statistics of a mesh, from its parts and its core. */
 export function meshStats(
   { calls, router, peers: table, monitoring }: MeshParts,
   own: Pick<MeshStats, 'service' | 'keyThumbprint' | 'services'>,
@@ -68,7 +68,7 @@ export function meshStats(
     received: router.requests + calls.answered,
     failed: calls.failed + router.failures,
   };
-  // The figures of 0.2.0; those that the mesh counts anyway are there without monitoring.
+  // The figures of 0.2.0. The mesh counts some of them even without monitoring.
   const metrics = monitoring?.metrics() ?? new MetricsCollector().getMetrics();
   const connections = { ...metrics.connections, active: peers.length };
   return {

@@ -28,12 +28,11 @@ import type { MeshAddress, MeshConfig, MeshHealth, MeshStats, SecureMeshConfig }
 const DEFAULT_DRAIN_MS = 10_000;
 
 /**
- * A service of the mesh. It answers the methods it has handlers for, and calls
- * other services; every call is encrypted, and both sides have proved who
- * they are.
+ * A service of the mesh. It answers the methods for which it has handlers, and calls other services. Every
+ * call is encrypted, and both sides have proved their identities.
  *
- * The process lives on while a call is pending, and while the mesh listens
- * and has a handler; else it exits by itself, `cleanup` or not.
+ * The mesh keeps the process alive while a call is pending, and while it listens and has a handler. Otherwise
+ * the process exits by itself, even without `cleanup`.
  *
  * @example
  * ```js
@@ -46,7 +45,7 @@ export class SecureMesh {
   readonly #engine: Engine;
 
   /**
-   * Checks the configuration; nothing is opened, read or made yet.
+   * Checks the configuration. The constructor opens, reads and creates nothing.
    *
    * @throws MeshError `INVALID_ARGUMENT`, reason `CONFIG` (or `ID_SYNTAX`, `WEAK_SECRET`, `BAD_KEY`),
    *   naming the option by its path; `FAILED_PRECONDITION`, reason `ADDON`, when this platform has no
@@ -55,12 +54,12 @@ export class SecureMesh {
   constructor(config: MeshConfig);
   /**
    * @throws MeshError as above
-   * @deprecated The shape of 0.2.0. Use a {@link MeshConfig}.
+   * @deprecated The API of 0.2.0. Use a {@link MeshConfig}.
    */
   constructor(config: SecureMeshConfig);
   /**
-   * On a network in memory, by its name: the test kit's. What the environment
-   * says is for meshes on the system's.
+   * Creates a mesh on a network in memory with the given name, for the test kit. The environment variables
+   * apply only to meshes on the system's network.
    *
    * @internal
    */
@@ -71,12 +70,12 @@ export class SecureMesh {
   }
 
   /**
-   * Loads or makes this service's keys and starts to listen. Making a
-   * 4096-bit key takes a second or so, off the event loop. Doing it again, or
-   * twice at once, does it once; after a failure it can be tried again.
+   * Loads or generates this service's keys and starts to listen. The generation of a 4096-bit key takes about
+   * a second, off the event loop. Repeated and concurrent calls initialize the mesh once. After a failure the
+   * call can be repeated.
    *
-   * @throws MeshError `FAILED_PRECONDITION`: reason `LISTEN` when the port is taken; `KEYDIR_…` when
-   *   the key directory is not safe or not usable, saying which file and what to do; `CLOSED` after
+   * @throws MeshError `FAILED_PRECONDITION`: reason `LISTEN` when the port is taken; `KEYDIR_…` when the key
+   *   directory is not safe or not usable, with the file and the repair in the message; `CLOSED` after
    *   `cleanup`
    */
   initialize(): Promise<void> {
@@ -84,7 +83,7 @@ export class SecureMesh {
   }
 
   /**
-   * A client with a function for each method of a contract, typed by it.
+   * Returns a client with a typed function for each method of a contract.
    *
    * @example
    * ```js
@@ -95,10 +94,10 @@ export class SecureMesh {
    */
   connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
   /**
-   * A client for a service. Nothing is sent before its first call; clients
-   * are kept, so the same service has the same one.
+   * Returns a client for a service. Nothing is sent before its first call. Each service has one client, which
+   * is returned every time.
    *
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when the id is no text
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, if the id is not a string
    */
   connect(serviceId: string): SecureMeshClient;
   connect(
@@ -112,13 +111,13 @@ export class SecureMesh {
    * Answers calls of `method`. Handlers can be added before and after
    * {@link SecureMesh.initialize}.
    *
-   * @throws MeshError `ALREADY_EXISTS` when the method has one; `INVALID_ARGUMENT`, reason `ARGUMENT`;
+   * @throws MeshError `ALREADY_EXISTS` if the method has a handler; `INVALID_ARGUMENT`, reason `ARGUMENT`;
    *   `FAILED_PRECONDITION`, reason `CLOSED`, once the mesh is closing
    */
   handle<TInput = any, TResult = unknown>(method: string, handler: Handler<TInput, TResult>): this;
   /**
-   * Answers calls of `method`, of one kind, under conditions, checking what is
-   * received and sent: see {@link HandlerOptions}. Throws as above.
+   * Answers calls of `method` with options: the kind of call, the checks of input and output, the permitted
+   * callers and so on. See {@link HandlerOptions}. Throws as above.
    */
   handle<
     TInput extends StandardSchema | undefined = undefined,
@@ -135,7 +134,7 @@ export class SecureMesh {
       TErrors
     >,
   ): this;
-  /** The same, for a handler whose types are written out. */
+  /** The same, for a handler with explicit types. */
   handle<TInput = any, TResult = unknown>(
     method: string,
     options: HandlerOptions<undefined, undefined>,
@@ -150,7 +149,7 @@ export class SecureMesh {
   }
 
   /**
-   * Answers the methods of a contract, all of them.
+   * Answers all methods of a contract.
    *
    * @example
    * ```js
@@ -161,8 +160,9 @@ export class SecureMesh {
    *   },
    * });
    * ```
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when a handler is missing or is for no
-   *   method of the contract; `ALREADY_EXISTS` when one of them has a handler. None is added then.
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, if a handler is missing or names no method of
+   *   the contract; `ALREADY_EXISTS` if one of the methods has a handler. After an error no handler has been
+   *   added.
    */
   implement<T extends Contract>(
     contract: T,
@@ -183,12 +183,14 @@ export class SecureMesh {
    * mesh.mount({ product: router().query('get', { handler: ({ input, ctx }) => find(input.id) }) });
    * await client.call('product.get', { id: 7 });
    * ```
-   * @param router a router, or routers by the first parts of their methods' names, as deep as you like
-   * @param policy what all of them allow
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`; `ALREADY_EXISTS`. None is added then.
+   * @param router a router, or an object of routers by the first parts of their methods' names, nested to any
+   *   sensible depth
+   * @param policy the policy of all the procedures
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`; `ALREADY_EXISTS`. After an error no handler has
+   *   been added.
    */
   mount(router: RouterLike | RouterTree, policy?: HandlerPolicy): this;
-  /** The same, with a name before the names of its methods. */
+  /** The same, with a prefix for the names of the methods. */
   mount(name: string, router: RouterLike | RouterTree, policy?: HandlerPolicy): this;
   mount(first: string | RouterLike | RouterTree, second?: unknown, third?: HandlerPolicy): this {
     return this.#add(
@@ -199,8 +201,7 @@ export class SecureMesh {
   }
 
   /**
-   * Puts a middleware around every handler, those added before and after,
-   * inside of the middleware that is there.
+   * Puts a middleware around every handler, existing and future ones, inside the existing middleware.
    *
    * @example
    * ```js
@@ -213,7 +214,7 @@ export class SecureMesh {
    *   }
    * });
    * ```
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, if it is not a function
    */
   use(middleware: Middleware): this {
     this.#engine.router.use(middleware);
@@ -221,9 +222,8 @@ export class SecureMesh {
   }
 
   /**
-   * Puts a middleware around every call this mesh makes, inside of the
-   * middleware that is there. It can change the input and the options before
-   * `next()`, and the result after.
+   * Puts a middleware around every call that this mesh makes, inside the existing middleware. The middleware
+   * can change the input and the options before `next()`, and the result after it.
    *
    * @example
    * ```js
@@ -232,60 +232,62 @@ export class SecureMesh {
    *   return next();
    * });
    * ```
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, if it is not a function
    */
   useClient(middleware: ClientMiddleware): this {
     this.#engine.outgoing.use(middleware);
     return this;
   }
 
-  /** Where this service listens; `null` before it is initialized, and when it does not listen. */
+  /**
+   * The address on which this service listens; `null` before the mesh is initialized, and if it does not
+   * listen.
+   */
   address(): MeshAddress | null {
     return wrapNative(() => this.#engine.native.address());
   }
 
   /**
-   * This service's public key as PEM (SPKI): what others put into their `publicKey`.
+   * This service's public key as PEM (SPKI), for the option `publicKey` of other services.
    *
-   * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before it is initialized
-   */
+   * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before the mesh is initialized */
   publicKey(): string {
     return wrapNative(() => this.#engine.native.publicKey());
   }
 
   /**
-   * Replaces this service's RSA key: a new one is made, which takes a second or so off the event
-   * loop, and stored in the key directory before it is used. New sessions show it, with a statement
-   * of the former key that it is its successor; peers that remember the former one then remember
-   * the new one. Sessions under way end with the calls they carry, and no call is lost.
+   * Replaces this service's RSA key. The new key is generated off the event loop, which takes about a second,
+   * and stored in the key directory before its first use. New sessions present it with a statement in which
+   * the previous key names it as the successor. Peers that remember the previous key then remember the new
+   * one. Existing sessions end with the calls they carry, and no call is lost.
    *
-   * A peer that **pins** the former key (`publicKey`) refuses the new one until it pins that. A peer
-   * that misses two rotations, or shares no session in between, has to accept the key by hand; the
-   * error says how. Of several processes of one service that share a key directory rotate one and
-   * then each of the others: those take the new key over.
+   * A peer that **pins** the previous key (`publicKey`) rejects the new one until it pins that. A peer that
+   * misses two rotations, or has no session between them, must accept the key manually; its error describes
+   * how. If several processes of a service share a key directory, rotate one and then each of the others,
+   * which take over the new key.
    *
    * @returns the new key's SHA-256 JWK thumbprint (RFC 7638), also in {@link MeshStats.keyThumbprint}
-   * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before it is initialized;
-   *   reason `KEYDIR_…` when the key cannot be stored: the key is then the former one
+   * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before it is initialized; reason
+   *   `KEYDIR_…` if the key cannot be stored: the mesh then keeps the previous key
    */
   rotateKeys(): Promise<string> {
     return this.#engine.rotation.rotate();
   }
 
   /**
-   * Uses another mesh secret (`security.jwtSecret`) from now on. For the time of grace peers that
-   * still have the former one are served, and called, as before: services change it one after the
-   * other, in any order, without a failed call. Then the former secret is refused with the reason
-   * `SECRET_RETIRED`, and sessions end with the calls they carry.
+   * Replaces the mesh secret (`security.jwtSecret`). During the grace period calls to and from peers with the
+   * previous secret still succeed, so that the services of a mesh can change it in any order without a failed
+   * call. After the grace period the previous secret is rejected with the reason `SECRET_RETIRED`, and its
+   * sessions end with the calls they carry.
    *
-   * It is not stored: give it to the configuration as well, for the next start.
+   * The new secret is not stored: change the configuration as well, for the next start.
    *
-   * @param secret at least 32 bytes, new here
-   * @param options.graceMs milliseconds or `'15m'`, a year at most. No previous secret outlives it, whatever an
-   *   earlier rotation promised: with 0 only the new secret counts. Default: `'24h'`.
-   * @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`, or `ARGUMENT` when it is or was in use
-   *   here; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.jwtSecret`, `NOT_INITIALIZED`
-   *   before it is initialized
+   * @param secret at least 32 bytes, and never used by this mesh before
+   * @param options.graceMs milliseconds or a string such as `'15m'`, at most a year. It also ends the grace
+   *   of every earlier rotation: with 0 only the new secret is accepted. Default: `'24h'`.
+   * @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`, or `ARGUMENT` if the secret is or was in use
+   *   here; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.jwtSecret`, `NOT_INITIALIZED` before
+   *   it is initialized
    */
   rotateSecret(secret: string, options?: RotateMeshSecretOptions): Promise<void> {
     return this.#engine.rotation.rotateSecret(secret, options);
@@ -296,16 +298,16 @@ export class SecureMesh {
     return this.#engine.stats();
   }
 
-  /** Whether this service can be called and can call. Never rejects. */
+  /** The health of this mesh: whether it can make and answer calls. Never rejects. */
   healthCheck(): Promise<MeshHealth> {
     return this.#engine.health();
   }
 
   /**
-   * Stops in good order: takes no new calls, and waits for those under way.
-   * When the time is up the rest is broken off, as by {@link SecureMesh.cleanup}.
+   * Stops gracefully: accepts no new calls and waits for the running ones. When the time is over, the
+   * remaining calls are ended as by {@link SecureMesh.cleanup}.
    *
-   * @param options.timeoutMs how long to wait at most, in ms. Default: 10,000.
+   * @param options.timeoutMs the longest wait, in ms. Default: 10,000.
    */
   drain(options: { timeoutMs?: number } = {}): Promise<void> {
     let timeoutMs: number;
@@ -318,9 +320,8 @@ export class SecureMesh {
   }
 
   /**
-   * Stops at once. Calls still pending are rejected with `CANCELLED`, reason
-   * `CLOSED`; the signals of requests being answered are aborted. Doing it
-   * again, or while it is being done, changes nothing.
+   * Stops immediately. Pending calls are rejected with `CANCELLED`, reason `CLOSED`, and the signals of
+   * running requests are aborted. Repeated and concurrent calls have no further effect.
    */
   cleanup(): Promise<void> {
     return this.#engine.cleanup();
@@ -341,7 +342,7 @@ export class SecureMesh {
   }
 
   /**
-   * Breaks the connections others have made to a mesh in memory.
+   * Breaks the inbound connections of a mesh in memory.
    *
    * @internal
    */

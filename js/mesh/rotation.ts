@@ -10,20 +10,20 @@ import type { MeshConfig } from './types.js';
 
 type NativeMesh = InstanceType<Addon['NativeMesh']>;
 
-/** How the mesh's secret is replaced. */
+/** Options of {@link SecureMesh.rotateSecret}. */
 export interface RotateMeshSecretOptions {
   /**
-   * How long the former secret is accepted, and offered to peers that refuse the new one:
-   * milliseconds or `'15m'`. 0 ends it at once. Default: `'24h'`.
+   * The grace period, during which the previous secret is accepted, and offered to peers that reject the new
+   * one: milliseconds or a string such as `'15m'`. With 0 there is no grace. Default: `'24h'`.
    */
   graceMs?: number | string;
 }
 
 const GRACE_MS = 24 * 60 * 60 * 1000;
-/** As long as a key or a secret may live at most. */
+/** The limit of a grace period. */
 const MAX_GRACE_MS = 365 * 24 * 60 * 60 * 1000;
 
-/** What a mesh does about rotation: when asked, and as `rotation` says. */
+/** The rotations of a mesh: on request, and automatic ones according to the option `rotation`. */
 export class Rotation implements RotatesKeys {
   readonly #native: NativeMesh;
   readonly #automatic: KeyRotation | undefined;
@@ -45,7 +45,7 @@ export class Rotation implements RotatesKeys {
         );
       }
       const onError = (error: Error): void =>
-        logger.error('the key was not rotated; it is tried again', {
+        logger.error('the rotation of the key failed and will be retried', {
           event: 'rotation.failed',
           error,
         });
@@ -53,22 +53,22 @@ export class Rotation implements RotatesKeys {
     });
   }
 
-  /** Begins to rotate by itself, if it is to. */
+  /** Begins automatic rotation, if it is configured. */
   start(): void {
     this.#automatic?.start();
   }
 
-  /** Rotates no more by itself. */
+  /** Ends automatic rotation. */
   stop(): void {
     this.#automatic?.stop();
   }
 
-  /** Replaces the key. When that is being done by itself already, it is done once. */
+  /** Replaces the key. A rotation that is already running is shared. */
   rotate(): Promise<string> {
     return wrapNativeAsync(() => this.#native.rotateKey());
   }
 
-  /** The thumbprint of the key; empty before the mesh is initialized. */
+  /** The thumbprint of the current key; empty before the mesh is initialized. */
   getThumbprint(): string {
     return wrapNative(() => this.#native.thumbprint()) ?? '';
   }

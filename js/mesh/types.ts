@@ -1,4 +1,4 @@
-// The public shapes of a mesh: its configuration, its statistics.
+// The public types of a mesh: its configuration and its statistics.
 
 import type { Logger } from '../base/logger.js';
 import type { IdempotencyConfig } from '../incoming/idempotency-limits.js';
@@ -10,55 +10,55 @@ import type { RateLimiterConfig } from '../resilience/rate-limiter.js';
 import type { RetryPolicyConfig } from '../resilience/retry-policy.js';
 import type { CoreConfig, SecurityConfig } from './options.js';
 
-/** How a mesh is set up: the argument of {@link SecureMesh}. */
+/** The configuration of a {@link SecureMesh}. */
 export interface MeshConfig extends CoreConfig {
-  /** Where log entries go. Default: nowhere. */
+  /** The logger. Default: none. */
   logger?: Logger | undefined;
-  /** What is done when calls fail or are too many. Default: nothing of it. */
+  /** The handling of failing and excessive calls. Default: none. */
   resilience?: {
     /**
-     * Requests each caller may make here, by its verified identity, those for unknown methods
-     * included. Requests beyond get `RESOURCE_EXHAUSTED`, reason `RATE_LIMITED`, with `retryAfterMs`.
+     * The quota of each caller, by its verified identity. Requests for unknown methods count too. Requests
+     * over the quota get `RESOURCE_EXHAUSTED`, reason `RATE_LIMITED`, with `retryAfterMs`.
      */
     rateLimit?: RateLimiterConfig | undefined;
     /**
-     * When an instance of a service that fails is left alone. Each instance has a breaker of its
-     * own, and the others take its calls. When no instance is left, calls get `UNAVAILABLE`, reason
+     * The circuit breaker. Each instance of a service has its own breaker; while it is open, the other
+     * instances take the calls. If the breakers of all instances are open, calls get `UNAVAILABLE`, reason
      * `CIRCUIT_OPEN`, with `retryAfterMs`.
      */
     circuitBreaker?: Omit<CircuitBreakerConfig, 'isFailure' | 'onStateChange'> | undefined;
     /**
-     * How calls are tried again that provably never ran, or are `idempotent`, within their
-     * `timeoutMs`. Unary calls only. `budget` is `{ ratio: 0.2, reserve: 10 }` by default.
+     * The retries of unary calls that provably never ran, or are `idempotent`, within their `timeoutMs`.
+     * `budget` is `{ ratio: 0.2, reserve: 10 }` by default.
      */
     retry?: Omit<RetryPolicyConfig, 'retryableErrors' | 'isRetryable'> | undefined;
     /**
-     * How outcomes of calls with an idempotency key are kept here. Beyond these limits, calls with a
-     * new key get `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, with `retryAfterMs`, before they run.
+     * The limits of the outcomes that this service keeps for idempotency keys. Beyond these limits, calls
+     * with a new key get `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, with `retryAfterMs`, and do not run.
      */
     idempotency?: IdempotencyConfig | undefined;
   };
   /** Audit entries and metrics. */
   monitoring?: {
-    /** Whether anything is recorded. */
+    /** Whether the mesh records audit entries and metrics. */
     enabled: boolean;
-    /** Where it goes. Default: `mesh-audit.log` in `paths.logsDir`, if that is given. */
+    /** The adapters for audit entries and metrics. Default: `mesh-audit.log` in `paths.logsDir`, if that is given. */
     adapters?: MonitoringAdapter[] | undefined;
   };
-  /** How this service's RSA key is replaced by itself: see `SecureMesh.rotateKeys`. Default: never. */
+  /** The automatic rotation of this service's RSA key: see `SecureMesh.rotateKeys`. Default: none. */
   rotation?: {
     /**
-     * The time between rotations, counted from `initialize()`: milliseconds or `'30d'`. A rotation
-     * that fails is logged and tried again, after a minute at most.
+     * The time between rotations, counted from `initialize()`: milliseconds or a string such as `'30d'`. A
+     * failed rotation is logged and retried after at most a minute.
      */
     interval: number | string;
-    /** Whether the key is replaced without being asked. */
+    /** Whether the mesh rotates its key automatically. */
     autoRotate: boolean;
   };
 }
 
 /**
- * A configuration in the shape of 0.2.0, where sizes are any number until the program runs.
+ * A configuration in the API of 0.2.0, in which the types allow any number as a size.
  *
  * @deprecated Use {@link MeshConfig}.
  */
@@ -72,7 +72,7 @@ export interface SecureMeshConfig extends Omit<MeshConfig, 'security'> {
   };
 }
 
-/** What {@link SecureMesh.getStats} tells. */
+/** The result of {@link SecureMesh.getStats}. */
 export interface MeshStats {
   /** This service's id. */
   service: string;
@@ -80,18 +80,18 @@ export interface MeshStats {
   keyThumbprint: string | null;
   /** Sessions that are open now, in both directions. */
   activeSessions: number;
-  /** Messages since the mesh was made. */
+  /** Messages since the creation of the mesh. */
   messages: {
-    /** Calls made and answers given. */
+    /** Calls and answers sent. */
     sent: number;
     /** Requests and answers received. */
     received: number;
     /** Calls and requests that ended in an error. */
     failed: number;
   };
-  /** How many services discovery knows. */
+  /** The number of services in discovery. */
   services: number;
-  /** The services there is a session with. */
+  /** The services with an open session. */
   connectedServices: string[];
   /** The sessions, oldest first. */
   peers: PeerSession[];
@@ -101,12 +101,12 @@ export interface MeshStats {
     activeSessions: number;
   };
   /**
-   * Connections and messages as above. The rest is counted with `monitoring.enabled`, and 0 without.
+   * Connections and messages as above. All other metrics are 0 without `monitoring.enabled`.
    */
   metrics: MeshMetrics;
 }
 
-/** Where a service listens. */
+/** The address on which a service listens. */
 export interface MeshAddress {
   /** An IP address. */
   host: string;
@@ -114,7 +114,7 @@ export interface MeshAddress {
   port: number;
 }
 
-/** What {@link SecureMesh.healthCheck} tells. */
+/** The result of {@link SecureMesh.healthCheck}. */
 export interface MeshHealth {
   /**
    * `healthy` while calls can be made and answered, else `unhealthy`. `degraded` while it starts or drains, and
@@ -122,15 +122,15 @@ export interface MeshHealth {
    * repair.
    */
   status: 'healthy' | 'degraded' | 'unhealthy';
-  /** How many services discovery knows. */
+  /** The number of services in discovery. */
   services: number;
-  /** What was found, in detail. */
+  /** Details. */
   details: {
-    /** Where the mesh is in its life. */
+    /** The state of the mesh. */
     state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed';
-    /** Where it listens. */
+    /** The address on which the mesh listens. */
     address: MeshAddress | null;
-    /** The core's own figures, while it runs. */
+    /** The core's figures, while the mesh runs. */
     [figure: string]: any;
   };
 }

@@ -1,4 +1,4 @@
-// What an audit log holds, and where it goes.
+// The entries of the audit log, and the adapters that receive them.
 
 import { invalidArgument } from '../base/arguments.js';
 import { wrapNative } from '../base/errors.js';
@@ -8,9 +8,9 @@ import { native } from '../base/native.js';
 export interface MeshAuditEvent {
   /** Unique name. */
   id: string;
-  /** When it happened. */
+  /** The time of the event. */
   timestamp: Date;
-  /** What it is about: one of these words, or any other of the application's. */
+  /** The type of the event: one of these words, or one that the application chooses. */
   eventType:
     | 'connection'
     | 'message'
@@ -22,53 +22,53 @@ export interface MeshAuditEvent {
     | (string & {});
   /** The service that reports it. */
   serviceId: string;
-  /** The other side. */
+  /** The peer. */
   targetServiceId?: string;
-  /** How it went. */
+  /** The outcome of the event. */
   details: {
-    /** What was done. */
+    /** The action. */
     action?: string;
-    /** Whether it succeeded. */
+    /** Whether the action succeeded. */
     success: boolean;
-    /** How long it took, in milliseconds. */
+    /** The duration in milliseconds. */
     duration?: number;
-    /** How many messages. */
+    /** The number of messages. */
     messageCount?: number;
-    /** Why it failed. */
+    /** The cause of the failure. */
     error?: string;
     /** Further facts; never secrets. */
     metadata?: Record<string, any>;
   };
 }
 
-/** Where audit entries and metrics go. */
+/** A receiver of audit entries and metrics. */
 export interface MonitoringAdapter {
-  /** Delivers an entry: resolves when it is delivered, rejects when it cannot be. */
+  /** Delivers an entry. Resolves when the entry is delivered, rejects if it cannot be. */
   logEvent(event: MeshAuditEvent): Promise<void>;
-  /** Delivers figures. */
+  /** Delivers metrics. */
   logMetrics?(metrics: any): Promise<void>;
-  /** Delivers whatever it still holds. */
+  /** Delivers buffered entries. */
   flush?(): Promise<void>;
-  /** Delivers whatever it still holds, and lets go of files and connections. */
+  /** Delivers buffered entries, and closes files and connections. */
   close?(): Promise<void>;
 }
 
-/** The lines of entries that adapters still have. */
+/** The lines of entries that adapters still hold. */
 const lines = new WeakMap<MeshAuditEvent, string>();
 
 /**
- * An entry as one line of JSON: nothing in it can end the line, or deceive
- * whoever reads it on a terminal. Long texts are cut.
+ * Formats an entry as one line of JSON. No content can end the line or deceive a reader on a terminal. Long
+ * strings are cut.
  *
- * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no audit entry
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: it is not an audit entry
  */
 export function auditLine(event: MeshAuditEvent): string {
   return lines.get(event) ?? writeLine(event);
 }
 
 /**
- * Writes the line of an entry once for all adapters. {@link auditLine} returns it from then on,
- * whatever becomes of the entry's details.
+ * Formats the line of an entry once for all adapters. {@link auditLine} returns this line from then on, even
+ * if the entry's details change.
  *
  * @throws MeshError as {@link auditLine}
  */
@@ -86,14 +86,14 @@ function writeLine(event: MeshAuditEvent): string {
   return wrapNative(() => native().auditLine(json));
 }
 
-/** Figures as one line of JSON, with the time, as {@link auditLine}. */
+/** Formats metrics and the time as one line of JSON, as {@link auditLine} does for entries. */
 export function metricsLine(metrics: unknown): string {
   const escaped = (_key: string, value: unknown): unknown =>
     typeof value === 'string' ? native().escapeText(value) : value;
   return JSON.stringify(withTime(metrics), escaped);
 }
 
-/** Figures with the time they are of. */
+/** Adds the current time to metrics. */
 export function withTime(metrics: unknown): object {
   return { timestamp: new Date(), ...(metrics as object) };
 }

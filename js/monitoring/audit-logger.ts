@@ -1,4 +1,4 @@
-// Hands what happened to whoever keeps it.
+// Delivers audit entries to adapters.
 
 import { randomUUID } from 'node:crypto';
 import { checkKeys, invalidArgument } from '../base/arguments.js';
@@ -9,17 +9,19 @@ import { keepLine, type MeshAuditEvent, type MonitoringAdapter } from './audit-e
 
 /** Settings of an {@link AuditLogger}. */
 export interface AuditLoggerConfig {
-  /** Where entries go: to each of them. */
+  /** The adapters; each of them receives every entry. */
   adapters: MonitoringAdapter[];
-  /** Whether anything is logged. Default: true. */
+  /** Whether entries are logged. Default: true. */
   enabled?: boolean | undefined;
-  /** The most entries that wait for one adapter. Beyond, new ones are dropped and counted. Default: 10,000. */
+  /**
+   * The limit of entries that wait for one adapter. Further entries are dropped and counted. Default: 10,000.
+   */
   maxQueue?: number | undefined;
-  /** How long an adapter may take for one entry: milliseconds or `'10s'`. Default: 30,000. */
+  /** The timeout of an adapter for one entry: milliseconds or a string such as `'10s'`. Default: 30,000. */
   adapterTimeoutMs?: number | string | undefined;
   /**
-   * Told of each entry that an adapter did not take: reason `AUDIT_DELIVERY`, with the adapter's
-   * error as `cause`, or `AUDIT_LIMIT`. Default: nobody is told.
+   * Called for each entry that an adapter did not accept: reason `AUDIT_DELIVERY`, with the adapter's error
+   * as `cause`, or `AUDIT_LIMIT`. Default: such entries are only counted.
    */
   onError?: ((error: MeshError, event: MeshAuditEvent) => void) | undefined;
 }
@@ -28,22 +30,22 @@ export interface AuditLoggerConfig {
 export interface AuditLoggerStats {
   /** Entries that wait for an adapter now. */
   queued: number;
-  /** Entries an adapter has taken. */
+  /** Entries that an adapter has accepted. */
   delivered: number;
-  /** Entries an adapter has refused, or not taken in time. */
+  /** Entries that an adapter has rejected, or not accepted in time. */
   failed: number;
-  /** Entries dropped because too many waited. */
+  /** Entries that were dropped because too many waited. */
   dropped: number;
 }
 
 const KEYS = ['adapters', 'enabled', 'maxQueue', 'adapterTimeoutMs', 'onError'] as const;
 
 /**
- * Writes the audit log: connections, key rotations, refused requests and
- * whatever else somebody may have to account for.
+ * Writes the audit log: connections, key rotations, rejected requests and other events that may have to be
+ * accounted for.
  *
- * Each adapter gets every entry, in order, one at a time; a slow or broken one
- * does not hold up the others. Logging never rejects for an adapter's sake.
+ * Each adapter receives every entry, in order, one at a time. A slow or broken adapter does not delay the
+ * others. Logging never rejects because of an adapter.
  *
  * @example
  * ```js
@@ -72,21 +74,21 @@ export class AuditLogger {
   }
 
   /**
-   * Logs an entry. Resolves when every adapter has taken or refused it; there
-   * is no need to wait for that.
+   * Logs an entry. Resolves when every adapter has accepted or rejected the entry; callers need not wait for
+   * that.
    *
-   * @throws MeshError (as a rejection) `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no audit entry
+   * @throws MeshError (as a rejection) `INVALID_ARGUMENT`, reason `ARGUMENT`: it is not an audit entry
    */
   async log(event: Omit<MeshAuditEvent, 'id' | 'timestamp'>): Promise<void> {
     if (!this.#enabled) return;
     checkText('event.eventType', event?.eventType);
     const entry: MeshAuditEvent = { ...event, id: randomUUID(), timestamp: new Date() };
-    // An entry that cannot be written is refused here, where its author is told.
+    // An entry that cannot be serialised is rejected here, so that its author receives the error.
     keepLine(entry);
     await Promise.all(this.#lanes.map((lane) => lane.add(entry)));
   }
 
-  /** A connection was made, or could not be. */
+  /** Logs an attempt to connect. */
   logConnection(
     serviceId: string,
     targetServiceId: string,
@@ -101,7 +103,7 @@ export class AuditLogger {
     });
   }
 
-  /** Messages were exchanged; `duration` in milliseconds. */
+  /** Logs exchanged messages; `duration` in milliseconds. */
   logMessage(
     serviceId: string,
     targetServiceId: string,
@@ -116,7 +118,7 @@ export class AuditLogger {
     });
   }
 
-  /** A key was rotated, or could not be. */
+  /** Logs a rotation of a key and its success. */
   logKeyRotation(serviceId: string, success: boolean, error?: string): Promise<void> {
     return this.log({
       eventType: 'key_rotation',
@@ -125,7 +127,7 @@ export class AuditLogger {
     });
   }
 
-  /** A client met its quota. */
+  /** Logs the decision of a quota about a client. */
   logRateLimit(serviceId: string, clientId: string, blocked: boolean): Promise<void> {
     return this.log({
       eventType: 'rate_limit',
@@ -138,7 +140,7 @@ export class AuditLogger {
     });
   }
 
-  /** A circuit breaker changed its state. */
+  /** Logs a state change of a circuit breaker. */
   logCircuitBreaker(
     serviceId: string,
     targetServiceId: string,
@@ -157,12 +159,12 @@ export class AuditLogger {
     });
   }
 
-  /** Resolves when every entry logged until now has been taken or refused, and adapters hold none back. */
+  /** Resolves when every entry logged until now has been accepted or rejected, and no adapter buffers one. */
   async flush(): Promise<void> {
     await allDone(this.#lanes.map((lane) => lane.flush()));
   }
 
-  /** {@link flush}, then closes the adapters. Entries logged afterwards still go to them. */
+  /** {@link flush}, then closes the adapters. Entries that are logged afterwards still go to the adapters. */
   async close(): Promise<void> {
     await allDone(this.#lanes.map((lane) => lane.close()));
   }
@@ -180,7 +182,7 @@ export class AuditLogger {
   }
 }
 
-/** The entries on their way to one adapter. */
+/** The queue of entries for one adapter. */
 class Lane {
   queued = 0;
   delivered = 0;
@@ -220,7 +222,10 @@ class Lane {
     await this.#finish('flush');
   }
 
-  /** An adapter that cannot deliver what it holds is closed nevertheless: it may have files and connections. */
+  /**
+   * An adapter that cannot deliver its entries is closed nevertheless, since it may have files and
+   * connections.
+   */
   async close(): Promise<void> {
     try {
       await this.flush();
@@ -249,12 +254,15 @@ class Lane {
     try {
       this.#onError?.(error, event);
     } catch {
-      // There is nobody left to tell.
+      // The error of an error handler has no receiver.
     }
   }
 }
 
-/** Waits for all of them, and rejects then with the first failure: one adapter's must not cut another short. */
+/**
+ * Waits for all promises, and then rejects with the first failure, so that one adapter's failure does not cut
+ * another adapter short.
+ */
 async function allDone(ends: Promise<void>[]): Promise<void> {
   for (const end of await Promise.allSettled(ends)) {
     if (end.status === 'rejected') throw end.reason;

@@ -16,21 +16,20 @@ import {
 
 /** Settings of a {@link FileAdapter}. */
 export interface FileAdapterOptions {
-  /** The size in bytes at which a file is put aside and a new one begun. Default: 10 MiB. */
+  /** The size in bytes at which a file is rotated. Default: 10 MiB. */
   maxBytes?: number | undefined;
-  /** How many files put aside are kept: `audit.log.1`, the newest, and so on. Default: 5. */
+  /** The number of rotated files that are kept: `audit.log.1`, the newest, and so on. Default: 5. */
   maxFiles?: number | undefined;
 }
 
 /**
- * Appends audit entries to a file, a line of JSON each; metrics to another, if
- * one is given. A line is written whole or not at all, however the process
- * ends: what was cut off is closed by a line's end at the next start.
+ * Appends audit entries to a file, one line of JSON each, and metrics to a second file, if one is given. If
+ * the process ends within a line, the next start terminates the partial line, so that the next entry has a
+ * line of its own.
  *
- * Files are made for their owner only (0600, directories 0700); a symbolic link
- * is refused, and so is a directory that everybody may write to, or a file of
- * another user's: they could be replaced, read or deleted. A full one is put
- * aside, and the oldest of those deleted.
+ * Files are created for their owner only (0600, directories 0700). The adapter rejects a symbolic link, a
+ * directory that everybody may write to, and a file of another user, since others could replace, read or
+ * delete such files. A full file is rotated, and the oldest rotated file is deleted.
  */
 export class FileAdapter implements MonitoringAdapter {
   readonly #events: LogFile;
@@ -39,7 +38,7 @@ export class FileAdapter implements MonitoringAdapter {
   /**
    * @param filePath the file for entries. Default: `mesh-audit.log` in `SECURE_MESH_LOGS_DIR`, or in
    *   `secure-stack-mesh/logs` of the user's state directory; never below the working directory
-   * @param metricsFilePath the file for metrics. Default: they are not kept
+   * @param metricsFilePath the file for metrics. Default: metrics are not kept
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
    */
   constructor(filePath?: string, metricsFilePath?: string, options: FileAdapterOptions = {}) {
@@ -57,30 +56,30 @@ export class FileAdapter implements MonitoringAdapter {
   /**
    * Appends an entry.
    *
-   * @throws MeshError (as a rejection) `FAILED_PRECONDITION`, reason `AUDIT_DELIVERY`: the file cannot
-   *   be written; the message names it and says why
+   * @throws MeshError (as a rejection) `FAILED_PRECONDITION`, reason `AUDIT_DELIVERY`: the file cannot be
+   *   written; the message names the file and the cause
    */
   async logEvent(event: MeshAuditEvent): Promise<void> {
     await this.#events.append(auditLine(event));
   }
 
-  /** Appends figures, if there is a file for them. */
+  /** Appends metrics, if there is a file for them. */
   async logMetrics(metrics: any): Promise<void> {
     await this.#metrics?.append(metricsLine(metrics));
   }
 
-  /** Resolves when everything is on the disk. */
+  /** Resolves when all entries are on the disk. */
   async flush(): Promise<void> {
     await Promise.all([this.#events.sync(), this.#metrics?.sync()]);
   }
 
-  /** {@link flush}, then closes the files. They are opened anew when they are needed. */
+  /** {@link flush}, then closes the files. The next entry opens them again. */
   async close(): Promise<void> {
     await Promise.all([this.#events.close(), this.#metrics?.close()]);
   }
 }
 
-/** One file, written by one writer at a time. */
+/** One file with one writer at a time. */
 class LogFile {
   #handle: FileHandle | undefined;
   #size = 0;
@@ -93,7 +92,7 @@ class LogFile {
     readonly maxFiles: number,
   ) {}
 
-  /** Lines that come while others are being written are written together, and fail together. */
+  /** Appends a line. Lines that arrive during a write are written together, and fail together. */
   append(line: string): Promise<void> {
     const lines: string[] = [];
     this.#batch ??= {
@@ -126,7 +125,7 @@ class LogFile {
         throw this.#failure(error);
       }
     });
-    // The next one has its turn whatever becomes of this one.
+    // The next turn begins even if this one fails.
     this.#tail = turn.catch(() => undefined);
     return turn;
   }
@@ -144,13 +143,13 @@ class LogFile {
         this.#size += bytes.length;
       }
     } catch (error) {
-      // The next turn may succeed, with the file opened anew.
+      // The next turn opens the file again, and may succeed.
       await this.#letGo();
       throw error;
     }
   }
 
-  /** As many lines as still fit, at least one. */
+  /** Takes as many lines as fit, at least one. */
   #take(lines: string[]): string {
     let text = lines.shift() as string;
     let size = this.#size + Buffer.byteLength(text);
@@ -166,7 +165,7 @@ class LogFile {
     const directory = dirname(this.path);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await checkDirectory(directory, this.path);
-    // Not supported, and not needed, on Windows: there they are undefined, which is 0 here.
+    // Windows does not have these flags and does not need them; undefined becomes 0.
     const { O_APPEND, O_CREAT, O_RDWR, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
     const flags = O_APPEND | O_CREAT | O_RDWR | O_NOFOLLOW | O_NONBLOCK;
     const handle = await open(this.path, flags, 0o600);
@@ -221,7 +220,10 @@ class LogFile {
   }
 }
 
-/** Everybody who may write to a directory may replace or delete the files in it, a sticky one's before they are made. */
+/**
+ * Rejects a directory that everybody may write to, because others could replace or delete its files. In a
+ * sticky directory they could create the files first.
+ */
 async function checkDirectory(directory: string, path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const { mode } = await stat(directory);

@@ -1,42 +1,42 @@
-// Asks parts of a service how they are.
+// Health checks of the parts of a service.
 
 import { checkKeys, invalidArgument } from '../base/arguments.js';
 import { idleTimer } from '../base/clock.js';
 import { checkFunction, checkText, toMillis } from '../base/values.js';
 import { TimeoutManager } from '../resilience/timeout-manager.js';
 
-/** How a part of a service is. */
+/** The health of a part of a service. */
 export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy';
 
-/** What a {@link HealthCheck} found. */
+/** The result of a {@link HealthCheck}. */
 export interface HealthCheckResult {
-  /** How it is. */
+  /** The health. */
   status: HealthStatus;
-  /** What was found, in detail; never secrets. */
+  /** Details; never secrets. */
   details?: Record<string, any>;
-  /** When. */
+  /** The time of the check. */
   timestamp: Date;
 }
 
-/** Asks one part how it is. */
+/** A check of one part. */
 export interface HealthCheck {
-  /** Its name; a later check of the same name takes its place. */
+  /** The name of the check; a later check of the same name replaces it. */
   name: string;
-  /** Asks. One that rejects, or takes too long, has found it unhealthy. */
+  /** Runs the check. A rejection or a timeout counts as `unhealthy`. */
   check(): Promise<HealthCheckResult>;
 }
 
 /** Settings of a {@link HealthMonitor}. */
 export interface HealthMonitorOptions {
-  /** How long a check may take: milliseconds or `'2s'`. Default: 5,000. */
+  /** The timeout of a check: milliseconds or a string such as `'2s'`. Default: 5,000. */
   timeoutMs?: number | string | undefined;
 }
 
 const STATES: readonly string[] = ['healthy', 'degraded', 'unhealthy'] satisfies HealthStatus[];
 
 /**
- * Runs health checks, all at once, again and again, and keeps what they found
- * last. Its timer does not keep the process alive.
+ * Runs health checks periodically, all at once, and keeps their latest results. Its timer does not keep the
+ * process alive.
  *
  * @example
  * ```js
@@ -68,7 +68,7 @@ export class HealthMonitor {
     });
   }
 
-  /** Adds a check. It is run from the next round on. */
+  /** Adds a check, which runs from the next round on. */
   registerCheck(check: HealthCheck): void {
     checkText('check.name', check?.name);
     checkFunction('check.check', check.check);
@@ -76,7 +76,7 @@ export class HealthMonitor {
     this.#results.delete(check.name);
   }
 
-  /** Runs every check once. While a round is under way, it resolves with that one. Never rejects. */
+  /** Runs every check once. During a round, it resolves with the end of that round. Never rejects. */
   runChecks(): Promise<void> {
     return (this.#running ??= this.#run().finally(() => (this.#running = undefined)));
   }
@@ -88,7 +88,7 @@ export class HealthMonitor {
     void this.#round();
   }
 
-  /** Ends what {@link start} began. Results stay. */
+  /** Stops the periodic rounds. The results stay. */
   stop(): void {
     this.#started = false;
     clearTimeout(this.#timer);
@@ -96,8 +96,8 @@ export class HealthMonitor {
   }
 
   /**
-   * The worst that the checks found last. One that has not been run yet counts
-   * as `degraded`: nothing is known. Without checks: `healthy`.
+   * The worst of the latest results. A check that has not run yet counts as `degraded`. Without checks:
+   * `healthy`.
    */
   getOverallStatus(): HealthStatus {
     let worst = 0;
@@ -107,7 +107,7 @@ export class HealthMonitor {
     return STATES[worst] as HealthStatus;
   }
 
-  /** What each check found last, by name. */
+  /** The latest result of each check, by name. */
   getResults(): Record<string, HealthCheckResult> {
     return Object.fromEntries(this.#results);
   }
@@ -136,7 +136,7 @@ export class HealthMonitor {
       const text = error instanceof Error ? error.message : String(error);
       result = { status: 'unhealthy', details: { error: text }, timestamp: new Date() };
     }
-    // It may have been replaced meanwhile.
+    // The check may have been replaced during the await.
     if (this.#checks.get(check.name) === check) this.#results.set(check.name, result);
   }
 }

@@ -8,13 +8,13 @@ import { RetryPolicy, type RetryPolicyConfig } from '../resilience/retry-policy.
 import { TimeoutManager } from '../resilience/timeout-manager.js';
 import { auditLine, withTime, type MeshAuditEvent, type MonitoringAdapter } from './audit-event.js';
 
-/** What sends requests for an {@link HttpAdapter}. */
+/** The HTTP client of an {@link HttpAdapter}. */
 export interface HttpClient {
-  /** Resolves when the server has accepted the data, rejects when it has not. */
+  /** Resolves if the server has accepted the data, rejects otherwise. */
   post(url: string, data: any, headers?: Record<string, string>): Promise<any>;
 }
 
-/** How an {@link HttpAdapter} shows who it is. */
+/** The credentials of an {@link HttpAdapter}. */
 export interface HttpAuth {
   /**
    * `bearer` with `token`, `basic` with `username` and `password`, `api-key` with `apiKey` in the
@@ -23,7 +23,7 @@ export interface HttpAuth {
   type: 'bearer' | 'basic' | 'api-key' | 'custom';
   /** The token of `bearer`. */
   token?: string;
-  /** The name of `basic`. */
+  /** The user name of `basic`. */
   username?: string;
   /** The password of `basic`. */
   password?: string;
@@ -42,37 +42,43 @@ export interface HttpAuth {
 
 /** Settings of an {@link HttpAdapter}. */
 export interface HttpAdapterConfig {
-  /** Sends the requests. Default: `fetch`, which follows no redirects. */
+  /** The client that sends the requests. Default: `fetch`, without following redirects. */
   client?: HttpClient;
   /**
-   * Where entries go: an `http:` or `https:` URL. A user and a password in it are sent as `basic` does,
-   * to this URL alone, and no error shows them.
+   * The URL for entries, `http:` or `https:`. A user and a password in it are sent as with `basic`, to this
+   * URL alone, and no error contains them.
    */
   endpoint: string;
-  /** Where metrics go. Default: nowhere. */
+  /** The URL for metrics. Default: metrics are not sent. */
   metricsEndpoint?: string;
   /** Further headers. */
   headers?: Record<string, string>;
-  /** How it shows who it is. */
+  /** The credentials. */
   auth?: HttpAuth;
-  /** What is sent of an entry. Default: the entry, with everything visible that could deceive a reader. */
+  /**
+   * Converts an entry to the JSON that is sent. Default: the entry, with characters escaped that could
+   * deceive a reader.
+   */
   mapEvent?: (event: MeshAuditEvent) => any;
-  /** What is sent of metrics. Default: they, and `timestamp`. */
+  /** Converts metrics to the JSON that is sent. Default: the metrics and `timestamp`. */
   mapMetrics?: (metrics: any) => any;
-  /** Told of what could not be sent; then nothing rejects. */
+  /** Called with each entry or metrics that could not be sent. With this option the methods do not reject. */
   onError?: (error: Error, event: MeshAuditEvent | any) => void;
   /**
-   * Entries sent in one request. With 1 an entry is sent by itself, as an object; with more an array of
-   * them is, and `logEvent` does not wait for it. Default: 1.
+   * The number of entries in one request. With 1 each entry is sent as an object. With more, entries are sent
+   * as an array, and `logEvent` does not wait for the request. Default: 1.
    */
   batchSize?: number;
-  /** The longest an entry waits for its batch to fill: milliseconds or `'5s'`. Default: 1,000. */
+  /**
+   * The longest wait of an entry for its batch to fill: milliseconds or a string such as `'5s'`. Default:
+   * 1,000.
+   */
   flushIntervalMs?: number | string;
-  /** How long a request may take: milliseconds or `'10s'`. Default: 10,000. */
+  /** The timeout of a request: milliseconds or a string such as `'10s'`. Default: 10,000. */
   timeoutMs?: number | string;
-  /** How requests are tried again. Default: 3 tries. */
+  /** The retries of a request. Default: 3 attempts. */
   retry?: RetryPolicyConfig;
-  /** The most entries that wait. Beyond, they are refused with `AUDIT_LIMIT`. Default: 10,000. */
+  /** The limit of waiting entries. Further entries are rejected with `AUDIT_LIMIT`. Default: 10,000. */
   maxBuffer?: number;
 }
 
@@ -93,9 +99,8 @@ const KEYS = [
 ] as const;
 
 /**
- * Posts audit entries as JSON, in order, one request at a time, with a time
- * limit and retries. An entry can arrive twice when an answer is lost; its `id`
- * tells.
+ * Posts audit entries as JSON, in order, one request at a time, with a timeout and retries. An entry can
+ * arrive twice if an answer is lost; the receiver recognises it by its `id`.
  */
 export class HttpAdapter implements MonitoringAdapter {
   readonly #post: (target: Target, data: unknown) => Promise<void>;
@@ -142,7 +147,7 @@ export class HttpAdapter implements MonitoringAdapter {
   /**
    * Sends an entry, or puts it into the batch.
    *
-   * @throws MeshError (as a rejection, without `onError`) `UNAVAILABLE`, reason `AUDIT_DELIVERY`: it
+   * @throws MeshError (as a rejection, without `onError`) `UNAVAILABLE`, reason `AUDIT_DELIVERY`: the entry
    *   could not be sent. `RESOURCE_EXHAUSTED`, reason `AUDIT_LIMIT`: `maxBuffer` entries wait
    */
   async logEvent(event: MeshAuditEvent): Promise<void> {
@@ -159,12 +164,12 @@ export class HttpAdapter implements MonitoringAdapter {
     if (this.#waiting.length >= this.#batchSize) {
       this.#send();
     } else {
-      // It keeps the process alive: an entry is not lost because a program has nothing else to do.
+      // The timer keeps the process alive, so that no entry is lost at the end of a program.
       this.#timer ??= timer(this.#flushMs, () => this.#send());
     }
   }
 
-  /** Sends figures, if there is an endpoint for them. */
+  /** Sends metrics, if `metricsEndpoint` is given. */
   async logMetrics(metrics: any): Promise<void> {
     if (this.#metricsEndpoint === undefined) return;
     try {
@@ -178,7 +183,7 @@ export class HttpAdapter implements MonitoringAdapter {
    * Resolves when everything logged until now has been sent.
    *
    * @throws MeshError (as a rejection, without `onError`) `UNAVAILABLE`, reason `AUDIT_DELIVERY`: a batch
-   *   since the last time could not be
+   *   since the previous flush could not be sent
    */
   async flush(): Promise<void> {
     this.#send();
@@ -199,7 +204,7 @@ export class HttpAdapter implements MonitoringAdapter {
     const batch = this.#waiting;
     this.#waiting = [];
     if (batch.length === 0) return;
-    // Nobody waits for a batch: whoever flushes is told.
+    // No caller waits for a batch, so `flush` reports its failure.
     this.#inTurn(batch).catch((error: MeshError) => (this.#failure = error));
   }
 
@@ -227,12 +232,12 @@ export class HttpAdapter implements MonitoringAdapter {
     try {
       this.#onError(error, about);
     } catch {
-      // There is nobody left to tell.
+      // The error of an error handler has no receiver.
     }
   }
 }
 
-/** Sends with all that was set, each try with a time limit of its own. */
+/** Creates the function that sends with the given settings; each attempt has its own timeout. */
 function poster(
   config: HttpAdapterConfig,
   retry: RetryPolicy,
@@ -265,7 +270,7 @@ async function postWithFetch(
   signal: AbortSignal,
 ): Promise<void> {
   const body = JSON.stringify(data);
-  // A redirect would take the credentials elsewhere.
+  // A redirect would send the credentials to a different server.
   const response = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'error' });
   await response.body?.cancel();
   if (!response.ok) throw new StatusError(response.status);
@@ -277,7 +282,7 @@ class StatusError extends Error {
   }
 }
 
-/** What may pass by itself: no answer, too many requests, a server in trouble. */
+/** Whether a failure can be transient: no answer, too many requests, a fault of the server. */
 function isRetryable(error: unknown): boolean {
   if (!(error instanceof StatusError)) return true;
   return error.status === 408 || error.status === 429 || error.status >= 500;
@@ -287,9 +292,9 @@ function authHeader({ auth }: HttpAdapterConfig): Record<string, string> {
   if (auth === undefined) return {};
   const need = (name: keyof HttpAuth): string => {
     const value = auth[name];
-    // The value may be a secret: no error shows it.
+    // The value may be a secret, so no error contains it.
     if (typeof value === 'string' && value !== '') return value;
-    throw invalidArgument(`config.auth.${name} must be a text, with type '${auth.type}'`);
+    throw invalidArgument(`config.auth.${name} must be a string, with type '${auth.type}'`);
   };
   switch (auth.type) {
     case 'bearer':
@@ -313,17 +318,17 @@ function authHeader({ auth }: HttpAdapterConfig): Record<string, string> {
   }
 }
 
-/** Where requests go, and what shows there alone who it is. */
+/** The target of requests, with the credentials for this target alone. */
 interface Target {
   readonly url: string;
   readonly headers: Record<string, string>;
-  /** The parts of the URL that no text may show. */
+  /** The parts of the URL that no string may contain. */
   readonly secrets: readonly string[];
 }
 
 function checkUrl(name: string, text: unknown, auth: HttpAuth | undefined): Target {
   const url = typeof text === 'string' && URL.canParse(text) ? new URL(text) : undefined;
-  // The value may hold a secret: no error shows it.
+  // The value may contain a secret, so no error contains it.
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw invalidArgument(`${name} must be an http: or https: URL`);
   }
@@ -341,7 +346,7 @@ function checkUrl(name: string, text: unknown, auth: HttpAuth | undefined): Targ
   return {
     url: url.href,
     headers: { Authorization: `Basic ${pair}` },
-    // A name alone is the secret of services that take a key in its place.
+    // Without a password the user name is the secret: some services take a key in its place.
     secrets: [...secrets, ...encoded, password === '' ? username : password, pair],
   };
 }
@@ -354,7 +359,7 @@ function decoded(part: string): string {
   }
 }
 
-/** Whatever of the settings must not be seen in an error. */
+/** The settings that no error may contain. */
 function secretsOf(
   { auth, headers = {} }: HttpAdapterConfig,
   targets: readonly (Target | undefined)[],
@@ -371,14 +376,14 @@ function secretsOf(
       .map(([, value]) => value),
   ];
   const long = all.filter((text) => typeof text === 'string' && text.length >= SHORTEST_SECRET);
-  // The longest first: a secret may be a part of another.
+  // The longest first, because one secret may be a part of another.
   return [...new Set(long as string[])].sort((a, b) => b.length - a.length);
 }
 
-/** Shorter ones are in every text, and are no secrets. */
+/** Shorter strings occur in every message, and are not secrets. */
 const SHORTEST_SECRET = 4;
 
-/** Makes the error of a request that failed, which shows none of the secrets. */
+/** Creates the error of a failed request, without any of the secrets. */
 function unsent(secrets: readonly string[]): (cause: unknown) => MeshError {
   const redact = (text: string): string =>
     secrets.reduce((shown, secret) => shown.replaceAll(secret, '***'), text);
@@ -387,7 +392,7 @@ function unsent(secrets: readonly string[]): (cause: unknown) => MeshError {
     const shown = redact(why);
     return new MeshError('UNAVAILABLE', `audit entries could not be sent: ${shown}`, {
       reason: 'AUDIT_DELIVERY',
-      // An error that shows a secret is not handed on: loggers print causes too.
+      // A cause that contains a secret is replaced, because loggers print causes too.
       cause: shown === why ? cause : new Error(shown),
     });
   };

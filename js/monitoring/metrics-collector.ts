@@ -6,7 +6,7 @@ import { wrapNative, type MeshErrorCode } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { checkText } from '../base/values.js';
 
-/** What a {@link MetricsCollector} has counted since it was made or reset. */
+/** The figures of a {@link MetricsCollector} since its creation or reset. */
 export interface MeshMetrics {
   /** Connections. */
   connections: {
@@ -14,7 +14,7 @@ export interface MeshMetrics {
     total: number;
     /** Open now. */
     active: number;
-    /** That could not be made. */
+    /** Failed attempts. */
     failed: number;
   };
   /** Messages. */
@@ -23,10 +23,10 @@ export interface MeshMetrics {
     sent: number;
     /** Received. */
     received: number;
-    /** That failed. */
+    /** Failed. */
     failed: number;
   };
-  /** How long calls took, in milliseconds; 0 where there was none. */
+  /** The latencies of calls in milliseconds; 0 without calls. */
   performance: {
     /** The mean. */
     avgLatency: number;
@@ -35,14 +35,14 @@ export interface MeshMetrics {
     /** The shortest. */
     minLatency: number;
   };
-  /** Requests that met a quota. */
+  /** Requests by the decision of their quota. */
   rateLimiting: {
-    /** Within it. */
+    /** Within their quota. */
     allowed: number;
-    /** Beyond it. */
+    /** Over their quota. */
     blocked: number;
   };
-  /** How often circuit breakers took a state. */
+  /** The number of state changes of circuit breakers, by new state. */
   circuitBreaker: {
     /** Closed. */
     closed: number;
@@ -57,70 +57,70 @@ export interface MeshMetrics {
 export interface CallRecord {
   /** The service that was called. */
   service: string;
-  /** Its method. */
+  /** The method that was called. */
   method: string;
-  /** How long it took, in milliseconds. */
+  /** The latency in milliseconds. */
   latencyMs: number;
-  /** How it failed, if it did. */
+  /** The code of a failed call. */
   code?: MeshErrorCode | undefined;
 }
 
 /**
- * Counts what happens. It keeps sums and histograms, never single values: what
- * it takes in memory has a bound, however long it runs.
+ * Counts the events of a service. It keeps sums and histograms, never individual values, so its memory is
+ * bounded.
  */
 export class MetricsCollector {
   #native: NativeMetrics = makeMetrics();
 
-  /** A connection was made (`true`), or could not be. */
+  /** Records an attempt to connect and its success. */
   recordConnection(success: boolean): void {
     this.#native.connection(Boolean(success));
   }
 
-  /** A connection is over. */
+  /** Records the end of a connection. */
   recordConnectionClosed(): void {
     this.#native.connectionClosed();
   }
 
-  /** A message was sent. */
+  /** Records a sent message. */
   recordMessageSent(): void {
     this.#native.sent();
   }
 
-  /** A message was received. */
+  /** Records a received message. */
   recordMessageReceived(): void {
     this.#native.received();
   }
 
-  /** A message failed. */
+  /** Records a failed message. */
   recordMessageFailed(): void {
     this.#native.failed();
   }
 
   /**
-   * A call took this long.
+   * Records the latency of a call.
    *
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no number of milliseconds from 0
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: the latency is not a number of milliseconds from 0
    */
   recordLatency(latencyMs: number): void {
     checkLatency(latencyMs);
     wrapNative(() => this.#native.latency(latencyMs));
   }
 
-  /** A request was within its quota. */
+  /** Records a request within its quota. */
   recordRateLimitAllowed(): void {
     this.#native.quota(true);
   }
 
-  /** A request was beyond its quota. */
+  /** Records a request over its quota. */
   recordRateLimitBlocked(): void {
     this.#native.quota(false);
   }
 
   /**
-   * A circuit breaker took a state.
+   * Records the new state of a circuit breaker.
    *
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: there is no such state
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: the state is unknown
    */
   recordCircuitBreakerState(state: 'closed' | 'open' | 'half_open'): void {
     checkText('state', state);
@@ -128,8 +128,8 @@ export class MetricsCollector {
   }
 
   /**
-   * A call of a method ended. Calls are counted by service, method and code;
-   * beyond 500 pairs of service and method, together as `other`.
+   * Records the end of a call. Calls are counted by service, method and code; beyond 500 pairs of service and
+   * method, all others are counted as `other`.
    *
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
    */
@@ -153,7 +153,7 @@ export class MetricsCollector {
     return this.#native.toText();
   }
 
-  /** Begins at zero. */
+  /** Resets all figures to zero. */
   reset(): void {
     this.#native = makeMetrics();
   }

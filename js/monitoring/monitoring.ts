@@ -1,4 +1,4 @@
-// What a mesh tells of itself: audit entries and figures.
+// The monitoring of a mesh: audit entries and metrics.
 
 import { join } from 'node:path';
 import { checkKeys } from '../base/arguments.js';
@@ -12,12 +12,12 @@ import { FileAdapter } from './file-adapter.js';
 import { makeMetrics, readMetrics, type MeshMetrics } from './metrics-collector.js';
 
 const METRICS_MS = 60_000;
-/** How long an adapter may take for the figures: `cleanup()` waits for the last ones. */
+/** The timeout of an adapter for metrics, since `cleanup()` waits for the last ones. */
 const DELIVERY_MS = 30_000;
 
 type Audited = 'circuit_breaker' | 'connection' | 'error' | 'key_rotation' | 'rate_limit';
 
-/** Events of the core that are entries of the audit log, and what kind. */
+/** The events of the core that become entries of the audit log, with their types. */
 const AUDITED: Readonly<Record<string, Audited>> = {
   'key.rotated': 'key_rotation',
   'secret.rotated': 'key_rotation',
@@ -27,7 +27,7 @@ const AUDITED: Readonly<Record<string, Audited>> = {
   'circuit.changed': 'circuit_breaker',
 };
 
-/** The part of a mesh's configuration that is about its monitoring. */
+/** The part of a mesh's configuration for monitoring. */
 interface MonitoringConfig {
   readonly serviceId: string;
   readonly monitoring?:
@@ -36,12 +36,12 @@ interface MonitoringConfig {
     { readonly logsDir?: string | undefined; readonly metricsDir?: string | undefined } | undefined;
 }
 
-/** Records what a mesh does, where that is wanted. */
+/** Records the events of a mesh, if monitoring is enabled. */
 export class Monitoring {
   readonly #serviceId: string;
   readonly #adapters: readonly MonitoringAdapter[];
   readonly #audit: AuditLogger;
-  /** The figures, most of which the core counts itself. */
+  /** The figures, most of which the core counts. */
   readonly native = makeMetrics();
   readonly #logger: SafeLogger;
   readonly #limit = new TimeoutManager({
@@ -60,7 +60,7 @@ export class Monitoring {
   }
 
   /**
-   * As configured; `undefined` if nothing is to be recorded.
+   * Creates the configured monitoring; `undefined` if it is disabled.
    *
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
    */
@@ -81,16 +81,16 @@ export class Monitoring {
               metricsDir === undefined ? undefined : join(metricsDir, 'mesh-metrics.log'),
             ),
           ];
-    // Adapters that are given stand in for the files.
+    // Configured adapters replace the default file.
     return new Monitoring(config.serviceId, adapters.length > 0 ? adapters : files, logger);
   }
 
-  /** Begins to deliver figures, every minute. */
+  /** Begins to deliver metrics every minute. */
   start(): void {
     this.#timer ??= every(METRICS_MS, () => void this.#deliver()).unref();
   }
 
-  /** Delivers what there is. */
+  /** Delivers all pending entries and metrics. */
   async stop(): Promise<void> {
     cancelTimer(this.#timer);
     await this.#deliver();
@@ -101,18 +101,18 @@ export class Monitoring {
     }
   }
 
-  /** A session with a service that has proved who it is. */
+  /** Records a session with a service that has proved its identity. */
   sessionOpened(peer: string): void {
     this.native.connection(true);
     void this.#audit.logConnection(this.#serviceId, peer, true);
   }
 
-  /** A session is over. */
+  /** Records the end of a session. */
   sessionClosed(): void {
     this.native.connectionClosed();
   }
 
-  /** An entry of the core's log, as JSON. */
+  /** Records an entry of the core's log, given as JSON. */
   entry(json: string): void {
     const { event, message, fields } = JSON.parse(json) as {
       event: string;
@@ -140,12 +140,12 @@ export class Monitoring {
       return;
     }
     if (eventType === 'connection') {
-      // An entry stands for several where they are too many to be written one by one.
+      // A throttled entry stands for several events.
       for (let left = Number(fields?.['count'] ?? 1); left > 0; left -= 1) {
         this.native.connection(false);
       }
     }
-    // Who it was is not known: what it claimed is a fact among others, not its name.
+    // The peer is unknown: the id that it claimed is only a detail, not its identity.
     void this.#audit.log({
       eventType,
       serviceId: this.#serviceId,

@@ -1,4 +1,4 @@
-// The calls this process has made and not yet had an answer to.
+// The pending calls of this process.
 
 import { AsyncResource } from 'node:async_hooks';
 import { invalidArgument, show } from '../base/arguments.js';
@@ -18,7 +18,7 @@ import type { CallOptions, Items } from '../rpc/call-types.js';
 import { FIRST, type Chain } from '../rpc/chain.js';
 import { decodeMetadata, type Metadata } from '../rpc/metadata.js';
 
-/** One call without its answer. */
+/** A pending call. */
 interface Pending {
   readonly service: string;
   readonly method: string;
@@ -27,18 +27,18 @@ interface Pending {
   readonly signal: AbortSignal | undefined;
   readonly onResponseMetadata: ((metadata: Metadata) => void) | undefined;
   readonly stopListening: (() => void) | undefined;
-  /** Where the items of the answer go, if it is a stream. */
+  /** The receiver of the answer's items, if the answer is a stream. */
   readonly inflow: Inflow | undefined;
-  /** Where the inputs come from, if they are a stream. */
+  /** The sender of the inputs, if they are a stream. */
   readonly outflow: Outflow | undefined;
-  /** Whether it ends with the request on whose behalf it is made. */
+  /** Whether the call ends with the request on whose behalf it is made. */
   readonly inherits: boolean;
 }
 
-/** Sends calls and gives each exactly one outcome. */
+/** Sends calls, and settles each of them exactly once. */
 export class Calls {
   readonly #pending = new IdTable<Pending>();
-  // The calls of the inflows that are not over.
+  // The calls of the open inflows.
   readonly #streams = new Map<Inflow, number>();
   readonly #writer: CommandWriter;
   readonly #onCount: () => void;
@@ -52,8 +52,8 @@ export class Calls {
   failed = 0;
 
   /**
-   * @param onCount is told when the first call becomes pending and when the last one is settled
-   * @param limit the most bytes of an input, or of an item
+   * @param onCount called when the first call becomes pending and when the last one is settled
+   * @param limit the limit of an input or an item in bytes
    */
   constructor(writer: CommandWriter, onCount: () => void, limit?: number) {
     this.#writer = writer;
@@ -61,19 +61,20 @@ export class Calls {
     this.#onCount = onCount;
   }
 
-  /** How many calls wait for their answer. */
+  /** The number of pending calls. */
   get size(): number {
     return this.#pending.size;
   }
 
   /**
-   * Sends a call. The input is encoded before this returns: changing it
-   * afterwards changes nothing. Wrong arguments reject, they do not throw.
+   * Sends a call. The input is encoded before this method returns, so later changes to it have no effect.
+   * Invalid arguments reject the promise; the method does not throw.
    *
-   * @param input the items, where the inputs are a stream
-   * @param wait what has to be done before anything can be sent, if it is not yet
-   * @param inflow takes the items, where the answer is a stream; the promise then says how it ended
-   * @param chain what led to it
+   * @param input the input, or the items if the inputs are a stream
+   * @param wait a promise to await before the call can be sent, if any
+   * @param inflow receives the items, if the answer is a stream; the promise then settles at the end of the
+   *   stream
+   * @param chain the chain of the call
    */
   start(
     kind: CallKind,
@@ -89,7 +90,7 @@ export class Calls {
       try {
         this.#begin(kind, service, method, input, options, wait, inflow, chain, resolve, reject);
       } catch (error) {
-        // The caller is still on the stack; without the frames in between its line is among the first.
+        // The caller is still on the stack; without the frames in between, its line comes first.
         if (error instanceof MeshError) Error.captureStackTrace(error, this.start);
         reject(ofCall(error));
       }
@@ -116,7 +117,8 @@ export class Calls {
     if (streamed && !isItems(input)) {
       throw invalidArgument(`items must be an iterable or an async iterable, got ${show(input)}`);
     }
-    // After encoding, which runs code of the input: an abort from there is heard of by nobody.
+    // This check follows the encoding, which can run code of the input: no listener would see an abort from
+    // there.
     if (signal?.aborted) throw cancelled(signal, service, method);
     const id = this.#nextId();
     this.made += 1;
@@ -126,7 +128,7 @@ export class Calls {
       resolve,
       reject,
       signal,
-      // It runs for its caller, with its caller's AsyncLocalStorage.
+      // The function must run in its caller's async context.
       onResponseMetadata: onResponseMetadata && AsyncResource.bind(onResponseMetadata),
       stopListening: signal && onAbort(signal, () => this.#cancel(id)),
       inflow,
@@ -157,7 +159,7 @@ export class Calls {
     );
   }
 
-  /** A call that cannot be written is over: it must not wait for an answer. */
+  /** Sends a call, and rejects it if it cannot be written, since no answer would come. */
   #trySend(
     id: number,
     pending: Pending,
@@ -184,15 +186,15 @@ export class Calls {
     chain: Chain,
   ): void {
     this.#writer.call(id, service, method, payload, timeoutMs, idempotent, meta, kind, chain);
-    // All calls in one batch would come back in one batch, and the two processes would take turns.
-    // With half of them in each, one is worked on while the other travels.
+    // If all calls were in one batch, the answers would be in one batch too, and the two processes would idle
+    // in turn. With half of the calls in a batch, one batch is processed while the other is in transit.
     if (2 * this.#writer.frames >= this.#pending.size) this.#writer.flush();
     outflow?.run(input as Items).then(
       (complete) => {
         if (complete && this.#pending.has(id)) this.#writer.end(Side.Call, id, '');
       },
       (error: unknown) => {
-        // What the caller's own iterable throws ends its call, as it is.
+        // An error of the caller's own iterable rejects its call unchanged.
         const pending = this.#take(id);
         if (pending === undefined) return;
         this.#writer.cancel(id);
@@ -203,7 +205,7 @@ export class Calls {
     );
   }
 
-  /** An item of an answer. */
+  /** Delivers an item of an answer. */
   item(id: number, payload: Incoming): void {
     const inflow = this.#pending.get(id)?.inflow;
     if (inflow === undefined) return;
@@ -219,18 +221,18 @@ export class Calls {
     inflow.push(value, payload.size + ITEM_COST);
   }
 
-  /** Items that cost this much have gone. */
+  /** Records that items of this cost were sent. */
   sent(id: number, cost: number): void {
     this.#pending.get(id)?.outflow?.sent(cost);
   }
 
-  /** Items of an answer that cost this much are consumed. */
+  /** Reports that items of an answer with this cost were consumed. */
   consumed(inflow: Inflow, cost: number): void {
     const id = this.#streams.get(inflow);
     if (id !== undefined) this.#writer.consumed(Side.Call, id, cost);
   }
 
-  /** Nobody reads an answer any more. */
+  /** Cancels a call whose answer is no longer read. */
   leave(inflow: Inflow): void {
     const id = this.#streams.get(inflow);
     if (id === undefined) return;
@@ -239,9 +241,9 @@ export class Calls {
   }
 
   /**
-   * The peer's answer.
+   * Settles a call with the peer's result.
    *
-   * @param meta a JSON object of texts, or '' for none
+   * @param meta a JSON object of strings, or '' for none
    */
   result(id: number, meta: string, payload: Incoming): void {
     const pending = this.#take(id);
@@ -258,19 +260,19 @@ export class Calls {
       pending.onResponseMetadata?.(decodeMetadata(meta));
       pending.resolve(value);
     } catch (error) {
-      // The caller's own code has failed, and its own call tells it.
+      // The caller's own code failed; its call reports the error.
       pending.reject(error as MeshError);
     }
   }
 
-  /** @param text the JSON of what went wrong */
+  /** @param text the error as JSON */
   error(id: number, text: string): void {
     const pending = this.#take(id);
     if (pending !== undefined)
       this.#fail(pending, ownError(readError(text, pending.service, pending.method)));
   }
 
-  /** Rejects every call that is still pending. */
+  /** Rejects every pending call. */
   rejectAll(make: (service: string, method: string) => MeshError): void {
     for (const [id] of this.#pending.entries()) {
       const pending = this.#take(id);
@@ -287,11 +289,11 @@ export class Calls {
     this.#fail(pending, ownError(error), true);
   }
 
-  /** @param now whether items that came before are dropped */
+  /** @param now whether to drop items that arrived before the error */
   #fail(pending: Pending, error: MeshError, now = false): void {
     this.failed += 1;
     if (pending.inherits) ofRequest(error);
-    // Else the middleware has a say in how the stream ends.
+    // Otherwise the inflow ends with the middleware's outcome.
     if (now) pending.inflow?.fail(error, true);
     pending.resolve(rejectAtCaller(error));
   }
@@ -316,8 +318,7 @@ export class Calls {
   }
 
   #nextId(): number {
-    // Ids come round again after four thousand million calls; one that is
-    // still pending by then is stepped over.
+    // Ids wrap around after 2^32 calls; an id that is still in use is skipped.
     do {
       this.#lastId = (this.#lastId + 1) >>> 0;
     } while (this.#pending.has(this.#lastId));
@@ -325,7 +326,7 @@ export class Calls {
   }
 }
 
-/** An error that was made here for one call. */
+/** Marks an error that was created here for one call. */
 function ownError(error: MeshError): MeshError {
   return ofCall(ownStack(error));
 }
@@ -340,7 +341,7 @@ function cancelled(signal: AbortSignal | undefined, service: string, method: str
 }
 
 function unreadable({ service, method }: Pending, cause: unknown): MeshError {
-  return new MeshError('INTERNAL', 'the answer is not the JSON it should be', {
+  return new MeshError('INTERNAL', 'the answer is not valid JSON', {
     reason: 'PAYLOAD',
     service,
     method,

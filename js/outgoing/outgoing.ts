@@ -1,4 +1,4 @@
-// Calls on their way out: what they inherit, and the middleware around them.
+// The path of a call to `Calls`: its inheritance from a request, and the middleware around it.
 
 import { invalidArgument, show } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
@@ -22,16 +22,16 @@ import { checkMiddleware, compose } from '../rpc/middleware.js';
 import { currentScope, enableScope } from '../rpc/scope.js';
 import type { Calls } from './calls.js';
 
-// The core's own.
+// The limit of the core.
 const MAX_SERVICE_ID = 128;
 
-/** What a call needs of its mesh. */
+/** The part of a mesh that calls use. */
 export interface Gate {
   /**
-   * Whether calls can be sent now.
+   * Checks whether calls can be sent now.
    *
-   * @param nested whether it is made on behalf of a request: those may be made while the mesh drains
-   * @returns what has to be waited for first, if anything
+   * @param nested whether the call is made on behalf of a request; such calls are permitted while the mesh drains
+   * @returns a promise to await first, if any
    * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED` or `CLOSED`
    */
   enter(service: string, method: string, nested: boolean): Promise<void> | undefined;
@@ -51,17 +51,17 @@ export class Outgoing {
     this.#gate = gate;
   }
 
-  /** Puts a middleware around every call, inside of those that are there. */
+  /** Puts a middleware around every call, inside the existing middleware. */
   use(middleware: ClientMiddleware): void {
     checkMiddleware('middleware', middleware);
     this.#middleware = [...this.#middleware, middleware];
   }
 
   /**
-   * A client of a service, by its id or by a contract. The client by id is
-   * made once, except on behalf of a request.
+   * Returns a client of a service, by its id or by a contract. The client by id is cached, unless it is for a
+   * request.
    *
-   * @param context the request its calls are made on behalf of
+   * @param context the request on whose behalf the calls are made
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
    */
   connect(
@@ -82,16 +82,16 @@ export class Outgoing {
     return client;
   }
 
-  /** Gives up the client of a service. */
+  /** Forgets the client of a service. */
   forget(service: string): void {
     this.#clients.delete(service);
   }
 
   /**
-   * How a client calls its service.
+   * Creates the link of a client to its service.
    *
-   * @param context the request its calls are made on behalf of; without one, the one that is being
-   *   answered when a call is made
+   * @param context the request on whose behalf the calls are made; default: the current request at the time
+   *   of a call
    */
   #link(service: string, context: Context | undefined): Link {
     if (typeof service !== 'string' || service === '') {
@@ -117,7 +117,7 @@ export class Outgoing {
     };
   }
 
-  /** A call with one result. */
+  /** Makes a call with one result. */
   #single(
     kind: CallKind,
     service: string,
@@ -129,7 +129,7 @@ export class Outgoing {
     return this.#begin(kind, service, method, input, options, requestOf(context, options));
   }
 
-  /** A call with a stream of results. It begins when the first of them is asked for. */
+  /** Makes a call with a stream of results. It begins when the consumer asks for the first result. */
   #stream(
     kind: CallKind,
     service: string,
@@ -195,7 +195,7 @@ export class Outgoing {
   }
 }
 
-/** The request a call is made on behalf of. */
+/** Returns the request on whose behalf a call is made. */
 function requestOf(
   context: Context | undefined,
   options: CallOptions | undefined,
@@ -203,11 +203,11 @@ function requestOf(
   if (options?.detached === true) return undefined;
   if (context !== undefined) return context;
   const scope = currentScope();
-  // What a handler left running when it was done is no part of the request.
+  // A call after the end of its handler is not part of the request.
   return scope === undefined || Context.hasEnded(scope) ? undefined : scope;
 }
 
-/** A call as middleware sees it: with options of its own, which have been checked. */
+/** Creates the view of a call for middleware, with a checked copy of the options. */
 function outgoingCall(
   service: string,
   method: string,

@@ -1,4 +1,4 @@
-// Leaves a service that fails alone for a while.
+// A circuit breaker around calls of a failing service.
 
 import type { NativeCircuitBreaker } from '../addon.js';
 import { checkKeys } from '../base/arguments.js';
@@ -7,39 +7,45 @@ import { MeshError, wrapNative } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { checkCount, checkFunction, toMillis } from '../base/values.js';
 
-/** What a {@link CircuitBreaker} does with calls. */
+/** The state of a {@link CircuitBreaker}. */
 export enum CircuitState {
-  /** All are made. */
+  /** All calls are made. */
   CLOSED = 'closed',
-  /** None is. */
+  /** No call is made. */
   OPEN = 'open',
-  /** Only a few are, to find out whether it is well again. */
+  /** A few calls are made, to probe the service. */
   HALF_OPEN = 'half_open',
 }
 
 /** Settings of a {@link CircuitBreaker}. */
 export interface CircuitBreakerConfig {
-  /** Failures within `monitoringPeriod` that open it. */
+  /** The number of failures within `monitoringPeriod` that opens the breaker. */
   failureThreshold: number;
-  /** Successes that close it again. While half open, no more calls than these are let through. */
+  /**
+   * The number of successes that closes the breaker. While it is half open, it admits no more calls than
+   * these at once.
+   */
   successThreshold: number;
-  /** How long it stays open: milliseconds or `'30s'`. */
+  /** The time for which the breaker stays open: milliseconds or a string such as `'30s'`. */
   timeout: number | string;
-  /** The sliding window failures are counted in: milliseconds or `'1m'`. Default: 60,000. */
+  /**
+   * The sliding window in which failures are counted: milliseconds or a string such as `'1m'`. Default:
+   * 60,000.
+   */
   monitoringPeriod?: number | string | undefined;
   /**
-   * The share of the window's calls that must have failed besides, 0 to 1, so that a few failures
-   * of a busy service do not cut it off. Default: 0.5.
+   * The share of the window's calls that must also have failed, 0 to 1, so that a few failures of a busy
+   * service do not open the breaker. Default: 0.5.
    */
   failureRate?: number | undefined;
   /**
-   * Whether an error is a failure of what is protected. Default: one that is no {@link MeshError},
-   * and `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`. An error of the caller's making is
-   * none, and neither is a message that somebody has tampered with. `undefined` is for what says
-   * nothing either way; `false` for an answer that is an error.
+   * Whether an error is a failure of the protected service; `undefined` ignores the call, and `false` counts
+   * the error as an answer. Default: a failure is any error that is not a {@link MeshError}, and one with the
+   * code `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL` or `UNKNOWN`. An error that the caller caused and a
+   * forged message do not count.
    */
   isFailure?: ((error: unknown) => boolean | undefined) | undefined;
-  /** Told of each change. What it throws is ignored. */
+  /** Called after each change of state. Its errors are ignored. */
   onStateChange?: ((state: CircuitState) => void) | undefined;
 }
 
@@ -56,11 +62,9 @@ const KEYS = [
 ] as const;
 
 /**
- * Makes calls as long as enough of them succeed. After `failureThreshold`
- * failures within `monitoringPeriod` it opens: for `timeout` nothing is called,
- * and callers are told at once. Then it is half open: `successThreshold` calls
- * are let through, and no more at once. If they succeed it closes, if one fails
- * it opens anew.
+ * Makes calls as long as enough of them succeed. After `failureThreshold` failures within `monitoringPeriod`
+ * the breaker opens: for `timeout` it makes no call and fails immediately. Then it is half open and admits at
+ * most `successThreshold` calls at once. If they succeed it closes; if one fails it opens again.
  *
  * @example
  * ```js
@@ -100,7 +104,7 @@ export class CircuitBreaker {
   }
 
   /**
-   * Calls `fn`, if calls are made at present, and resolves or rejects as it does.
+   * Calls `fn` if the breaker admits a call, and settles as it does.
    *
    * @throws MeshError `UNAVAILABLE`, reason `CIRCUIT_OPEN`, with `retryAfterMs`: `fn` was not called
    */
@@ -119,12 +123,12 @@ export class CircuitBreaker {
     }
   }
 
-  /** The state. An open breaker whose `timeout` has passed is open until it is asked. */
+  /** The state. An open breaker whose `timeout` has passed stays open until the next call. */
   getState(): CircuitState {
     return this.#native.state() as CircuitState;
   }
 
-  /** Closes it and forgets all failures. */
+  /** Closes the breaker and forgets all failures. */
   reset(): void {
     this.#announce(this.#native.reset());
   }
@@ -135,12 +139,12 @@ export class CircuitBreaker {
         const failure = this.#isFailure(error);
         return failure === undefined ? 'ignored' : failure ? 'failure' : 'success';
       } catch {
-        // The error of the call is the one to be seen.
+        // The error of the call is thrown, not that of `isFailure`.
         return 'failure';
       }
     }
     if (!(error instanceof MeshError)) return 'failure';
-    // Such as tampering: whoever can inject a message must not be able to cut a service off.
+    // Codes of tampering are ignored: an attacker that injects messages must not be able to cut a service off.
     return native().outcomeOfError(error.code) as Outcome;
   }
 
@@ -149,7 +153,7 @@ export class CircuitBreaker {
     try {
       this.#onStateChange?.(state as CircuitState);
     } catch {
-      // A listener must not change what becomes of the call.
+      // An error of a listener must not change the outcome of the call.
     }
   }
 }

@@ -1,4 +1,4 @@
-// How many requests each caller may make.
+// A rate limit for each client.
 
 import type { NativeQuota } from '../addon.js';
 import { checkKeys } from '../base/arguments.js';
@@ -9,39 +9,41 @@ import { checkCount, checkText, toMillis } from '../base/values.js';
 
 /** Settings of a {@link RateLimiter}. */
 export interface RateLimiterConfig {
-  /** Requests in a window. */
+  /** The number of requests in a window. */
   maxRequests: number;
-  /** The window: milliseconds or `'1m'`. */
+  /** The window: milliseconds or a string such as `'1m'`. */
   windowMs: number | string;
-  /** How long a client that asks for too much is refused at least. Default: 0, only while its quota is used up. */
+  /**
+   * The minimum time for which a client over its quota is blocked. Default: 0, only until its quota allows
+   * the next request.
+   */
   blockDuration?: number | string | undefined;
   /**
-   * The most clients remembered at once. For a new one, the one nearest to a full quota is
-   * forgotten. Default: 10,000.
+   * The limit of remembered clients. Beyond it, a new client evicts the one that is nearest to a full quota.
+   * Default: 10,000.
    */
   maxKeys?: number | undefined;
 }
 
-/** What {@link RateLimiter.check} says. */
+/** The result of {@link RateLimiter.check}. */
 export interface RateLimitResult {
   /** Whether the request is within the quota. */
   allowed: boolean;
-  /** How many more would be allowed now. */
+  /** The number of further requests that would be allowed now. */
   remaining: number;
-  /** When the whole quota is there again. */
+  /** The time at which the quota is full again. */
   resetTime: Date;
-  /** Whole seconds to wait, as in the header `Retry-After`, where the request is not allowed. */
+  /** Whole seconds to wait, as in the header `Retry-After`, if the request is not allowed. */
   retryAfter?: number;
   /** The same in milliseconds. */
   retryAfterMs?: number;
 }
 
 /**
- * Bounds the requests of each client. A quota refills steadily, not at the edge
- * of a window, so nobody gets two windows' worth at once (GCRA, ITU-T I.371).
+ * Limits the requests of each client. A quota refills steadily, not at the edge of a window, so no client
+ * gets two windows' worth at once (GCRA, ITU-T I.371).
  *
- * Give it ids that have been verified: by a claimed one, anybody can use up
- * somebody else's quota.
+ * Use only verified ids: with claimed ids, anyone can use up a foreign quota.
  *
  * @example
  * ```js
@@ -67,9 +69,9 @@ export class RateLimiter {
   }
 
   /**
-   * Takes a request off a client's quota, if that allows it.
+   * Takes a request from a client's quota, if the quota allows it.
    *
-   * @param clientId 1 to 1,024 bytes of text
+   * @param clientId a string of 1 to 1,024 bytes
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
    */
   check(clientId: string): RateLimitResult {
@@ -81,30 +83,30 @@ export class RateLimiter {
       resetTime: new Date(Date.now() + Math.ceil(decision.resetMs)),
     };
     if (typeof decision.retryAfterMs === 'number') {
-      // Below the clock's resolution is not at all: whoever waits that long must be let in.
+      // Rounded up and at least 1: a client that waits that long must be admitted.
       result.retryAfterMs = Math.max(1, Math.ceil(decision.retryAfterMs));
       result.retryAfter = Math.ceil(result.retryAfterMs / 1000);
     }
     return result;
   }
 
-  /** {@link check}, as a promise: the shape of 0.2.0. */
+  /** {@link check}, as a promise: the API of 0.2.0. */
   async checkLimit(clientId: string): Promise<RateLimitResult> {
     return this.check(clientId);
   }
 
-  /** Gives a client its whole quota back. */
+  /** Restores a client's full quota. */
   reset(clientId: string): void {
     checkText('clientId', clientId);
     this.#native.reset(clientId);
   }
 
-  /** How many clients are remembered. */
+  /** The number of remembered clients. */
   get size(): number {
     return this.#native.size();
   }
 
-  /** Forgets all clients. There is no timer to stop. */
+  /** Forgets all clients. The limiter has no timer to stop. */
   destroy(): void {
     this.#native = this.#make();
   }

@@ -1,4 +1,4 @@
-// Tries again what may succeed the next time.
+// Retries of failed operations.
 
 import type { NativeRetryPolicy } from '../addon.js';
 import { checkKeys, invalidArgument } from '../base/arguments.js';
@@ -9,31 +9,31 @@ import { checkCount, checkFunction, checkText, toMillis } from '../base/values.j
 
 /** Settings of a {@link RetryPolicy}. */
 export interface RetryPolicyConfig {
-  /** Tries in all, 1 to 100. */
+  /** The limit of attempts, including the first, 1 to 100. */
   maxAttempts: number;
-  /** The longest delay after the first try: milliseconds or `'1s'`. Default: 100. */
+  /** The longest delay after the first attempt: milliseconds or a string such as `'1s'`. Default: 100. */
   initialDelay?: number | string | undefined;
-  /** The longest delay of all. Default: 30,000, or `initialDelay` if that is longer. */
+  /** The limit of a delay. Default: 30,000, or `initialDelay` if that is longer. */
   maxDelay?: number | string | undefined;
-  /** How much longer delays may be from try to try, 1 to 100. Default: 2. */
+  /** The factor by which the delay grows with each attempt, 1 to 100. Default: 2. */
   backoffMultiplier?: number | undefined;
   /**
-   * The errors worth another try: their `code`, `reason` or `name`, or a part of their message.
-   * Default: a {@link MeshError} that says it is `retryable`; of other errors all but those that
-   * show a mistake in the program (`TypeError` and the like) or that it was cancelled (`AbortError`).
+   * The retryable errors: their `code`, `reason` or `name`, or a part of their message. Default: a {@link
+   * MeshError} whose `retryable` is true, and every other error except programming errors (`TypeError` and
+   * the like) and cancellations (`AbortError`).
    */
   retryableErrors?: readonly string[] | undefined;
   /** Decides instead of `retryableErrors`. */
   isRetryable?: ((error: unknown, attempt: number) => boolean) | undefined;
-  /** Whether delays are chosen at random up to their length, or are exactly as long. Default: true. */
+  /** Whether a delay is random up to its limit, or exactly as long as the limit. Default: true. */
   jitter?: boolean | undefined;
   /**
-   * Bounds the retries of all `execute` together: at most `ratio` retries a call in the long run,
-   * and `reserve` at once. Default: no bound but `maxAttempts`.
+   * A limit on the retries of all `execute` together: at most `ratio` retries per call in the long run, and
+   * `reserve` at once. Default: only `maxAttempts` applies.
    */
   budget?:
     | {
-        /** Retries a call, in the long run; 0 to 1 or so. */
+        /** Retries per call in the long run, usually 0 to 1. */
         ratio: number;
         /** Retries at once. Default: 10. */
         reserve?: number | undefined;
@@ -41,9 +41,9 @@ export interface RetryPolicyConfig {
     | undefined;
 }
 
-/** What can be said about one {@link RetryPolicy.execute}. */
+/** The options of one {@link RetryPolicy.execute}. */
 export interface RetryOptions {
-  /** Ends the waiting, and the trying, when aborted. */
+  /** Ends the delays and attempts when aborted. */
   signal?: AbortSignal | undefined;
 }
 
@@ -100,12 +100,11 @@ function nativeRetryPolicy(config: RetryPolicyConfig): NativeRetryPolicy {
 }
 
 /**
- * Calls a function until it succeeds, as often as allowed, with growing delays
- * of random length between the tries: callers that failed together do not come
- * back together.
+ * Calls a function until it succeeds or the attempts are used up, with growing random delays between the
+ * attempts: callers that failed together do not retry together.
  *
- * It cannot know whether a try that failed has done its work nevertheless. Use
- * it for what may be done twice.
+ * The policy cannot know whether a failed attempt has done its work nevertheless. Use it only for operations
+ * that are safe to run twice.
  *
  * @example
  * ```js
@@ -124,7 +123,7 @@ export class RetryPolicy {
     const { retryableErrors, isRetryable } = config;
     if (retryableErrors !== undefined) {
       if (!Array.isArray(retryableErrors)) {
-        throw invalidArgument('config.retryableErrors must be an array of texts');
+        throw invalidArgument('config.retryableErrors must be an array of strings');
       }
       retryableErrors.forEach((text, index) => checkText(`config.retryableErrors[${index}]`, text));
       this.#retryable = [...retryableErrors];
@@ -134,10 +133,10 @@ export class RetryPolicy {
   }
 
   /**
-   * Calls `fn` until it succeeds, and resolves as it does.
+   * Calls `fn` until it succeeds, and resolves with its result.
    *
-   * @param fn is given the number of the try, from 1
-   * @throws what the last try threw, or the signal's reason
+   * @param fn receives the number of the attempt, from 1
+   * @throws the error of the last attempt, or the signal's reason
    */
   async execute<T>(
     fn: (attempt: number) => Promise<T> | T,

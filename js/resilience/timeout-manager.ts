@@ -1,4 +1,4 @@
-// Ends what takes too long.
+// Timeouts of operations.
 
 import { checkKeys } from '../base/arguments.js';
 import { timer } from '../base/clock.js';
@@ -7,15 +7,15 @@ import { checkFunction, checkText, toMillis } from '../base/values.js';
 
 /** Settings of a {@link TimeoutManager}. */
 export interface TimeoutConfig {
-  /** How long an operation may take: milliseconds or `'5s'`. */
+  /** The timeout of an operation: milliseconds or a string such as `'5s'`. */
   timeout: number | string;
-  /** What the error says. Default: `Operation timed out after 200ms`, with the time in milliseconds. */
+  /** The message of the error. Default: `Operation timed out after 200ms`, with the time in milliseconds. */
   errorMessage?: string | undefined;
 }
 
 /**
- * Bounds how long an operation may take. Its timer is gone as soon as the
- * operation is over, and the operation is told when its time is.
+ * Limits the duration of operations. The timer ends with the operation, and a signal informs the operation of
+ * the timeout.
  *
  * @example
  * ```js
@@ -36,10 +36,10 @@ export class TimeoutManager {
   }
 
   /**
-   * Calls `fn`, and resolves or rejects as it does, or when its time is up.
+   * Calls `fn`, and settles as it does, or rejects when its time is over.
    *
-   * @param fn is given a signal that is aborted when its time is up, or `options.signal` is
-   * @throws MeshError `DEADLINE_EXCEEDED`, reason `DEADLINE`: its time was up
+   * @param fn receives a signal that is aborted when its time is over, or with `options.signal`
+   * @throws MeshError `DEADLINE_EXCEEDED`, reason `DEADLINE`: the time was over
    */
   execute<T>(
     fn: (signal: AbortSignal) => Promise<T> | T,
@@ -65,7 +65,7 @@ export class TimeoutManager {
         give(new MeshError('DEADLINE_EXCEEDED', this.#message, { reason: 'DEADLINE' })),
       );
       signal?.addEventListener('abort', onAbort, { once: true });
-      // `fn` may throw before it has a promise; that is an answer too.
+      // Inside a promise, so that a synchronous error of `fn` also rejects.
       new Promise<T>((answer) => answer(fn(own.signal))).finally(done).then(resolve, reject);
     });
   }

@@ -1,11 +1,11 @@
-// The options of a call, checked, as the wire has them.
+// The checked options of a call, in the form of the wire.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { isAbortSignal } from '../base/signals.js';
 import type { CallKind, CallOptions } from './call-types.js';
 import { encodeMetadata, IDEMPOTENCY_KEY, isId, type Metadata } from './metadata.js';
 
-/** What a call asks for. */
+/** The checked options of a call. */
 export interface PreparedOptions {
   /** Milliseconds, with their fraction; 0 for the default. */
   readonly timeoutMs: number;
@@ -75,12 +75,12 @@ function encodeFacts(metadata: unknown, key: unknown, kind: CallKind): string {
       `options.idempotencyKey must be 1…128 visible ASCII characters, got ${show(key)}`,
     );
   }
-  // What is wrong with it is said about the option alone.
+  // The metadata option is checked alone first, so that an error names this option.
   if (metadata !== undefined) encodeMetadata(metadata, 'options.metadata');
   return encodeMetadata({ ...(metadata ?? {}), [IDEMPOTENCY_KEY]: key }, 'options.metadata');
 }
 
-/** A method's name must be text that fits its frame. */
+/** Checks that a method's name is a string that fits its frame. */
 export function checkMethod(method: unknown): asserts method is string {
   if (typeof method !== 'string' || method === '') {
     throw invalidArgument(`method must be a non-empty string, got ${show(method)}`);
@@ -93,7 +93,7 @@ export function checkMethod(method: unknown): asserts method is string {
   }
 }
 
-/** Milliseconds, never more than asked for; 0 where none are given. */
+/** Checks a timeout in milliseconds and never extends it; 0 if none is given. */
 export function checkTimeout(timeoutMs: unknown, name = 'options.timeoutMs'): number {
   if (timeoutMs === undefined) return 0;
   if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) {
@@ -101,7 +101,7 @@ export function checkTimeout(timeoutMs: unknown, name = 'options.timeoutMs'): nu
       `${name} must be a number of milliseconds above 0, got ${show(timeoutMs)}`,
     );
   }
-  // Infinity too: 49 days are as good as for ever.
+  // Infinity becomes the maximum of 49 days too.
   return Math.min(timeoutMs, MAX_TIMEOUT);
 }
 

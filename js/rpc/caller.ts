@@ -1,15 +1,15 @@
 // The verified identity behind a request.
 
-/** How a peer proved who it is. */
+/** The way in which a peer proved its identity. */
 export type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';
 
-/** Who is calling: always the verified identity, never a claimed one. */
+/** The caller of a request: always the verified identity, never a claimed one. */
 export interface Caller {
   /** The caller's service id. */
   readonly serviceId: string;
-  /** The session the call came on. */
+  /** The id of the session of the request. */
   readonly sessionId: string;
-  /** How the caller proved who it is. */
+  /** The way in which the caller proved its identity. */
   readonly trust: Trust;
   /** The claims of the caller's token. */
   readonly claims: Readonly<Record<string, unknown>>;

@@ -1,34 +1,33 @@
-// Where a call stands among those made on behalf of one another. The core
-// refuses the one that is too many, so that no cycle goes on for ever.
+// The position of a call in its chain. The core rejects a chain that is too deep, so that a cycle of calls ends.
 
-/** The calls that led to a call, as it carries them. */
+/** The chain of a call, as the call carries it. */
 export interface Chain {
-  /** The request it is made on behalf of; 0 for none. The core knows its deadline. */
+  /** The number of the request that makes the call; 0 for none. The core has its deadline. */
   readonly parent: number;
-  /** Which call of its chain it is, from 1. */
+  /** The position of the call in its chain, from 1. */
   readonly depth: number;
-  /** The calls that led to it, for errors; '' for none. */
+  /** The previous calls of the chain, for error messages; '' for none. */
   readonly path: string;
-  /** Whether the deadline of that request is its own. */
+  /** Whether the call inherits the deadline of the request. */
   readonly inherits: boolean;
 }
 
-/** The chain of a call that no request led to. */
+/** The chain of a call outside any request. */
 export const FIRST: Chain = Object.freeze({ parent: 0, depth: 1, path: '', inherits: false });
 
-// The wire has a byte for the depth, and the core's own limit for the path.
+// The wire has one byte for the depth. The limit of the path is that of the core.
 const MAX_DEPTH = 0xff;
 const MAX_PATH = 1024;
 const ARROW = ' > ';
 const CUT = `...${ARROW}`;
 
 /**
- * The chain of the calls that a handler makes.
+ * Returns the chain of the calls that a handler makes.
  *
- * @param request the request it answers, as its caller describes it
- * @param caller who made that request
+ * @param request the chain of the request, as its caller states it
+ * @param caller the caller of the request
  * @param service this service
- * @param method the method it asked for
+ * @param method the method of the request
  */
 export function continueChain(
   request: Chain,
@@ -45,7 +44,10 @@ export function continueChain(
   };
 }
 
-/** The newest calls of a path, with a mark in place of those before. Ids and methods are ASCII. */
+/**
+ * Shortens a path to its newest calls; a mark replaces the older ones. Ids and methods are ASCII, so
+ * characters are bytes.
+ */
 function shorten(path: string): string {
   if (path.length <= MAX_PATH) return path;
   const rest = path.slice(CUT.length - MAX_PATH);

@@ -1,8 +1,8 @@
-// One service, as something to call.
+// The client of one service.
 
 import type { CallOptions, Items } from './call-types.js';
 
-/** How a client of a mesh sends its calls. */
+/** The way in which a client sends its calls. */
 export interface Link {
   /** The service that is called. */
   readonly service: string;
@@ -24,11 +24,11 @@ export interface Link {
   ): AsyncIterableIterator<unknown>;
   /** Waits until calls can be sent. */
   ready(): Promise<void>;
-  /** Gives up the client. */
+  /** Closes the client. */
   close(): Promise<void>;
 }
 
-/** Makes the link of a client that has a mesh of its own. */
+/** Creates the link of a client with its own mesh. */
 type StandaloneLink = (
   serviceId: unknown,
   service: unknown,
@@ -36,29 +36,29 @@ type StandaloneLink = (
   keysDir: string | undefined,
 ) => Link;
 
-// Set by the entry point, which every copy of the package is loaded through.
+// The entry point sets this; every copy of the package is loaded through it.
 let standalone: StandaloneLink | undefined;
 
 /**
- * Gives the constructor of {@link SecureMeshClient} its mesh. The mesh imports
- * the client, so the client cannot import the mesh.
+ * Provides the constructor of {@link SecureMeshClient} with a mesh. The mesh imports the client, so the
+ * client cannot import the mesh.
  */
 export function provideStandalone(make: StandaloneLink): void {
   standalone = make;
 }
 
-/** The method that 0.2.0's `sendMessage` stands for. */
+/** The method behind `sendMessage` of 0.2.0. */
 export const MESSAGE_METHOD = 'sendMessage';
 
 /**
- * Calls one service. Made by {@link SecureMesh.connect}; making one costs
- * nothing, and the first call establishes the session.
+ * Calls one service. {@link SecureMesh.connect} creates a client, which costs nothing; the first call
+ * establishes the session.
  */
 export class SecureMeshClient {
   readonly #link: Link;
 
   /**
-   * A client with a mesh of its own, as 0.2.0 had it.
+   * Creates a client with its own mesh, as in 0.2.0.
    *
    * @deprecated Use {@link SecureMesh.connect}.
    * @param serviceId the id of this process
@@ -95,17 +95,16 @@ export class SecureMeshClient {
   }
 
   /**
-   * Makes an encrypted, authenticated call and resolves with the handler's
-   * result. The input is any JSON value, or a `Uint8Array` to send bytes; it
-   * is taken as it is now, whatever is done to it afterwards.
+   * Makes an encrypted, authenticated call and resolves with the handler's result. The input is any JSON
+   * value, or a `Uint8Array` to send bytes. It is encoded before this method returns, so later changes to it
+   * have no effect.
    *
    * @param method the name under which the service has its handler
-   * @throws MeshError what the handler threw, exactly, with `remote` true; or `DEADLINE_EXCEEDED`
-   *   when the time ran out, `CANCELLED` when the signal was aborted, `UNAVAILABLE` when the
-   *   service cannot be reached, `UNAUTHENTICATED` when one side could not prove who it is,
-   *   `UNIMPLEMENTED` (`METHOD_NOT_FOUND`), `NOT_FOUND` (`UNKNOWN_SERVICE`), `INVALID_ARGUMENT`
-   *   (`PAYLOAD`) for an input that cannot be sent, `RESOURCE_EXHAUSTED` (`TOO_LARGE`, `CALL_LIMIT`),
-   *   `FAILED_PRECONDITION` (`NOT_INITIALIZED`, `CLOSED`)
+   * @throws MeshError the handler's `MeshError`, with `remote` true; or `DEADLINE_EXCEEDED` when the time ran
+   *   out, `CANCELLED` when the signal was aborted, `UNAVAILABLE` when the service cannot be reached,
+   *   `UNAUTHENTICATED` when one side could not prove its identity, `UNIMPLEMENTED` (`METHOD_NOT_FOUND`),
+   *   `NOT_FOUND` (`UNKNOWN_SERVICE`), `INVALID_ARGUMENT` (`PAYLOAD`) for an input that cannot be sent,
+   *   `RESOURCE_EXHAUSTED` (`TOO_LARGE`, `CALL_LIMIT`), `FAILED_PRECONDITION` (`NOT_INITIALIZED`, `CLOSED`)
    */
   call<TInput = unknown, TResult = unknown>(
     method: string,
@@ -116,8 +115,7 @@ export class SecureMeshClient {
   }
 
   /**
-   * Calls a method that answers with many items. Leaving the loop cancels it
-   * on the other side.
+   * Calls a method that answers with many items. Leaving the loop cancels the call on the other side.
    *
    * @example
    * ```js
@@ -139,7 +137,7 @@ export class SecureMeshClient {
    * Sends many items, and resolves with the one result.
    *
    * @param method the name under which the service has its handler
-   * @param items what to send; no faster than the other side takes it
+   * @param items the items to send; they are read no faster than the other side accepts them
    * @throws MeshError as {@link SecureMeshClient.call}; `UNIMPLEMENTED` (`CALL_KIND`) when the method
    *   is of another kind
    */
@@ -152,10 +150,10 @@ export class SecureMeshClient {
   }
 
   /**
-   * Sends many items and receives many, in whatever order the two sides like.
+   * Sends and receives many items; the two directions are independent.
    *
    * @param method the name under which the service has its handler
-   * @param items what to send; no faster than the other side takes it
+   * @param items the items to send; they are read no faster than the other side accepts them
    * @throws MeshError as {@link SecureMeshClient.serverStream}
    */
   bidiStream<TInput = unknown, TOutput = unknown>(
@@ -169,14 +167,14 @@ export class SecureMeshClient {
   /**
    * Waits until calls can be made.
    *
-   * @deprecated The first call does what is needed.
+   * @deprecated The first call connects.
    */
   connect(): Promise<void> {
     return this.#link.ready();
   }
 
   /**
-   * Sends text to the service's `sendMessage` handler.
+   * Sends a string to the service's `sendMessage` handler.
    *
    * @deprecated Use {@link SecureMeshClient.call}.
    */
@@ -185,13 +183,13 @@ export class SecureMeshClient {
   }
 
   /**
-   * Gives up the client.
+   * Closes the client.
    *
    * @deprecated Use {@link SecureMesh.cleanup}.
    */
   disconnect(): void {
     this.#link.close().catch(() => {
-      // 0.2.0 told nothing here, and the mesh is gone either way.
+      // 0.2.0 reported no error here, and the mesh is closed in either case.
     });
   }
 }

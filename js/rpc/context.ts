@@ -1,4 +1,4 @@
-// What a handler knows beside its input.
+// The second argument of a handler: the facts of its request.
 
 import { AbortCause } from '../base/boundary.js';
 import { MeshError } from '../base/errors.js';
@@ -21,17 +21,17 @@ import {
   TRACESTATE,
 } from './metadata.js';
 
-/** What a context needs of its mesh. */
+/** The part of a mesh that a context uses. */
 export interface ContextHost {
-  /** A client whose calls inherit from the context. */
+  /** Returns a client whose calls inherit from the context. */
   connect(
     context: Context,
     target: string | Contract,
     options?: ConnectOptions,
   ): SecureMeshClient | ContractClient<Contract>;
-  /** The time a call has unless it says otherwise, in ms. */
+  /** The default timeout of a call, in ms. */
   readonly callTimeoutMs: number;
-  /** The most bytes of an answer, or of an item. */
+  /** The limit of an answer or an item, in bytes. */
   readonly maxMessageBytes: number;
   /** The id of this service. */
   readonly serviceId: string;
@@ -42,35 +42,35 @@ interface ContextFacts {
   readonly method: string;
   readonly kind: CallKind;
   readonly caller: Caller;
-  /** From 1. */
+  /** The number of the attempt, from 1. */
   readonly attempt: number;
-  /** Names the request within its mesh. */
+  /** The number of the request within its mesh. */
   readonly id: number;
   /** On the clock of `performance.now()`; `Infinity` for none. */
   readonly deadline: number;
-  /** A JSON object of texts, or '' for none. */
+  /** A JSON object of strings, or '' for none. */
   readonly meta: string;
-  /** Which call of its chain it is, from 1. */
+  /** The position of the call in its chain, from 1. */
   readonly depth: number;
-  /** The calls that led to it, as its caller states them; '' for none. */
+  /** The previous calls of the chain, as the caller states them; '' for none. */
   readonly path: string;
   readonly errors: ErrorFactories<ErrorMap>;
 }
 
 /**
- * What a handler knows about the call it answers: who calls, how much time is
- * left, and whether the answer is still wanted.
+ * The facts of a request, for its handler: the verified caller, the remaining time, and whether the answer is
+ * still wanted.
  */
 export class Context<TErrors extends ErrorMap = {}> {
   /** The method that was called. */
   readonly method: string;
-  /** How it was called. */
+  /** The kind of call. */
   readonly kind: CallKind;
-  /** Who calls: the verified identity. */
+  /** The caller: the verified identity. */
   readonly caller: Caller;
-  /** Which try of its caller this is, from 1. */
+  /** The number of the caller's attempt, from 1. */
   readonly attempt: number;
-  /** Makes the errors this method declares, by their names: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
+  /** Creates the errors that this method declares, by name: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
   readonly errors: ErrorFactories<TErrors>;
   readonly #host: ContextHost;
   readonly #facts: ContextFacts;
@@ -92,31 +92,31 @@ export class Context<TErrors extends ErrorMap = {}> {
     this.errors = facts.errors as ErrorFactories<TErrors>;
   }
 
-  /** Names the request in logs: what the caller sent as `x-request-id`, else the session and a number. */
+  /** The id of the request in logs: the caller's `x-request-id`, else the session's id and a number. */
   get requestId(): string {
     const sent = this.metadata[REQUEST_ID];
     return isId(sent) ? sent : `${this.caller.sessionId}/${this.#facts.id}`;
   }
 
-  /** What the caller sent beside the input. */
+  /** The caller's metadata. */
   get metadata(): Readonly<Record<string, string>> {
     return (this.#metadata ??= decodeMetadata(this.#facts.meta));
   }
 
-  /** Set entries here to send them beside the result. */
+  /** The metadata of the answer; set entries to send them with the result. */
   get responseMetadata(): Record<string, string> {
     return (this.#responseMetadata ??= {});
   }
 
-  /** The W3C trace context the caller sent, if it sent one that is well formed. */
+  /** The caller's W3C trace context, if it is well formed. */
   get traceparent(): string | undefined {
     return readTraceparent(this.metadata[TRACEPARENT]);
   }
 
   /**
-   * Aborted when the answer is no longer wanted: the caller cancelled, the
-   * deadline passed, the peer was lost, or the mesh stops. Its `reason` is a
-   * {@link MeshError} that says which. Pass it on to whatever takes time.
+   * Aborted when the answer is no longer wanted: the caller cancelled, the deadline passed, the connection
+   * was lost, or the mesh is closing. Its `reason` is a {@link MeshError} with the cause. Pass the signal to
+   * every operation that takes time.
    */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
@@ -132,8 +132,8 @@ export class Context<TErrors extends ErrorMap = {}> {
   }
 
   /**
-   * Calls another service on behalf of this request: the call is cancelled
-   * with it, has no more time than it, and continues its trace and request id.
+   * Calls another service on behalf of this request. The call is cancelled with the request, shares its
+   * deadline, and continues its trace and request id.
    *
    * @throws MeshError as {@link SecureMeshClient.call}
    */
@@ -146,9 +146,9 @@ export class Context<TErrors extends ErrorMap = {}> {
     return this.connect(service).call<TInput, TResult>(method, input, options);
   }
 
-  /** A client of a contract, whose calls are made on behalf of this request. */
+  /** Returns a client of a contract, whose calls are made on behalf of this request. */
   connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
-  /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
+  /** Returns a client whose calls are made on behalf of this request, as by {@link Context.call}. */
   connect(service: string): SecureMeshClient;
   connect(
     target: string | Contract,
@@ -164,7 +164,8 @@ export class Context<TErrors extends ErrorMap = {}> {
   }
 
   /**
-   * The handler is done. What it left running is no part of the request.
+   * Ends the request when its handler has finished. Calls that the handler's remaining code makes are no
+   * longer part of the request.
    *
    * @internal
    */
@@ -183,7 +184,7 @@ export class Context<TErrors extends ErrorMap = {}> {
   }
 
   /**
-   * The most bytes of an answer.
+   * The limit of an answer in bytes.
    *
    * @internal
    */
@@ -197,7 +198,7 @@ export class Context<TErrors extends ErrorMap = {}> {
   }
 
   /**
-   * The chain of a call made on behalf of the request.
+   * Returns the chain of a call made on behalf of the request.
    *
    * @param inherits whether the call has the deadline of the request
    * @internal
@@ -215,16 +216,16 @@ export class Context<TErrors extends ErrorMap = {}> {
   }
 
   /**
-   * Options for a call made on behalf of the request.
+   * Returns the options of a call made on behalf of the request.
    *
-   * @throws MeshError what the request's signal says, when its answer is no longer wanted
+   * @throws MeshError the reason of the request's signal, if its answer is no longer wanted
    * @internal
    */
   static inherit(context: Context, options: CallOptions | undefined, kind: CallKind): CallOptions {
     const left = context.timeoutMs();
     if (context.#aborted === undefined && left === 0) Context.abort(context, AbortCause.Deadline);
     if (context.#aborted !== undefined) throw abortError(context.#aborted);
-    // A stream has no limit of its own.
+    // A stream has no default timeout.
     const usual = kind === 'unary' ? context.#host.callTimeoutMs : Infinity;
     const wanted = options?.timeoutMs ?? usual;
     const inherited: CallOptions = {
@@ -235,25 +236,25 @@ export class Context<TErrors extends ErrorMap = {}> {
           : eitherSignal(options.signal, context.signal),
       metadata: { ...context.#passedOn(), ...options?.metadata },
     };
-    // A wrong value is left for the call to complain about.
+    // The call itself rejects an invalid value.
     if (left < wanted) inherited.timeoutMs = left;
     return inherited;
   }
 
-  /** What a call made on behalf of the request says about it. */
+  /** Returns the metadata that a call inherits from the request. */
   #passedOn(): Record<string, string> {
     const passed: Record<string, string> = { [REQUEST_ID]: this.requestId };
     const { traceparent } = this;
     if (traceparent === undefined) return passed;
     passed[TRACEPARENT] = continueTrace(traceparent);
     const state = this.metadata[TRACESTATE];
-    // Without its traceparent, or beyond the length W3C asks for, it is dropped.
+    // The trace state is dropped if the traceparent is missing, or if it exceeds the length that W3C requires.
     if (state !== undefined && state.length <= 512) passed[TRACESTATE] = state;
     return passed;
   }
 }
 
-/** What an aborted request's signal says. */
+/** Creates the reason of an aborted request's signal. */
 export function abortError(cause: AbortCause): MeshError {
   switch (cause) {
     case AbortCause.Deadline:

@@ -1,4 +1,4 @@
-// A contract from its caller's side.
+// The caller's side of a contract.
 
 import { checkKeys } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
@@ -11,7 +11,7 @@ import { rememberErrors, type CallPromise } from './safe.js';
 import { OutputError, validateOutput } from './schema.js';
 import type { SchemaInput, SchemaOutput, StandardSchema } from './schema.js';
 
-/** What is passed for `T`: it can be left out where it may be `undefined`. */
+/** The argument for an input of type `T`, optional if `T` may be `undefined`. */
 type InputArguments<T> = undefined extends T
   ? [input?: T, options?: CallOptions]
   : [input: T, options?: CallOptions];
@@ -41,7 +41,7 @@ export type ContractClient<T extends Contract> = {
   readonly [K in keyof T['procedures']]: ClientMethod<T['procedures'][K]>;
 };
 
-/** Which service a client of a contract calls. */
+/** The options of a contract's client. */
 export interface ConnectOptions {
   /** The service's id. Default: the contract's name. */
   service?: string | undefined;
@@ -59,7 +59,7 @@ const SEND = {
   (link: Link, method: string, input: unknown, options: CallOptions | undefined) => unknown
 >;
 
-/** What a schema makes of an answer, or of each of its items. */
+/** Validates an answer, or each of its items. */
 function checkAnswer(
   schema: StandardSchema,
   answer: unknown,
@@ -95,7 +95,7 @@ export function serviceOf(contract: Contract, options: ConnectOptions | undefine
   return options?.service ?? contract.name;
 }
 
-/** A function for each method of a contract. */
+/** Creates a function for each method of a contract. */
 export function contractClient<T extends Contract>(contract: T, link: Link): ContractClient<T> {
   const client: Record<string, unknown> = Object.create(null);
   for (const [name, procedure] of Object.entries<Procedure>(contract.procedures)) {

@@ -1,5 +1,5 @@
-// Contracts: what a service offers, written once, for both sides. They hold no
-// code of the service, so that its callers can have them.
+// Contracts: the methods of a service, written once for both sides. They contain no code of the service, so
+// that callers can import them.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import type { CallKind } from './call-types.js';
@@ -10,7 +10,7 @@ import { checkSchema } from './schema.js';
 
 type OptionalSchema = StandardSchema | undefined;
 
-/** What is said about a method of a contract. */
+/** The definition of a method of a contract. */
 export interface ProcedureDefinition<
   TInput extends OptionalSchema = OptionalSchema,
   TOutput extends OptionalSchema = OptionalSchema,
@@ -20,53 +20,55 @@ export interface ProcedureDefinition<
   readonly input?: TInput;
   /** A Standard Schema of the result, or of each item the service sends. */
   readonly output?: TOutput;
-  /** The errors its callers can expect, by their names. */
+  /** The declared errors by their names. */
   readonly errors?: TErrors;
-  /** Whether running it twice does no harm, so that its calls may be tried again. Default: false. */
+  /** Whether the method is safe to run twice, so that its calls may be retried. Default: false. */
   readonly idempotent?: boolean | undefined;
   /**
-   * Whether its callers check what they receive against `output`, and get what the schema makes of
-   * it. JSON has no dates: with `z.coerce.date()` a caller then gets a `Date`, where it would get a
-   * text; with `z.date()` the call fails. Default: false.
+   * Whether callers validate results against `output`, and receive the output of the schema. JSON has no
+   * dates: with `z.coerce.date()` a caller then gets a `Date` instead of a string; with `z.date()` the call
+   * fails. Default: false.
    */
   readonly checkOutput?: boolean | undefined;
 }
 
-/** A method of a contract. Made by {@link unary} and its like. */
+/**
+ * A method of a contract. {@link unary}, {@link serverStream}, {@link clientStream} and {@link bidiStream}
+ * create it.
+ */
 export interface Procedure<
   TKind extends CallKind = CallKind,
   TInput extends OptionalSchema = OptionalSchema,
   TOutput extends OptionalSchema = OptionalSchema,
   TErrors extends ErrorMap = ErrorMap,
 > extends ProcedureDefinition<TInput, TOutput, TErrors> {
-  /** How it is called. */
+  /** The kind of call. */
   readonly kind: TKind;
 }
 
-// No more is asked of them here, or the compiler would take what is asked for
-// what is said wherever a definition says nothing.
-/** The methods of a contract, by their names. Made by {@link unary} and its like. */
+// This constraint is minimal: the compiler would infer a stricter constraint as the type of every omitted member.
+/** The methods of a contract by their names. {@link unary} and its three siblings create them. */
 export type Procedures = Readonly<
   Record<
     string,
     {
-      /** Which sides are streams. */
+      /** The kind of call. */
       readonly kind: CallKind;
     }
   >
 >;
 
-/** What a service offers. Made by {@link defineContract}. */
+/** The methods of a service. {@link defineContract} creates it. */
 export interface Contract<TProcedures extends Procedures = Procedures> {
-  /** The first part of its methods' names, and the id of the service unless another is named. */
+  /** The first part of the methods' names, and by default the id of the service. */
   readonly name: string;
-  /** Its methods. */
+  /** The methods. */
   readonly procedures: TProcedures;
 }
 
-/** The errors a method declares, as its caller sees them. */
+/** The declared errors of a method, as its caller receives them. */
 export type ErrorsOf<T> = T extends {
-  /** What the method declares. */
+  /** The declared errors. */
   readonly errors?: infer E;
 }
   ? NonNullable<E> extends ErrorMap
@@ -85,7 +87,7 @@ type Make<K extends CallKind> = <
 /**
  * A method that takes one input and answers with one result.
  *
- * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the fault
  */
 export const unary: Make<'unary'> = (definition) => makeProcedure('unary', definition);
 
@@ -126,8 +128,8 @@ function makeProcedure<K extends CallKind, T extends ProcedureDefinition<any, an
 }
 
 /**
- * What a service offers, for both sides: {@link SecureMesh.implement} and
- * {@link SecureMesh.connect}. Its methods are named `name.method`.
+ * Defines the methods of a service for both sides: {@link SecureMesh.implement} and {@link
+ * SecureMesh.connect}. The methods are called `name.method`.
  *
  * @example
  * ```js
@@ -136,7 +138,7 @@ function makeProcedure<K extends CallKind, T extends ProcedureDefinition<any, an
  *   watch: serverStream({ input: Filter, output: OrderEvent }),
  * });
  * ```
- * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the fault
  */
 export function defineContract<const TProcedures extends Procedures>(
   name: string,
@@ -152,8 +154,8 @@ export function defineContract<const TProcedures extends Procedures>(
   }
   const own: Record<string, Procedure> = {};
   for (const [method, procedure] of Object.entries(procedures)) {
-    // A client with a method `then` would be taken for a promise wherever it is
-    // awaited, and every object has a `toString`, meant for a handler or not.
+    // `await` would take a client with a method `then` for a promise. Every object has a `toString`, so that
+    // a missing handler of this name would go unnoticed.
     if (!METHOD_NAME.test(method) || method === 'then' || method in Object.prototype) {
       throw invalidArgument(
         `${name}.${method}: a method's name is a letter, then letters, digits and '_', but not a name such as then or toString`,
@@ -172,7 +174,7 @@ export function defineContract<const TProcedures extends Procedures>(
   }) as unknown as Contract<TProcedures>;
 }
 
-/** Whether something is a contract, and not the id of a service. */
+/** Whether a value is a contract, and not the id of a service. */
 export function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'procedures' in value && 'name' in value;
 }

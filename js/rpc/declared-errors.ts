@@ -1,17 +1,17 @@
-// The errors a method says it can answer with.
+// The errors that a method declares.
 
 import { checkKeys, invalidArgument } from '../base/arguments.js';
 import { isCode, MeshError, type MeshErrorCode } from '../base/errors.js';
 import type { StandardSchema } from './schema.js';
 import { checkSchema, validateOutput, type SchemaInput, type SchemaOutput } from './schema.js';
 
-/** An error a method can answer with. Its name is the `reason`. */
+/** A declared error of a method. Its name is the `reason`. */
 export interface ErrorDefinition {
   /** One of the sixteen gRPC codes. */
   readonly code: MeshErrorCode;
-  /** What went wrong, for people. Default: the name. */
+  /** The message, for people. Default: the name. */
   readonly message?: string | undefined;
-  /** A Standard Schema of `error.data`. Default: it has none. */
+  /** A Standard Schema of `error.data`. Default: no data. */
   readonly data?: StandardSchema | undefined;
   /** Whether the same call can succeed later. Default: true for `UNAVAILABLE`, else false. */
   readonly retryable?: boolean | undefined;
@@ -37,20 +37,20 @@ type DataOf<T extends ErrorDefinition | undefined> = T extends {
   ? SchemaOutput<S>
   : undefined;
 
-/** What one error of a declared kind says beyond its data. */
+/** The options of one declared error, in addition to its data. */
 export interface DeclaredErrorOptions {
-  /** What went wrong, for people. Default: what is declared. */
+  /** The message, for people. Default: the declared message. */
   message?: string | undefined;
-  /** How long to wait before trying again makes sense, in milliseconds. */
+  /** The delay before a sensible retry, in milliseconds. */
   retryAfterMs?: number | undefined;
-  /** The error behind this one. It never leaves the process. */
+  /** The original error. It never leaves the process. */
   cause?: unknown;
 }
 
-/** Makes errors of a map: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
+/** The functions that create the errors of a map: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
 export type ErrorFactories<TErrors extends ErrorMap> = {
   readonly [K in keyof TErrors & string]: TErrors[K] extends {
-    /** The schema of its data. */
+    /** The schema of the data. */
     data: infer S extends StandardSchema;
   }
     ? (data: SchemaInput<S>, options?: DeclaredErrorOptions) => DeclaredError<K, SchemaInput<S>>
@@ -61,7 +61,7 @@ const NAME = /^[A-Z][A-Z0-9_]{0,63}$/;
 const KEYS = ['code', 'message', 'data', 'retryable'] as const;
 
 /**
- * Checks a map of errors, and makes the functions for `ctx.errors`.
+ * Checks a map of errors, and creates the functions of `ctx.errors`.
  *
  * @param path the option's path, for the error
  * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the option
@@ -90,7 +90,7 @@ export function makeErrorFactories(path: string, errors: unknown): ErrorFactorie
         ...(options.retryAfterMs === undefined ? {} : { retryAfterMs: options.retryAfterMs }),
         ...('cause' in options ? { cause: options.cause } : {}),
       });
-      // The stack should begin where the error was made.
+      // The stack should begin at the caller of the factory.
       Error.captureStackTrace(error, factories[name] as () => void);
       return error;
     };
@@ -98,7 +98,7 @@ export function makeErrorFactories(path: string, errors: unknown): ErrorFactorie
   return Object.freeze(factories) as ErrorFactories<ErrorMap>;
 }
 
-/** Whether an error is one of a map: by its reason and its code. */
+/** Whether an error belongs to a map, according to its reason and its code. */
 export function isDeclared(errors: ErrorMap, error: unknown): error is MeshError {
   return (
     error instanceof MeshError &&
@@ -108,9 +108,9 @@ export function isDeclared(errors: ErrorMap, error: unknown): error is MeshError
 }
 
 /**
- * What a handler threw, its data checked if it is a declared error.
+ * Returns the error of a handler; the data of a declared error is checked.
  *
- * @throws OutputError when its data is not what is declared
+ * @throws OutputError if its data does not match the declaration
  */
 export async function checkDeclared(errors: ErrorMap, error: unknown): Promise<unknown> {
   if (!isDeclared(errors, error)) return error;

@@ -1,21 +1,24 @@
-// The public shapes of handlers and of the middleware around them.
+// The public types of handlers and of the middleware around them.
 
 import type { CallKind, Items } from './call-types.js';
 import type { Context } from './context.js';
 import type { ErrorMap } from './declared-errors.js';
 import type { StandardSchema } from './schema.js';
 
-/** What a handler allows, and what is done around it. */
+/** The policy of a handler: its limits, permitted callers and middleware. */
 export interface HandlerPolicy {
-  /** The longest a request may take here, in ms, even if its caller would wait longer. */
+  /** The time limit of a request, in ms, even if its caller would wait longer. */
   timeoutMs?: number | undefined;
-  /** The services that may call it; others get `PERMISSION_DENIED`. Default: every authenticated one. */
+  /**
+   * The services that may call the method; others get `PERMISSION_DENIED`. Default: every authenticated
+   * service.
+   */
   allow?: readonly string[] | undefined;
-  /** Middleware around this handler, inside of the mesh's own, outermost first. */
+  /** Middleware around this handler, inside that of the mesh, outermost first. */
   use?: readonly Middleware[] | undefined;
 }
 
-/** How a method is served. */
+/** The options of a handler. */
 export interface HandlerOptions<
   TInput extends StandardSchema | undefined = StandardSchema | undefined,
   TOutput extends StandardSchema | undefined = StandardSchema | undefined,
@@ -23,41 +26,36 @@ export interface HandlerOptions<
   TKind extends CallKind | undefined = CallKind | undefined,
 > extends HandlerPolicy {
   /**
-   * The kind of call it answers; others get `UNIMPLEMENTED`, reason
-   * `CALL_KIND`. Default: whatever kind it is called with, but a generator
-   * function answers `serverStream` and `bidiStream` only.
+   * The kind of call that the handler answers; other kinds get `UNIMPLEMENTED`, reason `CALL_KIND`. Default:
+   * every kind, except that a generator function answers only `serverStream` and `bidiStream`.
    */
   kind?: TKind;
   /**
-   * A Standard Schema (zod, valibot, arktype and others) of the input, or of
-   * each item that arrives. The handler gets what it makes of it; a caller who
-   * sends anything else gets `INVALID_ARGUMENT`, reason `VALIDATION`, with
-   * `data.issues`.
+   * A Standard Schema (zod, valibot, arktype and others) of the input, or of each item that arrives. The
+   * handler receives the output of the schema. An invalid input gets `INVALID_ARGUMENT`, reason `VALIDATION`,
+   * with `data.issues`.
    */
   input?: TInput;
   /**
-   * A Standard Schema of the result, or of each item that is sent. A result
-   * that does not fit is this service's fault: its caller gets `INTERNAL`, and
-   * the issues are logged.
+   * A Standard Schema of the result, or of each item that is sent. An invalid result is a fault of this
+   * service: the caller gets `INTERNAL`, and the issues are logged.
    */
   output?: TOutput;
-  /** The errors its callers can expect: the handler makes them by `ctx.errors`. */
+  /** The declared errors, which the handler creates with `ctx.errors`. */
   errors?: TErrors;
   /**
-   * Whether running it twice does no harm. Outcomes are not kept for
-   * idempotency keys then. Default: false.
+   * Whether the method is safe to run twice. If so, no outcomes are kept for idempotency keys. Default: false.
    */
   idempotent?: boolean | undefined;
 }
 
 /**
- * Answers a method's calls. What it returns, or resolves with, is the result:
- * a JSON value, `undefined`, or a `Uint8Array` that arrives as one. What it
- * throws is the error: a `MeshError` arrives as thrown, anything else as
- * `INTERNAL` with an `errorId`, the original going to the logger only.
+ * Answers the calls of a method. The result is the value that it returns or resolves with: a JSON value,
+ * `undefined`, or a `Uint8Array`, which arrives as one. A thrown `MeshError` arrives unchanged. Any other
+ * error arrives as `INTERNAL` with an `errorId`, and the original goes to the logger only.
  *
- * @param input what the caller sent; unchecked, unless the handler has an `input` schema
- * @param context who calls, how much time is left, and so on
+ * @param input the caller's input; unchecked unless the handler has an `input` schema
+ * @param context the facts of the request: its caller, the remaining time and so on
  */
 export type Handler<TInput = any, TResult = unknown, TErrors extends ErrorMap = {}> = (
   input: TInput,
@@ -65,8 +63,8 @@ export type Handler<TInput = any, TResult = unknown, TErrors extends ErrorMap = 
 ) => TResult | Promise<TResult>;
 
 /**
- * A handler whose kind of call is known, and what it reads and answers with;
- * of items, if there are many. Without a kind it may answer with either.
+ * The type of a handler for a kind of call, with the types of its input and result, or of their items.
+ * Without a kind the handler may return a result or items.
  */
 export type HandlerOf<
   TKind extends CallKind | undefined,
@@ -87,13 +85,11 @@ export type HandlerOf<
 type MaybePromise<T> = T | Promise<T>;
 
 /**
- * Runs around handlers. `next()` runs what is inside, once, and resolves with
- * its result or rejects with its error; for a stream it resolves with
- * `undefined` when the stream is over.
+ * Runs around handlers. `next()` runs the inner function, once, and resolves with its result or rejects with
+ * its error. For a stream it resolves with `undefined` at the end of the stream.
  *
- * What a middleware returns is the answer. Returning `undefined` leaves the
- * answer as it is: `await next()` as the last line is enough. Without a call
- * of `next()` the handler does not run, and what is returned is the answer.
- * What it throws is treated as if the handler had thrown it.
+ * The result of a middleware is the answer; `undefined` keeps the inner answer, so `await next()` is enough
+ * as the last line. Without a call of `next()` the handler does not run. An error of a middleware is treated
+ * like an error of the handler.
  */
 export type Middleware = (context: Context, next: () => Promise<unknown>) => unknown;

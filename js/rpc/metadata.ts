@@ -1,11 +1,11 @@
-// What travels beside a payload: names and texts, a few of which everybody knows.
+// Metadata: strings by name that travel with a payload, some with well-known names.
 
 import { randomBytes } from 'node:crypto';
 import { invalidArgument, show } from '../base/arguments.js';
 import type { MeshError } from '../base/errors.js';
 import { repairJson } from '../base/json-text.js';
 
-/** The names that mean the same to every service, as they do in HTTP. */
+/** The well-known names, with their meaning in HTTP. */
 export const TRACEPARENT = 'traceparent';
 export const TRACESTATE = 'tracestate';
 export const REQUEST_ID = 'x-request-id';
@@ -19,17 +19,17 @@ const RESERVED: ReadonlySet<string> = new Set([
 ]);
 
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
-// Visible ASCII: it is printed into logs and compared.
+// Visible ASCII, because ids are compared and printed into logs.
 const ID = /^[\x21-\x7e]+$/;
 const MAX_ID = 128;
-// The protocol allows 8 KiB for this and a few other fields.
+// The protocol allows 8 KiB for metadata and a few other fields.
 const MAX_BYTES = 8000;
 
-/** Metadata as it is read. */
+/** Received metadata. */
 export type Metadata = Readonly<Record<string, string>>;
 
 /**
- * Metadata as JSON; '' for none.
+ * Encodes metadata as JSON; '' for none.
  *
  * @param name the option's path, for the error
  * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
@@ -50,7 +50,7 @@ export function encodeMetadata(metadata: unknown, name: string): string {
   }
   if (!any) return '';
   if (length > MAX_BYTES) throw tooLarge(name, length);
-  // The core refuses half characters.
+  // The core rejects JSON with unpaired surrogates.
   const text = repairJson(JSON.stringify({ ...metadata }));
   const size = text.length * 3 > MAX_BYTES ? Buffer.byteLength(text) : 0;
   if (size > MAX_BYTES) {
@@ -75,7 +75,10 @@ function checkName(key: string, name: string): void {
   }
 }
 
-/** Metadata as a peer sent it: the core has checked that it is an object of strings. Other names are left out. */
+/**
+ * Decodes a peer's metadata, which the core has checked to be an object of strings. Entries with invalid
+ * names are dropped.
+ */
 export function decodeMetadata(text: string): Metadata {
   if (text === '') return Object.freeze({});
   const sent = JSON.parse(text) as Record<string, string>;
@@ -83,30 +86,33 @@ export function decodeMetadata(text: string): Metadata {
   return Object.freeze(sent);
 }
 
-/** Whether a text can be a request id or an idempotency key. */
+/** Whether a value is a valid request id or idempotency key. */
 export function isId(text: unknown): text is string {
   return typeof text === 'string' && text.length <= MAX_ID && ID.test(text);
 }
 
-// Version 00 has these four fields and no more; a later version may have more.
+// Version 00 has exactly these four fields; a later version may have more.
 const TRACE =
   /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
-/** A trace context as W3C Trace Context has it; undefined when it is malformed, which is to say: none. */
+/** Validates a trace context of W3C Trace Context; undefined if it is malformed, which counts as missing. */
 export function readTraceparent(text: string | undefined): string | undefined {
   if (text === undefined || text.length > 512) return undefined;
   const match = TRACE.exec(text);
   return match !== null && (match[1] !== '00' || match[5] === undefined) ? text : undefined;
 }
 
-/** The same trace, seen from a step further in. Of a later version only what version 00 knows is kept, as W3C asks. */
+/**
+ * Continues a trace with a new parent id. Of a later version only the fields of version 00 are kept, as W3C
+ * requires.
+ */
 export function continueTrace(traceparent: string): string {
   const flags = Number.parseInt(traceparent.slice(53, 55), 16) & 1;
   return `00-${traceparent.slice(3, 35)}-${spanId()}-0${flags}`;
 }
 
 function spanId(): string {
-  // All zeros is no id. It comes up once in 2^64.
+  // An id of all zeros is invalid. It occurs once in 2^64 draws.
   for (;;) {
     const id = randomBytes(8).toString('hex');
     if (id !== '0000000000000000') return id;

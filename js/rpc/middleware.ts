@@ -1,23 +1,21 @@
-// Middleware: functions around functions.
+// The composition of middleware.
 
 import { invalidArgument } from '../base/arguments.js';
 
 type Next = () => Promise<unknown>;
 
-/** What is inside of a middleware. */
+/** The result of the inner function of a middleware. */
 interface Inner {
   result: Promise<unknown> | undefined;
   failed: boolean;
 }
 
 /**
- * Runs `terminal` inside of all middleware, the first outermost, and resolves
- * with what the outermost makes of it. The first one starts before this
- * returns.
+ * Runs `terminal` inside all middleware, the first outermost, and resolves with the result of the outermost
+ * one. The first middleware starts synchronously.
  *
- * A middleware that returns `undefined` leaves what `next()` resolved with, as
- * in Koa; one that returns anything else answers with that. One that caught
- * what `next()` rejected with, and returns `undefined`, answers `undefined`.
+ * If a middleware returns `undefined`, the result of `next()` is kept, as in Koa; any other value replaces
+ * it. A middleware that catches the error of `next()` and returns `undefined` answers with `undefined`.
  */
 export function compose<C>(
   middleware: readonly ((context: C, next: Next) => unknown)[],
@@ -40,13 +38,16 @@ export function compose<C>(
   return run(0);
 }
 
-/** Notes that what is inside failed. Nothing else waits for `result`, or V8 would lose the caller of a failed call. */
+/**
+ * Records a failure of the inner function. No other code may wait for `result`, or V8 would lose the caller
+ * in the stack of a failed call.
+ */
 async function watch(inner: Inner, result: Promise<unknown>): Promise<unknown> {
   try {
     return await result;
   } catch (error) {
     inner.failed = true;
-    // Whoever awaits `next()` is told; nobody else need be.
+    // The code that awaits `next()` receives the error; this handler only prevents an unhandled rejection.
     inner.result?.catch(() => {});
     throw error;
   }

@@ -6,27 +6,27 @@ import { isDeclared, type ErrorMap } from './declared-errors.js';
 
 /** A promise of a call whose declared errors the compiler knows. */
 export interface CallPromise<TResult, TError = never> extends Promise<TResult> {
-  /** For the compiler only; it is never there. */
+  /** For the compiler only; no promise has this property. */
   readonly '~error'?: TError;
 }
 
-/** What {@link safe} resolves with. */
+/** The result of {@link safe}. */
 export type SafeResult<TResult, TError = never> =
   | {
-      /** The call was answered. */
+      /** The call succeeded. */
       readonly ok: true;
-      /** Its result. */
+      /** The result. */
       readonly data: TResult;
-      /** Nothing went wrong. */
+      /** Never set. */
       readonly error?: undefined;
     }
   | SafeFailure<TError>
   | {
       /** The call failed. */
       readonly ok: false;
-      /** The error is none that the contract declares: the service, or the way to it, has failed. */
+      /** The contract does not declare the error: the service, or the way to it, has failed. */
       readonly declared: false;
-      /** Why. */
+      /** The error. */
       readonly error: MeshError;
     };
 
@@ -35,22 +35,22 @@ type SafeFailure<TError> = [TError] extends [never]
   : {
       /** The call failed. */
       readonly ok: false;
-      /** The error is one that the contract declares; its reason says which. */
+      /** The contract declares the error; its reason identifies it. */
       readonly declared: true;
-      /** Which of the declared errors it is. */
+      /** The declared error. */
       readonly error: TError;
     };
 
-// What a promise's call can be answered with, until nobody holds the promise.
+// The declared errors of a call, by its promise.
 const errorsOfPromise = new WeakMap<Promise<unknown>, ErrorMap>();
 
-/** Has {@link safe} know what a call's declared errors are. */
+/** Records the declared errors of a call for {@link safe}. */
 export function rememberErrors(promise: Promise<unknown>, errors: ErrorMap): void {
   errorsOfPromise.set(promise, errors);
 }
 
 /**
- * The outcome of a call as a value. It never rejects.
+ * Returns the outcome of a call as a value. It never rejects.
  *
  * @example
  * ```js
@@ -74,7 +74,7 @@ export async function safe<TResult, TError = never>(
 }
 
 /**
- * Whether an error that was caught is one a method of a contract declares.
+ * Whether a method of a contract declares a caught error.
  *
  * @example
  * ```js

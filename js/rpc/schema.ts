@@ -1,49 +1,49 @@
-// Standard Schema, version 1: how zod, valibot, arktype and others can be asked
-// to check a value, whatever they are. https://standardschema.dev
+// Standard Schema, version 1: the common interface of zod, valibot, arktype and others.
+// https://standardschema.dev
 
 import { invalidArgument } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';
 
 /** Anything that implements Standard Schema, version 1. */
 export interface StandardSchema<TInput = unknown, TOutput = TInput> {
-  /** What the standard asks for. */
+  /** The property that the standard requires. */
   readonly '~standard': {
     /** The standard's version. */
     readonly version: 1;
-    /** Who made the library. */
+    /** The name of the library. */
     readonly vendor: string;
     /** Checks a value. */
     readonly validate: (value: unknown) => SchemaResult<TOutput> | Promise<SchemaResult<TOutput>>;
-    /** What it takes and makes, for the compiler only. */
+    /** The types of input and output, for the compiler only. */
     readonly types?:
       | {
-          /** What it takes. */
+          /** The input type. */
           readonly input: TInput;
-          /** What it makes. */
+          /** The output type. */
           readonly output: TOutput;
         }
       | undefined;
   };
 }
 
-/** What a schema says about a value. */
+/** The result of a validation. */
 export type SchemaResult<TOutput> =
   | {
-      /** The value as the schema makes it. */
+      /** The output value. */
       readonly value: TOutput;
-      /** Nothing is wrong. */
+      /** Absent if the value is valid. */
       readonly issues?: undefined;
     }
   | {
-      /** What is wrong with the value; at least one thing. */
+      /** The faults of the value; at least one. */
       readonly issues: readonly SchemaIssue[];
     };
 
-/** What is wrong with a value. */
+/** A fault of a value. */
 export interface SchemaIssue {
-  /** For people. */
+  /** The message, for people. */
   readonly message: string;
-  /** Where: property names and indices, or objects that hold one. */
+  /** The path: property names and indices, or objects with one as `key`. */
   readonly path?:
     | readonly (
         | PropertyKey
@@ -55,25 +55,25 @@ export interface SchemaIssue {
     | undefined;
 }
 
-/** What a schema takes: what its caller writes. `unknown` without a schema. */
+/** The input type of a schema, for callers. `unknown` without a schema. */
 export type SchemaInput<T> = T extends StandardSchema
   ? NonNullable<T['~standard']['types']>['input']
   : unknown;
 
-/** What a schema makes: what its handler reads. `unknown` without a schema. */
+/** The output type of a schema, for handlers. `unknown` without a schema. */
 export type SchemaOutput<T> = T extends StandardSchema
   ? NonNullable<T['~standard']['types']>['output']
   : unknown;
 
 /** An entry of `data.issues` of an error with the reason `VALIDATION`. */
 export interface ValidationIssue {
-  /** Where in the input, from the outside in; empty for the input itself. */
+  /** The path in the input, from the outside in; empty for the input itself. */
   path: (string | number)[];
-  /** What is wrong, as the schema says it. */
+  /** The message of the schema. */
   message: string;
 }
 
-// A caller chooses how wrong its input is; what it is told stays small.
+// A caller controls the number of faults in its input, so the answer is bounded.
 const MAX_ISSUES = 20;
 const MAX_PATH = 16;
 const MAX_TEXT = 200;
@@ -85,7 +85,7 @@ const MAX_TEXT = 200;
  */
 export function checkSchema(name: string, schema: unknown): StandardSchema | undefined {
   if (schema === undefined) return undefined;
-  // Arktype's schemas are functions.
+  // The type may also be a function, as with arktype.
   const standard =
     (typeof schema === 'object' && schema !== null) || typeof schema === 'function'
       ? (schema as Partial<StandardSchema>)['~standard']
@@ -98,19 +98,19 @@ export function checkSchema(name: string, schema: unknown): StandardSchema | und
   return schema as StandardSchema;
 }
 
-/** The value a schema makes of another, or what it finds wrong. */
+/** Validates a value: returns the output of the schema, or its issues. */
 export async function validate(
   schema: StandardSchema,
   value: unknown,
 ): Promise<{ value: unknown } | { issues: ValidationIssue[] }> {
   const result = await schema['~standard'].validate(value);
-  // The standard says that issues mean failure, even when there are none of them.
+  // According to the standard, the presence of `issues` means failure, even if the array is empty.
   if (result.issues) return { issues: Array.from(result.issues).slice(0, MAX_ISSUES).map(toIssue) };
   return { value: result.value };
 }
 
 /**
- * What a schema makes of what a caller sent.
+ * Validates a caller's input and returns the output of the schema.
  *
  * @throws MeshError `INVALID_ARGUMENT`, reason `VALIDATION`, with `data.issues`
  */
@@ -123,9 +123,12 @@ export async function validateInput(schema: StandardSchema, value: unknown): Pro
   });
 }
 
-/** Says that a service's own answer does not fit its schema. It is no `MeshError`: its caller sees nothing of it. */
+/**
+ * Reports that a service's own answer does not match its schema. The class is not a `MeshError`, so the
+ * caller does not see its message.
+ */
 export class OutputError extends Error {
-  /** @param issues what the schema found */
+  /** @param issues the issues of the schema */
   constructor(
     what: string,
     readonly issues: ValidationIssue[],
@@ -135,9 +138,9 @@ export class OutputError extends Error {
 }
 
 /**
- * What a schema makes of an answer.
+ * Validates an answer and returns the output of the schema.
  *
- * @param what what is checked, for the message
+ * @param what the checked value, for the message
  * @throws OutputError
  */
 export async function validateOutput(
@@ -151,7 +154,7 @@ export async function validateOutput(
 }
 
 function toIssue(issue: SchemaIssue): ValidationIssue {
-  // A library's own kind of array may be more than one.
+  // `Array.from` makes a plain array of a library's own kind of array.
   const path = Array.from(issue.path ?? [])
     .slice(0, MAX_PATH)
     .map((part) => {
@@ -165,7 +168,7 @@ function shorten(text: string): string {
   return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
 }
 
-/** The first issue, as `: items[0].sku: Required`. */
+/** Describes the first issue, as in `: items[0].sku: Required`. */
 function describe(issues: readonly ValidationIssue[]): string {
   const [first] = issues;
   if (first === undefined) return '';

@@ -1,4 +1,4 @@
-// Faults on purpose: what a test wants to go wrong.
+// Fault injection for tests.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { isCode } from '../base/errors.js';
@@ -6,53 +6,56 @@ import { after, cancelTimer } from '../base/timers.js';
 import { MeshError, type Context, type MeshErrorCode } from '../index.js';
 import type { Middleware } from '../rpc/handler-types.js';
 
-/** What goes wrong, where, and how often. At least one of `latencyMs`, `error` and `drop` is given. */
+/**
+ * A fault to inject, with its place and frequency. At least one of `latencyMs`, `error` and `drop` is
+ * required.
+ */
 export interface FaultRule {
-  /** The service that is called. Default: every one. */
+  /** The service that is called. Default: every service. */
   service?: string | undefined;
-  /** The method that is called. Default: every one. */
+  /** The method that is called. Default: every method. */
   method?: string | undefined;
-  /** How long to wait before the handler, in ms. Ends early when the call is given up. */
+  /** The delay before the handler, in ms. It ends early if the call is cancelled. */
   latencyMs?: number | undefined;
-  /** What is thrown in the handler's place: an error, or the code of one (reason `FAULT`). */
+  /** The error that replaces the handler: an error, or the code of one (reason `FAULT`). */
   error?: MeshError | MeshErrorCode | undefined;
   /**
-   * `true`: the handler does not run and the answer never comes, so that the caller's deadline
-   * passes. `'connection'`: every connection to the service is broken, so that whatever is under
-   * way there ends with `UNAVAILABLE`, reason `SESSION_LOST`; later calls connect again.
+   * `true`: the handler does not run and the answer never comes, so that the caller's deadline passes.
+   * `'connection'`: every connection to the service breaks, so that its running calls end with `UNAVAILABLE`,
+   * reason `SESSION_LOST`; later calls connect again.
    */
   drop?: boolean | 'connection' | undefined;
-  /** How many requests it happens to. Default: all, until it is removed. */
+  /** The number of affected requests. Default: all, until the fault is removed. */
   times?: number | undefined;
-  /** The share of requests it happens to, 0…1. Default: 1. */
+  /** The share of affected requests, 0…1. Default: 1. */
   probability?: number | undefined;
-  /** Where the random numbers begin: the same seed makes the same choices. Default: 1. */
+  /** The seed of the random numbers: the same seed makes the same choices. Default: 1. */
   seed?: number | undefined;
 }
 
-/** A rule that is in force. */
+/** An active fault. */
 export interface Fault {
-  /** How many requests it has happened to. */
+  /** The number of requests it has affected. */
   readonly hits: number;
-  /** Ends it. What it holds up already stays so. */
+  /** Removes the fault. Requests that it already delays or drops are still affected. */
   remove(): void;
 }
 
-/** The faults of a test mesh. They meet requests that have been admitted, before any middleware. */
+/** The faults of a test mesh. They affect admitted requests, before any middleware. */
 export interface Faults {
   /**
-   * Puts a fault in force. Where several match they all happen, in the order they were added.
+   * Adds a fault. All matching faults apply, in the order of their addition.
    *
    * @example
    * ```js
    * const slow = kit.faults.add({ service: 'stock', latencyMs: 200 });
    * kit.faults.add({ method: 'orders.create', error: 'UNAVAILABLE', times: 2 });
    * ```
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong;
-   *   `RESOURCE_EXHAUSTED` beyond 1,000 of them
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the fault; `RESOURCE_EXHAUSTED` beyond
+   *   1,000 of them
    */
   add(rule: FaultRule): Fault;
-  /** Removes all of them. */
+  /** Removes all faults. */
   clear(): void;
 }
 
@@ -68,7 +71,7 @@ const KEYS = [
   'seed',
 ] as const;
 
-/** The faults of a test mesh, and what brings them about. */
+/** The faults of a test mesh, with the middleware that injects them. */
 export class FaultPlan implements Faults {
   readonly #active = new Set<ActiveFault>();
 
@@ -87,9 +90,9 @@ export class FaultPlan implements Faults {
   }
 
   /**
-   * The middleware that brings them about at a service.
+   * Returns the middleware that injects the faults at a service.
    *
-   * @param sever breaks the connections to it
+   * @param sever breaks the connections to the service
    */
   middleware(service: string, sever: () => void): Middleware {
     return async (context, next) => {
@@ -121,12 +124,12 @@ class ActiveFault implements Fault {
     this.#end(this);
   }
 
-  /** Whether it happens to a request; if so it is counted. */
+  /** Whether the fault affects a request, which is then counted. */
   meets(service: string, method: string): boolean {
     const { rule } = this;
     if (rule.service !== undefined && rule.service !== service) return false;
     if (rule.method !== undefined && rule.method !== method) return false;
-    // A request that came while the last was held up finds it spent.
+    // The fault may be used up by a request that is still delayed.
     if (this.#hits >= (rule.times ?? Infinity)) return false;
     if (rule.probability !== undefined && this.#random() >= rule.probability) return false;
     this.#hits += 1;
@@ -134,7 +137,7 @@ class ActiveFault implements Fault {
     return true;
   }
 
-  /** A linear congruential generator: enough for a choice that has to be the same again. */
+  /** A linear congruential generator, which is enough for reproducible choices. */
   #random(): number {
     this.#state = (Math.imul(this.#state, 1_664_525) + 1_013_904_223) >>> 0;
     return this.#state / 0x1_0000_0000;
@@ -146,7 +149,7 @@ async function happen(rule: FaultRule, context: Context, sever: () => void): Pro
   if (rule.drop === 'connection') sever();
   if (rule.drop !== undefined && rule.drop !== false) {
     await aborted(context.signal);
-    // Nobody waits for it any more.
+    // The caller has given up.
     throw context.signal.reason;
   }
   if (rule.error instanceof MeshError) throw rule.error;
@@ -155,7 +158,7 @@ async function happen(rule: FaultRule, context: Context, sever: () => void): Pro
   }
 }
 
-/** Waits until a signal is aborted, or for so long at most. */
+/** Waits until a signal is aborted, or until a time has passed. */
 function aborted(signal: AbortSignal, ms?: number): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();

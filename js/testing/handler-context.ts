@@ -1,4 +1,4 @@
-// A context for a handler that a test calls as the function it is.
+// A context for a test that calls a handler as a plain function.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { AbortCause } from '../base/boundary.js';
@@ -14,32 +14,32 @@ import { isContract } from '../rpc/contract.js';
 import { makeErrorFactories } from '../rpc/declared-errors.js';
 import { encodeMetadata } from '../rpc/metadata.js';
 
-/** What other services answer, by their ids and methods: functions of the input. */
+/** The answers of other services, by their ids and methods, as functions of the input. */
 export type ServiceStubs = Readonly<
   Record<string, Readonly<Record<string, (input: any, options: CallOptions) => unknown>>>
 >;
 
-/** What a handler is to know of the request. Whatever is left out has a default. */
+/** The facts of the request. Every option has a default. */
 export interface HandlerContextOptions<TErrors extends ErrorMap = {}> {
   /** The method that was called. Default: `'test'`. */
   method?: string | undefined;
-  /** How it was called. Default: `'unary'`. */
+  /** The kind of call. Default: `'unary'`. */
   kind?: CallKind | undefined;
-  /** Who calls. Default: the service `'test-caller'`, trusted by a shared secret, without claims. */
+  /** The caller. Default: the service `'test-caller'`, trusted by a shared secret, without claims. */
   caller?: Partial<Caller> | undefined;
-  /** Which try it is, from 1. Default: 1. */
+  /** The number of the attempt, from 1. Default: 1. */
   attempt?: number | undefined;
-  /** The time there is, in ms; when it is over `ctx.signal` is aborted. Default: none. */
+  /** The time until the deadline, in ms, at which `ctx.signal` is aborted. Default: no deadline. */
   timeoutMs?: number | undefined;
-  /** What the caller sent beside the input. Default: nothing. */
+  /** The caller's metadata. Default: none. */
   metadata?: Record<string, string> | undefined;
-  /** Aborts `ctx.signal`, as when the caller cancels. */
+  /** A signal that aborts `ctx.signal`, as if the caller cancelled. */
   signal?: AbortSignal | undefined;
   /** The errors the method declares, for `ctx.errors`. Default: none. */
   errors?: TErrors | undefined;
   /**
-   * What `ctx.call` and `ctx.connect` find. A method that answers with items returns an iterable.
-   * What is not here is not found, as in a mesh. Default: nothing.
+   * The services for `ctx.call` and `ctx.connect`. A method that answers with items returns an iterable. A
+   * call of any other service or method fails, as in a mesh. Default: none.
    */
   services?: ServiceStubs | undefined;
 }
@@ -57,7 +57,7 @@ const KEYS = [
 ] as const;
 
 /**
- * A real context, without a mesh: to call a handler as the function it is.
+ * Creates a real context without a mesh, to call a handler as a plain function.
  *
  * @example
  * ```js
@@ -107,7 +107,7 @@ export function createHandlerContext<const TErrors extends ErrorMap = {}>(
   return context as unknown as Context<TErrors>;
 }
 
-/** What stands in for the mesh. */
+/** The replacement of a mesh. */
 function hostOf(services: ServiceStubs): ContextHost {
   return {
     callTimeoutMs: LIMITS.callTimeoutMs,
@@ -122,7 +122,7 @@ function hostOf(services: ServiceStubs): ContextHost {
   };
 }
 
-/** Calls of a service that is a few functions. */
+/** The link to a service that consists of stub functions. */
 function linkOf(services: ServiceStubs, service: string, context: Context): Link {
   const answer = async (
     kind: CallKind,

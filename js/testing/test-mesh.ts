@@ -18,25 +18,25 @@ import { SecureMesh } from '../index.js';
 import { isContract } from '../rpc/contract.js';
 import { FaultPlan, type Faults } from './faults.js';
 
-/** A service under test: what sets its mesh up, or its handlers by their methods. */
+/** A service under test: a function that sets up its mesh, or its handlers by method. */
 export type TestService =
   ((mesh: SecureMesh) => unknown) | Readonly<Record<string, Handler<any, any>>>;
 
-/** What a test may say of its meshes; where they are and which keys they have is the kit's business. */
+/** The configuration of test meshes. The kit sets their addresses and keys. */
 export type TestConfig = Pick<MeshConfig, 'limits' | 'logger' | 'resilience' | 'monitoring'> & {
-  /** As for any mesh, but for the keys, which have 2,048 bits. */
+  /** As for any mesh, except for the keys, which have 2,048 bits. */
   security?: Omit<SecurityConfig, 'rsaKeySize' | 'keysDir'> | undefined;
 };
 
-/** What {@link createTestMesh} makes. */
+/** The options of {@link createTestMesh}. */
 export interface TestMeshOptions<TId extends string = string> {
-  /** The services, by their ids. Each can call every other one. */
+  /** The services by their ids. Each service can call every other one. */
   services: Readonly<Record<TId, TestService>>;
-  /** What all meshes are configured with, or what each is, by its id. */
+  /** The configuration of all meshes, or a function of a service's id. */
   config?: TestConfig | ((serviceId: string) => TestConfig) | undefined;
 }
 
-/** How a test calls a service. */
+/** Options of a test's client. */
 export interface TestConnectOptions {
   /** The id of the caller: one of the services, or a service that only calls. Default: `'test'`. */
   as?: string | undefined;
@@ -44,15 +44,14 @@ export interface TestConnectOptions {
 
 /** Services that call each other within this process. */
 export interface TestMesh<TId extends string = string> {
-  /** What goes wrong on purpose. */
+  /** The faults to inject. */
   readonly faults: Faults;
   /**
-   * The mesh of a service; for an id that is none of the services, one that only calls, made at the
-   * first use.
+   * Returns the mesh of a service. For an unknown id it creates a mesh that only makes calls.
    */
   mesh(serviceId: TId | (string & {})): SecureMesh;
   /**
-   * A client of a contract.
+   * Returns a client of a contract.
    *
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
    */
@@ -60,19 +59,18 @@ export interface TestMesh<TId extends string = string> {
     contract: T,
     options?: TestConnectOptions & { service?: TId | undefined },
   ): ContractClient<T>;
-  /** A client of a service. Throws as above. */
+  /** Returns a client of a service. Throws as above. */
   connect(service: TId, options?: TestConnectOptions): SecureMeshClient;
-  /** Stops all meshes, as {@link SecureMesh.cleanup}. The process ends without it, too. */
+  /** Stops all meshes, as {@link SecureMesh.cleanup}. The process can end without this call. */
   cleanup(): Promise<void>;
-  /** The same, for `await using`. */
+  /** The same as `cleanup`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
- * Services that call each other within this process, as they would over a
- * network: the handshake, the encryption, tokens, deadlines and limits are the
- * real ones. Only the sockets are replaced by memory, and the keys are thrown
- * away with the process. Several of them do not see each other.
+ * Creates services that call each other within this process. Handshakes, encryption, tokens, deadlines and
+ * limits are the real ones; only memory replaces the sockets, and the keys end with the process. Several test
+ * meshes are isolated from each other.
  *
  * @example
  * ```js
@@ -84,7 +82,7 @@ export interface TestMesh<TId extends string = string> {
  * });
  * const client = kit.connect(orders, { as: 'gateway' });
  * ```
- * @throws MeshError what a service's setup threw, or its configuration deserves
+ * @throws MeshError the error of a service's setup or configuration
  */
 export async function createTestMesh<const TId extends string>(
   options: TestMeshOptions<TId>,
@@ -107,7 +105,7 @@ export async function createTestMesh<const TId extends string>(
 }
 
 /**
- * A service for {@link createTestMesh} that answers a contract.
+ * Returns a service for {@link createTestMesh} that answers a contract.
  *
  * @example
  * ```js
@@ -125,7 +123,7 @@ export function implementation<T extends Contract>(
 class Kit<TId extends string> implements TestMesh<TId> {
   readonly faults = new FaultPlan();
   readonly #config: TestMeshOptions['config'];
-  /** Nobody can guess it, so nobody else is on this network. */
+  /** The random name keeps other meshes off this network. */
   readonly #network = randomUUID();
   readonly #ports: ReadonlyMap<string, number>;
   readonly #meshes = new Map<string, SecureMesh>();
@@ -158,7 +156,7 @@ class Kit<TId extends string> implements TestMesh<TId> {
     const known = this.#meshes.get(serviceId);
     if (known !== undefined) return known;
     const mesh = this.#make(serviceId);
-    // Calls wait for it, and are told if it fails.
+    // Calls await the initialization, and receive its error.
     mesh.initialize().catch(() => {});
     return mesh;
   }
@@ -201,7 +199,7 @@ class Kit<TId extends string> implements TestMesh<TId> {
     );
     mesh.use(this.faults.middleware(serviceId, () => SecureMesh.sever(mesh)));
     this.#meshes.set(serviceId, mesh);
-    // After the end there is nothing to call, and its error says so.
+    // After `cleanup` a new mesh is closed at once, so that its calls fail with a clear error.
     if (this.#closed) void mesh.cleanup();
     return mesh;
   }

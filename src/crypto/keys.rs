@@ -17,7 +17,7 @@ use crate::{
     error::{Failure, Settled, throw},
 };
 
-/// The key directory: the given one, or the default of this environment.
+/// Returns the path of the key directory: the given one, or the default of this environment.
 pub(super) fn directory(
     given: Option<String>,
     variables: &str,
@@ -41,16 +41,16 @@ struct Inner {
 
 #[napi]
 impl NativeKeys {
-    /// `variables` are the environment variables that decide where keys are
-    /// kept when `keysDir` is absent, as a JSON object. Without `keySize`, keys
-    /// are made with 4096 bits and accepted with any. Nothing is opened yet.
+    /// `variables` is a JSON object of the environment variables that determine the default directory.
+    /// Without `keySize`, new keys have 4096 bits, and stored keys of any size are accepted. The constructor
+    /// opens nothing.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, keys_dir: Option<String>, variables: String, key_size: Option<f64>) -> Result<Self> {
         let bits = key_size.map(|bits| whole(env, "keySize", bits)).transpose()?;
         Ok(Self { inner: Arc::new(Inner { keys_dir, variables, bits }) })
     }
 
-    /// Makes a key pair and stores it nowhere.
+    /// Generates a key pair without storing it.
     #[napi(catch_unwind)]
     pub fn generate(&self, env: Env) -> Result<NativeKeyPair> {
         self.inner.generate().map_err(|err| throw(env, err))
@@ -87,7 +87,7 @@ impl NativeKeys {
         off_the_loop(move || inner.save(&name, public_key.as_deref(), private_key.as_deref())).await
     }
 
-    /// The stored pair; with an empty private key if only the public one is.
+    /// Returns the stored pair; the private key is empty if only the public key is stored.
     #[napi(catch_unwind)]
     pub fn load(&self, env: Env, name: String) -> Result<Option<NativeKeyPair>> {
         self.inner.load(&name).map_err(|err| throw(env, err))
@@ -100,7 +100,7 @@ impl NativeKeys {
         off_the_loop(move || inner.load(&name)).await
     }
 
-    /// The stored pair, made when there is none.
+    /// Returns the stored pair, or generates and stores one.
     #[napi(catch_unwind)]
     pub fn get_or_create(&self, env: Env, name: String) -> Result<NativeKeyPair> {
         self.inner.get_or_create(&name).map_err(|err| throw(env, err))

@@ -73,9 +73,10 @@ impl From<NativeEnvelope> for LegacyEnvelope {
     }
 }
 
-/// A service's keys, and what is done with them. Until `begin` or
-/// `importKeyPair` there are none; while they are being made, every method
-/// waits for them. Buffers given to asynchronous methods must not change.
+/// A service's keys and their operations. Before `begin` or `importKeyPair`
+/// there are no keys; while they are generated, every method waits for them.
+/// The caller must not change a buffer that it passes to an asynchronous
+/// method.
 #[napi]
 pub struct NativeCrypto {
     inner: Arc<Inner>,
@@ -85,13 +86,16 @@ struct Inner {
     rsa_bits: Option<u32>,
     aes: AesKeySize,
     slot: Slot,
-    /// Held while a key takes another's place.
+    /// Serialises replacements of the key. The lock is held while a key is
+    /// generated and stored, so that two rotations cannot both replace the same
+    /// key.
     replacing: Mutex<()>,
 }
 
 #[napi]
 impl NativeCrypto {
-    /// Sizes in bits. Without `rsaKeySize`, 4096 or what is stored.
+    /// Sizes in bits. The default of `rsaKeySize` is 4096, or the size of the
+    /// stored key.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, rsa_key_size: Option<f64>, aes_key_size: f64) -> Result<Self> {
         let rsa_bits = rsa_key_size.map(|bits| whole(env, "rsaKeySize", bits)).transpose()?;
@@ -103,8 +107,9 @@ impl NativeCrypto {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Begins to make the keys, off the event loop: in memory, or, for a
-    /// service id, in the key directory. `false` if they are there or begun.
+    /// Begins to generate the keys off the event loop: in memory, or, for a
+    /// service id, in the key directory. `false` if they exist or have been
+    /// begun.
     #[napi(catch_unwind)]
     pub fn begin(
         &self,
@@ -130,7 +135,7 @@ impl NativeCrypto {
         Ok(true)
     }
 
-    /// Resolves when the keys are there.
+    /// Resolves when the keys exist.
     #[napi(ts_return_type = "Promise<void>")]
     pub async fn ready(&self) -> Settled<()> {
         let inner = Arc::clone(&self.inner);
@@ -201,7 +206,7 @@ impl NativeCrypto {
         off_the_loop(move || wrap(&data, &recipient)).await
     }
 
-    /// Decrypts what `wrap` made.
+    /// Decrypts an output of `wrap`.
     #[napi(catch_unwind)]
     pub fn unwrap(&self, env: Env, ciphertext: &[u8]) -> Result<Buffer> {
         self.inner.unwrap(ciphertext).map_err(|err| throw(env, err))
@@ -227,7 +232,7 @@ impl NativeCrypto {
         off_the_loop(move || inner.sign(&data)).await
     }
 
-    /// Whether `signature` is that of the owner of `publicKey` over `data`.
+    /// Whether the owner of `publicKey` made `signature` over `data`.
     #[napi(catch_unwind)]
     pub fn verify(&self, env: Env, data: &[u8], signature: &[u8], public_key: String) -> Result<bool> {
         verify(data, signature, &public_key).map_err(|err| throw(env, err))
@@ -245,7 +250,7 @@ impl NativeCrypto {
         MacKey::new(key).sign(&[data]).to_vec().into()
     }
 
-    /// Whether `mac` is the whole HMAC-SHA256, in constant time.
+    /// Whether `mac` is the full HMAC-SHA256, compared in constant time.
     #[napi(catch_unwind)]
     pub fn verify_hmac(&self, data: &[u8], mac: &[u8], key: &[u8]) -> bool {
         MacKey::new(key).verify(&[data], mac)
@@ -266,7 +271,7 @@ impl NativeCrypto {
         NativeKeyPair::of(ring.current()).map_err(|err| throw(env, err))
     }
 
-    /// Makes a given pair the current one.
+    /// Makes the given pair the current one.
     #[napi(catch_unwind)]
     pub fn import_key_pair(&self, env: Env, private_key: String, public_key: Option<String>) -> Result<()> {
         let import = || {
@@ -283,7 +288,7 @@ impl NativeCrypto {
         let inner = Arc::clone(&self.inner);
         off_the_loop(move || {
             let bits = inner.ring()?.current().public_key().bits();
-            // An imported key may have had a size that is not made here.
+            // An imported key may have a size that `generate` does not support.
             let bits = inner.rsa_bits.unwrap_or(if bits > 3072 { 4096 } else { bits.next_multiple_of(1024) });
             inner.replace(false, || Ok(KeyPair::generate(bits)?))
         })
@@ -303,10 +308,12 @@ impl Inner {
 
     fn replace(&self, may_be_first: bool, make: impl FnOnce() -> Outcome<KeyPair>) -> Outcome<String> {
         let _one_at_a_time = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let former = if may_be_first { self.slot.wait()? } else { Some(self.ring()?) };
+        // The lock covers the whole replacement: two concurrent ones would both succeed the same ring, and
+        // one key would be lost.
+        let previous = if may_be_first { self.slot.wait()? } else { Some(self.ring()?) };
         let pair = make()?;
         let public_key = pair.public_key().to_pem();
-        self.slot.set(match former {
+        self.slot.set(match previous {
             Some(ring) => ring.succeeded_by(pair)?,
             None => KeyRing::in_memory(pair),
         });

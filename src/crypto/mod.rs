@@ -1,6 +1,6 @@
-//! `NativeCrypto` and `NativeKeys`: what `CryptoManager` and `KeyManager` do.
+//! `NativeCrypto` and `NativeKeys`: the native halves of `CryptoManager` and `KeyManager`.
 
-#![allow(clippy::needless_pass_by_value, reason = "napi hands over owned values")]
+#![allow(clippy::needless_pass_by_value, reason = "napi passes owned values")]
 #![allow(clippy::unused_self, reason = "JavaScript calls methods, whether they need the object or not")]
 
 mod keys;
@@ -17,7 +17,7 @@ use napi_derive::napi;
 
 use crate::error::{Failure, Settled};
 
-/// Bits of a key pair when neither the options nor a stored key say.
+/// The default size of a key pair in bits, if neither the options nor a stored key determine it.
 const DEFAULT_BITS: u32 = 4096;
 
 /// A key pair in PEM.
@@ -31,18 +31,18 @@ pub struct NativeKeyPair {
 
 impl NativeKeyPair {
     fn of(pair: &KeyPair) -> Result<Self, CryptoError> {
-        // The text is JavaScript's from here on, which wipes nothing.
+        // From here on the string belongs to JavaScript, which cannot wipe it.
         let private_key = pair.to_pkcs8_pem()?.to_string();
         Ok(Self { public_key: pair.public_key().to_pem(), private_key })
     }
 }
 
-/// Parses the argument called `name`, which an error then names.
+/// Parses the argument `name`; an error contains that name.
 fn public_key(name: &str, pem: &str) -> Result<PublicKey, Failure> {
     PublicKey::from_pem(pem).map_err(|err| in_argument(name, &err))
 }
 
-/// As [`public_key`], for a pair. If `public` is given, it must be the pair's.
+/// As [`public_key`], for a pair. If `public` is given, it must belong to the pair.
 fn key_pair(name: &str, private: &str, public: Option<&str>) -> Result<KeyPair, Failure> {
     let pair =
         KeyPair::from_pkcs8_pem(private).map_err(|err| in_argument(&format!("{name}.privateKey"), &err))?;
@@ -59,7 +59,7 @@ fn in_argument(name: &str, err: &CryptoError) -> Failure {
     Failure::new(err.code(), err.reason(), format!("{name}: {err}"))
 }
 
-/// Runs `job` where it may block.
+/// Runs `job` on the blocking pool.
 async fn off_the_loop<T, E>(job: impl FnOnce() -> Result<T, E> + Send + 'static) -> Settled<T>
 where
     T: Send + 'static,

@@ -1,4 +1,4 @@
-//! A key ring that is being made: whoever needs it waits for it.
+//! A key ring that may still be under construction; its users wait for it.
 
 use std::{
     error::Error,
@@ -13,7 +13,7 @@ use mesh_core::{
 
 use crate::error::Failure;
 
-/// Holds the key ring once there is one.
+/// The place of a key ring.
 #[derive(Default)]
 pub(super) struct Slot {
     state: Mutex<State>,
@@ -30,7 +30,7 @@ enum State {
 }
 
 impl Slot {
-    /// Announces a ring; `false` if there is one, or one announced.
+    /// Announces a ring; `false` if there is one already, or one is announced.
     pub(super) fn announce(&self) -> bool {
         let mut state = self.lock();
         let free = matches!(*state, State::Empty | State::Failed(_));
@@ -40,8 +40,9 @@ impl Slot {
         free
     }
 
-    /// Makes the announced ring. Should `make` panic, those who wait are told.
+    /// Makes the announced ring. If `make` panics, the waiting threads receive an error.
     pub(super) fn fill(&self, make: impl FnOnce() -> Result<KeyRing, KeyStoreError>) {
+        // The guard settles the slot even if `make` panics, so that no waiting thread hangs.
         let _told = Abandoned(self);
         self.settle(match make() {
             Ok(ring) => State::Ready(Arc::new(ring)),
@@ -49,12 +50,12 @@ impl Slot {
         });
     }
 
-    /// Puts `ring` in the place of whatever is there.
+    /// Replaces the content of the slot with `ring`.
     pub(super) fn set(&self, ring: KeyRing) {
         self.settle(State::Ready(Arc::new(ring)));
     }
 
-    /// The ring, after waiting for it if it is announced; `None` if it is not.
+    /// Returns the ring, and waits for an announced one; `None` if none is announced.
     pub(super) fn wait(&self) -> Result<Option<Arc<KeyRing>>, Failure> {
         let mut state = self.lock();
         loop {
@@ -89,7 +90,7 @@ impl Drop for Abandoned<'_> {
     }
 }
 
-/// A failure that everyone who asks for the ring gets to hear.
+/// A failure that every user of the slot receives.
 #[derive(Clone, Debug)]
 struct Shared(Arc<KeyStoreError>);
 

@@ -1,4 +1,4 @@
-//! JavaScript's side of what both sides of the boundary agree on.
+//! The JavaScript side of the numbers of the boundary.
 
 use crate::{
     addon::boundary::{CONSTANTS, TABLES},
@@ -17,13 +17,13 @@ const INTRODUCTION: &str = "\
 // `record/message/kinds.rs`. Do not edit.
 ";
 
-/// The file as it should be.
+/// Generates the file.
 pub(crate) fn generate() -> Generated {
     let mut file = String::from(INTRODUCTION);
     words(&mut file, "MeshErrorCode", CODE, "CODES", CODES, &Code::ALL.map(Code::as_str));
     words(&mut file, "CallKind", KIND, "CALL_KINDS", KINDS, &CallKind::ALL.map(name_of_kind));
     let encodings = Encoding::ALL.map(|encoding| (format!("{encoding:?}"), encoding as usize, ""));
-    table(&mut file, "Encoding", "How a payload is encoded.", &encodings);
+    table(&mut file, "Encoding", "The encoding of a payload.", &encodings);
     for one in TABLES {
         table(&mut file, one.name, one.meaning, one.rows);
     }
@@ -37,18 +37,18 @@ const CODE: &str = "/** The sixteen error codes of gRPC, by their canonical name
 const CODES: &str = "/** Every code. */";
 const KIND: &str = "\
 /**
- * How many messages go each way: one and one; many and one; one and many; many
- * and many. The words are gRPC's.
+ * The number of messages in each direction: one and one; many and one; one and
+ * many; many and many. The terms are gRPC's.
  */";
 const KINDS: &str = "/** Every kind of call, at its number. */";
 
-/// As `ServerStream` is `serverStream`.
+/// Converts the name of a kind, as `ServerStream` to `serverStream`.
 fn name_of_kind(kind: CallKind) -> String {
     let name = format!("{kind:?}");
     name[..1].to_lowercase() + &name[1..]
 }
 
-/// A union of words, and a list of them.
+/// Writes a union of words, and a list of them.
 fn words(
     file: &mut String,
     union: &str,
@@ -72,7 +72,7 @@ fn words(
     file.push_str("];\n");
 }
 
-/// An enumeration of numbers.
+/// Writes an enumeration of numbers.
 fn table(file: &mut String, name: &str, meaning: &str, rows: &[(impl AsRef<str>, usize, &str)]) {
     put!(file, "\n/** {meaning} */\nexport const enum {name} {{\n");
     for (row, number, meaning) in rows {

@@ -14,14 +14,14 @@ const PACKAGE: &str = "securestack.mesh.v1";
 const CODE: &str = "crates/mesh-core/src/transport/generated/securestack.mesh.v1.rs";
 const DESCRIPTORS: &str = "crates/mesh-core/src/transport/generated/mesh.bin";
 
-/// A file as it should be.
+/// A generated file.
 pub(crate) struct Generated {
-    /// Below the workspace's root, with forward slashes.
+    /// The path below the workspace's root, with forward slashes.
     pub(crate) path: &'static str,
     pub(crate) content: Vec<u8>,
 }
 
-/// Everything generated from the schema below `root`, touching none of it.
+/// Generates the files of the schema below `root`, without writing them.
 pub(crate) fn generate(root: &Path) -> Result<Vec<Generated>, Failure> {
     let mut descriptors = Compiler::new([root.join(INCLUDE)])
         .and_then(|mut compiler| {
@@ -30,15 +30,15 @@ pub(crate) fn generate(root: &Path) -> Result<Vec<Generated>, Failure> {
         })
         .map_err(|error| Failure::Schema(Box::new(error)))?;
 
-    // `tonic-prost-build` writes to a folder only, so it gets one of its own:
-    // `--check` must not change the working tree.
+    // `tonic-prost-build` can only write to a folder. It gets a temporary one, because `--check` must not
+    // change the working tree.
     let folder = env::temp_dir().join(format!("securestack-codegen-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|source| Failure::io(&folder, source))?;
     let code = compile(&descriptors, &folder);
     fs::remove_dir_all(&folder).map_err(|source| Failure::io(&folder, source))?;
 
-    // Comments and positions are for the generated code; what is served by
-    // reflection is the schema alone, and does not change with a comment.
+    // Comments and positions are for the generated code. Reflection serves the schema alone, so that a
+    // comment does not change it.
     for file in &mut descriptors.file {
         file.source_code_info = None;
     }
@@ -52,7 +52,7 @@ fn compile(descriptors: &tonic_prost_build::FileDescriptorSet, folder: &Path) ->
     tonic_prost_build::configure()
         .build_client(true)
         .build_server(true)
-        // Frames are cut out of and written to the network without a copy.
+        // `Bytes`, so that frames are read from and written to the network without a copy.
         .bytes(".")
         .codec_path("crate::transport::FrameCodec")
         .out_dir(folder)

@@ -26,7 +26,7 @@ const RETRY: &str = "
 later; **if it never ran**, the error's own `retryable` says whether the request can have reached its handler.
 ";
 
-/// The page as it should be.
+/// Generates the page.
 pub(crate) fn generate() -> Generated {
     let mut page = String::from(INTRODUCTION);
     page.push_str("## Codes\n\n| code | number | means |\n|---|--:|---|\n");

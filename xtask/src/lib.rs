@@ -1,21 +1,21 @@
-//! The project's own chores. So far one: files generated from `proto/` and from
-//! declarations in Rust: the table of errors, the options, and JavaScript's side of
-//! the boundary.
+//! The project's own tasks. The only one so far is the generation of files from
+//! `proto/` and from declarations in Rust: the table of errors, the options,
+//! and the JavaScript side of the boundary.
 //!
 //! ```text
 //! cargo run -p xtask -- codegen           write the generated files
-//! cargo run -p xtask -- codegen --check   fail when they are not up to date
+//! cargo run -p xtask -- codegen --check   fail if they are not up to date
 //! ```
 //!
-//! The output is checked in, so that nobody who builds this project needs
-//! `protoc` or this program.
+//! The output is committed, so that a build of the project needs neither
+//! `protoc` nor this program.
 //!
-//! A library with a program in front of it: so examples in the documentation are
-//! compiled with the dependencies that the tests were, and not with others.
+//! The program is a thin wrapper around a library, so that the examples in the
+//! documentation are compiled with the same dependencies as the tests.
 
 use std::{error::Error, fmt, fs, io, path::Path};
 
-/// Appends text to a string, which cannot fail.
+/// Appends formatted text to a string, which cannot fail.
 macro_rules! put {
     ($out:expr, $($text:tt)+) => {{
         use std::fmt::Write as _;
@@ -28,8 +28,8 @@ mod codegen;
 mod errors;
 mod options;
 
-// Sources of the core and of the addon that need nothing but the standard library:
-// the crates themselves would be built a second time for this.
+// Sources of the core and of the addon that use only the standard library. A
+// dependency on the crates would build them a second time.
 #[path = "../../crates/mesh-core/src"]
 #[allow(dead_code, unreachable_pub, reason = "a part of another crate")]
 mod core {
@@ -45,7 +45,7 @@ mod addon {
 
 const USAGE: &str = "usage: cargo run -p xtask -- codegen [--check]";
 
-/// Why a chore was not done.
+/// The failure of a task.
 #[derive(Debug)]
 pub enum Failure {
     /// The arguments are not those of [`USAGE`].
@@ -56,17 +56,17 @@ pub enum Failure {
     Io {
         /// The file or folder.
         path: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A file of JavaScript does not declare an interface that the options are of.
+    /// A TypeScript file does not declare an interface of the options.
     NoInterface {
         /// The file.
         file: String,
         /// The interface.
         name: String,
     },
-    /// Files that differ from what their source says they should be.
+    /// Files that do not match their sources.
     Stale(Vec<String>),
 }
 
@@ -96,7 +96,7 @@ impl Failure {
     }
 }
 
-/// Does the chore that the arguments name.
+/// Runs the task that the arguments name.
 ///
 /// # Errors
 /// See [`Failure`].
@@ -144,7 +144,8 @@ fn check(root: &Path, files: &[codegen::Generated]) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
-    /// Here, and not a run of the program of its own, because that would build its dependencies once more.
+    /// A test, not a separate run of the program, which would build its
+    /// dependencies again.
     #[test]
     fn generated_files_are_what_their_source_says() {
         if let Err(failure) = run(&["codegen", "--check"]) {

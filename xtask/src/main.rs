@@ -1,4 +1,4 @@
-//! The program in front of the library.
+//! The program around the library.
 
 use std::{env, process::ExitCode};
 

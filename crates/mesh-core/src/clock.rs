@@ -1,8 +1,8 @@
 //! Wall-clock time as a value.
 //!
 //! Everything below the transport takes `now` as an argument, so expiry,
-//! rotation and rekeying are tested by adding to a number. This is the only
-//! file that may ask the operating system what time it is (`clippy.toml`).
+//! rotation and rekeying are tested by adding to a number. Only this file may
+//! read the operating system's clock (`clippy.toml`).
 
 use std::{
     fmt,
@@ -23,13 +23,13 @@ impl Timestamp {
         Self(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// The time that lies `millis` milliseconds after the Unix epoch.
+    /// The time `millis` milliseconds after the Unix epoch.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// The time that lies `secs` seconds after the Unix epoch.
+    /// The time `secs` seconds after the Unix epoch.
     #[must_use]
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1000))
@@ -63,8 +63,8 @@ impl std::ops::Add<Duration> for Timestamp {
     }
 }
 
-/// Where the time comes from: the operating system, or a source that its owner
-/// controls. A value, so that a simulation decides what time it is.
+/// The source of the time: the operating system, or one that its owner
+/// controls. The clock is a value, so that a simulation can control the time.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
@@ -81,7 +81,7 @@ impl Clock {
         Self(Arc::new(source))
     }
 
-    /// The time it is.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         (self.0)()

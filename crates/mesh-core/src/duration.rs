@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::error::{Code, Coded, Reason};
 
-/// Longest duration that [`parse`] accepts: 36,500 days. It keeps every later
-/// addition to a time of day far from an overflow.
+/// Longest duration that [`parse`] accepts: 36,500 days. The limit keeps later
+/// additions to a time far from an overflow.
 pub const MAX: Duration = Duration::from_hours(36_500 * 24);
 
-/// A text that is no duration.
+/// A string that is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a duration: write a whole number followed by ms, s, m, h or d, as in '500ms', '15m' or '1h' (at most 36500d)"
@@ -27,8 +27,8 @@ impl Coded for DurationError {
 
 /// Parses a whole number and a unit: `ms`, `s`, `m`, `h` or `d`.
 ///
-/// A number without a unit is refused here: whoever takes a bare number of
-/// milliseconds takes it as a number, not as text.
+/// A number without a unit is rejected. A caller that accepts bare milliseconds
+/// accepts them as a number, not as a string.
 ///
 /// ```
 /// use std::time::Duration;

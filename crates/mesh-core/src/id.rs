@@ -1,4 +1,4 @@
-//! Identifiers, parsed once: a value of these types is known to be well formed.
+//! Identifiers that are parsed once: a value of these types is well formed.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -7,8 +7,8 @@ use crate::error::{Code, Coded, Reason};
 /// The name of a service: 1 to 128 ASCII letters, digits, `.`, `_` and `-`,
 /// beginning and ending with a letter or digit, without two dots in a row.
 ///
-/// The alphabet leaves out everything that means something to a file system, a
-/// log, a terminal or a page, and everything that looks like another letter.
+/// The alphabet excludes characters with a meaning in file systems, logs,
+/// terminals or pages, and characters that look like others.
 ///
 /// ```
 /// use mesh_core::id::ServiceId;
@@ -21,13 +21,13 @@ pub struct ServiceId(Arc<str>);
 /// Longest [`ServiceId`], in bytes.
 pub const MAX_SERVICE_ID: usize = 128;
 
-/// A service id outside the allowed alphabet or length. It does not repeat the
-/// offending text, which may come from a stranger.
+/// A service id outside the allowed alphabet or length. The error does not
+/// repeat the rejected string, which may come from a stranger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a service id is {ID_RULE}")]
 pub struct IdSyntaxError;
 
-/// What a service id looks like, for error texts.
+/// The rule for service ids, for error messages.
 pub(crate) const ID_RULE: &str =
     "1 to 128 ASCII letters, digits, '.', '_' or '-', beginning and ending with a letter or digit";
 
@@ -42,14 +42,14 @@ impl Coded for IdSyntaxError {
 }
 
 impl ServiceId {
-    /// The id as text.
+    /// The id as a string.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The id that is nearest to `text`, if there is one: every run of other
-    /// characters becomes a hyphen.
+    /// The valid id that is nearest to `text`, if there is one: a hyphen
+    /// replaces every run of other characters.
     pub(crate) fn nearest(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text
             .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))
@@ -99,7 +99,7 @@ impl fmt::Display for ServiceId {
 pub struct SessionId([u8; 16]);
 
 impl SessionId {
-    /// Takes the bytes as they were derived.
+    /// Takes the derived bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)

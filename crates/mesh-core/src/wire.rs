@@ -1,7 +1,8 @@
 //! Reading and writing the protocol's byte strings: big-endian numbers and
-//! length-prefixed vectors, never past the end, never allocating on a claim.
+//! length-prefixed vectors. A read never passes the end of the input, and never
+//! allocates for a length that a peer claims.
 
-/// Input ended early, or a length was out of its bounds.
+/// The input ended early, or a length was out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed bytes")]
 pub struct Malformed;
@@ -19,7 +20,7 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
-    /// What has not been read.
+    /// The bytes that have not been read.
     #[must_use]
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
@@ -83,8 +84,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Appends to a byte string. Lengths that do not fit their prefix are
-/// [`Malformed`]: the caller put in more than the protocol allows.
+/// Appends to a byte string. A length that does not fit its prefix is
+/// [`Malformed`]: the caller exceeds the protocol's limit.
 pub trait Write {
     /// Appends bytes as they are.
     fn put(&mut self, bytes: &[u8]);

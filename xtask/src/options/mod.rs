@@ -25,7 +25,7 @@ use crate::{Failure, codegen::Generated};
 const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
-/// Sections with where their options are.
+/// Sections with the paths of their options.
 const SECTIONS: [(&str, Section); 6] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
@@ -35,9 +35,9 @@ const SECTIONS: [(&str, Section); 6] = [
     ("limits.", config::limits::SECTION),
 ];
 
-/// Where JavaScript declares the options that the core does not read.
+/// The interface and file of the options that the core does not read.
 const CONFIG: (&str, &str) = ("MeshConfig", "js/mesh/types.ts");
-/// Types of these options, and where they are declared.
+/// The types of these options, and the files of their declarations.
 const INTERFACES: [(&str, &str); 4] = [
     ("RateLimiterConfig", "js/resilience/rate-limiter.ts"),
     ("CircuitBreakerConfig", "js/resilience/circuit-breaker.ts"),
@@ -45,7 +45,7 @@ const INTERFACES: [(&str, &str); 4] = [
     ("IdempotencyConfig", "js/incoming/idempotency-limits.ts"),
 ];
 
-/// The files as they should be.
+/// Generates the files.
 pub(crate) fn generate(root: &Path) -> Result<[Generated; 2], Failure> {
     Ok([
         Generated { path: TYPES, content: types().into_bytes() },
@@ -60,7 +60,7 @@ const TYPES_INTRODUCTION: &str = "\
 import type { Duration } from '../base/values.js';
 ";
 
-/// The types of JavaScript.
+/// Generates the TypeScript types.
 fn types() -> String {
     let mut file = TYPES_INTRODUCTION.to_owned();
     for (_, section) in &SECTIONS {
@@ -91,7 +91,7 @@ fn types() -> String {
     file
 }
 
-/// The text of the comment of an option.
+/// Returns the comment of an option.
 fn documentation(row: &Row) -> String {
     let mut text = row.text();
     if let Some(variable) = row.variable {
@@ -104,7 +104,7 @@ fn documentation(row: &Row) -> String {
     text
 }
 
-/// A comment, in lines of 100 columns at most.
+/// Writes a comment in lines of at most 100 columns.
 fn comment(file: &mut String, indent: &str, text: &str) {
     if indent.len() + text.len() + "/**  */".len() <= 100 {
         put!(file, "{indent}/** {text} */\n");
@@ -134,7 +134,7 @@ All options of `new SecureMesh(options)`. An option that does not exist is an er
 one that does. A duration is a number of milliseconds or a string such as `'15m'`, `'1h'` or `'30d'`.
 ";
 
-/// The page about the options.
+/// Generates the page about the options.
 fn page(root: &Path) -> Result<String, Failure> {
     let mut page = PAGE_INTRODUCTION.to_owned();
     for (prefix, section) in &SECTIONS {
@@ -176,7 +176,7 @@ fn page(root: &Path) -> Result<String, Failure> {
     Ok(page)
 }
 
-/// The members of a type of JavaScript, and those of their types.
+/// Writes the members of a TypeScript type, and those of the members' types.
 fn put_members(page: &mut String, root: &Path, prefix: &str, members: &[Member]) -> Result<(), Failure> {
     for member in members {
         let path = format!("{prefix}{}", member.name);

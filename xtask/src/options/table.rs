@@ -1,5 +1,4 @@
-//! The tables of options, as the core's files declare them. There the same macro makes
-//! the configuration.
+//! The tables of options from the core's files. In the core, the same macro generates the configuration.
 
 /// A section of options.
 pub(crate) struct Section {
@@ -19,11 +18,11 @@ pub(crate) struct Row {
     pub(crate) default: Fallback,
 }
 
-/// The value that counts where the option is absent.
+/// The default of an option.
 pub(crate) enum Fallback {
     /// The option must be given.
     Required,
-    /// As the documentation has it; nothing if it is empty.
+    /// The text of the documentation; empty for no default.
     Text(&'static str),
     Bytes(u64),
     Count(u64),
@@ -100,7 +99,7 @@ macro_rules! section {
 }
 
 impl Row {
-    /// The documentation in one line.
+    /// The text of the documentation in one line.
     pub(crate) fn text(&self) -> String {
         joined(self.doc)
     }
@@ -110,13 +109,13 @@ impl Row {
     }
 }
 
-/// Lines of a comment in one.
+/// Joins the lines of a comment.
 pub(crate) fn joined(lines: &[&str]) -> String {
     lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
 }
 
 impl Fallback {
-    /// As the documentation shows it; empty where there is nothing to show.
+    /// The text of the documentation; may be empty.
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Required => String::new(),
@@ -130,7 +129,7 @@ impl Fallback {
         }
     }
 
-    /// The value in JavaScript, where it is a number.
+    /// The value in JavaScript, if it is a number.
     pub(crate) const fn number(&self) -> Option<u64> {
         match self {
             Self::Bytes(number) | Self::Count(number) => Some(*number),
@@ -141,7 +140,7 @@ impl Fallback {
     }
 }
 
-/// As 16384 is `16,384`.
+/// Groups digits, as 16384 to `16,384`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

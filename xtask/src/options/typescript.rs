@@ -1,4 +1,4 @@
-//! The members of an interface of JavaScript with their documentation.
+//! The members of a TypeScript interface with their documentation.
 
 /// A member of an interface.
 pub(crate) struct Member {
@@ -8,18 +8,18 @@ pub(crate) struct Member {
     pub(crate) default: String,
     /// The type, in one line.
     pub(crate) ty: String,
-    /// The members of the type, where it is an object.
+    /// The members of the type, if it is an object.
     pub(crate) inner: Vec<Member>,
 }
 
-/// The members of an interface that `file` declares; `None` if it declares none of that name.
+/// Returns the members of an interface in `file`; `None` if the file does not declare it.
 pub(crate) fn interface(file: &str, name: &str) -> Option<Vec<Member>> {
     let start = file.find(&format!("export interface {name} "))?;
     let open = start + file[start..].find('{')?;
     Some(members(braced(&file[open..])?))
 }
 
-/// The text between the brace that `text` begins with and its counterpart.
+/// Returns the text between the brace at the start of `text` and its counterpart.
 fn braced(text: &str) -> Option<&str> {
     let mut depth = 0_usize;
     for (at, character) in text.char_indices() {
@@ -61,7 +61,7 @@ fn members(mut body: &str) -> Vec<Member> {
     }
 }
 
-/// Where the semicolon of a member is.
+/// Finds the semicolon of a member.
 fn end_of_member(body: &str) -> Option<usize> {
     let mut depth = 0_i32;
     for (at, character) in body.char_indices() {
@@ -75,7 +75,7 @@ fn end_of_member(body: &str) -> Option<usize> {
     None
 }
 
-/// A comment in one line, its links as code.
+/// Converts a comment to one line, with its links as code.
 fn plain(comment: &str) -> String {
     let lines = comment.lines().map(|line| line.trim().trim_start_matches('*').trim());
     let mut text = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
@@ -86,7 +86,7 @@ fn plain(comment: &str) -> String {
     text
 }
 
-/// The text and its `Default: …`.
+/// Splits a comment into its text and its `Default: …`.
 pub(crate) fn without_default(doc: &str) -> (String, String) {
     let Some((before, rest)) = doc.split_once("Default: ") else { return (doc.to_owned(), String::new()) };
     let (default, after) = rest.split_once(". ").unwrap_or((rest, ""));

@@ -1,9 +1,9 @@
-//! Tokens signed with a service's RSA key, for receivers that know no secret
-//! but the sender's public key.
+//! Tokens signed with a service's RSA key, for receivers that have the sender's
+//! public key and no shared secret.
 //!
-//! The other signatures made with a service's key cover the name of their
-//! purpose before the message ([`SignatureDomain`]), which no JWT begins with:
-//! no signature made for something else can pass as a token's.
+//! All other signatures with a service's key cover the name of their purpose
+//! before the message ([`SignatureDomain`]). No JWT begins with such a name, so
+//! none of these signatures is valid for a token.
 //!
 //! [`SignatureDomain`]: crate::crypto::rsa::SignatureDomain
 
@@ -26,15 +26,15 @@ use crate::{
 
 /// Issues tokens signed with the RSA key of one service.
 ///
-/// Each signature costs an RSA private operation (about a millisecond), so
-/// this is for a token now and then, not for one per request.
+/// Each signature costs an RSA private operation (about a millisecond), so this
+/// issuer is not for one token per request.
 pub struct RsaTokenIssuer {
     key: EncodingKey,
     iss: ServiceId,
 }
 
 impl RsaTokenIssuer {
-    /// An issuer for the service `iss` with its key pair.
+    /// Creates an issuer for the service `iss` with its key pair.
     pub fn new(key: &KeyPair, iss: &ServiceId) -> Result<Self, AuthError> {
         let unusable = AuthError::Crypto("use the private key for tokens");
         let pem = key.to_pkcs8_pem().map_err(|_| unusable.clone())?;
@@ -42,7 +42,8 @@ impl RsaTokenIssuer {
         Ok(Self { key, iss: iss.clone() })
     }
 
-    /// A token for the service `aud`; `lifetime` is a second to [`duration::MAX`].
+    /// Issues a token for the service `aud`; `lifetime` is one second to
+    /// [`duration::MAX`].
     pub fn issue(&self, aud: &ServiceId, lifetime: Duration, now: Timestamp) -> Result<String, AuthError> {
         let subject = Subject { iss: self.iss.to_string(), aud: aud.to_string(), sid: None, jkt: None };
         let claims = subject.claims(check_lifetime(lifetime)?, now)?;
@@ -56,7 +57,7 @@ impl fmt::Debug for RsaTokenIssuer {
     }
 }
 
-/// Checks the tokens of one service with its public key.
+/// Verifies the tokens of one service with its public key.
 #[derive(Debug)]
 pub struct RsaTokenVerifier {
     key: DecodingKey,
@@ -64,7 +65,8 @@ pub struct RsaTokenVerifier {
 }
 
 impl RsaTokenVerifier {
-    /// A verifier for what `iss`, whose public key is given, issues for `aud`.
+    /// Creates a verifier of tokens that `iss`, the owner of `key`, issues for
+    /// `aud`.
     pub fn new(key: &PublicKey, iss: &ServiceId, aud: &ServiceId) -> Result<Self, AuthError> {
         let key = DecodingKey::from_rsa_pem(key.to_pem().as_bytes())
             .map_err(|_| AuthError::Crypto("use the public key for tokens"))?;
@@ -80,7 +82,7 @@ impl RsaTokenVerifier {
         Ok(Self { key, expected })
     }
 
-    /// Checks form, header, signature and claims, in this order.
+    /// Verifies form, header, signature and claims, in this order.
     pub fn verify(&self, token: &[u8], now: Timestamp) -> Result<Claims, AuthError> {
         let parts = Parts::parse(token)?;
         if parts.key_id()?.is_some() {

@@ -1,19 +1,19 @@
-//! The claims of a token and the strict reading of them.
+//! The claims of a token and their strict parser.
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
 use super::{AuthError, json::Object};
 
-/// What a token is for; the `typ` header parameter (RFC 8725, 3.11) keeps one
-/// kind from being taken for another.
+/// The purpose of a token. The `typ` header parameter (RFC 8725, 3.11) prevents
+/// the use of one type as another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenType {
     /// Exchanged once, at the end of a handshake.
     Handshake,
     /// Carried by each request of a session.
     Request,
-    /// Made by a token manager for its own purposes.
+    /// Issued by a token manager for the application.
     Service,
 }
 
@@ -53,13 +53,13 @@ pub struct Claims {
     pub jti: String,
 }
 
-/// Longest text claim, in bytes.
+/// The limit of a string claim, in bytes.
 const MAX_TEXT: usize = 256;
 
 impl Claims {
-    /// Reads the claims of an object whose signature has been verified. Each
-    /// wrong type has the reason of its claim; unknown claims are ignored, as
-    /// RFC 7519 asks.
+    /// Parses the claims of an object whose signature has been verified. A
+    /// claim of the wrong type fails with the reason of that claim. Unknown
+    /// claims are ignored, as RFC 7519 requires.
     pub(super) fn from_object(object: &Object) -> Result<Self, AuthError> {
         let iss = text(object, "iss").ok_or(AuthError::Iss)?;
         let sub = text(object, "sub").ok_or(AuthError::Iss)?;
@@ -73,15 +73,17 @@ impl Claims {
             Some(Value::Object(cnf)) if cnf.len() == 1 => Some(text(cnf, "jkt").ok_or(AuthError::Cnf)?),
             Some(_) => return Err(AuthError::Cnf),
         };
-        let exp = seconds(object, "exp").ok_or(AuthError::Lifetime("exp is no whole number of seconds"))?;
-        let iat = seconds(object, "iat").ok_or(AuthError::Lifetime("iat is no whole number of seconds"))?;
+        let exp =
+            seconds(object, "exp").ok_or(AuthError::Lifetime("exp is not a whole number of seconds"))?;
+        let iat =
+            seconds(object, "iat").ok_or(AuthError::Lifetime("iat is not a whole number of seconds"))?;
         let nbf = match object.get("nbf") {
             None => iat,
             Some(_) => {
-                seconds(object, "nbf").ok_or(AuthError::Lifetime("nbf is no whole number of seconds"))?
+                seconds(object, "nbf").ok_or(AuthError::Lifetime("nbf is not a whole number of seconds"))?
             }
         };
-        let jti = text(object, "jti").ok_or(AuthError::Format("jti is missing or no short text"))?;
+        let jti = text(object, "jti").ok_or(AuthError::Format("jti is missing or not a short string"))?;
         Ok(Self { iss, sub, aud, sid, jkt, iat, nbf, exp, jti })
     }
 }

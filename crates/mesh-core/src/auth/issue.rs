@@ -1,4 +1,4 @@
-//! Making tokens.
+//! Issuing tokens.
 
 use std::{fmt, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
 pub struct TokenIssuer {
     key: EncodingKey,
     typ: TokenType,
-    /// Everything but times and `jti`.
+    /// All claims except times and `jti`.
     subject: Subject,
     lifetime: Duration,
     current: Option<Issued>,
@@ -31,7 +31,7 @@ struct Issued {
     renew_at: Timestamp,
 }
 
-/// The part of the claims that stays the same from token to token.
+/// The claims that are the same in every token.
 #[derive(Clone)]
 pub(super) struct Subject {
     pub(super) iss: String,
@@ -41,10 +41,12 @@ pub(super) struct Subject {
 }
 
 impl TokenIssuer {
-    /// An issuer for what `iss` sends to `aud` in the session `sid`, bound to
-    /// the sender's key with the thumbprint `jkt` (base64url, RFC 7638).
+    /// Creates an issuer of tokens from `iss` to `aud` in the session `sid`,
+    /// bound to the sender's key with the thumbprint `jkt` (base64url, RFC
+    /// 7638).
     ///
-    /// `key` is used as it is; it must be uniformly random and of 32 bytes.
+    /// `key` is used without derivation, so it must be uniformly random and
+    /// have 32 bytes.
     #[must_use]
     pub fn new(
         key: &[u8],
@@ -64,17 +66,17 @@ impl TokenIssuer {
         Self { key: EncodingKey::from_secret(key), typ, subject, lifetime, current: None }
     }
 
-    /// A new token.
+    /// Issues a new token.
     pub fn issue(&self, now: Timestamp) -> Result<String, AuthError> {
         let claims = self.subject.claims(self.lifetime, now)?;
         jws::sign(Alg::Hs256, self.typ, None, &claims, &self.key)
     }
 
-    /// The token in use: made anew at half of its life, so that it never
-    /// expires on its way, and otherwise the same bytes as before, which
-    /// [`CachedVerifier`](super::CachedVerifier) recognises. A clock that was
-    /// set back makes a new one as well: the peer would take the old one for a
-    /// token from the future.
+    /// Returns the current token. The same bytes are returned for half of its
+    /// lifetime, so that [`CachedVerifier`](super::CachedVerifier) recognises
+    /// them and the token cannot expire in transit. After that, or after the
+    /// clock was set back, a new token is issued: a peer would reject the old
+    /// one as a token from the future.
     pub fn current(&mut self, now: Timestamp) -> Result<&str, AuthError> {
         let current = match self.current.take() {
             Some(issued) if issued.made_at <= now && now < issued.renew_at => issued,
@@ -94,8 +96,8 @@ impl fmt::Debug for TokenIssuer {
 }
 
 impl Subject {
-    /// Claims that begin now. `exp` is rounded up to the next whole second:
-    /// rounding down would shorten the shortest lifetimes to nothing.
+    /// Returns claims that are valid from `now`. `exp` is rounded up to the
+    /// next whole second, since rounding down could make a short lifetime zero.
     pub(super) fn claims(&self, lifetime: Duration, now: Timestamp) -> Result<Claims, AuthError> {
         let iat = now.as_secs();
         Ok(Claims {
@@ -112,7 +114,7 @@ impl Subject {
     }
 }
 
-/// 128 random bits as 22 characters.
+/// Returns 128 random bits as 22 characters.
 fn random_id() -> Result<String, AuthError> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| AuthError::Crypto("make random bytes"))?;

@@ -1,7 +1,7 @@
-//! JSON objects of strangers: no member twice, no deep nesting.
+//! A parser of untrusted JSON objects: it rejects duplicate members and deep nesting.
 //!
-//! Two parsers that disagree about which of two equal members counts are how
-//! one checks a claim and the other acts on another one.
+//! Two parsers may disagree about which of two duplicate members counts. Then one parser checks a claim, and
+//! the other acts on a different one.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use serde_json::{Map, Number, Value};
 /// A JSON object without duplicate members at any level.
 pub(super) type Object = Map<String, Value>;
 
-/// Deepest nesting allowed; `{"cnf":{"jkt":""}}` has 2.
+/// The limit of nesting; `{"cnf":{"jkt":""}}` has 2.
 const MAX_DEPTH: u8 = 4;
 
-/// Parses one object that fills `bytes`; `None` if it is anything else.
+/// Parses `bytes` as exactly one object; `None` for anything else.
 pub(super) fn parse_object(bytes: &[u8]) -> Option<Object> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict { depth: 0 }.deserialize(&mut deserializer).ok()?;

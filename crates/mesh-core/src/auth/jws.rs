@@ -9,15 +9,15 @@ use super::{
     json::{Object, parse_object},
 };
 
-/// Longest token accepted, in bytes; ours have about 500.
+/// The limit of a token, in bytes; tokens of this crate have about 500.
 pub const MAX_TOKEN: usize = 4096;
 
-/// Header parameters that are refused by name (RFC 7515, 4.1): each would let
-/// the token choose how it is checked. Others are refused as unknown.
+/// Header parameters that are rejected by name (RFC 7515, 4.1): each would let the token choose how it is
+/// verified. All other parameters are rejected as unknown.
 const NEVER_FOLLOWED: [&str; 11] =
     ["crit", "jku", "jwk", "kid", "x5u", "x5c", "x5t", "x5t#S256", "b64", "zip", "cty"];
 
-/// The algorithms that are ever pinned (RFC 7518, 3.1).
+/// The algorithms that can be pinned (RFC 7518, 3.1).
 #[derive(Clone, Copy)]
 pub(super) enum Alg {
     /// HMAC with SHA-256.
@@ -42,12 +42,12 @@ impl Alg {
     }
 }
 
-/// A token taken apart; nothing in it is trusted yet.
+/// The segments of a token; none of them is trusted yet.
 pub(super) struct Parts<'a> {
     header: Object,
-    /// `header.payload`, the bytes that are signed.
+    /// `header.payload`, the signed bytes.
     message: &'a [u8],
-    /// Decoded and not yet looked at.
+    /// The decoded payload, not yet parsed.
     payload: Vec<u8>,
     signature: &'a str,
 }
@@ -65,13 +65,13 @@ impl<'a> Parts<'a> {
             return Err(AuthError::Format("it does not have three segments"));
         };
         let header = parse_object(&decode(header)?).ok_or(AuthError::Format(
-            "its header is no JSON object, is nested too deeply or has a member twice",
+            "its header is not a JSON object, is nested too deeply or has a duplicate member",
         ))?;
         let message = &token.as_bytes()[..token.len() - signature.len() - 1];
         Ok(Self { header, message, payload: decode(payload)?, signature })
     }
 
-    /// The `kid`, for callers that know which ones they handed out.
+    /// The `kid`, for callers that know the ids they issued.
     pub(super) fn key_id(&self) -> Result<Option<&str>, AuthError> {
         match self.header.get("kid") {
             None => Ok(None),
@@ -80,27 +80,27 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Checks header, then signature, and only then reads the payload.
+    /// Verifies the header, then the signature, and only then parses the payload.
     pub(super) fn verify(&self, alg: Alg, typ: TokenType, key: &DecodingKey) -> Result<Claims, AuthError> {
         if !self.signed_by(alg, typ, key)? {
             return Err(AuthError::Sig);
         }
         let payload = parse_object(&self.payload).ok_or(AuthError::Format(
-            "its claims are no JSON object, are nested too deeply or have a member twice",
+            "its claims are not a JSON object, are nested too deeply or have a duplicate member",
         ))?;
         Claims::from_object(&payload)
     }
 
-    /// Whether the header is as pinned and the signature is of `key`.
+    /// Whether the header has the pinned values and the signature verifies under `key`.
     fn signed_by(&self, alg: Alg, typ: TokenType, key: &DecodingKey) -> Result<bool, AuthError> {
         self.check_header(alg, typ)?;
-        // The library's decoder is as strict as ours: no padding, no stray bits.
+        // The library's decoder is as strict as this one: no padding, no stray bits.
         crypto::verify(self.signature, self.message, key, alg.algorithm())
             .map_err(|_| AuthError::Format("its signature is not base64url without padding"))
     }
 
     fn check_header(&self, alg: Alg, typ: TokenType) -> Result<(), AuthError> {
-        // Which `kid`s a secret ring knows is checked there; elsewhere there is none.
+        // The secret ring checks the `kid`; other tokens have none.
         let allowed =
             |name: &str| matches!(name, "alg" | "typ") || (name == "kid" && typ == TokenType::Service);
         if let Some(name) = self.header.keys().find(|name| !allowed(name.as_str())) {

@@ -1,9 +1,9 @@
-//! Tokens: what they claim, how they are made and how they are checked.
+//! Tokens: their claims, issuers and verifiers.
 //!
 //! JSON Web Tokens (RFC 7519) in the strict reading of RFC 8725: one pinned
 //! algorithm, an explicit type, one audience, no header that points anywhere.
-//! The signature is checked before a claim is looked at, and nothing a token
-//! says makes this module read a file, open a connection or take another key.
+//! The signature is verified before a claim is parsed. No content of a token
+//! makes this module read a file, open a connection or use a different key.
 
 mod asymmetric;
 mod claims;
@@ -22,18 +22,18 @@ pub use verify::{CachedVerifier, Expected, LEEWAY, TokenVerifier};
 
 use crate::error::{Code, Coded, Reason};
 
-/// Why a token is refused, or cannot be made.
+/// The reason why a token is rejected or cannot be issued.
 ///
-/// A message names what was wrong and never repeats text out of the token.
+/// A message names the fault and never repeats content of the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
     /// Not three base64url segments, not JSON, too large, or a member twice.
     #[error("the token is not a well-formed JWT: {0}")]
     Format(&'static str),
-    /// Another algorithm than the one pinned, `none` included.
-    #[error("the token's header has another alg than {0}")]
+    /// The algorithm is not the pinned one; `none` is never pinned.
+    #[error("the token's header has an alg other than {0}")]
     Alg(&'static str),
-    /// Another type than the one expected, or none.
+    /// The type is not the expected one, or is missing.
     #[error("the token's header does not have the typ {0}")]
     Typ(&'static str),
     /// A header parameter that is never followed: `crit`, `jku`, `jwk`, `kid`, `x5u`…
@@ -41,39 +41,42 @@ pub enum AuthError {
         "the token's header has a parameter that is never followed ({0}); issue tokens with alg and typ only"
     )]
     Header(&'static str),
-    /// Signed with another key, or changed after signing.
-    #[error("the token's signature is wrong: it was changed, or signed with another key or secret")]
+    /// The signature was made with a different key, or the token was changed
+    /// afterwards.
+    #[error(
+        "the token's signature is wrong: the token was changed, or signed with a different key or secret"
+    )]
     Sig,
-    /// Meant for another receiver, or for several.
+    /// The audience is a different receiver, or several.
     #[error("the token's aud is not the one receiver expected")]
     Aud,
-    /// From another sender, or `iss` and `sub` differ.
+    /// The sender is a different one, or `iss` and `sub` differ.
     #[error("the token's iss and sub are not the one sender expected")]
     Iss,
-    /// Of another session.
+    /// The session is a different one.
     #[error("the token's sid is not the session expected")]
     Sid,
-    /// Bound to another key, or to none.
+    /// The token is bound to a different key, or to none.
     #[error("the token's cnf.jkt is not the thumbprint of the sender's key")]
     Cnf,
-    /// Expired.
+    /// The token has expired.
     #[error("the token expired {0} s ago; issue a new one, or compare the two machines' clocks")]
     Expired(u64),
     /// `exp` or `iat` missing or not a whole number of seconds, or too far apart.
     #[error("the token's lifetime is unacceptable: {0}")]
     Lifetime(&'static str),
-    /// Not valid yet.
+    /// The token is not valid yet.
     #[error("the token is not valid for another {0} s")]
     NotYet(u64),
-    /// Issued by a clock too far from this one.
+    /// The sender's clock differs too much from this one.
     #[error(
         "the sender's clock is {0} s from this one (positive: ahead); set both clocks, for example with NTP"
     )]
     ClockSkew(i64),
-    /// Made under a secret whose grace period is over.
+    /// The grace period of the token's secret is over.
     #[error("the token was signed with a secret that has been rotated out; issue a new one")]
     SecretRetired,
-    /// An argument is wrong; the text names it and the repair.
+    /// An argument is wrong; the string names it and the repair.
     #[error("{0}")]
     Argument(&'static str),
     /// The cryptographic library failed.
@@ -82,7 +85,8 @@ pub enum AuthError {
 }
 
 impl AuthError {
-    /// Whether the token was refused for its times alone: a new one may count.
+    /// Whether the token was rejected only for its times, so that a new one may
+    /// be accepted.
     #[must_use]
     pub const fn is_about_time(&self) -> bool {
         matches!(self, Self::Expired(_) | Self::NotYet(_) | Self::ClockSkew(_))

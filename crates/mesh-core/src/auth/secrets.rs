@@ -1,4 +1,4 @@
-//! Secrets that tokens are signed with, and their rotation.
+//! The secrets that sign tokens, and their rotation.
 
 use std::{collections::VecDeque, fmt, time::Duration};
 
@@ -20,14 +20,15 @@ use crate::{
     id::ServiceId,
 };
 
-/// Secrets in their grace period kept at most; the oldest goes first.
+/// The limit of secrets in their grace period; beyond it the oldest is dropped.
 const MAX_RETIRING: usize = 8;
 
-/// Names of former secrets kept at most, to tell a retired secret from a wrong one.
+/// The limit of remembered ids of retired secrets, which distinguish a retired
+/// secret from a wrong one.
 const MAX_RETIRED: usize = 64;
 
-/// The current secret and its predecessors: signs with the current one and
-/// accepts a former one during its grace period.
+/// The current secret and its predecessors. The ring signs with the current
+/// secret and accepts a previous one during its grace period.
 pub struct SecretRing {
     current: RingKey,
     retiring: VecDeque<Retiring>,
@@ -40,7 +41,8 @@ struct Retiring {
 }
 
 struct RingKey {
-    /// Names the secret in the `kid` header parameter, without telling it.
+    /// The value of the `kid` header parameter, which identifies the secret
+    /// without revealing it.
     id: String,
     encoding: EncodingKey,
     decoding: DecodingKey,
@@ -48,29 +50,32 @@ struct RingKey {
 }
 
 impl SecretRing {
-    /// A ring with one secret, which may not be empty. A weak one is taken,
-    /// see [`is_weak`](Self::is_weak).
+    /// Creates a ring with one secret, which must not be empty. A weak secret
+    /// is accepted, see [`is_weak`](Self::is_weak).
     pub fn new(secret: &[u8]) -> Result<Self, AuthError> {
         Ok(Self { current: RingKey::new(secret)?, retiring: VecDeque::new(), retired: VecDeque::new() })
     }
 
-    /// A ring with a random secret of 32 bytes that nobody else knows.
+    /// Creates a ring with a random secret of 32 bytes.
     pub fn random() -> Result<Self, AuthError> {
         Self::new(&*random_secret()?)
     }
 
-    /// Whether the current secret is short, or shows that it is not random
-    /// ([`Weakness`]), so that it can be found by trying, given one token.
+    /// Whether the current secret is short or evidently not random
+    /// ([`Weakness`]). Such a secret can be found by an exhaustive search,
+    /// given one token.
     #[must_use]
     pub fn is_weak(&self) -> bool {
         self.current.weak
     }
 
-    /// Signs with `secret` from now on, or with a random one. Accepts the previous
-    /// one until `grace` is over, and those before it no longer than that, whatever
-    /// an earlier rotation promised: without grace only the new secret counts.
+    /// Makes `secret`, or a random one, the current secret. The previous secret
+    /// is accepted until `grace` is over. Older ones are accepted no longer
+    /// than that, whatever the grace of an earlier rotation was: without grace
+    /// only the new secret counts.
     ///
-    /// Refuses a secret that is or was in use here: that would be no rotation.
+    /// Rejects a secret that is or was in use here, since it would not replace
+    /// anything.
     pub fn rotate(
         &mut self,
         secret: Option<&[u8]>,
@@ -87,6 +92,8 @@ impl SecretRing {
         if known {
             return Err(AuthError::Argument("secret is or was in use here; rotate to one that is new"));
         }
+        // The new grace also limits those of earlier rotations, or `grace: 0` would leave an older secret
+        // valid.
         let until = now + grace;
         for retiring in &mut self.retiring {
             retiring.until = retiring.until.min(until);
@@ -102,11 +109,11 @@ impl SecretRing {
         Ok(())
     }
 
-    /// A token of the type [`TokenType::Service`] from `iss` for `aud`, about
-    /// the session `sid`.
+    /// Issues a token of the type [`TokenType::Service`] from `iss` for `aud`
+    /// and the session `sid`.
     ///
-    /// `sid` is 1 to 128 characters without control characters; `lifetime` is a
-    /// second to [`duration::MAX`].
+    /// `sid` is 1 to 128 characters without control characters; `lifetime` is
+    /// one second to [`duration::MAX`].
     pub fn issue(
         &self,
         iss: &ServiceId,
@@ -121,8 +128,8 @@ impl SecretRing {
         jws::sign(Alg::Hs256, TokenType::Service, Some(&self.current.id), &claims, &self.current.encoding)
     }
 
-    /// Checks a token made with the current secret or one in its grace period.
-    /// A token without `kid`, as other libraries make them, is checked with the
+    /// Verifies a token under the current secret or one in its grace period. A
+    /// token without `kid`, as other libraries issue it, is verified under the
     /// current secret.
     pub fn verify(&mut self, token: &[u8], expected: &Expected, now: Timestamp) -> Result<Claims, AuthError> {
         self.retire(now);
@@ -146,13 +153,14 @@ impl SecretRing {
         if self.retired.iter().any(|retired| retired == id) {
             return Err(AuthError::SecretRetired);
         }
-        // Ours are 22 characters of base64url; anything else asks to be followed.
+        // Ids of this crate have 22 characters of base64url. Any other `kid`
+        // could be a reference to a key elsewhere, which is never followed.
         let of_our_form = id.len() == self.current.id.len()
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
         Err(if of_our_form { AuthError::Sig } else { AuthError::Header("kid") })
     }
 
-    /// Drops, and thereby wipes, the secrets whose grace is over.
+    /// Drops the secrets whose grace is over, which wipes them.
     fn retire(&mut self, now: Timestamp) {
         let (keep, over): (VecDeque<_>, VecDeque<_>) =
             std::mem::take(&mut self.retiring).into_iter().partition(|retiring| now < retiring.until);
@@ -207,7 +215,7 @@ pub(super) fn check_lifetime(lifetime: Duration) -> Result<Duration, AuthError> 
 fn check_session_id(sid: &str) -> Result<&str, AuthError> {
     if sid.is_empty() || sid.len() > 128 || sid.chars().any(char::is_control) {
         return Err(AuthError::Argument(
-            "sessionId must be a text of 1 to 128 bytes without control characters",
+            "sessionId must be a string of 1 to 128 bytes without control characters",
         ));
     }
     Ok(sid)

@@ -1,4 +1,4 @@
-//! Tokens by hand, so that they can say what no issuer would.
+//! Handmade tokens, with claims that no issuer would write.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Signs whatever header and payload it is given.
+/// Signs any header and payload.
 pub(super) fn forge(header: &str, payload: &str, key: &[u8]) -> String {
     let message = format!("{}.{}", encode(header), encode(payload));
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();

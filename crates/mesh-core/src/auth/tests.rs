@@ -24,7 +24,7 @@ fn issuer(typ: TokenType) -> TokenIssuer {
     TokenIssuer::new(KEY, typ, &id("orders"), &id("billing"), &sid(), JKT, HOUR)
 }
 
-/// What the verifier of request tokens says to `token`, at the time it was issued.
+/// Verifies `token` as a request token at the time of its issue.
 fn reason(token: &str) -> Result<(), Reason> {
     verifier(TokenType::Request).verify(token.as_bytes(), at(NOW)).map(drop).map_err(|error| {
         assert_eq!(error.code(), Code::Unauthenticated);
@@ -124,7 +124,7 @@ fn the_example_of_rfc_7515_is_read_as_the_rfc_says() {
     let read = |token: &str| {
         Parts::parse(token.as_bytes()).and_then(|parts| parts.verify(Alg::Hs256, TokenType::Service, &key))
     };
-    // The signature holds, so the claims are looked at, and they name no subject.
+    // The signature is valid, so the claims are checked, and they name no subject.
     assert_eq!(read(token), Err(AuthError::Iss));
     assert_eq!(read(&token.replace(".dB", ".dA")), Err(AuthError::Sig));
 }

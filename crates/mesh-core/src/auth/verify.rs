@@ -1,4 +1,4 @@
-//! Checking tokens.
+//! Verifying tokens.
 
 use std::{fmt, time::Duration};
 
@@ -14,11 +14,11 @@ use crate::{
     id::{ServiceId, SessionId},
 };
 
-/// How far two clocks may be apart.
+/// The largest tolerated difference between two clocks.
 pub const LEEWAY: Duration = Duration::from_secs(30);
 
-/// What a token has to claim in order to be accepted. `None` leaves a claim to
-/// the caller.
+/// The claims of an acceptable token. `None` leaves the check of a claim to the
+/// caller.
 #[derive(Clone, Debug)]
 pub struct Expected {
     /// The `typ` header parameter.
@@ -31,14 +31,14 @@ pub struct Expected {
     pub session: Option<String>,
     /// `cnf.jkt`.
     pub jkt: Option<String>,
-    /// Longest time from `iat` to `exp`.
+    /// The longest time from `iat` to `exp`.
     pub max_lifetime: Duration,
-    /// How long after `exp` the token still counts.
+    /// The time after `exp` during which the token is still accepted.
     pub grace: Duration,
 }
 
 impl Expected {
-    /// Checks claims whose signature has been verified.
+    /// Checks claims after the verification of the signature.
     pub(super) fn check(&self, claims: &Claims, now: Timestamp) -> Result<(), AuthError> {
         let issuer_as_expected = self.issuer.as_ref().is_none_or(|issuer| *issuer == claims.iss);
         if claims.iss != claims.sub || !issuer_as_expected || claims.iss.parse::<ServiceId>().is_err() {
@@ -56,20 +56,21 @@ impl Expected {
         self.check_times(claims, now)
     }
 
-    /// The checks that can turn out differently later.
+    /// Checks the times, whose result can change later.
     fn check_times(&self, claims: &Claims, now: Timestamp) -> Result<(), AuthError> {
         let now = now.as_secs();
         let leeway = LEEWAY.as_secs();
         let Some(lifetime) = claims.exp.checked_sub(claims.iat) else {
             return Err(AuthError::Lifetime("exp lies before iat"));
         };
-        // Whole seconds on both sides: one more than the limit is rounding.
+        // Both times are whole seconds, so one second above the limit can be
+        // the result of rounding.
         if lifetime > self.max_lifetime.as_secs().saturating_add(1) {
             return Err(AuthError::Lifetime("from iat to exp is longer than the limit"));
         }
         let skew = i64::try_from(i128::from(claims.iat) - i128::from(now)).unwrap_or(i64::MAX);
-        // A handshake's token was made a moment ago, so an old one tells of a
-        // slow clock as surely as one from the future tells of a fast one.
+        // A handshake's token is always fresh, so an old token proves a slow
+        // clock just as a token from the future proves a fast one.
         let too_old = self.typ == TokenType::Handshake && skew.unsigned_abs() > leeway;
         if too_old || claims.iat > now.saturating_add(leeway) {
             return Err(AuthError::ClockSkew(skew));
@@ -85,16 +86,17 @@ impl Expected {
     }
 }
 
-/// Checks the tokens of one sender in one session.
+/// Verifies the tokens of one sender in one session.
 pub struct TokenVerifier {
     key: DecodingKey,
     expected: Expected,
 }
 
 impl TokenVerifier {
-    /// A verifier for what `iss` sends to `aud`, this service, in the session
-    /// `sid`, bound to the sender's key with the thumbprint `jkt`. A token may
-    /// live `max_lifetime` at most and counts for [`LEEWAY`] after its end.
+    /// Creates a verifier of tokens from `iss` to `aud`, which is this service,
+    /// in the session `sid`, bound to the sender's key with the thumbprint
+    /// `jkt`. A token may live for at most `max_lifetime` and is accepted for
+    /// [`LEEWAY`] after its end.
     #[must_use]
     pub fn new(
         key: &[u8],
@@ -117,7 +119,7 @@ impl TokenVerifier {
         Self { key: DecodingKey::from_secret(key), expected }
     }
 
-    /// Checks form, header, signature and claims, in this order.
+    /// Verifies form, header, signature and claims, in this order.
     pub fn verify(&self, token: &[u8], now: Timestamp) -> Result<Claims, AuthError> {
         let claims = Parts::parse(token)?.verify(Alg::Hs256, self.expected.typ, &self.key)?;
         self.expected.check(&claims, now)?;
@@ -131,8 +133,8 @@ impl fmt::Debug for TokenVerifier {
     }
 }
 
-/// A [`TokenVerifier`] that knows the last token it accepted by its bytes and
-/// checks only the times when it comes again.
+/// A [`TokenVerifier`] that remembers the bytes of the last accepted token. If
+/// the same token comes again, it checks only the times.
 #[derive(Debug)]
 pub struct CachedVerifier {
     verifier: TokenVerifier,
@@ -145,14 +147,14 @@ struct Accepted {
 }
 
 impl CachedVerifier {
-    /// Remembers nothing yet.
+    /// Creates a verifier without a remembered token.
     #[must_use]
     pub fn new(verifier: TokenVerifier) -> Self {
         Self { verifier, accepted: None }
     }
 
-    /// Checks `token`, in full if it is not the last one accepted. A refused
-    /// token does not displace the accepted one.
+    /// Verifies `token`, in full unless it is the last accepted one. A rejected
+    /// token does not replace the accepted one.
     pub fn check(&mut self, token: &[u8], now: Timestamp) -> Result<&Claims, AuthError> {
         let accepted = match self.accepted.take_if(|accepted| accepted.is(token)) {
             Some(accepted) => accepted,

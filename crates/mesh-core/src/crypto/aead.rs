@@ -1,5 +1,5 @@
-//! AES-GCM (NIST SP 800-38D) with 96-bit nonces and full 128-bit tags, the
-//! only tag length there is here.
+//! AES-GCM (NIST SP 800-38D) with 96-bit nonces and 128-bit tags. Shorter tags
+//! are not supported.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use aws_lc_rs::aead::{self as aws, AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, L
 
 use super::CryptoError;
 
-/// Most plaintext one nonce may encrypt: 2³⁹ − 256 bits.
+/// The largest plaintext for one nonce: 2³⁹ − 256 bits.
 const MAX_PLAINTEXT: usize = if usize::BITS >= 64 { ((1_u64 << 36) - 32) as usize } else { usize::MAX };
 
 /// The size of an AES key.
@@ -38,7 +38,7 @@ impl AesKeySize {
         self.bits() as usize / 8
     }
 
-    /// The size of `bits` bits, if there is one.
+    /// Returns the size with `bits` bits, if there is one.
     #[must_use]
     pub const fn from_bits(bits: u32) -> Option<Self> {
         match bits {
@@ -50,8 +50,9 @@ impl AesKeySize {
     }
 }
 
-/// A number used once per key (RFC 5116). Using it twice gives both plaintexts
-/// and the authentication key away, so whoever makes one must count or draw.
+/// A number used once per key (RFC 5116). A second use would reveal both
+/// plaintexts and the authentication key, so its maker must take it from a
+/// counter or a random generator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nonce(pub [u8; 12]);
 
@@ -63,7 +64,7 @@ impl Tag {
     /// Bytes in a tag.
     pub const LEN: usize = 16;
 
-    /// A tag of exactly 16 bytes; a shorter one would be easier to forge.
+    /// Takes a tag of exactly 16 bytes; a shorter tag would be easier to forge.
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
@@ -80,7 +81,8 @@ impl AeadKey {
     /// [`CryptoError::KeyLength`] for any other length.
     pub fn new(key: &[u8]) -> Result<Self, CryptoError> {
         let expanded = Self::expand(key);
-        // Its schedule was made there, and the key is a part of it.
+        // The library computed the key schedule on this stack, and the schedule
+        // contains the key.
         super::secret::wipe_stack();
         expanded
     }
@@ -96,7 +98,7 @@ impl AeadKey {
         Ok(Self(LessSafeKey::new(key)))
     }
 
-    /// Encrypts `buf` where it lies and returns the tag over it and `aad`.
+    /// Encrypts `buf` in place and returns the tag over it and `aad`.
     ///
     /// # Errors
     /// [`CryptoError::TooLong`] above 64 GiB.
@@ -108,11 +110,11 @@ impl AeadKey {
         tag.ok().and_then(|tag| Tag::from_slice(tag.as_ref())).ok_or(too_long)
     }
 
-    /// Checks the tag over `buf` and `aad`, and decrypts `buf` where it lies. If
-    /// the check fails, `buf` is all zeros.
+    /// Checks the tag over `buf` and `aad`, and decrypts `buf` in place. If the
+    /// check fails, `buf` is all zeros.
     ///
     /// # Errors
-    /// [`CryptoError::Open`] if the tag does not fit.
+    /// [`CryptoError::Open`] if the tag is wrong.
     pub fn open_in_place(
         &self,
         nonce: &Nonce,
@@ -128,8 +130,9 @@ impl AeadKey {
 
 impl Drop for AeadKey {
     fn drop(&mut self) {
-        // The key itself the library wipes. Processors have fewer registers
-        // than AES has round keys: the last use has left some on the stack.
+        // The library wipes the key itself. Processors have fewer registers
+        // than AES has round keys, so the last use left some of them on the
+        // stack.
         super::secret::wipe_stack();
     }
 }
@@ -163,7 +166,8 @@ mod tests {
         use aes_gcm::{AeadInOut, Aes128Gcm, Aes256Gcm, KeyInit};
 
         let text: Vec<u8> = (0..70_000_u32).map(|at| at as u8).collect();
-        // Around the sizes at which code for many blocks at once takes over.
+        // Lengths around the thresholds at which the library processes many
+        // blocks at once.
         let lens = (0..=70).chain([127, 128, 129, 255, 256, 257, 511, 513, 1024, 4095, 16_385, 70_000]);
         for len in lens {
             let (key, nonce) = ([3; 32], Nonce([len as u8; 12]));

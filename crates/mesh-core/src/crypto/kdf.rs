@@ -23,10 +23,9 @@ pub struct Prk {
 }
 
 impl Prk {
-    /// HKDF-Extract with the parts of `ikm` one after the other.
+    /// HKDF-Extract over the concatenation of the parts of `ikm`.
     ///
-    /// Parts of fixed length need no separation; the key schedules here use
-    /// nothing else.
+    /// The parts must have fixed lengths, since nothing separates them.
     #[must_use]
     pub fn extract(salt: &[u8], ikm: &[&[u8]]) -> Self {
         let prk = Self::compute(salt, ikm);
@@ -46,11 +45,12 @@ impl Prk {
         Self { key, expander }
     }
 
-    /// Takes a key that an earlier [`Prk::expand_secret`] made, as the traffic
-    /// secrets of RFC 8446 are.
+    /// Takes an output of [`Prk::expand_secret`], such as a traffic secret of
+    /// RFC 8446.
     #[must_use]
     pub fn from_secret(key: Secret<32>) -> Self {
-        // Only a key shorter than the hash is refused, and this one is as long.
+        // The library rejects only a key shorter than the hash, and this key is
+        // as long as the hash.
         let expander = Hkdf::from_prk(key.as_bytes()).unwrap_or_else(|_| Hkdf::new(None, key.as_bytes()));
         Self { key, expander }
     }
@@ -66,7 +66,7 @@ impl Prk {
     ///
     /// # Panics
     /// If `label` has more than 251 bytes, `context` more than 255, or `out`
-    /// more than 8160: lengths that are constants of a protocol.
+    /// more than 8160. The callers pass constants.
     pub fn expand(&self, label: &str, context: &[u8], out: &mut [u8]) {
         self.compute_labelled(label, context, out);
         wipe_stack();
@@ -75,6 +75,7 @@ impl Prk {
     #[inline(never)]
     fn compute_labelled(&self, label: &str, context: &[u8], out: &mut [u8]) {
         assert!(label.len() <= 251 && context.len() <= 255 && out.len() <= MAX_OUTPUT, "HKDF label too long");
+        // The assertion above makes the narrowing casts lossless.
         let length = (out.len() as u16).to_be_bytes();
         let label_length = [(LABEL_PREFIX.len() + label.len()) as u8];
         let context_length = [context.len() as u8];
@@ -93,7 +94,7 @@ impl Prk {
         Secret::fill_with(|out| self.expand(label, context, out))
     }
 
-    /// Plain HKDF-Expand with `info` as it is.
+    /// HKDF-Expand with unmodified `info`.
     ///
     /// # Errors
     /// [`CryptoError::TooLong`] for more than 8160 bytes.

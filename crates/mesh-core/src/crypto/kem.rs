@@ -15,8 +15,8 @@ pub const ML_KEM_PUBLIC_KEY_LEN: usize = 1184;
 /// Bytes of an ML-KEM-768 ciphertext.
 pub const ML_KEM_CIPHERTEXT_LEN: usize = 1088;
 
-/// One side's X25519 secret. Agreeing consumes it, so that it cannot serve two
-/// sessions.
+/// One side's X25519 secret. An agreement consumes it, so that it cannot serve
+/// two sessions.
 pub struct X25519Secret {
     private: agreement::PrivateKey,
     share: [u8; 32],
@@ -42,7 +42,7 @@ impl X25519Secret {
         Ok(Self { private, share })
     }
 
-    /// What the peer needs.
+    /// The public share for the peer.
     #[must_use]
     pub fn public_share(&self) -> [u8; 32] {
         self.share
@@ -52,12 +52,12 @@ impl X25519Secret {
     ///
     /// # Errors
     /// [`CryptoError::BadShare`] for a share of another length or of small
-    /// order, which would make the result all zeros whatever the secret.
+    /// order. Such a share makes the result all zeros, whatever the secret is.
     pub fn agree(self, peer: &[u8]) -> Result<Secret<32>, CryptoError> {
         self.agree_with(peer)
     }
 
-    /// The shared secrets with two keys of one peer, in one session.
+    /// Agrees on the shared secrets with two keys of one peer, within one session.
     ///
     /// # Errors
     /// As [`agree`](Self::agree), of either.
@@ -65,7 +65,7 @@ impl X25519Secret {
         Ok((self.agree_with(first)?, self.agree_with(second)?))
     }
 
-    /// Keeps the secret, for agreements in several sessions.
+    /// Converts the secret into one that serves several sessions.
     #[must_use]
     pub fn into_reusable(self) -> ReusableX25519Secret {
         ReusableX25519Secret(self)
@@ -94,8 +94,8 @@ impl fmt::Debug for X25519Secret {
     }
 }
 
-/// An X25519 secret that serves more than one session. It proves possession
-/// and nothing else: each session also needs a secret that serves only once.
+/// An X25519 secret that serves more than one session. It only proves
+/// possession, so each session also needs a secret that serves once.
 #[derive(Debug)]
 pub struct ReusableX25519Secret(X25519Secret);
 
@@ -124,8 +124,8 @@ impl MlKemSecret {
         Ok(Self(DecapsulationKey::generate(&ML_KEM_768)?))
     }
 
-    /// A known key in its expanded form of 2400 bytes, for test vectors. It
-    /// does not know its public key.
+    /// Takes a known key in its expanded form of 2400 bytes, for test vectors.
+    /// The public key cannot be derived from this form.
     ///
     /// # Errors
     /// [`CryptoError::BadShare`] for another length.
@@ -138,8 +138,8 @@ impl MlKemSecret {
         Ok(self.0.encapsulation_key()?.key_bytes()?.as_ref().to_vec())
     }
 
-    /// The shared secret in `ciphertext`. A ciphertext that was tampered with
-    /// gives another secret, not an error (implicit rejection).
+    /// Returns the shared secret in `ciphertext`. A tampered ciphertext yields
+    /// a different secret and no error (implicit rejection).
     ///
     /// # Errors
     /// [`CryptoError::BadShare`] unless it has 1088 bytes.
@@ -158,12 +158,12 @@ impl fmt::Debug for MlKemSecret {
     }
 }
 
-/// Makes a shared secret for the owner of the ML-KEM-768 key `peer_key`;
-/// returns the ciphertext of 1088 bytes and the secret.
+/// Generates a shared secret for the owner of the ML-KEM-768 key `peer_key`.
+/// Returns the ciphertext of 1088 bytes and the secret.
 ///
 /// # Errors
-/// [`CryptoError::BadShare`] if the key has not 1184 bytes or is not reduced
-/// (the modulus check of FIPS 203, section 7.2).
+/// [`CryptoError::BadShare`] if the key does not have 1184 bytes or is not
+/// reduced (the modulus check of FIPS 203, section 7.2).
 pub fn encapsulate(peer_key: &[u8]) -> Result<(Vec<u8>, Secret<32>), CryptoError> {
     let key = EncapsulationKey::new(&ML_KEM_768, peer_key).map_err(|_| CryptoError::BadShare)?;
     let (ciphertext, shared) = key.encapsulate().map_err(|_| CryptoError::BadShare)?;

@@ -1,5 +1,5 @@
-//! A key pair and the one it took the place of: rotation without losing what
-//! was encrypted before it.
+//! The current and the previous key pair, so that data encrypted before a
+//! rotation stays readable.
 
 use std::{fmt, sync::Arc};
 
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::id::ServiceId;
 
-/// The current key pair, which signs, and the previous one, which only opens.
+/// The current key pair, which signs and opens, and the previous key pair,
+/// which only opens.
 #[derive(Clone)]
 pub struct KeyRing {
     current: KeyPair,
@@ -20,25 +21,25 @@ pub struct KeyRing {
     home: Option<Arc<Home>>,
 }
 
-/// Where the keys are kept, if they are.
+/// The place of keys that are stored.
 struct Home {
     store: KeyStore,
     id: ServiceId,
 }
 
 impl KeyRing {
-    /// A ring that lives and ends in memory.
+    /// Creates a ring that exists in memory only.
     #[must_use]
     pub fn in_memory(current: KeyPair) -> Self {
         Self { current, previous: None, home: None }
     }
 
-    /// The keys of the service `id` in `store`; the first one is made there, of
-    /// `bits` bits or 4096.
+    /// Loads the keys of the service `id` from `store`. A missing key is
+    /// generated with `bits` bits, or 4096, and stored.
     ///
     /// # Errors
-    /// Those of [`KeyStore::key_pair`]: also `KEYDIR_KEY_SIZE`, if `bits` are
-    /// given and the stored key has another size.
+    /// Those of [`KeyStore::key_pair`], and `KEYDIR_KEY_SIZE` if `bits` is
+    /// given and differs from the size of the stored key.
     pub fn stored(store: KeyStore, id: ServiceId, bits: Option<u32>) -> Result<Self, KeyStoreError> {
         let current = match bits {
             Some(bits) => store.key_pair(&id, bits)?,
@@ -48,9 +49,8 @@ impl KeyRing {
         Ok(Self { current, previous, home: Some(Arc::new(Home { store, id })) })
     }
 
-    /// The ring with `next` as its current key and the current one as the
-    /// previous. Where the keys are stored, they are stored so before this
-    /// returns.
+    /// Returns the ring with `next` as the current key and the current key as
+    /// the previous one. A stored ring is on disk before this method returns.
     pub fn succeeded_by(&self, next: KeyPair) -> Result<Self, KeyStoreError> {
         if let Some(home) = &self.home {
             home.store.replace_key_pair(&home.id, &next)?;
@@ -82,7 +82,7 @@ impl KeyRing {
         self.try_each(&EnvelopeError::Open, |pair| envelope::open_legacy(envelope, pair))
     }
 
-    /// Decrypts what was encrypted to either key with RSA-OAEP-SHA256.
+    /// Decrypts a ciphertext of RSA-OAEP-SHA256 for either key.
     ///
     /// # Errors
     /// [`CryptoError::Open`].
@@ -90,7 +90,7 @@ impl KeyRing {
         self.try_each(&CryptoError::Open, |pair| pair.oaep_decrypt(ciphertext, label))
     }
 
-    /// Tries the previous key where the current one gives `unfit`.
+    /// Tries the previous key if the current key fails with `unfit`.
     fn try_each<T, E: PartialEq>(&self, unfit: &E, open: impl Fn(&KeyPair) -> Result<T, E>) -> Result<T, E> {
         match (open(&self.current), &self.previous) {
             (Err(err), Some(previous)) if err == *unfit => open(previous),
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(second.oaep_decrypt(&wrapped, b"").unwrap().as_bytes(), b"x");
         let signature = second.current().pss_sign(SignatureDomain::Data, b"m").unwrap();
         assert!(!first.current().public_key().pss_verify(SignatureDomain::Data, b"m", &signature));
-        // One key back, not two.
+        // The ring keeps one previous key, not two.
         let third = second.succeeded_by(KeyPair::generate(2048).unwrap()).unwrap();
         assert_eq!(third.open(&old, sender), Err(EnvelopeError::Open));
     }

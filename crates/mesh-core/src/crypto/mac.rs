@@ -14,11 +14,11 @@ use super::secret::wipe_stack;
 pub struct MacKey(Hmac<Sha256>);
 
 impl MacKey {
-    /// Takes a key of any length; 32 bytes are the right one.
+    /// Takes a key of any length; 32 bytes are the recommended length.
     #[must_use]
     pub fn new(key: &[u8]) -> Self {
-        // HMAC defines what happens to a key longer than a block; doing it here
-        // leaves a length that the library's infallible constructor takes.
+        // HMAC hashes a key longer than a block. Hashing it here leaves a length that the library's
+        // infallible constructor accepts.
         let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
         if key.len() > block.len() {
             block[..32].copy_from_slice(&Sha256::digest(key));
@@ -31,8 +31,8 @@ impl MacKey {
         Self(keyed)
     }
 
-    /// The MAC over the concatenation of `parts`. Whoever has parts of variable
-    /// length says in them how long they are.
+    /// Returns the MAC over the concatenation of `parts`. A caller whose parts vary in length must encode the
+    /// lengths in the parts; otherwise two different inputs have one MAC.
     #[must_use]
     pub fn sign(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut state = self.0.clone();
@@ -42,15 +42,14 @@ impl MacKey {
         state.finalize().into_bytes().into()
     }
 
-    /// Whether `mac` is the MAC over `parts`: all 32 bytes of it, compared in
-    /// constant time.
+    /// Returns whether `mac` is the full MAC of 32 bytes over `parts`. The comparison takes constant time.
     #[must_use]
     pub fn verify(&self, parts: &[&[u8]], mac: &[u8]) -> bool {
         self.sign(parts).as_slice().ct_eq(mac).into()
     }
 }
 
-/// A frame of its own, whose copies of the key [`wipe_stack`] overwrites.
+/// Computes in its own stack frame, so that [`wipe_stack`] overwrites the copies of the key in it.
 #[inline(never)]
 fn keyed(block: &hmac::digest::Key<Hmac<Sha256>>) -> Hmac<Sha256> {
     Hmac::new(block)

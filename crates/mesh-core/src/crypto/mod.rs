@@ -1,5 +1,5 @@
-//! The primitives, each behind a type that makes the wrong use hard: AEAD, MAC,
-//! key derivation, key agreement, RSA. No protocol is decided here.
+//! The primitives, each behind a type that prevents misuse: AEAD, MAC, key
+//! derivation, key agreement, RSA. The protocol is in the layers above.
 
 use crate::error::{Code, Coded, Reason};
 
@@ -13,16 +13,16 @@ pub mod mac;
 pub mod rsa;
 pub mod secret;
 
-/// What can go wrong in a primitive.
+/// The failure of a primitive.
 ///
-/// Nothing here says *why* a decryption failed: telling that apart is what
-/// padding oracles are made of.
+/// No variant reveals *why* a decryption failed: a caller that could
+/// distinguish the causes would be a padding oracle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CryptoError {
-    /// A symmetric key has a length that fits no algorithm.
+    /// The length of a symmetric key fits no algorithm.
     #[error("an AES key is 16, 24 or 32 bytes, got {0}")]
     KeyLength(usize),
-    /// An RSA key cannot be used; the text says what is wrong with it.
+    /// An RSA key is unusable; the string names the fault.
     #[error("unacceptable RSA key: {0}")]
     BadKey(&'static str),
     /// A share of a key agreement is malformed or of small order.
@@ -31,7 +31,7 @@ pub enum CryptoError {
     /// Decryption failed.
     #[error("decryption failed")]
     Open,
-    /// The data is longer than the algorithm can take.
+    /// The data is longer than the algorithm allows.
     #[error("{len} bytes are more than the limit of {max}")]
     TooLong {
         /// Bytes given.

@@ -1,4 +1,4 @@
-//! Bytes that must not be seen, copied in silence, or left behind.
+//! Bytes that must not be shown, copied implicitly, or left in memory.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use zeroize::Zeroize;
 use super::CryptoError;
 
 /// `N` secret bytes: wiped when dropped, redacted in `Debug`, compared in
-/// constant time. They live on the heap, so that moving the value leaves no
+/// constant time. The bytes are on the heap, so that moving the value leaves no
 /// copies on the stack.
 pub struct Secret<const N: usize>(Box<[u8; N]>);
 
 impl<const N: usize> Secret<N> {
-    /// Takes `bytes` over, wiping the array they came in.
+    /// Takes ownership of `bytes` and wipes the array they came in.
     #[must_use]
     pub fn new(mut bytes: [u8; N]) -> Self {
         let secret = Self::fill_with(|out| out.copy_from_slice(&bytes));
@@ -21,7 +21,8 @@ impl<const N: usize> Secret<N> {
         secret
     }
 
-    /// Lets `fill` write the secret where it will stay. It starts as zeros.
+    /// Lets `fill` write the secret at its final place, which initially holds
+    /// zeros.
     #[must_use]
     pub fn fill_with(fill: impl FnOnce(&mut [u8; N])) -> Self {
         let mut bytes = Box::new([0; N]);
@@ -48,7 +49,7 @@ impl<const N: usize> Secret<N> {
         &self.0
     }
 
-    /// Whether `other` holds the same bytes; takes the same time either way.
+    /// Returns whether `other` holds the same bytes, in constant time.
     #[must_use]
     pub fn ct_eq(&self, other: &[u8]) -> bool {
         self.0.as_slice().ct_eq(other).into()
@@ -81,12 +82,12 @@ impl<const N: usize> fmt::Debug for Secret<N> {
     }
 }
 
-/// Secret bytes of a length known only at run time, with the same care as
+/// Secret bytes whose length is known only at run time, with the guarantees of
 /// [`Secret`].
 pub struct SecretVec(Vec<u8>);
 
 impl SecretVec {
-    /// Takes `bytes` over.
+    /// Takes ownership of `bytes`.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(bytes)
@@ -98,8 +99,8 @@ impl SecretVec {
         &self.0
     }
 
-    /// Gives the bytes away, unwiped: for a plaintext that now belongs to the
-    /// caller.
+    /// Returns the bytes without wiping them, for a plaintext that now belongs
+    /// to the caller.
     #[must_use]
     pub fn into_vec(mut self) -> Vec<u8> {
         std::mem::take(&mut self.0)
@@ -118,16 +119,16 @@ impl fmt::Debug for SecretVec {
     }
 }
 
-/// Bytes of stack that [`wipe_stack`] overwrites: more than any of the
-/// functions of symmetric cryptography take.
+/// Bytes of stack that [`wipe_stack`] overwrites, more than any function of
+/// symmetric cryptography uses.
 const DEAD_STACK: usize = 8 * 1024;
 
-/// Overwrites what the functions that have just returned left on the stack.
-/// Libraries wipe what they keep, and not what they compute on the way to it.
+/// Overwrites the stack frames of functions that have just returned. Libraries
+/// wipe their stored keys, but not their intermediate results.
 #[inline(never)]
 pub(crate) fn wipe_stack() {
     let mut dead = [0_u64; DEAD_STACK / 8];
-    // The compiler must not find out that nobody reads this.
+    // `zeroize` keeps the compiler from removing a write that is never read.
     dead.zeroize();
 }
 

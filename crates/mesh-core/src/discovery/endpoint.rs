@@ -10,7 +10,7 @@ use crate::id::ServiceId;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Host(Arc<str>);
 
-/// Longest host name, in characters (RFC 1035).
+/// The limit of a host name, in characters (RFC 1035).
 const MAX_HOST: usize = 253;
 
 impl Host {
@@ -29,7 +29,7 @@ impl FromStr for Host {
         if address.parse::<Ipv6Addr>().is_ok() {
             return Ok(Self(address.into()));
         }
-        // Underscores are no part of host names and common in those of containers.
+        // RFC 1123 has no underscores, but container platforms use them in names.
         let label_is_good = |label: &str| {
             (1..=63).contains(&label.len())
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
@@ -83,29 +83,29 @@ impl fmt::Display for Address {
     }
 }
 
-/// One instance of a service. `Key` is whatever stands for its public key: a
-/// parsed key where it is used, text where it is only kept.
+/// One instance of a service. `Key` is the type of its public key: a parsed key
+/// for use, a string for mere storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint<Key> {
-    /// Which service.
+    /// The id of the service.
     pub id: ServiceId,
-    /// Where it listens.
+    /// The address on which the instance listens.
     pub address: Address,
-    /// The key that pins the service, where one is known.
+    /// The key that pins the service, if one is known.
     pub public_key: Option<Key>,
-    /// Anything the user wants to know about the instance.
+    /// Facts that the application keeps about the instance.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Whether an instance can be used, in the words of `grpc.health.v1`.
+/// The health of an instance, in the terms of `grpc.health.v1`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum HealthStatus {
-    /// Nobody has asked yet.
+    /// The instance has not been checked yet.
     #[default]
     Unknown,
-    /// It answers.
+    /// The instance answers.
     Serving,
-    /// It does not answer, or says that it cannot serve.
+    /// The instance does not answer, or reports that it cannot serve.
     NotServing,
 }
 

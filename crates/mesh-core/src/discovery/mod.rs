@@ -1,4 +1,4 @@
-//! Where services are: what is known about each instance, and which one to take.
+//! The registry of services and their instances, and the choice of an instance.
 
 mod endpoint;
 mod picker;
@@ -13,7 +13,7 @@ use crate::{
     id::ServiceId,
 };
 
-/// Why the registry refuses something.
+/// The reason for an error of the registry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DiscoveryError {
     /// A host is neither a DNS name nor an IP address.
@@ -27,7 +27,7 @@ pub enum DiscoveryError {
     /// There is no such service.
     #[error("there is no service {0} in the registry; register it first")]
     UnknownService(ServiceId),
-    /// There is the service, and no instance at this address.
+    /// The service has no instance at this address.
     #[error("the service {0} has no instance at this host and port")]
     UnknownInstance(ServiceId),
 }

@@ -4,36 +4,37 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Entry, HealthStatus};
 
-/// Takes instances in turn and leaves out those that do not serve.
+/// Picks instances in turn and skips those that do not serve.
 ///
-/// An instance nobody has asked about yet counts as one that serves: the first
-/// call finds out.
+/// An instance of unknown health counts as serving: the first call reveals its state.
 #[derive(Debug, Default)]
 pub struct Picker {
     turn: AtomicUsize,
 }
 
 impl Picker {
-    /// Begins with the first instance.
+    /// Creates a picker that begins with the first instance.
     #[must_use]
     pub const fn new() -> Self {
         Self { turn: AtomicUsize::new(0) }
     }
 
-    /// The next instance; `None` if there is none that serves.
+    /// Picks the next instance; `None` if no instance serves.
     #[must_use]
     pub fn pick<'a, Key>(&self, instances: &'a [Entry<Key>]) -> Option<&'a Entry<Key>> {
         self.pick_if(instances, |_| true)
     }
 
-    /// The next instance, if it is `wanted`. No turn is used up when nothing is
-    /// picked; threads that pick at the same moment may pick the same.
+    /// Picks the next instance that serves, if it is `wanted`; otherwise returns `None` and does not advance
+    /// the turn. Concurrent threads may pick the same instance.
     pub fn pick_if<'a, Key>(
         &self,
         instances: &'a [Entry<Key>],
         wanted: impl FnOnce(&'a Entry<Key>) -> bool,
     ) -> Option<&'a Entry<Key>> {
         let usable = |entry: &&Entry<Key>| entry.health != HealthStatus::NotServing;
+        // Relaxed, and a load and a store instead of one operation: an instance that two threads pick is
+        // harmless.
         let turn = self.turn.load(Ordering::Relaxed);
         let place = turn.checked_rem(instances.iter().filter(usable).count())?;
         let entry = instances.iter().filter(usable).nth(place).filter(|entry| wanted(entry))?;

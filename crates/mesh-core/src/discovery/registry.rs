@@ -9,24 +9,24 @@ use std::{
 use super::{Address, DiscoveryError, Endpoint, HealthStatus};
 use crate::{clock::Timestamp, id::ServiceId};
 
-/// An instance with what is known about its health.
+/// An instance and its health.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry<Key> {
     /// The instance.
     pub endpoint: Arc<Endpoint<Key>>,
-    /// Whether it can be used.
+    /// The health of the instance.
     pub health: HealthStatus,
-    /// When the health was last set, to the same value or another.
+    /// The time at which the health was last set, even to the same value.
     pub checked: Option<Timestamp>,
 }
 
-/// Looked up for every call and changed rarely: a lookup shares the list, a
-/// change copies one that is shared.
+/// Lookups are frequent and changes rare: a lookup shares the list, and a
+/// change copies a list that is shared.
 type Services<Key> = BTreeMap<ServiceId, Arc<Vec<Entry<Key>>>>;
 
 /// Services by id, each with any number of instances by address, in the order
-/// they were registered. Shared by reference; the next lookup sees a change, and
-/// the method that made it returns the instances that have changed.
+/// of registration. The registry is shared by reference: the next lookup sees a
+/// change. Each method that changes it returns the instances it has changed.
 pub struct Registry<Key> {
     services: RwLock<Services<Key>>,
 }
@@ -45,26 +45,26 @@ impl<Key> fmt::Debug for Registry<Key> {
 }
 
 impl<Key> Registry<Key> {
-    /// An empty registry.
+    /// Creates an empty registry.
     #[must_use]
     pub fn new() -> Self {
         Self { services: RwLock::default() }
     }
 
-    /// All instances of `id`, whatever their health; empty if there is none.
+    /// Returns all instances of `id`, whatever their health.
     #[must_use]
     pub fn lookup(&self, id: &ServiceId) -> Arc<Vec<Entry<Key>>> {
         self.read().get(id).map_or_else(Arc::default, Arc::clone)
     }
 
-    /// Every instance of every service, ordered by id.
+    /// Returns every instance of every service, ordered by id.
     #[must_use]
     pub fn list(&self) -> Vec<Entry<Key>> {
         self.read().values().flat_map(|instances| instances.iter().cloned()).collect()
     }
 
-    /// Sets the health of one instance of `id`, or of all of them. Returns those
-    /// whose health was another.
+    /// Sets the health of one instance of `id`, or of all of them. Returns the
+    /// instances whose health has changed.
     pub fn set_health(
         &self,
         id: &ServiceId,
@@ -90,7 +90,7 @@ impl<Key> Registry<Key> {
         if found { Ok(changed) } else { Err(DiscoveryError::UnknownInstance(id.clone())) }
     }
 
-    /// Removes one instance of `id`, or all of them. Returns those removed.
+    /// Removes one instance of `id`, or all of them. Returns the removed instances.
     pub fn remove(&self, id: &ServiceId, address: Option<&Address>) -> Vec<Entry<Key>> {
         let mut services = self.write();
         let Some(instances) = services.get_mut(id) else { return Vec::new() };
@@ -102,7 +102,8 @@ impl<Key> Registry<Key> {
         removed
     }
 
-    // No user code runs under these locks, so a poisoned one holds a whole table.
+    // No user code runs under these locks, so the table is consistent even if a
+    // lock is poisoned.
     fn read(&self) -> RwLockReadGuard<'_, Services<Key>> {
         self.services.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -114,7 +115,8 @@ impl<Key> Registry<Key> {
 
 impl<Key: PartialEq> Registry<Key> {
     /// Adds an instance, or replaces the key and metadata of the one at this
-    /// address, which keeps its health. Returns it where anything has changed.
+    /// address, which keeps its health. Returns the instance if anything has
+    /// changed.
     pub fn register(&self, endpoint: Endpoint<Key>) -> Option<Entry<Key>> {
         let mut services = self.write();
         let instances = Arc::make_mut(services.entry(endpoint.id.clone()).or_default());
@@ -140,7 +142,7 @@ impl<Key> Entry<Key> {
     }
 }
 
-/// Shares the endpoint; deriving this would ask it of `Key`.
+/// Shares the endpoint. A derived implementation would require `Key: Clone`.
 impl<Key> Clone for Entry<Key> {
     fn clone(&self) -> Self {
         Self { endpoint: Arc::clone(&self.endpoint), health: self.health, checked: self.checked }

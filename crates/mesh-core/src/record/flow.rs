@@ -1,29 +1,31 @@
 //! Flow control of streams: `docs/protocol.md`, section 7.
 //!
-//! A stream's window is its own: nobody else can use it up. A large item takes
-//! no more than [`STREAM_WINDOW`] from it; the rest comes from a window that all
-//! streams of the session share. Windows count bytes. Each may be overdrawn by
-//! one item, so that an item larger than a window still passes; after that its
-//! sender waits.
+//! Each stream has a window of its own, which no other stream can use up. A
+//! large item takes at most [`STREAM_WINDOW`] from it; the rest comes from a
+//! window that all streams of the session share. Windows count bytes. One item
+//! may overdraw a window, so that an item larger than the window still passes;
+//! then its sender waits.
 
 use std::collections::VecDeque;
 
-/// What an item costs beside its payload, so that empty ones are not free.
+/// The cost of an item in addition to its payload, so that empty items are not
+/// free.
 pub const ITEM_COST: usize = 64;
 
-/// What each stream begins with, either way, and the most that one item takes
-/// from its stream's window.
+/// The initial window of each stream in each direction, and the most that one
+/// item takes from its stream's window.
 pub(crate) const STREAM_WINDOW: u32 = 64 * 1024;
-/// What a stream's window grows to while its consumer keeps up.
+/// The limit of a stream's window, which grows while its consumer keeps up.
 const LARGEST_STREAM_WINDOW: u32 = 1024 * 1024;
-/// What the streams of a session share for what is large of their items.
+/// The window that the large items of all streams of a session share.
 pub(crate) const SESSION_WINDOW: u32 = 16 * 1024 * 1024;
-/// The growth that the windows of a session's streams have in all.
+/// The limit of the growth of all stream windows of a session together.
 pub(crate) const SESSION_GROWTH: u32 = 8 * 1024 * 1024;
-/// The largest credit a stream may have. A receiver that never lets its peer
-/// wait at 1 Gbit/s over a round trip of 130 ms needs no more.
+/// The limit of a stream's credit. It is enough for a stream of 1 Gbit/s over a
+/// round trip of 130 ms without a wait.
 const MOST_STREAM_CREDIT: i64 = 16 << 20;
-/// The largest credit that all streams of a session may share: the same at 4 Gbit/s.
+/// The limit of the credit that all streams of a session share. It is enough
+/// for 4 Gbit/s over the same round trip.
 const MOST_SESSION_CREDIT: i64 = 64 << 20;
 
 /// The peer sent or granted more than the protocol allows.
@@ -31,18 +33,18 @@ const MOST_SESSION_CREDIT: i64 = 64 << 20;
 #[error("more than the flow control window")]
 pub struct Overrun;
 
-/// What an item takes from the two windows. It depends on the item alone, so
-/// that both sides agree whatever is on the way between them.
+/// The shares of an item in the two windows. They depend on the item alone, so
+/// that both sides agree regardless of messages in transit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shares {
-    /// From its stream's.
+    /// Bytes from the stream's window.
     pub own: usize,
-    /// From the session's.
+    /// Bytes from the session's window.
     pub shared: usize,
 }
 
 impl Shares {
-    /// The shares of an item that costs so much.
+    /// Returns the shares of an item of this cost.
     #[must_use]
     pub fn of(cost: usize) -> Self {
         let own = cost.min(STREAM_WINDOW as usize);
@@ -50,8 +52,8 @@ impl Shares {
     }
 }
 
-/// What this side may send. Credit is a permission: how much of it is used at
-/// once is decided by the sender's own budget, since the peer chooses the credit.
+/// The credit of this side to send. Credit is a permission that the peer
+/// chooses; the sender's own budget decides how much of it is used at once.
 #[derive(Clone, Copy, Debug)]
 pub struct SendWindow {
     credit: i64,
@@ -77,12 +79,12 @@ impl SendWindow {
         self.credit > 0
     }
 
-    /// An item of this cost is sent.
+    /// Records that an item of this cost was sent.
     pub fn spend(&mut self, cost: usize) {
         self.credit = self.credit.saturating_sub_unsigned(cost as u64);
     }
 
-    /// The peer grants more.
+    /// Adds credit that the peer granted.
     ///
     /// # Errors
     /// [`Overrun`] if the credit is then above the protocol's maximum.
@@ -96,12 +98,12 @@ impl SendWindow {
     }
 }
 
-/// What the peer may send.
+/// The credit of the peer to send.
 #[derive(Clone, Copy, Debug)]
 pub struct ReceiveWindow {
     credit: i64,
     size: u32,
-    /// Received and not yet consumed.
+    /// Bytes received and not yet consumed.
     held: u64,
 }
 
@@ -122,7 +124,7 @@ impl ReceiveWindow {
         Self { credit: size.into(), size, held: 0 }
     }
 
-    /// So much arrived.
+    /// Records that `cost` bytes arrived.
     ///
     /// # Errors
     /// [`Overrun`] if the peer had no credit left.
@@ -135,11 +137,11 @@ impl ReceiveWindow {
         Ok(())
     }
 
-    /// So much of what arrived was consumed. Returns what to grant, once that
-    /// is worth a message.
+    /// Records that `cost` of the received bytes were consumed. Returns the
+    /// credit to grant, as soon as it is worth a message.
     pub fn consume(&mut self, cost: usize) -> Option<u32> {
         self.held -= (cost as u64).min(self.held);
-        // Negative while a window that has shrunk is larger than its size.
+        // Negative while a shrunk window still has more credit than its size.
         let room = i64::from(self.size) - self.credit - i64::try_from(self.held).unwrap_or(i64::MAX);
         if room * 2 < i64::from(self.size) {
             return None;
@@ -149,47 +151,50 @@ impl ReceiveWindow {
         Some(grant)
     }
 
-    /// Whether it is the window that holds the stream, not its consumer:
-    /// nothing is left to consume, and little may be sent.
+    /// Whether the window limits the stream, not the consumer: the consumer has
+    /// read everything, and little credit is left.
     const fn is_short(&self) -> bool {
         self.held == 0 && self.credit * 2 <= self.size as i64
     }
 
-    /// Whether nothing is left for the peer to use.
+    /// Whether the peer has no credit left.
     #[must_use]
     pub const fn is_used_up(&self) -> bool {
         self.credit <= 0
     }
 
-    /// Whether less than half of it is left for the peer to use.
+    /// Whether the peer has less than half of the window left.
     #[must_use]
     pub const fn is_scarce(&self) -> bool {
         self.credit * 2 < self.size as i64
     }
 }
 
-/// What came of an application's consuming.
+/// The result of an application's consumption.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Consumed {
-    /// What to grant to the stream.
+    /// The credit to grant to the stream.
     pub grant: Option<u32>,
-    /// What is the session's again.
+    /// The bytes that return to the session's window.
     pub shared: usize,
-    /// What the session had again before.
+    /// The bytes that [`Inflow::set_aside`] had already returned to the
+    /// session's window.
     pub set_aside: usize,
 }
 
-/// The receiving half of a stream: its window, and what of the shared one its
-/// items hold.
+/// The receiving half of a stream: its window, and the bytes of the shared
+/// window that its items hold.
 #[derive(Debug)]
 pub struct Inflow {
     window: ReceiveWindow,
-    /// Costs of all items so far.
+    /// The costs of all items so far.
     received: u64,
     consumed: u64,
-    /// Items with a share of the session's window: where they end, and the share.
+    /// Items with a share of the session's window: the value of `received` at
+    /// their end, and the share.
     large: VecDeque<(u64, usize)>,
-    /// Of these, so many first ones whose share the session has again.
+    /// The number of these, from the front, whose share was returned to the
+    /// session.
     set_aside: usize,
 }
 
@@ -206,7 +211,7 @@ impl Default for Inflow {
 }
 
 impl Inflow {
-    /// An item arrived.
+    /// Records the arrival of an item.
     ///
     /// # Errors
     /// [`Overrun`] if the stream had no credit left.
@@ -219,8 +224,8 @@ impl Inflow {
         Ok(())
     }
 
-    /// Items that cost so much were consumed, in order. The window may grow by
-    /// what is left of `growth`.
+    /// Records that items of this cost were consumed, in order. The window may
+    /// grow by at most `growth`.
     pub fn consume(&mut self, cost: usize, growth: &mut u32) -> Consumed {
         let cost = cost.min(self.held());
         self.consumed += cost as u64;
@@ -236,7 +241,8 @@ impl Inflow {
             }
         }
         self.window.held -= (own as u64).min(self.window.held);
-        // What is large does not gain by it.
+        // A large item flows through the session's window, so a larger stream
+        // window would not help it.
         if self.window.is_short() && shared + set_aside == 0 {
             let more = self.window.size.min(LARGEST_STREAM_WINDOW - self.window.size).min(*growth);
             *growth -= more;
@@ -245,27 +251,27 @@ impl Inflow {
         Consumed { grant: self.window.consume(0), shared, set_aside }
     }
 
-    /// The consumer is idle: the stream's window is what it began with once
-    /// more, as soon as what was granted is used. Returns the growth it had.
+    /// Shrinks the window of an idle consumer to its initial size, which takes
+    /// effect as granted credit is used. Returns the growth to give back.
     pub fn shrink(&mut self) -> u32 {
         std::mem::replace(&mut self.window.size, STREAM_WINDOW).saturating_sub(STREAM_WINDOW)
     }
 
-    /// What the items hold of the session's window is to be the session's
-    /// again, though they are not consumed. Returns how much that is.
+    /// Returns the items' bytes to the session's window before the items are
+    /// consumed. Returns their number.
     pub fn set_aside(&mut self) -> usize {
         let shared = self.shared();
         self.set_aside = self.large.len();
         shared
     }
 
-    /// What the items hold of the session's window.
+    /// The bytes that the items hold of the session's window.
     #[must_use]
     pub fn shared(&self) -> usize {
         self.large.iter().skip(self.set_aside).map(|(_, share)| share).sum()
     }
 
-    /// What arrived and was not consumed.
+    /// The bytes that arrived and were not consumed.
     #[must_use]
     pub fn held(&self) -> usize {
         usize::try_from(self.received - self.consumed).unwrap_or(usize::MAX)
@@ -299,7 +305,7 @@ mod tests {
             assert_eq!(window.grant(1), Err(Overrun));
             assert_eq!(window.grant(u32::MAX), Err(Overrun));
             assert!(window.is_open());
-            // An overdraft is granted again with the rest.
+            // The next grant includes an overdraft.
             window.spend(most as usize + 10);
             window.grant(most + 10).unwrap();
             assert_eq!(window.grant(1), Err(Overrun));
@@ -334,7 +340,7 @@ mod tests {
         growth += streams[0].shrink();
         assert_eq!(growth, STREAM_WINDOW);
         assert_eq!(streams[0].shrink(), 0, "once");
-        // What was granted can still be sent, and is then not granted again.
+        // The peer may still use granted credit; that much is not granted again.
         for grant in [None, None, Some(STREAM_WINDOW / 2)] {
             streams[0].receive(Shares::of(HALF)).unwrap();
             assert_eq!(streams[0].consume(HALF, &mut 0).grant, grant);
@@ -358,9 +364,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the sizes and the pace, and whenever windows shrink or items are set aside:
-        /// senders that keep to their windows are never refused and never wait for ever, and
-        /// both sides have the same count of every window.
+        /// For every size and pace, and whenever windows shrink or items are
+        /// set aside: a sender that respects its windows is never rejected and
+        /// never waits for ever, and both sides agree on every window.
         #[test]
         fn senders_and_receivers_agree(
             steps in prop::collection::vec((0usize..3, 0usize..200_000, 0usize..6, 0u8..20), 1..300),
@@ -389,7 +395,7 @@ mod tests {
                     prop_assert!(consume(stream, &mut session, &mut shared), "nothing is left to consume");
                 }
                 while shares.shared > 0 && !session.is_open() {
-                    // The others set aside what they hold.
+                    // The other streams return their shares.
                     for (_, inflow, _) in &mut streams {
                         if let Some(grant) = shared.consume(inflow.set_aside()) {
                             session.grant(grant).unwrap();

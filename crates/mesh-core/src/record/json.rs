@@ -1,26 +1,27 @@
-//! JSON text weighed before anything parses it: how deep it is, and how much
-//! memory its values take in a JavaScript engine, which is up to thirty times
-//! the text. One pass over the bytes, without memory of its own.
+//! The weight of JSON before it is parsed: its depth, and the memory of its
+//! values in a JavaScript engine, which is up to thirty times the length of the
+//! JSON. The check is one pass over the bytes and allocates nothing.
 //!
-//! A false refusal is the dangerous mistake only for weight that is counted too
-//! high by far; one counted too low lets a peer fill the heap. Text that is not
-//! JSON may weigh anything: its parser stops at the first fault, and up to there
-//! both see the same.
+//! An estimate that is too low is dangerous: it lets a peer fill the heap. An
+//! estimate that is a little too high is harmless. The weight of invalid JSON
+//! does not matter: the parser stops at the first fault, and up to that fault
+//! the estimate counts what the parser sees.
 
-/// Nesting of arrays and objects that a payload may have.
+/// The deepest nesting of arrays and objects in a payload.
 pub const MAX_DEPTH: usize = 128;
 
-/// What an array or object takes, and each item, and each member. Measured with
-/// V8 in Node 20; objects whose members are all alike take less.
+/// Bytes of an array or object, of an item, and of a member, measured with V8
+/// in Node 20. Objects with the same members take less.
 const CONTAINER: usize = 64;
 const ITEM: usize = 16;
 const MEMBER: usize = 32;
-/// Text outside of Latin-1 takes two bytes for each character.
+/// A string outside Latin-1 takes two bytes for each character.
 const TEXT: usize = 2;
-/// So many bytes are counted with counters of one byte, which never overflow.
+/// The bytes that are counted with counters of one byte; no counter can
+/// overflow in so few.
 const CHUNK: usize = 128;
 
-/// The text is nested deeper than [`MAX_DEPTH`].
+/// The JSON is nested deeper than [`MAX_DEPTH`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("JSON nested deeper than {MAX_DEPTH} arrays and objects")]
 pub struct TooDeep;
@@ -38,14 +39,14 @@ impl Counts {
     }
 }
 
-/// About how many bytes the values in `text` take once they are parsed.
+/// Estimates the bytes that the values in `text` take after parsing.
 ///
 /// # Errors
 /// [`TooDeep`].
 pub fn weigh(text: &[u8]) -> Result<usize, TooDeep> {
-    // What stands in strings counts as well here: never too little. Most text
-    // has so few brackets that it cannot be deep, and so few values that an
-    // exact count would change little.
+    // This count includes the content of strings, so it is never too low. Most
+    // JSON has too few brackets to be deep, and so few values that an exact
+    // count would change little.
     let most = count_all(text);
     if most.containers <= MAX_DEPTH && most.weight(text.len()) <= 8 * TEXT * text.len() {
         return Ok(most.weight(text.len()));
@@ -54,7 +55,7 @@ pub fn weigh(text: &[u8]) -> Result<usize, TooDeep> {
     Ok(exact.weight(text.len()))
 }
 
-/// Counts without regard to strings, as fast as memory is read.
+/// Counts without regard to strings, at the speed of memory.
 fn count_all(text: &[u8]) -> Counts {
     let mut counts = Counts::default();
     for chunk in text.chunks(CHUNK) {
@@ -96,7 +97,7 @@ fn count_outside_strings(text: &[u8]) -> Result<Counts, TooDeep> {
     Ok(counts)
 }
 
-/// What follows the string whose opening quote is just before `text`.
+/// Returns the rest after the string whose opening quote directly precedes `text`.
 fn after_string(mut text: &[u8]) -> &[u8] {
     loop {
         let Some(end) = text.iter().position(|byte| matches!(byte, b'"' | b'\\')) else { return &[] };
@@ -122,7 +123,7 @@ mod tests {
         }
     }
 
-    /// What a parser finds.
+    /// Counts the values that a parser finds.
     fn found(value: &Value, counts: &mut Counts) {
         let (len, members) = match value {
             Value::Array(items) => {

@@ -33,13 +33,13 @@ impl EpochKeys {
         Ok(Self { aead: AeadKey::new(key)?, mac: MacKey::new(mac.as_bytes()), traffic, size, iv, epoch })
     }
 
-    /// The keys of the next epoch; these are wiped.
+    /// Derives the keys of the next epoch. Dropping the current keys wipes them.
     pub(super) fn next(&self) -> Result<Self, RecordError> {
         let epoch = self.epoch.checked_add(1).ok_or(RecordError::Exhausted)?;
         Self::derive(Prk::from_secret(self.traffic.expand_secret("rekey", &[])), self.size, epoch)
     }
 
-    /// IV xor sequence. Unique while the sequence never repeats under an IV.
+    /// Returns IV xor sequence. The nonce is unique as long as no sequence repeats under one IV.
     pub(super) fn nonce(&self, sequence: u64) -> Nonce {
         let mut nonce = self.iv;
         for (byte, part) in nonce[4..].iter_mut().zip(sequence.to_be_bytes()) {

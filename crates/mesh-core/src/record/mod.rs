@@ -1,5 +1,5 @@
 //! The record layer of `docs/protocol.md`, section 5: one [`Sealer`] and one
-//! [`Opener`] a direction, without sockets or a clock.
+//! [`Opener`] for each direction, without sockets or a clock.
 
 mod flow;
 pub mod json;
@@ -25,28 +25,31 @@ use crate::{
 
 /// Bytes of a record before its ciphertext.
 pub const HEADER_LEN: usize = 20;
-/// Bytes of a record beside its plaintext: header, GCM tag and HMAC.
+/// Bytes of a record in addition to its plaintext: header, GCM tag and HMAC.
 pub const OVERHEAD: usize = HEADER_LEN + TAG_LEN + MAC_LEN;
-/// Records discarded before a session is given up.
+/// The limit of discarded records, above which the session ends.
 pub const MAX_DISCARDED: u32 = 8;
 
 const TAG_LEN: usize = 16;
 const MAC_LEN: usize = 32;
 const VERSION: u8 = 2;
 
-/// When a sender changes keys, whichever comes first.
+/// The number of records after which a sender changes keys, unless
+/// [`REKEY_AGE`] comes first.
 pub(crate) const REKEY_RECORDS: u64 = 1 << 20;
 pub(crate) const REKEY_BYTES: u64 = 1 << 30;
 pub(crate) const REKEY_AGE: Duration = Duration::from_hours(1);
-/// Rekeys with fewer records than [`HASTY_RECORDS`] in an epoch shorter than
-/// [`HASTY_AGE`] that a receiver puts up with.
+/// The limit of hasty rekeys that a receiver tolerates. A rekey is hasty if its
+/// epoch had fewer records than [`HASTY_RECORDS`] and was shorter than
+/// [`HASTY_AGE`].
 const MAX_HASTY_REKEYS: u32 = 8;
 const HASTY_RECORDS: u64 = 1024;
-/// An epoch this long is over by age, however few its records. Half of
-/// [`REKEY_AGE`]: two clocks do not run alike.
+/// The age from which a rekey is never hasty, however few records the epoch
+/// had. It is half of [`REKEY_AGE`], because two clocks run at different
+/// speeds.
 const HASTY_AGE: Duration = Duration::from_mins(30);
 
-/// What a record carries.
+/// The type of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum RecordType {
@@ -54,25 +57,25 @@ pub(crate) enum RecordType {
     Rekey = 2,
 }
 
-/// Why a record was not accepted.
+/// The reason why a record was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// Not well formed.
+    /// The record is malformed.
     #[error("a record that is not well formed")]
     Format,
-    /// Not made by the peer, or of another epoch.
+    /// The peer did not make the record, or made it in another epoch.
     #[error("a record that was not made by the peer")]
     Auth,
-    /// Received before.
+    /// The record was received before.
     #[error("a record received a second time")]
     Replay,
     /// An authentic record is missing.
     #[error("a record of the peer was lost")]
     Gap,
-    /// Authentic, with flags that this version does not know.
+    /// The record is authentic, with flags that this version does not know.
     #[error("a record of the peer has flags that this version does not know")]
     Flags,
-    /// Authentic, but it does not decrypt.
+    /// The record is authentic but does not decrypt.
     #[error("the peer's record does not decrypt")]
     Corrupt,
     /// The peer changes keys too often.
@@ -81,7 +84,7 @@ pub enum RecordError {
     /// Too many records were discarded.
     #[error("more than {MAX_DISCARDED} records were discarded")]
     Discarded,
-    /// No further epoch or sequence is left.
+    /// No epoch or sequence is left.
     #[error("the session's keys are used up")]
     Exhausted,
     /// A message larger than the limit.
@@ -93,8 +96,8 @@ pub enum RecordError {
 }
 
 impl RecordError {
-    /// Whether the session goes on: the record came from a third party, and
-    /// nothing of the peer is lost.
+    /// Returns whether the session continues: the record came from a third
+    /// party, and no record of the peer is lost.
     #[must_use]
     pub const fn is_survivable(self) -> bool {
         matches!(self, Self::Format | Self::Auth | Self::Replay)

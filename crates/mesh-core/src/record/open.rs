@@ -26,18 +26,18 @@ pub struct Opener {
     max_plaintext: usize,
 }
 
-/// What a record was.
+/// The content of an opened record.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Opened<'a> {
     /// The messages of a record.
     Messages(&'a [u8]),
-    /// The peer changed keys, and so has this side.
+    /// The peer changed keys, and this side followed.
     Rekeyed,
 }
 
 impl Opener {
-    /// Starts at epoch and sequence 0; larger plaintexts than `max_plaintext`
-    /// bytes are not well formed.
+    /// Starts at epoch 0 and sequence 0. A plaintext of more than
+    /// `max_plaintext` bytes is malformed.
     pub fn new(
         traffic: Secret<32>,
         size: AesKeySize,
@@ -58,10 +58,10 @@ impl Opener {
     /// Opens the first record of `input` in place and moves `input` past it.
     ///
     /// After a survivable error ([`RecordError::is_survivable`]) the session
-    /// may go on with the next record: nothing has changed. Input whose form
-    /// is wrong is skipped whole, since where the next record begins is then
+    /// may continue with the next record: the state is unchanged. Malformed
+    /// input is skipped as a whole, since the start of the next record is then
     /// unknown.
-    #[allow(clippy::mut_mut)] // a cursor: what is left moves forward through the slice
+    #[allow(clippy::mut_mut)] // a cursor that moves forward through the slice
     pub fn open<'a>(&mut self, input: &mut &'a mut [u8], now: Timestamp) -> Result<Opened<'a>, RecordError> {
         let result = self.try_open(input, now);
         if let Err(error) = &result
@@ -106,14 +106,17 @@ impl Opener {
         let (record, rest) = taken.split_at_mut(header.len + OVERHEAD);
         *input = rest;
 
+        // The MAC comes first: before it, no field of the header is trusted beyond its form.
         let (covered, mac) = record.split_at_mut(header.len + OVERHEAD - MAC_LEN);
         if header.epoch != self.keys.epoch || !self.keys.mac.verify(&[covered], mac) {
             return Err(RecordError::Auth);
         }
-        // Not before: flags that somebody else has set are a forgery.
+        // Only after the MAC: flags that a third party set are a forgery, and
+        // the session survives it.
         if header.flags != 0 {
             return Err(RecordError::Flags);
         }
+        // The stream is ordered, so a sequence other than the next one is a replay or a loss.
         if header.sequence != self.next {
             return Err(if header.sequence < self.next { RecordError::Replay } else { RecordError::Gap });
         }
@@ -125,6 +128,7 @@ impl Opener {
             .open_in_place(&self.keys.nonce(header.sequence), head, text, &Tag(tag))
             .map_err(|_| RecordError::Corrupt)?;
 
+        // The sequence advances only after the record has been opened, so that a forgery cannot skip one.
         self.next = header.sequence.checked_add(1).ok_or(RecordError::Exhausted)?;
         self.records += 1;
         match header.kind {
@@ -134,13 +138,14 @@ impl Opener {
     }
 
     fn rekey<'a>(&mut self, now: Timestamp) -> Result<Opened<'a>, RecordError> {
-        // A quiet session changes keys by age with few records in between.
+        // A session with few records changes keys by age, which is legitimate.
         if self.records < HASTY_RECORDS && now.since(self.since) < HASTY_AGE {
             self.hasty_rekeys += 1;
             if self.hasty_rekeys > MAX_HASTY_REKEYS {
                 return Err(RecordError::RekeyLimit);
             }
         }
+        // Replacing the keys wipes the previous ones.
         self.keys = self.keys.next()?;
         self.records = 0;
         self.since = now;

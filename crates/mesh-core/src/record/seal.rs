@@ -1,4 +1,4 @@
-//! Making records.
+//! Sealing records.
 
 use bytes::BytesMut;
 
@@ -28,10 +28,10 @@ impl Sealer {
         Ok(Self { keys: EpochKeys::first(traffic, size)?, sequence: 0, records: 0, bytes: 0, since: now })
     }
 
-    /// Appends a record to `out` whose plaintext `write` appends.
+    /// Appends a record to `out`; `write` appends the plaintext.
     ///
-    /// The caller rekeys when [`Sealer::is_due`]; one that never does is
-    /// refused here long before a key is worn out.
+    /// The caller must rekey when [`Sealer::is_due`]. This method fails for a caller that never rekeys, long
+    /// before a key reaches its limits.
     pub fn seal(&mut self, out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) -> Result<(), RecordError> {
         if self.records >= 2 * REKEY_RECORDS {
             return Err(RecordError::Exhausted);
@@ -39,7 +39,7 @@ impl Sealer {
         self.append(RecordType::Messages, out, write)
     }
 
-    /// Whether the current keys have served long enough.
+    /// Whether the current keys are due for a rekey.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.records >= REKEY_RECORDS || self.bytes >= REKEY_BYTES || now.since(self.since) >= REKEY_AGE
@@ -72,7 +72,7 @@ impl Sealer {
         out: &mut BytesMut,
         write: impl FnOnce(&mut BytesMut),
     ) -> Result<(), RecordError> {
-        // Taken before use: whatever fails below, this number is never used again.
+        // The sequence increases before its use: after a failure below, the same number must not be used again.
         let sequence = self.sequence;
         self.sequence = sequence.checked_add(1).ok_or(RecordError::Exhausted)?;
 
@@ -88,6 +88,8 @@ impl Sealer {
         out[body - 4..body].copy_from_slice(&len.to_be_bytes());
 
         let (header, plaintext) = out[start..].split_at_mut(HEADER_LEN);
+        // Encrypt-then-MAC: the HMAC also covers the ciphertext and its tag, and so commits to the key, which
+        // GCM does not.
         let tag = self.keys.aead.seal_in_place(&self.keys.nonce(sequence), header, plaintext)?;
         out.put(&tag.0);
         let mac = self.keys.mac.sign(&[&out[start..]]);
@@ -112,7 +114,7 @@ mod tests {
         let mut out = BytesMut::new();
         let refused = sealer.seal(&mut out, |_| {}).unwrap_err();
         assert_eq!((refused.reason(), out.len()), (Reason::Crypto, 0));
-        // Nor does a number ever serve twice.
+        // The last sequence is not used twice either.
         (sealer.records, sealer.sequence) = (0, u64::MAX);
         assert_eq!(sealer.seal(&mut out, |_| {}).unwrap_err().reason(), Reason::Crypto);
         assert!(out.is_empty());

@@ -55,8 +55,8 @@ fn every_flipped_bit_is_refused_and_changes_nothing() {
         let (_, mut opener) = pair(AesKeySize::Aes256);
         let mut forged = record.clone();
         forged[bit / 8] ^= 1 << (bit % 8);
-        // Version, type and length are read first: they say what there is to
-        // verify. A length that fits is as good as any other forgery.
+        // Version, type and length are read first, since they determine the bytes to verify. A forged length
+        // that fits fails at the MAC.
         let error = open(&mut opener, &forged).unwrap_err();
         match bit / 8 {
             0 | 1 => assert_eq!(error, RecordError::Format, "bit {bit}"),
@@ -166,7 +166,7 @@ fn keys_change_by_count_by_age_and_on_demand_without_losing_a_record() {
     assert_eq!(opener.open(&mut input, NOW), Ok(Opened::Rekeyed));
     assert_eq!(opener.open(&mut input, NOW), Ok(Opened::Messages(b"after")));
     assert!(input.is_empty());
-    assert_eq!(open(&mut opener, &before), Err(RecordError::Auth), "a former epoch is closed");
+    assert_eq!(open(&mut opener, &before), Err(RecordError::Auth), "a previous epoch is closed");
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn what_of_a_failure_does_not_fit_is_marked_and_the_rest_arrives() {
     let failure = Failure { reason: "NONE", data, ..Failure::new(Code::NotFound, Reason::Internal, &text) };
     let (code, reason, message, kept) = read(Encoded::error(1, &failure));
     assert_eq!((code, &*reason, &*kept), (Code::NotFound, "NONE", "[1,2,3,4]"));
-    assert_eq!(message, "[cut: the texts of this error are larger than 8 KiB]");
+    assert_eq!(message, "[cut: the strings of this error are larger than 8 KiB]");
     let failure = Failure { message: "no order", ..failure };
     let (code, reason, message, kept) = read(Encoded::error_within(1, &failure, 8));
     assert_eq!((code, &*reason, &*message), (Code::NotFound, "NONE", "no order"));
@@ -349,7 +349,7 @@ fn a_path_that_could_move_a_terminal_is_not_well_formed() {
 }
 
 proptest! {
-    /// Each hop takes some time of its own, or none that a clock would show.
+    /// Each hop takes some time, or too little for a clock to show.
     #[test]
     fn a_deadline_never_grows_on_its_way(first in 1u32..10_000_000, hops in prop::collection::vec(0u64..3_000, 1..200)) {
         let mut left = first;
@@ -398,7 +398,7 @@ proptest! {
 }
 
 /// The records of `tests/vectors/records.json`, made again byte for byte. With
-/// `MESH_WRITE_VECTORS=1` they are recorded anew.
+/// `MESH_WRITE_VECTORS=1` they are recorded again.
 #[test]
 fn record_vectors_follow_the_document() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/records.json");

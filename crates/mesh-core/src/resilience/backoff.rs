@@ -1,4 +1,4 @@
-//! Growing delays between tries, with full jitter.
+//! Growing delays between attempts, with full jitter.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use super::ResilienceError;
 
 /// Delays that grow by a factor up to a ceiling.
 ///
-/// With full jitter each delay is chosen evenly between nothing and what the
-/// try's turn allows: callers that failed together do not come back together.
+/// With full jitter each delay is uniform between zero and the ceiling of its attempt: callers that failed
+/// together do not retry together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ExponentialBackoff {
     initial: Duration,
@@ -17,7 +17,7 @@ pub struct ExponentialBackoff {
 }
 
 impl ExponentialBackoff {
-    /// Delays from `initial`, times `multiplier` with each try, up to `max`.
+    /// Creates delays that start at `initial` and are multiplied by `multiplier` with each attempt, up to `max`.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -37,22 +37,22 @@ impl ExponentialBackoff {
         Ok(Self { initial, max, multiplier, jitter: true })
     }
 
-    /// The same delays without chance: each is its ceiling.
+    /// Returns the same delays without jitter: each delay is its ceiling.
     #[must_use]
     pub const fn without_jitter(self) -> Self {
         Self { jitter: false, ..self }
     }
 
-    /// The longest delay after try number `attempt`, which counts from 1.
+    /// The longest delay after attempt number `attempt`, counted from 1.
     #[must_use]
     pub fn ceiling(&self, attempt: u32) -> Duration {
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
         let seconds = self.initial.as_secs_f64() * self.multiplier.powi(exponent);
-        // Infinity and what no `Duration` holds are beyond the ceiling too.
+        // Infinity, and a number that no `Duration` holds, are beyond the ceiling too.
         Duration::try_from_secs_f64(seconds).map_or(self.max, |delay| delay.min(self.max))
     }
 
-    /// The delay after try number `attempt`, for a random number from 0 to 1.
+    /// The delay after attempt number `attempt`, for a random number from 0 to 1.
     #[must_use]
     pub fn delay(&self, attempt: u32, random: f64) -> Duration {
         let ceiling = self.ceiling(attempt);

@@ -1,42 +1,43 @@
-//! A circuit breaker: after too many failures a service is left alone for a
-//! while, then asked with a few probes whether it is well again.
+//! A circuit breaker: after too many failures it stops the calls to a service
+//! for a time, then tests the service with a few probes.
 
 use std::time::Duration;
 
 use super::ResilienceError;
 use crate::{clock::Timestamp, error::Code};
 
-/// Parts of the window. It slides by one of them at a time.
+/// The number of slots in the window, which slides by one slot at a time.
 const SLOTS: usize = 10;
 
 /// The settings of a [`CircuitBreaker`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BreakerLimits {
-    /// Failures within the window that open it.
+    /// The number of failures within the window that opens the breaker.
     pub failures: u32,
-    /// The share of the window's calls that must have failed besides, 0 to 1.
+    /// The share of the window's calls that must also have failed, 0 to 1.
     pub failure_rate: f64,
-    /// The window failures are counted in.
+    /// The window in which failures are counted.
     pub window: Duration,
-    /// How long it stays open.
+    /// The time for which the breaker stays open.
     pub open_for: Duration,
-    /// Probes that must succeed to close it; no more of them are let through.
+    /// The number of probes that must succeed to close the breaker. No more
+    /// probes than these are admitted at once.
     pub probes: u32,
 }
 
-/// What a breaker does with calls.
+/// The state of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
-    /// All calls are let through.
+    /// All calls are admitted.
     Closed,
-    /// None is.
+    /// No call is admitted.
     Open,
-    /// Only probes are.
+    /// Only probes are admitted.
     HalfOpen,
 }
 
 impl BreakerState {
-    /// The name as metrics and audit entries have it.
+    /// The name in metrics and audit entries.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -47,7 +48,7 @@ impl BreakerState {
     }
 }
 
-/// A change of state, to be recorded by whoever caused it.
+/// A change of state, which the caller records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transition {
     /// The state before.
@@ -56,50 +57,50 @@ pub struct Transition {
     pub to: BreakerState,
 }
 
-/// The right to make one call; to be given back with its [`Outcome`].
+/// The right to make one call. Its holder returns it with the [`Outcome`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Permit {
     turn: u64,
 }
 
 impl Permit {
-    /// The permit as a number, for where it has to leave Rust for a while.
+    /// Converts the permit to a number, for its way through JavaScript.
     #[must_use]
     pub const fn into_raw(self) -> u64 {
         self.turn
     }
 
-    /// The permit that was made a number.
+    /// Restores a permit from its number.
     #[must_use]
     pub const fn from_raw(turn: u64) -> Self {
         Self { turn }
     }
 }
 
-/// A call that is let through.
+/// An admitted call.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Admission {
-    /// To be given back.
+    /// The permit, to be settled.
     pub permit: Permit,
-    /// What letting it through has changed.
+    /// The change of state that the admission caused.
     pub transition: Option<Transition>,
 }
 
-/// How a call went, as far as the service's health is concerned.
+/// The outcome of a call as evidence of the service's health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The service answered, be it with an error of the caller's making.
+    /// The service answered, possibly with an error that the caller caused.
     Success,
     /// The service failed.
     Failure,
-    /// The call says nothing about the service.
+    /// The call is not evidence about the service.
     Ignored,
 }
 
 impl Outcome {
-    /// What a failed call says. Only what the service itself must answer for
-    /// is a failure: were a forged or refused message one, whoever can inject
-    /// it could cut the service off.
+    /// Classifies a failed call. Only a fault of the service itself is a
+    /// failure. A forged or rejected message must not count, since an attacker
+    /// that injects messages could then cut the service off.
     #[must_use]
     pub const fn of_error(code: Code) -> Self {
         match code {
@@ -120,12 +121,13 @@ impl Outcome {
 }
 
 /// Protects one service from calls it cannot answer, and its callers from
-/// waiting for them.
+/// waiting for it.
 #[derive(Debug)]
 pub struct CircuitBreaker {
     limits: BreakerLimits,
     state: State,
-    /// Grows with each change of state: a call answers for the state it began in.
+    /// Increases with each change of state, so that a call counts only in the
+    /// state in which it began.
     turn: u64,
 }
 
@@ -156,7 +158,7 @@ impl CircuitBreaker {
         Err(ResilienceError::Setting(wrong))
     }
 
-    /// For how long no call is let through; `None` if one is.
+    /// The time for which no call is admitted; `None` if one would be admitted now.
     #[must_use]
     pub fn refuses(&self, now: Timestamp) -> Option<Duration> {
         let since = match self.state {
@@ -170,7 +172,7 @@ impl CircuitBreaker {
         (!left.is_zero()).then_some(left)
     }
 
-    /// Lets a call through, or says how long none will be.
+    /// Admits a call, or returns the time until the next one can be admitted.
     pub fn acquire(&mut self, now: Timestamp) -> Result<Admission, ResilienceError> {
         if let Some(left) = self.refuses(now) {
             return Err(ResilienceError::CircuitOpen(left));
@@ -179,7 +181,8 @@ impl CircuitBreaker {
         match self.state {
             State::Closed(_) => {}
             State::HalfOpen { in_flight, succeeded, .. } if in_flight + succeeded < self.limits.probes => {}
-            // Probes that are never heard of must not hold it half open for ever.
+            // Probes that are never settled must not keep the breaker half open
+            // for ever.
             State::Open { .. } | State::HalfOpen { .. } => self.half_open(now),
         }
         if let State::HalfOpen { in_flight, .. } = &mut self.state {
@@ -188,7 +191,8 @@ impl CircuitBreaker {
         Ok(Admission { permit: Permit { turn: self.turn }, transition: self.transition_from(before) })
     }
 
-    /// Takes a permit back. One from before the last change of state is ignored.
+    /// Settles a permit with the outcome of its call. A permit from before the
+    /// last change of state is ignored.
     pub fn settle(&mut self, permit: Permit, outcome: Outcome, now: Timestamp) -> Option<Transition> {
         let before = self.state();
         if permit.into_raw() != self.turn {
@@ -222,7 +226,8 @@ impl CircuitBreaker {
         self.transition_from(before)
     }
 
-    /// The state. An open breaker whose time is over is open until it is asked.
+    /// The state. An open breaker whose time is over stays open until the next
+    /// call.
     #[must_use]
     pub const fn state(&self) -> BreakerState {
         match self.state {
@@ -232,7 +237,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Closes it and forgets all failures.
+    /// Closes the breaker and forgets all failures.
     pub fn reset(&mut self) -> Option<Transition> {
         let before = self.state();
         self.enter(State::Closed(Window::default()));
@@ -254,7 +259,7 @@ impl CircuitBreaker {
     }
 }
 
-/// Calls and failures of the last while, in slots that are cleared as time goes on.
+/// Calls and failures of the recent past, in slots that are cleared as time passes.
 #[derive(Debug, Default)]
 struct Window {
     slots: [Slot; SLOTS],
@@ -262,7 +267,7 @@ struct Window {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
-    /// Which tenth of a window since the epoch.
+    /// The number of this tenth of a window since the epoch.
     number: u64,
     calls: u32,
     failures: u32,
@@ -271,10 +276,12 @@ struct Slot {
 impl Window {
     /// Counts a call and returns the window's failures and calls.
     fn record(&mut self, now: Timestamp, window: Duration, outcome: Outcome) -> (u32, u32) {
-        // Nanoseconds, so that a window of less than ten milliseconds has tenths too.
+        // Nanoseconds, so that a window of less than ten milliseconds can be
+        // divided by ten.
         let tenth = (window.as_nanos() / SLOTS as u128).max(1);
         let number = u64::try_from(u128::from(now.as_millis()) * 1_000_000 / tenth).unwrap_or(u64::MAX);
         let slot = &mut self.slots[(number % SLOTS as u64) as usize];
+        // The slot holds a different period, so it starts from zero.
         if slot.number != number {
             *slot = Slot { number, ..Slot::default() };
         }
@@ -434,8 +441,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens: none through while open, never more probes than
-        /// allowed at once, and no way from open to closed but by probes.
+        /// For every sequence of calls: an open breaker admits none, a
+        /// half-open one admits at most its probes at once, and only probes
+        /// close an open one.
         #[test]
         fn the_laws_hold(steps in prop::collection::vec((0..3_u8, 0..1_500_u64, any::<u8>()), 1..300)) {
             let mut breaker = breaker();

@@ -1,15 +1,16 @@
-//! How many retries there may be in all.
+//! The limit on all retries together.
 
 use super::ResilienceError;
 
 /// Thousandths, so that a share of a call is a whole number.
 const CALL: u64 = 1000;
 
-/// A bound on retries as a share of calls, so that a service in trouble gets
+/// A limit on retries as a share of calls, so that a failing service gets
 /// little more load than usual, however many of its callers retry.
 ///
-/// Each call pays a share of a retry in; each retry takes a whole one out. The
-/// balance begins at its maximum: a caller of few calls may retry too.
+/// Each call deposits a share of a retry, and each retry withdraws a whole one.
+/// The balance begins at its maximum, so that a caller with few calls may retry
+/// too.
 #[derive(Clone, Debug)]
 pub struct RetryBudget {
     balance: u64,
@@ -18,7 +19,8 @@ pub struct RetryBudget {
 }
 
 impl RetryBudget {
-    /// At most `share` retries a call in the long run, and `reserve` at once.
+    /// Allows at most `share` retries per call in the long run, and `reserve`
+    /// retries at once.
     ///
     /// ```
     /// # use mesh_core::resilience::RetryBudget;
@@ -40,12 +42,12 @@ impl RetryBudget {
         Ok(Self { balance: max, max, share })
     }
 
-    /// A first try has been made.
+    /// Records the first attempt of a call.
     pub fn deposit(&mut self) {
         self.balance = (self.balance + self.share).min(self.max);
     }
 
-    /// Takes a retry out; whether there was one.
+    /// Withdraws a retry. Returns whether the balance had one.
     #[must_use]
     pub fn withdraw(&mut self) -> bool {
         let Some(left) = self.balance.checked_sub(CALL) else { return false };

@@ -1,6 +1,5 @@
-//! When to call again, when to leave a service alone, how much one caller may
-//! ask. Nothing here sleeps or looks at a clock: time and chance are arguments,
-//! decisions are values.
+//! Retries, circuit breakers and quotas. Nothing here sleeps or reads a clock: time and random numbers are
+//! arguments, decisions are values.
 
 mod backoff;
 mod breaker;
@@ -18,13 +17,13 @@ use std::time::Duration;
 
 use crate::error::{Code, Coded, Reason};
 
-/// Why something of this module is refused.
+/// The reason for a refusal of this module.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResilienceError {
-    /// A setting is out of range; the text names it and what would be right.
+    /// A setting is out of range; the string names it and the valid range.
     #[error("{0}")]
     Setting(&'static str),
-    /// The circuit is open, or the probes of a half-open one are all out.
+    /// The circuit is open, or half open with all its probes in use.
     #[error("Circuit breaker is open after too many failures; try again in {} ms", .0.as_millis())]
     CircuitOpen(Duration),
     /// The caller has used up its quota.

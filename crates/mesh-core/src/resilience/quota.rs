@@ -1,5 +1,5 @@
-//! How many requests each caller may make: GCRA, the generic cell rate
-//! algorithm of ITU-T I.371, for a bounded number of callers.
+//! The rate limit of each caller: GCRA, the generic cell rate algorithm of ITU-T I.371, for a bounded number
+//! of callers.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -17,44 +17,42 @@ pub struct QuotaLimits {
     pub requests: u32,
     /// The window.
     pub window: Duration,
-    /// How long a caller that asks for too much is refused at least; zero for
-    /// only as long as its quota is used up.
+    /// The minimum time for which a caller over its quota is blocked; zero blocks it only until its quota
+    /// allows the next request.
     pub block: Duration,
-    /// The most callers remembered at once.
+    /// The limit of remembered callers.
     pub keys: usize,
 }
 
-/// What becomes of a request.
+/// The decision about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// `None` if it is allowed, or how long to wait before another can be.
+    /// `None` if the request is allowed, else the time until the next one can be allowed.
     pub retry_after: Option<Duration>,
-    /// How many more would be allowed at once.
+    /// The number of further requests that would be allowed now.
     pub remaining: u32,
-    /// How long until the whole quota is there again.
+    /// The time until the quota is full again.
     pub reset: Duration,
 }
 
 /// A request rate per caller.
 ///
-/// A quota refills steadily, one request every `window / requests`, and not at
-/// the edge of a window, so nobody gets two windows' worth at once. A caller
-/// whose quota is full is forgotten, which changes nothing. When as many are
-/// remembered as allowed, the one nearest to a full quota is forgotten for
-/// the sake of a new one.
+/// A quota refills steadily, one request every `window / requests`, and not at the edge of a window, so no
+/// caller gets two windows' worth at once. A caller with a full quota is forgotten, which changes no
+/// decision. At the limit of remembered callers, a new caller evicts the one that is nearest to a full quota.
 #[derive(Debug)]
 pub struct Quota<K> {
     limits: QuotaLimits,
     /// Nanoseconds between two requests at the steady rate.
     interval: u64,
     callers: HashMap<K, Caller>,
-    /// When each caller's quota is full again, the soonest first.
+    /// The times at which each caller's quota is full again, the soonest first.
     by_expiry: BTreeSet<(u64, K)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Caller {
-    /// When the quota would be full again: the theoretical arrival time.
+    /// The time at which the quota is full again: the theoretical arrival time.
     full_at: u64,
     blocked_until: u64,
 }
@@ -66,7 +64,7 @@ impl Caller {
 }
 
 impl<K: Clone + Ord + Hash> Quota<K> {
-    /// A quota of at least one request in at least a millisecond, for at least one caller.
+    /// Creates a quota of at least one request in at least a millisecond, for at least one caller.
     pub fn new(limits: QuotaLimits) -> Result<Self, ResilienceError> {
         if limits.requests == 0 {
             return Err(ResilienceError::Setting("maxRequests must be at least 1"));
@@ -81,12 +79,12 @@ impl<K: Clone + Ord + Hash> Quota<K> {
         Ok(Self { limits, interval, callers: HashMap::new(), by_expiry: BTreeSet::new() })
     }
 
-    /// Takes a request off a caller's quota, if that allows it.
+    /// Takes a request from a caller's quota, if the quota allows it.
     pub fn check(&mut self, key: &K, now: Timestamp) -> Decision {
         let now = now.as_millis().saturating_mul(1_000_000);
         self.forget_expired(now);
-        let former = self.callers.get(key).copied().unwrap_or_default();
-        let mut caller = former;
+        let previous = self.callers.get(key).copied().unwrap_or_default();
+        let mut caller = previous;
         let window = self.interval.saturating_mul(u64::from(self.limits.requests));
         let full_at = caller.full_at.max(now).saturating_add(self.interval);
         let wait = full_at.saturating_sub(now.saturating_add(window));
@@ -101,7 +99,7 @@ impl<K: Clone + Ord + Hash> Quota<K> {
             caller.blocked_until = now.saturating_add(nanos(self.limits.block).max(wait));
             Some(caller.blocked_until - now)
         };
-        self.store(key, former, caller);
+        self.store(key, previous, caller);
         let owed = caller.full_at.saturating_sub(now);
         let blocked = now < caller.blocked_until;
         Decision {
@@ -111,14 +109,14 @@ impl<K: Clone + Ord + Hash> Quota<K> {
         }
     }
 
-    /// Gives a caller its whole quota back.
+    /// Restores a caller's full quota.
     pub fn reset(&mut self, key: &K) {
         if let Some(caller) = self.callers.remove(key) {
             self.by_expiry.remove(&(caller.expiry(), key.clone()));
         }
     }
 
-    /// How many callers are remembered.
+    /// The number of remembered callers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.callers.len()
@@ -130,9 +128,9 @@ impl<K: Clone + Ord + Hash> Quota<K> {
         self.callers.is_empty()
     }
 
-    fn store(&mut self, key: &K, former: Caller, caller: Caller) {
+    fn store(&mut self, key: &K, previous: Caller, caller: Caller) {
         if self.callers.contains_key(key) {
-            self.by_expiry.remove(&(former.expiry(), key.clone()));
+            self.by_expiry.remove(&(previous.expiry(), key.clone()));
         } else if self.callers.len() >= self.limits.keys
             && let Some((_, soonest)) = self.by_expiry.pop_first()
         {
@@ -142,7 +140,8 @@ impl<K: Clone + Ord + Hash> Quota<K> {
         self.by_expiry.insert((caller.expiry(), key.clone()));
     }
 
-    /// Two at a time are enough to keep up with one that is added.
+    /// Forgets at most two expired callers. Two for each check keep up with one new caller for each check,
+    /// and the cost stays constant.
     fn forget_expired(&mut self, now: u64) {
         for _ in 0..2 {
             if self.by_expiry.first().is_none_or(|(expiry, _)| *expiry > now) {
@@ -235,7 +234,7 @@ mod tests {
     }
 
     proptest! {
-        /// The law of a rate: in no interval more than a burst and what refills meanwhile.
+        /// The law of a rate: no interval has more requests than a burst and the refill of the interval.
         #[test]
         fn no_interval_holds_more_than_its_share(
             requests in 1..20_u32, window in 1..2_000_u64, steps in prop::collection::vec(0..300_u64, 1..200),
@@ -257,7 +256,7 @@ mod tests {
             }
         }
 
-        /// Whoever waits as long as it is told to is let in.
+        /// A caller that waits for `retry_after` is admitted.
         #[test]
         fn waiting_as_told_is_enough(requests in 1..20_u32, window in 1..2_000_u64, block in 0..100_u64) {
             let mut quota = quota(requests, window, block, 4);

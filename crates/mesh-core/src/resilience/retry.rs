@@ -1,26 +1,27 @@
-//! Whether to try a call again, and after how long.
+//! The decision whether and when to retry a call.
 
 use std::time::Duration;
 
 use super::{ExponentialBackoff, ResilienceError};
 use crate::error::Code;
 
-/// A try that has failed.
+/// A failed attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
-    /// Which try it was, from 1.
+    /// The number of the attempt, from 1.
     pub number: u32,
-    /// How it failed.
+    /// The code of the failure.
     pub code: Code,
-    /// Whether it is certain that nothing was done.
+    /// Whether the call certainly did not run.
     pub never_ran: bool,
-    /// Whether doing it twice does no harm.
+    /// Whether the call is safe to run twice.
     pub idempotent: bool,
-    /// How long the other side asks to be left alone.
+    /// The delay that the peer requests.
     pub retry_after: Option<Duration>,
 }
 
-/// Decides on the next try of a call. It makes none itself: it returns the delay.
+/// Decides on the next attempt of a call. It only returns the delay and makes
+/// no call.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryPolicy {
     max_attempts: u32,
@@ -28,7 +29,7 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// At most `max_attempts` tries in all, 1 to 100.
+    /// Creates a policy of at most `max_attempts` attempts in all, 1 to 100.
     pub fn new(max_attempts: u32, backoff: ExponentialBackoff) -> Result<Self, ResilienceError> {
         if !(1..=100).contains(&max_attempts) {
             return Err(ResilienceError::Setting("maxAttempts must be a whole number from 1 to 100"));
@@ -36,14 +37,14 @@ impl RetryPolicy {
         Ok(Self { max_attempts, backoff })
     }
 
-    /// Whether a failure of this kind can pass by itself.
+    /// Whether a failure with this code can be transient.
     #[must_use]
     pub const fn is_transient(code: Code) -> bool {
         matches!(code, Code::Unavailable | Code::ResourceExhausted | Code::Aborted)
     }
 
-    /// How long to wait before the next try; `None` if there must be none. A
-    /// call that may have run is only made again if that does no harm.
+    /// Returns the delay before the next attempt; `None` if there must be none.
+    /// A call that may have run is retried only if it is idempotent.
     #[must_use]
     pub fn next(&self, failed: &Attempt, random: f64) -> Option<Duration> {
         let harmless = failed.never_ran || failed.idempotent;
@@ -54,7 +55,7 @@ impl RetryPolicy {
         }
     }
 
-    /// The same for a failure that somebody else has found worth a retry.
+    /// Returns the delay for a failure that the caller has classified as retryable.
     #[must_use]
     pub fn delay(&self, number: u32, retry_after: Option<Duration>, random: f64) -> Option<Duration> {
         if number >= self.max_attempts {

@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use super::escape;
 
-/// The largest text of an entry, in bytes; longer ones are cut.
+/// The limit of a string in an entry, in bytes; longer strings are cut.
 const MAX_TEXT: usize = 4096;
-/// How deep the metadata of an entry may nest.
+/// The limit of nesting in an entry's metadata.
 const MAX_DEPTH: usize = 8;
-/// How many values the metadata of an entry may hold in all.
+/// The limit of values in an entry's metadata.
 const MAX_VALUES: usize = 256;
 
 /// One entry of the audit log.
@@ -18,36 +18,37 @@ const MAX_VALUES: usize = 256;
 pub struct AuditEvent {
     /// Unique name.
     pub id: String,
-    /// When it happened, ISO 8601.
+    /// The time of the event, ISO 8601.
     pub timestamp: String,
-    /// What it is about: a word such as `key_rotation`, or any other of the application's.
+    /// The type of the event: a word such as `key_rotation`, or one that the
+    /// application chooses.
     pub event_type: String,
     /// The service that reports it.
     pub service_id: String,
-    /// The other side.
+    /// The peer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_service_id: Option<String>,
-    /// How it went.
+    /// The outcome of the event.
     pub details: AuditDetails,
 }
 
-/// How an audited event went.
+/// The outcome of an audited event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditDetails {
-    /// What was done.
+    /// The action.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// Whether it succeeded, where its author says so.
+    /// Whether the action succeeded, if its author records that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub success: Option<bool>,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
-    /// How many messages.
+    /// The number of messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_count: Option<f64>,
-    /// Why it failed.
+    /// The cause of the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// Further facts.
@@ -56,8 +57,9 @@ pub struct AuditDetails {
 }
 
 impl AuditEvent {
-    /// The entry as one line of JSON without its end. Whatever its texts hold,
-    /// it stays one line, shows nothing that is not there, and is bounded.
+    /// Formats the entry as one line of JSON without the line's end. Strings
+    /// are escaped and cut, so that no content can break the line, forge its
+    /// appearance or exceed the size limit.
     #[must_use]
     pub fn to_line(&self) -> String {
         let event = Self {
@@ -73,7 +75,7 @@ impl AuditEvent {
                 ..self.details
             },
         };
-        // Texts and numbers always have a JSON form.
+        // Strings and numbers always have a JSON form.
         serde_json::to_string(&event).unwrap_or_default()
     }
 }

@@ -1,10 +1,9 @@
-//! Text from elsewhere on its way into a log.
+//! Escapes for foreign strings in a log.
 
 use std::{borrow::Cow, fmt::Write};
 
-/// The text with every character visible that could end a line, move a
-/// terminal's cursor, colour it, or turn the writing around: control
-/// characters, line and paragraph separators, and the invisible characters of
+/// Escapes every character that could end a line, move a terminal's cursor, change its colour, or reverse the
+/// direction of writing: control characters, line and paragraph separators, and the invisible characters of
 /// bidirectional text. They become `\n`, `\r`, `\t` or `\u{…}`.
 ///
 /// ```

@@ -16,25 +16,25 @@ use prometheus_client::{
 use super::escape;
 use crate::error::Code;
 
-/// The most pairs of service and method that calls are counted under; the
-/// rest are counted together.
+/// The limit of pairs of service and method with their own counters; calls of
+/// all other pairs are counted together.
 const MAX_CALLS: usize = 500;
 /// The longest label, in characters.
 const MAX_LABEL: usize = 128;
-/// What stands for the pairs beyond [`MAX_CALLS`].
+/// The label of pairs beyond [`MAX_CALLS`].
 const OTHER: &str = "other";
 
 type Labels = [(&'static str, &'static str); 1];
 type CallLabels = Vec<(&'static str, String)>;
 
-/// The state a circuit breaker has taken.
+/// The new state of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CircuitLabel {
-    /// Calls are let through.
+    /// Calls are admitted.
     Closed,
-    /// Calls are refused.
+    /// Calls are rejected.
     Open,
-    /// Probes are let through.
+    /// Probes are admitted.
     HalfOpen,
 }
 
@@ -43,7 +43,7 @@ pub enum CircuitLabel {
 pub struct MetricsSnapshot {
     /// Connections attempted.
     pub connections: u64,
-    /// Connections there are now.
+    /// Open connections.
     pub connections_active: u64,
     /// Connections that failed.
     pub connections_failed: u64,
@@ -53,11 +53,11 @@ pub struct MetricsSnapshot {
     pub received: u64,
     /// Messages that failed.
     pub failed: u64,
-    /// How long calls took: count, sum, shortest and longest.
+    /// The latencies of calls: count, sum, shortest and longest.
     pub latencies: Latencies,
     /// Requests within their quota.
     pub allowed: u64,
-    /// Requests beyond it.
+    /// Requests over their quota.
     pub blocked: u64,
     /// Times a circuit closed.
     pub closed: u64,
@@ -67,12 +67,12 @@ pub struct MetricsSnapshot {
     pub half_open: u64,
 }
 
-/// How long calls took, without keeping each.
+/// The latencies of calls as sums, without individual values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latencies {
-    /// How many.
+    /// The number of latencies.
     pub count: u32,
-    /// All of them together.
+    /// The sum of the latencies.
     pub sum: Duration,
     /// The shortest; zero if there is none.
     pub min: Duration,
@@ -95,8 +95,8 @@ impl Latencies {
     }
 }
 
-/// Counts what a mesh does. What it takes in memory has a bound, whatever
-/// services and methods are called.
+/// Counts the events of a mesh. Its memory is bounded, whatever services and
+/// methods are called.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -137,10 +137,10 @@ impl Metrics {
         };
         let registry = &mut metrics.registry;
         registry.register("connections", "Connections by outcome", metrics.connections.clone());
-        registry.register("connections_active", "Connections there are now", metrics.active.clone());
-        registry.register("messages", "Messages by what became of them", metrics.messages.clone());
-        registry.register_with_unit("latency", "How long calls took", Unit::Seconds, metrics.latency.clone());
-        registry.register("quota_requests", "Requests by what their quota said", metrics.quota.clone());
+        registry.register("connections_active", "Open connections", metrics.active.clone());
+        registry.register("messages", "Messages by outcome", metrics.messages.clone());
+        registry.register_with_unit("latency", "Latency of calls", Unit::Seconds, metrics.latency.clone());
+        registry.register("quota_requests", "Requests by the decision of their quota", metrics.quota.clone());
         registry.register(
             "circuit_transitions",
             "Changes of circuit breakers by new state",
@@ -149,14 +149,14 @@ impl Metrics {
         registry.register("calls", "Calls by service, method and code", metrics.call_codes.clone());
         registry.register_with_unit(
             "call_duration",
-            "How long calls took, by service and method",
+            "Latency of calls by service and method",
             Unit::Seconds,
             metrics.call_times.clone(),
         );
         metrics
     }
 
-    /// A connection was made, or could not be.
+    /// Counts an attempt to connect.
     pub fn connection(&mut self, success: bool) {
         self.snapshot.connections += 1;
         if success {
@@ -168,37 +168,37 @@ impl Metrics {
         self.show_active();
     }
 
-    /// A connection is over.
+    /// Counts the end of a connection.
     pub fn connection_closed(&mut self) {
         self.snapshot.connections_active = self.snapshot.connections_active.saturating_sub(1);
         self.show_active();
     }
 
-    /// A message was sent.
+    /// Counts a sent message.
     pub fn sent(&mut self) {
         self.snapshot.sent += 1;
         count(&self.messages, "outcome", "sent");
     }
 
-    /// A message was received.
+    /// Counts a received message.
     pub fn received(&mut self) {
         self.snapshot.received += 1;
         count(&self.messages, "outcome", "received");
     }
 
-    /// A message failed.
+    /// Counts a failed message.
     pub fn failed(&mut self) {
         self.snapshot.failed += 1;
         count(&self.messages, "outcome", "failed");
     }
 
-    /// A call took this long.
+    /// Records the latency of a call.
     pub fn latency(&mut self, latency: Duration) {
         self.snapshot.latencies.add(latency);
         self.latency.observe(latency.as_secs_f64());
     }
 
-    /// A request met its quota.
+    /// Counts the decision of a quota about a request.
     pub fn quota(&mut self, allowed: bool) {
         if allowed {
             self.snapshot.allowed += 1;
@@ -208,7 +208,7 @@ impl Metrics {
         count(&self.quota, "outcome", if allowed { "allowed" } else { "blocked" });
     }
 
-    /// A circuit breaker changed its state.
+    /// Counts a state change of a circuit breaker.
     pub fn circuit(&mut self, state: CircuitLabel) {
         let (figure, label) = match state {
             CircuitLabel::Closed => (&mut self.snapshot.closed, "closed"),
@@ -219,7 +219,7 @@ impl Metrics {
         count(&self.circuits, "state", label);
     }
 
-    /// A call of a method ended; `None` is success.
+    /// Records the end of a call; the code `None` means success.
     pub fn call(&mut self, service: &str, method: &str, code: Option<Code>, latency: Duration) {
         let pair = (label(service), label(method));
         let (service, method) = if self.calls.contains(&pair) {
@@ -242,7 +242,7 @@ impl Metrics {
         self.snapshot
     }
 
-    /// The figures in the text format of `OpenMetrics` 1.0, which Prometheus reads.
+    /// The figures in the text format of `OpenMetrics` 1.0, for Prometheus.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut page = String::new();
@@ -256,7 +256,7 @@ impl Metrics {
     }
 }
 
-/// From a tenth of a millisecond to 26 seconds.
+/// Creates a histogram of latencies from a tenth of a millisecond to 26 seconds.
 fn histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.0001, 2.0, 19))
 }
@@ -265,7 +265,8 @@ fn count(family: &Family<Labels, Counter>, name: &'static str, value: &'static s
     family.get_or_create(&[(name, value)]).inc();
 }
 
-/// A text that cannot fill the page. Quotation marks are escaped where it is written.
+/// Cuts and escapes a label, so that it cannot fill the page. The encoder
+/// escapes quotation marks.
 fn label(text: &str) -> String {
     let short: String = text.chars().take(MAX_LABEL).collect();
     escape(&short).into_owned()

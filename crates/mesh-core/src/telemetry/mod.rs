@@ -1,5 +1,4 @@
-//! What happened: figures for monitoring, entries for the audit log. Nothing
-//! here writes anywhere.
+//! Figures for monitoring and entries for the audit log. Nothing here performs output.
 
 mod audit;
 mod escape;

@@ -13,8 +13,8 @@ use crate::crypto::{
     secret::{Secret, SecretVec},
 };
 
-/// An envelope as version 0.2.0 wrote it: AES-256-GCM with a 128-bit nonce, the
-/// HMAC keyed with the AES key and over the ciphertext alone, no signature.
+/// An envelope as version 0.2.0 wrote it: AES-256-GCM with a 128-bit nonce, an HMAC under the AES key over
+/// the ciphertext alone, and no signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LegacyEnvelope {
@@ -30,8 +30,8 @@ pub struct LegacyEnvelope {
     pub hmac: String,
 }
 
-/// Opens an envelope of 0.2.0. Such an envelope says nothing about who made
-/// it, so this is only for reading old data, to seal it anew.
+/// Opens an envelope of 0.2.0. Such an envelope does not authenticate its sender. Use this function only to
+/// read old data and to seal it again.
 ///
 /// # Errors
 /// As [`open`](super::open).

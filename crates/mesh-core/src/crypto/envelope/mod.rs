@@ -1,5 +1,5 @@
-//! Envelopes: data encrypted to an RSA key in one shot, for storage or for a
-//! transport that keeps no sessions. The format is in `docs/envelope.md`.
+//! Envelopes: data encrypted to an RSA key in one step, for storage or for a
+//! transport without sessions. The format is in `docs/envelope.md`.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
@@ -21,11 +21,11 @@ mod tests;
 
 pub use legacy::{LegacyEnvelope, open_legacy};
 
-/// The version written, and the only one read.
+/// The version that is written, and the only version that is accepted.
 pub const VERSION: u32 = 1;
 
-/// Names the format: the OAEP label, the associated data, the first bytes of
-/// what is authenticated.
+/// The name of the format: it is the OAEP label, the associated data and the
+/// prefix of the authenticated bytes.
 const DOMAIN: &[u8] = b"secure-stack-mesh/envelope/v1";
 const AES_INFO: &[u8] = b"secure-stack-mesh/envelope/v1 aes";
 const HMAC_INFO: &[u8] = b"secure-stack-mesh/envelope/v1 hmac";
@@ -45,36 +45,36 @@ pub struct Envelope {
     pub iv: String,
     /// The 128-bit tag of AES-GCM, base64.
     pub auth_tag: String,
-    /// HMAC-SHA256 over all of the above, hexadecimal.
+    /// HMAC-SHA256 over all members above, hexadecimal.
     pub hmac: String,
     /// The sender's RSASSA-PSS signature, base64.
     #[serde(default)]
     pub signature: String,
 }
 
-/// Why an envelope was not made or not opened.
+/// The reason why an envelope could not be sealed or opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
-    /// A member is not what the format says, as anyone can see.
+    /// A member violates the format; no key is needed to see it.
     #[error("the envelope's {member} must be {wanted}")]
     Format {
         /// The member's name in JSON.
         member: &'static str,
-        /// What it must be.
+        /// The form that the format requires.
         wanted: &'static str,
     },
-    /// The envelope is of a version this build does not read.
+    /// This build does not support the envelope's version.
     #[error(
         "the envelope's version must be 1, got {0}; an envelope without a version is one of 0.2.0, \
          which is opened with the option {{ legacy: true }}"
     )]
     Version(u32),
-    /// It is not for this key, not from this sender, or not intact.
+    /// The envelope is for a different key, from a different sender, or damaged.
     #[error(
         "the envelope cannot be opened: it is not encrypted to this key, not signed by this sender, or damaged"
     )]
     Open,
-    /// A key, or the library, failed.
+    /// A key was unusable, or the library failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
 }
@@ -105,9 +105,9 @@ pub fn seal(
     sender: &KeyPair,
     size: AesKeySize,
 ) -> Result<Envelope, EnvelopeError> {
-    // The wrapped secret is as long as the AES key, which tells the opener the
-    // size; the sender's name in it keeps others from signing as their own
-    // what they cannot read.
+    // The length of the wrapped secret gives the recipient the AES key size.
+    // The sender's thumbprint in it keeps others from signing an envelope they
+    // cannot read.
     let mut wrapped = Zeroizing::new(vec![0; size.bytes() + Thumbprint::LEN]);
     let (secret, name) = wrapped.split_at_mut(size.bytes());
     fill_random(secret)?;
@@ -137,12 +137,12 @@ pub fn seal(
 }
 
 /// Opens an envelope sealed to `recipient`. With a `sender`, that sender must
-/// have signed it; without one, **nothing is known about who made it**: anyone
-/// who has the recipient's public key may have.
+/// have signed it. Without a `sender`, **the origin is not authenticated**:
+/// anyone who has the recipient's public key could have made the envelope.
 ///
 /// # Errors
-/// `ENVELOPE_FORMAT` for what is malformed on the face of it; `DECRYPT_FAILED`
-/// for everything else, whichever check it was.
+/// `ENVELOPE_FORMAT` for a malformed member; `DECRYPT_FAILED` for every other
+/// failure, so that the error does not reveal which check failed.
 pub fn open(
     envelope: &Envelope,
     recipient: &KeyPair,
@@ -168,7 +168,7 @@ pub fn open(
         tag: &tag,
         ciphertext: &ciphertext,
     };
-    // First what costs little and needs no secret.
+    // The signature first: it is cheap and needs no secret.
     if let Some(sender) = sender
         && !sender.pss_verify(SignatureDomain::Envelope, &covered.signed(&hmac), &signature)
     {
@@ -185,9 +185,10 @@ pub fn open(
     Ok(ciphertext)
 }
 
-/// Unwraps the secret. One that cannot be unwrapped is replaced by a random
-/// one, so that it fails at the HMAC like any other envelope, no sooner
-/// (implicit rejection): how long OAEP took tells nothing.
+/// Unwraps the secret. A random secret replaces one that cannot be unwrapped,
+/// so that the envelope fails at the HMAC like any forgery (implicit
+/// rejection). The time of the failure therefore reveals nothing about the OAEP
+/// padding.
 fn unwrap(recipient: &KeyPair, encrypted_key: &[u8]) -> Result<(Keys, Thumbprint), EnvelopeError> {
     let stand_in = SecretVec::new(Secret::<64>::random()?.as_bytes().to_vec());
     let wrapped = recipient.oaep_decrypt(encrypted_key, DOMAIN).unwrap_or(stand_in);
@@ -214,7 +215,7 @@ impl Keys {
     }
 }
 
-/// Everything the HMAC and the signature cover.
+/// The data that the HMAC and the signature cover.
 struct Covered<'a> {
     recipient: Thumbprint,
     encrypted_key: &'a [u8],
@@ -224,8 +225,9 @@ struct Covered<'a> {
 }
 
 impl Covered<'_> {
-    /// Runs `then` on the parts. All have a fixed length but the wrapped key,
-    /// whose length is said, and the ciphertext, which is last.
+    /// Runs `then` on the parts. Their concatenation is unambiguous: the
+    /// wrapped key has its length before it, the ciphertext is last, and all
+    /// other parts have a fixed length.
     fn with_parts<T>(&self, then: impl FnOnce(&[&[u8]]) -> T) -> T {
         let length = (self.encrypted_key.len() as u64).to_be_bytes();
         then(&[
@@ -248,7 +250,8 @@ impl Covered<'_> {
         !self.with_parts(|parts| key.verify(parts, hmac))
     }
 
-    /// What the sender signs: the hash of all that, and the HMAC over it.
+    /// Returns the bytes that the sender signs: the hash of the covered data,
+    /// and the HMAC over it.
     fn signed(&self, hmac: &[u8; 32]) -> Vec<u8> {
         [self.with_parts(sha256), *hmac].concat()
     }

@@ -166,7 +166,7 @@ fn the_vector_of_the_format_document_opens() {
     let envelope: Envelope = serde_json::from_value(vector["envelope"].clone()).unwrap();
     let data = open(&envelope, &recipient, Some(sender.public_key())).unwrap();
     assert_eq!(data, vector["plaintext"].as_str().unwrap().as_bytes());
-    // The intermediate values, for whoever writes another implementation.
+    // The intermediate values, for authors of other implementations.
     let wrapped = recipient.oaep_decrypt(&STANDARD.decode(&envelope.encrypted_key).unwrap(), DOMAIN).unwrap();
     assert_eq!(hex::encode(wrapped.as_bytes()), vector["wrapped"].as_str().unwrap());
     let mut key = [0; 32];

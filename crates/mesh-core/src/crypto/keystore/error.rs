@@ -9,8 +9,8 @@ use crate::{
     id::ServiceId,
 };
 
-/// Why keys cannot be kept, or not be used. Every message names the path and
-/// the repair.
+/// The reason why keys cannot be stored or used. Every message names the path
+/// and the repair.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyStoreError {
     /// Other users may read or write the path.
@@ -42,7 +42,7 @@ pub enum KeyStoreError {
         /// This process's effective user id.
         user: u32,
     },
-    /// The path is not the kind of thing it should be.
+    /// The path has the wrong type.
     #[error(
         "{} is {found}, not {wanted}; move it away or point paths.keysDir (SECURE_MESH_KEYS_DIR) elsewhere",
         Shown(path)
@@ -50,12 +50,12 @@ pub enum KeyStoreError {
     Type {
         /// The offending path.
         path: PathBuf,
-        /// What was found, as in `a symbolic link`.
+        /// The type that was found, as in `a symbolic link`.
         found: &'static str,
-        /// What was expected, as in `a directory`.
+        /// The expected type, as in `a directory`.
         wanted: &'static str,
     },
-    /// A file does not hold what it should.
+    /// A file has invalid content.
     #[error(
         "{} is damaged: {what}; restore it from a backup, or remove it to have a new one made: rm {}",
         Shown(path),
@@ -64,10 +64,10 @@ pub enum KeyStoreError {
     Corrupt {
         /// The damaged file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault of the file.
         what: String,
     },
-    /// The stored key has another size than the one asked for.
+    /// The size of the stored key differs from the requested size.
     #[error(
         "the key in {} has {stored} bits, not {wanted}; set security.rsaKeySize to {stored}, or remove the \
          file to have a new key made: rm {}",
@@ -79,10 +79,10 @@ pub enum KeyStoreError {
         path: PathBuf,
         /// Bits of the stored key.
         stored: u32,
-        /// Bits asked for.
+        /// Bits requested.
         wanted: u32,
     },
-    /// The directory holds as many keys of others as it may.
+    /// The directory has reached its limit of other services' keys.
     #[error(
         "{} holds {limit} keys of other services, the most there may be; remove those no longer needed",
         Shown(path)
@@ -93,28 +93,28 @@ pub enum KeyStoreError {
         /// The limit.
         limit: usize,
     },
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error(
         "cannot {action} {}: {source}; {}, or point paths.keysDir (SECURE_MESH_KEYS_DIR) elsewhere",
         Shown(path),
         repair(source)
     )]
     Io {
-        /// What was attempted, as in `write`.
+        /// The attempted action, as in `write`.
         action: &'static str,
         /// The directory or file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The environment names no place to keep keys in.
+    /// The environment names no directory for keys.
     #[error(
         "no directory to keep keys in: neither HOME nor XDG_STATE_HOME (LOCALAPPDATA on Windows) is an \
          absolute path; set one of them, or paths.keysDir (SECURE_MESH_KEYS_DIR)"
     )]
     Unknown,
-    /// Another key is already remembered for the service.
-    #[error("another key is remembered for this service; to accept the new one: rm {}", Shown(path))]
+    /// A different key is already remembered for the service.
+    #[error("a different key is remembered for this service; to accept the new one: rm {}", Shown(path))]
     PeerKeyChanged {
         /// The file that holds the remembered key.
         path: PathBuf,
@@ -125,34 +125,34 @@ pub enum KeyStoreError {
         Shown(path)
     )]
     PeerKeyInUse {
-        /// The file that says whose key it is.
+        /// The file that records the key's owner.
         path: PathBuf,
         /// The service that the key belongs to.
         owner: ServiceId,
     },
-    /// The file that was named as the service's key cannot be it.
+    /// The configured key file cannot serve as the service's key.
     #[error("security.privateKey (SECURE_MESH_PRIVATE_KEY): {} {problem}", Shown(path))]
     Given {
-        /// The file as it was named.
+        /// The file as it was configured.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault of the file.
         problem: GivenKeyProblem,
     },
-    /// Making or encoding a key failed.
+    /// Generating or encoding a key failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
 }
 
-/// Why a file is not taken as the service's key.
+/// The reason why a file is rejected as the service's key.
 #[derive(Debug, thiserror::Error)]
 pub enum GivenKeyProblem {
-    /// Other users may read or write it.
+    /// Other users may read or write the file.
     #[error(
         "is open to other users (mode {0:04o}); close it (chmod 600), or give it as a container's secret, \
          on a volume that is mounted read-only"
     )]
     Mode(u32),
-    /// It belongs to another user.
+    /// The file belongs to another user.
     #[error("belongs to user {owner}; it must belong to root or to the user of this process ({user})")]
     Owner {
         /// Its owner's user id.
@@ -160,13 +160,13 @@ pub enum GivenKeyProblem {
         /// This process's effective user id.
         user: u32,
     },
-    /// It is a directory, a pipe or the like.
+    /// The path is a directory, a pipe or the like.
     #[error("is not a regular file")]
     Type,
-    /// It does not hold a key.
+    /// The file does not contain a key.
     #[error("holds no RSA private key in PEM (PKCS#8 or PKCS#1): {0}")]
     NotAKey(String),
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("cannot be read: {0}")]
     Io(io::Error),
 }
@@ -212,11 +212,12 @@ impl Coded for KeyStoreError {
     }
 }
 
-/// What to do about an error of the operating system.
+/// The repair for an error of the operating system.
 pub(crate) fn repair(err: &io::Error) -> &'static str {
-    // "Too many open files", of this process and of the system; they have no kind of their own.
+    // "Too many open files", of this process and of the system. `io::ErrorKind`
+    // has no variant for them.
     if cfg!(unix) && matches!(err.raw_os_error(), Some(23 | 24)) {
-        return "allow more open files (ulimit -n), or find out who keeps so many open";
+        return "allow more open files (ulimit -n), or find the process that keeps so many open";
     }
     match err.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -225,12 +226,12 @@ pub(crate) fn repair(err: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space",
         io::ErrorKind::FileTooLarge => "allow larger files (ulimit -f)",
         io::ErrorKind::Unsupported => "use a file system with hard links",
-        _ => "see to the file system",
+        _ => "check the file system",
     }
 }
 
-/// A path as it can be pasted into a shell or shown in a log: as it is when it
-/// is plain, quoted and escaped when not.
+/// A path in a form that is safe in a shell and in a log. A plain path is
+/// unchanged; any other is quoted and escaped.
 pub(crate) struct Shown<'a>(pub(crate) &'a Path);
 
 impl fmt::Display for Shown<'_> {
@@ -241,7 +242,8 @@ impl fmt::Display for Shown<'_> {
             Some(text) if !text.chars().any(char::is_control) => {
                 write!(f, "'{}'", text.replace('\'', r"'\''"))
             }
-            // Neither can be typed, so escaping is all that is left to do.
+            // Such a path cannot be typed in a shell, so it is only escaped for
+            // the log.
             _ => f.write_str(&format!("{}", self.0.display()).escape_debug().to_string()),
         }
     }

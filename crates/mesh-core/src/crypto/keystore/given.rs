@@ -1,5 +1,5 @@
-//! A key in a file that its owner names, as containers are given one: behind
-//! symbolic links, of root, readable by a group.
+//! A key in a configured file, as containers receive one: behind symbolic links, owned by root, readable by a
+//! group.
 
 use std::path::Path;
 
@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 use super::{KeyStoreError, MAX_KEY_FILE, error::GivenKeyProblem};
 use crate::crypto::rsa::KeyPair;
 
-/// Reads the key pair that `path` leads to. What is found there must be a regular file of this user or of
-/// root that nobody else can write, and that others cannot read either, unless it is on a file system that
-/// is mounted read-only: that is how containers are given secrets, and there they have no other users.
+/// Reads the key pair at `path`, through symbolic links. It must be a regular file of this user or of root
+/// that nobody else can write. Others may read it only on a file system that is mounted read-only: containers
+/// receive secrets in that way, and they have no other users.
 ///
 /// Blocks.
 pub fn read_key_file(path: &Path) -> Result<KeyPair, KeyStoreError> {
@@ -31,7 +31,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, GivenKeyProblem> {
         process::geteuid,
     };
     let io = |errno: rustix::io::Errno| GivenKeyProblem::Io(errno.into());
-    // NONBLOCK, or opening a pipe would wait for its writer.
+    // Without NONBLOCK, opening a pipe would wait for its writer.
     let file = open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).map_err(io)?;
     let stat = fstat(&file).map_err(io)?;
     let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
@@ -53,13 +53,13 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, GivenKeyProblem> {
 
 fn take(file: std::fs::File) -> Result<Zeroizing<Vec<u8>>, GivenKeyProblem> {
     use std::io::Read;
-    // Room for all of it at once: growing would leave copies behind.
+    // One allocation for the whole file: a growing vector would leave copies of the secret behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_KEY_FILE + 2));
     file.take(MAX_KEY_FILE as u64 + 1).read_to_end(&mut bytes).map_err(GivenKeyProblem::Io)?;
     Ok(bytes)
 }
 
-/// The rule. `user` is who runs this.
+/// The rule of owner and mode. `user` is the effective user of this process.
 #[cfg(unix)]
 fn accept(regular: bool, owner: u32, user: u32, mode: u32, read_only: bool) -> Result<(), GivenKeyProblem> {
     const ROOT: u32 = 0;
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn the_rule_accepts_what_containers_are_given_and_nothing_wider() {
         let accepted = |owner, mode, read_only| accept(true, owner, 1000, mode, read_only).is_ok();
-        // A file of one's own; a Secret with fsGroup; a Secret as it is by default; one of Docker's.
+        // A file of this user; a Kubernetes Secret with fsGroup; a Secret with its default mode; a Docker secret.
         for (owner, mode, read_only) in
             [(1000, 0o600, false), (0, 0o440, false), (0, 0o640, false), (0, 0o644, true), (0, 0o444, true)]
         {

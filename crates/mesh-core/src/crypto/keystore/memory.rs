@@ -1,5 +1,5 @@
-//! The directory in memory: one for the process. It serves meshes on a network
-//! in memory, whose keys are thrown away with the process.
+//! The directory in memory, one for the process. Meshes on a network in memory use it; their keys end with
+//! the process.
 
 use std::{
     collections::BTreeMap,
@@ -15,14 +15,14 @@ type Files = BTreeMap<String, Zeroizing<Vec<u8>>>;
 
 static FILES: LazyLock<Mutex<Files>> = LazyLock::new(Mutex::default);
 
-/// Where keys are.
+/// The place of keys: a directory or the memory of the process.
 pub(super) enum Place {
     Disk(Directory),
     Memory,
 }
 
 impl Place {
-    /// The directory's path; one in memory has none that leads anywhere.
+    /// The directory's path. The path of a directory in memory does not exist in the file system.
     pub(super) fn path(&self) -> &Path {
         match self {
             Self::Disk(directory) => directory.path(),
@@ -61,7 +61,7 @@ impl Place {
         }
     }
 
-    /// Removes `name`; one that is not there is removed already.
+    /// Removes `name`. A missing file is not an error.
     pub(super) fn remove(&self, name: &str) -> Result<(), KeyStoreError> {
         match self {
             Self::Disk(directory) => directory.remove(name),
@@ -84,5 +84,6 @@ impl Place {
 }
 
 fn files() -> MutexGuard<'static, Files> {
+    // Each change of the map is a single insertion or removal, so a poisoned lock holds a consistent map.
     FILES.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,12 +1,12 @@
-//! Keys on disk: the mesh secret of the embedded default, the services' own
-//! key pairs, and the keys that other services showed first.
+//! Keys on disk: the mesh secret of the embedded default, the services' own key
+//! pairs, and the remembered keys of other services.
 //!
-//! Everything is in one directory of mode 0700, in files of mode 0600. File
-//! names are hashes, so no service id reaches the file system. A file appears
-//! complete or not at all, and the first to appear stays: processes that start
-//! together agree on one secret.
+//! One directory of mode 0700 holds files of mode 0600. File names are hashes,
+//! so no service id reaches the file system. A file appears atomically, and the
+//! first one to appear stays, so that processes that start together agree on
+//! one secret.
 //!
-//! All of this blocks: async code calls it from the blocking pool.
+//! Every function here blocks; async code calls it from the blocking pool.
 
 use std::{
     ffi::OsString,
@@ -45,21 +45,22 @@ use unix::Directory;
 
 use memory::Place;
 
-/// Most keys of other services one directory keeps, so that strangers cannot
-/// fill a disk with names.
+/// The limit of remembered keys in one directory, so that strangers cannot fill
+/// a disk with names.
 pub const MAX_KNOWN_PEERS: usize = 4096;
 
 const DIRECTORY: &str = "secure-stack-mesh";
 const MESH_SECRET: &str = "mesh-secret";
 const TEMPORARY_PREFIX: &str = "tmp-";
-/// Prefixes of the files that other services' names give rise to.
+/// Prefixes of the files that are created for other services.
 const PEER_PREFIXES: [&str; 2] = ["peer-", "pub-"];
 
-/// Sizes no honest file exceeds: 64 digits, a key of 4096 bits.
+/// Size limits, above any valid file: 64 digits for the secret, a PEM of 4096
+/// bits for a key.
 const MAX_SECRET_FILE: usize = 80;
 const MAX_KEY_FILE: usize = 8192;
 
-/// A directory of keys, opened and found safe.
+/// An open key directory that passed the checks of its owner and mode.
 pub struct KeyStore {
     directory: Place,
 }
@@ -77,12 +78,13 @@ impl KeyStore {
             path: dir.into(),
             source,
         })?;
-        // Without the trailing separator that would make a link be followed.
+        // A trailing separator would make the system follow a symbolic link, so
+        // it is removed.
         let path = absolute.components().filter(|part| *part != Component::CurDir).collect();
         Ok(Self { directory: Place::Disk(Directory::open(path)?) })
     }
 
-    /// The keys of this process, which are gone with it and on no disk.
+    /// The keys of this process in memory; they end with the process.
     #[must_use]
     pub fn in_memory() -> Self {
         Self { directory: Place::Memory }
@@ -110,14 +112,14 @@ impl KeyStore {
         Ok(base.ok_or(KeyStoreError::Unknown)?.join(DIRECTORY))
     }
 
-    /// Where the keys are.
+    /// The directory's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// The secret that all of this user's services on this machine share; made
-    /// when first asked for.
+    /// Returns the secret that all services of this user on this machine share.
+    /// The first call creates it.
     pub fn mesh_secret(&self) -> Result<Secret<32>, KeyStoreError> {
         if let Some(secret) = self.load_mesh_secret()? {
             return Ok(secret);
@@ -145,12 +147,12 @@ impl KeyStore {
         }
     }
 
-    /// The key pair of the service `id`; made when first asked for, which
-    /// takes as long as [`KeyPair::generate`].
+    /// Returns the key pair of the service `id`. The first call generates it,
+    /// which takes as long as [`KeyPair::generate`].
     ///
     /// # Errors
-    /// `KEYDIR_KEY_SIZE` if the stored key has not `bits` bits, `KEYDIR_CORRUPT`
-    /// if it is not a key.
+    /// `KEYDIR_KEY_SIZE` if the stored key does not have `bits` bits,
+    /// `KEYDIR_CORRUPT` if it is not a key.
     pub fn key_pair(&self, id: &ServiceId, bits: u32) -> Result<KeyPair, KeyStoreError> {
         let pair = self.any_key_pair(id, bits)?;
         let stored = pair.public_key().bits();
@@ -161,8 +163,8 @@ impl KeyStore {
         Ok(pair)
     }
 
-    /// The key pair of the service `id`, whatever its size; made with `bits`
-    /// bits when first asked for.
+    /// Returns the key pair of the service `id`, of any size. The first call
+    /// generates it with `bits` bits.
     pub fn any_key_pair(&self, id: &ServiceId, bits: u32) -> Result<KeyPair, KeyStoreError> {
         match self.load_key_pair(id)? {
             Some(pair) => Ok(pair),
@@ -176,7 +178,7 @@ impl KeyStore {
         if self.directory.create(&name, pair.to_pkcs8_pem()?.as_bytes())? {
             return Ok(pair);
         }
-        // Another process was faster: its key is the one.
+        // Another process was faster, so its key is the service's key.
         self.load_key_pair(id)?.ok_or_else(|| self.vanished(&name))
     }
 
@@ -190,20 +192,21 @@ impl KeyStore {
         KeyPair::from_pkcs8_pem(&pem).map(Some).map_err(|err| self.not_a_key(name, err))
     }
 
-    /// Stores `pair` as the key pair of `id`, in place of one that is there.
+    /// Stores `pair` as the key pair of `id` and overwrites an existing one.
     pub fn save_key_pair(&self, id: &ServiceId, pair: &KeyPair) -> Result<(), KeyStoreError> {
         self.directory.replace(&key_file(id), pair.to_pkcs8_pem()?.as_bytes())
     }
 
-    /// The key pair that [`replace_key_pair`](Self::replace_key_pair) took the
-    /// place of, if there was one.
+    /// Returns the key pair that [`replace_key_pair`](Self::replace_key_pair)
+    /// replaced, if there is one.
     pub fn load_previous_key_pair(&self, id: &ServiceId) -> Result<Option<KeyPair>, KeyStoreError> {
         self.read_key_pair(&previous_file(id))
     }
 
-    /// Stores `pair` as the key pair of `id` and keeps the former one as the
-    /// previous, so that what was encrypted to it stays readable. What was
-    /// encrypted to the one before that is not.
+    /// Stores `pair` as the current key pair of `id` and keeps the one it
+    /// replaces as the previous key pair, so that data encrypted to it stays
+    /// readable. Data encrypted to the key pair before that one becomes
+    /// unreadable.
     pub fn replace_key_pair(&self, id: &ServiceId, pair: &KeyPair) -> Result<(), KeyStoreError> {
         if let Some(former) = self.load_key_pair(id)?
             && former.public_key() != pair.public_key()

@@ -1,5 +1,5 @@
-//! The keys that other services showed first, as `known_hosts` keeps those of
-//! hosts: one key for each service, and one service for each key.
+//! The remembered keys of other services, like the hosts' keys in
+//! `known_hosts`: one key for each service, and one service for each key.
 //!
 //! `peer-<hash of the id>.jkt` holds the thumbprint and the id. `owner-<thumbprint
 //! in hex>.id` holds the id that the key belongs to, so that one member cannot
@@ -10,12 +10,13 @@ use std::path::PathBuf;
 use super::{KeyStore, KeyStoreError, hash};
 use crate::{crypto::rsa::Thumbprint, id::ServiceId};
 
-/// Larger than any honest file: 43 characters, a space, 128 characters.
+/// The limit of a valid file, which has 43 characters, a space and at most 128
+/// characters.
 const MAX_PEER_FILE: usize = 192;
 
 impl KeyStore {
-    /// The thumbprint of the key that the service `id` showed first, if it was
-    /// ever seen.
+    /// Returns the thumbprint of the remembered key of the service `id`, if
+    /// there is one.
     pub fn known_peer(&self, id: &ServiceId) -> Result<Option<Thumbprint>, KeyStoreError> {
         let name = peer_file(id);
         let Some(text) = self.read_text(&name, MAX_PEER_FILE)? else { return Ok(None) };
@@ -28,18 +29,19 @@ impl KeyStore {
         thumbprint.map(Some).ok_or_else(|| self.corrupt(&name, "not a key's thumbprint and its service"))
     }
 
-    /// Remembers the key the service `id` showed, once and for all.
+    /// Remembers the first key that the service `id` proved.
     ///
     /// # Errors
-    /// `PEER_KEY_CHANGED` if another key is remembered, `PEER_KEY_IN_USE` if the key
-    /// is remembered as another service's, `KEYDIR_FULL` at
+    /// `PEER_KEY_CHANGED` if a different key is remembered, `PEER_KEY_IN_USE`
+    /// if the key is remembered as another service's, `KEYDIR_FULL` at
     /// [`MAX_KNOWN_PEERS`](super::MAX_KNOWN_PEERS).
     pub fn remember_peer(&self, id: &ServiceId, thumbprint: &Thumbprint) -> Result<(), KeyStoreError> {
         let name = peer_file(id);
         let mut known = self.known_peer(id)?;
         if known.is_none() {
             self.check_room()?;
-            // First: after a crash between the two files the same service goes on.
+            // The owner file comes first: after a crash between the two files
+            // the same service can continue.
             self.claim_key(id, thumbprint)?;
             if self.directory.create(&name, peer_line(id, thumbprint).as_bytes())? {
                 return Ok(());
@@ -49,7 +51,8 @@ impl KeyStore {
         if known == Some(*thumbprint) {
             return Ok(());
         }
-        // Another key was first, so this one is not that of `id`.
+        // A different key was remembered first, so this one does not belong to
+        // `id`.
         if self.key_owner(thumbprint)?.as_ref() == Some(id) {
             self.directory.remove(&owner_file(thumbprint))?;
         }
@@ -59,8 +62,8 @@ impl KeyStore {
     /// Remembers the key `successor` of the service `id` in place of `previous`.
     ///
     /// # Errors
-    /// `PEER_KEY_CHANGED` if another key than these two is remembered,
-    /// `PEER_KEY_IN_USE` if the successor is remembered as another service's.
+    /// `PEER_KEY_CHANGED` if a third key is remembered, `PEER_KEY_IN_USE` if
+    /// the successor is remembered as another service's.
     pub fn succeed_peer(
         &self,
         id: &ServiceId,
@@ -72,18 +75,19 @@ impl KeyStore {
         }
         self.claim_key(id, successor)?;
         self.directory.replace(&peer_file(id), peer_line(id, successor).as_bytes())?;
-        // The previous key is nobody's now. A file that stays does no harm.
+        // The previous key has no owner now. A crash that leaves its file is
+        // harmless.
         self.directory.remove(&owner_file(previous))
     }
 
-    /// The file that remembers the key of `id`: removing it accepts another
-    /// key.
+    /// The file that remembers the key of `id`. After its removal the service
+    /// can present a different key.
     #[must_use]
     pub fn known_peer_path(&self, id: &ServiceId) -> PathBuf {
         self.path().join(peer_file(id))
     }
 
-    /// Makes the key that of `id`, unless it is another service's.
+    /// Records `id` as the key's owner, unless another service owns the key.
     fn claim_key(&self, id: &ServiceId, thumbprint: &Thumbprint) -> Result<(), KeyStoreError> {
         let name = owner_file(thumbprint);
         // Read first: a member that tries many ids with one key causes no write.
@@ -101,7 +105,7 @@ impl KeyStore {
         }
     }
 
-    /// The service that a key is remembered for.
+    /// Returns the service that owns the key.
     fn key_owner(&self, thumbprint: &Thumbprint) -> Result<Option<ServiceId>, KeyStoreError> {
         let name = owner_file(thumbprint);
         let Some(text) = self.read_text(&name, MAX_PEER_FILE)? else { return Ok(None) };
@@ -109,8 +113,8 @@ impl KeyStore {
         owner.map(Some).map_err(|_| self.corrupt(&name, "not a service id"))
     }
 
-    /// The file that says whose key this is: removing it lets another service have
-    /// the key.
+    /// The file that records the key's owner. After its removal another service
+    /// can present the key.
     #[must_use]
     pub fn key_owner_path(&self, thumbprint: &Thumbprint) -> PathBuf {
         self.path().join(owner_file(thumbprint))

@@ -1,6 +1,5 @@
-//! The directory where there are no Unix permissions: on Windows a directory
-//! below the user's profile is closed to other users by its inherited access
-//! control list, so what is left to check is the kind of each file.
+//! The directory on systems without Unix permissions. On Windows the inherited access control list closes a
+//! directory below the user's profile to other users, so only the kind of each file remains to be checked.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -48,7 +47,7 @@ impl Directory {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(KeyStoreError::Io { action: "open", path, source }),
         }
-        // Room for all of it at once: growing would leave copies behind.
+        // One allocation for the whole file: a growing vector would leave copies of the secret behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(max + 1));
         File::open(&path)
             .and_then(|file| file.take(max as u64 + 1).read_to_end(&mut bytes))
@@ -72,7 +71,7 @@ impl Directory {
         }
     }
 
-    /// Puts `bytes` in the place of whatever `name` held, at once.
+    /// Replaces the content of `name` with `bytes` atomically.
     pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), KeyStoreError> {
         let (temporary, path) = (self.temporary(bytes)?, self.path.join(name));
         fs::rename(&temporary, &path).map_err(|source| {
@@ -81,7 +80,7 @@ impl Directory {
         })
     }
 
-    /// Removes `name`; one that is not there is removed already.
+    /// Removes `name`. A missing file is not an error.
     pub(super) fn remove(&self, name: &str) -> Result<(), KeyStoreError> {
         let path = self.path.join(name);
         match fs::remove_file(&path) {
@@ -92,7 +91,7 @@ impl Directory {
         }
     }
 
-    /// How many names begin with one of `prefixes`.
+    /// Counts the names that begin with one of `prefixes`.
     pub(super) fn count(&self, prefixes: &[&str]) -> Result<usize, KeyStoreError> {
         let failed = |source| KeyStoreError::Io { action: "list", path: self.path.clone(), source };
         let mut count = 0;

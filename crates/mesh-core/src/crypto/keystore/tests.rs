@@ -12,7 +12,7 @@ use std::{
 use super::{super::rsa::Thumbprint, peers::peer_file, *};
 use crate::error::{Coded, Reason};
 
-/// A fresh place for a key directory, removed when dropped.
+/// A temporary place for a key directory; dropping it removes the directory.
 pub(crate) struct TempDir(pub(crate) PathBuf);
 
 impl TempDir {
@@ -59,7 +59,7 @@ fn pair() -> &'static KeyPair {
     PAIR.get_or_init(|| KeyPair::generate(2048).unwrap())
 }
 
-/// The reason, after checking that the message names `path` and a repair.
+/// Returns the reason, after checking that the message names `path` and a repair.
 fn refused<T>(result: Result<T, KeyStoreError>, path: &Path, repair: &str) -> Reason {
     let err = result.err().expect("refused");
     let message = err.to_string();
@@ -174,7 +174,7 @@ fn a_stored_public_key_stays() {
     store.save_public_key(&id("b"), pair().public_key()).unwrap();
     let changed = store.save_public_key(&id("b"), other.public_key()).unwrap_err();
     assert_eq!(changed.reason(), Reason::PeerKeyChanged);
-    // Nor can somebody else's key take the place of one's own.
+    // A foreign key cannot replace the service's own key either.
     store.save_key_pair(&id("a"), pair()).unwrap();
     let changed = store.save_public_key(&id("a"), other.public_key()).unwrap_err();
     assert_eq!(changed.reason(), Reason::PeerKeyChanged);
@@ -219,7 +219,7 @@ fn strangers_cannot_fill_the_directory() {
     let full = store.save_public_key(&id("one-more"), pair().public_key());
     assert_eq!(refused(full, &keys, "remove those"), Reason::KeydirFull);
     assert_eq!(temp.listing().len(), MAX_KNOWN_PEERS + 1);
-    // One's own keys are not counted.
+    // The service's own keys do not count.
     store.mesh_secret().unwrap();
 }
 
@@ -333,12 +333,12 @@ fn threads_agree_on_one_peer_key() {
     }
 }
 
-/// What a process started by [`processes_agree_on_one_secret_and_key`] and the
-/// tests below does; on its own it does nothing.
+/// The program of the processes that [`processes_agree_on_one_secret_and_key`] and the tests below start; as
+/// a test it does nothing.
 #[test]
 fn child_process() {
     let Some(dir) = std::env::var_os("SSM_TEST_KEY_DIR") else { return };
-    // Start at the parent's word, together with the others.
+    // Starts at the parent's signal, together with the other processes.
     let _ = std::io::stdin().read(&mut [0]);
     let outcome = KeyStore::open(Path::new(&dir)).and_then(|store| {
         let secret = store.mesh_secret()?;

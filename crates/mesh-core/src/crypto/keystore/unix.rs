@@ -1,5 +1,5 @@
-//! The directory on Unix: every operation is relative to a descriptor that was
-//! checked, and checks what it opened, not what a path said a moment ago.
+//! The directory on Unix. Every operation is relative to a checked descriptor, and the checks look at the
+//! opened file, not at its path, which could have changed in between.
 
 use std::{
     fs::{DirBuilder, File},
@@ -27,8 +27,8 @@ pub(super) struct Directory {
 
 impl Directory {
     /// Opens the directory, creating it and its parents with mode 0700 where
-    /// they are missing. `path` is absolute and ends in no separator, behind
-    /// which `O_NOFOLLOW` would not see a link.
+    /// they are missing. `path` is absolute and has no trailing separator,
+    /// which would disable `O_NOFOLLOW`.
     pub(super) fn open(path: PathBuf) -> Result<Self, KeyStoreError> {
         let created = DirBuilder::new().recursive(true).mode(0o700).create(&path);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -49,8 +49,8 @@ impl Directory {
         }
     }
 
-    /// Whether it is a place that a platform hands to this process: a directory of root's, or one that
-    /// something is mounted on. Its owner and mode are not this user's to choose.
+    /// Returns whether a platform provides the directory: root owns it, or it is a mount point. This user
+    /// cannot choose its owner and mode.
     fn is_volume(&self) -> bool {
         let Ok(stat) = fstat(&self.fd) else { return false };
         let above = self.path.parent().and_then(|path| rustix::fs::stat(path).ok());
@@ -58,8 +58,8 @@ impl Directory {
         mounted || (stat.st_uid == 0 && !geteuid().is_root())
     }
 
-    /// A directory in this one that belongs to this user alone, made if there is none. `None` if that is
-    /// not possible, or what is there is another user's.
+    /// Opens or creates a subdirectory that belongs to this user alone. `None` if that is impossible, or if
+    /// the existing one belongs to another user.
     fn own_subdirectory(&self) -> Option<Self> {
         match mkdirat(&self.fd, SUBDIRECTORY, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => {}
@@ -71,8 +71,8 @@ impl Directory {
         directory.check().ok().map(|()| directory)
     }
 
-    /// Whether it still belongs to this user alone. Asked at each use: who opens the
-    /// directory to others while a service runs should learn of it at once.
+    /// Checks that the directory still belongs to this user alone. Every use checks it, so that an operator
+    /// who opens the directory to others sees the error at once.
     fn check(&self) -> Result<(), KeyStoreError> {
         let stat = fstat(&self.fd).map_err(|err| io_error("open", self.path.clone(), err))?;
         check_access(&self.path, &stat, 0o700)
@@ -86,7 +86,7 @@ impl Directory {
     pub(super) fn read(&self, name: &str, max: usize) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
         self.check()?;
         let path = self.path.join(name);
-        // NONBLOCK, or opening a pipe would wait for its writer.
+        // Without NONBLOCK, opening a pipe would wait for its writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = match openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => fd,
@@ -94,19 +94,21 @@ impl Directory {
             Err(Errno::LOOP) => {
                 return Err(KeyStoreError::Type { path, found: "a symbolic link", wanted: "a regular file" });
             }
-            // What opening a socket says.
+            // The error of opening a socket.
             Err(Errno::NXIO) => {
                 return Err(KeyStoreError::Type { path, found: "a socket", wanted: "a regular file" });
             }
             Err(err) => return Err(io_error("open", path, err)),
         };
+        // The checks look at the open file, since the name could already lead to a different one.
         let stat = fstat(&fd).map_err(|err| io_error("open", path.clone(), err))?;
         let found = FileType::from_raw_mode(stat.st_mode);
         if found != FileType::RegularFile {
             return Err(KeyStoreError::Type { path, found: raw_kind(found), wanted: "a regular file" });
         }
+        // The access check precedes the read, so that a secret that others can change is never used.
         check_access(&path, &stat, 0o600)?;
-        // Room for all of it at once: growing would leave copies behind.
+        // One allocation for the whole file: a growing vector would leave copies of the secret behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(max + 1));
         File::from(fd).take(max as u64 + 1).read_to_end(&mut bytes).map_err(|source| KeyStoreError::Io {
             action: "read",
@@ -123,6 +125,7 @@ impl Directory {
     /// exists.
     pub(super) fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, KeyStoreError> {
         let temporary = self.temporary(bytes)?;
+        // A link, unlike a rename, fails if the name exists, so that the first of concurrent processes wins.
         match linkat(&self.fd, &*temporary.name, &self.fd, name, AtFlags::empty()) {
             Ok(()) => {}
             Err(Errno::EXIST) => return Ok(false),
@@ -136,7 +139,7 @@ impl Directory {
         Ok(true)
     }
 
-    /// Puts `bytes` in the place of whatever `name` held, at once.
+    /// Replaces the content of `name` with `bytes` atomically.
     pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), KeyStoreError> {
         let temporary = self.temporary(bytes)?;
         renameat(&self.fd, &*temporary.name, &self.fd, name)
@@ -144,7 +147,7 @@ impl Directory {
         self.sync()
     }
 
-    /// Removes `name`; one that is not there is removed already.
+    /// Removes `name`. A missing file is not an error.
     pub(super) fn remove(&self, name: &str) -> Result<(), KeyStoreError> {
         match unlinkat(&self.fd, name, AtFlags::empty()) {
             Err(err) if err != Errno::NOENT => Err(io_error("remove", self.path.join(name), err)),
@@ -152,7 +155,7 @@ impl Directory {
         }
     }
 
-    /// How many names begin with one of `prefixes`.
+    /// Counts the names that begin with one of `prefixes`.
     pub(super) fn count(&self, prefixes: &[&str]) -> Result<usize, KeyStoreError> {
         let failed = |err| io_error("list", self.path.clone(), err);
         let mut count = 0;
@@ -186,7 +189,7 @@ impl Directory {
     }
 }
 
-/// A complete file under a name nobody looks for, removed when dropped.
+/// A complete file under a temporary name; dropping the value removes the file.
 struct Temporary<'a> {
     directory: &'a Directory,
     name: String,
@@ -194,7 +197,7 @@ struct Temporary<'a> {
 
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
-        // Gone already after a rename; and what else could be done about it?
+        // A rename has already removed the name; for any other error there is no remedy here.
         let _ = unlinkat(&self.directory.fd, &*self.name, AtFlags::empty());
     }
 }

@@ -1,8 +1,8 @@
 //! RSA keys of 2048 to 4096 bits with exponent 65537: OAEP-SHA256 and PSS
 //! (RFC 8017), thumbprints (RFC 7638).
 //!
-//! The `rsa` crate generates keys and judges key material; the operations,
-//! whose timing matters, are those of `aws-lc-rs`.
+//! The `rsa` crate generates keys and validates key material. The operations,
+//! whose timing matters, run in `aws-lc-rs`.
 
 mod private;
 mod public;
@@ -15,25 +15,25 @@ pub const MIN_BITS: u32 = 2048;
 /// Largest modulus, in bits.
 pub const MAX_BITS: u32 = 4096;
 
-/// What a signature is made for.
+/// The purpose of a signature.
 ///
-/// What is signed is this name, a zero byte, and the message. So a signature
-/// made for one purpose is none for another, and none is ever a JWT's: no JWT
-/// begins like this.
+/// A signature covers this name, a zero byte and the message. A signature made
+/// for one purpose is therefore invalid for every other one. It is also invalid
+/// for a JWT, since no JWT begins with such a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureDomain {
-    /// Data of the application's own: `CryptoManager.sign`.
+    /// Application data, signed by `CryptoManager.sign`.
     Data,
     /// The sender's signature of an envelope.
     Envelope,
-    /// A key's naming of the one that takes its place.
+    /// A key's statement of its successor.
     Succession,
-    /// A client key's statement of which X25519 key resumes its sessions.
+    /// A client key's statement of the X25519 key that resumes its sessions.
     Resumption,
 }
 
 impl SignatureDomain {
-    /// The name in front of the message.
+    /// The name that precedes the message.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

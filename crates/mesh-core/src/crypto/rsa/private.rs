@@ -29,8 +29,8 @@ use crate::crypto::{
 const MAX_PKCS8_DER: usize = 4096;
 const MAX_PEM: usize = 8192;
 
-/// An RSA key pair whose halves belong together. Cheap to clone; the private
-/// half is wiped with the last clone.
+/// An RSA key pair with matching halves. A clone is cheap; dropping the last
+/// clone wipes the private half.
 #[derive(Clone)]
 pub struct KeyPair(Arc<Inner>);
 
@@ -43,8 +43,9 @@ struct Inner {
 }
 
 impl KeyPair {
-    /// Makes a key of 2048, 3072 or 4096 bits. A key of 4096 bits takes most
-    /// of a second and sometimes several: keep it off threads that must answer.
+    /// Generates a key of 2048, 3072 or 4096 bits. A key of 4096 bits takes
+    /// most of a second and sometimes several seconds, so an event loop must
+    /// not wait for it.
     ///
     /// # Errors
     /// [`CryptoError::BadKey`] for any other size.
@@ -68,8 +69,8 @@ impl KeyPair {
         if der.len() > MAX_PKCS8_DER {
             return Err(CryptoError::BadKey("larger than any key of 4096 bits"));
         }
-        // The numbers stay in aws-lc-rs, which wipes all that it computes with
-        // them: `rsa` would leave copies of the primes behind.
+        // aws-lc-rs keeps the numbers, because it wipes its intermediate
+        // results; `rsa` would leave copies of the primes behind.
         let inconsistent = |_| CryptoError::BadKey("not a consistent RSA key in PKCS#8");
         let exporting = PrivateDecryptingKey::from_pkcs8(der).map_err(inconsistent)?;
         let signing = aws::KeyPair::from_pkcs8(der).map_err(inconsistent)?;
@@ -127,10 +128,11 @@ impl KeyPair {
         &self.0.public
     }
 
-    /// Decrypts what [`PublicKey::oaep_encrypt`] made under the same `label`.
+    /// Decrypts a ciphertext of [`PublicKey::oaep_encrypt`] under the same `label`.
     ///
     /// # Errors
-    /// [`CryptoError::Open`], whatever is wrong.
+    /// [`CryptoError::Open`] for every failure, so that the error reveals
+    /// nothing about its cause.
     pub fn oaep_decrypt(&self, ciphertext: &[u8], label: &[u8]) -> Result<SecretVec, CryptoError> {
         self.count();
         let mut plaintext = Zeroizing::new(vec![0; self.0.decrypting.min_output_size()]);
@@ -152,21 +154,22 @@ impl KeyPair {
         Ok(signature)
     }
 
-    /// A secret that only the holder of this key can derive, for `purpose`; the
-    /// same each time. No private operation.
+    /// Derives a secret for `purpose` that only the holder of this key can
+    /// derive. The result is deterministic and needs no private operation.
     pub fn derive(&self, purpose: &str) -> Result<Secret<32>, CryptoError> {
         let der: Pkcs8V1Der<'static> = self.0.exporting.as_der()?;
         Ok(Prk::extract(b"ssm private key v1", &[der.as_ref()]).expand_secret(purpose, &[]))
     }
 
-    /// How many private operations this key has done. A peer that has proven
-    /// nothing must not move it.
+    /// The number of private operations this key has done. A peer that has
+    /// proved nothing must not increase it.
     #[must_use]
     pub fn private_ops(&self) -> u64 {
         self.0.private_ops.load(Ordering::Relaxed)
     }
 
     fn count(&self) {
+        // Relaxed: a counter orders no other memory access.
         self.0.private_ops.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -17,8 +17,8 @@ use rsa::{
 use super::{MAX_BITS, MIN_BITS, SignatureDomain};
 use crate::crypto::{CryptoError, mac::sha256};
 
-/// Bytes of the `SubjectPublicKeyInfo` of a 4096-bit key with exponent 65537:
-/// nothing longer is even parsed.
+/// Bytes of the `SubjectPublicKeyInfo` of a 4096-bit key with exponent 65537. A
+/// longer input is rejected before it is parsed.
 const MAX_SPKI_DER: usize = 550;
 const MAX_PEM: usize = 2048;
 /// 65537, the only exponent accepted, big-endian.
@@ -82,8 +82,8 @@ impl PublicKey {
         }
     }
 
-    /// Checks `key`, and that `received`, if it came in DER, is the one
-    /// encoding the key has: two encodings of a key would be two pins.
+    /// Checks `key`. If the key came in DER, also checks that `received` is its
+    /// canonical encoding: two encodings of one key would be two pins.
     pub(super) fn new(key: &rsa::PublicKey, received: Option<&[u8]>) -> Result<Self, CryptoError> {
         let bits = key.n().bit_width_vartime();
         if !(MIN_BITS..=MAX_BITS).contains(&bits) {
@@ -133,7 +133,7 @@ impl PublicKey {
         self.0.bits.div_ceil(8) as usize
     }
 
-    /// The key's name.
+    /// The key's thumbprint.
     #[must_use]
     pub fn thumbprint(&self) -> Thumbprint {
         self.0.thumbprint
@@ -143,8 +143,8 @@ impl PublicKey {
     /// bound to `label`.
     ///
     /// # Errors
-    /// [`CryptoError::TooLong`] if `plaintext` has more than the key's length
-    /// less 66 bytes.
+    /// [`CryptoError::TooLong`] if `plaintext` is longer than the modulus minus
+    /// 66 bytes.
     pub fn oaep_encrypt(&self, plaintext: &[u8], label: &[u8]) -> Result<Vec<u8>, CryptoError> {
         let max = self.size() - OAEP_OVERHEAD;
         if plaintext.len() > max {
@@ -157,8 +157,8 @@ impl PublicKey {
         Ok(ciphertext)
     }
 
-    /// Whether `signature` is the RSASSA-PSS signature (SHA-256, MGF1-SHA-256,
-    /// salt of 32 bytes) over `message` in `domain`.
+    /// Returns whether `signature` is the RSASSA-PSS signature (SHA-256,
+    /// MGF1-SHA-256, salt of 32 bytes) over `message` in `domain`.
     #[must_use]
     pub fn pss_verify(&self, domain: SignatureDomain, message: &[u8], signature: &[u8]) -> bool {
         self.0.pss.verify_sig(&domain.wrap(message), signature).is_ok()
@@ -194,8 +194,8 @@ impl Thumbprint {
         Self(bytes)
     }
 
-    /// Parses the text form; `None` for anything but 43 characters of
-    /// canonical base64url.
+    /// Parses the string form; `None` unless it has 43 characters of canonical
+    /// base64url.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)

@@ -16,7 +16,7 @@ fn pair() -> &'static KeyPair {
     PAIR.get_or_init(|| KeyPair::generate(2048).unwrap())
 }
 
-/// The parts of a DER element, encoded with the length they have.
+/// Encodes a DER element with its length.
 fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let len = content.len();
     let mut out = vec![tag];

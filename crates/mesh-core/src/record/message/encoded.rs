@@ -1,4 +1,4 @@
-//! Messages on their way into a record.
+//! Messages that are encoded for a record.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,13 @@ use crate::{
     wire::{Malformed, Write},
 };
 
-/// A word among the texts of an error has at most so many bytes.
+/// The limit of an error's reason and error id, in bytes.
 const MAX_WORD: usize = 256;
 /// Bytes of the field that holds the attempt: tag, length, number.
 const ATTEMPT_FIELD: usize = 1 + 2 + 1;
 
-/// A message ready for a record. A request lacks its token, which belongs to
-/// the epoch in which the record is sealed, and its time left, which is known
-/// only then.
+/// A message ready for a record. A request still lacks its token and its time left: both depend on the moment
+/// at which the record is sealed.
 #[derive(Clone, Debug)]
 pub struct Encoded {
     kind: u8,
@@ -32,19 +31,19 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    /// Bytes this message will add to a record, a request's token aside.
+    /// Bytes of this message in a record, without a request's token.
     #[must_use]
     pub fn len(&self) -> usize {
         MESSAGE_HEADER + self.body.len()
     }
 
-    /// Bytes this message will add to a record if `token` goes with requests.
+    /// Bytes of this message in a record, with `token` if it is a request.
     #[must_use]
     pub fn len_with(&self, token: &str) -> usize {
         self.len() + self.extra(token)
     }
 
-    /// What a request's token and time left take.
+    /// Bytes of a request's token and time left.
     fn extra(&self, token: &str) -> usize {
         if self.is_request() { 2 + token.len() + 4 } else { 0 }
     }
@@ -61,46 +60,46 @@ impl Encoded {
         self.payload
     }
 
-    /// What an item takes from the windows of its stream and of the session.
+    /// The shares of an item in the windows of its stream and of the session.
     #[must_use]
     pub fn cost(&self) -> usize {
         if self.kind == kind::ITEM { self.payload + ITEM_COST } else { 0 }
     }
 
-    /// Never: a message has a header.
+    /// Always `false`: a message has a header.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         false
     }
 
-    /// Whether this is a request, so that it carries a token.
+    /// Whether this is a request, which carries a token.
     #[must_use]
     pub const fn is_request(&self) -> bool {
         self.kind == kind::REQUEST
     }
 
-    /// The same message under another call number.
+    /// Returns the same message under a new call number.
     #[must_use]
     pub fn with_call(&self, call: u32) -> Self {
         Self { call, ..self.clone() }
     }
 
-    /// Whether this is a request for whose answer no time is left at `now`. It
-    /// must not be sent: the wire has no word for less than a millisecond.
+    /// Whether this is a request whose deadline leaves no time at `now`. Such a request must not be sent: the
+    /// wire cannot express less than a millisecond.
     #[must_use]
     pub fn is_late(&self, now: Instant) -> bool {
         self.deadline.is_some_and(|deadline| is_late(deadline, now))
     }
 
-    /// The same request as another attempt of its caller. One whose fields have
-    /// no room left for the number stays as it is.
+    /// Returns the same request with a new attempt number. The request is unchanged if its fields have no
+    /// room for the number.
     #[must_use]
     pub fn with_attempt(&self, attempt: u8) -> Self {
         let fields_at = 1 + usize::from(self.body.first().copied().unwrap_or_default());
         let parts = self.body.split_at_checked(fields_at).zip(self.body.get(fields_at + 2..));
         let Some(((method, _), rest)) = parts.filter(|_| self.is_request()) else { return self.clone() };
         let len = usize::from(u16::from_be_bytes([self.body[fields_at], self.body[fields_at + 1]]));
-        // It is the first field, where there is one.
+        // The attempt is the first field, if it is present.
         let old = if rest.first() == Some(&tag::ATTEMPT) && len >= ATTEMPT_FIELD { ATTEMPT_FIELD } else { 0 };
         let (others, payload) = (&rest[old..len], &rest[len..]);
         let mut body = BytesMut::with_capacity(self.body.len() + ATTEMPT_FIELD);
@@ -134,7 +133,7 @@ impl Encoded {
             if fields.depth > 1 {
                 put_field(out, tag::DEPTH, &[fields.depth])?;
             }
-            // The path is for people. It is left out rather than let a call fail for it.
+            // The path is only for people, so the call goes without it rather than fail.
             if fields.path.len() <= MAX_PATH && out.len() + 3 + fields.path.len() <= start + MAX_FIELDS {
                 put_text(out, tag::PATH, fields.path.as_bytes())?;
             }
@@ -166,7 +165,7 @@ impl Encoded {
         })
     }
 
-    /// The failure of `call`; in place of data above `limit` a mark.
+    /// Encodes the failure of `call`. A mark replaces data of more than `limit` bytes.
     #[must_use]
     pub fn error_within(call: u32, failure: &Failure<'_>, limit: usize) -> Self {
         let len = failure.data.bytes.len();
@@ -178,13 +177,13 @@ impl Encoded {
         Self::error(call, &Failure { data, ..*failure })
     }
 
-    /// The failure of `call`. In place of text that does not fit stands a mark,
-    /// rather than let a failure go untold.
+    /// Encodes the failure of `call`. A mark replaces a string that is too long, so that the caller always
+    /// receives a failure.
     #[must_use]
     pub fn error(call: u32, failure: &Failure<'_>) -> Self {
         let cut = || {
             let (reason, error_id) = (word(failure.reason), word(failure.error_id));
-            let message = "[cut: the texts of this error are larger than 8 KiB]";
+            let message = "[cut: the strings of this error are larger than 8 KiB]";
             Self::try_error(call, &Failure { reason, message, error_id, ..*failure })
         };
         Self::try_error(call, failure).or_else(|_| cut()).unwrap_or_else(|_| {
@@ -247,13 +246,13 @@ impl Encoded {
         Ok(Self { kind: kind::END, flags: 0, call, deadline: None, payload: 0, body: body.freeze() })
     }
 
-    /// Lets the peer send `credit` more; call 0 is the whole session.
+    /// Grants the peer `credit` more bytes; call 0 means the whole session.
     #[must_use]
     pub fn window(call: u32, credit: u32) -> Self {
         Self::small(kind::WINDOW, call, &credit.to_be_bytes())
     }
 
-    /// Tells the server that nobody waits for `call` any more.
+    /// Informs the server that the caller has abandoned `call`.
     #[must_use]
     pub fn cancel(call: u32, cause: CancelCause) -> Self {
         Self::small(kind::CANCEL, call, &[cause as u8])
@@ -265,13 +264,13 @@ impl Encoded {
         Self::small(kind::PONG, 0, &nonce)
     }
 
-    /// Asks for a pong.
+    /// Requests a pong.
     #[must_use]
     pub fn ping(nonce: [u8; 8]) -> Self {
         Self::small(kind::PING, 0, &nonce)
     }
 
-    /// Says that calls above `last` never ran, and no more will.
+    /// Reports that calls above `last` never ran, and that the server takes no more calls.
     #[must_use]
     pub fn go_away(last: u32, code: Code) -> Self {
         let mut body = Vec::with_capacity(5);
@@ -284,7 +283,7 @@ impl Encoded {
         Self { kind, flags: 0, call, deadline: None, payload: 0, body: Bytes::copy_from_slice(body) }
     }
 
-    /// Appends the message to a record's plaintext; `token` goes with a request.
+    /// Appends the message to a record's plaintext, with `token` if it is a request.
     ///
     /// A request must not be [late](Self::is_late) at `now`.
     pub fn put(&self, out: &mut BytesMut, token: &str, now: Instant) {
@@ -292,11 +291,12 @@ impl Encoded {
         out.reserve(self.len() + extra);
         out.put(&[self.kind, self.flags]);
         out.put_u32(self.call);
+        // The casts are lossless: a payload is far smaller than 4 GiB, and a token than 64 KiB.
         out.put_u32((self.body.len() + extra) as u32);
         if self.is_request() {
             out.put_u16(token.len() as u16);
             out.put(token.as_bytes());
-            // Rounded down, so that no chain of calls gains time. 0 is no deadline, and nobody gets that by being late.
+            // Rounded down, so that no chain of calls gains time. The minimum is 1, because 0 means no deadline.
             let left = self
                 .deadline
                 .map_or(0, |deadline| deadline.saturating_duration_since(now).as_millis().max(1));
@@ -326,6 +326,7 @@ fn put_fields(
     if len > MAX_FIELDS {
         return Err(RecordError::TooLarge);
     }
+    // The cast is lossless: `MAX_FIELDS` is below 64 KiB.
     body[start..start + 2].copy_from_slice(&(len as u16).to_be_bytes());
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The kinds of calls and of payloads, by their numbers. `xtask` reads this file,
-//! which needs nothing but the standard library, and writes JavaScript's side.
+//! The kinds of calls and of payloads, with their numbers. `xtask` compiles this file, which may use only the
+//! standard library, and generates the JavaScript side from it.
 
 /// The encoding of a payload. The number is also its flags on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub enum Encoding {
     Json = 0,
     /// Bytes as they are.
     Raw = 1,
-    /// There is none.
+    /// There is no payload.
     Empty = 2,
 }
 
@@ -24,8 +24,8 @@ impl Encoding {
     }
 }
 
-/// Which sides of a call are streams of items, in gRPC's words. The first bit of the
-/// number is the caller's side, the second the answer's.
+/// The sides of a call that are streams of items, in gRPC's terms. The first bit of the number is the
+/// caller's side, the second the answer's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum CallKind {
@@ -56,13 +56,13 @@ impl CallKind {
         self as u8 & 1 != 0
     }
 
-    /// Whether the answer is items.
+    /// Whether the answer consists of items.
     #[must_use]
     pub const fn streams_output(self) -> bool {
         self as u8 & 2 != 0
     }
 
-    /// Whether any side is a stream.
+    /// Whether at least one side is a stream.
     #[must_use]
     pub const fn is_stream(self) -> bool {
         self as u8 != 0

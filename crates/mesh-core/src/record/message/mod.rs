@@ -24,7 +24,7 @@ pub const MAX_PATH: usize = 1024;
 /// Bytes of a message before its body.
 pub const MESSAGE_HEADER: usize = 10;
 
-/// What each type of message is called on the wire.
+/// The numbers of the message types on the wire.
 mod kind {
     pub(super) const REQUEST: u8 = 1;
     pub(super) const RESPONSE: u8 = 2;
@@ -58,9 +58,9 @@ const STREAMS_OUTPUT: u8 = 8;
 /// A payload, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payload<'a> {
-    /// What it is made of.
+    /// The encoding of the bytes.
     pub encoding: Encoding,
-    /// The bytes; without any if `encoding` is [`Encoding::Empty`].
+    /// The bytes; empty if `encoding` is [`Encoding::Empty`].
     pub bytes: &'a [u8],
 }
 
@@ -95,24 +95,24 @@ impl CallKind {
     }
 }
 
-/// What goes with a request beside its payload.
+/// The fields of a request in addition to its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestFields<'a> {
-    /// Which sides are streams.
+    /// The kind of call.
     pub kind: CallKind,
-    /// Which attempt this is, from 1.
+    /// The number of the attempt, from 1.
     pub attempt: u8,
-    /// A JSON object of strings, or nothing.
+    /// A JSON object of strings, or empty.
     pub metadata: &'a [u8],
-    /// Which call of its chain this is, from 1.
+    /// The position of the call in its chain, from 1.
     pub depth: u8,
     /// The calls that led to this one, as the caller states them: printable
-    /// ASCII, at most [`MAX_PATH`] bytes. Nothing for the first of a chain.
+    /// ASCII, at most [`MAX_PATH`] bytes. Empty for the first call of a chain.
     pub path: &'a str,
 }
 
 impl RequestFields<'_> {
-    /// Those of a unary call that no request led to, tried for the first time.
+    /// The fields of the first attempt of a unary call outside any request.
     pub const FIRST: RequestFields<'static> =
         RequestFields { kind: CallKind::Unary, attempt: 1, metadata: &[], depth: 1, path: "" };
 }
@@ -123,27 +123,28 @@ impl Default for RequestFields<'_> {
     }
 }
 
-/// The failure of a call, as it crosses the wire.
+/// The failure of a call on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure<'a> {
     /// The kind of failure.
     pub code: Code,
-    /// The stable detail, or nothing.
+    /// The stable reason, or empty.
     pub reason: &'a str,
-    /// For people.
+    /// The message, for people.
     pub message: &'a str,
     /// Whether the same call can succeed later.
     pub retryable: bool,
-    /// When trying again can make sense, in milliseconds.
+    /// The earliest time of a sensible retry, in milliseconds from now.
     pub retry_after_ms: Option<u32>,
-    /// Finds the failure in the server's log.
+    /// The id of the failure in the server's log.
     pub error_id: &'a str,
-    /// Structured details, JSON text or nothing.
+    /// Structured details as JSON, or empty.
     pub data: Payload<'a>,
 }
 
 impl<'a> Failure<'a> {
-    /// A failure that the mesh itself finds: without a hint, an id or data.
+    /// Creates a failure that the mesh itself detects, without a retry time, an
+    /// id or data.
     #[must_use]
     pub const fn new(code: Code, reason: Reason, message: &'a str) -> Self {
         let reason = reason.as_str();
@@ -159,7 +160,7 @@ impl<'a> Failure<'a> {
     }
 }
 
-/// Why a call was cancelled.
+/// The cause of a cancellation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum CancelCause {
@@ -206,17 +207,18 @@ pub enum Message<'a> {
         call: u32,
         payload: Payload<'a>,
     },
-    /// No more items: of a caller, its inputs; of a service, all is well.
+    /// The end of items: the inputs of a caller, or the results of a successful
+    /// request.
     End {
         call: u32,
         metadata: &'a [u8],
     },
-    /// The peer may send this much more; call 0 is the whole of them.
+    /// More credit for the peer; call 0 means the whole session.
     Window {
         call: u32,
         credit: u32,
     },
-    /// A message of a stream that is not well formed. Only its stream ends.
+    /// A malformed message of a stream. It ends only that stream.
     Malformed {
         call: u32,
     },

@@ -1,4 +1,4 @@
-//! Messages out of a record's plaintext.
+//! Reads messages from a record's plaintext.
 
 use super::{
     CallKind, CancelCause, Failure, MAX_FIELDS, MAX_METHOD, MAX_PATH, Message, Payload, RequestFields, kind,
@@ -31,7 +31,7 @@ impl<'a> Iterator for Messages<'a> {
         }
         let message = read(&mut self.0).map_err(|_| RecordError::Format);
         if message.is_err() {
-            // Where the next message begins is unknown.
+            // The start of the next message is unknown, so the rest is dropped.
             self.0 = Reader::new(&[]);
         }
         Some(message)
@@ -95,7 +95,7 @@ fn read_of_stream(number: u8, flags: u8, call: u32, mut body: Reader<'_>) -> Res
         kind::END => Message::End { call, metadata: read_metadata(&mut body)? },
         _ => Message::Window { call, credit: body.u32()? },
     };
-    // No credit is nothing to tell: it would only make work.
+    // A window message without credit is malformed: it would only cost the receiver time.
     if flags != 0 || matches!(message, Message::Window { credit: 0, .. }) {
         return Err(Malformed);
     }
@@ -114,14 +114,14 @@ fn read_metadata<'a>(body: &mut Reader<'a>) -> Result<&'a [u8], Malformed> {
     Ok(metadata)
 }
 
-/// Printable ASCII without spaces: nothing that a log or a page could mistake.
+/// Accepts printable ASCII without spaces, which is safe in logs and pages.
 fn read_method(name: &[u8]) -> Result<&str, Malformed> {
     let name = std::str::from_utf8(name).map_err(|_| Malformed)?;
     if is_method_name(name) { Ok(name) } else { Err(Malformed) }
 }
 
-/// Whether `name` can be a method's: 1 to [`MAX_METHOD`] printable ASCII
-/// characters without spaces, quotes or angle brackets.
+/// Returns whether `name` is a valid method name: 1 to [`MAX_METHOD`] printable ASCII characters without
+/// spaces, quotes or angle brackets.
 #[must_use]
 pub fn is_method_name(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"' | b'\'' | b'`' | b'\\');
@@ -149,7 +149,7 @@ fn read_request_fields<'a>(body: &mut Reader<'a>) -> Result<RequestFields<'a>, M
         match tag {
             tag::ATTEMPT => fields.attempt = Reader::new(value).u8()?,
             tag::METADATA => fields.metadata = value,
-            // A chain has no call before its first.
+            // Depth starts at 1, so 0 becomes 1.
             tag::DEPTH => fields.depth = Reader::new(value).u8()?.max(1),
             tag::PATH => fields.path = read_path(value)?,
             _ => {}
@@ -187,7 +187,7 @@ fn read_failure<'a>(flags: u8, body: &mut Reader<'a>) -> Result<Failure<'a>, Mal
     Ok(failure)
 }
 
-/// The path goes into errors and logs as it is.
+/// Accepts only characters that are safe in errors and logs, where the path appears unescaped.
 fn read_path(value: &[u8]) -> Result<&str, Malformed> {
     let printable = |b: &u8| b.is_ascii_graphic() || *b == b' ';
     if value.len() > MAX_PATH || !value.iter().all(printable) {

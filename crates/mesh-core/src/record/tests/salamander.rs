@@ -1,4 +1,4 @@
-//! AES-GCM does not commit to its key: whoever knows two keys can make one
+//! AES-GCM does not commit to its key: an attacker with two keys can make one
 //! ciphertext that is authentic under both (Dodis, Grubbs, Ristenpart and
 //! Woodage, 2018, "invisible salamanders"). The record's HMAC commits to one.
 
@@ -14,14 +14,14 @@ use crate::crypto::{
     mac::MacKey,
 };
 
-/// What AES-GCM does with one key and the nonce of sequence 0.
+/// AES-GCM with one key and the nonce of sequence 0.
 struct Side {
     aead: AeadKey,
     nonce: Nonce,
     mac: MacKey,
     /// The point at which GHASH evaluates its polynomial.
     h: u128,
-    /// What GHASH is encrypted with to make the tag.
+    /// The block that encrypts the GHASH into the tag.
     mask: u128,
 }
 
@@ -100,8 +100,8 @@ fn salamander(header: &[u8; HEADER_LEN], sides: [&Side; 2]) -> (Vec<u8>, u128) {
     let mut ciphertext = [[0; 16], *b"any two blocks, ", *b"of any content.."].concat();
     let lengths = ((8 * HEADER_LEN as u128) << 64) | (8 * ciphertext.len() as u128);
     let hashed = |ciphertext: &[u8]| [blocks(header), blocks(ciphertext), vec![lengths]].concat();
-    // The free block stands before two of the ciphertext and that of the
-    // lengths, so each tag has it times h⁴ in it, and nothing else of it.
+    // The free block precedes two blocks of ciphertext and the block of lengths, so each tag contains it
+    // exactly once, times h⁴.
     let all = hashed(&ciphertext);
     let differs = sides[0].tag(&all) ^ sides[1].tag(&all);
     let factor = power(sides[0].h, 4) ^ power(sides[1].h, 4);

@@ -1,4 +1,4 @@
-//! Disks that take no more: start is refused, and nothing half-written is left.
+//! Full disks: the start fails, and no partial file is left.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use super::*;
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// Needs root, and a system that lets it mount.
+    /// Needs root, and the permission to mount.
     fn mount() -> Option<Self> {
         let temp = TempDir::new();
         let mount = Command::new("mount")
@@ -54,11 +54,11 @@ fn a_full_disk_is_refused_and_nothing_is_left_on_it() {
         assert_eq!(refused(result, &dir, "free some space"), Reason::KeydirIo);
     }
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 0, "nothing half-written is left");
-    // With room again, all is as if it had never been full.
+    // With free space, everything works as before.
     fs::remove_file(&filler).unwrap();
     let secret = store.mesh_secret().unwrap();
     store.save_key_pair(&id("a"), pair()).unwrap();
-    // A key that takes the place of another does so whole, or not at all.
+    // The replacement of a key is atomic.
     disk.fill();
     let other = KeyPair::generate(2048).unwrap();
     assert_eq!(refused(store.replace_key_pair(&id("a"), &other), &dir, "free some space"), Reason::KeydirIo);
@@ -74,7 +74,7 @@ fn files_that_may_not_grow_are_refused_and_nothing_is_left() {
     let temp = TempDir::new();
     let mut child = Child::start(&temp.keys(), |command| {
         let program = std::mem::replace(command, Command::new("sh"));
-        // A limit of no bytes, told as an error instead of a signal.
+        // A limit of zero bytes, reported as an error instead of a signal.
         command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"]);
         command.arg(program.get_program()).args(program.get_args());
         command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -1,4 +1,4 @@
-//! Permissions, links and owners of files, as Unix has them.
+//! Permissions, links and owners of files on Unix.
 
 use std::os::unix::{
     fs::{MetadataExt, PermissionsExt, chown, symlink},
@@ -79,7 +79,7 @@ fn links_are_not_followed() {
     fs::rename(&secret, &elsewhere).unwrap();
     symlink(&elsewhere, &secret).unwrap();
     assert_eq!(refused(store.mesh_secret(), &secret, "symbolic link"), Reason::KeydirType);
-    // A dangling one is not written through either.
+    // A dangling link is not followed for writing either.
     fs::remove_file(&elsewhere).unwrap();
     assert_eq!(refused(store.mesh_secret(), &secret, "symbolic link"), Reason::KeydirType);
     assert!(!elsewhere.exists());
@@ -94,7 +94,7 @@ fn only_directories_and_regular_files_will_do() {
 
     let store = KeyStore::open(&temp.keys()).unwrap();
     let secret = temp.keys().join(MESH_SECRET);
-    // Without a writer, so opening it carelessly would wait for ever.
+    // The pipe has no writer, so that a blocking open would wait for ever.
     mknodat(CWD, &secret, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     assert_eq!(refused(store.mesh_secret(), &secret, "a pipe"), Reason::KeydirType);
     fs::remove_file(&secret).unwrap();
@@ -121,7 +121,7 @@ fn a_foreign_owner_is_refused() {
     assert_eq!(refused(KeyStore::open(&temp.keys()), &temp.keys(), "chown 0 "), Reason::KeydirOwner);
 }
 
-/// What a process of an ordinary user says to `dir`.
+/// The result of an ordinary user's process for `dir`.
 fn outcome_as_nobody(dir: &Path) -> String {
     let root = geteuid().is_root();
     let mut child = Child::start(dir, |command| {
