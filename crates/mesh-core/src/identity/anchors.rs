@@ -51,7 +51,7 @@ struct List {
 /// The authorities that this service trusts, and what they have revoked.
 #[derive(Debug)]
 pub struct Anchors {
-    anchors: Vec<Anchor>,
+    trusted: Vec<Anchor>,
     lists: Vec<List>,
     policy: CrlPolicy,
 }
@@ -89,7 +89,7 @@ impl Anchors {
             }
         }
         let lists = crl.map_or_else(|| Ok(Vec::new()), lists)?;
-        Ok(Self { anchors, lists, policy })
+        Ok(Self { trusted: anchors, lists, policy })
     }
 
     /// Until when the present lists count, if there are lists that must count.
@@ -102,7 +102,7 @@ impl Anchors {
 
     /// Whether an anchor has the name `subject`, valid or not.
     pub(super) fn has(&self, subject: &[u8]) -> bool {
-        self.anchors.iter().any(|anchor| anchor.facts.subject == subject)
+        self.trusted.iter().any(|anchor| anchor.facts.subject == subject)
     }
 
     /// Verifies the path from a leaf to an anchor that is valid at `now`. The
@@ -117,7 +117,7 @@ impl Anchors {
         let Some((leaf, intermediates)) = chain.split_first() else { return Err(PathError::BadDer) };
         let leaf = EndEntityCert::try_from(leaf)?;
         let live = |anchor: &&Anchor| anchor.facts.not_before <= now && now < anchor.facts.expires;
-        let live: Vec<&Anchor> = self.anchors.iter().filter(live).collect();
+        let live: Vec<&Anchor> = self.trusted.iter().filter(live).collect();
         let trust: Vec<_> = live.iter().map(|anchor| anchor.trust.clone()).collect();
         let counted: Vec<_> = OF_AUTHORITIES.iter().map(|inner| Counted { inner, count }).collect();
         let counted: Vec<&dyn SignatureVerificationAlgorithm> =

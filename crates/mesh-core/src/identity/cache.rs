@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::verifier::Certified;
+use super::certified::Certified;
 use crate::{clock::Timestamp, id::ServiceId};
 
 /// Most identities in all, and of one service.

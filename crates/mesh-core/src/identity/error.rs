@@ -106,7 +106,8 @@ pub enum IdentityError {
 }
 
 /// A time as an error shows it.
-pub(super) fn shown(time: &Timestamp) -> String {
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "thiserror hands out references")]
+fn shown(time: &Timestamp) -> String {
     let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     ASN1Time::from_timestamp(seconds)
         .map_or_else(|_| "a time beyond all calendars".to_owned(), |time| time.to_string())

@@ -11,6 +11,7 @@
 //! | `algorithms` | the signatures that count |
 //! | `certificate` | the facts of one certificate |
 //! | `anchors` | trust anchors and revocation lists; paths to them |
+//! | `certified` | an identity that has passed every check |
 //! | `names` | which service a certificate names |
 //! | `delegation` | the bytes of an identity, signed and parsed |
 //! | `revocation` | what `revoke()` has named |
@@ -21,6 +22,7 @@ mod algorithms;
 mod anchors;
 mod cache;
 mod certificate;
+mod certified;
 mod delegation;
 mod error;
 mod leaf_key;
@@ -33,10 +35,11 @@ mod verifier;
 
 pub use self::{
     anchors::{Anchors, CrlPolicy},
+    certified::Certified,
     delegation::{Delegation, MAX_CERTIFICATES, MAX_CHAIN, MAX_DELEGATION},
     error::{IdentityError, MaterialError},
     material::{Credential, Presented},
     names::{NameRule, Names},
     revocation::{Revocation, Revocations},
-    verifier::{Certified, Verifier},
+    verifier::Verifier,
 };

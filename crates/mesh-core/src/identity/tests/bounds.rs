@@ -41,7 +41,7 @@ fn identities_of_any_other_form_are_malformed() {
     // An EC key in the place of the mesh key.
     let mut out = Vec::new();
     out.put_vec16(&good[2..2 + usize::from(u16::from_be_bytes([good[0], good[1]]))]).unwrap();
-    out.put_vec16(&IssuedKey::generate().unwrap().public_key_raw().to_vec()).unwrap();
+    out.put_vec16(IssuedKey::generate().unwrap().public_key_raw()).unwrap();
     out.put(&good[good.len() - 90..][..16]);
     out.put_vec16(&[7; 70]).unwrap();
     assert_eq!(judge(&verifier, &out), Reason::BadPeerKey);

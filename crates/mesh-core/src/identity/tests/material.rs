@@ -115,6 +115,6 @@ fn only_authorities_are_anchors() {
         Authority::root_with("root", &|params| params.key_usages = vec![KeyUsagePurpose::CrlSign]);
     refused(&signs_nothing.der(), "no authority");
     refused(b"", "no PEM block");
-    refused(good[..200].as_bytes(), "cut short");
+    refused(&good.as_bytes()[..200], "cut short");
     refused(good.repeat(257).as_bytes(), "more than 256");
 }

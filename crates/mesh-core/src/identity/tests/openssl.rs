@@ -153,8 +153,8 @@ fn a_list_of_openssl_revokes() {
         let verifier =
             Verifier::new(anchors, &NameRule::default(), &credential, Arc::default(), Arc::default());
         let now = Timestamp::now();
-        let made = credential.delegate(&service("orders"), mesh_key(0).public_key(), now).unwrap();
-        verifier.verify(&made.bytes, &service("orders"), now).map(drop).map_err(|error| error.reason())
+        let presented = credential.delegate(&service("orders"), mesh_key(0).public_key(), now).unwrap();
+        verifier.verify(&presented.bytes, &service("orders"), now).map(drop).map_err(|error| error.reason())
     };
     run(&directory.0, make);
     assert_eq!(judge(), Ok(()));
