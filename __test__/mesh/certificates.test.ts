@@ -168,6 +168,8 @@ describe('revocation', () => {
       const client = caller.connect('server');
       expect(await client.call('echo', 1)).toBe(1);
       expect(await server.revoke(name(caller))).toBe(1);
+      // A call that crosses with the end of the session would be SESSION_LOST.
+      await until(() => caller.getStats().activeSessions === 0, 1_000);
       expect(await errorOf(client.call('echo', 2))).toMatchObject({ reason: 'HANDSHAKE_REFUSED' });
     }
   });
