@@ -1,40 +1,35 @@
 // Generated from src/ by scripts/addon.mjs. Do not edit.
-/** A breaker; times are milliseconds of a monotonic clock. */
+/** A breaker; times in milliseconds of a clock that never goes back. */
 export declare class NativeCircuitBreaker {
-  /** Creates a closed breaker. */
+  /** A closed one. */
   constructor(failures: number, failureRate: number, windowMs: number, openMs: number, probes: number)
-  /** Admits a call, or throws `UNAVAILABLE`, reason `CIRCUIT_OPEN`. */
+  /** Lets a call through, or throws `UNAVAILABLE`, reason `CIRCUIT_OPEN`. */
   acquire(now: number): NativeAdmission
   /**
-   * Settles a permit with the outcome `success`, `failure` or `ignored`. Returns the new state if it has
-   * changed.
+   * Takes a permit back: the outcome is `success`, `failure` or `ignored`. The new state, if
+   * it is another.
    */
   settle(permit: number, outcome: string, now: number): string | null
   /** `closed`, `open` or `half_open`. */
   state(): string
-  /** Closes the breaker. Returns the new state if it has changed. */
+  /** Closes it. The new state, if it is another. */
   reset(): string | null
 }
 
 /**
- * A service's keys and their operations. Before `begin` or `importKeyPair`
- * there are no keys; while they are generated, every method waits for them.
- * The caller must not change a buffer that it passes to an asynchronous
- * method.
+ * A service's keys, and what is done with them. Until `begin` or
+ * `importKeyPair` there are none; while they are being made, every method
+ * waits for them. Buffers given to asynchronous methods must not change.
  */
 export declare class NativeCrypto {
-  /**
-   * Sizes in bits. The default of `rsaKeySize` is 4096, or the size of the
-   * stored key.
-   */
+  /** Sizes in bits. Without `rsaKeySize`, 4096 or what is stored. */
   constructor(rsaKeySize: number | undefined | null, aesKeySize: number)
   /**
-   * Begins to generate the keys off the event loop: in memory, or, for a
-   * service id, in the key directory. `false` if they exist or have been
-   * begun.
+   * Begins to make the keys, off the event loop: in memory, or, for a
+   * service id, in the key directory. `false` if they are there or begun.
    */
   begin(serviceId: string | undefined | null, keysDir: string | undefined | null, variables: string): boolean
-  /** Resolves when the keys exist. */
+  /** Resolves when the keys are there. */
   ready(): Promise<void>
   /** The current public key, PEM. */
   publicKey(): string
@@ -52,7 +47,7 @@ export declare class NativeCrypto {
   wrap(data: Uint8Array, recipient: string): Buffer
   /** As `wrap`, off the event loop. */
   wrapAsync(data: Buffer, recipient: string): Promise<Buffer>
-  /** Decrypts an output of `wrap`. */
+  /** Decrypts what `wrap` made. */
   unwrap(ciphertext: Uint8Array): Buffer
   /** As `unwrap`, off the event loop. */
   unwrapAsync(ciphertext: Buffer): Promise<Buffer>
@@ -60,19 +55,19 @@ export declare class NativeCrypto {
   sign(data: Uint8Array): Buffer
   /** As `sign`, off the event loop. */
   signAsync(data: Buffer): Promise<Buffer>
-  /** Whether the owner of `publicKey` made `signature` over `data`. */
+  /** Whether `signature` is that of the owner of `publicKey` over `data`. */
   verify(data: Uint8Array, signature: Uint8Array, publicKey: string): boolean
   /** As `verify`, off the event loop. */
   verifyAsync(data: Buffer, signature: Buffer, publicKey: string): Promise<boolean>
   /** HMAC-SHA256. */
   hmac(data: Uint8Array, key: Uint8Array): Buffer
-  /** Whether `mac` is the full HMAC-SHA256, compared in constant time. */
+  /** Whether `mac` is the whole HMAC-SHA256, in constant time. */
   verifyHmac(data: Uint8Array, mac: Uint8Array, key: Uint8Array): boolean
   /** A fresh AES key of the configured size. */
   generateSessionKey(): Buffer
   /** The current key pair, PEM. */
   exportKeyPair(): NativeKeyPair
-  /** Makes the given pair the current one. */
+  /** Makes a given pair the current one. */
   importKeyPair(privateKey: string, publicKey?: string | undefined | null): void
   /**
    * Makes a fresh pair the current one, off the event loop; returns its
@@ -83,48 +78,45 @@ export declare class NativeCrypto {
 
 /** A table of services with a picker for each. */
 export declare class NativeDiscovery {
-  /** Creates an empty table. */
+  /** An empty table. */
   constructor()
-  /** Adds or replaces an instance; returns it if anything has changed. */
+  /** Adds or replaces an instance; returns it where anything has changed. */
   register(instance: NativeInstance): NativeInstance | null
-  /** Picks the next instance of those that serve. */
+  /** The instance whose turn it is among those that serve. */
   pick(id: string): NativeInstance | null
   /** All instances of a service. */
   lookup(id: string): Array<NativeInstance>
   /** All instances of all services. */
   list(): Array<NativeInstance>
-  /** Sets the health of one instance, or of all of them; returns the instances whose health has changed. */
+  /** Sets the health of one instance, or of all of them; returns those whose health was another. */
   setHealth(id: string, host: string | undefined | null, port: number | undefined | null, health: string, now: number): Array<NativeInstance>
-  /** Removes one instance, or all of them; returns the removed instances. */
+  /** Removes one instance, or all of them; returns those removed. */
   remove(id: string, host?: string | undefined | null, port?: number | undefined | null): Array<NativeInstance>
 }
 
 /** HS256 tokens under a secret that can be rotated. */
 export declare class NativeJwt {
-  /** Uses the given secret, or a random one. */
+  /** With the secret given, or a random one. */
   constructor(secret?: Uint8Array | undefined | null)
-  /** Issues a token from `iss` for `aud`. */
+  /** A token of `iss` for `aud`. */
   issue(iss: string, aud: string, sid: string, lifetimeMs: number, now: number): string
-  /**
-   * Returns the claims of a valid token; compares `iss` and `sid` if they
-   * are given.
-   */
+  /** The claims of a good token; `iss` and `sid` are compared where given. */
   verify(token: string, aud: string, iss: string | undefined | null, sid: string | undefined | null, now: number): NativeClaims
-  /** Makes a new secret the current one. */
+  /** Signs with another secret from now on. */
   rotate(secret: Uint8Array | undefined | null, graceMs: number, now: number): void
-  /** Whether the secret is short, or evidently not random. */
+  /** Whether the secret has fewer than 32 bytes. */
   get weakSecret(): boolean
 }
 
 /** Key pairs in a directory. */
 export declare class NativeKeys {
   /**
-   * `variables` is a JSON object of the environment variables that determine the default directory.
-   * Without `keySize`, new keys have 4096 bits, and stored keys of any size are accepted. The constructor
-   * opens nothing.
+   * `variables` are the environment variables that decide where keys are
+   * kept when `keysDir` is absent, as a JSON object. Without `keySize`, keys
+   * are made with 4096 bits and accepted with any. Nothing is opened yet.
    */
   constructor(keysDir: string | undefined | null, variables: string, keySize?: number | undefined | null)
-  /** Generates a key pair without storing it. */
+  /** Makes a key pair and stores it nowhere. */
   generate(): NativeKeyPair
   /** As `generate`, off the event loop. */
   generateAsync(): Promise<NativeKeyPair>
@@ -132,33 +124,29 @@ export declare class NativeKeys {
   save(name: string, publicKey?: string | undefined | null, privateKey?: string | undefined | null): void
   /** As `save`, off the event loop. */
   saveAsync(name: string, publicKey?: string | undefined | null, privateKey?: string | undefined | null): Promise<void>
-  /** Returns the stored pair; the private key is empty if only the public key is stored. */
+  /** The stored pair; with an empty private key if only the public one is. */
   load(name: string): NativeKeyPair | null
   /** As `load`, off the event loop. */
   loadAsync(name: string): Promise<NativeKeyPair | null>
-  /** Returns the stored pair, or generates and stores one. */
+  /** The stored pair, made when there is none. */
   getOrCreate(name: string): NativeKeyPair
   /** As `getOrCreate`, off the event loop. */
   getOrCreateAsync(name: string): Promise<NativeKeyPair>
 }
 
-/** A mesh. It takes batches of commands and returns batches of events. */
+/** A mesh, driven by batches of commands and answering with batches of events. */
 export declare class NativeMesh {
   /**
-   * Checks the configuration and the `SECURE_MESH_…` variables, both given
-   * as JSON. `onWake` is called when a batch can be taken. `network` is the
-   * name of a network in memory, for tests. The mesh counts its events in
-   * `metrics`.
+   * Checks the configuration, given as JSON, as are the `SECURE_MESH_…`
+   * variables. `onWake` is called when there is something to `take`.
+   * `network` names a network in memory to be on, for tests. In `metrics` the mesh counts what it does.
    */
   constructor(config: string, variables: string, onWake: () => void, network?: string | undefined | null, metrics?: NativeMetrics | undefined | null)
-  /** Generates or loads the keys, binds the port and serves. */
+  /** Binds the port, makes or loads keys, and serves. */
   start(): Promise<void>
-  /**
-   * The address on which the mesh listens; `null` before it has started, or
-   * if it does not listen.
-   */
+  /** Where the mesh listens; `null` before it has started, or if it only calls. */
   address(): NativeAddress | null
-  /** Breaks the inbound connections of a mesh on a network in memory. */
+  /** Breaks the connections others have made to a mesh on a network in memory. */
   sever(): void
   /** This service's RSA public key in PEM; throws before the mesh has started. */
   publicKey(): string
@@ -166,49 +154,53 @@ export declare class NativeMesh {
   thumbprint(): string | null
   /** Replaces this service's key; resolves to the new thumbprint. */
   rotateKey(): Promise<string>
-  /**
-   * Replaces the mesh secret; the previous one is accepted for another
-   * `grace_ms`.
-   */
+  /** Replaces the mesh secret; the former one counts for `grace_ms` more. */
   rotateSecret(secret: string, graceMs: number): Promise<void>
-  /** Submits a batch of commands. */
+  /** Reads certificate, key, anchors and lists again; resolves to the thumbprint of the new mesh key. */
+  reloadIdentity(): Promise<string>
+  /**
+   * Refuses a SPIFFE id or DNS name (`what` is `name`), a certificate by its serial number and issuer
+   * (`serial`), or a certificate or mesh key by its hash (`thumbprint`). Resolves to how many sessions ended.
+   */
+  revoke(what: string, value: string, issuer?: string | undefined | null): Promise<number>
+  /** Hands over a batch of commands. */
   submit(batch: Buffer): void
   /**
    * Copies the next batch of events into `target` and returns its length; 0
-   * if there is none. If the length exceeds that of `target`, nothing was
-   * taken: call again with a larger one.
+   * if there is none. More than `target` holds: nothing was taken, ask again
+   * with a larger one.
    */
   take(target: Buffer): number
-  /** The statistics of the mesh as JSON. */
+  /** The mesh's figures as JSON. */
   stats(): Promise<string>
   /**
-   * Accepts no more requests, waits at most `drainMs` for running ones, ends
-   * every pending call, and stops.
+   * Takes no more requests, waits for those under way, at most `drainMs`,
+   * ends every call still pending, and stops.
    */
   close(drainMs: number): Promise<void>
 }
 
-/** Counters and histograms. A mesh that receives this object counts in it. */
+/** Counters and histograms. A mesh that is given them counts in them itself. */
 export declare class NativeMetrics {
-  /** Creates counters at zero. */
+  /** All at zero. */
   constructor()
-  /** Counts an attempt to connect. */
+  /** A connection was made, or could not be. */
   connection(success: boolean): void
-  /** Counts the end of a connection. */
+  /** A connection is over. */
   connectionClosed(): void
-  /** Counts a sent message. */
+  /** A message was sent. */
   sent(): void
-  /** Counts a received message. */
+  /** A message was received. */
   received(): void
-  /** Counts a failed message. */
+  /** A message failed. */
   failed(): void
-  /** Records the latency of a call. */
+  /** A call took this long. */
   latency(ms: number): void
-  /** Counts the decision of a quota about a request. */
+  /** A request met its quota. */
   quota(allowed: boolean): void
-  /** Counts a state change of a circuit breaker. */
+  /** A circuit breaker changed its state. */
   circuit(state: string): void
-  /** Records the end of a call; a successful one has no `code`. */
+  /** A call of a method ended, without `code` in success. */
   call(service: string, method: string, code: string | undefined | null, ms: number): void
   /** The figures as they are now. */
   snapshot(): NativeMetricsSnapshot
@@ -218,58 +210,52 @@ export declare class NativeMetrics {
 
 /** A request rate for each of a bounded number of callers. */
 export declare class NativeQuota {
-  /** Creates a limiter with full quotas. */
+  /** With all quotas full. */
   constructor(requests: number, windowMs: number, blockMs: number, maxKeys: number)
-  /** Takes a request from a caller's quota. */
+  /** Takes a request off a caller's quota. */
   check(key: string, now: number): NativeDecision
-  /** Restores a caller's full quota. */
+  /** Gives a caller its whole quota back. */
   reset(key: string): void
-  /** The number of remembered callers. */
+  /** How many callers are remembered. */
   size(): number
 }
 
-/** The delays between attempts, and a limit on all retries together. */
+/** Delays between tries, and a bound on retries in all. */
 export declare class NativeRetryPolicy {
-  /** Without `budget_ratio` only the limit of each call applies. */
+  /** Without `budget_ratio` there is no bound but that of each call. */
   constructor(maxAttempts: number, initialMs: number, maxMs: number, multiplier: number, jitter: boolean, budgetRatio: number | undefined | null, budgetReserve: number)
-  /** Records the first attempt of a call. */
+  /** A call is about to be made for the first time. */
   begin(): void
-  /**
-   * Returns the milliseconds until the next attempt; `null` if there must be
-   * none.
-   */
+  /** Milliseconds until the next try, if there is one; `null` if there must be none. */
   delay(attempt: number, retryAfterMs: number | undefined | null, random: number): number | null
 }
 
 /** PS256 tokens of one service. */
 export declare class NativeRsaIssuer {
-  /** Uses the service's private key in PEM. */
+  /** With the service's private key in PEM. */
   constructor(privateKey: string, iss: string)
-  /** Issues a token for `aud`. */
+  /** A token for `aud`. */
   issue(aud: string, lifetimeMs: number, now: number): string
 }
 
-/** Verifies the PS256 tokens of one service. */
+/** Checks the PS256 tokens of one service. */
 export declare class NativeRsaVerifier {
-  /** Verifies tokens from `iss`, whose public key is given in PEM, for `aud`. */
+  /** For tokens of `iss`, whose public key in PEM is given, for `aud`. */
   constructor(publicKey: string, iss: string, aud: string)
-  /** Returns the claims of a valid token. */
+  /** The claims of a good token. */
   verify(token: string, now: number): NativeClaims
 }
 
-/**
- * Formats an audit entry, given as JSON, as one line that is safe to display
- * and to store.
- */
+/** An audit entry, given as JSON, as one line that is safe to show and to keep. */
 export declare function auditLine(json: string): string
 
-/** Throws if the argument `name` is not a service id. */
+/** Throws when the argument `name` is no service id. */
 export declare function checkServiceId(name: string, id: string): void
 
-/** Escapes every character of a string that could deceive the reader of a log. */
+/** A text with everything visible that could deceive whoever reads it in a log. */
 export declare function escapeText(text: string): string
 
-/** The address on which a mesh listens. */
+/** Where a mesh listens. */
 export interface NativeAddress {
   /** An IP address. */
   host: string
@@ -277,11 +263,11 @@ export interface NativeAddress {
   port: number
 }
 
-/** The right to make a call, and the state change that it caused. */
+/** The right to make a call, and what giving it has changed. */
 export interface NativeAdmission {
-  /** The permit, to be passed to `settle`. */
+  /** To be given back to `settle`. */
   permit: number
-  /** The new state, if it has changed: `closed`, `open` or `half_open`. */
+  /** The new state, if it is another: `closed`, `open` or `half_open`. */
   entered?: string
 }
 
@@ -305,15 +291,15 @@ export interface NativeClaims {
   jti: string
 }
 
-/** The decision about a request; times are milliseconds from now. */
+/** What becomes of a request; times in milliseconds from now. */
 export interface NativeDecision {
-  /** Whether the request is allowed. */
+  /** Whether it is allowed. */
   allowed: boolean
-  /** The time to wait, if the request is not allowed. */
+  /** How long to wait, where it is not. */
   retryAfterMs?: number
-  /** The number of further requests that are allowed now. */
+  /** How many more are allowed at once. */
   remaining: number
-  /** The time until the quota is full again. */
+  /** Until the whole quota is there again. */
   resetMs: number
 }
 
@@ -339,17 +325,17 @@ export interface NativeEnvelope {
 export interface NativeInstance {
   /** Service id. */
   id: string
-  /** DNS name or IP address. */
+  /** Name or address. */
   host: string
   /** TCP port. */
   port: number
-  /** The registered string; it is not parsed here. */
+  /** Whatever text was registered. */
   publicKey?: string
-  /** Strings by name. */
+  /** Texts by name. */
   metadata: Record<string, string>
   /** `UNKNOWN`, `SERVING` or `NOT_SERVING`. */
   health?: string
-  /** The time at which the health was set, in milliseconds since 1970. */
+  /** When the health was set, in milliseconds since 1970. */
   checkedAt?: number
 }
 
@@ -365,7 +351,7 @@ export interface NativeKeyPair {
 export interface NativeMetricsSnapshot {
   /** Connections attempted. */
   connections: number
-  /** Open connections. */
+  /** Connections there are now. */
   connectionsActive: number
   /** Connections that failed. */
   connectionsFailed: number
@@ -383,7 +369,7 @@ export interface NativeMetricsSnapshot {
   minLatency: number
   /** Requests within their quota. */
   allowed: number
-  /** Requests over their quota. */
+  /** Requests beyond it. */
   blocked: number
   /** Times a circuit closed. */
   closed: number
@@ -393,11 +379,11 @@ export interface NativeMetricsSnapshot {
   halfOpen: number
 }
 
-/** Returns the known word that is nearest to `word`, if one is near enough. */
+/** The word most like `word`, if one is close enough to be meant. */
 export declare function nearestWord(word: string, words: Array<string>): string | null
 
-/** Classifies a call that failed with `code`: `success`, `failure` or `ignored`. */
+/** What a call that failed with `code` says of the service: `success`, `failure` or `ignored`. */
 export declare function outcomeOfError(code: string): string
 
-/** Converts a string such as `'15m'` to milliseconds. */
+/** The milliseconds that a text such as `'15m'` stands for. */
 export declare function parseDuration(name: string, text: string): number

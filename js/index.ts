@@ -118,7 +118,7 @@ export {
   type RetryOptions,
   type RetryPolicyConfig,
 } from './resilience/retry-policy.js';
-export type { RotateMeshSecretOptions } from './mesh/rotation.js';
+export type { Revocation, RotateMeshSecretOptions } from './mesh/rotation.js';
 export {
   SessionManager,
   type Session,
@@ -139,9 +139,10 @@ export { TimeoutManager, type TimeoutConfig } from './resilience/timeout-manager
 export type { Logger } from './base/logger.js';
 export type { Duration } from './base/values.js';
 export type { Caller, Trust } from './rpc/caller.js';
-export type { PeerSession } from './incoming/peers.js';
+export type { PeerCertificate, PeerSession } from './incoming/peers.js';
 export { version } from './base/version.js';
 export type {
+  CertificateConfig,
   CoreConfig,
   DiscoveryConfig,
   MeshLimits,

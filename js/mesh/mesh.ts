@@ -22,7 +22,7 @@ import type {
 } from '../rpc/handler-types.js';
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../rpc/schema.js';
 import { Engine } from './engine.js';
-import { type RotateMeshSecretOptions } from './rotation.js';
+import { type Revocation, type RotateMeshSecretOptions } from './rotation.js';
 import type { MeshAddress, MeshConfig, MeshHealth, MeshStats, SecureMeshConfig } from './types.js';
 
 const DEFAULT_DRAIN_MS = 10_000;
@@ -291,6 +291,36 @@ export class SecureMesh {
    */
   rotateSecret(secret: string, options?: RotateMeshSecretOptions): Promise<void> {
     return this.#engine.rotation.rotateSecret(secret, options);
+  }
+
+  /**
+   * Reads `security.certificate` again: certificate, key, anchors and revocation lists. What is there
+   * counts if it passes the checks of `initialize()`. New sessions prove the new certificate at once;
+   * sessions under way end with the calls they carry, and no call is lost. Sessions whose peers the
+   * new anchors or lists refuse end at once.
+   *
+   * @returns the thumbprint of the mesh key that the new delegation names, also in
+   *   {@link MeshStats.keyThumbprint}
+   * @throws MeshError `INVALID_ARGUMENT`, reason `CERT_…` or `KEYDIR_…`, naming the option: the former
+   *   certificate stays; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.certificate`,
+   *   `NOT_INITIALIZED` before it is initialized
+   */
+  reloadIdentity(): Promise<string> {
+    return this.#engine.rotation.reload();
+  }
+
+  /**
+   * Refuses a SPIFFE id, a certificate or a mesh key from now on, and ends the sessions concerned at
+   * once. It holds until the mesh closes: put the certificate into the authority's revocation list
+   * (`security.certificate.crl`) as well.
+   *
+   * @returns how many sessions ended
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CERT_MATERIAL`, naming what is wrong;
+   *   `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.certificate`, `NOT_INITIALIZED`
+   *   before it is initialized
+   */
+  revoke(revocation: Revocation): Promise<number> {
+    return this.#engine.rotation.revoke(revocation);
   }
 
   /** Current statistics. */
