@@ -625,6 +625,26 @@ interface RouterTree {
     readonly [name: string]: RouterLike | RouterTree;
 }
 
+/** What the calls of a {@link SecureMesh.scope} have in common. */
+interface ScopeOptions {
+    /** Cancels the calls: that of an HTTP request whose client may leave, for example. */
+    signal?: AbortSignal | undefined;
+    /** The time that all of the calls have together, in ms, above 0. Default: no limit but their own. */
+    timeoutMs?: number | undefined;
+    /** Sent with each of the calls. The metadata of a call itself comes first. */
+    metadata?: Readonly<Record<string, string>> | undefined;
+    /**
+     * The W3C trace context that the calls continue, each with a span of its own. One that is not
+     * well formed is left out, since it comes from outside.
+     */
+    traceparent?: string | undefined;
+    /**
+     * Names the request in the logs of the services, as `x-request-id`. One that is not 1…128 visible
+     * ASCII characters is left out, since it comes from outside.
+     */
+    requestId?: string | undefined;
+}
+
 /**
  * Where log entries go: `console`, a logger of pino or winston, or anything with
  * these methods. Nothing is logged without a logger, and this package never
@@ -1585,6 +1605,28 @@ declare class SecureMesh {
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
      */
     useClient(middleware: ClientMiddleware): this;
+    /**
+     * Runs a function whose calls inherit a signal, a time limit, metadata, a trace and a request id,
+     * as the calls of a handler inherit those of its request. It is for code outside of a handler: a
+     * route of an HTTP server, a job of a queue. Inside of a handler, or of another scope, its calls
+     * inherit from both. The calls of every mesh of this process count, with every client of it.
+     *
+     * Calls that the function leaves running when it is done inherit to their end; those that are
+     * made afterwards inherit nothing. `{ detached: true }` exempts a call.
+     *
+     * @example
+     * ```js
+     * app.get('/orders/:id', (request, response) =>
+     *   mesh.scope({ timeoutMs: 2_000, requestId: request.get('x-request-id') }, async () => {
+     *     response.json(await orders.call('orders.get', { id: request.params.id }));
+     *   }),
+     * );
+     * ```
+     * @returns what the function returns
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the option; and what the
+     *   function throws. A call throws `DEADLINE_EXCEEDED`, reason `DEADLINE`, when the time is up.
+     */
+    scope<T>(options: ScopeOptions, run: () => T | Promise<T>): Promise<T>;
     /** Where this service listens; `null` before it is initialized, and when it does not listen. */
     address(): MeshAddress | null;
     /**
@@ -1991,6 +2033,42 @@ declare class CryptoManager {
      */
     rotate(): Promise<string>;
 }
+
+/** An error as RFC 9457 describes it for `application/problem+json`, of the type `about:blank`. */
+interface Problem {
+    /** The HTTP status. */
+    status: number;
+    /** The phrase of the status. */
+    title: string;
+    /** The code of the {@link MeshError}, one of gRPC's; `INTERNAL` for other errors. */
+    code: MeshErrorCode;
+    /** The reason, where the error has one beside its code. */
+    reason?: string;
+    /** Finds the error in the log of the service where it occurred. */
+    errorId?: string;
+}
+/**
+ * The HTTP status for an error, after the table of `google.rpc.Code`: 404 for `NOT_FOUND`, 503 for
+ * `UNAVAILABLE`, and so on; 499 for `CANCELLED`. Anything but a {@link MeshError} is 500.
+ *
+ * Two kinds of errors are no fault of the HTTP client, whatever their code. Where one service does not
+ * believe the other (`UNAUTHENTICATED` with a reason such as `HANDSHAKE_REFUSED`), the status is 502
+ * and not 401, after which a browser would send its user to log in. (`JWTManager.verifyToken` remains 401.) A mesh of this process that does
+ * not run yet, or is closing (`NOT_INITIALIZED`, `CLOSED`), is 503.
+ */
+declare function toHttpStatus(error: unknown): number;
+/**
+ * An error as the body of an HTTP answer, of the media type `application/problem+json` (RFC 9457).
+ * It has no message, stack, cause or data of the error, which may name what is inside. Add those
+ * that are meant for the client.
+ *
+ * @example
+ * ```js
+ * const problem = toProblem(error);
+ * response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+ * ```
+ */
+declare function toProblem(error: unknown): Problem;
 
 /** Settings of a {@link FileAdapter}. */
 interface FileAdapterOptions {
@@ -2636,5 +2714,5 @@ declare class TimeoutManager {
 /** This package's version. */
 declare const version: string;
 
-export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
-export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, toHttpStatus, toProblem, unary, version };
+export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
