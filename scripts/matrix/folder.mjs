@@ -45,10 +45,12 @@ export class Folder {
 
   /** Installs the tarballs and the tools, with npm. */
   async install(tools = {}) {
-    this.write('package.json', { private: true });
+    // Tools such as `node` fetch their binary in a script of theirs.
+    const allowScripts = Object.fromEntries(Object.keys(tools).map((name) => [name, true]));
+    this.write('package.json', { private: true, allowScripts });
     await this.programs();
     const names = Object.entries(tools).map(([name, version]) => `${name}@${version}`);
-    const options = ['--no-audit', '--no-fund', '--loglevel=error', '--allow-scripts=all'];
+    const options = ['--no-audit', '--no-fund', '--loglevel=error'];
     await this.run('npm', ['install', ...options, ...this.tarballs, ...names]);
   }
 

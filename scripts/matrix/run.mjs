@@ -1,9 +1,10 @@
-// npm run matrix [-- NAMES]: the packed package in every environment that it is said to run in, or in
+// npm run matrix [-- NAMES] [--no-addon]: the packed package in every environment that it is said to run in, or in
 // those that are named. The tools are installed from the registry, in the versions that
-// environments.mjs names; the results go to docs/environments.md.
+// environments.mjs names; the results go to docs/environments.md. --no-addon leaves the addon as it is.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { build } from '../build.mjs';
 import { capture, main, progress, root, StepFailed } from '../lib.mjs';
 import { pack } from '../pack-local.mjs';
@@ -49,13 +50,17 @@ async function attempt(environment, directory, tarballs) {
 }
 
 await main(async () => {
-  const names = process.argv.slice(2);
+  const { values, positionals: names } = parseArgs({
+    allowPositionals: true,
+    allowNegative: true,
+    options: { addon: { type: 'boolean' } },
+  });
   const unknown = names.filter((name) => !environments.some((one) => one.name === name));
   if (unknown.length > 0) {
     const known = environments.map(({ name }) => name).join(', ');
     throw new StepFailed(`no such environment: ${unknown.join(', ')}; there are ${known}`);
   }
-  await build();
+  await build({ addon: values.addon ?? true });
   const directory = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-matrix-'));
   const rows = new Map(existsSync(FILE) ? readRows(readFileSync(FILE, 'utf8')) : []);
   const failed = [];
