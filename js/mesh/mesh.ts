@@ -20,6 +20,7 @@ import type {
   HandlerPolicy,
   Middleware,
 } from '../rpc/handler-types.js';
+import type { ScopeOptions } from '../rpc/outer-scope.js';
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../rpc/schema.js';
 import { Engine } from './engine.js';
 import { type Revocation, type RotateMeshSecretOptions } from './rotation.js';
@@ -237,6 +238,31 @@ export class SecureMesh {
   useClient(middleware: ClientMiddleware): this {
     this.#engine.outgoing.use(middleware);
     return this;
+  }
+
+  /**
+   * Runs a function whose calls inherit a signal, a time limit, metadata, a trace and a request id,
+   * as the calls of a handler inherit those of its request. It is for code outside of a handler: a
+   * route of an HTTP server, a job of a queue. Inside of a handler, or of another scope, its calls
+   * inherit from both. The calls of every mesh of this process count, with every client of it.
+   *
+   * Calls that the function leaves running when it is done inherit to their end; those that are
+   * made afterwards inherit nothing. `{ detached: true }` exempts a call.
+   *
+   * @example
+   * ```js
+   * app.get('/orders/:id', (request, response) =>
+   *   mesh.scope({ timeoutMs: 2_000, requestId: request.get('x-request-id') }, async () => {
+   *     response.json(await orders.call('orders.get', { id: request.params.id }));
+   *   }),
+   * );
+   * ```
+   * @returns what the function returns
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the option; and what the
+   *   function throws. A call throws `DEADLINE_EXCEEDED`, reason `DEADLINE`, when the time is up.
+   */
+  scope<T>(options: ScopeOptions, run: () => T | Promise<T>): Promise<T> {
+    return this.#engine.outgoing.scope(options, run);
   }
 
   /**
