@@ -1,78 +1,81 @@
 // Generated from js/ by scripts/types.mjs. Do not edit.
-/** What `await using` calls. Node has had the symbol since 18.18; a sandbox may lack it. */
+/** The symbol of the method that `await using` calls. Node has it since 18.18; a sandbox may lack it. */
 declare const asyncDispose: typeof Symbol.asyncDispose;
 
 /** The sixteen error codes of gRPC, by their canonical names. */
 type MeshErrorCode = 'CANCELLED' | 'UNKNOWN' | 'INVALID_ARGUMENT' | 'DEADLINE_EXCEEDED' | 'NOT_FOUND' | 'ALREADY_EXISTS' | 'PERMISSION_DENIED' | 'RESOURCE_EXHAUSTED' | 'FAILED_PRECONDITION' | 'ABORTED' | 'OUT_OF_RANGE' | 'UNIMPLEMENTED' | 'INTERNAL' | 'UNAVAILABLE' | 'DATA_LOSS' | 'UNAUTHENTICATED';
 /**
- * How many messages go each way: one and one; many and one; one and many; many
- * and many. The words are gRPC's.
+ * The number of messages in each direction: one and one; many and one; one and
+ * many; many and many. The terms are gRPC's.
  */
 type CallKind = 'unary' | 'clientStream' | 'serverStream' | 'bidiStream';
 
-/** What is sent one after the other. */
+/** The items of a stream that is sent. */
 type Items<T = unknown> = AsyncIterable<T> | Iterable<T>;
-/** What can be said about one call. */
+/** The options of one call. */
 interface CallOptions {
     /** Cancels the call, on both sides, when aborted. */
     signal?: AbortSignal | undefined;
-    /** How long the call may take, in ms, above 0. Default: 10,000, or `limits.callTimeoutMs`. */
+    /** The timeout of the call, in ms, above 0. Default: 10,000, or `limits.callTimeoutMs`. */
     timeoutMs?: number | undefined;
-    /** Whether running the method twice does no harm, so that it may be tried again. Default: false. */
+    /** Whether the method is safe to run twice, so that the call may be retried. Default: false. */
     idempotent?: boolean | undefined;
     /**
-     * Names what this call does, so that it is done once however often it is
-     * asked for: the service keeps the outcome for 10 minutes and gives it to
-     * every later call with the same key, method and input. 1…128 visible ASCII
-     * characters; a UUID is one. Implies `idempotent`. Unary calls only.
+     * The idempotency key: the service runs the call once and keeps the outcome for 10 minutes. Every later
+     * call with the same key, method and input gets this outcome. 1…128 visible ASCII characters, for example a
+     * UUID. Implies `idempotent`. Unary calls only.
      */
     idempotencyKey?: string | undefined;
     /**
-     * Facts beside the input, for handlers' `ctx.metadata`: names of letters,
-     * digits, `.`, `_` and `-`, at most 64; in all at most 8,000 bytes as JSON.
-     * `traceparent`, `tracestate` and `x-request-id` mean what they mean in HTTP.
+     * Strings for the handler's `ctx.metadata`. A name has at most 64 letters, digits, `.`, `_` and `-`; the
+     * metadata has at most 8,000 bytes as JSON. `traceparent`, `tracestate` and `x-request-id` have their
+     * meaning in HTTP.
      */
     metadata?: Record<string, string> | undefined;
-    /** Takes what the handler set in `ctx.responseMetadata`, before the call resolves. What it throws rejects the call. */
+    /**
+     * Called with the handler's `ctx.responseMetadata` before the call resolves. An error that it throws
+     * rejects the call.
+     */
     onResponseMetadata?: ((metadata: Readonly<Record<string, string>>) => void) | undefined;
     /**
-     * Whether a call made by a handler has nothing to do with the request it
-     * answers: it does not inherit deadline, cancellation, trace and request id.
-     * Default: false.
+     * Whether a call made by a handler is independent of the handler's request: it does not inherit deadline,
+     * cancellation, trace and request id. Default: false.
      */
     detached?: boolean | undefined;
 }
-/** A call on its way out, as client middleware sees it. */
+/** A call, as client middleware sees it. */
 interface OutgoingCall {
     /** The service that is called. */
     readonly service: string;
     /** The method that is called. */
     readonly method: string;
-    /** Its kind. */
+    /** The kind of call. */
     readonly kind: CallKind;
-    /** The input; for `clientStream` and `bidiStream` the iterable of items. Can be replaced before `next()`. */
+    /**
+     * The input; for `clientStream` and `bidiStream` the iterable of items. A middleware may replace it before
+     * `next()`.
+     */
     input: unknown;
-    /** This call's own copy of the options, with what it inherits; can be changed before `next()`. */
+    /** A copy of the call's options with inherited values; a middleware may change it before `next()`. */
     readonly options: CallOptions & {
-        /** What is sent beside the input, by lower-case names. */
+        /** The metadata, by lower-case names. */
         metadata: Record<string, string>;
     };
 }
 /**
- * Runs around the calls a mesh makes, by the same rules as {@link Middleware}.
+ * Runs around the calls that a mesh makes, by the rules of {@link Middleware}.
  */
 type ClientMiddleware = (call: OutgoingCall, next: () => Promise<unknown>) => unknown;
 
-/** What a {@link MeshError} can say beyond its code and message. */
+/** The properties of a {@link MeshError} in addition to its code and message. */
 interface MeshErrorOptions {
     /**
-     * Which failure exactly: a stable upper-case word, as `reason` in
-     * `google.rpc.ErrorInfo`. Default: the code.
+     * The exact failure: a stable upper-case word, as `reason` in `google.rpc.ErrorInfo`. Default: the code.
      */
     reason?: string;
     /** Whether the same call can succeed later. Default: true for `UNAVAILABLE`, else false. */
     retryable?: boolean;
-    /** How long to wait before trying again makes sense, in milliseconds. */
+    /** The delay before a sensible retry, in milliseconds. */
     retryAfterMs?: number;
     /** Details for the caller: anything `JSON.stringify` can encode. */
     data?: unknown;
@@ -80,22 +83,21 @@ interface MeshErrorOptions {
     service?: string;
     /** The method that was called. */
     method?: string;
-    /** How many times the call was tried. */
+    /** The number of attempts of the call. */
     attempts?: number;
-    /** Whether the error was made by the peer. Default: false. */
+    /** Whether the peer created the error. Default: false. */
     remote?: boolean;
-    /** Finds the error in the log of the service where it occurred. */
+    /** The id of the error in the log of the service where it occurred. */
     errorId?: string;
-    /** The error behind this one. It never leaves the process. */
+    /** The original error. It never leaves the process. */
     cause?: unknown;
 }
 /**
  * Every error this package throws or rejects with.
  *
- * A handler throws one to answer with exactly that code, reason, message and
- * data; whatever else a handler throws, its caller gets `INTERNAL`, reason
- * `HANDLER`, with an `errorId` and nothing of the original. So it does when the
- * handler lets through what one of its own calls failed with.
+ * A handler throws a `MeshError` to answer with exactly its code, reason, message and data. For any other
+ * error the caller gets `INTERNAL`, reason `HANDLER`, with an `errorId` and no detail of the original. The
+ * same holds for the uncaught error of a nested call.
  *
  * `instanceof MeshError` also holds for errors of another copy of the package.
  *
@@ -107,102 +109,101 @@ interface MeshErrorOptions {
  * ```
  */
 declare class MeshError extends Error {
-    /** What kind of failure. */
+    /** The code: the kind of failure. */
     readonly code: MeshErrorCode;
-    /** Which failure exactly: a stable upper-case word. */
+    /** The exact failure: a stable upper-case word. */
     readonly reason: string;
     /** Whether the same call can succeed later. */
     readonly retryable: boolean;
-    /** How long to wait before trying again makes sense, in milliseconds, where that is known. */
+    /** The delay before a sensible retry, in milliseconds, if it is known. */
     readonly retryAfterMs?: number;
     /** The service that was called. */
     readonly service?: string;
     /** The method that was called. */
     readonly method?: string;
-    /** How many times the call was tried. */
+    /** The number of attempts of the call. */
     readonly attempts?: number;
-    /** What the handler gave its caller to know. */
+    /** The details that the handler gave its caller. */
     readonly data?: unknown;
-    /** Whether the error was made by the peer. */
+    /** Whether the peer created the error. */
     readonly remote: boolean;
-    /** Finds the error in the log of the service where it occurred. */
+    /** The id of the error in the log of the service where it occurred. */
     readonly errorId?: string;
     /**
      * @param code one of the sixteen gRPC codes
-     * @param message what went wrong, for people. It is sent to the caller when a handler throws it.
-     * @throws TypeError when the code is not one of the sixteen
+     * @param message the message, for people. The caller receives it if a handler throws the error.
+     * @throws TypeError if the code is not one of the sixteen
      */
     constructor(code: MeshErrorCode, message: string, options?: MeshErrorOptions);
-    /** Whether `value` is a `MeshError`, of this copy of the package or another. */
+    /** Whether `value` is a `MeshError` of any copy of the package. */
     static [Symbol.hasInstance](value: unknown): boolean;
     /**
-     * A `MeshError` that says what `error` says: itself if it is one, else made
-     * from the `code`, `reason` and `retryAfterMs` the addon puts on its errors.
-     * Anything else becomes `INTERNAL`.
+     * Converts an error to a `MeshError`. A `MeshError` is returned unchanged; an error of the addon is
+     * converted by its `code`, `reason` and `retryAfterMs`; any other error becomes `INTERNAL`.
      */
     static from(error: unknown): MeshError;
-    /** The public facts, without stack and cause. */
+    /** The public properties, without stack and cause. */
     toJSON(): Record<string, unknown>;
 }
 
 /** Anything that implements Standard Schema, version 1. */
 interface StandardSchema<TInput = unknown, TOutput = TInput> {
-    /** What the standard asks for. */
+    /** The property that the standard requires. */
     readonly '~standard': {
         /** The standard's version. */
         readonly version: 1;
-        /** Who made the library. */
+        /** The name of the library. */
         readonly vendor: string;
         /** Checks a value. */
         readonly validate: (value: unknown) => SchemaResult<TOutput> | Promise<SchemaResult<TOutput>>;
-        /** What it takes and makes, for the compiler only. */
+        /** The types of input and output, for the compiler only. */
         readonly types?: {
-            /** What it takes. */
+            /** The input type. */
             readonly input: TInput;
-            /** What it makes. */
+            /** The output type. */
             readonly output: TOutput;
         } | undefined;
     };
 }
-/** What a schema says about a value. */
+/** The result of a validation. */
 type SchemaResult<TOutput> = {
-    /** The value as the schema makes it. */
+    /** The output value. */
     readonly value: TOutput;
-    /** Nothing is wrong. */
+    /** Absent if the value is valid. */
     readonly issues?: undefined;
 } | {
-    /** What is wrong with the value; at least one thing. */
+    /** The faults of the value; at least one. */
     readonly issues: readonly SchemaIssue[];
 };
-/** What is wrong with a value. */
+/** A fault of a value. */
 interface SchemaIssue {
-    /** For people. */
+    /** The message, for people. */
     readonly message: string;
-    /** Where: property names and indices, or objects that hold one. */
+    /** The path: property names and indices, or objects with one as `key`. */
     readonly path?: readonly (PropertyKey | {
         /** The property's name or the index. */
         readonly key: PropertyKey;
     })[] | undefined;
 }
-/** What a schema takes: what its caller writes. `unknown` without a schema. */
+/** The input type of a schema, for callers. `unknown` without a schema. */
 type SchemaInput<T> = T extends StandardSchema ? NonNullable<T['~standard']['types']>['input'] : unknown;
-/** What a schema makes: what its handler reads. `unknown` without a schema. */
+/** The output type of a schema, for handlers. `unknown` without a schema. */
 type SchemaOutput<T> = T extends StandardSchema ? NonNullable<T['~standard']['types']>['output'] : unknown;
 /** An entry of `data.issues` of an error with the reason `VALIDATION`. */
 interface ValidationIssue {
-    /** Where in the input, from the outside in; empty for the input itself. */
+    /** The path in the input, from the outside in; empty for the input itself. */
     path: (string | number)[];
-    /** What is wrong, as the schema says it. */
+    /** The message of the schema. */
     message: string;
 }
 
-/** An error a method can answer with. Its name is the `reason`. */
+/** A declared error of a method. Its name is the `reason`. */
 interface ErrorDefinition {
     /** One of the sixteen gRPC codes. */
     readonly code: MeshErrorCode;
-    /** What went wrong, for people. Default: the name. */
+    /** The message, for people. Default: the name. */
     readonly message?: string | undefined;
-    /** A Standard Schema of `error.data`. Default: it has none. */
+    /** A Standard Schema of `error.data`. Default: no data. */
     readonly data?: StandardSchema | undefined;
     /** Whether the same call can succeed later. Default: true for `UNAVAILABLE`, else false. */
     readonly retryable?: boolean | undefined;
@@ -221,68 +222,71 @@ type DeclaredErrors<TErrors extends ErrorMap> = {
 type DataOf<T extends ErrorDefinition | undefined> = T extends {
     data: infer S extends StandardSchema;
 } ? SchemaOutput<S> : undefined;
-/** What one error of a declared kind says beyond its data. */
+/** The options of one declared error, in addition to its data. */
 interface DeclaredErrorOptions {
-    /** What went wrong, for people. Default: what is declared. */
+    /** The message, for people. Default: the declared message. */
     message?: string | undefined;
-    /** How long to wait before trying again makes sense, in milliseconds. */
+    /** The delay before a sensible retry, in milliseconds. */
     retryAfterMs?: number | undefined;
-    /** The error behind this one. It never leaves the process. */
+    /** The original error. It never leaves the process. */
     cause?: unknown;
 }
-/** Makes errors of a map: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
+/** The functions that create the errors of a map: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
 type ErrorFactories<TErrors extends ErrorMap> = {
     readonly [K in keyof TErrors & string]: TErrors[K] extends {
-        /** The schema of its data. */
+        /** The schema of the data. */
         data: infer S extends StandardSchema;
     } ? (data: SchemaInput<S>, options?: DeclaredErrorOptions) => DeclaredError<K, SchemaInput<S>> : (data?: undefined, options?: DeclaredErrorOptions) => DeclaredError<K, undefined>;
 };
 
 type OptionalSchema = StandardSchema | undefined;
-/** What is said about a method of a contract. */
+/** The definition of a method of a contract. */
 interface ProcedureDefinition<TInput extends OptionalSchema = OptionalSchema, TOutput extends OptionalSchema = OptionalSchema, TErrors extends ErrorMap = ErrorMap> {
     /** A Standard Schema of the input, or of each item the client sends. */
     readonly input?: TInput;
     /** A Standard Schema of the result, or of each item the service sends. */
     readonly output?: TOutput;
-    /** The errors its callers can expect, by their names. */
+    /** The declared errors by their names. */
     readonly errors?: TErrors;
-    /** Whether running it twice does no harm, so that its calls may be tried again. Default: false. */
+    /** Whether the method is safe to run twice, so that its calls may be retried. Default: false. */
     readonly idempotent?: boolean | undefined;
     /**
-     * Whether its callers check what they receive against `output`, and get what the schema makes of
-     * it. JSON has no dates: with `z.coerce.date()` a caller then gets a `Date`, where it would get a
-     * text; with `z.date()` the call fails. Default: false.
+     * Whether callers validate results against `output`, and receive the output of the schema. JSON has no
+     * dates: with `z.coerce.date()` a caller then gets a `Date` instead of a string; with `z.date()` the call
+     * fails. Default: false.
      */
     readonly checkOutput?: boolean | undefined;
 }
-/** A method of a contract. Made by {@link unary} and its like. */
+/**
+ * A method of a contract. {@link unary}, {@link serverStream}, {@link clientStream} and {@link bidiStream}
+ * create it.
+ */
 interface Procedure<TKind extends CallKind = CallKind, TInput extends OptionalSchema = OptionalSchema, TOutput extends OptionalSchema = OptionalSchema, TErrors extends ErrorMap = ErrorMap> extends ProcedureDefinition<TInput, TOutput, TErrors> {
-    /** How it is called. */
+    /** The kind of call. */
     readonly kind: TKind;
 }
-/** The methods of a contract, by their names. Made by {@link unary} and its like. */
+/** The methods of a contract by their names. {@link unary} and its three siblings create them. */
 type Procedures = Readonly<Record<string, {
-    /** Which sides are streams. */
+    /** The kind of call. */
     readonly kind: CallKind;
 }>>;
-/** What a service offers. Made by {@link defineContract}. */
+/** The methods of a service. {@link defineContract} creates it. */
 interface Contract<TProcedures extends Procedures = Procedures> {
-    /** The first part of its methods' names, and the id of the service unless another is named. */
+    /** The first part of the methods' names, and by default the id of the service. */
     readonly name: string;
-    /** Its methods. */
+    /** The methods. */
     readonly procedures: TProcedures;
 }
-/** The errors a method declares, as its caller sees them. */
+/** The declared errors of a method, as its caller receives them. */
 type ErrorsOf<T> = T extends {
-    /** What the method declares. */
+    /** The declared errors. */
     readonly errors?: infer E;
 } ? NonNullable<E> extends ErrorMap ? DeclaredErrors<NonNullable<E>> : never : never;
 type Make<K extends CallKind> = <const TInput extends OptionalSchema = undefined, const TOutput extends OptionalSchema = undefined, const TErrors extends ErrorMap = {}>(definition?: ProcedureDefinition<TInput, TOutput, TErrors>) => Procedure<K, TInput, TOutput, TErrors>;
 /**
  * A method that takes one input and answers with one result.
  *
- * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the fault
  */
 declare const unary: Make<'unary'>;
 /** A method that takes one input and answers with many items. Throws as {@link unary}. */
@@ -292,8 +296,8 @@ declare const clientStream: Make<'clientStream'>;
 /** A method that takes many items and answers with many. Throws as {@link unary}. */
 declare const bidiStream: Make<'bidiStream'>;
 /**
- * What a service offers, for both sides: {@link SecureMesh.implement} and
- * {@link SecureMesh.connect}. Its methods are named `name.method`.
+ * Defines the methods of a service for both sides: {@link SecureMesh.implement} and {@link
+ * SecureMesh.connect}. The methods are called `name.method`.
  *
  * @example
  * ```js
@@ -302,32 +306,34 @@ declare const bidiStream: Make<'bidiStream'>;
  *   watch: serverStream({ input: Filter, output: OrderEvent }),
  * });
  * ```
- * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the fault
  */
 declare function defineContract<const TProcedures extends Procedures>(name: string, procedures: TProcedures): Contract<TProcedures>;
 
-/** How a peer proved who it is. */
-type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';
-/** Who is calling: always the verified identity, never a claimed one. */
+/** The way in which a peer proved its identity. */
+type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret' | 'certificate';
+/** The caller of a request: always the verified identity, never a claimed one. */
 interface Caller {
     /** The caller's service id. */
     readonly serviceId: string;
-    /** The session the call came on. */
+    /** The id of the session of the request. */
     readonly sessionId: string;
-    /** How the caller proved who it is. */
+    /** The way in which the caller proved its identity. */
     readonly trust: Trust;
+    /** The SPIFFE id of the caller's certificate, if it has one. */
+    readonly spiffeId?: string | undefined;
     /** The claims of the caller's token. */
     readonly claims: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Calls one service. Made by {@link SecureMesh.connect}; making one costs
- * nothing, and the first call establishes the session.
+ * Calls one service. {@link SecureMesh.connect} creates a client, which costs nothing; the first call
+ * establishes the session.
  */
 declare class SecureMeshClient {
     #private;
     /**
-     * A client with a mesh of its own, as 0.2.0 had it.
+     * Creates a client with its own mesh, as in 0.2.0.
      *
      * @deprecated Use {@link SecureMesh.connect}.
      * @param serviceId the id of this process
@@ -341,22 +347,20 @@ declare class SecureMeshClient {
     /** The id of the service that is called. */
     get serviceId(): string;
     /**
-     * Makes an encrypted, authenticated call and resolves with the handler's
-     * result. The input is any JSON value, or a `Uint8Array` to send bytes; it
-     * is taken as it is now, whatever is done to it afterwards.
+     * Makes an encrypted, authenticated call and resolves with the handler's result. The input is any JSON
+     * value, or a `Uint8Array` to send bytes. It is encoded before this method returns, so later changes to it
+     * have no effect.
      *
      * @param method the name under which the service has its handler
-     * @throws MeshError what the handler threw, exactly, with `remote` true; or `DEADLINE_EXCEEDED`
-     *   when the time ran out, `CANCELLED` when the signal was aborted, `UNAVAILABLE` when the
-     *   service cannot be reached, `UNAUTHENTICATED` when one side could not prove who it is,
-     *   `UNIMPLEMENTED` (`METHOD_NOT_FOUND`), `NOT_FOUND` (`UNKNOWN_SERVICE`), `INVALID_ARGUMENT`
-     *   (`PAYLOAD`) for an input that cannot be sent, `RESOURCE_EXHAUSTED` (`TOO_LARGE`, `CALL_LIMIT`),
-     *   `FAILED_PRECONDITION` (`NOT_INITIALIZED`, `CLOSED`)
+     * @throws MeshError the handler's `MeshError`, with `remote` true; or `DEADLINE_EXCEEDED` when the time ran
+     *   out, `CANCELLED` when the signal was aborted, `UNAVAILABLE` when the service cannot be reached,
+     *   `UNAUTHENTICATED` when one side could not prove its identity, `UNIMPLEMENTED` (`METHOD_NOT_FOUND`),
+     *   `NOT_FOUND` (`UNKNOWN_SERVICE`), `INVALID_ARGUMENT` (`PAYLOAD`) for an input that cannot be sent,
+     *   `RESOURCE_EXHAUSTED` (`TOO_LARGE`, `CALL_LIMIT`), `FAILED_PRECONDITION` (`NOT_INITIALIZED`, `CLOSED`)
      */
     call<TInput = unknown, TResult = unknown>(method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
     /**
-     * Calls a method that answers with many items. Leaving the loop cancels it
-     * on the other side.
+     * Calls a method that answers with many items. Leaving the loop cancels the call on the other side.
      *
      * @example
      * ```js
@@ -371,33 +375,33 @@ declare class SecureMeshClient {
      * Sends many items, and resolves with the one result.
      *
      * @param method the name under which the service has its handler
-     * @param items what to send; no faster than the other side takes it
+     * @param items the items to send; they are read no faster than the other side accepts them
      * @throws MeshError as {@link SecureMeshClient.call}; `UNIMPLEMENTED` (`CALL_KIND`) when the method
      *   is of another kind
      */
     clientStream<TItem = unknown, TResult = unknown>(method: string, items: AsyncIterable<TItem> | Iterable<TItem>, options?: CallOptions): Promise<TResult>;
     /**
-     * Sends many items and receives many, in whatever order the two sides like.
+     * Sends and receives many items; the two directions are independent.
      *
      * @param method the name under which the service has its handler
-     * @param items what to send; no faster than the other side takes it
+     * @param items the items to send; they are read no faster than the other side accepts them
      * @throws MeshError as {@link SecureMeshClient.serverStream}
      */
     bidiStream<TInput = unknown, TOutput = unknown>(method: string, items: AsyncIterable<TInput> | Iterable<TInput>, options?: CallOptions): AsyncIterableIterator<TOutput>;
     /**
      * Waits until calls can be made.
      *
-     * @deprecated The first call does what is needed.
+     * @deprecated The first call connects.
      */
     connect(): Promise<void>;
     /**
-     * Sends text to the service's `sendMessage` handler.
+     * Sends a string to the service's `sendMessage` handler.
      *
      * @deprecated Use {@link SecureMeshClient.call}.
      */
     sendMessage(data: string): Promise<string>;
     /**
-     * Gives up the client.
+     * Closes the client.
      *
      * @deprecated Use {@link SecureMesh.cleanup}.
      */
@@ -406,35 +410,35 @@ declare class SecureMeshClient {
 
 /** A promise of a call whose declared errors the compiler knows. */
 interface CallPromise<TResult, TError = never> extends Promise<TResult> {
-    /** For the compiler only; it is never there. */
+    /** For the compiler only; no promise has this property. */
     readonly '~error'?: TError;
 }
-/** What {@link safe} resolves with. */
+/** The result of {@link safe}. */
 type SafeResult<TResult, TError = never> = {
-    /** The call was answered. */
+    /** The call succeeded. */
     readonly ok: true;
-    /** Its result. */
+    /** The result. */
     readonly data: TResult;
-    /** Nothing went wrong. */
+    /** Never set. */
     readonly error?: undefined;
 } | SafeFailure<TError> | {
     /** The call failed. */
     readonly ok: false;
-    /** The error is none that the contract declares: the service, or the way to it, has failed. */
+    /** The contract does not declare the error: the service, or the way to it, has failed. */
     readonly declared: false;
-    /** Why. */
+    /** The error. */
     readonly error: MeshError;
 };
 type SafeFailure<TError> = [TError] extends [never] ? never : {
     /** The call failed. */
     readonly ok: false;
-    /** The error is one that the contract declares; its reason says which. */
+    /** The contract declares the error; its reason identifies it. */
     readonly declared: true;
-    /** Which of the declared errors it is. */
+    /** The declared error. */
     readonly error: TError;
 };
 /**
- * The outcome of a call as a value. It never rejects.
+ * Returns the outcome of a call as a value. It never rejects.
  *
  * @example
  * ```js
@@ -446,7 +450,7 @@ type SafeFailure<TError> = [TError] extends [never] ? never : {
  */
 declare function safe<TResult, TError = never>(promise: CallPromise<TResult, TError> | Promise<TResult>): Promise<SafeResult<TResult, TError>>;
 /**
- * Whether an error that was caught is one a method of a contract declares.
+ * Whether a method of a contract declares a caught error.
  *
  * @example
  * ```js
@@ -457,7 +461,7 @@ declare function isDeclaredError<TErrors extends ErrorMap>(procedure: {
     readonly errors?: TErrors;
 }, error: unknown): error is DeclaredErrors<TErrors>;
 
-/** What is passed for `T`: it can be left out where it may be `undefined`. */
+/** The argument for an input of type `T`, optional if `T` may be `undefined`. */
 type InputArguments<T> = undefined extends T ? [input?: T, options?: CallOptions] : [input: T, options?: CallOptions];
 type ClientMethod<T> = T extends Procedure<infer K, infer I, infer O, infer E> ? {
     unary: (...args: InputArguments<SchemaInput<I>>) => CallPromise<SchemaOutput<O>, DeclaredErrors<E>>;
@@ -469,120 +473,116 @@ type ClientMethod<T> = T extends Procedure<infer K, infer I, infer O, infer E> ?
 type ContractClient<T extends Contract> = {
     readonly [K in keyof T['procedures']]: ClientMethod<T['procedures'][K]>;
 };
-/** Which service a client of a contract calls. */
+/** The options of a contract's client. */
 interface ConnectOptions {
     /** The service's id. Default: the contract's name. */
     service?: string | undefined;
 }
 
 /**
- * What a handler knows about the call it answers: who calls, how much time is
- * left, and whether the answer is still wanted.
+ * The facts of a request, for its handler: the verified caller, the remaining time, and whether the answer is
+ * still wanted.
  */
 declare class Context<TErrors extends ErrorMap = {}> {
     #private;
     /** The method that was called. */
     readonly method: string;
-    /** How it was called. */
+    /** The kind of call. */
     readonly kind: CallKind;
-    /** Who calls: the verified identity. */
+    /** The caller: the verified identity. */
     readonly caller: Caller;
-    /** Which try of its caller this is, from 1. */
+    /** The number of the caller's attempt, from 1. */
     readonly attempt: number;
-    /** Makes the errors this method declares, by their names: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
+    /** Creates the errors that this method declares, by name: `throw ctx.errors.OUT_OF_STOCK({ sku })`. */
     readonly errors: ErrorFactories<TErrors>;
-    /** Names the request in logs: what the caller sent as `x-request-id`, else the session and a number. */
+    /** The id of the request in logs: the caller's `x-request-id`, else the session's id and a number. */
     get requestId(): string;
-    /** What the caller sent beside the input. */
+    /** The caller's metadata. */
     get metadata(): Readonly<Record<string, string>>;
-    /** Set entries here to send them beside the result. */
+    /** The metadata of the answer; set entries to send them with the result. */
     get responseMetadata(): Record<string, string>;
-    /** The W3C trace context the caller sent, if it sent one that is well formed. */
+    /** The caller's W3C trace context, if it is well formed. */
     get traceparent(): string | undefined;
     /**
-     * Aborted when the answer is no longer wanted: the caller cancelled, the
-     * deadline passed, the peer was lost, or the mesh stops. Its `reason` is a
-     * {@link MeshError} that says which. Pass it on to whatever takes time.
+     * Aborted when the answer is no longer wanted: the caller cancelled, the deadline passed, the connection
+     * was lost, or the mesh is closing. Its `reason` is a {@link MeshError} with the cause. Pass the signal to
+     * every operation that takes time.
      */
     get signal(): AbortSignal;
     /** The time left for the answer, in ms, never below 0; `Infinity` without a deadline. */
     timeoutMs(): number;
     /**
-     * Calls another service on behalf of this request: the call is cancelled
-     * with it, has no more time than it, and continues its trace and request id.
+     * Calls another service on behalf of this request. The call is cancelled with the request, shares its
+     * deadline, and continues its trace and request id.
      *
      * @throws MeshError as {@link SecureMeshClient.call}
      */
     call<TInput = unknown, TResult = unknown>(service: string, method: string, input?: TInput, options?: CallOptions): Promise<TResult>;
-    /** A client of a contract, whose calls are made on behalf of this request. */
+    /** Returns a client of a contract, whose calls are made on behalf of this request. */
     connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
-    /** A client whose calls are made on behalf of this request, as {@link Context.call} does. */
+    /** Returns a client whose calls are made on behalf of this request, as by {@link Context.call}. */
     connect(service: string): SecureMeshClient;
 }
 
-/** What a handler allows, and what is done around it. */
+/** The policy of a handler: its limits, permitted callers and middleware. */
 interface HandlerPolicy {
-    /** The longest a request may take here, in ms, even if its caller would wait longer. */
+    /** The time limit of a request, in ms, even if its caller would wait longer. */
     timeoutMs?: number | undefined;
-    /** The services that may call it; others get `PERMISSION_DENIED`. Default: every authenticated one. */
+    /**
+     * The services that may call the method; others get `PERMISSION_DENIED`. Default: every authenticated
+     * service.
+     */
     allow?: readonly string[] | undefined;
-    /** Middleware around this handler, inside of the mesh's own, outermost first. */
+    /** Middleware around this handler, inside that of the mesh, outermost first. */
     use?: readonly Middleware[] | undefined;
 }
-/** How a method is served. */
+/** The options of a handler. */
 interface HandlerOptions<TInput extends StandardSchema | undefined = StandardSchema | undefined, TOutput extends StandardSchema | undefined = StandardSchema | undefined, TErrors extends ErrorMap = ErrorMap, TKind extends CallKind | undefined = CallKind | undefined> extends HandlerPolicy {
     /**
-     * The kind of call it answers; others get `UNIMPLEMENTED`, reason
-     * `CALL_KIND`. Default: whatever kind it is called with, but a generator
-     * function answers `serverStream` and `bidiStream` only.
+     * The kind of call that the handler answers; other kinds get `UNIMPLEMENTED`, reason `CALL_KIND`. Default:
+     * every kind, except that a generator function answers only `serverStream` and `bidiStream`.
      */
     kind?: TKind;
     /**
-     * A Standard Schema (zod, valibot, arktype and others) of the input, or of
-     * each item that arrives. The handler gets what it makes of it; a caller who
-     * sends anything else gets `INVALID_ARGUMENT`, reason `VALIDATION`, with
-     * `data.issues`.
+     * A Standard Schema (zod, valibot, arktype and others) of the input, or of each item that arrives. The
+     * handler receives the output of the schema. An invalid input gets `INVALID_ARGUMENT`, reason `VALIDATION`,
+     * with `data.issues`.
      */
     input?: TInput;
     /**
-     * A Standard Schema of the result, or of each item that is sent. A result
-     * that does not fit is this service's fault: its caller gets `INTERNAL`, and
-     * the issues are logged.
+     * A Standard Schema of the result, or of each item that is sent. An invalid result is a fault of this
+     * service: the caller gets `INTERNAL`, and the issues are logged.
      */
     output?: TOutput;
-    /** The errors its callers can expect: the handler makes them by `ctx.errors`. */
+    /** The declared errors, which the handler creates with `ctx.errors`. */
     errors?: TErrors;
     /**
-     * Whether running it twice does no harm. Outcomes are not kept for
-     * idempotency keys then. Default: false.
+     * Whether the method is safe to run twice. If so, no outcomes are kept for idempotency keys. Default: false.
      */
     idempotent?: boolean | undefined;
 }
 /**
- * Answers a method's calls. What it returns, or resolves with, is the result:
- * a JSON value, `undefined`, or a `Uint8Array` that arrives as one. What it
- * throws is the error: a `MeshError` arrives as thrown, anything else as
- * `INTERNAL` with an `errorId`, the original going to the logger only.
+ * Answers the calls of a method. The result is the value that it returns or resolves with: a JSON value,
+ * `undefined`, or a `Uint8Array`, which arrives as one. A thrown `MeshError` arrives unchanged. Any other
+ * error arrives as `INTERNAL` with an `errorId`, and the original goes to the logger only.
  *
- * @param input what the caller sent; unchecked, unless the handler has an `input` schema
- * @param context who calls, how much time is left, and so on
+ * @param input the caller's input; unchecked unless the handler has an `input` schema
+ * @param context the facts of the request: its caller, the remaining time and so on
  */
 type Handler<TInput = any, TResult = unknown, TErrors extends ErrorMap = {}> = (input: TInput, context: Context<TErrors>) => TResult | Promise<TResult>;
 /**
- * A handler whose kind of call is known, and what it reads and answers with;
- * of items, if there are many. Without a kind it may answer with either.
+ * The type of a handler for a kind of call, with the types of its input and result, or of their items.
+ * Without a kind the handler may return a result or items.
  */
 type HandlerOf<TKind extends CallKind | undefined, TInput, TOutput, TErrors extends ErrorMap = {}> = (input: TKind extends 'clientStream' | 'bidiStream' ? AsyncIterable<TInput> : TInput, context: Context<TErrors>) => MaybePromise<TKind extends 'unary' | 'clientStream' ? TOutput : TKind extends 'serverStream' | 'bidiStream' ? Items<TOutput> : TOutput | Items<TOutput>>;
 type MaybePromise<T> = T | Promise<T>;
 /**
- * Runs around handlers. `next()` runs what is inside, once, and resolves with
- * its result or rejects with its error; for a stream it resolves with
- * `undefined` when the stream is over.
+ * Runs around handlers. `next()` runs the inner function, once, and resolves with its result or rejects with
+ * its error. For a stream it resolves with `undefined` at the end of the stream.
  *
- * What a middleware returns is the answer. Returning `undefined` leaves the
- * answer as it is: `await next()` as the last line is enough. Without a call
- * of `next()` the handler does not run, and what is returned is the answer.
- * What it throws is treated as if the handler had thrown it.
+ * The result of a middleware is the answer; `undefined` keeps the inner answer, so `await next()` is enough
+ * as the last line. Without a call of `next()` the handler does not run. An error of a middleware is treated
+ * like an error of the handler.
  */
 type Middleware = (context: Context, next: () => Promise<unknown>) => unknown;
 
@@ -591,36 +591,36 @@ type ProcedureHandler<T> = T extends Procedure<infer K, infer I, infer O, infer 
 type Implementation<T extends Contract> = {
     [K in keyof T['procedures']]: ProcedureHandler<T['procedures'][K]>;
 };
-/** What the handlers of a contract allow, and what is done around them. */
+/** The options of a contract's handlers. */
 interface ImplementOptions<T extends Contract = Contract> extends HandlerPolicy {
-    /** For single methods; what is said here wins. */
+    /** Options of single methods, which take precedence. */
     methods?: {
         [K in keyof T['procedures']]?: HandlerPolicy;
     } | undefined;
 }
 
-/** A router of `@lemur-bookstores/secure-stack-core`, as `router().query(…).mutation(…)` makes it. */
+/** A router of `@lemur-bookstores/secure-stack-core`, such as the result of `router().query(…).mutation(…)`. */
 interface RouterLike {
-    /** Its procedures, by their names. */
+    /** The procedures by their names. */
     getRoutes(): ReadonlyMap<string, RouteLike>;
-    /** What it runs around them. */
+    /** The middleware around the procedures. */
     getMiddlewares?(): readonly unknown[];
 }
 /** A procedure of a {@link RouterLike}. */
 interface RouteLike {
     /** `query` and `mutation` are unary calls, `subscription` is a server stream. */
     readonly type: string;
-    /** Its schemas and its handler, which gets `{ input, ctx }`. */
+    /** The schemas and the handler, which receives `{ input, ctx }`. */
     readonly config: {
         /** The schema of its inputs. */
         readonly input?: unknown;
         /** The schema of its results. */
         readonly output?: unknown;
-        /** What answers it. */
+        /** The handler. */
         readonly handler: (call: any) => unknown;
     };
 }
-/** Routers by their names, which become the first parts of their methods' names. */
+/** Routers by name; the names become the first parts of the methods' names. */
 interface RouterTree {
     readonly [name: string]: RouterLike | RouterTree;
 }
@@ -646,38 +646,35 @@ interface ScopeOptions {
 }
 
 /**
- * Where log entries go: `console`, a logger of pino or winston, or anything with
- * these methods. Nothing is logged without a logger, and this package never
- * prints.
+ * A logger: `console`, a logger of pino or winston, or any object with these methods. Without a logger
+ * nothing is logged; this package never prints.
  *
- * Each method gets a message and the fields. A logger of pino, and of bunyan,
- * is known by its `child` and its numeric levels, and gets them the other way
- * round, as it wants them; fields named `error` also come as `err`, which
- * those loggers know how to write. With winston and with JSON in mind an error
- * among the fields is given as an object with its name, message, stack and code,
- * where the logger is not `console`.
+ * Each method receives a message and the fields. A logger of pino or bunyan, recognised by its `child` and
+ * its numeric levels, receives the fields first, and a field `error` also as `err`, which those loggers can
+ * format. For all loggers except `console`, an error among the fields becomes an object with its name,
+ * message, stack and code, because JSON would lose it.
  */
 interface Logger {
     /**
-     * What helps to find a fault.
+     * Details for debugging.
      *
      * @param fields further facts; never secrets
      */
     debug?(message: string, fields?: Record<string, unknown>): void;
     /**
-     * What is as it should be.
+     * A normal event.
      *
      * @param fields further facts; never secrets
      */
     info?(message: string, fields?: Record<string, unknown>): void;
     /**
-     * What is not, and was dealt with.
+     * An unusual event that was handled.
      *
      * @param fields further facts; never secrets
      */
     warn?(message: string, fields?: Record<string, unknown>): void;
     /**
-     * What somebody has to look at.
+     * An event that needs attention.
      *
      * @param fields further facts; never secrets
      */
@@ -688,55 +685,57 @@ interface Logger {
 interface MeshAuditEvent {
     /** Unique name. */
     id: string;
-    /** When it happened. */
+    /** The time of the event. */
     timestamp: Date;
-    /** What it is about: one of these words, or any other of the application's. */
+    /** The type of the event: one of these words, or one that the application chooses. */
     eventType: 'connection' | 'message' | 'key_rotation' | 'rate_limit' | 'circuit_breaker' | 'error' | 'system' | (string & {});
     /** The service that reports it. */
     serviceId: string;
-    /** The other side. */
+    /** The peer. */
     targetServiceId?: string;
-    /** How it went. */
+    /** The outcome of the event. */
     details: {
-        /** What was done. */
+        /** The action. */
         action?: string;
-        /** Whether it succeeded. */
+        /** Whether the action succeeded. */
         success: boolean;
-        /** How long it took, in milliseconds. */
+        /** The duration in milliseconds. */
         duration?: number;
-        /** How many messages. */
+        /** The number of messages. */
         messageCount?: number;
-        /** Why it failed. */
+        /** The cause of the failure. */
         error?: string;
         /** Further facts; never secrets. */
         metadata?: Record<string, any>;
     };
 }
-/** Where audit entries and metrics go. */
+/** A receiver of audit entries and metrics. */
 interface MonitoringAdapter {
-    /** Delivers an entry: resolves when it is delivered, rejects when it cannot be. */
+    /** Delivers an entry. Resolves when the entry is delivered, rejects if it cannot be. */
     logEvent(event: MeshAuditEvent): Promise<void>;
-    /** Delivers figures. */
+    /** Delivers metrics. */
     logMetrics?(metrics: any): Promise<void>;
-    /** Delivers whatever it still holds. */
+    /** Delivers buffered entries. */
     flush?(): Promise<void>;
-    /** Delivers whatever it still holds, and lets go of files and connections. */
+    /** Delivers buffered entries, and closes files and connections. */
     close?(): Promise<void>;
 }
 
 /** Settings of an {@link AuditLogger}. */
 interface AuditLoggerConfig {
-    /** Where entries go: to each of them. */
+    /** The adapters; each of them receives every entry. */
     adapters: MonitoringAdapter[];
-    /** Whether anything is logged. Default: true. */
+    /** Whether entries are logged. Default: true. */
     enabled?: boolean | undefined;
-    /** The most entries that wait for one adapter. Beyond, new ones are dropped and counted. Default: 10,000. */
+    /**
+     * The limit of entries that wait for one adapter. Further entries are dropped and counted. Default: 10,000.
+     */
     maxQueue?: number | undefined;
-    /** How long an adapter may take for one entry: milliseconds or `'10s'`. Default: 30,000. */
+    /** The timeout of an adapter for one entry: milliseconds or a string such as `'10s'`. Default: 30,000. */
     adapterTimeoutMs?: number | string | undefined;
     /**
-     * Told of each entry that an adapter did not take: reason `AUDIT_DELIVERY`, with the adapter's
-     * error as `cause`, or `AUDIT_LIMIT`. Default: nobody is told.
+     * Called for each entry that an adapter did not accept: reason `AUDIT_DELIVERY`, with the adapter's error
+     * as `cause`, or `AUDIT_LIMIT`. Default: such entries are only counted.
      */
     onError?: ((error: MeshError, event: MeshAuditEvent) => void) | undefined;
 }
@@ -744,19 +743,19 @@ interface AuditLoggerConfig {
 interface AuditLoggerStats {
     /** Entries that wait for an adapter now. */
     queued: number;
-    /** Entries an adapter has taken. */
+    /** Entries that an adapter has accepted. */
     delivered: number;
-    /** Entries an adapter has refused, or not taken in time. */
+    /** Entries that an adapter has rejected, or not accepted in time. */
     failed: number;
-    /** Entries dropped because too many waited. */
+    /** Entries that were dropped because too many waited. */
     dropped: number;
 }
 /**
- * Writes the audit log: connections, key rotations, refused requests and
- * whatever else somebody may have to account for.
+ * Writes the audit log: connections, key rotations, rejected requests and other events that may have to be
+ * accounted for.
  *
- * Each adapter gets every entry, in order, one at a time; a slow or broken one
- * does not hold up the others. Logging never rejects for an adapter's sake.
+ * Each adapter receives every entry, in order, one at a time. A slow or broken adapter does not delay the
+ * others. Logging never rejects because of an adapter.
  *
  * @example
  * ```js
@@ -770,25 +769,25 @@ declare class AuditLogger {
     /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
     constructor(config: AuditLoggerConfig);
     /**
-     * Logs an entry. Resolves when every adapter has taken or refused it; there
-     * is no need to wait for that.
+     * Logs an entry. Resolves when every adapter has accepted or rejected the entry; callers need not wait for
+     * that.
      *
-     * @throws MeshError (as a rejection) `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no audit entry
+     * @throws MeshError (as a rejection) `INVALID_ARGUMENT`, reason `ARGUMENT`: it is not an audit entry
      */
     log(event: Omit<MeshAuditEvent, 'id' | 'timestamp'>): Promise<void>;
-    /** A connection was made, or could not be. */
+    /** Logs an attempt to connect. */
     logConnection(serviceId: string, targetServiceId: string, success: boolean, error?: string): Promise<void>;
-    /** Messages were exchanged; `duration` in milliseconds. */
+    /** Logs exchanged messages; `duration` in milliseconds. */
     logMessage(serviceId: string, targetServiceId: string, messageCount: number, duration: number): Promise<void>;
-    /** A key was rotated, or could not be. */
+    /** Logs a rotation of a key and its success. */
     logKeyRotation(serviceId: string, success: boolean, error?: string): Promise<void>;
-    /** A client met its quota. */
+    /** Logs the decision of a quota about a client. */
     logRateLimit(serviceId: string, clientId: string, blocked: boolean): Promise<void>;
-    /** A circuit breaker changed its state. */
+    /** Logs a state change of a circuit breaker. */
     logCircuitBreaker(serviceId: string, targetServiceId: string, state: string, error?: string): Promise<void>;
-    /** Resolves when every entry logged until now has been taken or refused, and adapters hold none back. */
+    /** Resolves when every entry logged until now has been accepted or rejected, and no adapter buffers one. */
     flush(): Promise<void>;
-    /** {@link flush}, then closes the adapters. Entries logged afterwards still go to them. */
+    /** {@link flush}, then closes the adapters. Entries that are logged afterwards still go to the adapters. */
     close(): Promise<void>;
     /** Figures of all adapters together. */
     getStats(): AuditLoggerStats;
@@ -796,42 +795,41 @@ declare class AuditLogger {
 
 /** Settings of a {@link KeyRotation}. */
 interface KeyRotationConfig {
-    /** The time between rotations: milliseconds or `'30d'`. */
+    /** The time between rotations: milliseconds or a string such as `'30d'`. */
     rotationInterval: number | string;
-    /** Whether keys are rotated without being asked. Default: false. */
+    /** Whether keys are rotated automatically. Default: false. */
     autoRotate?: boolean | undefined;
     /**
-     * Told of each new key. The fingerprint is that of its public half: the SHA-256 JWK thumbprint
-     * (RFC 7638), as `CryptoManager.getThumbprint` gives it; empty where the keys have no
-     * `getThumbprint`. What it throws is for {@link onError}.
+     * Called after each rotation. The fingerprint is the SHA-256 JWK thumbprint (RFC 7638) of the new public
+     * key, as `CryptoManager.getThumbprint` returns it; empty if the object has no `getThumbprint`. An error of
+     * this function goes to {@link onError}.
      */
     onRotation?: ((newKeyFingerprint: string) => void) | undefined;
-    /** Told when a rotation that nobody asked for fails. It is tried again, after a minute at most. */
+    /** Called after a failed automatic rotation, which is retried after at most a minute. */
     onError?: ((error: Error) => void) | undefined;
 }
-/** Whose key a {@link KeyRotation} replaces. */
+/** The owner of the key that a {@link KeyRotation} replaces. */
 interface RotatesKeys {
     /** Replaces the key. */
     rotate(): Promise<unknown> | unknown;
-    /** The thumbprint of the key in use (RFC 7638). Without it `onRotation` gets an empty text. */
+    /** The thumbprint of the current key (RFC 7638). Without this method `onRotation` gets an empty string. */
     getThumbprint?(): string;
 }
 /**
- * What 0.2.0 asked of its keys. A session key that is made replaces nothing: such a rotation
- * fails, with the object's own error or with `FAILED_PRECONDITION`.
+ * The interface that 0.2.0 required. A new session key replaces no key: a rotation of such an object fails,
+ * with its own error or with `FAILED_PRECONDITION`.
  *
  * @deprecated Give the object a `rotate()`.
  */
 interface MakesSessionKeys {
-    /** Makes a key, which 0.2.0 then threw away. */
+    /** Generates a key, which 0.2.0 discarded. */
     generateSessionKey(): unknown;
 }
 /**
- * Replaces keys in time. A mesh does it by itself, as its option `rotation` says.
+ * Replaces keys periodically. A mesh has its own rotation, with the option `rotation`.
  *
- * The key of a {@link CryptoManager}: afterwards it encrypts nothing,
- * signs nothing and shows nothing with the former one, which only still opens
- * what was encrypted to it, until the next rotation.
+ * After the rotation of a {@link CryptoManager}, the previous key only opens data that was encrypted to it,
+ * until the next rotation. All other operations use the new key.
  *
  * Its timer does not keep the process alive.
  *
@@ -843,22 +841,22 @@ interface MakesSessionKeys {
 declare class KeyRotation {
     #private;
     /**
-     * @param serviceId whose key it is, for the audit log
-     * @param cryptoManager whose key is replaced: a `CryptoManager`, initialized before the first
+     * @param serviceId the owner of the key, for the audit log
+     * @param cryptoManager the object whose key is replaced: a `CryptoManager`, initialized before the first
      *   rotation, or any other object with a `rotate()`
-     * @param auditLogger gets an entry for each rotation, successful or not; an `AuditLogger`, or any
-     *   other object with its `logKeyRotation`. What it throws is for `config.onError`
+     * @param auditLogger receives an entry for each rotation, successful or not: an `AuditLogger`, or any other
+     *   object with its `logKeyRotation`. An error of it goes to `config.onError`
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range
      */
     constructor(serviceId: string, cryptoManager: RotatesKeys | MakesSessionKeys, config: KeyRotationConfig, auditLogger?: Pick<AuditLogger, 'logKeyRotation'>);
     /**
-     * Replaces the key now. When that is being done already, it resolves with it.
-     * The next automatic rotation is a whole interval later.
+     * Replaces the key now. During a running rotation, it resolves with that one. The next automatic rotation
+     * is a full interval later.
      *
-     * @throws MeshError (as a rejection) what `CryptoManager.rotate` throws; the key is then the former one
+     * @throws MeshError (as a rejection) the error of `CryptoManager.rotate`; the previous key then stays in use
      */
     rotate(): Promise<void>;
-    /** Begins automatic rotation, the first a whole interval from now; without effect where it has begun. */
+    /** Begins automatic rotation, the first one a full interval from now. Without effect if it has begun. */
     start(): void;
     /** Ends automatic rotation. `rotate` still works. */
     stop(): void;
@@ -866,13 +864,13 @@ declare class KeyRotation {
     destroy(): void;
 }
 
-/** How outcomes of calls with an idempotency key are kept: `resilience.idempotency`. */
+/** The options of kept outcomes: `resilience.idempotency`. */
 interface IdempotencyConfig {
-    /** How long an outcome is kept, 1 second to 1 day. Default: `'10m'`. */
+    /** The lifetime of a kept outcome, 1 second to 1 day. Default: `'10m'`. */
     ttl?: number | string | undefined;
-    /** The most keys known at a time, 100 to 10,000,000. Default: 100,000. */
+    /** The limit of known keys, 100 to 10,000,000. Default: 100,000. */
     maxKeys?: number | undefined;
-    /** The most bytes that keys and outcomes take, at least 1 MiB. Default: 64 MiB. */
+    /** The limit of bytes that keys and outcomes take, at least 1 MiB. Default: 64 MiB. */
     maxBytes?: number | undefined;
     /**
      * The share of `maxKeys` and of `maxBytes` that one calling service may use, 0.01 to 1.
@@ -881,23 +879,40 @@ interface IdempotencyConfig {
     callerShare?: number | undefined;
 }
 
+/** A certificate that a peer has proved. */
+interface PeerCertificate {
+    /** What names the service: its SPIFFE id, or a DNS name. */
+    readonly name: string;
+    /** The subject, as in `CN=orders`. */
+    readonly subject: string;
+    /** The issuer. */
+    readonly issuer: string;
+    /** The serial number in hexadecimal. */
+    readonly serial: string;
+    /** The SHA-256 of the certificate in hexadecimal. */
+    readonly fingerprint: string;
+    /** Its end, in milliseconds since 1970. */
+    readonly expiresAt: number;
+}
 /** A session with another service. */
 interface PeerSession {
     /** The service at the other end: the verified identity. */
     readonly serviceId: string;
-    /** Names the session, on both sides. */
+    /** The id of the session, the same on both sides. */
     readonly sessionId: string;
-    /** Whether the other side opened it. */
+    /** Whether the peer opened the session. */
     readonly inbound: boolean;
-    /** How the other side proved who it is. */
+    /** The way in which the peer proved its identity. */
     readonly trust: Trust;
-    /** The key exchange that made the session's keys. */
+    /** The key exchange of the session. */
     readonly suite: string;
     /** The size of its AES keys, in bits. */
     readonly aesKeySize: number;
+    /** The certificate of the other side, where `trust` is `'certificate'`. */
+    readonly certificate?: PeerCertificate | undefined;
 }
 
-/** What a {@link MetricsCollector} has counted since it was made or reset. */
+/** The figures of a {@link MetricsCollector} since its creation or reset. */
 interface MeshMetrics {
     /** Connections. */
     connections: {
@@ -905,7 +920,7 @@ interface MeshMetrics {
         total: number;
         /** Open now. */
         active: number;
-        /** That could not be made. */
+        /** Failed attempts. */
         failed: number;
     };
     /** Messages. */
@@ -914,10 +929,10 @@ interface MeshMetrics {
         sent: number;
         /** Received. */
         received: number;
-        /** That failed. */
+        /** Failed. */
         failed: number;
     };
-    /** How long calls took, in milliseconds; 0 where there was none. */
+    /** The latencies of calls in milliseconds; 0 without calls. */
     performance: {
         /** The mean. */
         avgLatency: number;
@@ -926,14 +941,14 @@ interface MeshMetrics {
         /** The shortest. */
         minLatency: number;
     };
-    /** Requests that met a quota. */
+    /** Requests by the decision of their quota. */
     rateLimiting: {
-        /** Within it. */
+        /** Within their quota. */
         allowed: number;
-        /** Beyond it. */
+        /** Over their quota. */
         blocked: number;
     };
-    /** How often circuit breakers took a state. */
+    /** The number of state changes of circuit breakers, by new state. */
     circuitBreaker: {
         /** Closed. */
         closed: number;
@@ -947,48 +962,48 @@ interface MeshMetrics {
 interface CallRecord {
     /** The service that was called. */
     service: string;
-    /** Its method. */
+    /** The method that was called. */
     method: string;
-    /** How long it took, in milliseconds. */
+    /** The latency in milliseconds. */
     latencyMs: number;
-    /** How it failed, if it did. */
+    /** The code of a failed call. */
     code?: MeshErrorCode | undefined;
 }
 /**
- * Counts what happens. It keeps sums and histograms, never single values: what
- * it takes in memory has a bound, however long it runs.
+ * Counts the events of a service. It keeps sums and histograms, never individual values, so its memory is
+ * bounded.
  */
 declare class MetricsCollector {
     #private;
-    /** A connection was made (`true`), or could not be. */
+    /** Records an attempt to connect and its success. */
     recordConnection(success: boolean): void;
-    /** A connection is over. */
+    /** Records the end of a connection. */
     recordConnectionClosed(): void;
-    /** A message was sent. */
+    /** Records a sent message. */
     recordMessageSent(): void;
-    /** A message was received. */
+    /** Records a received message. */
     recordMessageReceived(): void;
-    /** A message failed. */
+    /** Records a failed message. */
     recordMessageFailed(): void;
     /**
-     * A call took this long.
+     * Records the latency of a call.
      *
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: it is no number of milliseconds from 0
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: the latency is not a number of milliseconds from 0
      */
     recordLatency(latencyMs: number): void;
-    /** A request was within its quota. */
+    /** Records a request within its quota. */
     recordRateLimitAllowed(): void;
-    /** A request was beyond its quota. */
+    /** Records a request over its quota. */
     recordRateLimitBlocked(): void;
     /**
-     * A circuit breaker took a state.
+     * Records the new state of a circuit breaker.
      *
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: there is no such state
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: the state is unknown
      */
     recordCircuitBreakerState(state: 'closed' | 'open' | 'half_open'): void;
     /**
-     * A call of a method ended. Calls are counted by service, method and code;
-     * beyond 500 pairs of service and method, together as `other`.
+     * Records the end of a call. Calls are counted by service, method and code; beyond 500 pairs of service and
+     * method, all others are counted as `other`.
      *
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
      */
@@ -1000,50 +1015,54 @@ declare class MetricsCollector {
      * `application/openmetrics-text; version=1.0.0; charset=utf-8`.
      */
     toPrometheus(): string;
-    /** Begins at zero. */
+    /** Resets all figures to zero. */
     reset(): void;
 }
 
-/** What a {@link CircuitBreaker} does with calls. */
+/** The state of a {@link CircuitBreaker}. */
 declare enum CircuitState {
-    /** All are made. */
+    /** All calls are made. */
     CLOSED = "closed",
-    /** None is. */
+    /** No call is made. */
     OPEN = "open",
-    /** Only a few are, to find out whether it is well again. */
+    /** A few calls are made, to probe the service. */
     HALF_OPEN = "half_open"
 }
 /** Settings of a {@link CircuitBreaker}. */
 interface CircuitBreakerConfig {
-    /** Failures within `monitoringPeriod` that open it. */
+    /** The number of failures within `monitoringPeriod` that opens the breaker. */
     failureThreshold: number;
-    /** Successes that close it again. While half open, no more calls than these are let through. */
+    /**
+     * The number of successes that closes the breaker. While it is half open, it admits no more calls than
+     * these at once.
+     */
     successThreshold: number;
-    /** How long it stays open: milliseconds or `'30s'`. */
+    /** The time for which the breaker stays open: milliseconds or a string such as `'30s'`. */
     timeout: number | string;
-    /** The sliding window failures are counted in: milliseconds or `'1m'`. Default: 60,000. */
+    /**
+     * The sliding window in which failures are counted: milliseconds or a string such as `'1m'`. Default:
+     * 60,000.
+     */
     monitoringPeriod?: number | string | undefined;
     /**
-     * The share of the window's calls that must have failed besides, 0 to 1, so that a few failures
-     * of a busy service do not cut it off. Default: 0.5.
+     * The share of the window's calls that must also have failed, 0 to 1, so that a few failures of a busy
+     * service do not open the breaker. Default: 0.5.
      */
     failureRate?: number | undefined;
     /**
-     * Whether an error is a failure of what is protected. Default: one that is no {@link MeshError},
-     * and `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL`, `UNKNOWN`. An error of the caller's making is
-     * none, and neither is a message that somebody has tampered with. `undefined` is for what says
-     * nothing either way; `false` for an answer that is an error.
+     * Whether an error is a failure of the protected service; `undefined` ignores the call, and `false` counts
+     * the error as an answer. Default: a failure is any error that is not a {@link MeshError}, and one with the
+     * code `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `INTERNAL` or `UNKNOWN`. An error that the caller caused and a
+     * forged message do not count.
      */
     isFailure?: ((error: unknown) => boolean | undefined) | undefined;
-    /** Told of each change. What it throws is ignored. */
+    /** Called after each change of state. Its errors are ignored. */
     onStateChange?: ((state: CircuitState) => void) | undefined;
 }
 /**
- * Makes calls as long as enough of them succeed. After `failureThreshold`
- * failures within `monitoringPeriod` it opens: for `timeout` nothing is called,
- * and callers are told at once. Then it is half open: `successThreshold` calls
- * are let through, and no more at once. If they succeed it closes, if one fails
- * it opens anew.
+ * Makes calls as long as enough of them succeed. After `failureThreshold` failures within `monitoringPeriod`
+ * the breaker opens: for `timeout` it makes no call and fails immediately. Then it is half open and admits at
+ * most `successThreshold` calls at once. If they succeed it closes; if one fails it opens again.
  *
  * @example
  * ```js
@@ -1056,50 +1075,52 @@ declare class CircuitBreaker {
     /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
     constructor(config: CircuitBreakerConfig);
     /**
-     * Calls `fn`, if calls are made at present, and resolves or rejects as it does.
+     * Calls `fn` if the breaker admits a call, and settles as it does.
      *
      * @throws MeshError `UNAVAILABLE`, reason `CIRCUIT_OPEN`, with `retryAfterMs`: `fn` was not called
      */
     execute<T>(fn: () => Promise<T> | T): Promise<T>;
-    /** The state. An open breaker whose `timeout` has passed is open until it is asked. */
+    /** The state. An open breaker whose `timeout` has passed stays open until the next call. */
     getState(): CircuitState;
-    /** Closes it and forgets all failures. */
+    /** Closes the breaker and forgets all failures. */
     reset(): void;
 }
 
 /** Settings of a {@link RateLimiter}. */
 interface RateLimiterConfig {
-    /** Requests in a window. */
+    /** The number of requests in a window. */
     maxRequests: number;
-    /** The window: milliseconds or `'1m'`. */
+    /** The window: milliseconds or a string such as `'1m'`. */
     windowMs: number | string;
-    /** How long a client that asks for too much is refused at least. Default: 0, only while its quota is used up. */
+    /**
+     * The minimum time for which a client over its quota is blocked. Default: 0, only until its quota allows
+     * the next request.
+     */
     blockDuration?: number | string | undefined;
     /**
-     * The most clients remembered at once. For a new one, the one nearest to a full quota is
-     * forgotten. Default: 10,000.
+     * The limit of remembered clients. Beyond it, a new client evicts the one that is nearest to a full quota.
+     * Default: 10,000.
      */
     maxKeys?: number | undefined;
 }
-/** What {@link RateLimiter.check} says. */
+/** The result of {@link RateLimiter.check}. */
 interface RateLimitResult {
     /** Whether the request is within the quota. */
     allowed: boolean;
-    /** How many more would be allowed now. */
+    /** The number of further requests that would be allowed now. */
     remaining: number;
-    /** When the whole quota is there again. */
+    /** The time at which the quota is full again. */
     resetTime: Date;
-    /** Whole seconds to wait, as in the header `Retry-After`, where the request is not allowed. */
+    /** Whole seconds to wait, as in the header `Retry-After`, if the request is not allowed. */
     retryAfter?: number;
     /** The same in milliseconds. */
     retryAfterMs?: number;
 }
 /**
- * Bounds the requests of each client. A quota refills steadily, not at the edge
- * of a window, so nobody gets two windows' worth at once (GCRA, ITU-T I.371).
+ * Limits the requests of each client. A quota refills steadily, not at the edge of a window, so no client
+ * gets two windows' worth at once (GCRA, ITU-T I.371).
  *
- * Give it ids that have been verified: by a claimed one, anybody can use up
- * somebody else's quota.
+ * Use only verified ids: with claimed ids, anyone can use up a foreign quota.
  *
  * @example
  * ```js
@@ -1112,65 +1133,64 @@ declare class RateLimiter {
     /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
     constructor(config: RateLimiterConfig);
     /**
-     * Takes a request off a client's quota, if that allows it.
+     * Takes a request from a client's quota, if the quota allows it.
      *
-     * @param clientId 1 to 1,024 bytes of text
+     * @param clientId a string of 1 to 1,024 bytes
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
      */
     check(clientId: string): RateLimitResult;
-    /** {@link check}, as a promise: the shape of 0.2.0. */
+    /** {@link check}, as a promise: the API of 0.2.0. */
     checkLimit(clientId: string): Promise<RateLimitResult>;
-    /** Gives a client its whole quota back. */
+    /** Restores a client's full quota. */
     reset(clientId: string): void;
-    /** How many clients are remembered. */
+    /** The number of remembered clients. */
     get size(): number;
-    /** Forgets all clients. There is no timer to stop. */
+    /** Forgets all clients. The limiter has no timer to stop. */
     destroy(): void;
 }
 
 /** Settings of a {@link RetryPolicy}. */
 interface RetryPolicyConfig {
-    /** Tries in all, 1 to 100. */
+    /** The limit of attempts, including the first, 1 to 100. */
     maxAttempts: number;
-    /** The longest delay after the first try: milliseconds or `'1s'`. Default: 100. */
+    /** The longest delay after the first attempt: milliseconds or a string such as `'1s'`. Default: 100. */
     initialDelay?: number | string | undefined;
-    /** The longest delay of all. Default: 30,000, or `initialDelay` if that is longer. */
+    /** The limit of a delay. Default: 30,000, or `initialDelay` if that is longer. */
     maxDelay?: number | string | undefined;
-    /** How much longer delays may be from try to try, 1 to 100. Default: 2. */
+    /** The factor by which the delay grows with each attempt, 1 to 100. Default: 2. */
     backoffMultiplier?: number | undefined;
     /**
-     * The errors worth another try: their `code`, `reason` or `name`, or a part of their message.
-     * Default: a {@link MeshError} that says it is `retryable`; of other errors all but those that
-     * show a mistake in the program (`TypeError` and the like) or that it was cancelled (`AbortError`).
+     * The retryable errors: their `code`, `reason` or `name`, or a part of their message. Default: a {@link
+     * MeshError} whose `retryable` is true, and every other error except programming errors (`TypeError` and
+     * the like) and cancellations (`AbortError`).
      */
     retryableErrors?: readonly string[] | undefined;
     /** Decides instead of `retryableErrors`. */
     isRetryable?: ((error: unknown, attempt: number) => boolean) | undefined;
-    /** Whether delays are chosen at random up to their length, or are exactly as long. Default: true. */
+    /** Whether a delay is random up to its limit, or exactly as long as the limit. Default: true. */
     jitter?: boolean | undefined;
     /**
-     * Bounds the retries of all `execute` together: at most `ratio` retries a call in the long run,
-     * and `reserve` at once. Default: no bound but `maxAttempts`.
+     * A limit on the retries of all `execute` together: at most `ratio` retries per call in the long run, and
+     * `reserve` at once. Default: only `maxAttempts` applies.
      */
     budget?: {
-        /** Retries a call, in the long run; 0 to 1 or so. */
+        /** Retries per call in the long run, usually 0 to 1. */
         ratio: number;
         /** Retries at once. Default: 10. */
         reserve?: number | undefined;
     } | undefined;
 }
-/** What can be said about one {@link RetryPolicy.execute}. */
+/** The options of one {@link RetryPolicy.execute}. */
 interface RetryOptions {
-    /** Ends the waiting, and the trying, when aborted. */
+    /** Ends the delays and attempts when aborted. */
     signal?: AbortSignal | undefined;
 }
 /**
- * Calls a function until it succeeds, as often as allowed, with growing delays
- * of random length between the tries: callers that failed together do not come
- * back together.
+ * Calls a function until it succeeds or the attempts are used up, with growing random delays between the
+ * attempts: callers that failed together do not retry together.
  *
- * It cannot know whether a try that failed has done its work nevertheless. Use
- * it for what may be done twice.
+ * The policy cannot know whether a failed attempt has done its work nevertheless. Use it only for operations
+ * that are safe to run twice.
  *
  * @example
  * ```js
@@ -1183,15 +1203,15 @@ declare class RetryPolicy {
     /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
     constructor(config: RetryPolicyConfig);
     /**
-     * Calls `fn` until it succeeds, and resolves as it does.
+     * Calls `fn` until it succeeds, and resolves with its result.
      *
-     * @param fn is given the number of the try, from 1
-     * @throws what the last try threw, or the signal's reason
+     * @param fn receives the number of the attempt, from 1
+     * @throws the error of the last attempt, or the signal's reason
      */
     execute<T>(fn: (attempt: number) => Promise<T> | T, options?: RetryOptions): Promise<T>;
 }
 
-/** A duration: milliseconds, or text such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
+/** A duration: milliseconds, or a string such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
 type Duration = number | string;
 
 /**
@@ -1260,6 +1280,54 @@ interface SecurityConfig {
     peerKeys?: 'enforce' | 'ignore' | undefined;
     /** @deprecated Use `paths.keysDir`. */
     keysDir?: string | undefined;
+    /** Certificates as the trust of this mesh. */
+    certificate?: CertificateConfig | undefined;
+}
+/**
+ * The certificate of this service, and the authorities that it trusts. With it, certificates are
+ * the only trust: neither a secret nor pinned keys count. Each file is given as an absolute path or
+ * as PEM; `reloadIdentity()` reads them again.
+ */
+interface CertificateConfig {
+    /** The certificate, and the intermediates behind it. Environment: `SECURE_MESH_CERT`. */
+    cert?: string | undefined;
+    /**
+     * The private key of the certificate: ECDSA P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits,
+     * not encrypted. The guide to containers says which files are accepted. Environment:
+     * `SECURE_MESH_KEY`.
+     */
+    key?: string | undefined;
+    /**
+     * The trust anchors: certificates of authorities, old and new ones together during a rotation.
+     * Environment: `SECURE_MESH_CA`.
+     */
+    ca?: string | undefined;
+    /**
+     * Revocation lists of these authorities and of their intermediates. Default: none: nothing is
+     * looked up.
+     */
+    crl?: string | undefined;
+    /**
+     * Whether a certificate is refused or accepted with a warning if a list has expired, or if there
+     * is none of its issuer. Without `crl` it has no effect. Default: `'refuse'`.
+     */
+    crlPolicy?: 'refuse' | 'warn' | undefined;
+    /** The trust domain of the services, as in `shop.example`. Default: that of this certificate. */
+    trustDomain?: string | undefined;
+    /**
+     * Whether certificates without a SPIFFE id name their service by a DNS name. Default: `'spiffe'`.
+     */
+    names?: 'spiffe' | 'dns' | undefined;
+    /**
+     * With `names: 'dns'`: the DNS name of a service is its id, or the id, `.` and this. Default: the
+     * id alone.
+     */
+    dnsSuffix?: string | undefined;
+    /**
+     * Where the service id is in a SPIFFE id, as in `spiffe://shop.example/ns/prod/sa/{service}`.
+     * Default: the last segment of a path that otherwise equals this certificate's.
+     */
+    id?: string | undefined;
 }
 /** Where services are. */
 interface DiscoveryConfig {
@@ -1339,54 +1407,54 @@ interface MeshLimits {
     callTimeoutMs?: number | undefined;
 }
 
-/** How a mesh is set up: the argument of {@link SecureMesh}. */
+/** The configuration of a {@link SecureMesh}. */
 interface MeshConfig extends CoreConfig {
-    /** Where log entries go. Default: nowhere. */
+    /** The logger. Default: none. */
     logger?: Logger | undefined;
-    /** What is done when calls fail or are too many. Default: nothing of it. */
+    /** The handling of failing and excessive calls. Default: none. */
     resilience?: {
         /**
-         * Requests each caller may make here, by its verified identity, those for unknown methods
-         * included. Requests beyond get `RESOURCE_EXHAUSTED`, reason `RATE_LIMITED`, with `retryAfterMs`.
+         * The quota of each caller, by its verified identity. Requests for unknown methods count too. Requests
+         * over the quota get `RESOURCE_EXHAUSTED`, reason `RATE_LIMITED`, with `retryAfterMs`.
          */
         rateLimit?: RateLimiterConfig | undefined;
         /**
-         * When an instance of a service that fails is left alone. Each instance has a breaker of its
-         * own, and the others take its calls. When no instance is left, calls get `UNAVAILABLE`, reason
+         * The circuit breaker. Each instance of a service has its own breaker; while it is open, the other
+         * instances take the calls. If the breakers of all instances are open, calls get `UNAVAILABLE`, reason
          * `CIRCUIT_OPEN`, with `retryAfterMs`.
          */
         circuitBreaker?: Omit<CircuitBreakerConfig, 'isFailure' | 'onStateChange'> | undefined;
         /**
-         * How calls are tried again that provably never ran, or are `idempotent`, within their
-         * `timeoutMs`. Unary calls only. `budget` is `{ ratio: 0.2, reserve: 10 }` by default.
+         * The retries of unary calls that provably never ran, or are `idempotent`, within their `timeoutMs`.
+         * `budget` is `{ ratio: 0.2, reserve: 10 }` by default.
          */
         retry?: Omit<RetryPolicyConfig, 'retryableErrors' | 'isRetryable'> | undefined;
         /**
-         * How outcomes of calls with an idempotency key are kept here. Beyond these limits, calls with a
-         * new key get `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, with `retryAfterMs`, before they run.
+         * The limits of the outcomes that this service keeps for idempotency keys. Beyond these limits, calls
+         * with a new key get `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, with `retryAfterMs`, and do not run.
          */
         idempotency?: IdempotencyConfig | undefined;
     };
     /** Audit entries and metrics. */
     monitoring?: {
-        /** Whether anything is recorded. */
+        /** Whether the mesh records audit entries and metrics. */
         enabled: boolean;
-        /** Where it goes. Default: `mesh-audit.log` in `paths.logsDir`, if that is given. */
+        /** The adapters for audit entries and metrics. Default: `mesh-audit.log` in `paths.logsDir`, if that is given. */
         adapters?: MonitoringAdapter[] | undefined;
     };
-    /** How this service's RSA key is replaced by itself: see `SecureMesh.rotateKeys`. Default: never. */
+    /** The automatic rotation of this service's RSA key: see `SecureMesh.rotateKeys`. Default: none. */
     rotation?: {
         /**
-         * The time between rotations, counted from `initialize()`: milliseconds or `'30d'`. A rotation
-         * that fails is logged and tried again, after a minute at most.
+         * The time between rotations, counted from `initialize()`: milliseconds or a string such as `'30d'`. A
+         * failed rotation is logged and retried after at most a minute.
          */
         interval: number | string;
-        /** Whether the key is replaced without being asked. */
+        /** Whether the mesh rotates its key automatically. */
         autoRotate: boolean;
     };
 }
 /**
- * A configuration in the shape of 0.2.0, where sizes are any number until the program runs.
+ * A configuration in the API of 0.2.0, in which the types allow any number as a size.
  *
  * @deprecated Use {@link MeshConfig}.
  */
@@ -1399,7 +1467,7 @@ interface SecureMeshConfig extends Omit<MeshConfig, 'security'> {
         aesKeySize?: number | undefined;
     };
 }
-/** What {@link SecureMesh.getStats} tells. */
+/** The result of {@link SecureMesh.getStats}. */
 interface MeshStats {
     /** This service's id. */
     service: string;
@@ -1407,18 +1475,18 @@ interface MeshStats {
     keyThumbprint: string | null;
     /** Sessions that are open now, in both directions. */
     activeSessions: number;
-    /** Messages since the mesh was made. */
+    /** Messages since the creation of the mesh. */
     messages: {
-        /** Calls made and answers given. */
+        /** Calls and answers sent. */
         sent: number;
         /** Requests and answers received. */
         received: number;
         /** Calls and requests that ended in an error. */
         failed: number;
     };
-    /** How many services discovery knows. */
+    /** The number of services in discovery. */
     services: number;
-    /** The services there is a session with. */
+    /** The services with an open session. */
     connectedServices: string[];
     /** The sessions, oldest first. */
     peers: PeerSession[];
@@ -1428,50 +1496,66 @@ interface MeshStats {
         activeSessions: number;
     };
     /**
-     * Connections and messages as above. The rest is counted with `monitoring.enabled`, and 0 without.
+     * Connections and messages as above. All other metrics are 0 without `monitoring.enabled`.
      */
     metrics: MeshMetrics;
 }
-/** Where a service listens. */
+/** The address on which a service listens. */
 interface MeshAddress {
     /** An IP address. */
     host: string;
     /** A port, 1 to 65,535. */
     port: number;
 }
-/** What {@link SecureMesh.healthCheck} tells. */
+/** The result of {@link SecureMesh.healthCheck}. */
 interface MeshHealth {
     /** `healthy` while calls can be made and answered, `degraded` while it starts or drains, else `unhealthy`. */
     status: 'healthy' | 'degraded' | 'unhealthy';
-    /** How many services discovery knows. */
+    /** The number of services in discovery. */
     services: number;
-    /** What was found, in detail. */
+    /** Details. */
     details: {
-        /** Where the mesh is in its life. */
+        /** The state of the mesh. */
         state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed';
-        /** Where it listens. */
+        /** The address on which the mesh listens. */
         address: MeshAddress | null;
-        /** The core's own figures, while it runs. */
+        /** The core's figures, while the mesh runs. */
         [figure: string]: any;
     };
 }
 
-/** How the mesh's secret is replaced. */
+/** Options of {@link SecureMesh.rotateSecret}. */
 interface RotateMeshSecretOptions {
     /**
-     * How long the former secret is accepted, and offered to peers that refuse the new one:
-     * milliseconds or `'15m'`. 0 ends it at once. Default: `'24h'`.
+     * The grace period, during which the previous secret is accepted, and offered to peers that reject the new
+     * one: milliseconds or a string such as `'15m'`. With 0 there is no grace. Default: `'24h'`.
      */
     graceMs?: number | string;
 }
+/** What `SecureMesh.revoke` refuses: one of three things. */
+interface Revocation {
+    /** Every certificate with this SPIFFE id, or with this DNS name. */
+    spiffeId?: string | undefined;
+    /** The certificate with this serial number, in hexadecimal as `openssl x509 -serial` prints it. */
+    serial?: string | undefined;
+    /**
+     * The issuer that the serial number is of, as `getStats().peers[].certificate.issuer` shows it.
+     * Default: any.
+     */
+    issuer?: string | undefined;
+    /**
+     * A certificate by its SHA-256 in hexadecimal, as `openssl x509 -fingerprint -sha256` prints it,
+     * or a mesh key by its thumbprint. That of an intermediate or an anchor ends all below it.
+     */
+    thumbprint?: string | undefined;
+}
 
 /**
- * A service of the mesh. It answers the methods it has handlers for, and calls
- * other services; every call is encrypted, and both sides have proved who
- * they are.
+ * A service of the mesh. It answers the methods for which it has handlers, and calls other services. Every
+ * call is encrypted, and both sides have proved their identities.
  *
- * The process lives on while a call is pending, and while the mesh listens
- * and has a handler; else it exits by itself, `cleanup` or not.
+ * The mesh keeps the process alive while a call is pending, and while it listens and has a handler. Otherwise
+ * the process exits by itself, even without `cleanup`.
  *
  * @example
  * ```js
@@ -1483,7 +1567,7 @@ interface RotateMeshSecretOptions {
 declare class SecureMesh {
     #private;
     /**
-     * Checks the configuration; nothing is opened, read or made yet.
+     * Checks the configuration. The constructor opens, reads and creates nothing.
      *
      * @throws MeshError `INVALID_ARGUMENT`, reason `CONFIG` (or `ID_SYNTAX`, `WEAK_SECRET`, `BAD_KEY`),
      *   naming the option by its path; `FAILED_PRECONDITION`, reason `ADDON`, when this platform has no
@@ -1492,21 +1576,21 @@ declare class SecureMesh {
     constructor(config: MeshConfig);
     /**
      * @throws MeshError as above
-     * @deprecated The shape of 0.2.0. Use a {@link MeshConfig}.
+     * @deprecated The API of 0.2.0. Use a {@link MeshConfig}.
      */
     constructor(config: SecureMeshConfig);
     /**
-     * Loads or makes this service's keys and starts to listen. Making a
-     * 4096-bit key takes a second or so, off the event loop. Doing it again, or
-     * twice at once, does it once; after a failure it can be tried again.
+     * Loads or generates this service's keys and starts to listen. The generation of a 4096-bit key takes about
+     * a second, off the event loop. Repeated and concurrent calls initialize the mesh once. After a failure the
+     * call can be repeated.
      *
-     * @throws MeshError `FAILED_PRECONDITION`: reason `LISTEN` when the port is taken; `KEYDIR_…` when
-     *   the key directory is not safe or not usable, saying which file and what to do; `CLOSED` after
+     * @throws MeshError `FAILED_PRECONDITION`: reason `LISTEN` when the port is taken; `KEYDIR_…` when the key
+     *   directory is not safe or not usable, with the file and the repair in the message; `CLOSED` after
      *   `cleanup`
      */
     initialize(): Promise<void>;
     /**
-     * A client with a function for each method of a contract, typed by it.
+     * Returns a client with a typed function for each method of a contract.
      *
      * @example
      * ```js
@@ -1517,29 +1601,29 @@ declare class SecureMesh {
      */
     connect<T extends Contract>(contract: T, options?: ConnectOptions): ContractClient<T>;
     /**
-     * A client for a service. Nothing is sent before its first call; clients
-     * are kept, so the same service has the same one.
+     * Returns a client for a service. Nothing is sent before its first call. Each service has one client, which
+     * is returned every time.
      *
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when the id is no text
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, if the id is not a string
      */
     connect(serviceId: string): SecureMeshClient;
     /**
      * Answers calls of `method`. Handlers can be added before and after
      * {@link SecureMesh.initialize}.
      *
-     * @throws MeshError `ALREADY_EXISTS` when the method has one; `INVALID_ARGUMENT`, reason `ARGUMENT`;
+     * @throws MeshError `ALREADY_EXISTS` if the method has a handler; `INVALID_ARGUMENT`, reason `ARGUMENT`;
      *   `FAILED_PRECONDITION`, reason `CLOSED`, once the mesh is closing
      */
     handle<TInput = any, TResult = unknown>(method: string, handler: Handler<TInput, TResult>): this;
     /**
-     * Answers calls of `method`, of one kind, under conditions, checking what is
-     * received and sent: see {@link HandlerOptions}. Throws as above.
+     * Answers calls of `method` with options: the kind of call, the checks of input and output, the permitted
+     * callers and so on. See {@link HandlerOptions}. Throws as above.
      */
     handle<TInput extends StandardSchema | undefined = undefined, TOutput extends StandardSchema | undefined = undefined, const TErrors extends ErrorMap = {}, TKind extends CallKind | undefined = undefined>(method: string, options: HandlerOptions<TInput, TOutput, TErrors, TKind>, handler: HandlerOf<TKind, TInput extends StandardSchema ? SchemaOutput<TInput> : any, SchemaInput<TOutput>, TErrors>): this;
-    /** The same, for a handler whose types are written out. */
+    /** The same, for a handler with explicit types. */
     handle<TInput = any, TResult = unknown>(method: string, options: HandlerOptions<undefined, undefined>, handler: Handler<TInput, TResult>): this;
     /**
-     * Answers the methods of a contract, all of them.
+     * Answers all methods of a contract.
      *
      * @example
      * ```js
@@ -1550,8 +1634,9 @@ declare class SecureMesh {
      *   },
      * });
      * ```
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when a handler is missing or is for no
-     *   method of the contract; `ALREADY_EXISTS` when one of them has a handler. None is added then.
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, if a handler is missing or names no method of
+     *   the contract; `ALREADY_EXISTS` if one of the methods has a handler. After an error no handler has been
+     *   added.
      */
     implement<T extends Contract>(contract: T, handlers: Implementation<T>, options?: ImplementOptions<T>): this;
     /**
@@ -1565,16 +1650,17 @@ declare class SecureMesh {
      * mesh.mount({ product: router().query('get', { handler: ({ input, ctx }) => find(input.id) }) });
      * await client.call('product.get', { id: 7 });
      * ```
-     * @param router a router, or routers by the first parts of their methods' names, as deep as you like
-     * @param policy what all of them allow
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`; `ALREADY_EXISTS`. None is added then.
+     * @param router a router, or an object of routers by the first parts of their methods' names, nested to any
+     *   sensible depth
+     * @param policy the policy of all the procedures
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`; `ALREADY_EXISTS`. After an error no handler has
+     *   been added.
      */
     mount(router: RouterLike | RouterTree, policy?: HandlerPolicy): this;
-    /** The same, with a name before the names of its methods. */
+    /** The same, with a prefix for the names of the methods. */
     mount(name: string, router: RouterLike | RouterTree, policy?: HandlerPolicy): this;
     /**
-     * Puts a middleware around every handler, those added before and after,
-     * inside of the middleware that is there.
+     * Puts a middleware around every handler, existing and future ones, inside the existing middleware.
      *
      * @example
      * ```js
@@ -1587,13 +1673,12 @@ declare class SecureMesh {
      *   }
      * });
      * ```
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, if it is not a function
      */
     use(middleware: Middleware): this;
     /**
-     * Puts a middleware around every call this mesh makes, inside of the
-     * middleware that is there. It can change the input and the options before
-     * `next()`, and the result after.
+     * Puts a middleware around every call that this mesh makes, inside the existing middleware. The middleware
+     * can change the input and the options before `next()`, and the result after it.
      *
      * @example
      * ```js
@@ -1602,7 +1687,7 @@ declare class SecureMesh {
      *   return next();
      * });
      * ```
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, when it is no function
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, if it is not a function
      */
     useClient(middleware: ClientMiddleware): this;
     /**
@@ -1627,63 +1712,88 @@ declare class SecureMesh {
      *   function throws. A call throws `DEADLINE_EXCEEDED`, reason `DEADLINE`, when the time is up.
      */
     scope<T>(options: ScopeOptions, run: () => T | Promise<T>): Promise<T>;
-    /** Where this service listens; `null` before it is initialized, and when it does not listen. */
+    /**
+     * The address on which this service listens; `null` before the mesh is initialized, and if it does not
+     * listen.
+     */
     address(): MeshAddress | null;
     /**
-     * This service's public key as PEM (SPKI): what others put into their `publicKey`.
+     * This service's public key as PEM (SPKI), for the option `publicKey` of other services.
      *
-     * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before it is initialized
-     */
+     * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before the mesh is initialized */
     publicKey(): string;
     /**
-     * Replaces this service's RSA key: a new one is made, which takes a second or so off the event
-     * loop, and stored in the key directory before it is used. New sessions show it, with a statement
-     * of the former key that it is its successor; peers that remember the former one then remember
-     * the new one. Sessions under way end with the calls they carry, and no call is lost.
+     * Replaces this service's RSA key. The new key is generated off the event loop, which takes about a second,
+     * and stored in the key directory before its first use. New sessions present it with a statement in which
+     * the previous key names it as the successor. Peers that remember the previous key then remember the new
+     * one. Existing sessions end with the calls they carry, and no call is lost.
      *
-     * A peer that **pins** the former key (`publicKey`) refuses the new one until it pins that. A peer
-     * that misses two rotations, or shares no session in between, has to accept the key by hand; the
-     * error says how. Of several processes of one service that share a key directory rotate one and
-     * then each of the others: those take the new key over.
+     * A peer that **pins** the previous key (`publicKey`) rejects the new one until it pins that. A peer that
+     * misses two rotations, or has no session between them, must accept the key manually; its error describes
+     * how. If several processes of a service share a key directory, rotate one and then each of the others,
+     * which take over the new key.
      *
      * @returns the new key's SHA-256 JWK thumbprint (RFC 7638), also in {@link MeshStats.keyThumbprint}
-     * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before it is initialized;
-     *   reason `KEYDIR_…` when the key cannot be stored: the key is then the former one
+     * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before it is initialized; reason
+     *   `KEYDIR_…` if the key cannot be stored: the mesh then keeps the previous key
      */
     rotateKeys(): Promise<string>;
     /**
-     * Uses another mesh secret (`security.jwtSecret`) from now on. For the time of grace peers that
-     * still have the former one are served, and called, as before: services change it one after the
-     * other, in any order, without a failed call. Then the former secret is refused with the reason
-     * `SECRET_RETIRED`, and sessions end with the calls they carry.
+     * Replaces the mesh secret (`security.jwtSecret`). During the grace period calls to and from peers with the
+     * previous secret still succeed, so that the services of a mesh can change it in any order without a failed
+     * call. After the grace period the previous secret is rejected with the reason `SECRET_RETIRED`, and its
+     * sessions end with the calls they carry.
      *
-     * It is not stored: give it to the configuration as well, for the next start.
+     * The new secret is not stored: change the configuration as well, for the next start.
      *
-     * @param secret at least 32 bytes, new here
-     * @param options.graceMs milliseconds or `'15m'`, a year at most. No previous secret outlives it, whatever an
-     *   earlier rotation promised: with 0 only the new secret counts. Default: `'24h'`.
-     * @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`, or `ARGUMENT` when it is or was in use
-     *   here; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.jwtSecret`, `NOT_INITIALIZED`
-     *   before it is initialized
+     * @param secret at least 32 bytes, and never used by this mesh before
+     * @param options.graceMs milliseconds or a string such as `'15m'`, at most a year. It also ends the grace
+     *   of every earlier rotation: with 0 only the new secret is accepted. Default: `'24h'`.
+     * @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`, or `ARGUMENT` if the secret is or was in use
+     *   here; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.jwtSecret`, `NOT_INITIALIZED` before
+     *   it is initialized
      */
     rotateSecret(secret: string, options?: RotateMeshSecretOptions): Promise<void>;
+    /**
+     * Reads `security.certificate` again: certificate, key, anchors and revocation lists. What is there
+     * counts if it passes the checks of `initialize()`. New sessions prove the new certificate at once;
+     * sessions under way end with the calls they carry, and no call is lost. Sessions whose peers the
+     * new anchors or lists refuse end at once.
+     *
+     * @returns the thumbprint of the mesh key that the new delegation names, also in
+     *   {@link MeshStats.keyThumbprint}
+     * @throws MeshError `INVALID_ARGUMENT`, reason `CERT_…` or `KEYDIR_…`, naming the option: the former
+     *   certificate stays; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.certificate`,
+     *   `NOT_INITIALIZED` before it is initialized
+     */
+    reloadIdentity(): Promise<string>;
+    /**
+     * Refuses a SPIFFE id, a certificate or a mesh key from now on, and ends the sessions concerned at
+     * once. It holds until the mesh closes: put the certificate into the authority's revocation list
+     * (`security.certificate.crl`) as well.
+     *
+     * @returns how many sessions ended
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CERT_MATERIAL`, naming what is wrong;
+     *   `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.certificate`, `NOT_INITIALIZED`
+     *   before it is initialized
+     */
+    revoke(revocation: Revocation): Promise<number>;
     /** Current statistics. */
     getStats(): MeshStats;
-    /** Whether this service can be called and can call. Never rejects. */
+    /** The health of this mesh: whether it can make and answer calls. Never rejects. */
     healthCheck(): Promise<MeshHealth>;
     /**
-     * Stops in good order: takes no new calls, and waits for those under way.
-     * When the time is up the rest is broken off, as by {@link SecureMesh.cleanup}.
+     * Stops gracefully: accepts no new calls and waits for the running ones. When the time is over, the
+     * remaining calls are ended as by {@link SecureMesh.cleanup}.
      *
-     * @param options.timeoutMs how long to wait at most, in ms. Default: 10,000.
+     * @param options.timeoutMs the longest wait, in ms. Default: 10,000.
      */
     drain(options?: {
         timeoutMs?: number;
     }): Promise<void>;
     /**
-     * Stops at once. Calls still pending are rejected with `CANCELLED`, reason
-     * `CLOSED`; the signals of requests being answered are aborted. Doing it
-     * again, or while it is being done, changes nothing.
+     * Stops immediately. Pending calls are rejected with `CANCELLED`, reason `CLOSED`, and the signals of
+     * running requests are aborted. Repeated and concurrent calls have no further effect.
      */
     cleanup(): Promise<void>;
     /** The same as {@link SecureMesh.cleanup}, for `await using`. */
@@ -1697,9 +1807,8 @@ declare class SecureMesh {
 }
 
 /**
- * Answers the calls of a {@link SecureMeshClient}, as 0.2.0 had it. Unless it
- * is given a handler for them, messages are answered with `Echo: ` and their
- * text.
+ * Answers the calls of a {@link SecureMeshClient}, as in 0.2.0. Without a handler for `sendMessage`, the
+ * answer to a message is `Echo: ` and the message.
  *
  * @deprecated Use {@link SecureMesh.handle}.
  * @example
@@ -1713,13 +1822,13 @@ declare class SecureMeshServer {
     /**
      * @param serviceId the id of this service
      * @param keysDir the key directory; default as for `paths.keysDir`
-     * @param rateLimitConfig the requests each caller may make; default: any number
+     * @param rateLimitConfig the quota of each caller; default: none
      * @param _protoPath ignored: the protocol is built in
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
      */
     constructor(serviceId: string, keysDir?: string, rateLimitConfig?: RateLimiterConfig, _protoPath?: string);
     /**
-     * Answers calls of `method`; of `sendMessage`, instead of the echo.
+     * Answers calls of `method`. A handler for `sendMessage` replaces the echo.
      *
      * @throws MeshError `FAILED_PRECONDITION`, reason `ARGUMENT`: the server has been started
      */
@@ -1727,37 +1836,36 @@ declare class SecureMeshServer {
     /**
      * Begins to listen.
      *
-     * @param port 1…65535, or 0 for any free one, which {@link address} tells
-     * @throws MeshError (as a rejection) as {@link SecureMesh.initialize}, and for a wrong setting as the
-     *   constructor of {@link SecureMesh}; `ALREADY_EXISTS`, reason `ARGUMENT`: it has been started
+     * @param port 1…65535, or 0 for any free port, which {@link address} returns
+     * @throws MeshError (as a rejection) as {@link SecureMesh.initialize}, and for an invalid setting as the
+     *   constructor of {@link SecureMesh}; `ALREADY_EXISTS`, reason `ARGUMENT`: the server has been started
      */
     start(port: number): Promise<void>;
-    /** Where it listens; `null` while it does not. */
+    /** The address on which the server listens; `null` while it does not. */
     address(): MeshAddress | null;
-    /** Stops at once. It can be started again. */
+    /** Stops immediately. The server can be started again. */
     stop(): void;
-    /** The same as {@link stop}, and resolves when it is done. */
+    /** Stops like {@link stop}, and resolves when the server has stopped. */
     close(): Promise<void>;
 }
 
-/** Prints audit entries and metrics, a line each, with everything visible that could deceive a reader. */
+/** Prints audit entries and metrics, one line each, with characters escaped that could deceive a reader. */
 declare class ConsoleAdapter implements MonitoringAdapter {
     /** Prints an entry. */
     logEvent(event: MeshAuditEvent): Promise<void>;
-    /** Prints figures. */
+    /** Prints metrics. */
     logMetrics(metrics: any): Promise<void>;
 }
 
 /**
- * What can be encrypted, signed or authenticated: a string as its UTF-8 bytes,
- * bytes as they are, anything else as `JSON.stringify` writes it.
+ * The data that can be encrypted, signed or authenticated: a string as UTF-8, bytes unchanged, and any other
+ * value as JSON.
  */
 type CryptoData = string | Uint8Array | ArrayBuffer | object | number | boolean | null;
 
 /**
- * An envelope: data encrypted to one RSA key and signed by another. It holds
- * strings and a number only, so it survives JSON. The format is specified in
- * `docs/envelope.md`.
+ * An envelope: data encrypted to one RSA key and signed by another. It contains only strings and a number, so
+ * it can be sent as JSON. The format is specified in `docs/envelope.md`.
  */
 interface EncryptedData {
     /** The format's version: 1. */
@@ -1770,9 +1878,9 @@ interface EncryptedData {
     iv: string;
     /** 128-bit tag, base64. */
     authTag: string;
-    /** HMAC-SHA256 over all of the above, hexadecimal. */
+    /** HMAC-SHA256 over all members above, hexadecimal. */
     hmac: string;
-    /** The sender's RSASSA-PSS signature over all of that, base64. */
+    /** The sender's RSASSA-PSS signature over all members above, base64. */
     signature: string;
 }
 /** An envelope as 0.2.0 wrote it. */
@@ -1780,8 +1888,8 @@ type LegacyEncryptedData = Omit<EncryptedData, 'version' | 'signature'>;
 /** Options of {@link CryptoManager.decrypt}. */
 interface DecryptOptions {
     /**
-     * Reads an envelope of 0.2.0 instead. Nothing in it says who made it; read it
-     * to encrypt it anew. Default: false.
+     * Whether to open an envelope of 0.2.0. Such an envelope does not authenticate its sender; open it only to
+     * encrypt its content again. Default: false.
      */
     legacy?: boolean;
 }
@@ -1790,69 +1898,64 @@ interface DecryptOptions {
 interface KeyPair {
     /** The public half: a `PUBLIC KEY` block (SPKI). */
     publicKey: string;
-    /** The private half: a `PRIVATE KEY` block (PKCS#8). Whoever has it is the service. */
+    /** The private half: a `PRIVATE KEY` block (PKCS#8). Its possession is the identity of the service. */
     privateKey: string;
 }
 /** The size of an RSA key in bits. */
 type RsaKeySize = 2048 | 3072 | 4096;
 /**
- * Keeps RSA key pairs in a directory of mode 0700, in files of mode 0600 that
- * appear whole or not at all. File names are hashes of the names given here.
+ * Stores RSA key pairs in a directory of mode 0700, in files of mode 0600 that are written atomically. File
+ * names are hashes of the given names.
  *
- * The directory is opened when it is first needed. If other users have access
- * to it or to a file in it, if it belongs to another user, or is a symbolic
- * link, the methods throw `FAILED_PRECONDITION` with reason `KEYDIR_MODE`,
- * `KEYDIR_OWNER` or `KEYDIR_TYPE`, and a message that says how to repair it;
- * `KEYDIR_CORRUPT` for a damaged file, `KEYDIR_IO` for what the operating
- * system refuses.
+ * The directory is opened at its first use. If other users have access to it or to a file in it, if it
+ * belongs to another user, or is a symbolic link, the methods throw `FAILED_PRECONDITION` with reason
+ * `KEYDIR_MODE`, `KEYDIR_OWNER` or `KEYDIR_TYPE`, and a message with the repair; `KEYDIR_CORRUPT` for a
+ * damaged file, `KEYDIR_IO` for an error of the operating system.
  *
- * Names follow the rules for service ids: 1 to 128 ASCII letters, digits, `.`,
- * `_` and `-`, beginning and ending with a letter or digit. Another name throws
- * `INVALID_ARGUMENT`, reason `ID_SYNTAX`.
+ * Names follow the rules for service ids: 1 to 128 ASCII letters, digits, `.`, `_` and `-`, beginning and
+ * ending with a letter or digit. Any other name throws `INVALID_ARGUMENT`, reason `ID_SYNTAX`.
  *
- * Each method blocks for as long as the file system takes, and for seconds
- * where a key is made; its `…Async` twin does the same off the event loop.
+ * Each method blocks for file operations, and for seconds to generate a key; its `…Async` variant runs off
+ * the event loop.
  */
 declare class KeyManager {
     #private;
     /**
-     * Nothing is read or made yet.
+     * The constructor reads and creates nothing.
      *
      * @param keyDir the directory. Default: `SECURE_MESH_KEYS_DIR`, or
      *   `secure-stack-mesh` in the user's state directory; never below the
      *   working directory.
-     * @param keySize bits of the keys: 2048, 3072 or 4096. Default: 4096 for new
-     *   keys, and stored ones may have any size. With a size, a stored key of
-     *   another one throws `FAILED_PRECONDITION`, reason `KEYDIR_KEY_SIZE`.
+     * @param keySize bits of the keys: 2048, 3072 or 4096. Default: 4096 for new keys, and any size for stored
+     *   ones. With this argument, a stored key of a different size throws `FAILED_PRECONDITION`, reason
+     *   `KEYDIR_KEY_SIZE`.
      */
     constructor(keyDir?: string, keySize?: RsaKeySize);
-    /** Makes a key pair and stores it nowhere. 4096 bits take seconds: prefer {@link generateKeyPairAsync}. */
+    /** Generates a key pair without storing it. 4096 bits take seconds: prefer {@link generateKeyPairAsync}. */
     generateKeyPair(): KeyPair;
     /** {@link generateKeyPair}, off the event loop. */
     generateKeyPairAsync(): Promise<KeyPair>;
     /**
-     * Stores a key pair under `name`, in place of one that is there; or, if only
-     * `publicKey` is given, another service's public key, which then stays.
+     * Stores a key pair under `name` and replaces an existing one. If only `publicKey` is given, it stores the
+     * public key of another service, which cannot be replaced.
      *
-     * @throws MeshError `INVALID_ARGUMENT`, reason `BAD_KEY`: not RSA keys in PEM
-     *   of 2048 to 4096 bits with exponent 65537, or not halves of one pair.
-     *   `UNAUTHENTICATED`, reason `PEER_KEY_CHANGED`: another public key is
-     *   stored under `name`. `RESOURCE_EXHAUSTED`, reason `KEYDIR_FULL`: 4096
-     *   public keys are stored.
+     * @throws MeshError `INVALID_ARGUMENT`, reason `BAD_KEY`: the keys are not RSA keys in PEM of 2048 to 4096
+     *   bits with exponent 65537, or do not match. `UNAUTHENTICATED`, reason `PEER_KEY_CHANGED`: a different
+     *   public key is stored under `name`. `RESOURCE_EXHAUSTED`, reason `KEYDIR_FULL`: 4096 public keys are
+     *   stored.
      */
     saveKeyPair(name: string, keyPair: Partial<KeyPair>): void;
     /** {@link saveKeyPair}, off the event loop. */
     saveKeyPairAsync(name: string, keyPair: Partial<KeyPair>): Promise<void>;
     /**
-     * The key pair stored under `name`, or `null`. Where only another service's
-     * public key is stored, `privateKey` is empty.
+     * Returns the key pair stored under `name`, or `null`. If only a public key is stored, `privateKey` is empty.
      */
     loadKeyPair(name: string): KeyPair | null;
     /** {@link loadKeyPair}, off the event loop. */
     loadKeyPairAsync(name: string): Promise<KeyPair | null>;
     /**
-     * The key pair stored under `name`, made when there is none. Processes that
-     * do this together get the same one.
+     * Returns the key pair stored under `name`, or generates and stores one. Concurrent processes get the same
+     * key pair.
      */
     getOrCreateKeyPair(name: string): KeyPair;
     /** {@link getOrCreateKeyPair}, off the event loop. */
@@ -1863,33 +1966,31 @@ declare class KeyManager {
 type AesKeySize = 128 | 192 | 256;
 /** Options of {@link CryptoManager}. */
 interface CryptoManagerOptions {
-    /** Bits of the RSA key: 2048, 3072 or 4096. Default: 4096, or those of the stored key. */
+    /** Bits of the RSA key: 2048, 3072 or 4096. Default: 4096, or the size of the stored key. */
     rsaKeySize?: RsaKeySize;
     /** Bits of the AES key of each envelope: 128, 192 or 256. Default: 256. */
     aesKeySize?: AesKeySize;
     /**
-     * The directory to keep the key in, for `initialize(serviceId)`. Default:
-     * `SECURE_MESH_KEYS_DIR`, or `secure-stack-mesh` in the user's state
-     * directory.
+     * The key directory, for `initialize(serviceId)`. Default: `SECURE_MESH_KEYS_DIR`, or `secure-stack-mesh`
+     * in the user's state directory.
      */
     keysDir?: string;
-    /** Where to get the key from, instead of `keysDir`. */
+    /** The source of the key, instead of `keysDir`. */
     keyManager?: KeyManager | Pick<KeyManager, 'getOrCreateKeyPair'>;
 }
 /**
  * Encrypts, decrypts, signs and verifies with one RSA key pair.
  *
- * `encrypt` makes an envelope: a fresh AES-GCM key per message, wrapped with
- * RSA-OAEP-SHA256, all of it under an HMAC-SHA256 and the sender's RSA-PSS
- * signature. `decrypt` with the sender's public key proves who sent it.
+ * `encrypt` creates an envelope: data under a fresh AES-GCM key, which is wrapped with RSA-OAEP-SHA256, and
+ * over everything an HMAC-SHA256 and the sender's RSA-PSS signature. `decrypt` with the sender's public key
+ * authenticates the sender.
  *
- * `initialize()` makes the key off the event loop. A synchronous method called
- * before it is done waits for it; one called without it throws
- * `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`. RSA takes up to a few
- * milliseconds per operation; the `…Async` twins spend them off the event loop.
+ * `initialize()` generates the key off the event loop. A synchronous method waits for a running
+ * `initialize()`; without one it throws `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`. An RSA operation
+ * takes up to a few milliseconds; the `…Async` variants run it off the event loop.
  *
- * Public keys are RSA keys in PEM of 2048 to 4096 bits with the exponent 65537.
- * Others throw `INVALID_ARGUMENT`, reason `BAD_KEY`.
+ * Public keys are RSA keys in PEM of 2048 to 4096 bits with the exponent 65537. All other keys throw
+ * `INVALID_ARGUMENT`, reason `BAD_KEY`.
  *
  * @example
  * ```js
@@ -1908,24 +2009,24 @@ declare class CryptoManager {
     constructor(options?: CryptoManagerOptions);
     /**
      * @throws MeshError as above
-     * @deprecated The shape of 0.2.0, where the size is any number until the program runs.
+     * @deprecated The API of 0.2.0, in which the type allows any number as a size.
      */
     constructor(options?: Omit<CryptoManagerOptions, 'aesKeySize'> & {
         /** Bits of the AES keys: 128, 192 or 256. Default: 256. */
         aesKeySize?: number | undefined;
     });
     /**
-     * Makes the key pair, in memory; or, for a service id, loads it from the key
-     * directory, where it is made the first time. Resolves when the key is
-     * there. Calling it again changes nothing, unless the last time failed.
+     * Generates the key pair in memory. With a service id, it loads the key pair from the key directory, or
+     * generates and stores it. Resolves when the key exists. A repeated call has no effect, unless the previous
+     * call failed.
      *
-     * @param serviceId whose key to load. `KeyManager` says what is asked of the
-     *   key directory and how it fails.
+     * @param serviceId the service whose key to load. `KeyManager` documents the requirements on the key
+     *   directory and its errors.
      */
     initialize(serviceId?: string): Promise<void>;
-    /** This side's public key, PEM (SPKI): what others encrypt to and verify with. */
+    /** The current public key, PEM (SPKI), with which others encrypt and verify. */
     getPublicKey(): string;
-    /** The public key's SHA-256 JWK thumbprint (RFC 7638), base64url: its name. */
+    /** The public key's SHA-256 JWK thumbprint (RFC 7638), base64url. */
     getThumbprint(): string;
     /**
      * Encrypts `data` to the owner of `recipientPublicKey` and signs it.
@@ -1934,27 +2035,25 @@ declare class CryptoManager {
      * @throws MeshError `INVALID_ARGUMENT`, reason `BAD_KEY` or `ARGUMENT`
      */
     encrypt(data: CryptoData, recipientPublicKey: string): EncryptedData;
-    /** {@link encrypt}, off the event loop. `data` may change as soon as this returns. */
+    /** {@link encrypt}, off the event loop. The caller may change `data` as soon as this method returns. */
     encryptAsync(data: CryptoData, recipientPublicKey: string): Promise<EncryptedData>;
     /**
-     * Opens an envelope that was encrypted to this key, or to the one before
-     * {@link rotate}, and that the owner of `senderPublicKey` signed.
+     * Opens an envelope that was encrypted to the current or the previous key, and signed by the owner of
+     * `senderPublicKey`.
      *
-     * @returns the bytes that were encrypted; `.toString()` gives the string,
-     *   `JSON.parse` the object
-     * @throws MeshError `INVALID_ARGUMENT`, reason `DECRYPT_FAILED`: it is not
-     *   for this key, not from this sender, or damaged; deliberately it is not
-     *   told which. Reason `ENVELOPE_FORMAT`: a member is malformed.
+     * @returns the decrypted bytes; `.toString()` returns a string, `JSON.parse` an object
+     * @throws MeshError `INVALID_ARGUMENT`, reason `DECRYPT_FAILED`: the envelope is for a different key, from
+     *   a different sender, or damaged; the error deliberately does not reveal which. Reason `ENVELOPE_FORMAT`:
+     *   a member is malformed.
      */
     decrypt(encrypted: EncryptedData, senderPublicKey: string): Buffer;
     /**
-     * Opens an envelope **without proof of who made it**: whoever has this public
-     * key may have.
+     * Opens an envelope **without authentication of its sender**: anyone with this public key could have made it.
      *
-     * @deprecated Give the sender's public key too.
+     * @deprecated Pass the sender's public key too.
      */
     decrypt(encrypted: EncryptedData): Buffer;
-    /** Opens an envelope of 0.2.0, without proof of who made it. */
+    /** Opens an envelope of 0.2.0, without authentication of its sender. */
     decrypt(encrypted: LegacyEncryptedData, senderPublicKey: undefined, options: {
         legacy: true;
     }): Buffer;
@@ -1964,11 +2063,10 @@ declare class CryptoManager {
         senderPublicKey?: string,
         options?: DecryptOptions
     ]): Promise<Buffer>;
-    /** A fresh random AES key of `aesKeySize` bits. */
+    /** Generates a random AES key of `aesKeySize` bits. */
     generateSessionKey(): Buffer;
     /**
-     * Encrypts a few bytes, such as a key, with RSA-OAEP-SHA256 alone. It says
-     * nothing about the sender.
+     * Encrypts a few bytes, such as a key, with RSA-OAEP-SHA256 alone. The result does not authenticate the sender.
      *
      * @param data at most 446 bytes for a key of 4096 bits, 190 for one of 2048;
      *   `INVALID_ARGUMENT`, reason `TOO_LARGE`, beyond
@@ -1978,7 +2076,7 @@ declare class CryptoManager {
     /** {@link encryptWithPublicKey}, off the event loop. */
     encryptWithPublicKeyAsync(data: CryptoData, publicKey: string): Promise<string>;
     /**
-     * Decrypts what {@link encryptWithPublicKey} made for this key.
+     * Decrypts a result of {@link encryptWithPublicKey} for this key.
      *
      * @throws MeshError `INVALID_ARGUMENT`, reason `DECRYPT_FAILED`
      */
@@ -1986,9 +2084,8 @@ declare class CryptoManager {
     /** {@link decryptWithPrivateKey}, off the event loop. */
     decryptWithPrivateKeyAsync(encryptedData: string): Promise<Buffer>;
     /**
-     * Signs `data`: RSASSA-PSS with SHA-256 and a salt of 32 bytes, over
-     * `"secure-stack-mesh/data/v1"`, a zero byte, and the data. Because of what
-     * comes first, a signature made here is never that of a token or an envelope.
+     * Signs `data`: RSASSA-PSS with SHA-256 and a salt of 32 bytes, over `"secure-stack-mesh/data/v1"`, a zero
+     * byte, and the data. The prefix makes such a signature invalid for a token or an envelope.
      *
      * @returns base64
      */
@@ -1996,8 +2093,7 @@ declare class CryptoManager {
     /** {@link sign}, off the event loop. */
     signAsync(data: CryptoData): Promise<string>;
     /**
-     * Whether `signature` is what {@link sign} of the owner of `publicKey` made
-     * for `data`.
+     * Whether the owner of `publicKey` made `signature` over `data` with {@link sign}.
      */
     verify(data: CryptoData, signature: string, publicKey: string): boolean;
     /** {@link verify}, off the event loop. */
@@ -2005,31 +2101,29 @@ declare class CryptoManager {
     /**
      * HMAC-SHA256 (RFC 2104) of `data`.
      *
-     * @param key at least 16 bytes; 32 random ones are right. A string counts as
-     *   its UTF-8 bytes.
+     * @param key at least 16 bytes; 32 random bytes are recommended. A string counts as its UTF-8 bytes.
      * @returns 64 hexadecimal digits
      * @throws MeshError `INVALID_ARGUMENT`, reason `WEAK_SECRET`: a shorter key
      */
     hmac(data: CryptoData, key: string | Uint8Array): string;
-    /** Whether `hmac` is what {@link CryptoManager.hmac} makes of `data`, compared in constant time. */
+    /** Whether `hmac` equals the result of {@link CryptoManager.hmac} for `data`, compared in constant time. */
     verifyHmac(data: CryptoData, hmac: string, key: string | Uint8Array): boolean;
-    /** Both halves of the key, PEM. The private one is now yours to protect. */
+    /** Returns both halves of the key, PEM. The caller must protect the private half. */
     exportKeyPair(): KeyPair;
     /**
-     * Makes `keyPair` the current key, as {@link rotate} does with a fresh one.
-     * Without `initialize()` before, it takes its place.
+     * Makes `keyPair` the current key, as {@link rotate} does with a generated one. It can replace a call of
+     * `initialize()`.
      *
-     * @param keyPair `privateKey` in PEM, PKCS#8 or PKCS#1; `publicKey`, if
-     *   given, must belong to it
+     * @param keyPair `privateKey` in PEM, PKCS#8 or PKCS#1; `publicKey`, if given, must match it
      * @throws MeshError `INVALID_ARGUMENT`, reason `BAD_KEY`
      */
     importKeyPair(keyPair: Partial<KeyPair> & Pick<KeyPair, 'privateKey'>): void;
     /**
-     * Makes a fresh key the current one, off the event loop, and stores it if
-     * `initialize` was given a service id. The former key still opens what was
-     * encrypted to it, until the next rotation: encrypt that anew.
+     * Generates a new current key off the event loop, and stores it if `initialize` was given a service id. The
+     * previous key still opens data that was encrypted to it, until the next rotation: encrypt such data again
+     * before that.
      *
-     * @returns the new public key, PEM, for those who encrypt or verify
+     * @returns the new public key, PEM, for services that encrypt or verify
      */
     rotate(): Promise<string>;
 }
@@ -2072,71 +2166,70 @@ declare function toProblem(error: unknown): Problem;
 
 /** Settings of a {@link FileAdapter}. */
 interface FileAdapterOptions {
-    /** The size in bytes at which a file is put aside and a new one begun. Default: 10 MiB. */
+    /** The size in bytes at which a file is rotated. Default: 10 MiB. */
     maxBytes?: number | undefined;
-    /** How many files put aside are kept: `audit.log.1`, the newest, and so on. Default: 5. */
+    /** The number of rotated files that are kept: `audit.log.1`, the newest, and so on. Default: 5. */
     maxFiles?: number | undefined;
 }
 /**
- * Appends audit entries to a file, a line of JSON each; metrics to another, if
- * one is given. A line is written whole or not at all, however the process
- * ends: what was cut off is closed by a line's end at the next start.
+ * Appends audit entries to a file, one line of JSON each, and metrics to a second file, if one is given. If
+ * the process ends within a line, the next start terminates the partial line, so that the next entry has a
+ * line of its own.
  *
- * Files are made for their owner only (0600, directories 0700); a symbolic link
- * is refused, and so is a directory that everybody may write to, or a file of
- * another user's: they could be replaced, read or deleted. A full one is put
- * aside, and the oldest of those deleted.
+ * Files are created for their owner only (0600, directories 0700). The adapter rejects a symbolic link, a
+ * directory that everybody may write to, and a file of another user, since others could replace, read or
+ * delete such files. A full file is rotated, and the oldest rotated file is deleted.
  */
 declare class FileAdapter implements MonitoringAdapter {
     #private;
     /**
      * @param filePath the file for entries. Default: `mesh-audit.log` in `SECURE_MESH_LOGS_DIR`, or in
      *   `secure-stack-mesh/logs` of the user's state directory; never below the working directory
-     * @param metricsFilePath the file for metrics. Default: they are not kept
+     * @param metricsFilePath the file for metrics. Default: metrics are not kept
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
      */
     constructor(filePath?: string, metricsFilePath?: string, options?: FileAdapterOptions);
     /**
      * Appends an entry.
      *
-     * @throws MeshError (as a rejection) `FAILED_PRECONDITION`, reason `AUDIT_DELIVERY`: the file cannot
-     *   be written; the message names it and says why
+     * @throws MeshError (as a rejection) `FAILED_PRECONDITION`, reason `AUDIT_DELIVERY`: the file cannot be
+     *   written; the message names the file and the cause
      */
     logEvent(event: MeshAuditEvent): Promise<void>;
-    /** Appends figures, if there is a file for them. */
+    /** Appends metrics, if there is a file for them. */
     logMetrics(metrics: any): Promise<void>;
-    /** Resolves when everything is on the disk. */
+    /** Resolves when all entries are on the disk. */
     flush(): Promise<void>;
-    /** {@link flush}, then closes the files. They are opened anew when they are needed. */
+    /** {@link flush}, then closes the files. The next entry opens them again. */
     close(): Promise<void>;
 }
 
-/** How a part of a service is. */
+/** The health of a part of a service. */
 type HealthStatus = 'healthy' | 'degraded' | 'unhealthy';
-/** What a {@link HealthCheck} found. */
+/** The result of a {@link HealthCheck}. */
 interface HealthCheckResult {
-    /** How it is. */
+    /** The health. */
     status: HealthStatus;
-    /** What was found, in detail; never secrets. */
+    /** Details; never secrets. */
     details?: Record<string, any>;
-    /** When. */
+    /** The time of the check. */
     timestamp: Date;
 }
-/** Asks one part how it is. */
+/** A check of one part. */
 interface HealthCheck {
-    /** Its name; a later check of the same name takes its place. */
+    /** The name of the check; a later check of the same name replaces it. */
     name: string;
-    /** Asks. One that rejects, or takes too long, has found it unhealthy. */
+    /** Runs the check. A rejection or a timeout counts as `unhealthy`. */
     check(): Promise<HealthCheckResult>;
 }
 /** Settings of a {@link HealthMonitor}. */
 interface HealthMonitorOptions {
-    /** How long a check may take: milliseconds or `'2s'`. Default: 5,000. */
+    /** The timeout of a check: milliseconds or a string such as `'2s'`. Default: 5,000. */
     timeoutMs?: number | string | undefined;
 }
 /**
- * Runs health checks, all at once, again and again, and keeps what they found
- * last. Its timer does not keep the process alive.
+ * Runs health checks periodically, all at once, and keeps their latest results. Its timer does not keep the
+ * process alive.
  *
  * @example
  * ```js
@@ -2152,29 +2245,29 @@ declare class HealthMonitor {
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
      */
     constructor(checkIntervalMs?: number | string, options?: HealthMonitorOptions);
-    /** Adds a check. It is run from the next round on. */
+    /** Adds a check, which runs from the next round on. */
     registerCheck(check: HealthCheck): void;
-    /** Runs every check once. While a round is under way, it resolves with that one. Never rejects. */
+    /** Runs every check once. During a round, it resolves with the end of that round. Never rejects. */
     runChecks(): Promise<void>;
     /** Runs the checks now and after each interval. */
     start(): void;
-    /** Ends what {@link start} began. Results stay. */
+    /** Stops the periodic rounds. The results stay. */
     stop(): void;
     /**
-     * The worst that the checks found last. One that has not been run yet counts
-     * as `degraded`: nothing is known. Without checks: `healthy`.
+     * The worst of the latest results. A check that has not run yet counts as `degraded`. Without checks:
+     * `healthy`.
      */
     getOverallStatus(): HealthStatus;
-    /** What each check found last, by name. */
+    /** The latest result of each check, by name. */
     getResults(): Record<string, HealthCheckResult>;
 }
 
-/** What sends requests for an {@link HttpAdapter}. */
+/** The HTTP client of an {@link HttpAdapter}. */
 interface HttpClient {
-    /** Resolves when the server has accepted the data, rejects when it has not. */
+    /** Resolves if the server has accepted the data, rejects otherwise. */
     post(url: string, data: any, headers?: Record<string, string>): Promise<any>;
 }
-/** How an {@link HttpAdapter} shows who it is. */
+/** The credentials of an {@link HttpAdapter}. */
 interface HttpAuth {
     /**
      * `bearer` with `token`, `basic` with `username` and `password`, `api-key` with `apiKey` in the
@@ -2183,7 +2276,7 @@ interface HttpAuth {
     type: 'bearer' | 'basic' | 'api-key' | 'custom';
     /** The token of `bearer`. */
     token?: string;
-    /** The name of `basic`. */
+    /** The user name of `basic`. */
     username?: string;
     /** The password of `basic`. */
     password?: string;
@@ -2201,43 +2294,48 @@ interface HttpAuth {
 }
 /** Settings of an {@link HttpAdapter}. */
 interface HttpAdapterConfig {
-    /** Sends the requests. Default: `fetch`, which follows no redirects. */
+    /** The client that sends the requests. Default: `fetch`, without following redirects. */
     client?: HttpClient;
     /**
-     * Where entries go: an `http:` or `https:` URL. A user and a password in it are sent as `basic` does,
-     * to this URL alone, and no error shows them.
+     * The URL for entries, `http:` or `https:`. A user and a password in it are sent as with `basic`, to this
+     * URL alone, and no error contains them.
      */
     endpoint: string;
-    /** Where metrics go. Default: nowhere. */
+    /** The URL for metrics. Default: metrics are not sent. */
     metricsEndpoint?: string;
     /** Further headers. */
     headers?: Record<string, string>;
-    /** How it shows who it is. */
+    /** The credentials. */
     auth?: HttpAuth;
-    /** What is sent of an entry. Default: the entry, with everything visible that could deceive a reader. */
+    /**
+     * Converts an entry to the JSON that is sent. Default: the entry, with characters escaped that could
+     * deceive a reader.
+     */
     mapEvent?: (event: MeshAuditEvent) => any;
-    /** What is sent of metrics. Default: they, and `timestamp`. */
+    /** Converts metrics to the JSON that is sent. Default: the metrics and `timestamp`. */
     mapMetrics?: (metrics: any) => any;
-    /** Told of what could not be sent; then nothing rejects. */
+    /** Called with each entry or metrics that could not be sent. With this option the methods do not reject. */
     onError?: (error: Error, event: MeshAuditEvent | any) => void;
     /**
-     * Entries sent in one request. With 1 an entry is sent by itself, as an object; with more an array of
-     * them is, and `logEvent` does not wait for it. Default: 1.
+     * The number of entries in one request. With 1 each entry is sent as an object. With more, entries are sent
+     * as an array, and `logEvent` does not wait for the request. Default: 1.
      */
     batchSize?: number;
-    /** The longest an entry waits for its batch to fill: milliseconds or `'5s'`. Default: 1,000. */
+    /**
+     * The longest wait of an entry for its batch to fill: milliseconds or a string such as `'5s'`. Default:
+     * 1,000.
+     */
     flushIntervalMs?: number | string;
-    /** How long a request may take: milliseconds or `'10s'`. Default: 10,000. */
+    /** The timeout of a request: milliseconds or a string such as `'10s'`. Default: 10,000. */
     timeoutMs?: number | string;
-    /** How requests are tried again. Default: 3 tries. */
+    /** The retries of a request. Default: 3 attempts. */
     retry?: RetryPolicyConfig;
-    /** The most entries that wait. Beyond, they are refused with `AUDIT_LIMIT`. Default: 10,000. */
+    /** The limit of waiting entries. Further entries are rejected with `AUDIT_LIMIT`. Default: 10,000. */
     maxBuffer?: number;
 }
 /**
- * Posts audit entries as JSON, in order, one request at a time, with a time
- * limit and retries. An entry can arrive twice when an answer is lost; its `id`
- * tells.
+ * Posts audit entries as JSON, in order, one request at a time, with a timeout and retries. An entry can
+ * arrive twice if an answer is lost; the receiver recognises it by its `id`.
  */
 declare class HttpAdapter implements MonitoringAdapter {
     #private;
@@ -2246,63 +2344,65 @@ declare class HttpAdapter implements MonitoringAdapter {
     /**
      * Sends an entry, or puts it into the batch.
      *
-     * @throws MeshError (as a rejection, without `onError`) `UNAVAILABLE`, reason `AUDIT_DELIVERY`: it
+     * @throws MeshError (as a rejection, without `onError`) `UNAVAILABLE`, reason `AUDIT_DELIVERY`: the entry
      *   could not be sent. `RESOURCE_EXHAUSTED`, reason `AUDIT_LIMIT`: `maxBuffer` entries wait
      */
     logEvent(event: MeshAuditEvent): Promise<void>;
-    /** Sends figures, if there is an endpoint for them. */
+    /** Sends metrics, if `metricsEndpoint` is given. */
     logMetrics(metrics: any): Promise<void>;
     /**
      * Resolves when everything logged until now has been sent.
      *
      * @throws MeshError (as a rejection, without `onError`) `UNAVAILABLE`, reason `AUDIT_DELIVERY`: a batch
-     *   since the last time could not be
+     *   since the previous flush could not be sent
      */
     flush(): Promise<void>;
     /** The same as {@link flush}. */
     close(): Promise<void>;
 }
 
-/** How a {@link JWTManager} signs. */
+/** The options of a {@link JWTManager}. */
 interface JWTManagerOptions {
     /**
-     * The secret all services that check each other's tokens share: at least 32
-     * random bytes, as bytes or as text (UTF-8). Make one with
+     * The shared secret of all services that verify each other's tokens: at least 32 random bytes, as bytes or
+     * as a string (UTF-8). Generate one with
      * `node -e "console.log(require('node:crypto').randomBytes(32).toString('base64url'))"`.
-     * A shorter one is accepted, see {@link JWTManager.weakSecret}; an empty one is not.
-     * Default: a random one, known to this object alone.
+     * A shorter one is accepted, see {@link JWTManager.weakSecret}; an empty one is not. Default: a random
+     * secret that only this object has.
      */
     secret?: string | Uint8Array;
-    /** Who the tokens are for (`aud`), the same wherever they are checked. Default: `'secure-stack-mesh'`. */
+    /**
+     * The audience of the tokens (`aud`), the same for all services that verify them. Default:
+     * `'secure-stack-mesh'`.
+     */
     audience?: string;
-    /** How long a token lives: milliseconds or `'15m'`. Default: `'1h'`. */
+    /** The lifetime of a token: milliseconds or a string such as `'15m'`. Default: `'1h'`. */
     expiresIn?: number | string;
 }
-/** Which token is acceptable; what is left out is not compared. */
+/** The expected claims of a token; an omitted claim is not compared. */
 interface ExpectedToken {
-    /** The service that must have made it (`iss`). */
+    /** The service that must have issued the token (`iss`). */
     serviceId?: string;
-    /** The session it must belong to (`sid`). */
+    /** The session of the token (`sid`). */
     sessionId?: string;
 }
-/** How a secret is replaced. */
+/** Options of {@link JWTManager.rotateSecret}. */
 interface RotateSecretOptions {
-    /** The new secret, as in {@link JWTManagerOptions.secret}. Default: a random one. */
+    /** The new secret, as in {@link JWTManagerOptions.secret}. Default: a random secret. */
     secret?: string | Uint8Array;
     /**
-     * How long tokens signed with the former secret still count, in milliseconds;
-     * 0 ends them at once. Default: as long as a token lives, so that every token
-     * out there lives to its own end.
+     * The grace period in milliseconds, during which tokens of the previous secret are accepted; with 0 there
+     * is no grace. Default: the lifetime of a token, so that every issued token stays valid until it expires.
      */
     graceMs?: number;
 }
 /** The claims of a token (RFC 7519); times are seconds since 1970. */
 interface TokenPayload {
-    /** Issuer: the service that made the token. */
+    /** Issuer: the service that issued the token. */
     iss: string;
     /** Subject: the same service. */
     sub: string;
-    /** Audience: who the token is for. */
+    /** Audience: the receiver of the token. */
     aud: string;
     /** Session id. */
     sid?: string;
@@ -2321,22 +2421,21 @@ interface TokenPayload {
     /** Further claims, in a payload that {@link JWTManager.decodeToken} returned. */
     [claim: string]: any;
 }
-/** Where the RSA keys of services are kept, for the shape of 0.2.0; `KeyManager` is one. */
+/** The source of the services' RSA keys, for the API of 0.2.0; `KeyManager` is one. */
 interface KeyPairSource {
-    /** This service's own pair, PEM, made if there is none. */
+    /** Returns this service's own pair, PEM, and creates it if it is missing. */
     getOrCreateKeyPair(name: string): KeyPair;
-    /** Another service's key, PEM. Only the public half is looked at; `null` if it is not known. */
+    /** Returns another service's key, PEM, or `null`. Only the public half is used. */
     loadKeyPair(name: string): Pick<KeyPair, 'publicKey'> | null;
 }
 /**
- * Makes and checks tokens: JWT (RFC 7519) in the strict reading of RFC 8725.
+ * Issues and verifies tokens: JWT (RFC 7519) in the strict reading of RFC 8725.
  *
- * Signed with HS256 under a shared secret. Whoever knows the secret can make
- * a token in any service's name: it proves membership, not which member. The
- * algorithm and the type are pinned, `iss` and `sub` are the sender, `aud` is
- * one text, and a header that points anywhere (`jku`, `x5u`, `jwk`, `crit`…)
- * is refused. A token also names the secret it was signed with (`kid`), by a
- * digest, so that {@link rotateSecret} disturbs nobody.
+ * Tokens are signed with HS256 under a shared secret. Anyone who knows the secret can issue a token in any
+ * service's name, so a token proves membership, not the identity of a member. The algorithm and the type are
+ * pinned, `iss` and `sub` are the sender, `aud` is one string, and a header with a reference (`jku`, `x5u`,
+ * `jwk`, `crit`…) is rejected. The `kid` of a token is a digest of its secret, so that {@link rotateSecret}
+ * invalidates no token early.
  *
  * @example
  * ```js
@@ -2348,146 +2447,143 @@ interface KeyPairSource {
 declare class JWTManager {
     #private;
     /**
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: the secret is empty, or an option is
-     *   misspelt or of another type
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: the secret is empty, or an option is misspelt or
+     *   has the wrong type
      */
     constructor(options?: JWTManagerOptions);
     /**
-     * Tokens signed with the service's own RSA key (PS256) and checked with the
+     * Creates a manager whose tokens are signed with the service's own RSA key (PS256) and verified with the
      * sender's public key.
      *
      * @param serviceId this service
-     * @param keyManager asked for this service's pair at the first token made, and for a sender's
-     *   public key at the first token of that sender; both are kept from then on
-     * @deprecated The shape of 0.2.0. Use `new JWTManager({ secret })`, or let `SecureMesh`
+     * @param keyManager the source of this service's pair, read for the first issued token, and of a sender's
+     *   public key, read for the first token of that sender; both are cached
+     * @deprecated The API of 0.2.0. Use `new JWTManager({ secret })`, or let `SecureMesh`
      *   authenticate calls: it binds each token to a session and a key.
      */
     constructor(serviceId: string, keyManager: KeyPairSource);
     /**
-     * Whether the secret has fewer than 32 bytes. Such a secret can be found by
-     * trying, given a single token; `SecureMesh` refuses one.
+     * Whether the secret is short, or evidently not random. Such a secret can be found by an exhaustive search,
+     * given a single token; `SecureMesh` rejects it.
      */
     get weakSecret(): boolean;
     /**
-     * Makes a token.
+     * Issues a token.
      *
-     * @param serviceId the service that makes it: `iss` and `sub`
-     * @param sessionId the session it belongs to: `sid`, 1 to 128 bytes
-     * @param expiresIn how long it lives: milliseconds or `'15m'`, at least a second. Default: `'1h'`,
-     *   or what the constructor was given
-     * @throws MeshError `INVALID_ARGUMENT`: `serviceId` is outside the allowed alphabet (reason
-     *   `ID_SYNTAX`), or another argument is wrong (reason `ARGUMENT`)
+     * @param serviceId the issuing service: `iss` and `sub`
+     * @param sessionId the session of the token: `sid`, 1 to 128 bytes
+     * @param expiresIn the lifetime: milliseconds or a string such as `'15m'`, at least a second. Default: the
+     *   option of the constructor, or `'1h'`
+     * @throws MeshError `INVALID_ARGUMENT`: `serviceId` is outside the allowed alphabet (reason `ID_SYNTAX`),
+     *   or another argument is invalid (reason `ARGUMENT`)
      */
     generateToken(serviceId: string, sessionId: string, expiresIn?: number | string): string;
     /**
-     * @param targetServiceId the service it is for: `aud`
-     * @param expiresIn how long it lives. Default: `'1h'`
+     * @param targetServiceId the receiving service: `aud`
+     * @param expiresIn the lifetime. Default: `'1h'`
      * @throws MeshError `INVALID_ARGUMENT`: the id (reason `ID_SYNTAX`), `expiresIn` (reason
      *   `ARGUMENT`) or the private key (reason `BAD_KEY`) is unusable
-     * @deprecated The shape of 0.2.0, for a manager made with a service id and a key manager.
+     * @deprecated The API of 0.2.0, for a manager with a service id and a key manager.
      */
     generateToken(targetServiceId: string, expiresIn?: number | string): string;
     /**
-     * Checks form, signature, times and claims of a token, in this order.
+     * Verifies form, signature, times and claims of a token, in this order.
      *
-     * The clocks may differ by 30 s for a token to count as issued; it ends
-     * exactly when it says.
+     * A token may appear to be issued up to 30 s in the future, for clocks that differ; its expiry has no leeway.
      *
-     * @param expected who must have made it, and for which session. A text is the service's id. What is
-     *   given must be there: `null` and `undefined` are refused, as an argument and as a property, so
-     *   that a name that is missing by mistake does not become "whoever it was"
-     * @throws MeshError `UNAUTHENTICATED` with one of the reasons `JWT_FORMAT`, `JWT_HEADER`,
-     *   `JWT_ALG`, `JWT_TYP`, `JWT_SIG`, `SECRET_RETIRED`, `JWT_ISS`, `JWT_AUD`, `JWT_SID`, `JWT_EXP`,
-     *   `JWT_NBF`, `CLOCK_SKEW`. `INVALID_ARGUMENT`, reason `ARGUMENT`: `expected` lacks what it names
+     * @param expected the expected issuer and session. A string is the service's id. `null` and `undefined` are
+     *   rejected, as an argument and as a property, so that an id that is missing by mistake does not accept
+     *   every issuer
+     * @throws MeshError `UNAUTHENTICATED` with one of the reasons `JWT_FORMAT`, `JWT_HEADER`, `JWT_ALG`,
+     *   `JWT_TYP`, `JWT_SIG`, `SECRET_RETIRED`, `JWT_ISS`, `JWT_AUD`, `JWT_SID`, `JWT_EXP`, `JWT_NBF`,
+     *   `CLOCK_SKEW`. `INVALID_ARGUMENT`, reason `ARGUMENT`: a given argument or property of `expected` has no
+     *   value
      */
     verifyToken(token: string, expected?: ExpectedToken): TokenPayload;
     /**
-     * @param sourceServiceId the service that must have made it, by whose public key it is checked
-     * @throws MeshError `UNAUTHENTICATED`, as above; reason `UNKNOWN_PEER` when the key manager has no
-     *   key of that service. `INVALID_ARGUMENT`, reason `BAD_KEY`, when it has an unusable one
-     * @deprecated The shape of 0.2.0, for a manager made with a service id and a key manager.
+     * @param sourceServiceId the expected issuer, with whose public key the token is verified
+     * @throws MeshError `UNAUTHENTICATED`, as above; reason `UNKNOWN_PEER` if the key manager has no key of
+     *   that service. `INVALID_ARGUMENT`, reason `BAD_KEY`, if the key is unusable
+     * @deprecated The API of 0.2.0, for a manager with a service id and a key manager.
      */
     verifyToken(token: string, sourceServiceId: string): TokenPayload;
     /**
-     * Signs with another secret from now on. Tokens signed with the former one
-     * count until `graceMs` are over; then they are refused with the reason
-     * `SECRET_RETIRED`. The same limit ends the grace of every earlier rotation: with `graceMs: 0`
-     * only the new secret counts. At most 8 previous secrets are kept at once.
+     * Makes a new secret the current one. Tokens of the previous secret are accepted until `graceMs` is over,
+     * and then rejected with the reason `SECRET_RETIRED`. The same limit ends the grace of every earlier
+     * rotation: with `graceMs: 0` only the new secret is accepted. At most 8 previous secrets are kept at once.
      *
      * @throws MeshError `INVALID_ARGUMENT`: the secret is empty, or is or was in use here.
      *   `FAILED_PRECONDITION`: this manager signs with an RSA key
      */
     rotateSecret(options?: RotateSecretOptions): void;
     /**
-     * Reads a token **without checking who made it**: for logs and debugging,
-     * never for a decision.
+     * Decodes a token **without verification**: for logs and debugging, never for a decision.
      *
-     * @returns the claims, or `null` if it is no JWT
+     * @returns the claims, or `null` if the string is not a JWT
      */
     decodeToken(token: string): TokenPayload | null;
     /**
-     * Whether a token's time is over, or it says none or is no JWT. Its
-     * signature is not checked: `false` does not mean that it is good.
+     * Whether a token has expired, has no expiry or is not a JWT. The signature is not verified, so `false`
+     * does not mean that the token is valid.
      */
     isTokenExpired(token: string): boolean;
-    /** When a token says it expires, unchecked; `null` if it says nothing or is no JWT. */
+    /** The unverified expiry of a token; `null` if it has none or is not a JWT. */
     getTokenExpiration(token: string): Date | null;
 }
 
-/** How long sessions live and how many there may be. */
+/** The options of a {@link SessionManager}. */
 interface SessionManagerOptions {
-    /** How long a session lives without a message: milliseconds or `'1h'`. Default: `3600000`. */
+    /** The idle timeout of a session: milliseconds or a string such as `'1h'`. Default: `3600000`. */
     timeout?: number | string;
-    /** How long it lives at most, however busy: milliseconds or `'24h'`. Default: `86400000`. */
+    /** The limit of a session's lifetime: milliseconds or a string such as `'24h'`. Default: `86400000`. */
     maxLifetime?: number | string;
-    /** The most sessions at once. Default: 10,000. */
+    /** The limit of live sessions. Default: 10,000. */
     maxSessions?: number;
 }
-/** A session; times are milliseconds since 1970, as `Date.now()` counts. */
+/** A session; times are milliseconds since 1970, as in `Date.now()`. */
 interface Session {
     /** 128 random bits, as 32 hexadecimal digits. */
     readonly id: string;
-    /** The service it was made for. */
+    /** The service of the session. */
     readonly serviceId: string;
-    /** The other side, where it was given. */
+    /** The peer, if it was given. */
     readonly peerServiceId?: string;
-    /** When it began. */
+    /** The time of its creation. */
     readonly createdAt: number;
-    /** When its last message was tracked; at first, when it began. */
+    /** The time of its last tracked message, or of its creation. */
     readonly lastActivity: number;
-    /** When it ends if nothing happens until then. */
+    /** The time at which it ends without further messages. */
     readonly expiresAt: number;
-    /** How many messages were tracked. */
+    /** The number of tracked messages. */
     readonly messageCount: number;
-    /** What was given to `createSession`. */
+    /** The metadata given to `createSession`. */
     readonly metadata?: Record<string, any>;
     /**
-     * The key given to `createSession`, as it was given: a `Uint8Array`; `undefined` where none was. Not
-     * enumerable, so that it is not printed.
+     * The key given to `createSession`, a `Uint8Array`; `undefined` without one. The property is not
+     * enumerable, so that the key is not printed.
      *
-     * @deprecated The shape of 0.2.0. The keys of a mesh's sessions never leave its native part.
+     * @deprecated The API of 0.2.0. The keys of a mesh's sessions never leave the addon.
      */
     readonly sessionKey: any;
 }
 /** Figures about a {@link SessionManager}. */
 interface SessionStats {
-    /** Sessions alive. */
+    /** Live sessions. */
     activeSessions: number;
-    /** Sessions begun since the manager was made. */
+    /** Sessions created since the creation of the manager. */
     totalSessions: number;
-    /** Of these, ended by a limit. */
+    /** Sessions ended by a time limit. */
     expiredSessions: number;
-    /** Of these, ended by `invalidateSession`. */
+    /** Sessions ended by `invalidateSession`. */
     invalidatedSessions: number;
-    /** Messages tracked. */
+    /** Tracked messages. */
     totalMessages: number;
 }
 /**
- * Keeps track of sessions: who, since when, how many messages.
+ * Tracks sessions: their services, times and numbers of messages.
  *
- * A session ends when no message was tracked for `timeout`, and after
- * `maxLifetime` in any case. Looking one up never prolongs it. Ended sessions
- * are removed by themselves; the timer for it does not keep the process alive.
+ * A session ends when no message was tracked for `timeout`, and after `maxLifetime` in any case. A lookup
+ * never prolongs it. Ended sessions are removed automatically; the timer does not keep the process alive.
  *
  * @example
  * ```js
@@ -2501,49 +2597,49 @@ declare class SessionManager {
     /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: an option is misspelt or out of range */
     constructor(options?: SessionManagerOptions);
     /**
-     * @param defaultTTL how long a session lives without a message, in milliseconds
-     * @deprecated The shape of 0.2.0. Use `new SessionManager({ timeout })`.
+     * @param defaultTTL the idle timeout of a session, in milliseconds
+     * @deprecated The API of 0.2.0. Use `new SessionManager({ timeout })`.
      */
     constructor(defaultTTL?: number);
     /**
      * Begins a session between two services.
      *
-     * @param metadata kept with the session as it is
+     * @param metadata kept with the session, not copied
      * @throws MeshError `INVALID_ARGUMENT`, reason `ID_SYNTAX`: an id is outside the allowed alphabet.
-     *   `RESOURCE_EXHAUSTED`, reason `SESSION_LIMIT`: there are `maxSessions` alive; none of them is
-     *   ever pushed out
+     *   `RESOURCE_EXHAUSTED`, reason `SESSION_LIMIT`: there are `maxSessions` live sessions; none of them is
+     *   ever evicted
      */
     createSession(serviceId: string, peerServiceId?: string, metadata?: Record<string, unknown>): Session;
     /**
-     * @param sessionKey kept with the session as it is, not copied
-     * @deprecated The shape of 0.2.0. Use `createSession(serviceId, peerServiceId, metadata)`; the
-     *   keys of a mesh's sessions never leave its native part.
+     * @param sessionKey kept with the session, not copied
+     * @deprecated The API of 0.2.0. Use `createSession(serviceId, peerServiceId, metadata)`; the keys of a
+     *   mesh's sessions never leave the addon.
      */
     createSession(serviceId: string, sessionKey: Uint8Array, metadata?: Record<string, unknown>): Session;
-    /** The session, if it is alive. Looking at it does not prolong it. */
+    /** Returns the session if it is alive. The lookup does not prolong it. */
     getSession(id: string): Session | undefined;
     /** The newest live session in which the service is either side. */
     getSessionByServiceId(serviceId: string): Session | undefined;
-    /** The sessions alive, oldest first. */
+    /** The live sessions, oldest first. */
     listSessions(): Session[];
     /**
      * Counts a message and prolongs the session by its `timeout`, up to its
      * `maxLifetime`. Call it once a message has been authenticated.
      *
-     * @returns how many messages the session has had
-     * @throws MeshError `NOT_FOUND`, reason `SESSION_NOT_FOUND`: there is none of this id, or no longer.
-     *   `FAILED_PRECONDITION`, reason `SESSION_EXPIRED`: it has just ended
+     * @returns the number of messages of the session
+     * @throws MeshError `NOT_FOUND`, reason `SESSION_NOT_FOUND`: there is no session with this id.
+     *   `FAILED_PRECONDITION`, reason `SESSION_EXPIRED`: the session has just expired
      */
     trackMessage(id: string): number;
-    /** Ends a session. Returns whether there was one. */
+    /** Ends a session. Returns whether it existed. */
     invalidateSession(id: string): boolean;
-    /** Removes the sessions that have ended, which also happens by itself. Returns how many. */
+    /** Removes expired sessions, which also happens automatically. Returns their number. */
     cleanupExpiredSessions(): number;
-    /** Figures as of now. */
+    /** The current figures. */
     getStats(): SessionStats;
 }
 
-/** Whether an instance can be used, as far as anybody has found out. */
+/** The known health of an instance. */
 type ServiceStatus = 'healthy' | 'unhealthy' | 'unknown';
 /** One instance of a service. */
 interface ServiceInfo {
@@ -2553,47 +2649,50 @@ interface ServiceInfo {
     host: string;
     /** TCP port, 1…65535. */
     port: number;
-    /** The service's RSA public key, PEM. Kept as it is; a mesh checks a key when it uses it. */
+    /**
+     * The service's RSA public key, PEM. The registry does not parse it; a mesh checks the key at its first
+     * use.
+     */
     publicKey?: string;
-    /** Whatever you want to know about the instance: texts by name. */
+    /** Facts about the instance, for the application: strings by name. */
     metadata?: Record<string, string>;
-    /** Its health. Default, when registering: what is known already, else `'unknown'`. */
+    /** The health. Default in a registration: the known health, else `'unknown'`. */
     status?: ServiceStatus;
-    /** When its health was last found out. Set by the registry. */
+    /** The time of the last health check. Set by the registry. */
     lastHealthCheck?: Date;
 }
-/** Which instance of a service, where there are several. */
+/** The address of one instance of a service. */
 interface InstanceAddress {
-    /** As it was registered. */
+    /** As in the registration. */
     host: string;
-    /** As it was registered. */
+    /** As in the registration. */
     port: number;
 }
-/** What has changed in a registry. */
+/** A change in a registry. */
 interface DiscoveryChange {
-    /** A new instance or new facts about one; one that is gone; another health. */
+    /** The kind of change: a new or updated instance, a removed instance, or a new health. */
     type: 'registered' | 'removed' | 'health';
     /** The instance, after the change. */
     service: ServiceInfo;
 }
-/** How health is checked. */
+/** Options of a health check. */
 interface CheckHealthOptions {
-    /** How long to wait for an answer, in milliseconds or as `'2s'`. Default: 2,000. */
+    /** The timeout of an answer: milliseconds or a string such as `'2s'`. Default: 2,000. */
     timeoutMs?: number | string;
 }
-/** What a health check has found. */
+/** The result of a health check. */
 interface ServiceHealth {
     /** The service's id. */
     id: string;
     /** `'healthy'` if at least one instance is. */
     status: 'healthy' | 'unhealthy';
-    /** Each instance, with why it is unhealthy. */
+    /** All instances, with the cause for an unhealthy one. */
     instances: (ServiceInfo & {
-        /** Why it is unhealthy. */
+        /** The cause, if the instance is unhealthy. */
         error?: string;
     })[];
 }
-/** What 0.2.0 called a discovery; {@link StaticDiscovery} is one. */
+/** The discovery interface of 0.2.0, which {@link StaticDiscovery} implements. */
 interface ServiceDiscovery {
     /** Adds or replaces an instance. */
     registerService(service: ServiceInfo): Promise<void>;
@@ -2605,10 +2704,10 @@ interface ServiceDiscovery {
     updateServiceHealth(serviceId: string, status: 'healthy' | 'unhealthy'): Promise<void>;
 }
 /**
- * Knows where services are because it was told.
+ * A static registry of services and their addresses.
  *
- * An id may have several instances, told apart by host and port; `lookup`
- * takes them in turn and leaves out those known to be unhealthy.
+ * A service may have several instances, which differ in host or port. `lookup` picks them in turn and skips
+ * those known to be unhealthy.
  *
  * @example
  * ```js
@@ -2620,29 +2719,26 @@ interface ServiceDiscovery {
 declare class StaticDiscovery implements ServiceDiscovery {
     #private;
     /**
-     * @param services registered at once
+     * @param services the initial registrations
      * @throws MeshError as {@link register}, with the path, as in `services[1].port`
      */
     constructor(services?: readonly ServiceInfo[]);
     /**
-     * Adds an instance, or replaces what is known about the one at this host and
-     * port.
+     * Adds an instance, or replaces the registration at the same host and port.
      *
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a field is missing, misspelt or wrong;
      *   the message has its path. Reason `ID_SYNTAX`: the id is outside the allowed alphabet
      */
     register(service: ServiceInfo): void;
     /**
-     * The instance whose turn it is among those not known to be unhealthy;
-     * `undefined` if there is none, or no such service.
+     * Picks the next instance of those not known to be unhealthy; `undefined` if there is none.
      */
     lookup(serviceId: string): ServiceInfo | undefined;
-    /** All instances of a service, whatever their health, in the order they were registered. */
+    /** All instances of a service, whatever their health, in the order of registration. */
     lookupAll(serviceId: string): ServiceInfo[];
     /**
-     * Finds out whether the instances of a service can be connected to (TCP), and
-     * keeps the outcome as their health. That something listens does not prove
-     * that it is the service: a call does.
+     * Checks whether the instances of a service accept a TCP connection, and stores the result as their health.
+     * A connection does not prove the identity of the service; only a call does.
      *
      * @throws MeshError (as a rejection) `NOT_FOUND`, reason `UNKNOWN_SERVICE`: no such service
      */
@@ -2650,19 +2746,19 @@ declare class StaticDiscovery implements ServiceDiscovery {
     /**
      * Calls `listener` after each change, in the call that made it.
      *
-     * @returns a function that ends it
+     * @returns a function that removes the listener
      */
     watch(listener: (change: DiscoveryChange) => void): () => void;
     /**
      * As {@link register}.
      *
-     * @deprecated The shape of 0.2.0. Use `register`.
+     * @deprecated The API of 0.2.0. Use `register`.
      */
     registerService(service: ServiceInfo): Promise<void>;
     /**
-     * As {@link lookup}, and an unhealthy instance where there is no other.
+     * As {@link lookup}, but returns an unhealthy instance if there is no other.
      *
-     * @deprecated The shape of 0.2.0. Use `lookup` or `lookupAll`.
+     * @deprecated The API of 0.2.0. Use `lookup` or `lookupAll`.
      */
     getService(serviceId: string): Promise<ServiceInfo | undefined>;
     /** Every instance of every service, ordered by id. */
@@ -2675,20 +2771,20 @@ declare class StaticDiscovery implements ServiceDiscovery {
      * @throws MeshError (as a rejection) `NOT_FOUND`, reason `UNKNOWN_SERVICE`: no such service or instance
      */
     updateServiceHealth(serviceId: string, status: ServiceStatus, instance?: InstanceAddress): Promise<void>;
-    /** Removes one instance, or all of them. Resolves to whether there was any. */
+    /** Removes one instance, or all of them. Resolves to whether an instance was removed. */
     removeService(serviceId: string, instance?: InstanceAddress): Promise<boolean>;
 }
 
 /** Settings of a {@link TimeoutManager}. */
 interface TimeoutConfig {
-    /** How long an operation may take: milliseconds or `'5s'`. */
+    /** The timeout of an operation: milliseconds or a string such as `'5s'`. */
     timeout: number | string;
-    /** What the error says. Default: `Operation timed out after 200ms`, with the time in milliseconds. */
+    /** The message of the error. Default: `Operation timed out after 200ms`, with the time in milliseconds. */
     errorMessage?: string | undefined;
 }
 /**
- * Bounds how long an operation may take. Its timer is gone as soon as the
- * operation is over, and the operation is told when its time is.
+ * Limits the duration of operations. The timer ends with the operation, and a signal informs the operation of
+ * the timeout.
  *
  * @example
  * ```js
@@ -2701,10 +2797,10 @@ declare class TimeoutManager {
     /** @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a setting is missing, misspelt or out of range */
     constructor(config: TimeoutConfig);
     /**
-     * Calls `fn`, and resolves or rejects as it does, or when its time is up.
+     * Calls `fn`, and settles as it does, or rejects when its time is over.
      *
-     * @param fn is given a signal that is aborted when its time is up, or `options.signal` is
-     * @throws MeshError `DEADLINE_EXCEEDED`, reason `DEADLINE`: its time was up
+     * @param fn receives a signal that is aborted when its time is over, or with `options.signal`
+     * @throws MeshError `DEADLINE_EXCEEDED`, reason `DEADLINE`: the time was over
      */
     execute<T>(fn: (signal: AbortSignal) => Promise<T> | T, options?: {
         signal?: AbortSignal | undefined;
@@ -2715,4 +2811,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, toHttpStatus, toProblem, unary, version };
-export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };

@@ -1,35 +1,40 @@
 // Generated from src/ by scripts/addon.mjs. Do not edit.
-/** A breaker; times in milliseconds of a clock that never goes back. */
+/** A breaker; times are milliseconds of a monotonic clock. */
 export declare class NativeCircuitBreaker {
-  /** A closed one. */
+  /** Creates a closed breaker. */
   constructor(failures: number, failureRate: number, windowMs: number, openMs: number, probes: number)
-  /** Lets a call through, or throws `UNAVAILABLE`, reason `CIRCUIT_OPEN`. */
+  /** Admits a call, or throws `UNAVAILABLE`, reason `CIRCUIT_OPEN`. */
   acquire(now: number): NativeAdmission
   /**
-   * Takes a permit back: the outcome is `success`, `failure` or `ignored`. The new state, if
-   * it is another.
+   * Settles a permit with the outcome `success`, `failure` or `ignored`. Returns the new state if it has
+   * changed.
    */
   settle(permit: number, outcome: string, now: number): string | null
   /** `closed`, `open` or `half_open`. */
   state(): string
-  /** Closes it. The new state, if it is another. */
+  /** Closes the breaker. Returns the new state if it has changed. */
   reset(): string | null
 }
 
 /**
- * A service's keys, and what is done with them. Until `begin` or
- * `importKeyPair` there are none; while they are being made, every method
- * waits for them. Buffers given to asynchronous methods must not change.
+ * A service's keys and their operations. Before `begin` or `importKeyPair`
+ * there are no keys; while they are generated, every method waits for them.
+ * The caller must not change a buffer that it passes to an asynchronous
+ * method.
  */
 export declare class NativeCrypto {
-  /** Sizes in bits. Without `rsaKeySize`, 4096 or what is stored. */
+  /**
+   * Sizes in bits. The default of `rsaKeySize` is 4096, or the size of the
+   * stored key.
+   */
   constructor(rsaKeySize: number | undefined | null, aesKeySize: number)
   /**
-   * Begins to make the keys, off the event loop: in memory, or, for a
-   * service id, in the key directory. `false` if they are there or begun.
+   * Begins to generate the keys off the event loop: in memory, or, for a
+   * service id, in the key directory. `false` if they exist or have been
+   * begun.
    */
   begin(serviceId: string | undefined | null, keysDir: string | undefined | null, variables: string): boolean
-  /** Resolves when the keys are there. */
+  /** Resolves when the keys exist. */
   ready(): Promise<void>
   /** The current public key, PEM. */
   publicKey(): string
@@ -47,7 +52,7 @@ export declare class NativeCrypto {
   wrap(data: Uint8Array, recipient: string): Buffer
   /** As `wrap`, off the event loop. */
   wrapAsync(data: Buffer, recipient: string): Promise<Buffer>
-  /** Decrypts what `wrap` made. */
+  /** Decrypts an output of `wrap`. */
   unwrap(ciphertext: Uint8Array): Buffer
   /** As `unwrap`, off the event loop. */
   unwrapAsync(ciphertext: Buffer): Promise<Buffer>
@@ -55,19 +60,19 @@ export declare class NativeCrypto {
   sign(data: Uint8Array): Buffer
   /** As `sign`, off the event loop. */
   signAsync(data: Buffer): Promise<Buffer>
-  /** Whether `signature` is that of the owner of `publicKey` over `data`. */
+  /** Whether the owner of `publicKey` made `signature` over `data`. */
   verify(data: Uint8Array, signature: Uint8Array, publicKey: string): boolean
   /** As `verify`, off the event loop. */
   verifyAsync(data: Buffer, signature: Buffer, publicKey: string): Promise<boolean>
   /** HMAC-SHA256. */
   hmac(data: Uint8Array, key: Uint8Array): Buffer
-  /** Whether `mac` is the whole HMAC-SHA256, in constant time. */
+  /** Whether `mac` is the full HMAC-SHA256, compared in constant time. */
   verifyHmac(data: Uint8Array, mac: Uint8Array, key: Uint8Array): boolean
   /** A fresh AES key of the configured size. */
   generateSessionKey(): Buffer
   /** The current key pair, PEM. */
   exportKeyPair(): NativeKeyPair
-  /** Makes a given pair the current one. */
+  /** Makes the given pair the current one. */
   importKeyPair(privateKey: string, publicKey?: string | undefined | null): void
   /**
    * Makes a fresh pair the current one, off the event loop; returns its
@@ -78,45 +83,48 @@ export declare class NativeCrypto {
 
 /** A table of services with a picker for each. */
 export declare class NativeDiscovery {
-  /** An empty table. */
+  /** Creates an empty table. */
   constructor()
-  /** Adds or replaces an instance; returns it where anything has changed. */
+  /** Adds or replaces an instance; returns it if anything has changed. */
   register(instance: NativeInstance): NativeInstance | null
-  /** The instance whose turn it is among those that serve. */
+  /** Picks the next instance of those that serve. */
   pick(id: string): NativeInstance | null
   /** All instances of a service. */
   lookup(id: string): Array<NativeInstance>
   /** All instances of all services. */
   list(): Array<NativeInstance>
-  /** Sets the health of one instance, or of all of them; returns those whose health was another. */
+  /** Sets the health of one instance, or of all of them; returns the instances whose health has changed. */
   setHealth(id: string, host: string | undefined | null, port: number | undefined | null, health: string, now: number): Array<NativeInstance>
-  /** Removes one instance, or all of them; returns those removed. */
+  /** Removes one instance, or all of them; returns the removed instances. */
   remove(id: string, host?: string | undefined | null, port?: number | undefined | null): Array<NativeInstance>
 }
 
 /** HS256 tokens under a secret that can be rotated. */
 export declare class NativeJwt {
-  /** With the secret given, or a random one. */
+  /** Uses the given secret, or a random one. */
   constructor(secret?: Uint8Array | undefined | null)
-  /** A token of `iss` for `aud`. */
+  /** Issues a token from `iss` for `aud`. */
   issue(iss: string, aud: string, sid: string, lifetimeMs: number, now: number): string
-  /** The claims of a good token; `iss` and `sid` are compared where given. */
+  /**
+   * Returns the claims of a valid token; compares `iss` and `sid` if they
+   * are given.
+   */
   verify(token: string, aud: string, iss: string | undefined | null, sid: string | undefined | null, now: number): NativeClaims
-  /** Signs with another secret from now on. */
+  /** Makes a new secret the current one. */
   rotate(secret: Uint8Array | undefined | null, graceMs: number, now: number): void
-  /** Whether the secret has fewer than 32 bytes. */
+  /** Whether the secret is short, or evidently not random. */
   get weakSecret(): boolean
 }
 
 /** Key pairs in a directory. */
 export declare class NativeKeys {
   /**
-   * `variables` are the environment variables that decide where keys are
-   * kept when `keysDir` is absent, as a JSON object. Without `keySize`, keys
-   * are made with 4096 bits and accepted with any. Nothing is opened yet.
+   * `variables` is a JSON object of the environment variables that determine the default directory.
+   * Without `keySize`, new keys have 4096 bits, and stored keys of any size are accepted. The constructor
+   * opens nothing.
    */
   constructor(keysDir: string | undefined | null, variables: string, keySize?: number | undefined | null)
-  /** Makes a key pair and stores it nowhere. */
+  /** Generates a key pair without storing it. */
   generate(): NativeKeyPair
   /** As `generate`, off the event loop. */
   generateAsync(): Promise<NativeKeyPair>
@@ -124,29 +132,33 @@ export declare class NativeKeys {
   save(name: string, publicKey?: string | undefined | null, privateKey?: string | undefined | null): void
   /** As `save`, off the event loop. */
   saveAsync(name: string, publicKey?: string | undefined | null, privateKey?: string | undefined | null): Promise<void>
-  /** The stored pair; with an empty private key if only the public one is. */
+  /** Returns the stored pair; the private key is empty if only the public key is stored. */
   load(name: string): NativeKeyPair | null
   /** As `load`, off the event loop. */
   loadAsync(name: string): Promise<NativeKeyPair | null>
-  /** The stored pair, made when there is none. */
+  /** Returns the stored pair, or generates and stores one. */
   getOrCreate(name: string): NativeKeyPair
   /** As `getOrCreate`, off the event loop. */
   getOrCreateAsync(name: string): Promise<NativeKeyPair>
 }
 
-/** A mesh, driven by batches of commands and answering with batches of events. */
+/** A mesh. It takes batches of commands and returns batches of events. */
 export declare class NativeMesh {
   /**
-   * Checks the configuration, given as JSON, as are the `SECURE_MESH_…`
-   * variables. `onWake` is called when there is something to `take`.
-   * `network` names a network in memory to be on, for tests. In `metrics` the mesh counts what it does.
+   * Checks the configuration and the `SECURE_MESH_…` variables, both given
+   * as JSON. `onWake` is called when a batch can be taken. `network` is the
+   * name of a network in memory, for tests. The mesh counts its events in
+   * `metrics`.
    */
   constructor(config: string, variables: string, onWake: () => void, network?: string | undefined | null, metrics?: NativeMetrics | undefined | null)
-  /** Binds the port, makes or loads keys, and serves. */
+  /** Generates or loads the keys, binds the port and serves. */
   start(): Promise<void>
-  /** Where the mesh listens; `null` before it has started, or if it only calls. */
+  /**
+   * The address on which the mesh listens; `null` before it has started, or
+   * if it does not listen.
+   */
   address(): NativeAddress | null
-  /** Breaks the connections others have made to a mesh on a network in memory. */
+  /** Breaks the inbound connections of a mesh on a network in memory. */
   sever(): void
   /** This service's RSA public key in PEM; throws before the mesh has started. */
   publicKey(): string
@@ -154,7 +166,10 @@ export declare class NativeMesh {
   thumbprint(): string | null
   /** Replaces this service's key; resolves to the new thumbprint. */
   rotateKey(): Promise<string>
-  /** Replaces the mesh secret; the former one counts for `grace_ms` more. */
+  /**
+   * Replaces the mesh secret; the previous one is accepted for another
+   * `grace_ms`.
+   */
   rotateSecret(secret: string, graceMs: number): Promise<void>
   /** Reads certificate, key, anchors and lists again; resolves to the thumbprint of the new mesh key. */
   reloadIdentity(): Promise<string>
@@ -163,44 +178,44 @@ export declare class NativeMesh {
    * (`serial`), or a certificate or mesh key by its hash (`thumbprint`). Resolves to how many sessions ended.
    */
   revoke(what: string, value: string, issuer?: string | undefined | null): Promise<number>
-  /** Hands over a batch of commands. */
+  /** Submits a batch of commands. */
   submit(batch: Buffer): void
   /**
    * Copies the next batch of events into `target` and returns its length; 0
-   * if there is none. More than `target` holds: nothing was taken, ask again
-   * with a larger one.
+   * if there is none. If the length exceeds that of `target`, nothing was
+   * taken: call again with a larger one.
    */
   take(target: Buffer): number
-  /** The mesh's figures as JSON. */
+  /** The statistics of the mesh as JSON. */
   stats(): Promise<string>
   /**
-   * Takes no more requests, waits for those under way, at most `drainMs`,
-   * ends every call still pending, and stops.
+   * Accepts no more requests, waits at most `drainMs` for running ones, ends
+   * every pending call, and stops.
    */
   close(drainMs: number): Promise<void>
 }
 
-/** Counters and histograms. A mesh that is given them counts in them itself. */
+/** Counters and histograms. A mesh that receives this object counts in it. */
 export declare class NativeMetrics {
-  /** All at zero. */
+  /** Creates counters at zero. */
   constructor()
-  /** A connection was made, or could not be. */
+  /** Counts an attempt to connect. */
   connection(success: boolean): void
-  /** A connection is over. */
+  /** Counts the end of a connection. */
   connectionClosed(): void
-  /** A message was sent. */
+  /** Counts a sent message. */
   sent(): void
-  /** A message was received. */
+  /** Counts a received message. */
   received(): void
-  /** A message failed. */
+  /** Counts a failed message. */
   failed(): void
-  /** A call took this long. */
+  /** Records the latency of a call. */
   latency(ms: number): void
-  /** A request met its quota. */
+  /** Counts the decision of a quota about a request. */
   quota(allowed: boolean): void
-  /** A circuit breaker changed its state. */
+  /** Counts a state change of a circuit breaker. */
   circuit(state: string): void
-  /** A call of a method ended, without `code` in success. */
+  /** Records the end of a call; a successful one has no `code`. */
   call(service: string, method: string, code: string | undefined | null, ms: number): void
   /** The figures as they are now. */
   snapshot(): NativeMetricsSnapshot
@@ -210,52 +225,58 @@ export declare class NativeMetrics {
 
 /** A request rate for each of a bounded number of callers. */
 export declare class NativeQuota {
-  /** With all quotas full. */
+  /** Creates a limiter with full quotas. */
   constructor(requests: number, windowMs: number, blockMs: number, maxKeys: number)
-  /** Takes a request off a caller's quota. */
+  /** Takes a request from a caller's quota. */
   check(key: string, now: number): NativeDecision
-  /** Gives a caller its whole quota back. */
+  /** Restores a caller's full quota. */
   reset(key: string): void
-  /** How many callers are remembered. */
+  /** The number of remembered callers. */
   size(): number
 }
 
-/** Delays between tries, and a bound on retries in all. */
+/** The delays between attempts, and a limit on all retries together. */
 export declare class NativeRetryPolicy {
-  /** Without `budget_ratio` there is no bound but that of each call. */
+  /** Without `budget_ratio` only the limit of each call applies. */
   constructor(maxAttempts: number, initialMs: number, maxMs: number, multiplier: number, jitter: boolean, budgetRatio: number | undefined | null, budgetReserve: number)
-  /** A call is about to be made for the first time. */
+  /** Records the first attempt of a call. */
   begin(): void
-  /** Milliseconds until the next try, if there is one; `null` if there must be none. */
+  /**
+   * Returns the milliseconds until the next attempt; `null` if there must be
+   * none.
+   */
   delay(attempt: number, retryAfterMs: number | undefined | null, random: number): number | null
 }
 
 /** PS256 tokens of one service. */
 export declare class NativeRsaIssuer {
-  /** With the service's private key in PEM. */
+  /** Uses the service's private key in PEM. */
   constructor(privateKey: string, iss: string)
-  /** A token for `aud`. */
+  /** Issues a token for `aud`. */
   issue(aud: string, lifetimeMs: number, now: number): string
 }
 
-/** Checks the PS256 tokens of one service. */
+/** Verifies the PS256 tokens of one service. */
 export declare class NativeRsaVerifier {
-  /** For tokens of `iss`, whose public key in PEM is given, for `aud`. */
+  /** Verifies tokens from `iss`, whose public key is given in PEM, for `aud`. */
   constructor(publicKey: string, iss: string, aud: string)
-  /** The claims of a good token. */
+  /** Returns the claims of a valid token. */
   verify(token: string, now: number): NativeClaims
 }
 
-/** An audit entry, given as JSON, as one line that is safe to show and to keep. */
+/**
+ * Formats an audit entry, given as JSON, as one line that is safe to display
+ * and to store.
+ */
 export declare function auditLine(json: string): string
 
-/** Throws when the argument `name` is no service id. */
+/** Throws if the argument `name` is not a service id. */
 export declare function checkServiceId(name: string, id: string): void
 
-/** A text with everything visible that could deceive whoever reads it in a log. */
+/** Escapes every character of a string that could deceive the reader of a log. */
 export declare function escapeText(text: string): string
 
-/** Where a mesh listens. */
+/** The address on which a mesh listens. */
 export interface NativeAddress {
   /** An IP address. */
   host: string
@@ -263,11 +284,11 @@ export interface NativeAddress {
   port: number
 }
 
-/** The right to make a call, and what giving it has changed. */
+/** The right to make a call, and the state change that it caused. */
 export interface NativeAdmission {
-  /** To be given back to `settle`. */
+  /** The permit, to be passed to `settle`. */
   permit: number
-  /** The new state, if it is another: `closed`, `open` or `half_open`. */
+  /** The new state, if it has changed: `closed`, `open` or `half_open`. */
   entered?: string
 }
 
@@ -291,15 +312,15 @@ export interface NativeClaims {
   jti: string
 }
 
-/** What becomes of a request; times in milliseconds from now. */
+/** The decision about a request; times are milliseconds from now. */
 export interface NativeDecision {
-  /** Whether it is allowed. */
+  /** Whether the request is allowed. */
   allowed: boolean
-  /** How long to wait, where it is not. */
+  /** The time to wait, if the request is not allowed. */
   retryAfterMs?: number
-  /** How many more are allowed at once. */
+  /** The number of further requests that are allowed now. */
   remaining: number
-  /** Until the whole quota is there again. */
+  /** The time until the quota is full again. */
   resetMs: number
 }
 
@@ -325,17 +346,17 @@ export interface NativeEnvelope {
 export interface NativeInstance {
   /** Service id. */
   id: string
-  /** Name or address. */
+  /** DNS name or IP address. */
   host: string
   /** TCP port. */
   port: number
-  /** Whatever text was registered. */
+  /** The registered string; it is not parsed here. */
   publicKey?: string
-  /** Texts by name. */
+  /** Strings by name. */
   metadata: Record<string, string>
   /** `UNKNOWN`, `SERVING` or `NOT_SERVING`. */
   health?: string
-  /** When the health was set, in milliseconds since 1970. */
+  /** The time at which the health was set, in milliseconds since 1970. */
   checkedAt?: number
 }
 
@@ -351,7 +372,7 @@ export interface NativeKeyPair {
 export interface NativeMetricsSnapshot {
   /** Connections attempted. */
   connections: number
-  /** Connections there are now. */
+  /** Open connections. */
   connectionsActive: number
   /** Connections that failed. */
   connectionsFailed: number
@@ -369,7 +390,7 @@ export interface NativeMetricsSnapshot {
   minLatency: number
   /** Requests within their quota. */
   allowed: number
-  /** Requests beyond it. */
+  /** Requests over their quota. */
   blocked: number
   /** Times a circuit closed. */
   closed: number
@@ -379,11 +400,11 @@ export interface NativeMetricsSnapshot {
   halfOpen: number
 }
 
-/** The word most like `word`, if one is close enough to be meant. */
+/** Returns the known word that is nearest to `word`, if one is near enough. */
 export declare function nearestWord(word: string, words: Array<string>): string | null
 
-/** What a call that failed with `code` says of the service: `success`, `failure` or `ignored`. */
+/** Classifies a call that failed with `code`: `success`, `failure` or `ignored`. */
 export declare function outcomeOfError(code: string): string
 
-/** The milliseconds that a text such as `'15m'` stands for. */
+/** Converts a string such as `'15m'` to milliseconds. */
 export declare function parseDuration(name: string, text: string): number

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { SecureMesh, type MeshConfig } from '../../js/index.js';
-import { Authority, type Files } from '../support/authority.js';
+import { Authority } from '../support/authority.js';
 import { run } from '../support/processes.js';
 import { errorOf, until } from '../support/promises.js';
 
