@@ -311,7 +311,7 @@ declare const bidiStream: Make<'bidiStream'>;
 declare function defineContract<const TProcedures extends Procedures>(name: string, procedures: TProcedures): Contract<TProcedures>;
 
 /** The way in which a peer proved its identity. */
-type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';
+type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret' | 'certificate';
 /** The caller of a request: always the verified identity, never a claimed one. */
 interface Caller {
     /** The caller's service id. */
@@ -320,6 +320,8 @@ interface Caller {
     readonly sessionId: string;
     /** The way in which the caller proved its identity. */
     readonly trust: Trust;
+    /** The SPIFFE id of the caller's certificate, if it has one. */
+    readonly spiffeId?: string | undefined;
     /** The claims of the caller's token. */
     readonly claims: Readonly<Record<string, unknown>>;
 }
@@ -623,6 +625,26 @@ interface RouterTree {
     readonly [name: string]: RouterLike | RouterTree;
 }
 
+/** What the calls of a {@link SecureMesh.scope} have in common. */
+interface ScopeOptions {
+    /** Cancels the calls: that of an HTTP request whose client may leave, for example. */
+    signal?: AbortSignal | undefined;
+    /** The time that all of the calls have together, in ms, above 0. Default: no limit but their own. */
+    timeoutMs?: number | undefined;
+    /** Sent with each of the calls. The metadata of a call itself comes first. */
+    metadata?: Readonly<Record<string, string>> | undefined;
+    /**
+     * The W3C trace context that the calls continue, each with a span of its own. One that is not
+     * well formed is left out, since it comes from outside.
+     */
+    traceparent?: string | undefined;
+    /**
+     * Names the request in the logs of the services, as `x-request-id`. One that is not 1…128 visible
+     * ASCII characters is left out, since it comes from outside.
+     */
+    requestId?: string | undefined;
+}
+
 /**
  * A logger: `console`, a logger of pino or winston, or any object with these methods. Without a logger
  * nothing is logged; this package never prints.
@@ -857,6 +879,21 @@ interface IdempotencyConfig {
     callerShare?: number | undefined;
 }
 
+/** A certificate that a peer has proved. */
+interface PeerCertificate {
+    /** What names the service: its SPIFFE id, or a DNS name. */
+    readonly name: string;
+    /** The subject, as in `CN=orders`. */
+    readonly subject: string;
+    /** The issuer. */
+    readonly issuer: string;
+    /** The serial number in hexadecimal. */
+    readonly serial: string;
+    /** The SHA-256 of the certificate in hexadecimal. */
+    readonly fingerprint: string;
+    /** Its end, in milliseconds since 1970. */
+    readonly expiresAt: number;
+}
 /** A session with another service. */
 interface PeerSession {
     /** The service at the other end: the verified identity. */
@@ -871,6 +908,8 @@ interface PeerSession {
     readonly suite: string;
     /** The size of its AES keys, in bits. */
     readonly aesKeySize: number;
+    /** The certificate of the other side, where `trust` is `'certificate'`. */
+    readonly certificate?: PeerCertificate | undefined;
 }
 
 /** The figures of a {@link MetricsCollector} since its creation or reset. */
@@ -1241,6 +1280,54 @@ interface SecurityConfig {
     peerKeys?: 'enforce' | 'ignore' | undefined;
     /** @deprecated Use `paths.keysDir`. */
     keysDir?: string | undefined;
+    /** Certificates as the trust of this mesh. */
+    certificate?: CertificateConfig | undefined;
+}
+/**
+ * The certificate of this service, and the authorities that it trusts. With it, certificates are
+ * the only trust: neither a secret nor pinned keys count. Each file is given as an absolute path or
+ * as PEM; `reloadIdentity()` reads them again.
+ */
+interface CertificateConfig {
+    /** The certificate, and the intermediates behind it. Environment: `SECURE_MESH_CERT`. */
+    cert?: string | undefined;
+    /**
+     * The private key of the certificate: ECDSA P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits,
+     * not encrypted. The guide to containers says which files are accepted. Environment:
+     * `SECURE_MESH_KEY`.
+     */
+    key?: string | undefined;
+    /**
+     * The trust anchors: certificates of authorities, old and new ones together during a rotation.
+     * Environment: `SECURE_MESH_CA`.
+     */
+    ca?: string | undefined;
+    /**
+     * Revocation lists of these authorities and of their intermediates. Default: none: nothing is
+     * looked up.
+     */
+    crl?: string | undefined;
+    /**
+     * Whether a certificate is refused or accepted with a warning if a list has expired, or if there
+     * is none of its issuer. Without `crl` it has no effect. Default: `'refuse'`.
+     */
+    crlPolicy?: 'refuse' | 'warn' | undefined;
+    /** The trust domain of the services, as in `shop.example`. Default: that of this certificate. */
+    trustDomain?: string | undefined;
+    /**
+     * Whether certificates without a SPIFFE id name their service by a DNS name. Default: `'spiffe'`.
+     */
+    names?: 'spiffe' | 'dns' | undefined;
+    /**
+     * With `names: 'dns'`: the DNS name of a service is its id, or the id, `.` and this. Default: the
+     * id alone.
+     */
+    dnsSuffix?: string | undefined;
+    /**
+     * Where the service id is in a SPIFFE id, as in `spiffe://shop.example/ns/prod/sa/{service}`.
+     * Default: the last segment of a path that otherwise equals this certificate's.
+     */
+    id?: string | undefined;
 }
 /** Where services are. */
 interface DiscoveryConfig {
@@ -1449,6 +1536,23 @@ interface RotateMeshSecretOptions {
      */
     graceMs?: number | string;
 }
+/** What `SecureMesh.revoke` refuses: one of three things. */
+interface Revocation {
+    /** Every certificate with this SPIFFE id, or with this DNS name. */
+    spiffeId?: string | undefined;
+    /** The certificate with this serial number, in hexadecimal as `openssl x509 -serial` prints it. */
+    serial?: string | undefined;
+    /**
+     * The issuer that the serial number is of, as `getStats().peers[].certificate.issuer` shows it.
+     * Default: any.
+     */
+    issuer?: string | undefined;
+    /**
+     * A certificate by its SHA-256 in hexadecimal, as `openssl x509 -fingerprint -sha256` prints it,
+     * or a mesh key by its thumbprint. That of an intermediate or an anchor ends all below it.
+     */
+    thumbprint?: string | undefined;
+}
 
 /**
  * A service of the mesh. It answers the methods for which it has handlers, and calls other services. Every
@@ -1591,6 +1695,28 @@ declare class SecureMesh {
      */
     useClient(middleware: ClientMiddleware): this;
     /**
+     * Runs a function whose calls inherit a signal, a time limit, metadata, a trace and a request id,
+     * as the calls of a handler inherit those of its request. It is for code outside of a handler: a
+     * route of an HTTP server, a job of a queue. Inside of a handler, or of another scope, its calls
+     * inherit from both. The calls of every mesh of this process count, with every client of it.
+     *
+     * Calls that the function leaves running when it is done inherit to their end; those that are
+     * made afterwards inherit nothing. `{ detached: true }` exempts a call.
+     *
+     * @example
+     * ```js
+     * app.get('/orders/:id', (request, response) =>
+     *   mesh.scope({ timeoutMs: 2_000, requestId: request.get('x-request-id') }, async () => {
+     *     response.json(await orders.call('orders.get', { id: request.params.id }));
+     *   }),
+     * );
+     * ```
+     * @returns what the function returns
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the option; and what the
+     *   function throws. A call throws `DEADLINE_EXCEEDED`, reason `DEADLINE`, when the time is up.
+     */
+    scope<T>(options: ScopeOptions, run: () => T | Promise<T>): Promise<T>;
+    /**
      * The address on which this service listens; `null` before the mesh is initialized, and if it does not
      * listen.
      */
@@ -1632,6 +1758,30 @@ declare class SecureMesh {
      *   it is initialized
      */
     rotateSecret(secret: string, options?: RotateMeshSecretOptions): Promise<void>;
+    /**
+     * Reads `security.certificate` again: certificate, key, anchors and revocation lists. What is there
+     * counts if it passes the checks of `initialize()`. New sessions prove the new certificate at once;
+     * sessions under way end with the calls they carry, and no call is lost. Sessions whose peers the
+     * new anchors or lists refuse end at once.
+     *
+     * @returns the thumbprint of the mesh key that the new delegation names, also in
+     *   {@link MeshStats.keyThumbprint}
+     * @throws MeshError `INVALID_ARGUMENT`, reason `CERT_…` or `KEYDIR_…`, naming the option: the former
+     *   certificate stays; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.certificate`,
+     *   `NOT_INITIALIZED` before it is initialized
+     */
+    reloadIdentity(): Promise<string>;
+    /**
+     * Refuses a SPIFFE id, a certificate or a mesh key from now on, and ends the sessions concerned at
+     * once. It holds until the mesh closes: put the certificate into the authority's revocation list
+     * (`security.certificate.crl`) as well.
+     *
+     * @returns how many sessions ended
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CERT_MATERIAL`, naming what is wrong;
+     *   `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.certificate`, `NOT_INITIALIZED`
+     *   before it is initialized
+     */
+    revoke(revocation: Revocation): Promise<number>;
     /** Current statistics. */
     getStats(): MeshStats;
     /** The health of this mesh: whether it can make and answer calls. Never rejects. */
@@ -1981,6 +2131,42 @@ declare class CryptoManager {
      */
     rotate(): Promise<string>;
 }
+
+/** An error as RFC 9457 describes it for `application/problem+json`, of the type `about:blank`. */
+interface Problem {
+    /** The HTTP status. */
+    status: number;
+    /** The phrase of the status. */
+    title: string;
+    /** The code of the {@link MeshError}, one of gRPC's; `INTERNAL` for other errors. */
+    code: MeshErrorCode;
+    /** The reason, where the error has one beside its code. */
+    reason?: string;
+    /** Finds the error in the log of the service where it occurred. */
+    errorId?: string;
+}
+/**
+ * The HTTP status for an error, after the table of `google.rpc.Code`: 404 for `NOT_FOUND`, 503 for
+ * `UNAVAILABLE`, and so on; 499 for `CANCELLED`. Anything but a {@link MeshError} is 500.
+ *
+ * Two kinds of errors are no fault of the HTTP client, whatever their code. Where one service does not
+ * believe the other (`UNAUTHENTICATED` with a reason such as `HANDSHAKE_REFUSED`), the status is 502
+ * and not 401, after which a browser would send its user to log in. (`JWTManager.verifyToken` remains 401.) A mesh of this process that does
+ * not run yet, or is closing (`NOT_INITIALIZED`, `CLOSED`), is 503.
+ */
+declare function toHttpStatus(error: unknown): number;
+/**
+ * An error as the body of an HTTP answer, of the media type `application/problem+json` (RFC 9457).
+ * It has no message, stack, cause or data of the error, which may name what is inside. Add those
+ * that are meant for the client.
+ *
+ * @example
+ * ```js
+ * const problem = toProblem(error);
+ * response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+ * ```
+ */
+declare function toProblem(error: unknown): Problem;
 
 /** Settings of a {@link FileAdapter}. */
 interface FileAdapterOptions {
@@ -2628,5 +2814,5 @@ declare class TimeoutManager {
 /** This package's version. */
 declare const version: string;
 
-export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, unary, version };
-export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerSession, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, toHttpStatus, toProblem, unary, version };
+export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };

@@ -191,7 +191,7 @@ describe('the check of the documents', () => {
   ])('finds %j', (text, dead) => expect(deadNames(text, 'docs/page.md')).toEqual([dead]));
 
   it.each([
-    '`js/`, `js/index.ts`, `src/lib.rs`, `mesh/core.rs`, `record/message/`',
+    '`js/`, `js/index.ts`, `src/lib.rs`, `mesh/io.rs`, `record/message/`',
     '`scripts/*.mjs`',
     'https://example.com/js/router.ts and ../other/js/router.ts',
     'and/or, `orders/create`, `application/json`',

@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -93,6 +94,22 @@ it('calls from ESM and from CommonJS, which are one instance', () => {
   expect(run('cjs.cjs', cjs)).toBe('it works\n');
 });
 
+it('has real ES modules for bundlers, with the same exports', () => {
+  const text = `
+    import * as face from '${name}';
+    import * as real from './node_modules/${name}/dist/esm/index.mjs';
+    import * as kit from '${name}/testing';
+    import * as realKit from './node_modules/${name}/dist/esm/testing.mjs';
+    const names = (module) => Object.keys(module).filter((key) => key !== 'default').sort().join();
+    console.log(names(face) === names(real), names(kit) === names(realKit));
+    console.log(real.SecureMesh !== face.SecureMesh);`;
+  expect(run('real.mjs', text)).toBe('true true\ntrue\n');
+  for (const file of readdirSync(join(installed, 'dist/esm'))) {
+    const code = readFileSync(join(installed, 'dist/esm', file), 'utf8');
+    if (file !== 'webpack.mjs') expect(code).not.toMatch(/__dirname|(?<![.\w])require\(/);
+  }
+});
+
 it('has the test kit, on the same instance', () => {
   const body = `
     const kit = await createTestMesh({ services: { echo: { echo: (input) => input } } });
@@ -155,4 +172,27 @@ it('says what to do when the binary is missing, of another version, or damaged',
   copyFileSync(join(root, 'package.json'), join(own, binary as string));
   const damaged = JSON.parse(run('a.cjs', attempt, bare)) as Record<string, string>;
   expect(damaged['message']).toMatch(/invalid ELF header|file too short|not a valid|slice/);
+
+  // The same node_modules, seen from another system.
+  const foreign = 'secure-stack-mesh-win32-arm64-msvc';
+  renameSync(own, join(bare, 'node_modules', '@lemur-bookstores', foreign));
+  const moved = JSON.parse(run('a.cjs', attempt, bare)) as Record<string, string>;
+  expect(moved['message']).toContain('is the binary for win32-arm64-msvc, not for');
+});
+
+it('says which permission of Node is missing', () => {
+  const flag = process.allowedNodeEnvironmentFlags.has('--permission')
+    ? '--permission'
+    : '--experimental-permission';
+  writeFileSync(join(project, 'a.cjs'), attempt);
+  const said = (...flags: string[]) =>
+    execFileSync(process.execPath, [flag, ...flags, 'a.cjs'], {
+      cwd: project,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
+  expect(said('--allow-fs-read=*')).toContain('--allow-addons');
+  const code = ['a.cjs', 'node_modules/@lemur-bookstores/secure-stack-mesh/*'];
+  const only = code.map((file) => `--allow-fs-read=${join(project, file)}`);
+  expect(said('--allow-addons', ...only)).toContain('--allow-fs-read');
 });

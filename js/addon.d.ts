@@ -171,6 +171,13 @@ export declare class NativeMesh {
    * `grace_ms`.
    */
   rotateSecret(secret: string, graceMs: number): Promise<void>
+  /** Reads certificate, key, anchors and lists again; resolves to the thumbprint of the new mesh key. */
+  reloadIdentity(): Promise<string>
+  /**
+   * Refuses a SPIFFE id or DNS name (`what` is `name`), a certificate by its serial number and issuer
+   * (`serial`), or a certificate or mesh key by its hash (`thumbprint`). Resolves to how many sessions ended.
+   */
+  revoke(what: string, value: string, issuer?: string | undefined | null): Promise<number>
   /** Submits a batch of commands. */
   submit(batch: Buffer): void
   /**

@@ -35,6 +35,7 @@ export {
 } from './rpc/contract.js';
 export type { ConnectOptions, ContractClient } from './rpc/contract-client.js';
 export type { Implementation, ImplementOptions } from './incoming/contract-routes.js';
+export type { ScopeOptions } from './rpc/outer-scope.js';
 export { isDeclaredError, safe, type CallPromise, type SafeResult } from './rpc/safe.js';
 export type { RouteLike, RouterLike, RouterTree } from './incoming/mount.js';
 export type {
@@ -73,6 +74,7 @@ export {
 export type { CryptoData } from './crypto/bytes.js';
 export type { DecryptOptions, EncryptedData, LegacyEncryptedData } from './crypto/envelope.js';
 export { MeshError, type MeshErrorCode, type MeshErrorOptions } from './base/errors.js';
+export { toHttpStatus, toProblem, type Problem } from './base/http.js';
 export { FileAdapter, type FileAdapterOptions } from './monitoring/file-adapter.js';
 export {
   HealthMonitor,
@@ -118,7 +120,7 @@ export {
   type RetryOptions,
   type RetryPolicyConfig,
 } from './resilience/retry-policy.js';
-export type { RotateMeshSecretOptions } from './mesh/rotation.js';
+export type { Revocation, RotateMeshSecretOptions } from './mesh/rotation.js';
 export {
   SessionManager,
   type Session,
@@ -139,9 +141,10 @@ export { TimeoutManager, type TimeoutConfig } from './resilience/timeout-manager
 export type { Logger } from './base/logger.js';
 export type { Duration } from './base/values.js';
 export type { Caller, Trust } from './rpc/caller.js';
-export type { PeerSession } from './incoming/peers.js';
+export type { PeerCertificate, PeerSession } from './incoming/peers.js';
 export { version } from './base/version.js';
 export type {
+  CertificateConfig,
   CoreConfig,
   DiscoveryConfig,
   MeshLimits,

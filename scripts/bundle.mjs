@@ -1,8 +1,12 @@
-// Bundles js/ to dist/: a CommonJS file for each entry point, one with their shared code, and for each entry
-// point an ESM wrapper that re-exports it. So there is one set of classes and one addon for both formats.
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+// Bundles js/ to dist/: a CommonJS file for each entry point, one with what
+// they share, and beside each entry point an ESM one that re-exports it. So
+// there is one set of classes and one addon, however Node reaches the package.
+// dist/esm/ has the same as real ES modules, for bundlers (condition `module`),
+// whose ES output cannot hold CommonJS that requires Node's own modules.
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build, transform } from 'esbuild';
+import { BINARIES, binariesCommonJs, binariesWebpack } from './binaries.mjs';
 import { manifest, progress, root } from './lib.mjs';
 
 const target = `node${manifest.engines.node.replace('>=', '')}`;
@@ -10,38 +14,75 @@ const dist = join(root, 'dist');
 
 /** Writes the entry points of the package. */
 export async function buildBundle() {
-  progress('bundling dist/*.cjs and dist/*.mjs');
-  mkdirSync(dist, { recursive: true });
-  const bundled = await build({
+  progress('bundling dist/*.cjs, dist/*.mjs and dist/esm/*.mjs');
+  mkdirSync(join(dist, 'esm'), { recursive: true });
+  const written = new Set([...(await writeCommonJs()), ...(await writeModules())]);
+  for (const name of readdirSync(dist)) {
+    if (name.endsWith('.cjs') && !written.has(name)) rmSync(join(dist, name));
+  }
+  for (const name of readdirSync(join(dist, 'esm'))) {
+    if (!written.has(`esm/${name}`)) rmSync(join(dist, 'esm', name));
+  }
+}
+
+/** The two entry points and the file that they share, as ES modules in memory. */
+function bundle(outdir, extension, plugin) {
+  return build({
     absWorkingDir: root,
     entryPoints: { index: 'js/index.ts', testing: 'js/testing/index.ts' },
-    outdir: 'dist',
+    outdir,
     bundle: true,
-    // Only ESM can be split, so it is converted to CommonJS afterwards.
+    // Only ESM can be split.
     splitting: true,
     format: 'esm',
-    outExtension: { '.js': '.cjs' },
-    // Two entry points have one shared chunk.
+    outExtension: { '.js': extension },
+    // There is one, as there are two entry points.
     chunkNames: 'shared',
     platform: 'node',
     target,
     legalComments: 'none',
     logLevel: 'warning',
+    plugins: [plugin],
     write: false,
     metafile: true,
   });
-  const written = new Set();
+}
+
+/** Leaves the module that finds the binaries out of a bundle, under another name. */
+const replaceBinaries = (path) => ({
+  name: 'binaries',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /\/binaries\.js$/ }, () => ({ path, external: true })),
+});
+
+async function writeCommonJs() {
+  // Its calls of `require` have to stay as they are, so it does not pass through an ES module.
+  const bundled = await bundle('dist', '.cjs', replaceBinaries('./binaries.cjs'));
+  const written = ['binaries.cjs'];
+  writeFileSync(join(dist, 'binaries.cjs'), binariesCommonJs());
   for (const { path, text } of bundled.outputFiles) {
     const name = basename(path);
     const { code } = await transform(text, { format: 'cjs', platform: 'node', target });
     writeFileSync(join(dist, name), code);
-    written.add(name);
+    written.push(name);
     const { entryPoint, exports } = bundled.metafile.outputs[`dist/${name}`];
     if (entryPoint !== undefined) writeEsm(name, exports.toSorted());
   }
-  for (const name of readdirSync(dist)) {
-    if (name.endsWith('.cjs') && !written.has(name)) rmSync(join(dist, name));
-  }
+  return written;
+}
+
+async function writeModules() {
+  // Which one it is depends on the bundler: `imports` of package.json.
+  const bundled = await bundle('dist/esm', '.mjs', replaceBinaries('#binaries'));
+  const source = readFileSync(join(root, BINARIES), 'utf8');
+  const binaries = await transform(source, { loader: 'ts', format: 'esm', target });
+  const files = {
+    ...Object.fromEntries(bundled.outputFiles.map(({ path, text }) => [basename(path), text])),
+    'binaries.mjs': binaries.code,
+    'webpack.mjs': binariesWebpack(),
+  };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(dist, 'esm', name), text);
+  return Object.keys(files).map((name) => `esm/${name}`);
 }
 
 /** Writes the ESM wrapper of an entry point. No export has the name `$`. */

@@ -90,10 +90,12 @@ async function generatedFiles() {
   await run(join(await targetDirectory(), 'debug', 'xtask'), ['codegen', '--check']);
   const { generateTypes } = await import('./types.mjs');
   const { platformManifests } = await import('./npm-dirs.mjs');
+  const { BINARIES, binariesSource } = await import('./binaries.mjs');
   const files = {
     'index.d.ts': await generateTypes(),
     ...platformManifests(),
-    // The build has just written this file.
+    [BINARIES]: binariesSource(),
+    // The build has just written this one.
     'js/addon.d.ts': readFileSync(join(root, 'js', 'addon.d.ts'), 'utf8'),
   };
   const stale = [];
@@ -102,7 +104,7 @@ async function generatedFiles() {
   }
   if (stale.length > 0) {
     throw new StepFailed(
-      `${stale.join(', ')}: not what is generated now; run npm run build (for npm/: node scripts/npm-dirs.mjs), then git add`,
+      `${stale.join(', ')}: not what is generated now; run npm run build (for npm/: node scripts/npm-dirs.mjs, for binaries.ts: node scripts/binaries.mjs), then git add`,
     );
   }
 }

@@ -8,6 +8,7 @@
 // unpublished packages, and fail to write a lock file. For publishing, --all-platforms names all eight.
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -30,16 +31,24 @@ export async function pack(directory, { allPlatforms = false } = {}) {
   const staging = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-pack-'));
   try {
     const own = join(staging, 'platform');
-    stage(own, platformManifests()[`npm/${platform.name}/package.json`], [
-      binaryName(platform),
-      'LICENSE',
-    ]);
+    stagePlatform(own, platform, join(root, binaryName(platform)));
     const main = join(staging, 'root');
-    stage(main, rootManifest(allPlatforms ? platforms : [platform]), rootFiles());
+    stageRoot(main, allPlatforms ? platforms : [platform]);
     return [await npmPack(own, directory), await npmPack(main, directory)];
   } finally {
     rmSync(staging, { recursive: true, force: true });
   }
+}
+
+/** Puts a platform's package into a folder, with the binary at a path. */
+export function stagePlatform(directory, platform, binary) {
+  stage(directory, platformManifests()[`npm/${platform.name}/package.json`], ['LICENSE']);
+  copyFileSync(binary, join(directory, binaryName(platform)));
+}
+
+/** Puts the root package into a folder, with the packages of some platforms as optional dependencies. */
+export function stageRoot(directory, named) {
+  stage(directory, rootManifest(named), rootFiles());
 }
 
 function rootManifest(named) {
@@ -61,7 +70,7 @@ function stage(directory, packageJson, files) {
   writeFileSync(join(directory, 'package.json'), packageJson);
   for (const file of files) {
     mkdirSync(dirname(join(directory, file)), { recursive: true });
-    copyFileSync(join(root, file), join(directory, file));
+    cpSync(join(root, file), join(directory, file), { recursive: true });
   }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use mesh_core::{
+    identity::Certified,
     mesh::{
         AbortCause, CallError, CallId, Events, Level, LogEvent, Reply, Request, RequestId, SessionInfo,
         StreamId,
@@ -58,6 +59,18 @@ impl Outlet {
             parts: &[text.as_bytes()],
         });
     }
+}
+
+/// A certificate as `js/` shows it.
+pub(crate) fn certificate(certified: &Certified) -> Value {
+    json!({
+        "name": certified.name,
+        "subject": certified.subject,
+        "issuer": certified.issuer,
+        "serial": certified.serial_hex(),
+        "fingerprint": certified.fingerprint_hex(),
+        "expiresAt": certified.certificate_expires.as_millis(),
+    })
 }
 
 impl Events for Outlet {
@@ -131,7 +144,7 @@ impl Events for Outlet {
 
     fn session_opened(&self, session: &Arc<SessionInfo>) {
         let claims = &session.claims;
-        let value = json!({
+        let mut value = json!({
             "serviceId": session.peer.as_str(),
             "sessionId": session.id.to_string(),
             "inbound": session.inbound,
@@ -144,6 +157,9 @@ impl Events for Outlet {
                 "cnf": { "jkt": claims.jkt },
             },
         });
+        if let Some(certified) = &session.certified {
+            value["certificate"] = certificate(certified);
+        }
         self.push_json(Event::SessionOpened, session.handle, &value);
     }
 

@@ -9,6 +9,7 @@ use std::{
 use mesh_core::{
     config::MeshConfig,
     error::{Code, Reason},
+    identity::Revocation,
     mesh::{CallError, CallSpec, Events, Io, Level, LogEvent, Mesh},
     record::message::{Encoding, Failure as WireFailure, Payload},
 };
@@ -22,7 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Failure, Settled, throw},
-    events::Outlet,
+    events::{Outlet, certificate},
     frames::{Command, Commands, Malformed},
     telemetry::NativeMetrics,
 };
@@ -199,6 +200,30 @@ impl NativeMesh {
         mesh.rotate_secret(secret, grace).await.into()
     }
 
+    /// Reads certificate, key, anchors and lists again; resolves to the thumbprint of the new mesh key.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub async fn reload_identity(&self) -> Settled<String> {
+        let Some(mesh) = self.inner.running() else { return Settled(Err(not_running())) };
+        mesh.reload_identity().await.map(|key| key.thumbprint().to_string()).into()
+    }
+
+    /// Refuses a SPIFFE id or DNS name (`what` is `name`), a certificate by its serial number and issuer
+    /// (`serial`), or a certificate or mesh key by its hash (`thumbprint`). Resolves to how many sessions ended.
+    #[napi(ts_return_type = "Promise<number>")]
+    pub async fn revoke(&self, what: String, value: String, issuer: Option<String>) -> Settled<u32> {
+        let Some(mesh) = self.inner.running() else { return Settled(Err(not_running())) };
+        let revocation = match what.as_str() {
+            "serial" => Revocation::serial(&value, issuer),
+            "thumbprint" => Revocation::thumbprint(&value),
+            _ => Ok(Revocation::Name(value)),
+        };
+        let revocation = match revocation {
+            Ok(revocation) => revocation,
+            Err(error) => return Settled(Err(error.into())),
+        };
+        mesh.revoke(revocation).await.map(|ended| u32::try_from(ended).unwrap_or(u32::MAX)).into()
+    }
+
     /// Submits a batch of commands.
     #[napi(catch_unwind)]
     pub fn submit(&self, env: Env, batch: BufferSlice<'_>) -> Result<()> {
@@ -227,7 +252,7 @@ impl NativeMesh {
     pub async fn stats(&self) -> Settled<String> {
         let Some(mesh) = self.inner.running() else { return Settled(Err(not_running())) };
         let Some(stats) = mesh.stats().await else { return Settled(Err(not_running())) };
-        let value = serde_json::json!({
+        let mut value = serde_json::json!({
             "activeSessions": stats.active_sessions,
             "inboundSessions": stats.inbound_sessions,
             "callsSucceeded": stats.calls_ok,
@@ -248,6 +273,10 @@ impl NativeMesh {
             "privateKeyOperations": stats.private_operations,
             "keyDirectoryFault": stats.key_directory_fault,
         });
+        if let Some(stats) = mesh.certificates().await {
+            value["certificate"] = certificate(&stats.own);
+            value["certificateVerifications"] = stats.verifications.into();
+        }
         Settled(Ok(value.to_string()))
     }
 

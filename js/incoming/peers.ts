@@ -2,6 +2,22 @@
 
 import type { Caller, Trust } from '../rpc/caller.js';
 
+/** A certificate that a peer has proved. */
+export interface PeerCertificate {
+  /** What names the service: its SPIFFE id, or a DNS name. */
+  readonly name: string;
+  /** The subject, as in `CN=orders`. */
+  readonly subject: string;
+  /** The issuer. */
+  readonly issuer: string;
+  /** The serial number in hexadecimal. */
+  readonly serial: string;
+  /** The SHA-256 of the certificate in hexadecimal. */
+  readonly fingerprint: string;
+  /** Its end, in milliseconds since 1970. */
+  readonly expiresAt: number;
+}
+
 /** A session with another service. */
 export interface PeerSession {
   /** The service at the other end: the verified identity. */
@@ -16,6 +32,8 @@ export interface PeerSession {
   readonly suite: string;
   /** The size of its AES keys, in bits. */
   readonly aesKeySize: number;
+  /** The certificate of the other side, where `trust` is `'certificate'`. */
+  readonly certificate?: PeerCertificate | undefined;
 }
 
 interface Peer {
@@ -38,14 +56,16 @@ export class Peers {
   /** @param text the peer as JSON */
   open(handle: number, text: string): void {
     const { claims, ...session } = JSON.parse(text) as PeerSession & { claims?: Caller['claims'] };
-    const { serviceId, sessionId, trust } = session;
+    const { serviceId, sessionId, trust, certificate } = session;
+    const spiffeId = certificate?.name.startsWith('spiffe://') ? certificate.name : undefined;
     this.#peers.set(handle, {
-      session: Object.freeze(session),
+      session: freezeDeeply(session),
       // All requests of the session share one object, so it is frozen.
       caller: Object.freeze({
         serviceId,
         sessionId,
         trust,
+        ...(spiffeId === undefined ? {} : { spiffeId }),
         claims: freezeDeeply(claims ?? {}),
       }),
     });

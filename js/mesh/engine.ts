@@ -92,7 +92,7 @@ export class Engine {
       enter: (service, method, nested) => this.#enter(service, method, nested),
       ready: () => this.initialize(),
     };
-    this.outgoing = new Outgoing(this.#calls, gate);
+    this.outgoing = new Outgoing(this.#calls, gate, callTimeoutMs);
     const host = {
       connect: (
         context: Context,

@@ -20,9 +20,10 @@ import type {
   HandlerPolicy,
   Middleware,
 } from '../rpc/handler-types.js';
+import type { ScopeOptions } from '../rpc/outer-scope.js';
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../rpc/schema.js';
 import { Engine } from './engine.js';
-import { type RotateMeshSecretOptions } from './rotation.js';
+import { type Revocation, type RotateMeshSecretOptions } from './rotation.js';
 import type { MeshAddress, MeshConfig, MeshHealth, MeshStats, SecureMeshConfig } from './types.js';
 
 const DEFAULT_DRAIN_MS = 10_000;
@@ -240,6 +241,31 @@ export class SecureMesh {
   }
 
   /**
+   * Runs a function whose calls inherit a signal, a time limit, metadata, a trace and a request id,
+   * as the calls of a handler inherit those of its request. It is for code outside of a handler: a
+   * route of an HTTP server, a job of a queue. Inside of a handler, or of another scope, its calls
+   * inherit from both. The calls of every mesh of this process count, with every client of it.
+   *
+   * Calls that the function leaves running when it is done inherit to their end; those that are
+   * made afterwards inherit nothing. `{ detached: true }` exempts a call.
+   *
+   * @example
+   * ```js
+   * app.get('/orders/:id', (request, response) =>
+   *   mesh.scope({ timeoutMs: 2_000, requestId: request.get('x-request-id') }, async () => {
+   *     response.json(await orders.call('orders.get', { id: request.params.id }));
+   *   }),
+   * );
+   * ```
+   * @returns what the function returns
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the option; and what the
+   *   function throws. A call throws `DEADLINE_EXCEEDED`, reason `DEADLINE`, when the time is up.
+   */
+  scope<T>(options: ScopeOptions, run: () => T | Promise<T>): Promise<T> {
+    return this.#engine.outgoing.scope(options, run);
+  }
+
+  /**
    * The address on which this service listens; `null` before the mesh is initialized, and if it does not
    * listen.
    */
@@ -291,6 +317,36 @@ export class SecureMesh {
    */
   rotateSecret(secret: string, options?: RotateMeshSecretOptions): Promise<void> {
     return this.#engine.rotation.rotateSecret(secret, options);
+  }
+
+  /**
+   * Reads `security.certificate` again: certificate, key, anchors and revocation lists. What is there
+   * counts if it passes the checks of `initialize()`. New sessions prove the new certificate at once;
+   * sessions under way end with the calls they carry, and no call is lost. Sessions whose peers the
+   * new anchors or lists refuse end at once.
+   *
+   * @returns the thumbprint of the mesh key that the new delegation names, also in
+   *   {@link MeshStats.keyThumbprint}
+   * @throws MeshError `INVALID_ARGUMENT`, reason `CERT_…` or `KEYDIR_…`, naming the option: the former
+   *   certificate stays; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.certificate`,
+   *   `NOT_INITIALIZED` before it is initialized
+   */
+  reloadIdentity(): Promise<string> {
+    return this.#engine.rotation.reload();
+  }
+
+  /**
+   * Refuses a SPIFFE id, a certificate or a mesh key from now on, and ends the sessions concerned at
+   * once. It holds until the mesh closes: put the certificate into the authority's revocation list
+   * (`security.certificate.crl`) as well.
+   *
+   * @returns how many sessions ended
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CERT_MATERIAL`, naming what is wrong;
+   *   `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.certificate`, `NOT_INITIALIZED`
+   *   before it is initialized
+   */
+  revoke(revocation: Revocation): Promise<number> {
+    return this.#engine.rotation.revoke(revocation);
   }
 
   /** Current statistics. */

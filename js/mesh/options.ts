@@ -70,6 +70,55 @@ export interface SecurityConfig {
   peerKeys?: 'enforce' | 'ignore' | undefined;
   /** @deprecated Use `paths.keysDir`. */
   keysDir?: string | undefined;
+  /** Certificates as the trust of this mesh. */
+  certificate?: CertificateConfig | undefined;
+}
+
+/**
+ * The certificate of this service, and the authorities that it trusts. With it, certificates are
+ * the only trust: neither a secret nor pinned keys count. Each file is given as an absolute path or
+ * as PEM; `reloadIdentity()` reads them again.
+ */
+export interface CertificateConfig {
+  /** The certificate, and the intermediates behind it. Environment: `SECURE_MESH_CERT`. */
+  cert?: string | undefined;
+  /**
+   * The private key of the certificate: ECDSA P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits,
+   * not encrypted. The guide to containers says which files are accepted. Environment:
+   * `SECURE_MESH_KEY`.
+   */
+  key?: string | undefined;
+  /**
+   * The trust anchors: certificates of authorities, old and new ones together during a rotation.
+   * Environment: `SECURE_MESH_CA`.
+   */
+  ca?: string | undefined;
+  /**
+   * Revocation lists of these authorities and of their intermediates. Default: none: nothing is
+   * looked up.
+   */
+  crl?: string | undefined;
+  /**
+   * Whether a certificate is refused or accepted with a warning if a list has expired, or if there
+   * is none of its issuer. Without `crl` it has no effect. Default: `'refuse'`.
+   */
+  crlPolicy?: 'refuse' | 'warn' | undefined;
+  /** The trust domain of the services, as in `shop.example`. Default: that of this certificate. */
+  trustDomain?: string | undefined;
+  /**
+   * Whether certificates without a SPIFFE id name their service by a DNS name. Default: `'spiffe'`.
+   */
+  names?: 'spiffe' | 'dns' | undefined;
+  /**
+   * With `names: 'dns'`: the DNS name of a service is its id, or the id, `.` and this. Default: the
+   * id alone.
+   */
+  dnsSuffix?: string | undefined;
+  /**
+   * Where the service id is in a SPIFFE id, as in `spiffe://shop.example/ns/prod/sa/{service}`.
+   * Default: the last segment of a path that otherwise equals this certificate's.
+   */
+  id?: string | undefined;
 }
 
 /** Where services are. */

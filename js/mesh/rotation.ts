@@ -19,6 +19,24 @@ export interface RotateMeshSecretOptions {
   graceMs?: number | string;
 }
 
+/** What `SecureMesh.revoke` refuses: one of three things. */
+export interface Revocation {
+  /** Every certificate with this SPIFFE id, or with this DNS name. */
+  spiffeId?: string | undefined;
+  /** The certificate with this serial number, in hexadecimal as `openssl x509 -serial` prints it. */
+  serial?: string | undefined;
+  /**
+   * The issuer that the serial number is of, as `getStats().peers[].certificate.issuer` shows it.
+   * Default: any.
+   */
+  issuer?: string | undefined;
+  /**
+   * A certificate by its SHA-256 in hexadecimal, as `openssl x509 -fingerprint -sha256` prints it,
+   * or a mesh key by its thumbprint. That of an intermediate or an anchor ends all below it.
+   */
+  thumbprint?: string | undefined;
+}
+
 const GRACE_MS = 24 * 60 * 60 * 1000;
 /** The limit of a grace period. */
 const MAX_GRACE_MS = 365 * 24 * 60 * 60 * 1000;
@@ -71,6 +89,33 @@ export class Rotation implements RotatesKeys {
   /** The thumbprint of the current key; empty before the mesh is initialized. */
   getThumbprint(): string {
     return wrapNative(() => this.#native.thumbprint()) ?? '';
+  }
+
+  /** Reads the certificate again. */
+  reload(): Promise<string> {
+    return wrapNativeAsync(() => this.#native.reloadIdentity());
+  }
+
+  /** Refuses a certificate, a name or a key. */
+  async revoke(revocation: Revocation): Promise<number> {
+    checkKeys('revocation', revocation, ['spiffeId', 'serial', 'issuer', 'thumbprint']);
+    const { spiffeId, serial, issuer, thumbprint } = revocation;
+    const given = [spiffeId, serial, thumbprint].filter((value) => value !== undefined);
+    if (given.length !== 1) {
+      throw invalidArgument('revocation must have one of spiffeId, serial and thumbprint');
+    }
+    if (issuer !== undefined && serial === undefined) {
+      throw invalidArgument('revocation.issuer belongs to a serial');
+    }
+    const [what, value] =
+      spiffeId !== undefined
+        ? ['spiffeId', spiffeId]
+        : serial !== undefined
+          ? ['serial', serial]
+          : ['thumbprint', thumbprint];
+    checkText(`revocation.${what}`, value);
+    if (issuer !== undefined) checkText('revocation.issuer', issuer);
+    return wrapNativeAsync(() => this.#native.revoke(what, value, issuer));
   }
 
   /** Replaces the secret. */

@@ -14,12 +14,13 @@ import type {
 import { ofCall, ofRequest } from '../rpc/call-errors.js';
 import { FIRST, type Chain } from '../rpc/chain.js';
 import { SecureMeshClient, type Link } from '../rpc/client.js';
-import { Context } from '../rpc/context.js';
+import type { Context } from '../rpc/context.js';
 import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
 import { contractClient, serviceOf } from '../rpc/contract-client.js';
 import { isContract, type Contract } from '../rpc/contract.js';
 import { checkMiddleware, compose } from '../rpc/middleware.js';
-import { currentScope, enableScope } from '../rpc/scope.js';
+import { isOver, OuterScope, placeIn, type Origin, type ScopeOptions } from '../rpc/outer-scope.js';
+import { currentScope, enableScope, runInScope } from '../rpc/scope.js';
 import type { Calls } from './calls.js';
 
 // The limit of the core.
@@ -43,12 +44,15 @@ export interface Gate {
 export class Outgoing {
   readonly #calls: Calls;
   readonly #gate: Gate;
+  readonly #callTimeoutMs: number;
   readonly #clients = new Map<string, SecureMeshClient>();
   #middleware: readonly ClientMiddleware[] = [];
 
-  constructor(calls: Calls, gate: Gate) {
+  /** @param callTimeoutMs the time a call has unless it says otherwise, in ms */
+  constructor(calls: Calls, gate: Gate, callTimeoutMs: number) {
     this.#calls = calls;
     this.#gate = gate;
+    this.#callTimeoutMs = callTimeoutMs;
   }
 
   /** Puts a middleware around every call, inside the existing middleware. */
@@ -80,6 +84,24 @@ export class Outgoing {
       this.#clients.set(target, client);
     }
     return client;
+  }
+
+  /**
+   * Runs a function whose calls inherit the options, beside what they inherit anyway.
+   *
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`; and what the function throws
+   */
+  async scope<T>(options: ScopeOptions, run: () => T | Promise<T>): Promise<T> {
+    if (typeof run !== 'function') {
+      throw invalidArgument(`the function of a scope must be a function, got ${show(run)}`);
+    }
+    enableScope();
+    const scope = new OuterScope(options, originOf(undefined, undefined), this.#callTimeoutMs);
+    try {
+      return await runInScope(scope, run);
+    } finally {
+      scope.end();
+    }
   }
 
   /** Forgets the client of a service. */
@@ -126,7 +148,7 @@ export class Outgoing {
     options: CallOptions | undefined,
     context: Context | undefined,
   ): Promise<unknown> {
-    return this.#begin(kind, service, method, input, options, requestOf(context, options));
+    return this.#begin(kind, service, method, input, options, originOf(context, options));
   }
 
   /** Makes a call with a stream of results. It begins when the consumer asks for the first result. */
@@ -138,10 +160,10 @@ export class Outgoing {
     options: CallOptions | undefined,
     context: Context | undefined,
   ): AsyncIterableIterator<unknown> {
-    const request = requestOf(context, options);
+    const origin = originOf(context, options);
     const inflow: Inflow = new Inflow({
       begin: () => {
-        this.#begin(kind, service, method, input, options, request, inflow).then(
+        this.#begin(kind, service, method, input, options, origin, inflow).then(
           () => inflow.finish(),
           (error: unknown) => inflow.fail(error),
         );
@@ -158,15 +180,12 @@ export class Outgoing {
     method: string,
     input: unknown,
     options: CallOptions | undefined,
-    request: Context | undefined,
+    origin: Origin | undefined,
     inflow?: Inflow,
   ): Promise<unknown> {
     try {
-      const inherited = request === undefined ? options : Context.inherit(request, options, kind);
-      const chain =
-        request === undefined
-          ? FIRST
-          : Context.chain(request, inherited?.timeoutMs !== options?.timeoutMs);
+      const { options: inherited, chain } =
+        origin === undefined ? { options, chain: FIRST } : placeIn(origin, options, kind);
       if (this.#middleware.length === 0) {
         return this.#send(kind, service, method, input, inherited, chain, inflow);
       }
@@ -195,16 +214,16 @@ export class Outgoing {
   }
 }
 
-/** Returns the request on whose behalf a call is made. */
-function requestOf(
+/** Returns the request on whose behalf a call is made, or the scope in which it is made. */
+function originOf(
   context: Context | undefined,
   options: CallOptions | undefined,
-): Context | undefined {
+): Origin | undefined {
   if (options?.detached === true) return undefined;
   if (context !== undefined) return context;
   const scope = currentScope();
   // A call after the end of its handler is not part of the request.
-  return scope === undefined || Context.hasEnded(scope) ? undefined : scope;
+  return scope === undefined || isOver(scope) ? undefined : scope;
 }
 
 /** Creates the view of a call for middleware, with a checked copy of the options. */

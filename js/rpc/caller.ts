@@ -1,7 +1,7 @@
 // The verified identity behind a request.
 
 /** The way in which a peer proved its identity. */
-export type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret';
+export type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret' | 'certificate';
 
 /** The caller of a request: always the verified identity, never a claimed one. */
 export interface Caller {
@@ -11,6 +11,8 @@ export interface Caller {
   readonly sessionId: string;
   /** The way in which the caller proved its identity. */
   readonly trust: Trust;
+  /** The SPIFFE id of the caller's certificate, if it has one. */
+  readonly spiffeId?: string | undefined;
   /** The claims of the caller's token. */
   readonly claims: Readonly<Record<string, unknown>>;
 }

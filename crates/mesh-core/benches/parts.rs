@@ -165,6 +165,7 @@ fn local(id: &str, key: KeyPair, suite: Suite) -> Local {
         parameters: Parameters { max_message: 1 << 22, max_calls: 1024 },
         retired: Retired::default(),
         succession: None,
+        certificate: None,
     }
 }
 

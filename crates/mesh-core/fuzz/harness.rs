@@ -63,6 +63,7 @@ fn server() -> Arc<Local> {
         secrets,
         retired: Retired::default(),
         succession: None,
+        certificate: None,
         suites: vec![Suite::Hybrid, Suite::X25519],
         aes: AesKeySize::Aes256,
         token_lifetime: Duration::from_hours(1),

@@ -146,6 +146,30 @@ reasons! {
     /// The peer could not prove possession of its key.
     Finished = "FINISHED", [Unauthenticated], Never,
         "Somebody poses as the peer, or changed the handshake on its way. Look at the network between the two.";
+    /// A certificate or a delegation has ended, or has not begun.
+    CertExpired = "CERT_EXPIRED", [Unauthenticated, InvalidArgument], Never,
+        "Renew the certificate of the service that the message names; if it is valid there, set the clocks (NTP).";
+    /// A certificate leads to no trust anchor.
+    CertUntrusted = "CERT_UNTRUSTED", [Unauthenticated, InvalidArgument], Never,
+        "Put the anchor into `security.certificate.ca`, and the intermediates behind the leaf in `security.certificate.cert` of the peer.";
+    /// A certificate is malformed, or is not for this purpose.
+    CertInvalid = "CERT_INVALID", [Unauthenticated, InvalidArgument], Never,
+        "Have the certificate issued again, as the message and the guide to certificates say.";
+    /// A certificate does not name the service that it is used for.
+    CertName = "CERT_NAME", [Unauthenticated, InvalidArgument], Never,
+        "Compare the SPIFFE id of the certificate with `serviceId`, and with `security.certificate.id` of the side that refuses it.";
+    /// The certificate's key did not sign for this service, key or time.
+    CertDelegation = "CERT_DELEGATION", [Unauthenticated, InvalidArgument], Never,
+        "The peer is faulty or hostile; if it runs this package, please report it.";
+    /// A certificate, its name or the key it names is revoked.
+    Revoked = "REVOKED", [Unauthenticated, InvalidArgument], Never,
+        "Give the service a new certificate with a new key, if it may still be a member.";
+    /// The revocation lists do not tell whether a certificate is revoked.
+    CrlUnusable = "CRL_UNUSABLE", [Unauthenticated, InvalidArgument], Never,
+        "Renew `security.certificate.crl`, with a list of each issuer; `crlPolicy: 'warn'` accepts certificates without.";
+    /// A certificate, key, bundle or revocation list of this service cannot be used.
+    CertMaterial = "CERT_MATERIAL", [InvalidArgument], Never,
+        "Mend the file or the text that the message names by its option.";
     /// Somebody made the two sides settle for less than both support.
     Downgrade = "DOWNGRADE", [Unauthenticated], Never,
         "Somebody changed the handshake on its way. Look at the network between the two.";
@@ -357,6 +381,14 @@ impl Reason {
                 | Self::BadPeerKey
                 | Self::BadShare
                 | Self::Finished
+                | Self::CertExpired
+                | Self::CertUntrusted
+                | Self::CertInvalid
+                | Self::CertName
+                | Self::CertDelegation
+                | Self::Revoked
+                | Self::CrlUnusable
+                | Self::CertMaterial
                 | Self::Downgrade
                 | Self::Mode
                 | Self::Version

@@ -10,6 +10,7 @@ pub mod duration;
 pub mod error;
 pub mod handshake;
 pub mod id;
+pub mod identity;
 pub mod mesh;
 pub mod record;
 pub mod resilience;

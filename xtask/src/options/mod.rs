@@ -6,6 +6,7 @@ mod typescript;
 
 #[path = "../../../crates/mesh-core/src/config"]
 mod config {
+    pub(crate) mod certificate;
     pub(crate) mod discovery;
     pub(crate) mod limits;
     pub(crate) mod paths;
@@ -26,9 +27,10 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with the paths of their options.
-const SECTIONS: [(&str, Section); 6] = [
+const SECTIONS: [(&str, Section); 7] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
+    ("security.certificate.", config::certificate::SECTION),
     ("discovery.", config::discovery::SECTION),
     ("discovery.services[].", config::services::SECTION),
     ("paths.", config::paths::SECTION),

@@ -6,9 +6,11 @@
 #[macro_use]
 mod section;
 
+mod certificate;
 mod discovery;
 mod error;
 mod limits;
+mod material;
 mod paths;
 mod private_key;
 mod read;
@@ -37,6 +39,7 @@ use self::{
 pub use self::{
     error::ConfigError,
     limits::Limits,
+    material::{Certificate, Material},
     private_key::{KeySource, PrivateKey},
     read::nearest,
     resilience::{Breaker, RateLimit, Resilience, Retry},
@@ -64,6 +67,8 @@ pub struct MeshConfig {
     pub secret: Option<Secret>,
     /// `security.privateKey`: instead of a key of the key directory.
     pub private_key: Option<PrivateKey>,
+    /// `security.certificate`.
+    pub certificate: Option<Certificate>,
     /// `security.jwtExpiration`.
     pub token_lifetime: Duration,
     /// `security.sessionTimeout`.
@@ -109,6 +114,7 @@ impl MeshConfig {
 
         let root = Root::read(&options, env)?;
         let paths = Paths::read(&paths, env)?;
+        let certificate = Certificate::read(&security, env)?;
         let security = Security::read(&security, env)?;
         let mut warnings = Vec::new();
         if root.port.is_none()
@@ -124,6 +130,10 @@ impl MeshConfig {
             warnings.push("paths.protoFile is ignored: the protocol is built in".to_owned());
         }
         let (keys_dir, keys_dir_variable) = paths.keys_dir;
+        let services = Discovery::read(&discovery, env)?.services;
+        if certificate.is_some() {
+            only_trust(&security, &services)?;
+        }
         Ok(Self {
             service_id: root.service_id,
             port: root.port,
@@ -132,11 +142,12 @@ impl MeshConfig {
             aes_bits: security.aes_bits,
             secret: security.secret,
             private_key: security.private_key,
+            certificate,
             token_lifetime: security.token_lifetime,
             session_timeout: security.session_timeout,
             session_lifetime: security.session_lifetime,
             enforce_peer_keys: security.enforce_peer_keys,
-            services: Discovery::read(&discovery, env)?.services,
+            services,
             keys_dir: keys_dir.or(security.keys_dir).or(keys_dir_variable).map(PathBuf::from),
             limits: Limits::read(&limits, env)?,
             resilience: Resilience::read(&options, env)?,
@@ -154,15 +165,41 @@ impl MeshConfig {
     /// Whether nothing of this mesh is kept on a disk: its key is given, and no peer's is remembered.
     #[must_use]
     pub fn needs_no_directory(&self) -> bool {
-        self.private_key.is_some()
-            && !self.is_embedded()
-            && (!self.enforce_peer_keys || self.secret.is_none())
+        let forgets_peers = !self.enforce_peer_keys || self.secret.is_none();
+        self.certificate.is_some() || (self.private_key.is_some() && !self.is_embedded() && forgets_peers)
     }
 
     /// Whether nothing at all was said about trust, so that the user's own
     /// mesh secret in the state directory is the root of it.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
-        self.secret.is_none() && self.services.iter().all(|service| service.public_key.is_none())
+        self.secret.is_none()
+            && self.certificate.is_none()
+            && self.services.iter().all(|service| service.public_key.is_none())
+    }
+}
+
+/// Refuses what would be a second trust beside certificates.
+fn only_trust(security: &Security, services: &[Service]) -> Result<(), ConfigError> {
+    let beside = |path: String, why: &str| {
+        Err(ConfigError::Value {
+            path,
+            expected: format!("absent beside security.certificate: {why}"),
+            got: "a value".to_owned(),
+        })
+    };
+    if security.secret.is_some() {
+        let path = "security.jwtSecret (or SECURE_MESH_JWT_SECRET)".to_owned();
+        return beside(path, "with certificates there is no secret");
+    }
+    if let Some(key) = &security.private_key {
+        return beside(key.option.to_owned(), "the certificate names a new key each day");
+    }
+    match services.iter().position(|service| service.public_key.is_some()) {
+        Some(index) => beside(
+            format!("discovery.services[{index}].publicKey"),
+            "the certificate of that service says what its key is",
+        ),
+        None => Ok(()),
     }
 }

@@ -28,6 +28,22 @@ pub enum KeySource {
     File(PathBuf),
 }
 
+impl KeySource {
+    /// PEM, or the absolute path of a file.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        if text.contains("-----BEGIN") {
+            // Files of variables hold one line: there `\n` stands for the end of one.
+            let one_line = !text.trim().contains('\n');
+            let text = if one_line { text.replace("\\n", "\n") } else { text.to_owned() };
+            Some(Self::Pem(Zeroizing::new(text)))
+        } else if !text.contains('\n') && Path::new(text.trim()).is_absolute() {
+            Some(Self::File(PathBuf::from(text.trim())))
+        } else {
+            None
+        }
+    }
+}
+
 const EXPECTED: &str =
     "an RSA private key in PEM (PKCS#8 or PKCS#1), or the absolute path of a file that holds one";
 
@@ -35,21 +51,13 @@ impl PrivateKey {
     pub(super) fn read(at: &At<'_>) -> Result<Option<Self>, ConfigError> {
         let Some((variable, text)) = at.confidential()? else { return Ok(None) };
         let option = variable.unwrap_or("security.privateKey");
-        let source = if text.contains("-----BEGIN") {
-            // Files of variables hold one line: there `\n` stands for the end of one.
-            let one_line = !text.trim().contains('\n');
-            KeySource::Pem(if one_line { Zeroizing::new(text.replace("\\n", "\n")) } else { text })
-        } else if !text.contains('\n') && Path::new(text.trim()).is_absolute() {
-            KeySource::File(PathBuf::from(text.trim()))
-        } else {
-            // Not shown: it may be a key, in a form that is none of these.
-            let got = if text.trim().is_empty() { "an empty text" } else { "something else" };
-            return Err(ConfigError::Value {
-                path: option.to_owned(),
-                expected: EXPECTED.to_owned(),
-                got: got.to_owned(),
-            });
+        // Not shown: it may be a key, in a form that is none of these.
+        let wrong = || ConfigError::Value {
+            path: option.to_owned(),
+            expected: EXPECTED.to_owned(),
+            got: if text.trim().is_empty() { "an empty text" } else { "something else" }.to_owned(),
         };
+        let source = KeySource::of(&text).ok_or_else(wrong)?;
         Ok(Some(Self { option, source }))
     }
 }

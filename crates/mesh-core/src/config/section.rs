@@ -65,6 +65,7 @@ pub(super) mod prelude {
 
     pub(in super::super) use super::super::{
         error::ConfigError,
+        material::Material,
         private_key::PrivateKey,
         read::{At, Env, Options},
         secret::Secret,

@@ -34,4 +34,8 @@ section! {
         /// @deprecated Use `paths.keysDir`.
         keys_dir: Option<String> = "keysDir" ("string"), absent(""), |at| at.string().map(Some);
     }
+    elsewhere {
+        /// Certificates as the trust of this mesh.
+        "certificate" ("CertificateConfig");
+    }
 }

@@ -263,3 +263,53 @@ fn breakers_and_retries_are_read_with_their_defaults() {
         assert!(text.starts_with(&format!("resilience.{name}.{start}")), "{text}");
     }
 }
+
+fn certificate() -> Value {
+    let block = "-----BEGIN X-----";
+    json!({ "cert": block, "key": "/run/tls.key", "ca": block })
+}
+
+#[test]
+fn certificates_are_read_from_options_and_variables() {
+    let config = parse(&json!({ "serviceId": "a", "security": { "certificate": certificate() } })).unwrap();
+    assert!(!config.is_embedded() && config.needs_no_directory());
+    let found = config.certificate.unwrap();
+    assert!(matches!(found.cert.source, KeySource::Pem(_)) && matches!(found.key.source, KeySource::File(_)));
+    assert!(!found.crl_warns && !found.dns && found.crl.is_none());
+    let variables = |name: &str| match name {
+        "SECURE_MESH_CERT" => Some("-----BEGIN X-----\\nx\\n".to_owned()),
+        "SECURE_MESH_KEY" => Some("/run/tls.key".to_owned()),
+        "SECURE_MESH_CA" => Some("/run/ca.crt".to_owned()),
+        _ => None,
+    };
+    let found = MeshConfig::parse(&json!({ "serviceId": "a" }), variables).unwrap().certificate.unwrap();
+    let KeySource::Pem(cert) = found.cert.source else { panic!("not PEM") };
+    assert_eq!(*cert, "-----BEGIN X-----\nx\n");
+    assert!(parse(&json!({ "serviceId": "a" })).unwrap().certificate.is_none());
+}
+
+#[test]
+fn a_certificate_is_whole_and_the_only_trust() {
+    let with = |security: Value| message(&json!({ "serviceId": "a", "security": security }));
+    let mut part = certificate();
+    part.as_object_mut().unwrap().remove("ca");
+    assert!(with(json!({ "certificate": part })).starts_with("security.certificate.ca must be PEM"));
+    assert!(with(json!({ "certificate": {} })).starts_with("security.certificate.cert must be PEM"));
+    let text = with(json!({ "certificate": { "cert": "relative.crt", "key": "k", "ca": "c" } }));
+    assert!(text.starts_with("security.certificate.cert") && !text.contains("relative"), "{text}");
+    assert!(with(json!({ "certificate": { "crt": "x" } })).contains("security.certificate.cert?"));
+    let text = with(json!({ "certificate": certificate(), "jwtSecret": SECRET }));
+    assert!(text.contains("security.jwtSecret") && text.contains("beside security.certificate"), "{text}");
+    let key = json!({ "certificate": certificate(), "privateKey": "-----BEGIN PRIVATE KEY-----" });
+    assert!(with(key).starts_with("security.privateKey"));
+    let pinned = json!({
+        "serviceId": "a",
+        "security": { "certificate": certificate() },
+        "discovery": { "services": [{ "id": "b", "publicKey": "-----BEGIN PUBLIC KEY-----" }] },
+    });
+    assert!(message(&pinned).starts_with("discovery.services[0].publicKey"));
+    // A variable that is left over counts as well: nothing is chosen in silence.
+    let variables = |name: &str| (name == "SECURE_MESH_CERT").then(|| "/run/tls.crt".to_owned());
+    let left_over = json!({ "serviceId": "a", "security": { "jwtSecret": SECRET } });
+    assert!(MeshConfig::parse(&left_over, variables).is_err());
+}

@@ -8,6 +8,7 @@ use crate::{
     crypto::CryptoError,
     error::{Code, Coded, Reason},
     id::{IdSyntaxError, ServiceId},
+    identity::IdentityError,
     wire::Malformed,
 };
 
@@ -40,7 +41,7 @@ pub enum HandshakeError {
     WrongTarget,
     /// The kinds of trust differ.
     #[error(
-        "the peer's kind of trust is not the one configured here: one side has a mesh secret, the other only pinned keys; give both the same security.jwtSecret, or neither"
+        "the peer's kind of trust is not the one configured here: each side has certificates, a mesh secret or only pinned keys; give both the same"
     )]
     Mode,
     /// The peer does not know the mesh secret.
@@ -78,6 +79,9 @@ pub enum HandshakeError {
     /// The peer's ephemeral share is unacceptable.
     #[error("the peer's ephemeral share is unacceptable")]
     BadShare,
+    /// The peer's certificate or delegation is refused.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The peer chose less than both sides support.
     #[error("the two sides were made to settle for less than both support")]
     Downgrade,
@@ -126,6 +130,7 @@ impl Coded for HandshakeError {
             Self::PeerKeyInUse { .. } => Reason::PeerKeyInUse,
             Self::BadPeerKey => Reason::BadPeerKey,
             Self::BadShare => Reason::BadShare,
+            Self::Identity(error) => error.reason(),
             Self::Downgrade => Reason::Downgrade,
             Self::Finished => Reason::Finished,
             Self::Token(error) => error.reason(),

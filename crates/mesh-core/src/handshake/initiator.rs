@@ -6,11 +6,12 @@ use super::{
     Established, Expectation, HandshakeError, Local, MAX_TOKEN_LIFETIME, MeshSecret, Mode, Suite,
     messages::{
         self, CLIENT_FINISH, Choice, ClientHello, MAC_LEN, Offer, SERVER_FINISH, Sealed, ServerHello, Shares,
-        split_mac,
+        Shown, split_mac,
     },
     parameters::PROTOCOL_VERSION,
+    recognise::recognise,
     resumption::{Holder, Ticket},
-    schedule::{ClientStage, Hash, ServerStage, transcript},
+    schedule::{ClientStage, Hash, ServerStage, transcript, transcript_of_hellos},
     trust::Recognised,
     unwrap_secret,
 };
@@ -41,7 +42,8 @@ impl Initiator {
         now: Timestamp,
     ) -> Result<(Vec<u8>, AwaitHello), HandshakeError> {
         let mode = local.mode();
-        let secret = local.secrets.first().cloned().unwrap_or_else(MeshSecret::none);
+        let secret = local.secrets.first().filter(|_| mode == Mode::Secret);
+        let secret = secret.cloned().unwrap_or_else(MeshSecret::none);
         let x25519 = X25519Secret::generate()?;
         let ml_kem =
             if local.suites.contains(&Suite::Hybrid) { Some(MlKemSecret::generate()?) } else { None };
@@ -54,7 +56,7 @@ impl Initiator {
                 nonce: *Secret::random()?.as_bytes(),
                 x25519: x25519.public_share(),
                 ml_kem: ml_kem.as_ref().map(MlKemSecret::public_key).transpose()?.unwrap_or_default(),
-                key: local.key.public_key().spki_der().to_vec(),
+                identity: Shown::of(&local),
                 secret_id: secret.id,
                 resumption: ticket.as_ref().map(|ticket| ticket.sealed.clone()),
                 succession: local.succession.as_ref().map(|succession| succession.as_bytes().to_vec()),
@@ -118,9 +120,9 @@ impl AwaitHello {
             return Err(HandshakeError::HelloMac);
         }
         self.check_choice(&hello)?;
-        let server_key = hello.shares.public_key()?;
-        let succession = hello.shares.succession.as_deref();
-        let recognised = self.expectation.check(&self.server, &server_key, succession, self.mode)?;
+        let expect = || self.expectation;
+        let (server_key, recognised) =
+            recognise(&self.local, &self.server, &hello.shares, expect, self.mode, now)?;
 
         let ml_kem = match (hello.choice.suite, self.ml_kem) {
             (Suite::Hybrid, Some(secret)) => {
@@ -141,7 +143,10 @@ impl AwaitHello {
             let held = ticket.holder.agree(&hello.shares.x25519).map_err(|_| HandshakeError::BadShare)?;
             Proof::Ticket { psk: ticket.psk, held, holder: ticket.holder }
         } else {
-            Proof::Key { label: transcript(&[&self.m1, &m2[..prefix]]), wrapped: wrapped.to_vec() }
+            Proof::Key {
+                label: transcript_of_hellos(&[&self.m1, &m2[..prefix]], self.mode),
+                wrapped: wrapped.to_vec(),
+            }
         };
         let mut messages = self.m1;
         messages.put(m2);
@@ -212,7 +217,7 @@ impl Unproved {
     pub fn prove(self, now: Timestamp) -> Result<(Vec<u8>, AwaitFinish), HandshakeError> {
         self.local.check_deadline(self.deadline, now)?;
         let resumed = self.is_resumed();
-        let th2 = transcript(&[&self.messages]);
+        let th2 = transcript_of_hellos(&[&self.messages], self.choice.mode);
         let stage = |proof: &[&Secret<32>]| ClientStage::new(&self.secret, th2, &self.shared, proof);
         let (stage, k_c, wrapped, holder) = match self.proof {
             Proof::Key { label, wrapped } => {
@@ -331,6 +336,7 @@ impl AwaitFinish {
             claims,
             trust: recognised.trust,
             former_key: recognised.former,
+            certified: recognised.certified,
             suite: choice.suite,
             aes: choice.aes,
             parameters,

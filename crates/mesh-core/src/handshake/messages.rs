@@ -2,13 +2,14 @@
 //! are never re-encoded.
 
 use super::{
+    Local,
     error::HandshakeError,
     parameters::{PROTOCOL_VERSION, Parameters, Suite},
     resumption::SignedHolder,
     trust::Mode,
 };
 use crate::{
-    crypto::{aead::AesKeySize, rsa::PublicKey},
+    crypto::aead::AesKeySize,
     id::ServiceId,
     wire::{Malformed, Reader, Write},
 };
@@ -24,6 +25,7 @@ pub(super) const SERVER_FINISH: u8 = 4;
 pub(super) const MAC_LEN: usize = 32;
 const HEADER_LEN: usize = 6;
 const KEY_IDENTITY: u8 = 1;
+const CERTIFICATE_IDENTITY: u8 = 2;
 const RESUMPTION: u16 = 1;
 const SUCCESSION: u16 = 2;
 
@@ -113,6 +115,31 @@ fn read_aes(reader: &mut Reader<'_>) -> Result<AesKeySize, HandshakeError> {
     AesKeySize::from_bits(u32::from(reader.u16()?)).ok_or(HandshakeError::Format)
 }
 
+/// What a hello shows of its sender, not yet looked at.
+pub(super) enum Shown {
+    /// The sender's key in DER.
+    Key(Vec<u8>),
+    /// A certificate chain, and the key that it delegates to.
+    Certificate(Vec<u8>),
+}
+
+impl Shown {
+    /// What `local` shows.
+    pub(super) fn of(local: &Local) -> Self {
+        match &local.certificate {
+            Some(certificate) => Self::Certificate(certificate.identity.clone()),
+            None => Self::Key(local.key.public_key().spki_der().to_vec()),
+        }
+    }
+
+    fn parts(&self) -> (u8, &[u8]) {
+        match self {
+            Self::Key(bytes) => (KEY_IDENTITY, bytes),
+            Self::Certificate(bytes) => (CERTIFICATE_IDENTITY, bytes),
+        }
+    }
+}
+
 /// What M1 and M2 have in common.
 pub(super) struct Shares {
     pub(super) client: ServiceId,
@@ -120,8 +147,7 @@ pub(super) struct Shares {
     pub(super) nonce: [u8; 32],
     pub(super) x25519: [u8; 32],
     pub(super) ml_kem: Vec<u8>,
-    /// The sender's key in DER, not yet looked at.
-    pub(super) key: Vec<u8>,
+    pub(super) identity: Shown,
     pub(super) secret_id: [u8; 8],
     /// In M1 the ticket of a former session; in M2 empty, if it is accepted.
     pub(super) resumption: Option<Vec<u8>>,
@@ -136,8 +162,9 @@ impl Shares {
         out.put(&self.nonce);
         out.put(&self.x25519);
         out.put_vec16(&self.ml_kem)?;
-        out.put(&[KEY_IDENTITY]);
-        out.put_vec16(&self.key)?;
+        let (kind, identity) = self.identity.parts();
+        out.put(&[kind]);
+        out.put_vec16(identity)?;
         out.put(&self.secret_id);
         let mut extensions = Vec::new();
         for (kind, value) in [(RESUMPTION, &self.resumption), (SUCCESSION, &self.succession)] {
@@ -155,10 +182,11 @@ impl Shares {
         let nonce = reader.array()?;
         let x25519 = reader.array()?;
         let ml_kem = reader.vec16()?.to_vec();
-        if reader.u8()? != KEY_IDENTITY {
-            return Err(HandshakeError::Mode);
-        }
-        let key = reader.vec16()?.to_vec();
+        let identity = match reader.u8()? {
+            KEY_IDENTITY => Shown::Key(reader.vec16()?.to_vec()),
+            CERTIFICATE_IDENTITY => Shown::Certificate(reader.vec16()?.to_vec()),
+            _ => return Err(HandshakeError::Mode),
+        };
         let secret_id = reader.array()?;
         let mut extensions = Reader::new(reader.vec16()?);
         let (mut resumption, mut succession) = (None, None);
@@ -174,11 +202,7 @@ impl Shares {
                 return Err(HandshakeError::Format);
             }
         }
-        Ok(Self { client, server, nonce, x25519, ml_kem, key, secret_id, resumption, succession })
-    }
-
-    pub(super) fn public_key(&self) -> Result<PublicKey, HandshakeError> {
-        PublicKey::from_spki_der(&self.key).map_err(|_| HandshakeError::BadPeerKey)
+        Ok(Self { client, server, nonce, x25519, ml_kem, identity, secret_id, resumption, succession })
     }
 }
 

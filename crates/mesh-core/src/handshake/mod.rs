@@ -13,10 +13,12 @@
 //! callers run them off their I/O thread. A client that comes with a ticket of
 //! a former session goes through the same states without them ([`resumption`]).
 
+mod certificate;
 mod error;
 mod initiator;
 mod messages;
 mod parameters;
+mod recognise;
 mod responder;
 mod resumption;
 mod retired;
@@ -34,6 +36,7 @@ use std::{sync::Arc, time::Duration};
 #[cfg(test)]
 pub(crate) use self::resumption::forge_ticket;
 pub use self::{
+    certificate::Certificate,
     error::HandshakeError,
     initiator::{AwaitFinish, AwaitHello, Initiator, Unproved},
     messages::MAX_HANDSHAKE_MESSAGE,
@@ -54,6 +57,7 @@ use crate::{
         secret::Secret,
     },
     id::{ServiceId, SessionId},
+    identity::Certified,
 };
 
 /// Longest life of a token that is accepted; `security.jwtExpiration` ends here too.
@@ -73,6 +77,9 @@ pub struct Local {
     pub retired: Retired,
     /// What the former key says of the key in use, if there was one.
     pub succession: Option<Succession>,
+    /// This service's certificate, whose delegation names the key. With it there
+    /// is neither a secret nor a succession.
+    pub certificate: Option<Certificate>,
     /// Supported suites.
     pub suites: Vec<Suite>,
     /// Its `aesKeySize`; the session uses the larger of the two sides'.
@@ -91,7 +98,11 @@ pub struct Local {
 
 impl Local {
     fn mode(&self) -> Mode {
-        if self.secrets.is_empty() { Mode::Pinned } else { Mode::Secret }
+        match (&self.certificate, &self.secrets[..]) {
+            (Some(_), _) => Mode::Certificate,
+            (None, []) => Mode::Pinned,
+            (None, _) => Mode::Secret,
+        }
     }
 }
 
@@ -110,6 +121,8 @@ pub struct Established {
     pub trust: Trust,
     /// The key the peer was known by, if it has named this one its successor.
     pub former_key: Option<Thumbprint>,
+    /// What the peer's certificate has proved, if it has one.
+    pub certified: Option<Arc<Certified>>,
     /// The suite in use.
     pub suite: Suite,
     /// The AES key size in use.

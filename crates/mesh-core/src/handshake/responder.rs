@@ -6,11 +6,12 @@ use super::{
     Established, Expectation, HandshakeError, Local, MAX_TOKEN_LIFETIME, MeshSecret, Mode, Parameters, Suite,
     messages::{
         self, Choice, ClientFinish, ClientHello, MAC_LEN, Offer, SERVER_FINISH, Sealed, ServerHello, Shares,
-        split_mac,
+        Shown, split_mac,
     },
     parameters::PROTOCOL_VERSION,
+    recognise::recognise,
     resumption::{Note, SignedHolder, TICKET_LIFETIME},
-    schedule::{ClientStage, transcript},
+    schedule::{ClientStage, transcript, transcript_of_hellos},
     trust::Recognised,
     unwrap_secret,
 };
@@ -61,7 +62,7 @@ impl Responder {
             return Err(HandshakeError::Mode);
         }
         let secret = match mode {
-            Mode::Pinned => MeshSecret::none(),
+            Mode::Pinned | Mode::Certificate => MeshSecret::none(),
             // An unknown secret id and a wrong MAC under a known one are the
             // same failure at the same cost.
             Mode::Secret => {
@@ -107,9 +108,8 @@ impl Hello {
     ) -> Result<(Vec<u8>, AwaitProof), HandshakeError> {
         let Self { local, m1, parsed: hello, mode, secret } = self;
         let client = &hello.shares.client;
-        let client_key = hello.shares.public_key()?;
-        let succession = hello.shares.succession.as_deref();
-        let recognised = expect(client).check(client, &client_key, succession, mode)?;
+        let (client_key, recognised) =
+            recognise(&local, client, &hello.shares, || expect(client), mode, now)?;
         let choice = Choice {
             version: PROTOCOL_VERSION,
             suite: hello.offer.best_suite(&local.suites).ok_or(HandshakeError::Downgrade)?,
@@ -119,6 +119,8 @@ impl Hello {
         // A ticket that is not good is no reason to refuse its client.
         let ticket = hello.shares.resumption.as_deref();
         let note = ticket.and_then(|ticket| local.tickets.take(ticket, client, &client_key, now));
+        let name = recognised.certified.as_ref().map(|certified| certified.name.as_str());
+        let note = note.filter(|note| note.name.as_deref() == name);
         answer(local, &m1, &hello.shares, Checked { secret, choice, client_key, recognised, note }, now)
     }
 }
@@ -165,7 +167,7 @@ fn answer(
             nonce: *Secret::random()?.as_bytes(),
             x25519: share,
             ml_kem: ciphertext.unwrap_or_default(),
-            key: local.key.public_key().spki_der().to_vec(),
+            identity: Shown::of(&local),
             secret_id: secret.id,
             resumption: note.as_ref().map(|_| Vec::new()),
             succession: local.succession.as_ref().map(|succession| succession.as_bytes().to_vec()),
@@ -174,7 +176,7 @@ fn answer(
     .encode(if note.is_some() { 0 } else { client_key.size() })?;
     let k_s = Secret::random()?;
     let wrapped = match &note {
-        None => client_key.oaep_encrypt(k_s.as_bytes(), &transcript(&[m1, &m2]))?,
+        None => client_key.oaep_encrypt(k_s.as_bytes(), &transcript_of_hellos(&[m1, &m2], choice.mode))?,
         Some(_) => Vec::new(),
     };
     m2.put_vec16(&wrapped)?;
@@ -187,7 +189,10 @@ fn answer(
         (Some(note), Some(held)) => vec![&note.psk, held],
         _ => vec![&k_s],
     };
-    let keys = ClientStage::new(&secret, transcript(&[&messages]), &shared, &proof);
+    let th2 = transcript_of_hellos(&[&messages], choice.mode);
+    let keys = ClientStage::new(&secret, th2, &shared, &proof);
+    let descent = note.as_ref().map_or(now + TICKET_LIFETIME, |note| note.expires);
+    let expires = recognised.certified.as_ref().map_or(descent, |certified| descent.min(certified.expires));
     let state = AwaitProof {
         deadline: local.deadline(now),
         local,
@@ -197,7 +202,7 @@ fn answer(
         choice,
         stage: keys,
         messages,
-        expires: note.as_ref().map_or(now + TICKET_LIFETIME, |note| note.expires),
+        expires,
         psk: note.map(|note| note.psk),
     };
     Ok((m2, state))
@@ -232,7 +237,7 @@ impl AwaitProof {
         if self.psk.is_some() && !wrapped.is_empty() {
             return Err(HandshakeError::Format);
         }
-        let th2 = transcript(&[&self.messages]);
+        let th2 = transcript_of_hellos(&[&self.messages], self.choice.mode);
         let plaintext = self.stage.sealing()?.open(&[&th2[..], wrapped].concat(), sealed)?;
         let Sealed { token, parameters, holder, .. } = Sealed::decode(&plaintext)?;
         let claims = TokenVerifier::new(
@@ -309,6 +314,7 @@ impl Proved {
             Some(holder) => Some(local.tickets.give(&Note {
                 client: client.clone(),
                 client_key: client_key.thumbprint(),
+                name: recognised.certified.as_ref().map(|certified| certified.name.clone()),
                 holder,
                 psk: stage.resumption(),
                 expires,
@@ -334,6 +340,7 @@ impl Proved {
             claims: self.claims,
             trust: recognised.trust,
             former_key: recognised.former,
+            certified: recognised.certified,
             suite: choice.suite,
             aes: choice.aes,
             parameters: self.parameters,

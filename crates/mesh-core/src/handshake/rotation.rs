@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Local,
+    certificate::Certificate,
     error::HandshakeError,
     resumption::Tickets,
     succession::Succession,
@@ -55,6 +56,12 @@ impl Local {
         let succession = Succession::new(&self.id, &self.key, next.public_key())?;
         let holders = Arc::default();
         Self { key: next, succession: Some(succession), holders, ..self.clone() }.renew_tickets()
+    }
+
+    /// With another delegation, which names the key `next`. Tickets are void.
+    pub fn with_certificate(&self, next: KeyPair, certificate: Certificate) -> Result<Self, HandshakeError> {
+        let certificate = Some(certificate);
+        Self { key: next, certificate, holders: Arc::default(), ..self.clone() }.renew_tickets()
     }
 
     /// What to begin a handshake with, in this order: a peer may have been

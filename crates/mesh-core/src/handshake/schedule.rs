@@ -1,7 +1,7 @@
 //! The key schedule: each stage mixes in one more secret and is bound to the
 //! transcript so far.
 
-use super::{HandshakeError, MeshSecret};
+use super::{HandshakeError, MeshSecret, trust::Mode};
 use crate::{
     crypto::{
         aead::{AeadKey, Nonce, Tag},
@@ -112,6 +112,21 @@ impl SealingKey {
             .map_err(|_| HandshakeError::Finished)?;
         Ok(plaintext)
     }
+}
+
+/// The binding `B` of the channel beneath the stream. With certificates it is
+/// the channel's exporter value behind its length: none without TLS beneath.
+pub(super) fn channel(mode: Mode) -> &'static [u8] {
+    match mode {
+        Mode::Secret | Mode::Pinned => &[],
+        Mode::Certificate => &[0],
+    }
+}
+
+/// The transcript hash over M1 and M2 (`messages`), whole or so far as the label
+/// of `ct_s` covers M2, and the channel.
+pub(super) fn transcript_of_hellos(messages: &[&[u8]], mode: Mode) -> Hash {
+    sha256(&[messages, &[channel(mode)]].concat())
 }
 
 /// The transcript hash over whole messages.

@@ -1,3 +1,4 @@
+pub(super) mod certificates;
 mod impersonation;
 mod manger;
 mod negotiation;
@@ -23,6 +24,7 @@ pub(super) fn local(id: &str, key: KeyPair, secrets: &[&[u8]]) -> Local {
     Local {
         retired: Retired::default(),
         succession: None,
+        certificate: None,
         tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
         holders: Arc::default(),
         handshake_timeout: Duration::from_secs(10),
@@ -55,6 +57,8 @@ pub(super) fn pinned(mut local: Local) -> Local {
 pub(super) struct Wire<'a> {
     client: Local,
     server: Local,
+    /// When it takes place.
+    pub(super) at: Timestamp,
     pub(super) client_expects: Expectation,
     pub(super) server_expects: Expectation,
     pub(super) ticket: Option<Ticket>,
@@ -66,6 +70,7 @@ impl Wire<'_> {
         Self {
             client,
             server,
+            at: NOW,
             client_expects: Expectation::Unknown,
             server_expects: Expectation::Unknown,
             ticket: None,
@@ -85,22 +90,22 @@ impl Wire<'_> {
         self,
     ) -> (Result<Established, HandshakeError>, Option<Result<Established, HandshakeError>>) {
         let (client, server) = (Arc::new(self.client), Arc::new(self.server));
-        let name = server.id.clone();
+        let (name, now) = (server.id.clone(), self.at);
         let step = |index, message| (self.tamper)(index, message);
-        let (m1, state) = Initiator::start(client, name, self.client_expects, self.ticket, NOW).unwrap();
-        let answered = Responder::on_hello(server, &step(1, m1), |_| self.server_expects, NOW);
+        let (m1, state) = Initiator::start(client, name, self.client_expects, self.ticket, now).unwrap();
+        let answered = Responder::on_hello(server, &step(1, m1), |_| self.server_expects, now);
         let (m2, proof) = match answered {
             Ok(answered) => answered,
             Err(error) => return (Err(HandshakeError::State), Some(Err(error))),
         };
-        let proved = state.on_hello(&step(2, m2), NOW).and_then(|state| state.prove(NOW));
+        let proved = state.on_hello(&step(2, m2), now).and_then(|state| state.prove(now));
         let (m3, finish) = match proved {
             Ok(proved) => proved,
             Err(error) => return (Err(error), None),
         };
-        let accepted = proof.on_finish(&step(3, m3), NOW).and_then(|proved| proved.accept(NOW));
+        let accepted = proof.on_finish(&step(3, m3), now).and_then(|proved| proved.accept(now));
         match accepted {
-            Ok((m4, server)) => (finish.on_finish(&step(4, m4), NOW), Some(Ok(server))),
+            Ok((m4, server)) => (finish.on_finish(&step(4, m4), now), Some(Ok(server))),
             Err(error) => (Err(HandshakeError::State), Some(Err(error))),
         }
     }

@@ -1,5 +1,7 @@
 //! What a peer's identity rests on.
 
+use std::sync::Arc;
+
 use super::{error::HandshakeError, succession};
 use crate::{
     clock::Timestamp,
@@ -10,6 +12,7 @@ use crate::{
         secret::Secret,
     },
     id::ServiceId,
+    identity::Certified,
 };
 
 /// The kind of trust spoken on the wire.
@@ -20,6 +23,8 @@ pub enum Mode {
     Secret = 1,
     /// Each pins the other's key; there is no common secret.
     Pinned = 2,
+    /// Each has a certificate, which says what its key is.
+    Certificate = 3,
 }
 
 impl Mode {
@@ -27,6 +32,7 @@ impl Mode {
         match number {
             1 => Some(Self::Secret),
             2 => Some(Self::Pinned),
+            3 => Some(Self::Certificate),
             _ => None,
         }
     }
@@ -41,6 +47,8 @@ pub enum Trust {
     Pinned,
     /// Membership and the pinned key.
     PinnedAndSecret,
+    /// A certificate that leads to a trust anchor and names the service.
+    Certificate,
 }
 
 /// What is known of a peer's key before it speaks.
@@ -56,16 +64,18 @@ pub enum Expectation {
 }
 
 /// What holding a peer's key against what is expected has found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Recognised {
     pub(super) trust: Trust,
     /// The key it was known by, if the one it shows has taken its place.
     pub(super) former: Option<Thumbprint>,
+    /// What its certificate has proved, if it has one.
+    pub(super) certified: Option<Arc<Certified>>,
 }
 
 impl From<Trust> for Recognised {
     fn from(trust: Trust) -> Self {
-        Self { trust, former: None }
+        Self { trust, former: None, certified: None }
     }
 }
 
@@ -88,6 +98,8 @@ impl Expectation {
                 Ok(match mode {
                     Mode::Secret => Trust::PinnedAndSecret.into(),
                     Mode::Pinned => Trust::Pinned.into(),
+                    // A pin would be a second, weaker answer to the same question.
+                    Mode::Certificate => return Err(HandshakeError::Mode),
                 })
             }
             (Self::Known(known), Mode::Secret) => {
@@ -96,13 +108,14 @@ impl Expectation {
                 }
                 match succession {
                     Some(sent) if succession::verify(sent, peer, known, shown) => {
-                        Ok(Recognised { trust: Trust::Secret, former: Some(known) })
+                        Ok(Recognised { trust: Trust::Secret, former: Some(known), certified: None })
                     }
                     _ => Err(HandshakeError::PeerKeyChanged(peer.clone())),
                 }
             }
             (Self::Unknown, Mode::Secret) => Ok(Trust::Secret.into()),
             (Self::Known(_) | Self::Unknown, Mode::Pinned) => Err(HandshakeError::UnknownPeer(peer.clone())),
+            (Self::Known(_) | Self::Unknown, Mode::Certificate) => Err(HandshakeError::Mode),
         }
     }
 }

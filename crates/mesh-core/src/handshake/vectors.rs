@@ -8,11 +8,19 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     initiator::Proof,
-    messages::{ClientFinish, ClientHello, SERVER_FINISH, Sealed, ServerHello, body, split_mac},
-    schedule::{ClientStage, transcript},
+    messages::{ClientFinish, ClientHello, SERVER_FINISH, Sealed, ServerHello, Shown, body, split_mac},
+    schedule::{ClientStage, transcript, transcript_of_hellos},
     *,
 };
-use crate::crypto::mac::sha256;
+use rcgen::CertificateParams;
+
+use crate::{
+    crypto::mac::sha256,
+    identity::{
+        Anchors, CrlPolicy, NameRule, Verifier,
+        tests::{Authority, PATH, valid},
+    },
+};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -20,6 +28,9 @@ const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 #[derive(Debug, Deserialize, Serialize)]
 struct Run {
     now: u64,
+    /// In mode 3: the trust anchor of both sides, in DER.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anchor: Option<String>,
     mesh_secret: String,
     client_key: String,
     server_key: String,
@@ -63,7 +74,7 @@ fn secret(text: &str) -> Secret<32> {
 }
 
 /// The vector in `file`.
-fn vector<T: DeserializeOwned + Serialize>(file: &str, record: fn() -> T) -> T {
+fn vector<T: DeserializeOwned + Serialize>(file: &str, record: impl FnOnce() -> T) -> T {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(file);
     if std::env::var_os("MESH_WRITE_VECTORS").is_some() && !path.exists() {
         fs::write(&path, serde_json::to_string_pretty(&record()).unwrap() + "\n").unwrap();
@@ -77,7 +88,30 @@ impl Run {
     }
 
     fn root(&self) -> MeshSecret {
-        MeshSecret::new(&bytes(&self.mesh_secret))
+        if self.anchor.is_some() { MeshSecret::none() } else { MeshSecret::new(&bytes(&self.mesh_secret)) }
+    }
+
+    fn mode(&self) -> Mode {
+        if self.anchor.is_some() { Mode::Certificate } else { Mode::Secret }
+    }
+
+    /// Mode 3: both hellos show what the anchor and each other's names prove.
+    fn names(&self) {
+        let anchors = Anchors::new(&bytes(self.anchor.as_ref().unwrap()), None, CrlPolicy::Refuse).unwrap();
+        let [m1, m2, ..] = self.messages();
+        let (client, server) =
+            (ClientHello::decode(&m1).unwrap().shares, ServerHello::decode(&m2).unwrap().0.shares);
+        let rule = NameRule { template: Some(format!("{PATH}{{service}}")), ..NameRule::default() };
+        let own = Authority::root("x").issue("x", &|_| ()).credential();
+        let verifier = Verifier::new(anchors, &rule, &own, Arc::default(), Arc::default());
+        for (shares, id, pem) in
+            [(&client, &client.client, &self.client_key), (&server, &server.server, &self.server_key)]
+        {
+            let Shown::Certificate(identity) = &shares.identity else { panic!("not a certificate") };
+            let certified = verifier.verify(identity, id, NOW).unwrap();
+            assert_eq!(certified.mesh_key, *key(pem).public_key());
+            assert_eq!(certified.name, format!("{PATH}{id}"));
+        }
     }
 
     /// Follows the key schedule from what proves the client and the server.
@@ -90,7 +124,7 @@ impl Run {
         let (covered, mac) = split_mac(&m2).unwrap();
         assert!(root.hello_key("server hello").verify(&[&sha256(&[&m1]), covered], mac));
 
-        let th2 = transcript(&[&m1, &m2]);
+        let th2 = transcript_of_hellos(&[&m1, &m2], self.mode());
         let shared = [secret(&self.ml_kem_shared), secret(&self.x25519_shared)];
         let stage = ClientStage::new(&root, th2, &shared, client_proof);
         assert_eq!(stage.session_id().to_string(), self.session_id);
@@ -102,7 +136,7 @@ impl Run {
         let Sealed { parameters, holder, .. } = Sealed::decode(&opened).unwrap();
         assert_eq!(parameters, Parameters { max_message: 1 << 22, max_calls: 1024 });
         let client = ClientHello::decode(&m1).unwrap().shares;
-        assert!(holder.unwrap().verify(&client.server, &client.public_key().unwrap()));
+        assert!(holder.unwrap().verify(&client.server, key(&self.client_key).public_key()));
 
         let th3 = transcript(&[&m1, &m2, &m3]);
         let stage = stage.server_stage(th3, server_proof);
@@ -118,37 +152,73 @@ impl Run {
 
 #[test]
 fn handshake_vectors_follow_the_document() {
-    let Full { run, k_s, k_c } = vector("handshake.json", record);
+    follow_full(vector("handshake.json", || record(strangers())));
+}
+
+#[test]
+fn handshake_vectors_with_certificates_follow_the_document() {
+    let full: Full = vector("handshake-certificate.json", || record(certified()));
+    full.run.names();
+    follow_full(full);
+}
+
+fn follow_full(Full { run, k_s, k_c }: Full) {
     let [m1, m2, m3, _] = run.messages();
     let (_, wrapped, prefix) = ServerHello::decode(&m2).unwrap();
-    let label = transcript(&[&m1, &m2[..prefix]]);
+    let label = transcript_of_hellos(&[&m1, &m2[..prefix]], run.mode());
     let unwrapped = unwrap_secret(&key(&run.client_key), wrapped, &label).unwrap();
     assert_eq!(hex::encode(unwrapped.as_bytes()), k_s);
     let wrapped = ClientFinish::decode(&m3).unwrap().wrapped.to_vec();
-    let unwrapped = unwrap_secret(&key(&run.server_key), &wrapped, &transcript(&[&m1, &m2])).unwrap();
+    let th2 = transcript_of_hellos(&[&m1, &m2], run.mode());
+    let unwrapped = unwrap_secret(&key(&run.server_key), &wrapped, &th2).unwrap();
     assert_eq!(hex::encode(unwrapped.as_bytes()), k_c);
     run.follows(&[&secret(&k_s)], &secret(&k_c));
 }
 
 #[test]
 fn resumption_vectors_follow_the_document() {
-    let Resumed { run, psk, held } = vector("resumption.json", record_resumption);
+    follow_resumed(vector("resumption.json", || record_resumption(&strangers())));
+}
+
+#[test]
+fn resumption_vectors_with_certificates_follow_the_document() {
+    let resumed: Resumed = vector("resumption-certificate.json", || record_resumption(&certified()));
+    resumed.run.names();
+    follow_resumed(resumed);
+}
+
+fn follow_resumed(Resumed { run, psk, held }: Resumed) {
     let [m1, m2, m3, _] = run.messages();
     let hello = ClientHello::decode(&m1).unwrap().shares;
     let (answer, wrapped, _) = ServerHello::decode(&m2).unwrap();
     assert_eq!(answer.shares.resumption, Some(Vec::new()));
     assert!(wrapped.is_empty() && ClientFinish::decode(&m3).unwrap().wrapped.is_empty());
-    let tickets = Tickets::new(&hello.server, &key(&run.server_key), &[run.root()]).unwrap();
-    let shown = hello.public_key().unwrap();
+    let secrets = [run.root()];
+    let secrets = if run.anchor.is_some() { &[] } else { &secrets[..] };
+    let tickets = Tickets::new(&hello.server, &key(&run.server_key), secrets).unwrap();
+    let shown = key(&run.client_key).public_key().clone();
     let note = tickets.take(&hello.resumption.unwrap(), &hello.client, &shown, NOW).unwrap();
+    assert_eq!(note.name, run.anchor.as_ref().map(|_| format!("{PATH}client")));
     assert_eq!(hex::encode(note.psk.as_bytes()), psk);
     run.follows(&[&secret(&psk), &secret(&held)], &secret(&psk));
 }
 
-/// Two services that have never met.
-fn strangers() -> (Arc<Local>, Arc<Local>) {
+/// Two services that have never met, and their anchor.
+type Pair = (Arc<Local>, Arc<Local>, Option<Vec<u8>>);
+
+fn strangers() -> Pair {
     let local = |id| Arc::new(tests::local(id, KeyPair::generate(2048).unwrap(), &[&[0x5e; 32]]));
-    (local("client"), local("server"))
+    (local("client"), local("server"), None)
+}
+
+fn certified() -> Pair {
+    let then = |params: &mut CertificateParams| valid(params, NOW, NOW + Duration::from_hours(48));
+    let root = Authority::root_with("root", &then);
+    let local = |id| {
+        let made = KeyPair::generate(2048).unwrap();
+        Arc::new(tests::certificates::certified(id, made, &root, &then, NOW))
+    };
+    (local("client"), local("server"), Some(root.der().to_vec()))
 }
 
 /// What a run shows of its proofs: the client's, and `k_c` encrypted.
@@ -157,7 +227,7 @@ struct Witness {
     wrapped: Vec<u8>,
 }
 
-fn play(client: &Arc<Local>, server: &Arc<Local>, start: Option<Ticket>) -> (Run, Witness, Option<Ticket>) {
+fn play((client, server, anchor): &Pair, start: Option<Ticket>) -> (Run, Witness, Option<Ticket>) {
     let expect = |_: &ServiceId| Expectation::Unknown;
     let name = server.id.clone();
     let (m1, state) = Initiator::start(Arc::clone(client), name, Expectation::Unknown, start, NOW).unwrap();
@@ -179,6 +249,7 @@ fn play(client: &Arc<Local>, server: &Arc<Local>, start: Option<Ticket>) -> (Run
     let [m1, m2, m3, m4] = [m1, m2, m3, m4].map(hex::encode);
     let run = Run {
         now: NOW.as_secs(),
+        anchor: anchor.as_ref().map(hex::encode),
         mesh_secret: hex::encode([0x5e; 32]),
         client_key: client.key.to_pkcs8_pem().unwrap().to_string(),
         server_key: server.key.to_pkcs8_pem().unwrap().to_string(),
@@ -195,20 +266,20 @@ fn play(client: &Arc<Local>, server: &Arc<Local>, start: Option<Ticket>) -> (Run
     (run, Witness { proof: shown, wrapped }, ticket)
 }
 
-fn record() -> Full {
-    let (client, server) = strangers();
-    let (run, witness, _) = play(&client, &server, None);
+fn record(pair: Pair) -> Full {
+    let (run, witness, _) = play(&pair, None);
+    let (client, server, _) = pair;
     let Proof::Key { label, wrapped } = &witness.proof else { panic!("a full handshake") };
     let k_s = unwrap_secret(&client.key, wrapped, label).unwrap();
     let [m1, m2, ..] = run.messages();
-    let k_c = unwrap_secret(&server.key, &witness.wrapped, &transcript(&[&m1, &m2])).unwrap();
+    let th2 = transcript_of_hellos(&[&m1, &m2], run.mode());
+    let k_c = unwrap_secret(&server.key, &witness.wrapped, &th2).unwrap();
     Full { run, k_s: hex::encode(k_s.as_bytes()), k_c: hex::encode(k_c.as_bytes()) }
 }
 
-fn record_resumption() -> Resumed {
-    let (client, server) = strangers();
-    let (_, _, ticket) = play(&client, &server, None);
-    let (run, witness, _) = play(&client, &server, ticket);
+fn record_resumption(pair: &Pair) -> Resumed {
+    let (_, _, ticket) = play(pair, None);
+    let (run, witness, _) = play(pair, ticket);
     let Proof::Ticket { psk, held, .. } = &witness.proof else { panic!("a resumption") };
     Resumed { run, psk: hex::encode(psk.as_bytes()), held: hex::encode(held.as_bytes()) }
 }

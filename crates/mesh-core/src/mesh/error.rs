@@ -10,6 +10,7 @@ use crate::{
     error::{Code, Coded, Reason},
     handshake::HandshakeError,
     id::IdSyntaxError,
+    identity::MaterialError,
     resilience::ResilienceError,
     transport::TransportError,
 };
@@ -71,6 +72,12 @@ pub enum Error {
     /// A handshake's material could not be made.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
+    /// This service's certificate, key, anchors or lists cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] MaterialError),
+    /// There is no certificate here.
+    #[error("this mesh has no certificate; give it security.certificate first")]
+    NoCertificate,
     /// There is no secret to rotate.
     #[error(
         "this mesh has no secret of yours to rotate; give every service the same security.jwtSecret first"
@@ -98,7 +105,8 @@ impl Coded for Error {
             Self::Id(error) => error.code(),
             Self::Transport(error) => error.code(),
             Self::Handshake(error) => error.code(),
-            Self::NoSecret | Self::GivenKey(_) => Code::FailedPrecondition,
+            Self::Certificate(error) => error.code(),
+            Self::NoSecret | Self::NoCertificate | Self::GivenKey(_) => Code::FailedPrecondition,
             Self::Thread => Code::Internal,
         }
     }
@@ -114,7 +122,8 @@ impl Coded for Error {
             Self::Id(error) => error.reason(),
             Self::Transport(error) => error.reason(),
             Self::Handshake(error) => error.reason(),
-            Self::NoSecret | Self::SecretInUse | Self::GivenKey(_) => Reason::Argument,
+            Self::Certificate(error) => error.reason(),
+            Self::NoSecret | Self::NoCertificate | Self::SecretInUse | Self::GivenKey(_) => Reason::Argument,
             Self::Thread => Reason::Internal,
         }
     }

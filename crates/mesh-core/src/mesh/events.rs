@@ -11,6 +11,7 @@ use crate::{
     error::{Code, Coded, Reason},
     handshake::Trust,
     id::{ServiceId, SessionId},
+    identity::Certified,
     record::message::{CallKind, Failure, Payload},
     telemetry::{Metrics, escape},
 };
@@ -204,6 +205,8 @@ pub struct SessionInfo {
     pub inbound: bool,
     /// What the peer's identity rests on.
     pub trust: Trust,
+    /// What the peer's certificate has proved, if it has one.
+    pub certified: Option<Arc<Certified>>,
     /// Whether the mesh secret is the embedded default.
     pub embedded: bool,
     /// The verified claims of the peer's handshake token.
@@ -225,6 +228,7 @@ impl SessionInfo {
             (Trust::Secret, false) => "shared-secret",
             (Trust::Pinned, _) => "pinned",
             (Trust::PinnedAndSecret, _) => "pinned+secret",
+            (Trust::Certificate, _) => "certificate",
         }
     }
 }

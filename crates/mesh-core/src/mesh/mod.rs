@@ -47,7 +47,7 @@ pub use self::{
     },
     figures::Gauges,
     io::Io,
-    stats::Stats,
+    stats::{CertificateStats, Stats},
 };
 use self::{
     platform::Platform,
@@ -57,6 +57,7 @@ use self::{
 use crate::{
     config::{MeshConfig, NetworkName},
     crypto::rsa::PublicKey,
+    identity::Revocation,
     transport::memory::sever,
 };
 
@@ -67,7 +68,7 @@ pub struct Mesh {
     jobs: mpsc::UnboundedSender<Job>,
     address: Option<SocketAddr>,
     network: Option<NetworkName>,
-    public_key: Mutex<PublicKey>,
+    public_key: Arc<Mutex<PublicKey>>,
     _guard: DropGuard,
 }
 
@@ -100,7 +101,7 @@ impl Mesh {
         let (started, ready) = oneshot::channel();
         let ready = async {
             let Started { address, public_key, guard } = ready.await.map_err(|_| Error::Thread)??;
-            Ok(Self { jobs, address, network, public_key: Mutex::new(public_key), _guard: guard })
+            Ok(Self { jobs, address, network, public_key, _guard: guard })
         };
         (ready, run(platform, config, events, queue, started))
     }
@@ -142,9 +143,56 @@ impl Mesh {
                 let _ = sender.send(core.rotate_key().await);
             });
         });
-        let key = receiver.await.map_err(|_| Error::Thread)??;
-        *lock(&self.public_key) = key.clone();
-        Ok(key)
+        receiver.await.map_err(|_| Error::Thread)?
+    }
+
+    /// Reads certificate, key, anchors and revocation lists again, checks them as
+    /// at the start, and uses them from now on. New sessions prove the new
+    /// certificate at once; sessions under way end with the calls they carry,
+    /// but those whose peers would be refused now end at once. Returns the
+    /// mesh key that the new delegation names.
+    ///
+    /// # Errors
+    /// [`Error::NoCertificate`] without `security.certificate`;
+    /// [`Error::Certificate`] and those of files: the former certificate then
+    /// stays. [`Error::Thread`] when the mesh is closed.
+    pub async fn reload_identity(&self) -> Result<PublicKey, Error> {
+        let (sender, receiver) = oneshot::channel();
+        self.post(move |io| {
+            let core = Arc::clone(&io.0);
+            tokio::spawn(async move {
+                let _ = sender.send(core.reload_identity().await);
+            });
+        });
+        receiver.await.map_err(|_| Error::Thread)?
+    }
+
+    /// Refuses what `revocation` names until the mesh closes, and ends the
+    /// sessions concerned at once. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`Error::NoCertificate`] without `security.certificate`;
+    /// [`Error::Certificate`] beyond 65,536 revocations of a kind;
+    /// [`Error::Thread`] when the mesh is closed.
+    pub async fn revoke(&self, revocation: Revocation) -> Result<usize, Error> {
+        let (sender, receiver) = oneshot::channel();
+        self.post(move |io| {
+            let core = Arc::clone(&io.0);
+            tokio::spawn(async move {
+                let _ = sender.send(core.revoke(revocation).await);
+            });
+        });
+        receiver.await.map_err(|_| Error::Thread)?
+    }
+
+    /// The certificates of this mesh and its peers; `None` without
+    /// `security.certificate`, and once the mesh is closed.
+    pub async fn certificates(&self) -> Option<CertificateStats> {
+        let (sender, receiver) = oneshot::channel();
+        self.post(move |io| {
+            let _ = sender.send(io.0.certificate_stats());
+        });
+        receiver.await.ok().flatten()
     }
 
     /// Uses `secret` as the mesh secret from now on. The former one is

@@ -1,7 +1,12 @@
 //! The I/O thread of a mesh: jobs of the application, one after another, between
 //! the tasks of the sessions.
 
-use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -26,7 +31,7 @@ pub(super) type Job = Box<dyn FnOnce(&Io) + Send>;
 /// A mesh that serves.
 pub(super) struct Started {
     pub(super) address: Option<SocketAddr>,
-    pub(super) public_key: PublicKey,
+    pub(super) public_key: Arc<Mutex<PublicKey>>,
     /// The mesh stops when this is dropped.
     pub(super) guard: DropGuard,
 }
@@ -69,7 +74,7 @@ pub(super) async fn run(
     };
     let shared = &core.shared;
     let address = listener.as_ref().and_then(Listener::address);
-    let public_key = core.identity.local().key.public_key().clone();
+    let public_key = Arc::clone(&core.identity.shown);
     let guard = shared.stop.clone().drop_guard();
     if started.send(Ok(Started { address, public_key, guard })).is_err() {
         return;

@@ -1,6 +1,11 @@
 //! Counters, read by `getStats()`.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use crate::identity::Certified;
 
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -60,6 +65,17 @@ pub struct Stats {
     pub private_operations: u64,
     /// A fault of the key directory that keeps peers out, with path and repair.
     pub key_directory_fault: Option<String>,
+}
+
+/// The certificates of a mesh at one moment.
+#[derive(Clone, Debug)]
+pub struct CertificateStats {
+    /// This service's own, as its peers see it.
+    pub own: Arc<Certified>,
+    /// Those of peers with an open session, each once.
+    pub peers: Vec<Arc<Certified>>,
+    /// Signature verifications of certificates and delegations, since the start.
+    pub verifications: u64,
 }
 
 impl Counters {

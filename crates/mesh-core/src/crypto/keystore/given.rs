@@ -15,17 +15,25 @@ use crate::crypto::rsa::KeyPair;
 /// Blocks.
 pub fn read_key_file(path: &Path) -> Result<KeyPair, KeyStoreError> {
     let problem = |problem| KeyStoreError::Given { path: path.into(), problem };
-    let bytes = read(path).map_err(problem)?;
-    if bytes.len() > MAX_KEY_FILE {
-        return Err(problem(GivenKeyProblem::NotAKey(format!("it has more than {MAX_KEY_FILE} bytes"))));
-    }
+    let bytes = read_secret_file(path, MAX_KEY_FILE)?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| problem(GivenKeyProblem::NotAKey("it is not text".to_owned())))?;
     KeyPair::from_pkcs8_pem(text).map_err(|error| problem(GivenKeyProblem::NotAKey(error.to_string())))
 }
 
+/// Reads a secret of at most `most` bytes from a file, under the rule of
+/// [`read_key_file`]. Blocks.
+pub(crate) fn read_secret_file(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
+    let problem = |problem| KeyStoreError::Given { path: path.into(), problem };
+    let bytes = read(path, most).map_err(problem)?;
+    if bytes.len() > most {
+        return Err(problem(GivenKeyProblem::NotAKey(format!("it has more than {most} bytes"))));
+    }
+    Ok(bytes)
+}
+
 #[cfg(unix)]
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, GivenKeyProblem> {
+fn read(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, GivenKeyProblem> {
     use rustix::{
         fs::{FileType, Mode, OFlags, StatVfsMountFlags, fstat, fstatvfs, open},
         process::geteuid,
@@ -39,23 +47,23 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, GivenKeyProblem> {
     #[allow(clippy::useless_conversion, reason = "narrower on some systems")]
     let mode = u32::from(stat.st_mode) & 0o7777;
     accept(regular, stat.st_uid, geteuid().as_raw(), mode, read_only)?;
-    take(file.into())
+    take(file.into(), most)
 }
 
 #[cfg(not(unix))]
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, GivenKeyProblem> {
+fn read(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, GivenKeyProblem> {
     let file = std::fs::File::open(path).map_err(GivenKeyProblem::Io)?;
     if !file.metadata().is_ok_and(|found| found.is_file()) {
         return Err(GivenKeyProblem::Type);
     }
-    take(file)
+    take(file, most)
 }
 
-fn take(file: std::fs::File) -> Result<Zeroizing<Vec<u8>>, GivenKeyProblem> {
+fn take(file: std::fs::File, most: usize) -> Result<Zeroizing<Vec<u8>>, GivenKeyProblem> {
     use std::io::Read;
     // One allocation for the whole file: a growing vector would leave copies of the secret behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_KEY_FILE + 2));
-    file.take(MAX_KEY_FILE as u64 + 1).read_to_end(&mut bytes).map_err(GivenKeyProblem::Io)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(most + 2));
+    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(GivenKeyProblem::Io)?;
     Ok(bytes)
 }
 

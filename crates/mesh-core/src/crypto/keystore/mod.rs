@@ -38,6 +38,7 @@ mod unix;
 pub use error::{GivenKeyProblem, KeyStoreError};
 pub(crate) use error::{Shown, repair};
 pub use given::read_key_file;
+pub(crate) use given::read_secret_file;
 #[cfg(not(unix))]
 use portable::Directory;
 #[cfg(unix)]

@@ -25,6 +25,7 @@ pub(crate) fn forge_ticket(
     let holder = Arc::new(Holder::new(server, stolen).unwrap());
     let psk = Secret::random().unwrap();
     let note = Note {
+        name: None,
         client: victim.clone(),
         client_key: victim_key,
         holder: holder.signed().clone(),

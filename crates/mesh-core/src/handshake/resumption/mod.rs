@@ -90,6 +90,8 @@ pub(super) struct Note {
     pub(super) psk: Secret<32>,
     /// End of the descent from one full handshake.
     pub(super) expires: Timestamp,
+    /// The name that the client's certificate has proved, if it has one.
+    pub(super) name: Option<String>,
 }
 
 impl Note {
@@ -100,6 +102,9 @@ impl Note {
         out.put_vec16(&self.holder.encode())?;
         out.put(self.psk.as_bytes());
         out.put(&self.expires.as_millis().to_be_bytes());
+        if let Some(name) = &self.name {
+            out.put_vec16(name.as_bytes())?;
+        }
         Ok(out)
     }
 
@@ -110,8 +115,14 @@ impl Note {
         let holder = SignedHolder::decode(reader.vec16()?)?;
         let psk = Secret::new(reader.array()?);
         let expires = Timestamp::from_millis(u64::from_be_bytes(reader.array()?));
+        let name = if reader.end().is_ok() {
+            None
+        } else {
+            let name = std::str::from_utf8(reader.vec16()?).map_err(|_| HandshakeError::Format)?;
+            Some(name.to_owned())
+        };
         reader.end()?;
-        Ok(Self { client, client_key, holder, psk, expires })
+        Ok(Self { client, client_key, holder, psk, expires, name })
     }
 }
 

@@ -262,6 +262,7 @@ fn the_thief_of_a_servers_key_cannot_make_tickets() {
         let thief = Tickets::new(&server.id, &server.key, &server.secrets).unwrap();
         let (psk, share) = (Secret::random().unwrap(), *own.signed().share());
         let note = Note {
+            name: None,
             client: client.id.clone(),
             client_key: client.key.public_key().thumbprint(),
             holder: SignedHolder { share, signature },
@@ -338,6 +339,7 @@ fn a_server_that_cannot_read_the_ticket_cannot_claim_it() {
             sealed: impostor
                 .tickets
                 .give(&Note {
+                    name: None,
                     client: id,
                     client_key: key(0).public_key().thumbprint(),
                     holder: ticket.holder.signed().clone(),
@@ -411,6 +413,7 @@ fn acquainted_quickly() -> (Local, Local, Ticket) {
     let holder = holder(&client.key);
     let psk = Secret::random().unwrap();
     let note = Note {
+        name: None,
         client: client.id.clone(),
         client_key: client.key.public_key().thumbprint(),
         holder: holder.signed().clone(),
@@ -432,6 +435,7 @@ fn the_memory_of_used_tickets_is_bounded_and_fails_closed() {
     let key = client.key.public_key();
     let signed = holder(&client.key).signed().clone();
     let note = || Note {
+        name: None,
         client: client.id.clone(),
         client_key: key.thumbprint(),
         holder: signed.clone(),

@@ -263,6 +263,7 @@ pub(super) fn lost(session: &Session, end: &End) -> CallError {
             CallError { message: text, ..CallError::from_coded(error) }
         }
         End::Closed => CallError::local(Code::Cancelled, Reason::Closed, text),
+        End::Refused(error) => CallError { message: text, ..CallError::from_coded(&**error) },
         _ => CallError::local(Code::Unavailable, Reason::SessionLost, text),
     }
 }

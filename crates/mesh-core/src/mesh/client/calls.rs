@@ -173,6 +173,12 @@ impl Client {
         let session = Arc::clone(&prepared.session);
         session.leads_to(target.clone());
         let open = Open::new(&self, &session);
+        if let Some(error) = self.identity.refuses(&local, &session.info) {
+            // Revoked since its identity was looked at: no call goes out on it.
+            let failed = CallError::from_coded(&error);
+            open.close(&End::Refused(Arc::new(error)), &[]);
+            return self.link_failed(&service, &target, &failed);
+        }
         self.link_ready(&service, &target, &session);
         if self.identity.has_changed_since(&local) {
             self.leave(&session, u32::MAX);

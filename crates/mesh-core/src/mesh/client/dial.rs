@@ -195,6 +195,15 @@ impl Dialler<'_> {
         let causes = if late {
             // It knows the secret, or the pins are right: what is left is what M3 says.
             vec!["the two clocks differ by more than 30 s".to_owned(), remembered]
+        } else if self.identity.certificates.is_some() {
+            vec![
+                format!("{service} does not trust the authority of this service's certificate"),
+                format!(
+                    "its rule of names does not find {me} in this certificate, or the certificate is revoked there"
+                ),
+                format!("{service} has no security.certificate"),
+                other_service,
+            ]
         } else if self.identity.local().secrets.is_empty() {
             vec![
                 format!("{service} has another key of {me} in its discovery.services, or none"),

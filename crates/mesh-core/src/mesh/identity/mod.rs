@@ -1,6 +1,7 @@
 //! Who this service is, and what it knows of others: its key and secrets, the
 //! keys of its peers, the tickets it was given.
 
+mod certificates;
 mod keys;
 mod rotation;
 mod trust;
@@ -15,15 +16,21 @@ use std::{
 };
 
 use self::{
+    certificates::{Certificates, Delegated},
     keys::{OwnKey, open_store, own_key},
     trust::TrustStore,
     wallet::Wallet,
 };
-use super::{error::Error, shared::Shared, sync::lock};
+use super::{error::Error, events::SessionInfo, shared::Shared, sync::lock};
 use crate::{
-    crypto::{aead::AesKeySize, rsa::Thumbprint},
+    clock::Timestamp,
+    crypto::{
+        aead::AesKeySize,
+        rsa::{PublicKey, Thumbprint},
+    },
     handshake::{Local, MeshSecret, Parameters, Retired, Suite, Tickets},
     id::ServiceId,
+    identity::{IdentityError, Revocation},
 };
 
 pub(crate) use self::trust::NotRemembered;
@@ -32,10 +39,14 @@ pub(crate) use self::trust::NotRemembered;
 pub(crate) struct Identity {
     pub(crate) trust: TrustStore,
     pub(crate) wallet: Wallet,
+    /// With certificates: this service's, and the judgement of its peers'.
+    pub(crate) certificates: Option<Certificates>,
     /// This service made a new key when it started: nobody remembers it.
     pub(crate) key_is_new: bool,
     shared: Arc<Shared>,
     local: Mutex<Arc<Local>>,
+    /// This service's public key, for the application.
+    pub(crate) shown: Arc<Mutex<PublicKey>>,
     /// Rotations of the key, one at a time.
     rotation: tokio::sync::Mutex<()>,
     /// RSA private operations of keys that another took the place of.
@@ -52,7 +63,17 @@ impl Identity {
             None if config.is_embedded() => vec![MeshSecret::new(store.mesh_secret()?.as_bytes())],
             None => Vec::new(),
         };
-        let OwnKey { key, is_new: key_is_new, succession } = own_key(config, &store)?;
+        let (certificates, delegated) = match &config.certificate {
+            Some(given) => Certificates::load(&shared, given).map(|(all, made)| (Some(all), Some(made)))?,
+            None => (None, None),
+        };
+        let (OwnKey { key, is_new: key_is_new, succession }, certificate) = match delegated {
+            // The certificate says which key it is, so nobody has to remember it.
+            Some(Delegated { key, certificate }) => {
+                (OwnKey { key, is_new: false, succession: None }, Some(certificate))
+            }
+            None => (own_key(config, &store)?, None),
+        };
         let tickets = Tickets::new(&config.service_id, &key, &secrets)?;
         let local = Local {
             id: config.service_id.clone(),
@@ -70,12 +91,15 @@ impl Identity {
             holders: Arc::default(),
             retired: Retired::default(),
             succession,
+            certificate,
         };
         Ok(Self {
             // Without a secret only pins count; nothing is looked up for strangers.
             trust: TrustStore::new(pins, store, config.enforce_peer_keys && !local.secrets.is_empty()),
             wallet: Wallet::default(),
+            certificates,
             key_is_new,
+            shown: Arc::new(Mutex::new(local.key.public_key().clone())),
             local: Mutex::new(Arc::new(local)),
             rotation: tokio::sync::Mutex::default(),
             previous_operations: AtomicU64::new(0),
@@ -91,6 +115,52 @@ impl Identity {
     /// Whether a key or a secret was rotated since `local` was current.
     pub(crate) fn has_changed_since(&self, local: &Arc<Local>) -> bool {
         !Arc::ptr_eq(local, &lock(&self.local))
+    }
+
+    /// Whether the peer of a session would be accepted now. Verifies signatures
+    /// if the anchors are others than those of its handshake.
+    pub(crate) fn judge(&self, info: &SessionInfo, now: Timestamp) -> Result<(), IdentityError> {
+        match (&self.certificates, &info.certified) {
+            (Some(certificates), Some(certified)) => {
+                certificates.verifier().verify(&certified.identity, &info.peer, now).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Why a session that is in the table now is refused all the same: what its
+    /// handshake began with was revoked or replaced before it was there.
+    pub(crate) fn refuses(&self, local: &Local, info: &SessionInfo) -> Option<IdentityError> {
+        let (certificates, certified) = (self.certificates.as_ref()?, info.certified.as_ref()?);
+        let present = certificates.verifier();
+        let is_present = local.certificate.as_ref().is_some_and(|own| Arc::ptr_eq(&own.verifier, &present));
+        if is_present && !present.is_revoked(certified) {
+            return None;
+        }
+        self.judge(info, self.shared.now()).err()
+    }
+
+    /// Whether another delegation is to be made now; the caller makes it.
+    pub(crate) fn renewal_is_due(&self, now: Timestamp) -> bool {
+        self.certificates.as_ref().is_some_and(|certificates| certificates.is_due(now))
+    }
+
+    /// The renewal that was due is over.
+    pub(crate) fn renewal_is_over(&self, succeeded: bool, now: Timestamp) {
+        if let Some(certificates) = &self.certificates {
+            certificates.renewed(succeeded, now);
+        }
+    }
+
+    /// What to warn of the end of this service's certificate, if it is time.
+    pub(crate) fn certificate_warning(&self, now: Timestamp) -> Option<String> {
+        self.certificates.as_ref()?.warning(now)
+    }
+
+    /// Refuses what this names from now on.
+    pub(crate) fn revoke(&self, revocation: Revocation) -> Result<(), Error> {
+        let certificates = self.certificates.as_ref().ok_or(Error::NoCertificate)?;
+        Ok(certificates.revoke(revocation)?)
     }
 
     /// RSA private operations done with this service's keys.

@@ -25,7 +25,7 @@ use crate::{
     mesh::{
         identity::NotRemembered,
         platform::Stopped,
-        session::{Open, handshake_message, prepare, run},
+        session::{End, Open, handshake_message, prepare, run},
         sync::lock,
     },
     transport::{Accept, ConnectionInfo, Duplex, TransportError, busy, refusal, shutting_down},
@@ -118,6 +118,10 @@ async fn serve(server: Arc<Server>, mut duplex: Duplex, connection: ConnectionIn
     // Given back after the guard has closed the session.
     let _seat = seat;
     let open = Open::new(&server, &session);
+    if let Some(error) = server.identity.refuses(&local, &session.info) {
+        // Revoked since its identity was looked at.
+        session.end(End::Refused(Arc::new(error)));
+    }
     if server.identity.has_changed_since(&local) || server.shared.draining.is_cancelled() {
         // A key or a secret was rotated meanwhile, or the mesh is closing.
         session.leave();

@@ -44,6 +44,7 @@ pub(crate) fn prepare<H: From<Session>>(
         peer: established.peer,
         inbound,
         trust: established.trust,
+        certified: established.certified,
         embedded: shared.config.is_embedded(),
         claims: established.claims,
         suite: established.suite.as_str(),

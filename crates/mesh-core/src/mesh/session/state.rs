@@ -18,6 +18,7 @@ use crate::{
     clock::{Clock, Timestamp},
     config::MeshConfig,
     handshake::Parameters,
+    identity::IdentityError,
     mesh::events::SessionInfo,
     record::{Inflow, Overrun, RecordError, message::Encoded},
 };
@@ -53,6 +54,9 @@ pub(crate) enum End {
     /// This mesh closed it.
     #[error("closed on this side")]
     Closed,
+    /// The peer's certificate counts no longer.
+    #[error("the session was closed: {0}")]
+    Refused(Arc<IdentityError>),
     /// Something that should work did not.
     #[error("{0}")]
     Auth(Arc<AuthError>),
@@ -129,11 +133,13 @@ impl Session {
         self.end.get().is_some()
     }
 
-    /// Whether it has been idle for as long as a session may be, or is as old
-    /// as one may be.
+    /// Whether it has been idle for as long as a session may be, is as old as one
+    /// may be, or the peer's certificate or delegation has ended.
     pub(crate) fn is_overdue(&self, now: Timestamp, config: &MeshConfig) -> bool {
         let active = Timestamp::from_millis(self.last_activity.load(Ordering::Relaxed));
-        now.since(active) >= config.session_timeout || now.since(self.created) >= config.session_lifetime
+        now.since(active) >= config.session_timeout
+            || now.since(self.created) >= config.session_lifetime
+            || self.info.certified.as_ref().is_some_and(|certified| now >= certified.expires)
     }
 
     /// A frame came or went.

@@ -66,6 +66,7 @@ pub(super) fn local_as(id: &str, key: KeyPair) -> Arc<Local> {
     Arc::new(Local {
         retired: crate::handshake::Retired::default(),
         succession: None,
+        certificate: None,
         tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
         holders: Arc::default(),
         handshake_timeout: Duration::from_secs(10),

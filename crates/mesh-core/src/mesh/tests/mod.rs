@@ -2,6 +2,7 @@
 
 mod backpressure;
 mod calls;
+mod certificates;
 mod clocks;
 mod faults;
 mod given_keys;

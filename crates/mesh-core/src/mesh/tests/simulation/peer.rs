@@ -62,6 +62,7 @@ impl Door {
             handshake_timeout: Duration::from_secs(10),
             retired: crate::handshake::Retired::default(),
             succession: None,
+            certificate: None,
             tickets: Arc::new(Tickets::new(&id, &key, &secrets).unwrap()),
             holders: Arc::default(),
             id,

@@ -1,5 +1,7 @@
 //! The parts of a mesh, and its life from start to close.
 
+mod certificates;
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -68,6 +70,7 @@ impl Core {
         if self.identity.retire_secrets(now) {
             self.renew_sessions();
         }
+        self.keep_certificate(now);
         self.shared.log_withheld();
         self.sweep_streams();
         let config = &self.shared.config;

@@ -1,0 +1,79 @@
+// Certificates of the real `openssl`, in a directory of their own.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+
+/** The files of one service, as `security.certificate` takes them. */
+export interface Files {
+  cert: string;
+  key: string;
+  ca: string;
+}
+
+/** An authority with a directory of its own. */
+export class Authority {
+  readonly directory = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-authority-'));
+
+  constructor(name = 'Test Root') {
+    onTestFinished(() => rmSync(this.directory, { recursive: true, force: true }));
+    this.run(
+      ...`req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout ca.key -out ca.crt
+        -days 30 -addext basicConstraints=critical,CA:TRUE
+        -addext keyUsage=critical,keyCertSign,cRLSign`.split(/\s+/),
+      '-subj',
+      `/CN=${name}`,
+    );
+    writeFileSync(this.path('index.txt'), '');
+    writeFileSync(this.path('number'), '01\n');
+    const section = 'database=index.txt\ncrlnumber=number\ndefault_md=sha256\ndefault_crl_days=1\n';
+    writeFileSync(this.path('ca.cnf'), `[ca]\ndefault_ca=d\n[d]\n${section}`);
+  }
+
+  path(file: string): string {
+    return join(this.directory, file);
+  }
+
+  run(...args: string[]): string {
+    return execFileSync('openssl', args, {
+      cwd: this.directory,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  }
+
+  /** Issues a certificate for `id`, in the files of `id`. */
+  issue(id: string, { key = 'ec', days = '2' } = {}): Files {
+    const kinds: Record<string, string[]> = {
+      ec: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
+      rsa: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
+      ed25519: ['-algorithm', 'ED25519'],
+    };
+    this.run('genpkey', ...kinds[key]!, '-out', `${id}.key`);
+    chmodSync(this.path(`${id}.key`), 0o600);
+    this.run('req', '-new', '-key', `${id}.key`, '-subj', `/CN=${id}`, '-out', `${id}.csr`);
+    writeFileSync(
+      this.path(`${id}.cnf`),
+      [
+        'basicConstraints=critical,CA:FALSE',
+        'keyUsage=critical,digitalSignature',
+        'extendedKeyUsage=serverAuth,clientAuth',
+        `subjectAltName=URI:spiffe://shop.example/ns/test/sa/${id}`,
+      ].join('\n'),
+    );
+    this.run(
+      ...`x509 -req -in ${id}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days ${days}
+        -extfile ${id}.cnf -out ${id}.crt`.split(/\s+/),
+    );
+    return { cert: this.path(`${id}.crt`), key: this.path(`${id}.key`), ca: this.path('ca.crt') };
+  }
+
+  /** Revokes the certificate of `id`, and writes the list. */
+  revoke(id?: string): string {
+    const ca = ['ca', '-config', 'ca.cnf', '-keyfile', 'ca.key', '-cert', 'ca.crt'];
+    if (id !== undefined) this.run(...ca, '-revoke', `${id}.crt`);
+    this.run(...ca, '-gencrl', '-out', 'ca.crl');
+    return this.path('ca.crl');
+  }
+}

@@ -1,0 +1,122 @@
+//! What certificates ask of a mesh that runs: delegations renewed in time,
+//! files read again, sessions that a revocation or other anchors end.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use super::Core;
+use crate::{
+    clock::Timestamp,
+    crypto::rsa::PublicKey,
+    error::{Coded, Reason},
+    identity::{IdentityError, Revocation},
+    mesh::{
+        error::Error,
+        events::{Level, SessionInfo},
+        session::{End, Session},
+        stats::CertificateStats,
+    },
+};
+
+/// How long the calls under way may go on after the peer's identity has ended.
+const LAST_CALLS: Duration = Duration::from_hours(1);
+
+impl Core {
+    /// Renews the delegation when it is time, and warns of an end that is near.
+    pub(super) fn keep_certificate(&self, now: Timestamp) {
+        if let Some(text) = self.identity.certificate_warning(now) {
+            self.shared.log(Level::Warn, "certificate.expiring", text, Vec::new());
+            self.shared.events.flush();
+        }
+        self.end_outlived_sessions(now);
+        if !self.identity.renewal_is_due(now) {
+            return;
+        }
+        let (identity, shared) = (Arc::clone(&self.identity), Arc::clone(&self.shared));
+        tokio::spawn(async move {
+            let outcome = identity.renew_delegation().await;
+            identity.renewal_is_over(outcome.is_ok(), shared.now());
+            if let Err(error) = outcome {
+                let fields = vec![("reason", error.reason().to_string())];
+                let text = format!("the certificate could not be delegated to another key: {error}");
+                shared.log(Level::Error, "certificate.renewal.failed", text, fields);
+                shared.events.flush();
+            }
+        });
+    }
+
+    /// Reads the certificate again, as [`Mesh::reload_identity`](crate::mesh::Mesh::reload_identity) says.
+    pub(in crate::mesh) async fn reload_identity(&self) -> Result<PublicKey, Error> {
+        let key = self.identity.reload_certificate().await?;
+        // A peer that refused the former certificate may accept this one.
+        self.client.forgive();
+        self.renew_sessions();
+        self.end_refused_sessions().await?;
+        self.shared.events.flush();
+        Ok(key)
+    }
+
+    /// Revokes, as [`Mesh::revoke`](crate::mesh::Mesh::revoke) says.
+    pub(in crate::mesh) async fn revoke(&self, revocation: Revocation) -> Result<usize, Error> {
+        self.identity.revoke(revocation)?;
+        let ended = self.end_refused_sessions().await?;
+        self.shared.events.flush();
+        Ok(ended)
+    }
+
+    /// Ends the sessions whose peers' identities ended a while ago. They were left
+    /// politely then; a call that lasts for ever must not prolong an identity.
+    fn end_outlived_sessions(&self, now: Timestamp) {
+        let (calling, answering) = (self.client.sessions().list(), self.server.sessions().list());
+        let end = |session: &Session| {
+            if session.info.certified.as_ref().is_some_and(|certified| now >= certified.expires + LAST_CALLS)
+            {
+                let judged = self.identity.judge(&session.info, now);
+                session.end(judged.err().map_or(End::Closed, |error| End::Refused(Arc::new(error))));
+            }
+        };
+        for held in &calling {
+            end(held);
+        }
+        for held in &answering {
+            end(held);
+        }
+    }
+
+    /// Ends every session whose peer would be refused now. Returns how many.
+    async fn end_refused_sessions(&self) -> Result<usize, Error> {
+        let (calling, answering) = (self.client.sessions().list(), self.server.sessions().list());
+        let sessions = calling.iter().map(|held| &held.info).chain(answering.iter().map(|held| &held.info));
+        let sessions: Vec<Arc<SessionInfo>> = sessions.map(Arc::clone).collect();
+        let identity = Arc::clone(&self.identity);
+        let now = self.shared.now();
+        // Other anchors mean signatures to verify.
+        let judged = self.shared.platform.blocking(move || {
+            let refused = |info: Arc<SessionInfo>| Some((info.handle, identity.judge(&info, now).err()?));
+            sessions.into_iter().filter_map(refused).collect::<HashMap<u32, IdentityError>>()
+        });
+        let refused = judged.await.map_err(|_| Error::Thread)?;
+        let end = |session: &Session| {
+            let Some(error) = refused.get(&session.info.handle) else { return 0 };
+            // What has merely ended is left politely, by the sweep.
+            if error.reason() == Reason::CertExpired {
+                return 0;
+            }
+            session.end(End::Refused(Arc::new(error.clone())));
+            1
+        };
+        let calling: usize = calling.iter().map(|held| end(held)).sum();
+        let answering: usize = answering.iter().map(|held| end(held)).sum();
+        Ok(calling + answering)
+    }
+
+    /// The certificates of this mesh and of its peers.
+    pub(in crate::mesh) fn certificate_stats(&self) -> Option<CertificateStats> {
+        let certificates = self.identity.certificates.as_ref()?;
+        let (calling, answering) = (self.client.sessions().list(), self.server.sessions().list());
+        let sessions = calling.iter().map(|held| &held.info).chain(answering.iter().map(|held| &held.info));
+        let mut peers: Vec<_> = sessions.filter_map(|info| info.certified.clone()).collect();
+        peers.sort_by(|a, b| (&a.service, &a.serial).cmp(&(&b.service, &b.serial)));
+        peers.dedup_by(|a, b| (&a.service, &a.serial) == (&b.service, &b.serial));
+        Some(CertificateStats { own: certificates.own(), peers, verifications: certificates.signatures() })
+    }
+}
