@@ -80,6 +80,9 @@ reasons! {
     /// A service id is outside the allowed alphabet or length.
     IdSyntax = "ID_SYNTAX", [InvalidArgument, Unauthenticated], Never,
         "Use the characters and the length that the message names.";
+    /// A file that an option names cannot be read, or its contents are not what the option asks for.
+    File = "FILE", [InvalidArgument], Never,
+        "Correct the file, as the message says, or the path in the configuration.";
     /// The key directory, or a file in it, is open to other users.
     KeydirMode = "KEYDIR_MODE", [FailedPrecondition], Never,
         "Run the `chmod` of the message, after making sure that nobody else wrote there.";
@@ -339,7 +342,8 @@ impl Reason {
     pub const fn is_of_one_side(self) -> bool {
         matches!(
             self,
-            Self::KeydirMode
+            Self::File
+                | Self::KeydirMode
                 | Self::KeydirOwner
                 | Self::KeydirType
                 | Self::KeydirCorrupt

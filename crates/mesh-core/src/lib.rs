@@ -11,6 +11,7 @@ pub mod error;
 pub mod handshake;
 pub mod id;
 pub mod mesh;
+pub mod providers;
 pub mod record;
 pub mod resilience;
 pub mod telemetry;
