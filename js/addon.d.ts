@@ -152,6 +152,10 @@ export declare class NativeMesh {
   publicKey(): string
   /** The thumbprint of this service's key; `null` before the mesh has started. */
   thumbprint(): string | null
+  /** Explains which rule decides about a request, and why; `metadata` is a JSON object of strings. */
+  explain(from: string, spiffeId: string | undefined | null, method: string, metadata: string): NativeExplanation
+  /** The state of the authorization policy; `null` before the mesh has started, or without one. */
+  policy(): NativePolicyStatus | null
   /** Replaces this service's key; resolves to the new thumbprint. */
   rotateKey(): Promise<string>
   /** Replaces the mesh secret; the former one counts for `grace_ms` more. */
@@ -254,6 +258,28 @@ export interface NativeAddress {
   host: string
   /** A port. */
   port: number
+}
+
+/** A decision of the authorization policy with its reason. */
+export interface NativeExplanation {
+  /** Whether the caller may call the method. */
+  allowed: boolean
+  /** The rule that decides; absent for the default. */
+  rule?: string
+  /** A sentence about it. */
+  why: string
+}
+
+/** The state of the authorization policy. */
+export interface NativePolicyStatus {
+  /** `enforce` or `audit`. */
+  mode: string
+  /** The number of rules. */
+  rules: number
+  /** The policy file, if there is one. */
+  file?: string
+  /** The fault of the policy file, while the previous policy is in force instead. */
+  problem?: string
 }
 
 /** The right to make a call, and what giving it has changed. */

@@ -142,6 +142,9 @@ export type { Caller, Trust } from './rpc/caller.js';
 export type { PeerSession } from './incoming/peers.js';
 export { version } from './base/version.js';
 export type {
+  AuthorizationConditions,
+  AuthorizationConfig,
+  AuthorizationRule,
   CoreConfig,
   DiscoveryConfig,
   MeshLimits,
@@ -150,6 +153,8 @@ export type {
   ServiceConfig,
 } from './mesh/options.js';
 export type {
+  AuthorizationExplanation,
+  AuthorizationRequest,
   MeshAddress,
   MeshConfig,
   MeshHealth,

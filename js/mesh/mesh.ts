@@ -22,8 +22,17 @@ import type {
 } from '../rpc/handler-types.js';
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../rpc/schema.js';
 import { Engine } from './engine.js';
+import { explain } from './explain.js';
 import { type RotateMeshSecretOptions } from './rotation.js';
-import type { MeshAddress, MeshConfig, MeshHealth, MeshStats, SecureMeshConfig } from './types.js';
+import type {
+  AuthorizationExplanation,
+  AuthorizationRequest,
+  MeshAddress,
+  MeshConfig,
+  MeshHealth,
+  MeshStats,
+  SecureMeshConfig,
+} from './types.js';
 
 const DEFAULT_DRAIN_MS = 10_000;
 
@@ -289,6 +298,22 @@ export class SecureMesh {
    */
   rotateSecret(secret: string, options?: RotateMeshSecretOptions): Promise<void> {
     return this.#engine.rotation.rotateSecret(secret, options);
+  }
+
+  /**
+   * Explains which rule of `authorization` decides about a request, and why. It looks at the policy
+   * in force, not at the handler's `allow`, and records nothing.
+   *
+   * @example
+   * ```js
+   * mesh.explain({ from: 'gateway', method: 'orders.delete' });
+   * // { allowed: false, rule: null, why: "no rule matches orders.delete of gateway; the default is 'deny'" }
+   * ```
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `ID_SYNTAX`; `FAILED_PRECONDITION`,
+   *   reason `NOT_INITIALIZED`, before it is initialized
+   */
+  explain(request: AuthorizationRequest): AuthorizationExplanation {
+    return explain(this.#engine.native, request);
   }
 
   /** Current statistics. */

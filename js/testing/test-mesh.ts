@@ -23,7 +23,10 @@ export type TestService =
   ((mesh: SecureMesh) => unknown) | Readonly<Record<string, Handler<any, any>>>;
 
 /** What a test may say of its meshes; where they are and which keys they have is the kit's business. */
-export type TestConfig = Pick<MeshConfig, 'limits' | 'logger' | 'resilience' | 'monitoring'> & {
+export type TestConfig = Pick<
+  MeshConfig,
+  'authorization' | 'limits' | 'logger' | 'resilience' | 'monitoring'
+> & {
   /** As for any mesh, but for the keys, which have 2,048 bits. */
   security?: Omit<SecurityConfig, 'rsaKeySize' | 'keysDir'> | undefined;
 };

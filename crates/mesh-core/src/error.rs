@@ -253,7 +253,7 @@ reasons! {
         "Break the cycle that the message names; raise `limits.maxCallDepth` if the chain is meant to be so long.";
     /// The method is not for this caller.
     PermissionDenied = "PERMISSION_DENIED", [PermissionDenied], Never,
-        "Add the caller's service id to the handler's `allow`, if it may call the method.";
+        "If the caller may call the method, permit it in `authorization` and in the handler's `allow`; the log of the service names the rule.";
     /// The caller makes more requests than its quota allows.
     RateLimited = "RATE_LIMITED", [ResourceExhausted], Later,
         "Try again after `retryAfterMs`, or raise `resilience.rateLimit` of the service.";

@@ -6,10 +6,13 @@ mod typescript;
 
 #[path = "../../../crates/mesh-core/src/config"]
 mod config {
+    pub(crate) mod authorization;
+    pub(crate) mod conditions;
     pub(crate) mod discovery;
     pub(crate) mod limits;
     pub(crate) mod paths;
     pub(crate) mod root;
+    pub(crate) mod rules;
     pub(crate) mod security;
     pub(crate) mod services;
 }
@@ -26,11 +29,14 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with where their options are.
-const SECTIONS: [(&str, Section); 6] = [
+const SECTIONS: [(&str, Section); 9] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("discovery.", config::discovery::SECTION),
     ("discovery.services[].", config::services::SECTION),
+    ("authorization.", config::authorization::SECTION),
+    ("authorization.rules[].", config::rules::SECTION),
+    ("authorization.rules[].when.", config::conditions::SECTION),
     ("paths.", config::paths::SECTION),
     ("limits.", config::limits::SECTION),
 ];

@@ -10,7 +10,7 @@ use super::{
     error::Error,
     events::AbortCause,
     identity::Identity,
-    server::Server,
+    server::{Authorization, Server},
     session::{End, Stalls},
     shared::Shared,
     timers::Timer,
@@ -29,6 +29,7 @@ pub(super) struct Core {
     pub(super) identity: Arc<Identity>,
     pub(super) client: Arc<Client>,
     pub(super) server: Arc<Server>,
+    pub(super) authorization: Arc<Authorization>,
     /// The port, if there is one.
     pub(super) listening: Option<Listening>,
 }

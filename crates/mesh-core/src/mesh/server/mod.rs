@@ -1,5 +1,6 @@
 //! Requests of peers. `accept` is the way of a newcomer up to its session;
-//! `receive` takes its requests, `admit` decides whether they are answered, and
+//! `receive` takes its requests, `admit` decides whether they are answered, by the policy of `authorization` among
+//! others, and
 //! `requests` holds them until they are.
 //! `admission` holds the `places` of newcomers, the first messages seen
 //! (`replays`) and the `accounts` of addresses; `seats` are those of sessions.
@@ -8,6 +9,7 @@ mod accept;
 mod accounts;
 mod admission;
 mod admit;
+mod authorization;
 mod places;
 mod receive;
 mod replays;
@@ -15,4 +17,5 @@ mod requests;
 mod seats;
 mod session;
 
-pub(crate) use self::{accept::Acceptor, requests::Server};
+pub use self::authorization::PolicyStatus;
+pub(crate) use self::{accept::Acceptor, authorization::Authorization, requests::Server};

@@ -23,6 +23,10 @@ fn watched(paths: &[PathBuf], pace: Pace) -> (Read, Watched) {
     Watched::with_pace(paths.to_vec(), MAX, pace)
 }
 
+fn look(paths: &[PathBuf], max: usize) -> (Read, bool) {
+    read(paths, max)
+}
+
 fn texts(read: &Read) -> Vec<String> {
     let contents = read.as_ref().unwrap_or_else(|error| panic!("{error}"));
     contents.files().iter().map(|file| String::from_utf8(file.to_vec()).unwrap()).collect()
@@ -83,11 +87,15 @@ async fn writes_in_quick_succession_are_one_delivery() {
     let path = temp.0.join("policy.json");
     fs::write(&path, "").unwrap();
     let (_, mut watched) = watched(&[path.clone()], Pace { quiet: Duration::from_secs(2), ..SIGNALS });
-    let mut file = File::create(&path).unwrap();
-    for byte in b"0123456789" {
-        file.write_all(&[*byte]).unwrap();
-    }
+    let writer = thread::spawn(move || {
+        let mut file = File::create(&path).unwrap();
+        for byte in b"0123456789" {
+            file.write_all(&[*byte]).unwrap();
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
     assert_eq!(texts(&next(&mut watched).await), ["0123456789"]);
+    writer.join().unwrap();
 }
 
 #[tokio::test]
@@ -160,6 +168,13 @@ async fn a_directory_may_go_and_come_back() {
         until_text(&mut watched, "four").await;
         put_over(&path, "five");
         until_text(&mut watched, "five").await;
+        // Removed and made again before anybody looks: a file system may give it the same number again.
+        fs::remove_dir_all(&directory).unwrap();
+        fs::create_dir(&directory).unwrap();
+        fs::write(&path, "six").unwrap();
+        until_text(&mut watched, "six").await;
+        put_over(&path, "seven");
+        until_text(&mut watched, "seven").await;
     }
 }
 
@@ -187,6 +202,10 @@ async fn a_file_that_is_too_large_or_no_file_is_a_fault() {
     fs::write(&path, [b'x'; MAX + 1]).unwrap();
     let error = next(&mut watched).await.unwrap_err();
     assert_eq!(error, FileError::TooLarge { path: path.clone(), most: MAX });
+    // Its size alone is enough: there is no memory for a TiB.
+    let sparse = File::create(temp.0.join("sparse")).unwrap();
+    sparse.set_len(1 << 40).unwrap();
+    assert!(matches!(look(&[temp.0.join("sparse")], MAX).0, Err(FileError::TooLarge { .. })));
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     until(&mut watched, |read| *read == Err(FileError::Type { path: path.clone() })).await;
@@ -232,9 +251,9 @@ fn contents_stay_out_of_debug_texts() {
 fn a_size_that_does_not_hold_does_not_cut_a_file() {
     // Files of /proc have contents and the size zero.
     if cfg!(target_os = "linux") {
-        let (read, _) = read::read(&["/proc/version".into()], 10_000);
+        let (read, _) = look(&["/proc/version".into()], 10_000);
         assert!(texts(&read)[0].starts_with("Linux version"));
-        let (read, _) = read::read(&["/proc/version".into()], 5);
+        let (read, _) = look(&["/proc/version".into()], 5);
         assert!(matches!(read, Err(FileError::TooLarge { most: 5, .. })));
     }
 }
@@ -327,7 +346,7 @@ mod unix {
         let (mut whole, mut torn) = (0, 0);
         let start = SystemTime::now();
         while start.elapsed().unwrap() < Duration::from_secs(20) && (whole < 200 || torn < 10) {
-            let (read, same) = read::read(&paths, MAX);
+            let (read, same) = look(&paths, MAX);
             let Ok(contents) = read else { continue };
             let [cert, key, ca] = contents.files() else { panic!("{contents:?}") };
             if same {
@@ -373,7 +392,7 @@ mod unix {
         let temp = TempDir::new();
         let path = temp.0.join("policy.json");
         mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        let (read, _) = read::read(&[path.clone()], MAX);
+        let (read, _) = look(&[path.clone()], MAX);
         assert_eq!(read, Err(FileError::Type { path }));
     }
 }
