@@ -260,28 +260,6 @@ export interface NativeAddress {
   port: number
 }
 
-/** A decision of the authorization policy with its reason. */
-export interface NativeExplanation {
-  /** Whether the caller may call the method. */
-  allowed: boolean
-  /** The rule that decides; absent for the default. */
-  rule?: string
-  /** A sentence about it. */
-  why: string
-}
-
-/** The state of the authorization policy. */
-export interface NativePolicyStatus {
-  /** `enforce` or `audit`. */
-  mode: string
-  /** The number of rules. */
-  rules: number
-  /** The policy file, if there is one. */
-  file?: string
-  /** The fault of the policy file, while the previous policy is in force instead. */
-  problem?: string
-}
-
 /** The right to make a call, and what giving it has changed. */
 export interface NativeAdmission {
   /** To be given back to `settle`. */
@@ -340,6 +318,16 @@ export interface NativeEnvelope {
   signature: string
 }
 
+/** A decision of the authorization policy with its reason. */
+export interface NativeExplanation {
+  /** Whether the caller may call the method. */
+  allowed: boolean
+  /** The rule that decides; absent for the default. */
+  rule?: string
+  /** A sentence about it. */
+  why: string
+}
+
 /** One instance of a service. */
 export interface NativeInstance {
   /** Service id. */
@@ -396,6 +384,18 @@ export interface NativeMetricsSnapshot {
   open: number
   /** Times a circuit became half open. */
   halfOpen: number
+}
+
+/** The state of the authorization policy. */
+export interface NativePolicyStatus {
+  /** `enforce` or `audit`. */
+  mode: string
+  /** The number of rules. */
+  rules: number
+  /** The policy file, if there is one. */
+  file?: string
+  /** The fault of the policy file, while the previous policy is in force instead. */
+  problem?: string
 }
 
 /** The word most like `word`, if one is close enough to be meant. */

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Caller, Policy};
+use super::{Policy, caller::Caller};
 use crate::config::{CallerPattern, Effect, Rule};
 
 /// A decision with its reason.
@@ -26,15 +26,12 @@ impl Policy {
             Some(id) => format!("{} ({id})", caller.service_id),
             None => caller.service_id.to_owned(),
         };
-        let mut why = match decision.rule {
-            Some(rule) => {
-                let verb = if decision.allowed { "permits" } else { "denies" };
-                format!("{} {verb} {method} to {who}", rule.name)
-            }
-            None => {
-                let default = if decision.allowed { "allow" } else { "deny" };
-                format!("no rule matches {method} of {who}; the default is '{default}'")
-            }
+        let mut why = if let Some(rule) = decision.rule {
+            let verb = if decision.allowed { "permits" } else { "denies" };
+            format!("{} {verb} {method} to {who}", rule.name)
+        } else {
+            let default = if decision.allowed { "allow" } else { "deny" };
+            format!("no rule matches {method} of {who}; the default is '{default}'")
         };
         // Nothing outweighs a rule that denies.
         let denied = decision.rule.is_some_and(|rule| rule.effect == Effect::Deny);

@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
 };
 
-use super::{Caller, trie::Trie};
+use super::{caller::Caller, trie::Trie};
 use crate::config::{CallerPattern, Effect, MethodPattern, Rule};
 
 /// The number of the pattern `*`, on both sides.

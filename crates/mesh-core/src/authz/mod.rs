@@ -6,6 +6,7 @@
 //! of its `except` does, and its conditions hold. A matching rule with `deny` denies the request, whatever
 //! else matches. Otherwise a matching rule permits it. Otherwise the default decides.
 
+mod caller;
 mod conditions;
 mod explain;
 mod index;
@@ -13,18 +14,9 @@ mod index;
 mod tests;
 mod trie;
 
-pub use self::explain::Explanation;
+pub use self::{caller::Caller, explain::Explanation};
 use self::{conditions::Metadata, index::Index};
 pub use crate::config::{Effect, Mode, PolicyRules, Rule};
-
-/// The verified identity of a caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caller<'a> {
-    /// Its service id.
-    pub service_id: &'a str,
-    /// The SPIFFE id of its certificate, if it has shown one.
-    pub spiffe_id: Option<&'a str>,
-}
 
 /// The decision about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,7 +33,7 @@ pub use self::{
 };
 use self::{
     places::{Places, places},
-    read::read,
+    read::read_all,
 };
 
 /// Readings of a set of files in the middle of its replacement, before the last one counts. Another
@@ -89,7 +89,6 @@ impl Watched {
     ///
     /// # Errors
     /// The first value is an error if a file could not be read: `INVALID_ARGUMENT`, `FILE`.
-    #[must_use]
     pub fn new(paths: Vec<PathBuf>, max: usize) -> (Read, Self) {
         Self::with_pace(paths, max, Pace::USUAL)
     }
@@ -206,7 +205,7 @@ impl Files {
     fn settle(&mut self) -> Result<Read, Stopped> {
         let mut readings = 1;
         loop {
-            let (state, whole) = read(&self.paths, self.max);
+            let (state, whole) = read_all(&self.paths, self.max);
             let lasts = whole || (state.is_err() && readings > 1);
             if lasts || readings == MAX_READINGS {
                 return Ok(state);
@@ -229,16 +228,17 @@ impl Files {
         self.watch = None;
         // The crate panics where no thread can be started. Without a watch the poll finds all changes.
         let sender = self.sender.clone();
-        let watcher = catch_unwind(AssertUnwindSafe(|| watcher(sender, &places))).ok().and_then(Result::ok);
-        self.watch = watcher.map(|watcher| Watch { places, _watcher: watcher });
+        let begun = catch_unwind(AssertUnwindSafe(|| begin(sender, &places))).ok().and_then(Result::ok);
+        self.watch = begun.map(|watcher| Watch { places, _watcher: watcher });
     }
 }
 
-fn watcher(sender: mpsc::Sender<Signal>, places: &Places) -> notify::Result<RecommendedWatcher> {
-    let watched = places.clone();
+/// Lets the operating system watch `places`.
+fn begin(sender: mpsc::Sender<Signal>, places: &Places) -> notify::Result<RecommendedWatcher> {
+    let own = places.clone();
     let handler = move |event: notify::Result<notify::Event>| {
         // An error says that an event may be lost: that is a reason to look, too.
-        let signal = event.map_or(Some(Signal::Changed), |event| signal(&event, &watched));
+        let signal = event.map_or(Some(Signal::Changed), |event| signal(&event, &own));
         if let Some(signal) = signal {
             let _ = sender.send(signal);
         }

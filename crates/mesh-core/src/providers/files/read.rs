@@ -38,7 +38,7 @@ pub type Read = Result<Contents, FileError>;
 
 /// Reads every file. The second value tells whether each path still led to the file that was read
 /// when the last one had been read. Without it the files may be of two generations.
-pub(super) fn read(paths: &[PathBuf], max: usize) -> (Read, bool) {
+pub(super) fn read_all(paths: &[PathBuf], max: usize) -> (Read, bool) {
     let mut files = Vec::with_capacity(paths.len());
     // Each file stays open until the comparison: the system does not give its number to another one.
     let mut opened = Vec::with_capacity(paths.len());
@@ -118,11 +118,12 @@ impl Stamp {
 }
 
 /// The device and the number of a file or directory, where the system has such numbers.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileId(u64, u64);
 
 impl FileId {
     #[cfg(unix)]
+    #[allow(clippy::unnecessary_wraps, reason = "other systems have none")]
     pub(super) fn of(metadata: &Metadata) -> Option<Self> {
         use std::os::unix::fs::MetadataExt;
         Some(Self(metadata.dev(), metadata.ino()))

@@ -2,10 +2,10 @@ use std::{
     fs::{self, File},
     io::{self, Write as _},
     path::Path,
-    time::SystemTime,
+    slice::from_ref,
 };
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::{
@@ -21,10 +21,6 @@ const MAX: usize = 64;
 
 fn watched(paths: &[PathBuf], pace: Pace) -> (Read, Watched) {
     Watched::with_pace(paths.to_vec(), MAX, pace)
-}
-
-fn look(paths: &[PathBuf], max: usize) -> (Read, bool) {
-    read(paths, max)
 }
 
 fn texts(read: &Read) -> Vec<String> {
@@ -57,7 +53,7 @@ async fn a_file_that_is_renamed_over_is_delivered() {
         let temp = TempDir::new();
         let path = temp.0.join("policy.json");
         fs::write(&path, "one").unwrap();
-        let (first, mut watched) = watched(&[path.clone()], pace);
+        let (first, mut watched) = watched(from_ref(&path), pace);
         assert_eq!(texts(&first), ["one"]);
         for text in ["two", "three"] {
             put_over(&path, text);
@@ -72,7 +68,7 @@ async fn a_file_that_is_written_in_place_is_delivered_whole_in_the_end() {
         let temp = TempDir::new();
         let path = temp.0.join("policy.json");
         fs::write(&path, "whole").unwrap();
-        let (_, mut watched) = watched(&[path.clone()], pace);
+        let (_, mut watched) = watched(from_ref(&path), pace);
         let mut file = File::create(&path).unwrap();
         file.write_all(b"ha").unwrap();
         until_text(&mut watched, "ha").await;
@@ -86,7 +82,7 @@ async fn writes_in_quick_succession_are_one_delivery() {
     let temp = TempDir::new();
     let path = temp.0.join("policy.json");
     fs::write(&path, "").unwrap();
-    let (_, mut watched) = watched(&[path.clone()], Pace { quiet: Duration::from_secs(2), ..SIGNALS });
+    let (_, mut watched) = watched(from_ref(&path), Pace { quiet: Duration::from_secs(2), ..SIGNALS });
     let writer = thread::spawn(move || {
         let mut file = File::create(&path).unwrap();
         for byte in b"0123456789" {
@@ -104,7 +100,7 @@ async fn a_vanished_file_is_a_fault_until_it_is_back() {
         let temp = TempDir::new();
         let path = temp.0.join("policy.json");
         fs::write(&path, "one").unwrap();
-        let (_, mut watched) = watched(&[path.clone()], pace);
+        let (_, mut watched) = watched(from_ref(&path), pace);
         fs::remove_file(&path).unwrap();
         let error = next(&mut watched).await.unwrap_err();
         assert!(matches!(&error, FileError::Io { kind: io::ErrorKind::NotFound, .. }), "{error:?}");
@@ -122,7 +118,7 @@ async fn a_file_that_is_missing_for_a_moment_is_no_fault() {
     let temp = TempDir::new();
     let path = temp.0.join("policy.json");
     fs::write(&path, "one").unwrap();
-    let (_, mut watched) = watched(&[path.clone()], Pace { quiet: Duration::from_secs(2), ..POLL });
+    let (_, mut watched) = watched(from_ref(&path), Pace { quiet: Duration::from_secs(2), ..POLL });
     fs::remove_file(&path).unwrap();
     // The poll meets the gap; only after the quiet would it be a fault.
     thread::sleep(Duration::from_millis(200));
@@ -135,7 +131,7 @@ async fn a_file_that_is_missing_at_the_start_is_delivered_when_it_appears() {
     for pace in [SIGNALS, POLL] {
         let temp = TempDir::new();
         let path = temp.0.join("a/b/policy.json");
-        let (first, mut watched) = watched(&[path.clone()], pace);
+        let (first, mut watched) = watched(from_ref(&path), pace);
         assert_eq!(first.unwrap_err().reason(), Reason::File);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "one").unwrap();
@@ -151,7 +147,7 @@ async fn a_directory_may_go_and_come_back() {
         let path = directory.join("policy.json");
         fs::create_dir(&directory).unwrap();
         fs::write(&path, "one").unwrap();
-        let (_, mut watched) = watched(&[path.clone()], pace);
+        let (_, mut watched) = watched(from_ref(&path), pace);
         for text in ["two", "three"] {
             fs::remove_dir_all(&directory).unwrap();
             until(&mut watched, Result::is_err).await;
@@ -183,7 +179,7 @@ async fn a_rewrite_with_the_same_contents_is_no_change() {
     let temp = TempDir::new();
     let path = temp.0.join("policy.json");
     fs::write(&path, "one").unwrap();
-    let (_, mut watched) = watched(&[path.clone()], POLL);
+    let (_, mut watched) = watched(from_ref(&path), POLL);
     for _ in 0..3 {
         put_over(&path, "one");
         assert!(timeout(Duration::from_millis(100), watched.changed()).await.is_err());
@@ -197,7 +193,7 @@ async fn a_file_that_is_too_large_or_no_file_is_a_fault() {
     let temp = TempDir::new();
     let path = temp.0.join("policy.json");
     fs::write(&path, [b'x'; MAX]).unwrap();
-    let (first, mut watched) = watched(&[path.clone()], POLL);
+    let (first, mut watched) = watched(from_ref(&path), POLL);
     assert!(first.is_ok());
     fs::write(&path, [b'x'; MAX + 1]).unwrap();
     let error = next(&mut watched).await.unwrap_err();
@@ -205,7 +201,7 @@ async fn a_file_that_is_too_large_or_no_file_is_a_fault() {
     // Its size alone is enough: there is no memory for a TiB.
     let sparse = File::create(temp.0.join("sparse")).unwrap();
     sparse.set_len(1 << 40).unwrap();
-    assert!(matches!(look(&[temp.0.join("sparse")], MAX).0, Err(FileError::TooLarge { .. })));
+    assert!(matches!(read_all(&[temp.0.join("sparse")], MAX).0, Err(FileError::TooLarge { .. })));
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     until(&mut watched, |read| *read == Err(FileError::Type { path: path.clone() })).await;
@@ -251,9 +247,9 @@ fn contents_stay_out_of_debug_texts() {
 fn a_size_that_does_not_hold_does_not_cut_a_file() {
     // Files of /proc have contents and the size zero.
     if cfg!(target_os = "linux") {
-        let (read, _) = look(&["/proc/version".into()], 10_000);
+        let (read, _) = read_all(&["/proc/version".into()], 10_000);
         assert!(texts(&read)[0].starts_with("Linux version"));
-        let (read, _) = look(&["/proc/version".into()], 5);
+        let (read, _) = read_all(&["/proc/version".into()], 5);
         assert!(matches!(read, Err(FileError::TooLarge { most: 5, .. })));
     }
 }
@@ -344,9 +340,9 @@ mod unix {
             }
         });
         let (mut whole, mut torn) = (0, 0);
-        let start = SystemTime::now();
-        while start.elapsed().unwrap() < Duration::from_secs(20) && (whole < 200 || torn < 10) {
-            let (read, same) = look(&paths, MAX);
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(20) && (whole < 200 || torn < 10) {
+            let (read, same) = read_all(&paths, MAX);
             let Ok(contents) = read else { continue };
             let [cert, key, ca] = contents.files() else { panic!("{contents:?}") };
             if same {
@@ -371,7 +367,7 @@ mod unix {
         let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         mode(&path, 0o400);
         mode(&directory, 0o500);
-        let (first, mut watched) = watched(&[path.clone()], SIGNALS);
+        let (first, mut watched) = watched(from_ref(&path), SIGNALS);
         assert_eq!(texts(&first), ["one"]);
         mode(&directory, 0o700);
         put_over(&path, "two");
@@ -392,7 +388,7 @@ mod unix {
         let temp = TempDir::new();
         let path = temp.0.join("policy.json");
         mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        let (read, _) = look(&[path.clone()], MAX);
+        let (read, _) = read_all(from_ref(&path), MAX);
         assert_eq!(read, Err(FileError::Type { path }));
     }
 }
