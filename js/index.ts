@@ -144,6 +144,9 @@ export type { Caller, Trust } from './rpc/caller.js';
 export type { PeerCertificate, PeerSession } from './incoming/peers.js';
 export { version } from './base/version.js';
 export type {
+  AuthorizationConditions,
+  AuthorizationConfig,
+  AuthorizationRule,
   CertificateConfig,
   CoreConfig,
   DiscoveryConfig,
@@ -153,6 +156,8 @@ export type {
   ServiceConfig,
 } from './mesh/options.js';
 export type {
+  AuthorizationExplanation,
+  AuthorizationRequest,
   MeshAddress,
   MeshConfig,
   MeshHealth,

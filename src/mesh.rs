@@ -7,11 +7,13 @@ use std::{
 };
 
 use mesh_core::{
-    config::MeshConfig,
+    authz::Caller,
+    config::{MeshConfig, is_spiffe_id},
     error::{Code, Reason},
+    id::ServiceId,
     identity::Revocation,
     mesh::{CallError, CallSpec, Events, Io, Level, LogEvent, Mesh},
-    record::message::{Encoding, Failure as WireFailure, Payload},
+    record::message::{Encoding, Failure as WireFailure, Payload, is_method_name},
 };
 use napi::{
     Env,
@@ -53,6 +55,30 @@ pub struct NativeAddress {
     pub host: String,
     /// A port.
     pub port: u32,
+}
+
+/// A decision of the authorization policy with its reason.
+#[napi(object)]
+pub struct NativeExplanation {
+    /// Whether the caller may call the method.
+    pub allowed: bool,
+    /// The rule that decides; absent for the default.
+    pub rule: Option<String>,
+    /// A sentence about it.
+    pub why: String,
+}
+
+/// The state of the authorization policy.
+#[napi(object)]
+pub struct NativePolicyStatus {
+    /// `enforce` or `audit`.
+    pub mode: String,
+    /// The number of rules.
+    pub rules: u32,
+    /// The policy file, if there is one.
+    pub file: Option<String>,
+    /// The fault of the policy file, while the previous policy is in force instead.
+    pub problem: Option<String>,
 }
 
 impl Inner {
@@ -180,6 +206,47 @@ impl NativeMesh {
         Some(self.inner.running()?.public_key().thumbprint().to_string())
     }
 
+    /// Explains which rule decides about a request, and why; `metadata` is a JSON object of strings.
+    #[napi(catch_unwind)]
+    pub fn explain(
+        &self,
+        env: Env,
+        from: String,
+        spiffe_id: Option<String>,
+        method: String,
+        metadata: String,
+    ) -> Result<NativeExplanation> {
+        let mesh = self.inner.running().ok_or_else(|| throw(env, not_running()))?;
+        let from: ServiceId = from.parse().map_err(|error| throw(env, error))?;
+        let argument = |text: &str| throw(env, Failure::new(Code::InvalidArgument, Reason::Argument, text));
+        if spiffe_id.as_deref().is_some_and(|id| !is_spiffe_id(id)) {
+            return Err(argument(
+                "request.spiffeId must be a SPIFFE id, as in 'spiffe://shop.example/ns/prod'",
+            ));
+        }
+        if !is_method_name(&method) {
+            return Err(argument(
+                "request.method must be 1 to 200 printable ASCII characters without spaces",
+            ));
+        }
+        let caller = Caller { service_id: from.as_str(), spiffe_id: spiffe_id.as_deref() };
+        let explanation = mesh.explain(caller, &method, metadata.as_bytes());
+        Ok(NativeExplanation { allowed: explanation.allowed, rule: explanation.rule, why: explanation.why })
+    }
+
+    /// The state of the authorization policy; `null` before the mesh has started, or without one.
+    #[napi(catch_unwind)]
+    pub fn policy(&self) -> Option<NativePolicyStatus> {
+        let status = self.inner.running()?.policy()?;
+        Some(NativePolicyStatus {
+            mode: status.mode.as_str().to_owned(),
+            // At most 10,000.
+            rules: status.rules as u32,
+            file: status.file.map(|file| file.display().to_string()),
+            problem: status.problem,
+        })
+    }
+
     /// Replaces this service's key; resolves to the new thumbprint.
     #[napi(ts_return_type = "Promise<string>")]
     pub async fn rotate_key(&self) -> Settled<String> {
@@ -260,6 +327,8 @@ impl NativeMesh {
             "callsInFlight": stats.calls_in_flight,
             "requestsSucceeded": stats.requests_ok,
             "requestsFailed": stats.requests_failed,
+            "requestsDenied": stats.requests_denied,
+            "denialsAudited": stats.denials_audited,
             "requestsInFlight": stats.requests_in_flight,
             "handshakesSucceeded": stats.handshakes_ok,
             "handshakesFailed": stats.handshakes_failed,

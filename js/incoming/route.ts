@@ -34,6 +34,9 @@ export interface Route {
 export const POLICY_KEYS = ['timeoutMs', 'allow', 'use'] as const;
 const OPTION_KEYS = ['kind', ...POLICY_KEYS, 'input', 'output', 'errors', 'idempotent'] as const;
 
+/** The beginnings of the names of built-in methods. */
+const RESERVED = ['securestack.', 'ca.'] as const;
+
 const NO_ERRORS: ErrorFactories<ErrorMap> = Object.freeze({});
 
 /**
@@ -121,6 +124,23 @@ function checkUse(use: unknown): readonly Middleware[] {
   if (!Array.isArray(use)) throw invalidArgument('options.use must be an array of middleware');
   use.forEach((one, index) => checkMiddleware(`options.use[${index}]`, one));
   return [...(use as Middleware[])];
+}
+
+/**
+ * Refuses handlers of an application under the names of built-in methods: a policy treats those as
+ * what their documentation says they are.
+ *
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+ */
+export function checkNotReserved(routes: readonly Route[]): void {
+  for (const { method } of routes) {
+    const reserved = RESERVED.find((beginning) => method.startsWith(beginning));
+    if (reserved !== undefined) {
+      throw invalidArgument(
+        `${method} must not begin with '${reserved}', which is for built-in methods; choose another name`,
+      );
+    }
+  }
 }
 
 function checkAllow(allow: unknown): ReadonlySet<string> | undefined {

@@ -10,7 +10,7 @@ import { CommandWriter } from '../frames/writer.js';
 import { idempotencyLimits } from '../incoming/idempotency-limits.js';
 import { Idempotency } from '../incoming/idempotency.js';
 import { Peers } from '../incoming/peers.js';
-import type { Route } from '../incoming/route.js';
+import { checkNotReserved, type Route } from '../incoming/route.js';
 import { Router } from '../incoming/router.js';
 import { Monitoring } from '../monitoring/monitoring.js';
 import { Calls } from '../outgoing/calls.js';
@@ -133,6 +133,7 @@ export class Engine {
         { reason: 'CLOSED' },
       );
     }
+    checkNotReserved(routes);
     this.router.add(routes);
     this.#updateKeepAlive();
   }
@@ -157,6 +158,17 @@ export class Engine {
     };
     try {
       health.details.address = this.native.address();
+      const policy = this.native.policy();
+      if (policy !== null) {
+        const { mode, rules, file = null, problem = null } = policy;
+        health.details.authorization = {
+          mode: mode === 'audit' ? 'audit' : 'enforce',
+          rules,
+          file,
+          problem,
+        };
+        if (problem !== null && health.status === 'healthy') health.status = 'degraded';
+      }
       if (state === 'ready') Object.assign(health.details, JSON.parse(await this.native.stats()));
       // Services that are known are served; new ones are not.
       if (typeof health.details['keyDirectoryFault'] === 'string') health.status = 'degraded';

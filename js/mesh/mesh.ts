@@ -23,8 +23,17 @@ import type {
 import type { ScopeOptions } from '../rpc/outer-scope.js';
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../rpc/schema.js';
 import { Engine } from './engine.js';
+import { explain } from './explain.js';
 import { type Revocation, type RotateMeshSecretOptions } from './rotation.js';
-import type { MeshAddress, MeshConfig, MeshHealth, MeshStats, SecureMeshConfig } from './types.js';
+import type {
+  AuthorizationExplanation,
+  AuthorizationRequest,
+  MeshAddress,
+  MeshConfig,
+  MeshHealth,
+  MeshStats,
+  SecureMeshConfig,
+} from './types.js';
 
 const DEFAULT_DRAIN_MS = 10_000;
 
@@ -347,6 +356,22 @@ export class SecureMesh {
    */
   revoke(revocation: Revocation): Promise<number> {
     return this.#engine.rotation.revoke(revocation);
+  }
+
+  /**
+   * Explains which rule of `authorization` decides about a request, and why. It looks at the policy
+   * in force, not at the handler's `allow`, and records nothing.
+   *
+   * @example
+   * ```js
+   * mesh.explain({ from: 'gateway', method: 'orders.delete' });
+   * // { allowed: false, rule: null, why: "no rule matches orders.delete of gateway; the default is 'deny'" }
+   * ```
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `ID_SYNTAX`; `FAILED_PRECONDITION`,
+   *   reason `NOT_INITIALIZED`, before it is initialized
+   */
+  explain(request: AuthorizationRequest): AuthorizationExplanation {
+    return explain(this.#engine.native, request);
   }
 
   /** Current statistics. */

@@ -24,6 +24,8 @@ export interface CoreConfig {
   security?: SecurityConfig | undefined;
   /** The services that can be called. */
   discovery?: DiscoveryConfig | undefined;
+  /** Who may call what here. */
+  authorization?: AuthorizationConfig | undefined;
   /** Bounds on what the mesh holds and accepts. */
   limits?: MeshLimits | undefined;
   /** Directories. */
@@ -149,6 +151,71 @@ export interface ServiceConfig {
   lastHealthCheck?: Date | undefined;
   /** @deprecated Has no effect. */
   status?: 'healthy' | 'unhealthy' | 'unknown' | undefined;
+}
+
+/**
+ * Which service may call which method here. Without it every service that has a session may call
+ * every method, as far as the handler's `allow` permits.
+ */
+export interface AuthorizationConfig {
+  /**
+   * The decision about a request that no rule matches. Default: `'deny'` once there is a rule, else
+   * `'allow'`.
+   */
+  default?: 'deny' | 'allow' | undefined;
+  /**
+   * Whether a denial takes effect (`'enforce'`) or is only logged, audited and counted (`'audit'`).
+   * Default: `'enforce'`.
+   */
+  mode?: 'enforce' | 'audit' | undefined;
+  /**
+   * The rules, at most 10,000. A request is permitted if a rule matches it and no rule with `deny`
+   * does. Default: none.
+   */
+  rules?: AuthorizationRule[] | undefined;
+  /**
+   * The absolute path of a policy file, instead of the options above: JSON with the same options, 4
+   * MiB at most. The mesh follows its changes. A file that is missing or broken at the start is an
+   * error; one that breaks later leaves the previous policy in force and shows in `healthCheck()`.
+   */
+  file?: string | undefined;
+}
+
+/** A rule about requests: who may call what. */
+export interface AuthorizationRule {
+  /**
+   * The name of the rule in logs, metrics and errors: letters, digits, spaces, `.`, `_`, `-` and
+   * `/`; 128 characters at most. Default: its place, as in `rules[3]`.
+   */
+  name?: string | undefined;
+  /**
+   * The callers: service ids, SPIFFE ids, SPIFFE ids that end in `/*` for everything below, or
+   * `'*'` for every caller.
+   */
+  from: readonly string[];
+  /** The methods: names, names that end in `.*` for everything below, or `'*'` for every method. */
+  to: readonly string[];
+  /**
+   * Methods that this rule does not match, in the form of `to`. Other rules may still match them.
+   * Default: none.
+   */
+  except?: readonly string[] | undefined;
+  /** Further conditions, all of which must hold. Default: none. */
+  when?: AuthorizationConditions | undefined;
+  /**
+   * Whether the rule denies what it matches. A denial outweighs every rule that permits. Default:
+   * false.
+   */
+  deny?: boolean | undefined;
+}
+
+/** The further conditions of a rule. */
+export interface AuthorizationConditions {
+  /**
+   * Metadata that the request must carry, with exactly these values. The caller states its
+   * metadata; nothing proves it.
+   */
+  metadata: Record<string, string>;
 }
 
 /** Directories. */

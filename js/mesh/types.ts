@@ -106,6 +106,28 @@ export interface MeshStats {
   metrics: MeshMetrics;
 }
 
+/** A request, for {@link SecureMesh.explain}. */
+export interface AuthorizationRequest {
+  /** The service id of the caller. */
+  from: string;
+  /** The SPIFFE id of the caller's certificate. Default: it has shown none. */
+  spiffeId?: string | undefined;
+  /** The method. */
+  method: string;
+  /** The metadata of the request. Default: none. */
+  metadata?: Readonly<Record<string, string>> | undefined;
+}
+
+/** The decision about a request, with its reason. */
+export interface AuthorizationExplanation {
+  /** Whether the policy permits it. A handler's `allow` may still refuse it. */
+  allowed: boolean;
+  /** The rule that decides: its `name`, or its place as in `rules[3]`; `null` for the default. */
+  rule: string | null;
+  /** A sentence about it, for people. */
+  why: string;
+}
+
 /** The address on which a service listens. */
 export interface MeshAddress {
   /** An IP address. */
@@ -117,9 +139,9 @@ export interface MeshAddress {
 /** The result of {@link SecureMesh.healthCheck}. */
 export interface MeshHealth {
   /**
-   * `healthy` while calls can be made and answered, else `unhealthy`. `degraded` while it starts or drains, and
-   * while its key directory keeps new services out: `details.keyDirectoryFault` says why, with the path and the
-   * repair.
+   * `healthy` while calls can be made and answered, else `unhealthy`. `degraded` while it starts or drains,
+   * while its policy file is broken, and while its key directory keeps new services out:
+   * `details.keyDirectoryFault` says why, with the path and the repair.
    */
   status: 'healthy' | 'degraded' | 'unhealthy';
   /** The number of services in discovery. */
@@ -130,6 +152,17 @@ export interface MeshHealth {
     state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed';
     /** The address on which the mesh listens. */
     address: MeshAddress | null;
+    /** The policy in force; absent without `authorization`, and while the mesh does not run. */
+    authorization?: {
+      /** Whether denials take effect. */
+      mode: 'enforce' | 'audit';
+      /** The number of rules. */
+      rules: number;
+      /** The policy file; `null` for a policy in the options. */
+      file: string | null;
+      /** The fault of the policy file; `null` if there is none. The previous policy is in force meanwhile. */
+      problem: string | null;
+    };
     /** The core's figures, while the mesh runs. */
     [figure: string]: any;
   };

@@ -17,6 +17,7 @@ export interface MeshAuditEvent {
     | 'key_rotation'
     | 'rate_limit'
     | 'circuit_breaker'
+    | 'authorization'
     | 'error'
     | 'system'
     | (string & {});

@@ -15,7 +15,8 @@ const METRICS_MS = 60_000;
 /** The timeout of an adapter for metrics, since `cleanup()` waits for the last ones. */
 const DELIVERY_MS = 30_000;
 
-type Audited = 'circuit_breaker' | 'connection' | 'error' | 'key_rotation' | 'rate_limit';
+type Audited =
+  'authorization' | 'circuit_breaker' | 'connection' | 'error' | 'key_rotation' | 'rate_limit';
 
 /** The events of the core that become entries of the audit log, with their types. */
 const AUDITED: Readonly<Record<string, Audited>> = {
@@ -24,6 +25,9 @@ const AUDITED: Readonly<Record<string, Audited>> = {
   'handshake.refused': 'connection',
   'record.discarded': 'error',
   'quota.refused': 'rate_limit',
+  'request.denied': 'authorization',
+  'policy.changed': 'authorization',
+  'policy.broken': 'authorization',
   'circuit.changed': 'circuit_breaker',
 };
 
@@ -121,7 +125,7 @@ export class Monitoring {
     };
     const eventType = AUDITED[event];
     if (eventType === undefined) return;
-    if (eventType === 'key_rotation') {
+    if (eventType === 'key_rotation' || event === 'policy.changed') {
       void this.#audit.log({
         eventType,
         serviceId: this.#serviceId,

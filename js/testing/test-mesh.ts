@@ -23,7 +23,10 @@ export type TestService =
   ((mesh: SecureMesh) => unknown) | Readonly<Record<string, Handler<any, any>>>;
 
 /** The configuration of test meshes. The kit sets their addresses and keys. */
-export type TestConfig = Pick<MeshConfig, 'limits' | 'logger' | 'resilience' | 'monitoring'> & {
+export type TestConfig = Pick<
+  MeshConfig,
+  'authorization' | 'limits' | 'logger' | 'resilience' | 'monitoring'
+> & {
   /** As for any mesh, except for the keys, which have 2,048 bits. */
   security?: Omit<SecurityConfig, 'rsaKeySize' | 'keysDir'> | undefined;
 };

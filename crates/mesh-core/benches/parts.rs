@@ -14,6 +14,7 @@ use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use mesh_core::{
     auth::{CachedVerifier, TokenIssuer, TokenType, TokenVerifier},
+    authz::{Caller, Policy, PolicyRules},
     clock::Timestamp,
     crypto::{aead::AesKeySize, envelope, rsa::KeyPair, secret::Secret},
     handshake::{
@@ -32,6 +33,7 @@ fn main() {
     record(&mut criterion);
     weight(&mut criterion);
     token(&mut criterion);
+    authorization(&mut criterion);
     let keys = [2048, 4096].map(|bits| [(); 2].map(|()| KeyPair::generate(bits).unwrap()));
     sessions(&mut criterion, &keys);
     envelopes(&mut criterion, &keys);
@@ -118,6 +120,40 @@ fn token(criterion: &mut Criterion) {
             black_box(cached.check(black_box(token.as_bytes()), NOW).unwrap());
         });
     });
+    group.finish();
+}
+
+/// The decision of a policy about a request: with one rule, and with 10,000 as a large fleet has them.
+fn authorization(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("authz");
+    for rules in [1, 10_000] {
+        let rule = |number: usize| {
+            serde_json::json!({
+                "from": [format!("service-{number}"), format!("spiffe://shop.example/ns/{number}/*")],
+                "to": [format!("orders-{number}.*"), format!("health-{number}"), "shared.read"],
+                "except": [format!("orders-{number}.delete")],
+            })
+        };
+        let file = serde_json::json!({ "rules": (0..rules).map(rule).collect::<Vec<_>>() }).to_string();
+        let policy = PolicyRules::of_file("policy.json".as_ref(), file.as_bytes()).map(Policy::new).unwrap();
+        let last = rules - 1;
+        let (service, method) = (format!("service-{last}"), format!("orders-{last}.items.get"));
+        let spiffe = format!("spiffe://shop.example/ns/{last}/sa/orders");
+        let by_service = Caller { service_id: &service, spiffe_id: None };
+        let by_spiffe = Caller { service_id: "orders", spiffe_id: Some(&spiffe) };
+        for (name, caller, method, allowed) in [
+            ("permitted", by_service, method.as_str(), true),
+            ("permitted by SPIFFE id", by_spiffe, method.as_str(), true),
+            ("denied", by_service, "stock.items.count", false),
+        ] {
+            group.bench_function(BenchmarkId::new(name, rules), |bencher| {
+                bencher.iter(|| {
+                    let decision = policy.decide(black_box(caller), black_box(method), b"");
+                    assert_eq!(decision.allowed, allowed);
+                });
+            });
+        }
+    }
     group.finish();
 }
 

@@ -80,6 +80,9 @@ reasons! {
     /// A service id is outside the allowed alphabet or length.
     IdSyntax = "ID_SYNTAX", [InvalidArgument, Unauthenticated], Never,
         "Use the characters and the length that the message names.";
+    /// A file that an option names cannot be read, or its contents are not what the option asks for.
+    File = "FILE", [InvalidArgument], Never,
+        "Correct the file, as the message says, or the path in the configuration.";
     /// The key directory, or a file in it, is open to other users.
     KeydirMode = "KEYDIR_MODE", [FailedPrecondition], Never,
         "Run the `chmod` of the message, after making sure that nobody else wrote there.";
@@ -274,7 +277,7 @@ reasons! {
         "Break the cycle that the message names; raise `limits.maxCallDepth` if the chain is meant to be so long.";
     /// The method is not for this caller.
     PermissionDenied = "PERMISSION_DENIED", [PermissionDenied], Never,
-        "Add the caller's service id to the handler's `allow`, if it may call the method.";
+        "If the caller may call the method, permit it in `authorization` and in the handler's `allow`; the log of the service names the rule.";
     /// The caller makes more requests than its quota allows.
     RateLimited = "RATE_LIMITED", [ResourceExhausted], Later,
         "Try again after `retryAfterMs`, or raise `resilience.rateLimit` of the service.";
@@ -363,7 +366,8 @@ impl Reason {
     pub const fn is_of_one_side(self) -> bool {
         matches!(
             self,
-            Self::KeydirMode
+            Self::File
+                | Self::KeydirMode
                 | Self::KeydirOwner
                 | Self::KeydirType
                 | Self::KeydirCorrupt

@@ -2,6 +2,7 @@
 //! discovery and transport. Layers and what may use what: `ARCHITECTURE.md`.
 
 pub mod auth;
+pub mod authz;
 pub mod clock;
 pub mod config;
 pub mod crypto;
@@ -12,6 +13,7 @@ pub mod handshake;
 pub mod id;
 pub mod identity;
 pub mod mesh;
+pub mod providers;
 pub mod record;
 pub mod resilience;
 pub mod telemetry;

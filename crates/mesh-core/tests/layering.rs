@@ -21,9 +21,9 @@ use files::{circles, graph};
 const LAYERS: [&[&str]; 6] = [
     &["error", "id", "config", "clock", "duration", "wire"],
     &["crypto"],
-    &["auth", "discovery", "identity", "resilience", "telemetry"],
+    &["auth", "authz", "discovery", "identity", "resilience", "telemetry"],
     &["handshake", "record"],
-    &["transport"],
+    &["transport", "providers"],
     &["mesh"],
 ];
 
@@ -46,8 +46,16 @@ const MAX_LINES: usize = 500;
 const LOWEST_WITH_IO: usize = 4;
 
 /// What betrays a module that does its own input and output.
-const IO: &[&str] =
-    &["tokio", "tokio_stream", "tokio_util", "tonic", "tonic_health", "tonic_prost", "tonic_reflection"];
+const IO: &[&str] = &[
+    "notify",
+    "tokio",
+    "tokio_stream",
+    "tokio_util",
+    "tonic",
+    "tonic_health",
+    "tonic_prost",
+    "tonic_reflection",
+];
 
 /// What a layer below [`LOWEST_WITH_IO`] is handed instead of asking for it.
 /// (`SystemTime::now` and `Instant::now` are refused by `clippy.toml`.)

@@ -6,11 +6,14 @@ mod typescript;
 
 #[path = "../../../crates/mesh-core/src/config"]
 mod config {
+    pub(crate) mod authorization;
     pub(crate) mod certificate;
+    pub(crate) mod conditions;
     pub(crate) mod discovery;
     pub(crate) mod limits;
     pub(crate) mod paths;
     pub(crate) mod root;
+    pub(crate) mod rules;
     pub(crate) mod security;
     pub(crate) mod services;
 }
@@ -27,12 +30,15 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with the paths of their options.
-const SECTIONS: [(&str, Section); 7] = [
+const SECTIONS: [(&str, Section); 10] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("security.certificate.", config::certificate::SECTION),
     ("discovery.", config::discovery::SECTION),
     ("discovery.services[].", config::services::SECTION),
+    ("authorization.", config::authorization::SECTION),
+    ("authorization.rules[].", config::rules::SECTION),
+    ("authorization.rules[].when.", config::conditions::SECTION),
     ("paths.", config::paths::SECTION),
     ("limits.", config::limits::SECTION),
 ];

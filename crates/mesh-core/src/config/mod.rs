@@ -6,16 +6,21 @@
 #[macro_use]
 mod section;
 
+mod authorization;
 mod certificate;
+mod conditions;
 mod discovery;
 mod error;
 mod limits;
 mod material;
 mod paths;
+mod patterns;
+mod policy;
 mod private_key;
 mod read;
 mod resilience;
 mod root;
+mod rules;
 mod secret;
 mod security;
 mod service;
@@ -40,6 +45,10 @@ pub use self::{
     error::ConfigError,
     limits::Limits,
     material::{Certificate, Material},
+    patterns::{CallerPattern, MethodPattern, is_spiffe_id},
+    policy::{
+        Effect, MAX_PAIRS, MAX_POLICY_FILE, MAX_RULES, Mode, PolicyFileError, PolicyRules, PolicySource, Rule,
+    },
     private_key::{KeySource, PrivateKey},
     read::nearest,
     resilience::{Breaker, RateLimit, Resilience, Retry},
@@ -81,6 +90,8 @@ pub struct MeshConfig {
     pub services: Vec<Service>,
     /// `paths.keysDir` (or 0.2.0's `security.keysDir`).
     pub keys_dir: Option<PathBuf>,
+    /// `authorization`; `None` if nothing is said about it.
+    pub authorization: Option<PolicySource>,
     /// `limits`.
     pub limits: Limits,
     /// `resilience`.
@@ -149,6 +160,7 @@ impl MeshConfig {
             enforce_peer_keys: security.enforce_peer_keys,
             services,
             keys_dir: keys_dir.or(security.keys_dir).or(keys_dir_variable).map(PathBuf::from),
+            authorization: PolicySource::read(&options, env)?,
             limits: Limits::read(&limits, env)?,
             resilience: Resilience::read(&options, env)?,
             network: None,

@@ -1,6 +1,6 @@
 //! Reading options out of JSON, each with its full path in every error.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -37,6 +37,11 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
+    /// Whether the option is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
     /// Whether the object is not there at all.
     pub(super) fn is_absent(&self) -> bool {
         self.map.is_none()
@@ -54,7 +59,7 @@ impl<'a> Options<'a> {
         ConfigError::Value { path: self.path_of(key), expected: expected.to_owned(), got }
     }
 
-    fn wrong(&self, key: &str, expected: &str) -> ConfigError {
+    pub(super) fn wrong(&self, key: &str, expected: &str) -> ConfigError {
         self.error(key, expected, self.get(key).map_or_else(|| "nothing".to_owned(), describe))
     }
 
@@ -268,6 +273,72 @@ impl<'a> At<'a> {
                 max.as_secs() / 86_400
             ))
         })
+    }
+
+    /// An array of strings, each of which `parse` takes or leaves.
+    pub(super) fn each_text<T>(
+        &self,
+        most: usize,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, ConfigError> {
+        let Some(value) = self.value() else { return Ok(None) };
+        let Value::Array(items) = value else { return Err(self.wrong("an array of strings")) };
+        self.check_length(items, most)?;
+        let item = |(index, item): (usize, &Value)| {
+            let parsed = item.as_str().and_then(&parse);
+            parsed.ok_or_else(|| self.wrong_item(index, "", expected, item))
+        };
+        items.iter().enumerate().map(item).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// An object of at least one string, and at most so many.
+    pub(super) fn texts(&self, most: usize) -> Result<Option<BTreeMap<String, String>>, ConfigError> {
+        let Some(value) = self.value() else { return Ok(None) };
+        let wrong = || self.wrong(&format!("an object of 1…{most} strings"));
+        let map = value.as_object().filter(|map| (1..=most).contains(&map.len())).ok_or_else(wrong)?;
+        let text = |(name, value): (&String, &Value)| {
+            let text = value.as_str().map(|text| (name.clone(), text.to_owned()));
+            text.ok_or_else(|| ConfigError::Value {
+                path: format!("{}.{name}", self.path()),
+                expected: "a string".to_owned(),
+                got: describe(value),
+            })
+        };
+        map.iter().map(text).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// The absolute path of a file.
+    pub(super) fn absolute_path(&self) -> Result<Option<PathBuf>, ConfigError> {
+        let Some(path) = self.string()?.map(PathBuf::from) else { return Ok(None) };
+        if path.is_absolute() { Ok(Some(path)) } else { Err(self.wrong("the absolute path of a file")) }
+    }
+
+    /// The element of an array is wrong, or the option `key` of it (`.key`).
+    pub(super) fn wrong_item(&self, index: usize, key: &str, expected: &str, got: &Value) -> ConfigError {
+        let path = format!("{}[{index}]{key}", self.path());
+        ConfigError::Value { path, expected: expected.to_owned(), got: describe(got) }
+    }
+
+    fn check_length(&self, items: &[Value], most: usize) -> Result<(), ConfigError> {
+        if items.len() <= most {
+            return Ok(());
+        }
+        let expected = format!("an array of at most {most} elements");
+        Err(self.options.error(self.key, &expected, format!("{} of them", items.len())))
+    }
+
+    /// An array of at most so many objects with options of their own.
+    pub(super) fn each_of<T>(
+        &self,
+        known: &[&str],
+        most: usize,
+        read: impl Fn(&Options<'_>, Env<'_>) -> Result<T, ConfigError>,
+    ) -> Result<Vec<T>, ConfigError> {
+        if let Some(Value::Array(items)) = self.value() {
+            self.check_length(items, most)?;
+        }
+        self.each(known, read)
     }
 
     /// An array of objects with options of their own.

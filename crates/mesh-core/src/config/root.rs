@@ -17,6 +17,8 @@ section! {
         "security" ("SecurityConfig");
         /// The services that can be called.
         "discovery" ("DiscoveryConfig");
+        /// Who may call what here.
+        "authorization" ("AuthorizationConfig");
         /// Bounds on what the mesh holds and accepts.
         "limits" ("MeshLimits");
         /// Directories.

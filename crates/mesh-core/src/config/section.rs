@@ -61,11 +61,14 @@ macro_rules! section {
 
 /// The names that tables use.
 pub(super) mod prelude {
-    pub(in super::super) use std::{collections::BTreeMap, time::Duration};
+    pub(in super::super) use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
     pub(in super::super) use super::super::{
+        conditions::Conditions,
         error::ConfigError,
         material::Material,
+        patterns::{CallerPattern, MethodPattern},
+        policy::{Effect, MAX_CONDITIONS, Mode, Rule},
         private_key::PrivateKey,
         read::{At, Env, Options},
         secret::Secret,

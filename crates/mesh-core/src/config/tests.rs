@@ -313,3 +313,104 @@ fn a_certificate_is_whole_and_the_only_trust() {
     let left_over = json!({ "serviceId": "a", "security": { "jwtSecret": SECRET } });
     assert!(MeshConfig::parse(&left_over, variables).is_err());
 }
+
+#[test]
+fn authorization_names_the_path_of_what_is_wrong() {
+    let with = |authorization: Value| message(&json!({ "serviceId": "a", "authorization": authorization }));
+    let rule = |extra: Value| {
+        let mut rule = json!({ "from": ["a"], "to": ["b"] });
+        rule.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        with(json!({ "rules": [{ "from": ["a"], "to": ["b"] }, rule] }))
+    };
+    for (message, part) in [
+        (with(json!([])), "authorization must be an object, got an array"),
+        (
+            with(json!({ "rule": [] })),
+            "authorization.rule is not an option; did you mean authorization.rules?",
+        ),
+        (
+            with(json!({ "default": "permit" })),
+            "authorization.default must be 'deny' or 'allow', got \"permit\"",
+        ),
+        (with(json!({ "mode": true })), "authorization.mode must be a string"),
+        (with(json!({ "rules": {} })), "authorization.rules must be an array, got an object"),
+        (
+            with(json!({ "rules": [{ "from": ["a"] }] })),
+            "authorization.rules[0].to must be an array of methods",
+        ),
+        (
+            rule(json!({ "From": ["a"] })),
+            "authorization.rules[1].From is not an option; did you mean authorization.rules[1].from?",
+        ),
+        (
+            rule(json!({ "from": [] })),
+            "authorization.rules[1].from must be an array with at least one element",
+        ),
+        (rule(json!({ "from": "a" })), "authorization.rules[1].from must be an array of strings, got \"a\""),
+        (rule(json!({ "to": ["b", 7] })), "authorization.rules[1].to[1] must be '*', the name of a method"),
+        (rule(json!({ "except": ["b*"] })), "authorization.rules[1].except[0] must be '*', the name"),
+        (
+            rule(json!({ "from": ["spiffe://x"] })),
+            "authorization.rules[1].from[0] must be '*', a service id, or a SPIFFE id",
+        ),
+        (
+            rule(json!({ "when": {} })),
+            "authorization.rules[1].when.metadata must be an object of strings, got nothing",
+        ),
+        (
+            rule(json!({ "when": { "metadata": { "k": 1 } } })),
+            "authorization.rules[1].when.metadata.k must be a string, got 1",
+        ),
+        (rule(json!({ "deny": "yes" })), "authorization.rules[1].deny must be true or false"),
+        (rule(json!({ "name": "a\nb" })), "authorization.rules[1].name must be 1 to 128"),
+        (rule(json!({ "name": "rules[0]" })), "authorization.rules[1].name must be 1 to 128"),
+        (with(json!({ "file": "policy.json" })), "authorization.file must be the absolute path of a file"),
+        (
+            with(json!({ "file": "/p.json", "mode": "audit" })),
+            "authorization.mode must be in the file that authorization.file names, not here",
+        ),
+    ] {
+        assert!(message.starts_with(part), "{message}\n{part}");
+    }
+    let twice =
+        json!([{ "name": "x", "from": ["a"], "to": ["b"] }, { "name": "x", "from": ["a"], "to": ["c"] }]);
+    assert_eq!(
+        with(json!({ "rules": twice })),
+        "authorization.rules[1].name must be a name that no other rule has, got \"x\""
+    );
+}
+
+#[test]
+fn a_policy_has_limits() {
+    let with = |rules: Vec<Value>| parse(&json!({ "serviceId": "a", "authorization": { "rules": rules } }));
+    let small = json!({ "from": ["a"], "to": ["b"] });
+    assert!(with(vec![small.clone(); MAX_RULES]).is_ok());
+    let error = with(vec![small; MAX_RULES + 1]).unwrap_err().to_string();
+    assert_eq!(error, "authorization.rules must be an array of at most 10000 elements, got 10001 of them");
+    let names = |count: usize| (0..count).map(|number| format!("n{number}")).collect::<Vec<_>>();
+    let wide = |from: usize, to: usize| json!({ "from": names(from), "to": names(to) });
+    assert!(with(vec![wide(500, 1_000)]).is_ok());
+    assert!(with(vec![wide(501, 1_000)]).unwrap_err().to_string().contains("500000 pairs"));
+    assert!(with(vec![wide(1_001, 1)]).unwrap_err().to_string().contains("at most 1000 elements"));
+    assert!(with(vec![json!({ "from": ["a"], "to": ["b".repeat(201)] })]).is_err());
+}
+
+#[test]
+fn the_default_is_to_deny_once_there_is_a_rule_or_a_file() {
+    let source = |authorization: Value| {
+        parse(&json!({ "serviceId": "a", "authorization": authorization })).unwrap().authorization.unwrap()
+    };
+    let default = |authorization: Value| match source(authorization) {
+        PolicySource::Options(rules) => rules.default,
+        PolicySource::File(_) => panic!("a file"),
+    };
+    let rules = json!([{ "from": ["a"], "to": ["b"] }]);
+    assert_eq!(default(json!({})), Effect::Allow);
+    assert_eq!(default(json!({ "rules": rules })), Effect::Deny);
+    assert_eq!(default(json!({ "rules": rules, "default": "allow" })), Effect::Allow);
+    assert_eq!(default(json!({ "default": "deny" })), Effect::Deny);
+    let of_file = |text: &str| PolicyRules::of_file("p".as_ref(), text.as_bytes()).unwrap().default;
+    assert_eq!(of_file(r#"{ "$schema": "x", "rules": [] }"#), Effect::Deny);
+    assert_eq!(of_file(r#"{ "default": "allow", "rules": [] }"#), Effect::Allow);
+    assert!(parse(&json!({ "serviceId": "a" })).unwrap().authorization.is_none());
+}

@@ -11,7 +11,7 @@ use super::{
     events::{Events, Level},
     identity::Identity,
     platform::Platform,
-    server::Server,
+    server::{Authorization, Server},
     shared::Shared,
 };
 use crate::{
@@ -65,12 +65,15 @@ async fn bind(config: &MeshConfig, port: u16, draining: CancellationToken) -> Re
 /// Makes or loads keys and secrets. Blocks: runs on the blocking pool.
 fn load(shared: Arc<Shared>, listening: Option<Listening>) -> Result<Core, Error> {
     let (registry, pins) = services(&shared.config)?;
+    // Before the keys: a broken policy leaves nothing behind.
+    let authorization = Authorization::load(Arc::clone(&shared))?;
     let identity = Arc::new(Identity::load(Arc::clone(&shared), pins)?);
     Ok(Core {
         client: Client::new(Arc::clone(&shared), Arc::clone(&identity), registry)?,
-        server: Server::new(Arc::clone(&shared), Arc::clone(&identity))?,
+        server: Server::new(Arc::clone(&shared), Arc::clone(&identity), Arc::clone(&authorization))?,
         shared,
         identity,
+        authorization,
         listening,
     })
 }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use crate::{
     auth::AuthError,
-    config::ConfigError,
+    config::{ConfigError, PolicyFileError},
     crypto::{CryptoError, keystore::KeyStoreError},
     discovery::DiscoveryError,
     error::{Code, Coded, Reason},
     handshake::HandshakeError,
     id::IdSyntaxError,
     identity::MaterialError,
+    providers::files::FileError,
     resilience::ResilienceError,
     transport::TransportError,
 };
@@ -63,6 +64,17 @@ pub enum Error {
     /// A setting of `resilience` is out of range.
     #[error("resilience: {0}")]
     Resilience(#[from] ResilienceError),
+    /// A file that an option names cannot be read.
+    #[error("{option}: {source}")]
+    File {
+        /// The option.
+        option: &'static str,
+        /// What is wrong with it.
+        source: FileError,
+    },
+    /// A policy file is wrong.
+    #[error("authorization.file: {0}")]
+    Policy(#[from] PolicyFileError),
     /// A service id is not well formed.
     #[error(transparent)]
     Id(#[from] IdSyntaxError),
@@ -102,6 +114,8 @@ impl Coded for Error {
             Self::Crypto(error) => error.code(),
             Self::Auth(error) => error.code(),
             Self::Resilience(error) => error.code(),
+            Self::File { source, .. } => source.code(),
+            Self::Policy(error) => error.code(),
             Self::Id(error) => error.code(),
             Self::Transport(error) => error.code(),
             Self::Handshake(error) => error.code(),
@@ -119,6 +133,8 @@ impl Coded for Error {
             Self::KeyStore(error) => error.reason(),
             Self::Crypto(error) => error.reason(),
             Self::Auth(error) => error.reason(),
+            Self::File { source, .. } => source.reason(),
+            Self::Policy(error) => error.reason(),
             Self::Id(error) => error.reason(),
             Self::Transport(error) => error.reason(),
             Self::Handshake(error) => error.reason(),

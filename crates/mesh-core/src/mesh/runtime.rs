@@ -15,8 +15,14 @@ use tokio::{
 use tokio_util::sync::DropGuard;
 
 use super::{
-    build::build, error::Error, events::Events, io::Io, lookout::Lookout, platform::Platform,
-    server::Acceptor, shared::Shared,
+    build::build,
+    error::Error,
+    events::Events,
+    io::Io,
+    lookout::Lookout,
+    platform::Platform,
+    server::{Acceptor, Authorization},
+    shared::Shared,
 };
 use crate::{
     config::MeshConfig,
@@ -32,6 +38,7 @@ pub(super) type Job = Box<dyn FnOnce(&Io) + Send>;
 pub(super) struct Started {
     pub(super) address: Option<SocketAddr>,
     pub(super) public_key: Arc<Mutex<PublicKey>>,
+    pub(super) authorization: Arc<Authorization>,
     /// The mesh stops when this is dropped.
     pub(super) guard: DropGuard,
 }
@@ -75,11 +82,13 @@ pub(super) async fn run(
     let shared = &core.shared;
     let address = listener.as_ref().and_then(Listener::address);
     let public_key = Arc::clone(&core.identity.shown);
+    let authorization = Arc::clone(&core.authorization);
     let guard = shared.stop.clone().drop_guard();
-    if started.send(Ok(Started { address, public_key, guard })).is_err() {
+    if started.send(Ok(Started { address, public_key, authorization, guard })).is_err() {
         return;
     }
     tokio::spawn(Arc::clone(&core).tick());
+    tokio::spawn(Arc::clone(&core.authorization).follow());
     if let Some(mut listener) = listener {
         tokio::spawn(log_troubles(Arc::clone(shared), listener.troubles()));
         let acceptor = Arc::new(Acceptor(Arc::clone(&core.server)));

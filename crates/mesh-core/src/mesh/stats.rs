@@ -13,6 +13,8 @@ pub(crate) struct Counters {
     calls_failed: AtomicU64,
     requests_ok: AtomicU64,
     requests_failed: AtomicU64,
+    requests_denied: AtomicU64,
+    denials_audited: AtomicU64,
     handshakes_ok: AtomicU64,
     handshakes_failed: AtomicU64,
     sessions_resumed: AtomicU64,
@@ -39,6 +41,10 @@ pub struct Stats {
     pub requests_ok: u64,
     /// Requests received and failed.
     pub requests_failed: u64,
+    /// Requests that the authorization policy denied; they count as failed too.
+    pub requests_denied: u64,
+    /// Requests that the authorization policy would have denied, and let through because it only audits.
+    pub denials_audited: u64,
     /// Requests received and under way.
     pub requests_in_flight: usize,
     /// Streams that stand still: their reader, here or at the peer, has not read
@@ -87,6 +93,10 @@ impl Counters {
         bump(if ok { &self.requests_ok } else { &self.requests_failed });
     }
 
+    pub(crate) fn count_denial(&self, enforced: bool) {
+        bump(if enforced { &self.requests_denied } else { &self.denials_audited });
+    }
+
     pub(crate) fn count_handshake(&self, ok: bool) {
         bump(if ok { &self.handshakes_ok } else { &self.handshakes_failed });
     }
@@ -119,6 +129,8 @@ impl Counters {
             calls_failed: read(&self.calls_failed),
             requests_ok: read(&self.requests_ok),
             requests_failed: read(&self.requests_failed),
+            requests_denied: read(&self.requests_denied),
+            denials_audited: read(&self.denials_audited),
             handshakes_ok: read(&self.handshakes_ok),
             handshakes_failed: read(&self.handshakes_failed),
             sessions_resumed: read(&self.sessions_resumed),

@@ -19,6 +19,8 @@ use crate::error::Code;
 /// The limit of pairs of service and method with their own counters; calls of
 /// all other pairs are counted together.
 const MAX_CALLS: usize = 500;
+/// The same for denials, by rule, caller and method.
+const MAX_DENIALS: usize = 500;
 /// The longest label, in characters.
 const MAX_LABEL: usize = 128;
 /// The label of pairs beyond [`MAX_CALLS`].
@@ -102,12 +104,14 @@ pub struct Metrics {
     registry: Registry,
     snapshot: MetricsSnapshot,
     calls: HashSet<(String, String)>,
+    denied: HashSet<[String; 3]>,
     connections: Family<Labels, Counter>,
     active: Gauge,
     messages: Family<Labels, Counter>,
     latency: Histogram,
     quota: Family<Labels, Counter>,
     circuits: Family<Labels, Counter>,
+    denials: Family<CallLabels, Counter>,
     call_codes: Family<CallLabels, Counter>,
     call_times: Family<CallLabels, Histogram>,
 }
@@ -126,12 +130,14 @@ impl Metrics {
             registry: Registry::with_prefix("secure_mesh"),
             snapshot: MetricsSnapshot::default(),
             calls: HashSet::new(),
+            denied: HashSet::new(),
             connections: Family::default(),
             active: Gauge::default(),
             messages: Family::default(),
             latency: histogram(),
             quota: Family::default(),
             circuits: Family::default(),
+            denials: Family::default(),
             call_codes: Family::default(),
             call_times: Family::new_with_constructor(histogram as fn() -> Histogram),
         };
@@ -145,6 +151,11 @@ impl Metrics {
             "circuit_transitions",
             "Changes of circuit breakers by new state",
             metrics.circuits.clone(),
+        );
+        registry.register(
+            "authorization_denials",
+            "Requests denied by the policy, or in audit mode let through, by rule, caller and method",
+            metrics.denials.clone(),
         );
         registry.register("calls", "Calls by service, method and code", metrics.call_codes.clone());
         registry.register_with_unit(
@@ -206,6 +217,23 @@ impl Metrics {
             self.snapshot.blocked += 1;
         }
         count(&self.quota, "outcome", if allowed { "allowed" } else { "blocked" });
+    }
+
+    /// A request was denied by the policy, or let through because the policy only audits.
+    pub fn denial(&mut self, rule: &str, caller: &str, method: &str, enforced: bool) {
+        let mut names = [rule, caller, method].map(label);
+        if !self.denied.contains(&names) {
+            if self.denied.len() < MAX_DENIALS {
+                self.denied.insert(names.clone());
+            } else {
+                // A caller chooses the names of methods.
+                names = [OTHER; 3].map(str::to_owned);
+            }
+        }
+        let [rule, caller, method] = names;
+        let mode = if enforced { "enforce" } else { "audit" }.to_owned();
+        let labels = vec![("rule", rule), ("caller", caller), ("method", method), ("mode", mode)];
+        self.denials.get_or_create(&labels).inc();
     }
 
     /// Counts a state change of a circuit breaker.
@@ -325,6 +353,24 @@ mod tests {
             "{page}"
         );
         assert!(page.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn denials_are_counted_by_rule_caller_and_method_and_no_caller_fills_the_page() {
+        let mut metrics = Metrics::new();
+        metrics.denial("(default)", "batch", "orders.delete", true);
+        metrics.denial("no guests", "guest", "x\"}\nforged", false);
+        for number in 0..5_000 {
+            metrics.denial("r", "c", &format!("m{number}"), true);
+        }
+        let page = metrics.to_text();
+        let line = "secure_mesh_authorization_denials_total{rule=\"(default)\",caller=\"batch\",\
+                    method=\"orders.delete\",mode=\"enforce\"} 1\n";
+        assert!(page.contains(line), "{page}");
+        assert!(!page.lines().any(|line| line.starts_with("forged")), "a line was forged");
+        let series = page.lines().filter(|line| line.starts_with("secure_mesh_authorization_denials_total{"));
+        assert_eq!(series.count(), MAX_DENIALS + 1);
+        assert!(page.contains("rule=\"other\",caller=\"other\",method=\"other\",mode=\"enforce\"} 4502"));
     }
 
     #[test]

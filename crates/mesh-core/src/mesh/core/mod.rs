@@ -12,7 +12,7 @@ use super::{
     error::Error,
     events::AbortCause,
     identity::Identity,
-    server::Server,
+    server::{Authorization, Server},
     session::{End, Stalls},
     shared::Shared,
     timers::Timer,
@@ -31,6 +31,7 @@ pub(super) struct Core {
     pub(super) identity: Arc<Identity>,
     pub(super) client: Arc<Client>,
     pub(super) server: Arc<Server>,
+    pub(super) authorization: Arc<Authorization>,
     /// The port, if there is one.
     pub(super) listening: Option<Listening>,
 }

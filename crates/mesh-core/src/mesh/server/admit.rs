@@ -1,7 +1,7 @@
 //! Whether a request is handed to its handler. The stack, outermost first:
 //!
-//! token → (authorization has its place here) → quota of the caller → limit of
-//! calls → form of the request.
+//! token → authorization → quota of the caller → limit of calls → form of the
+//! request.
 //!
 //! A request that is refused never reaches the application, which looks up the
 //! method: the quota counts requests for unknown methods too.
@@ -12,13 +12,14 @@ use std::{
     time::Duration,
 };
 
+use super::authorization::Authorization;
 use crate::{
     auth::AuthError,
     clock::Timestamp,
     config::RateLimit,
     error::{Code, Coded, Reason},
     id::ServiceId,
-    mesh::{chain::too_deep, metadata::is_metadata, shared::Shared, sync::lock},
+    mesh::{chain::too_deep, events::SessionInfo, metadata::is_metadata, shared::Shared, sync::lock},
     record::message::{Failure, Payload, RequestFields},
     resilience::{Quota, QuotaLimits, ResilienceError},
 };
@@ -70,21 +71,25 @@ fn millis(time: Duration) -> u32 {
 /// Decides which requests are handed to their handlers.
 pub(super) struct RequestPolicy {
     shared: Arc<Shared>,
+    authorization: Arc<Authorization>,
     /// How much each caller may ask, if there is a limit.
     quota: Option<CallerQuota>,
 }
 
 impl RequestPolicy {
-    pub(super) fn new(shared: Arc<Shared>) -> Result<Self, ResilienceError> {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        authorization: Arc<Authorization>,
+    ) -> Result<Self, ResilienceError> {
         let quota = shared.config.resilience.rate_limit.map(CallerQuota::new).transpose()?;
-        Ok(Self { shared, quota })
+        Ok(Self { shared, authorization, quota })
     }
 
-    /// The stack: why a request of `caller` is refused, if it is. `others` of
-    /// its session are under way.
+    /// The stack: why a request of the session is refused, if it is. `others` of
+    /// the session are under way.
     pub(super) fn refusal(
         &self,
-        caller: &ServiceId,
+        session: &SessionInfo,
         request: &Arriving<'_>,
         token: Result<(), AuthError>,
         others: usize,
@@ -93,7 +98,11 @@ impl RequestPolicy {
             let text = format!("the request's token: {error}");
             return Some(Refusal::new(error.code(), error.reason(), text));
         }
-        let quota = self.quota.as_ref().and_then(|quota| self.beyond_quota(quota, caller));
+        if let Some(text) = self.authorization.denial(session, request.method, request.fields.metadata) {
+            // Before the quota, which only requests use up that may be made.
+            return Some(Refusal::new(Code::PermissionDenied, Reason::PermissionDenied, text));
+        }
+        let quota = self.quota.as_ref().and_then(|quota| self.beyond_quota(quota, &session.peer));
         quota.or_else(|| self.over_limit(others)).or_else(|| self.malformed(request))
     }
 

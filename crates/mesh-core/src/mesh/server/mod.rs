@@ -1,5 +1,6 @@
 //! Requests of peers. `accept` is the way of a newcomer up to its session;
-//! `receive` takes its requests, `admit` decides whether they are answered, and
+//! `receive` takes its requests, `admit` decides whether they are answered, by the policy of `authorization` among
+//! others, and
 //! `requests` holds them until they are.
 //! `admission` holds the `places` of newcomers, the first messages seen
 //! (`replays`), the `accounts` of addresses and the `turns` of answers; `seats` are
@@ -9,6 +10,7 @@ mod accept;
 mod accounts;
 mod admission;
 mod admit;
+mod authorization;
 mod places;
 mod receive;
 mod replays;
@@ -17,4 +19,5 @@ mod seats;
 mod session;
 mod turns;
 
-pub(crate) use self::{accept::Acceptor, requests::Server};
+pub use self::authorization::PolicyStatus;
+pub(crate) use self::{accept::Acceptor, authorization::Authorization, requests::Server};

@@ -79,7 +79,7 @@ impl Server {
             }
             Arrival::New { others } => others,
         };
-        if let Some(refusal) = self.policy.refusal(&session.info.peer, request, token, others) {
+        if let Some(refusal) = self.policy.refusal(&session.info, request, token, others) {
             self.shared.stats.count_request(false);
             session.send(Encoded::error(request.number, &refusal.failure()));
             return Ok(());

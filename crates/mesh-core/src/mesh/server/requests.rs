@@ -9,7 +9,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{admission::Admission, admit::RequestPolicy, seats::Seats, session::ServerSession};
+use super::{
+    admission::Admission, admit::RequestPolicy, authorization::Authorization, seats::Seats,
+    session::ServerSession,
+};
 use crate::{
     error::{Code, Reason},
     mesh::{
@@ -61,10 +64,14 @@ pub(super) struct Active {
 }
 
 impl Server {
-    pub(crate) fn new(shared: Arc<Shared>, identity: Arc<Identity>) -> Result<Arc<Self>, ResilienceError> {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        identity: Arc<Identity>,
+        authorization: Arc<Authorization>,
+    ) -> Result<Arc<Self>, ResilienceError> {
         let (sessions, seats, requests) = Default::default();
         let admission = Admission::new(&shared.config.limits, &shared.platform);
-        let policy = RequestPolicy::new(Arc::clone(&shared))?;
+        let policy = RequestPolicy::new(Arc::clone(&shared), authorization)?;
         Ok(Arc::new(Self { shared, identity, sessions, admission, seats, policy, requests }))
     }
 

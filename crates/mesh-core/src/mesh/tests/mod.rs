@@ -1,5 +1,6 @@
 //! Meshes on real sockets, unless a test is about others: the harness, and the tests by subject.
 
+mod authorization;
 mod backpressure;
 mod calls;
 mod certificates;
@@ -47,6 +48,7 @@ use super::{core::Core, *};
 use crate::{
     error::{Code, Reason},
     record::message::{CallKind, Encoding, Failure, Payload},
+    telemetry::Metrics,
 };
 
 const SECRET: &str = "a test's secret of more than 32 bytes";
@@ -75,6 +77,7 @@ struct App {
     fault: Mutex<&'static str>,
     /// How many items of each stream are consumed.
     appetite: AtomicUsize,
+    metrics: Arc<Mutex<Metrics>>,
 }
 
 type Weak = std::sync::Weak<Mesh>;
@@ -166,6 +169,10 @@ impl Events for App {
 
     fn flush(&self) {}
 
+    fn metrics(&self) -> Option<Arc<Mutex<Metrics>>> {
+        Some(Arc::clone(&self.metrics))
+    }
+
     fn backlog(&self) -> usize {
         self.backlog.load(Ordering::SeqCst)
     }
@@ -253,6 +260,7 @@ impl Node {
             hoarding: AtomicBool::new(false),
             fault: Mutex::default(),
             appetite: AtomicUsize::new(usize::MAX),
+            metrics: Arc::default(),
         });
         let events: Arc<dyn Events> = Arc::clone(&app) as _;
         let network = config.as_object_mut().unwrap().remove("network");

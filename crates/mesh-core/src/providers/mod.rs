@@ -1,0 +1,4 @@
+//! Sources outside of the process whose contents change while a mesh runs.
+//! They deliver bytes; the layers around them decide about the meaning.
+
+pub mod files;

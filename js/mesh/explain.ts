@@ -1,0 +1,39 @@
+// What the authorization policy says of a request.
+
+import { checkKeys, invalidArgument, show } from '../base/arguments.js';
+import { wrapNative } from '../base/errors.js';
+import type { Addon } from '../base/native.js';
+import type { AuthorizationExplanation, AuthorizationRequest } from './types.js';
+
+/**
+ * Which rule decides about a request, and why.
+ *
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `ID_SYNTAX`; `FAILED_PRECONDITION`,
+ *   reason `NOT_INITIALIZED`
+ */
+export function explain(
+  native: InstanceType<Addon['NativeMesh']>,
+  request: AuthorizationRequest,
+): AuthorizationExplanation {
+  if (typeof request !== 'object' || request === null) {
+    throw invalidArgument(`request must be an object, got ${show(request)}`);
+  }
+  checkKeys('request', request, ['from', 'spiffeId', 'method', 'metadata']);
+  const { from, spiffeId, method, metadata = {} } = request;
+  for (const [name, value] of Object.entries({ from, method, spiffeId: spiffeId ?? '' })) {
+    if (typeof value !== 'string') {
+      throw invalidArgument(`request.${name} must be a string, got ${show(value)}`);
+    }
+  }
+  if (
+    typeof metadata !== 'object' ||
+    metadata === null ||
+    !Object.values(metadata).every((value) => typeof value === 'string')
+  ) {
+    throw invalidArgument('request.metadata must be an object of strings');
+  }
+  const { allowed, rule, why } = wrapNative(() =>
+    native.explain(from, spiffeId, method, JSON.stringify(metadata)),
+  );
+  return { allowed, rule: rule ?? null, why };
+}
