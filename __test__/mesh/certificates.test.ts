@@ -68,6 +68,22 @@ describe('services with certificates', () => {
     expect(details['certificate']).toMatchObject({ name: `${NAME}gateway` });
   });
 
+  it('are judged by policies under their SPIFFE ids', async () => {
+    const authority = new Authority();
+    const server = await start('server', authority.issue('server'), {
+      port: 0,
+      authorization: { rules: [{ from: [`${NAME}caller`], to: ['echo'] }] },
+    });
+    const where = at('server', server.address()!);
+    const caller = await start('caller', authority.issue('caller'), where);
+    expect(await caller.connect('server').call('echo', 1)).toBe(1);
+    const other = await start('other', authority.issue('other'), where);
+    expect(await errorOf(other.connect('server').call('echo', 1))).toMatchObject({
+      code: 'PERMISSION_DENIED',
+      reason: 'PERMISSION_DENIED',
+    });
+  });
+
   it('refuse those of another authority, and those without', async () => {
     const authority = new Authority();
     const service = run('certified', { id: 'orders', certificate: authority.issue('orders') });

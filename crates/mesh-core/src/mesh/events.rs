@@ -223,7 +223,7 @@ impl SessionInfo {
     /// The SPIFFE id that the peer's certificate proved, if it showed a certificate.
     #[must_use]
     pub fn spiffe_id(&self) -> Option<&str> {
-        None
+        self.certified.as_deref().and_then(Certified::spiffe_id)
     }
 
     /// What the identity rests on, by the documented name.
