@@ -688,7 +688,7 @@ interface MeshAuditEvent {
     /** The time of the event. */
     timestamp: Date;
     /** The type of the event: one of these words, or one that the application chooses. */
-    eventType: 'connection' | 'message' | 'key_rotation' | 'rate_limit' | 'circuit_breaker' | 'error' | 'system' | (string & {});
+    eventType: 'connection' | 'message' | 'key_rotation' | 'rate_limit' | 'circuit_breaker' | 'authorization' | 'error' | 'system' | (string & {});
     /** The service that reports it. */
     serviceId: string;
     /** The peer. */
@@ -1235,6 +1235,8 @@ interface CoreConfig {
     security?: SecurityConfig | undefined;
     /** The services that can be called. */
     discovery?: DiscoveryConfig | undefined;
+    /** Who may call what here. */
+    authorization?: AuthorizationConfig | undefined;
     /** Bounds on what the mesh holds and accepts. */
     limits?: MeshLimits | undefined;
     /** Directories. */
@@ -1356,6 +1358,68 @@ interface ServiceConfig {
     lastHealthCheck?: Date | undefined;
     /** @deprecated Has no effect. */
     status?: 'healthy' | 'unhealthy' | 'unknown' | undefined;
+}
+/**
+ * Which service may call which method here. Without it every service that has a session may call
+ * every method, as far as the handler's `allow` permits.
+ */
+interface AuthorizationConfig {
+    /**
+     * The decision about a request that no rule matches. Default: `'deny'` once there is a rule, else
+     * `'allow'`.
+     */
+    default?: 'deny' | 'allow' | undefined;
+    /**
+     * Whether a denial takes effect (`'enforce'`) or is only logged, audited and counted (`'audit'`).
+     * Default: `'enforce'`.
+     */
+    mode?: 'enforce' | 'audit' | undefined;
+    /**
+     * The rules, at most 10,000. A request is permitted if a rule matches it and no rule with `deny`
+     * does. Default: none.
+     */
+    rules?: AuthorizationRule[] | undefined;
+    /**
+     * The absolute path of a policy file, instead of the options above: JSON with the same options, 4
+     * MiB at most. The mesh follows its changes. A file that is missing or broken at the start is an
+     * error; one that breaks later leaves the previous policy in force and shows in `healthCheck()`.
+     */
+    file?: string | undefined;
+}
+/** A rule about requests: who may call what. */
+interface AuthorizationRule {
+    /**
+     * The name of the rule in logs, metrics and errors: letters, digits, spaces, `.`, `_`, `-` and
+     * `/`; 128 characters at most. Default: its place, as in `rules[3]`.
+     */
+    name?: string | undefined;
+    /**
+     * The callers: service ids, SPIFFE ids, SPIFFE ids that end in `/*` for everything below, or
+     * `'*'` for every caller.
+     */
+    from: readonly string[];
+    /** The methods: names, names that end in `.*` for everything below, or `'*'` for every method. */
+    to: readonly string[];
+    /**
+     * Methods that this rule does not match, in the form of `to`. Other rules may still match them.
+     * Default: none.
+     */
+    except?: readonly string[] | undefined;
+    /** Further conditions, all of which must hold. Default: none. */
+    when?: AuthorizationConditions | undefined;
+    /**
+     * Whether the rule denies what it matches. A denial outweighs every rule that permits. Default:
+     * false.
+     */
+    deny?: boolean | undefined;
+}
+/** The further conditions of a rule. */
+interface AuthorizationConditions {
+    /**
+     * Metadata that the request must carry, with exactly these values. The caller states its
+     * metadata; nothing proves it.
+     */
+    metadata: Record<string, string>;
 }
 /** Directories. */
 interface PathsConfig {
@@ -1500,6 +1564,26 @@ interface MeshStats {
      */
     metrics: MeshMetrics;
 }
+/** A request, for {@link SecureMesh.explain}. */
+interface AuthorizationRequest {
+    /** The service id of the caller. */
+    from: string;
+    /** The SPIFFE id of the caller's certificate. Default: it has shown none. */
+    spiffeId?: string | undefined;
+    /** The method. */
+    method: string;
+    /** The metadata of the request. Default: none. */
+    metadata?: Readonly<Record<string, string>> | undefined;
+}
+/** The decision about a request, with its reason. */
+interface AuthorizationExplanation {
+    /** Whether the policy permits it. A handler's `allow` may still refuse it. */
+    allowed: boolean;
+    /** The rule that decides: its `name`, or its place as in `rules[3]`; `null` for the default. */
+    rule: string | null;
+    /** A sentence about it, for people. */
+    why: string;
+}
 /** The address on which a service listens. */
 interface MeshAddress {
     /** An IP address. */
@@ -1510,9 +1594,9 @@ interface MeshAddress {
 /** The result of {@link SecureMesh.healthCheck}. */
 interface MeshHealth {
     /**
-     * `healthy` while calls can be made and answered, else `unhealthy`. `degraded` while it starts or drains, and
-     * while its key directory keeps new services out: `details.keyDirectoryFault` says why, with the path and the
-     * repair.
+     * `healthy` while calls can be made and answered, else `unhealthy`. `degraded` while it starts or drains,
+     * while its policy file is broken, and while its key directory keeps new services out:
+     * `details.keyDirectoryFault` says why, with the path and the repair.
      */
     status: 'healthy' | 'degraded' | 'unhealthy';
     /** The number of services in discovery. */
@@ -1523,6 +1607,17 @@ interface MeshHealth {
         state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed';
         /** The address on which the mesh listens. */
         address: MeshAddress | null;
+        /** The policy in force; absent without `authorization`, and while the mesh does not run. */
+        authorization?: {
+            /** Whether denials take effect. */
+            mode: 'enforce' | 'audit';
+            /** The number of rules. */
+            rules: number;
+            /** The policy file; `null` for a policy in the options. */
+            file: string | null;
+            /** The fault of the policy file; `null` if there is none. The previous policy is in force meanwhile. */
+            problem: string | null;
+        };
         /** The core's figures, while the mesh runs. */
         [figure: string]: any;
     };
@@ -1782,6 +1877,19 @@ declare class SecureMesh {
      *   before it is initialized
      */
     revoke(revocation: Revocation): Promise<number>;
+    /**
+     * Explains which rule of `authorization` decides about a request, and why. It looks at the policy
+     * in force, not at the handler's `allow`, and records nothing.
+     *
+     * @example
+     * ```js
+     * mesh.explain({ from: 'gateway', method: 'orders.delete' });
+     * // { allowed: false, rule: null, why: "no rule matches orders.delete of gateway; the default is 'deny'" }
+     * ```
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `ID_SYNTAX`; `FAILED_PRECONDITION`,
+     *   reason `NOT_INITIALIZED`, before it is initialized
+     */
+    explain(request: AuthorizationRequest): AuthorizationExplanation;
     /** Current statistics. */
     getStats(): MeshStats;
     /** The health of this mesh: whether it can make and answer calls. Never rejects. */
@@ -2815,4 +2923,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, toHttpStatus, toProblem, unary, version };
-export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };

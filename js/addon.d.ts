@@ -151,6 +151,8 @@ export declare class NativeMesh {
    * `metrics`.
    */
   constructor(config: string, variables: string, onWake: () => void, network?: string | undefined | null, metrics?: NativeMetrics | undefined | null)
+  /** Where this service was given its key: an option or a variable. Nothing if it makes its own. */
+  get givenKey(): string | null
   /** Generates or loads the keys, binds the port and serves. */
   start(): Promise<void>
   /**
@@ -164,6 +166,10 @@ export declare class NativeMesh {
   publicKey(): string
   /** The thumbprint of this service's key; `null` before the mesh has started. */
   thumbprint(): string | null
+  /** Explains which rule decides about a request, and why; `metadata` is a JSON object of strings. */
+  explain(from: string, spiffeId: string | undefined | null, method: string, metadata: string): NativeExplanation
+  /** The state of the authorization policy; `null` before the mesh has started, or without one. */
+  policy(): NativePolicyStatus | null
   /** Replaces this service's key; resolves to the new thumbprint. */
   rotateKey(): Promise<string>
   /**
@@ -342,6 +348,16 @@ export interface NativeEnvelope {
   signature: string
 }
 
+/** A decision of the authorization policy with its reason. */
+export interface NativeExplanation {
+  /** Whether the caller may call the method. */
+  allowed: boolean
+  /** The rule that decides; absent for the default. */
+  rule?: string
+  /** A sentence about it. */
+  why: string
+}
+
 /** One instance of a service. */
 export interface NativeInstance {
   /** Service id. */
@@ -398,6 +414,18 @@ export interface NativeMetricsSnapshot {
   open: number
   /** Times a circuit became half open. */
   halfOpen: number
+}
+
+/** The state of the authorization policy. */
+export interface NativePolicyStatus {
+  /** `enforce` or `audit`. */
+  mode: string
+  /** The number of rules. */
+  rules: number
+  /** The policy file, if there is one. */
+  file?: string
+  /** The fault of the policy file, while the previous policy is in force instead. */
+  problem?: string
 }
 
 /** Returns the known word that is nearest to `word`, if one is near enough. */
