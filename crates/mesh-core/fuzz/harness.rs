@@ -119,6 +119,10 @@ pub(crate) fn record(data: &[u8]) {
 
 fn tampered(data: &[u8]) {
     let Some((&[at, bit], plaintext)) = data.split_first_chunk::<2>() else { return };
+    // A record without a message is malformed.
+    if plaintext.is_empty() {
+        return;
+    }
     let plaintext = &plaintext[..plaintext.len().min(MAX_PLAINTEXT)];
     let mut sealer = Sealer::new(Secret::new(TRAFFIC_SECRET), AesKeySize::Aes128, NOW).unwrap();
     let mut opener = opener();

@@ -34,7 +34,7 @@ pub(crate) use self::{
     holdings::Holdings,
     listener::{ConnectionInfo, Listener},
     server::{Accept, serve},
-    status::{busy, refusal, shutting_down},
+    status::{busy, refusal, shutting_down, unable},
 };
 
 /// A connection that is quiet for so long is probed with an HTTP/2 PING, from

@@ -28,7 +28,7 @@ use crate::{
         session::{End, Open, handshake_message, prepare, run},
         sync::lock,
     },
-    transport::{Accept, ConnectionInfo, Duplex, TransportError, busy, refusal, shutting_down},
+    transport::{Accept, ConnectionInfo, Duplex, TransportError, busy, refusal, shutting_down, unable},
 };
 
 /// The server as the transport sees it.
@@ -266,7 +266,7 @@ async fn refuse(server: &Server, duplex: &Duplex, connection: &ConnectionInfo, r
                         more in, and a restart of this service all";
             (Reason::Busy, text.to_owned(), busy())
         }
-        Refused::Setup(reason, message) => (*reason, message.clone(), busy()),
+        Refused::Setup(reason, message) => (*reason, message.clone(), unable()),
         Refused::Stopped => (Reason::Closed, "the mesh is closing".to_owned(), shutting_down()),
         // The peer is gone; there is nobody to refuse.
         Refused::Gone => return,

@@ -108,9 +108,9 @@ async fn who_leaves_too_many_handshakes_unfinished_is_answered_after_others_or_n
     let mut other = connect(None, &Address::new("127.0.0.1", port).unwrap(), 1 << 20).await.unwrap();
     other.outgoing.send(hello().into()).await;
     eventually(async || core.server.admission().waiting() == (1, 32)).await;
-    pool.work_once();
+    pool.work_once().await;
     eventually(async || core.server.admission().waiting() == (0, 32)).await;
-    pool.work_once();
+    pool.work_once().await;
     timeout(Duration::from_secs(5), other.receive()).await.unwrap().unwrap().expect("M2");
     pool.resume();
     eventually(async || core.server.admission().waiting() == (0, 0)).await;
@@ -148,9 +148,11 @@ impl Pool {
         self.stopped.store(true, Ordering::SeqCst);
     }
 
-    fn work_once(&self) {
-        let work = self.waiting.lock().unwrap().pop_front().expect("there is work");
-        work();
+    /// Does the first piece of work, as soon as there is one.
+    async fn work_once(&self) {
+        eventually(async || !self.waiting.lock().unwrap().is_empty()).await;
+        let work = self.waiting.lock().unwrap().pop_front();
+        work.unwrap()();
     }
 
     fn resume(&self) {
