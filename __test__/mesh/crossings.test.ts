@@ -19,14 +19,15 @@ function countCrossings(): Map<string, number> {
   for (const name of CLASSES) {
     const methods = native()[name].prototype as unknown as Methods;
     for (const method of Object.getOwnPropertyNames(methods)) {
-      const original = methods[method];
+      // Not the accessors: those are read while a mesh is made, not for its calls.
+      const original = Object.getOwnPropertyDescriptor(methods, method)?.value as unknown;
       if (method === 'constructor' || typeof original !== 'function') continue;
       methods[method] = function count(...args) {
         counts.set(name, (counts.get(name) ?? 0) + 1);
-        return original.apply(this, args);
+        return (original as Methods[string]).apply(this, args);
       };
       onTestFinished(() => {
-        methods[method] = original;
+        methods[method] = original as Methods[string];
       });
     }
   }
