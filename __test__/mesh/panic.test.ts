@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
-import { root } from '../../scripts/lib.mjs';
+import { FEATURES_OF_TESTS, root, targetDirectory } from '../../scripts/lib.mjs';
 
 const run = promisify(execFile);
 
@@ -34,13 +34,13 @@ const { SecureMesh } = require('./dist/index.cjs');
 `;
 
 it('makes one call fail as INTERNAL, and nothing else', { timeout: 600_000 }, async () => {
-  const args = ['build', '--release', '--locked', '--package', 'secure-stack-mesh'];
-  await run('cargo', [...args, '--features', 'fault-injection'], { cwd: root });
-  const metadata = await run('cargo', ['metadata', '--no-deps', '--format-version=1'], {
-    cwd: root,
-  });
-  const target = (JSON.parse(metadata.stdout) as { target_directory: string }).target_directory;
-  const library = readdirSync(join(target, 'release')).find((name) =>
+  // In the profile of the addon under test, whose dependencies are there.
+  const dev = process.env['MESH_BUILD_PROFILE'] === 'dev';
+  const release = ['--package', 'secure-stack-mesh', '--locked', '--release'];
+  const args = ['build', '--lib', ...(dev ? FEATURES_OF_TESTS : release)];
+  await run('cargo', [...args, '--features', 'secure-stack-mesh/fault-injection'], { cwd: root });
+  const built = join(await targetDirectory(), dev ? 'debug' : 'release');
+  const library = readdirSync(built).find((name) =>
     /^(lib)?secure_stack_mesh\.(so|dylib|dll)$/.test(name),
   );
   const binary = readdirSync(root).find((name) => /^secure-stack-mesh\..*\.node$/.test(name));
@@ -48,7 +48,7 @@ it('makes one call fail as INTERNAL, and nothing else', { timeout: 600_000 }, as
   try {
     cpSync(join(root, 'dist'), join(copy, 'dist'), { recursive: true });
     copyFileSync(join(root, 'package.json'), join(copy, 'package.json'));
-    copyFileSync(join(target, 'release', String(library)), join(copy, String(binary)));
+    copyFileSync(join(built, String(library)), join(copy, String(binary)));
     writeFileSync(join(copy, 'program.cjs'), PROGRAM);
     const { stdout } = await run(process.execPath, ['program.cjs'], { cwd: copy });
     expect(JSON.parse(stdout)).toEqual([1, ['INTERNAL', 'INTERNAL'], 3, 'alive']);
