@@ -182,6 +182,7 @@ mod tests {
         waiting
     }
 
+    #[allow(clippy::option_option, reason = "whether it is over, and whether it brought a turn")]
     fn poll(waiting: &mut Waiting) -> Option<Option<Turn>> {
         match waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(turn) => Some(turn),

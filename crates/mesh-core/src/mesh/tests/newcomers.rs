@@ -101,7 +101,9 @@ async fn a_full_key_directory_keeps_new_services_out_and_says_so_here() {
     let known = Node::client_of(&server, client_keys.clone()).await;
     known.call("echo", b"").await.unwrap();
     let filler: Vec<_> = (1..MAX_KNOWN_PEERS).map(|n| keys.join(format!("peer-{n}.jkt"))).collect();
-    filler.iter().for_each(|path| fs::write(path, "").unwrap());
+    for path in &filler {
+        fs::write(path, "").unwrap();
+    }
 
     let error = newcomer(&server, "late").await.unwrap_err();
     let refused = shake(dial(&server).await, "raw", raw_key()).await;
@@ -120,7 +122,9 @@ async fn a_full_key_directory_keeps_new_services_out_and_says_so_here() {
     Node::client_of(&server, client_keys).await.call("echo", b"").await.unwrap();
     assert!(server.stats().await.key_directory_fault.is_some(), "it is no less full");
 
-    filler.iter().for_each(|path| fs::remove_file(path).unwrap());
+    for path in &filler {
+        fs::remove_file(path).unwrap();
+    }
     assert_eq!(newcomer(&server, "later").await.unwrap(), b"new");
     assert_eq!(server.stats().await.key_directory_fault, None);
 }
