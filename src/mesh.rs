@@ -276,8 +276,23 @@ fn carry_out(io: &Io, command: std::result::Result<Command<'_>, Malformed>, outl
     match command {
         #[cfg(feature = "fault-injection")]
         Ok(Command::Call { method: "fault.panic", .. }) => panic!("injected"),
-        Ok(Command::Call { id, timeout, idempotent, kind, chain, service, method, metadata, payload }) => {
-            io.call(id, &CallSpec { service, method, kind, payload, metadata, timeout, idempotent, chain });
+        Ok(Command::Call {
+            id,
+            timeout,
+            idempotent,
+            kind,
+            sticky,
+            chain,
+            service,
+            method,
+            metadata,
+            payload,
+        }) => {
+            let sticky = (!sticky.is_empty()).then_some(sticky);
+            io.call(
+                id,
+                &CallSpec { service, method, kind, payload, metadata, timeout, idempotent, sticky, chain },
+            );
         }
         Ok(Command::Cancel { id }) => io.cancel(id),
         Ok(Command::Respond { id, metadata, payload }) => io.respond(id, metadata, payload),

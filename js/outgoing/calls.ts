@@ -179,11 +179,22 @@ export class Calls {
     { service, method, outflow }: Pending,
     kind: CallKind,
     payload: Payload,
-    { timeoutMs, idempotent, meta }: PreparedOptions,
+    { timeoutMs, idempotent, meta, sticky }: PreparedOptions,
     input: unknown,
     chain: Chain,
   ): void {
-    this.#writer.call(id, service, method, payload, timeoutMs, idempotent, meta, kind, chain);
+    this.#writer.call(
+      id,
+      service,
+      method,
+      payload,
+      timeoutMs,
+      idempotent,
+      meta,
+      kind,
+      chain,
+      sticky,
+    );
     // All calls in one batch would come back in one batch, and the two processes would take turns.
     // With half of them in each, one is worked on while the other travels.
     if (2 * this.#writer.frames >= this.#pending.size) this.#writer.flush();

@@ -6,7 +6,9 @@ mod typescript;
 
 #[path = "../../../crates/mesh-core/src/config"]
 mod config {
+    pub(crate) mod balancing;
     pub(crate) mod discovery;
+    pub(crate) mod ejection;
     pub(crate) mod limits;
     pub(crate) mod paths;
     pub(crate) mod root;
@@ -26,11 +28,13 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with where their options are.
-const SECTIONS: [(&str, Section); 6] = [
+const SECTIONS: [(&str, Section); 8] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("discovery.", config::discovery::SECTION),
     ("discovery.services[].", config::services::SECTION),
+    ("balancing.", config::balancing::SECTION),
+    ("balancing.ejection.", config::ejection::SECTION),
     ("paths.", config::paths::SECTION),
     ("limits.", config::limits::SECTION),
 ];

@@ -6,10 +6,13 @@
 #[macro_use]
 mod section;
 
+mod balancing;
 mod discovery;
+mod ejection;
 mod error;
 mod limits;
 mod paths;
+mod policy;
 mod private_key;
 mod read;
 mod resilience;
@@ -27,22 +30,25 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use serde_json::Value;
 
 pub(crate) use self::secret::check_secret;
-use self::{
-    discovery::Discovery,
-    paths::Paths,
-    read::{Env, Options},
-    root::Root,
-    security::Security,
-};
 pub use self::{
+    balancing::Balancing,
+    ejection::Ejection,
     error::ConfigError,
     limits::Limits,
+    policy::Policy,
     private_key::{KeySource, PrivateKey},
     read::nearest,
     resilience::{Breaker, RateLimit, Resilience, Retry},
     secret::Secret,
     service::Service,
     weakness::{MAKE_SECRET, MIN_SECRET, Weakness},
+};
+use self::{
+    discovery::Discovery,
+    paths::Paths,
+    read::{Env, Options},
+    root::Root,
+    security::Security,
 };
 use crate::id::ServiceId;
 
@@ -78,6 +84,8 @@ pub struct MeshConfig {
     pub keys_dir: Option<PathBuf>,
     /// `limits`.
     pub limits: Limits,
+    /// `balancing`.
+    pub balancing: Balancing,
     /// `resilience`.
     pub resilience: Resilience,
     /// The network in memory this mesh is on, instead of the system's. No
@@ -106,6 +114,7 @@ impl MeshConfig {
         let paths = options.object("paths", Paths::KEYS)?;
         let limits = options.object("limits", Limits::KEYS)?;
         let discovery = options.object("discovery", Discovery::KEYS)?;
+        let balancing = options.object("balancing", Balancing::KEYS)?;
 
         let root = Root::read(&options, env)?;
         let paths = Paths::read(&paths, env)?;
@@ -139,6 +148,7 @@ impl MeshConfig {
             services: Discovery::read(&discovery, env)?.services,
             keys_dir: keys_dir.or(security.keys_dir).or(keys_dir_variable).map(PathBuf::from),
             limits: Limits::read(&limits, env)?,
+            balancing: Balancing::read(&balancing, env)?,
             resilience: Resilience::read(&options, env)?,
             network: None,
             warnings,

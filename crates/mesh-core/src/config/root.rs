@@ -17,6 +17,8 @@ section! {
         "security" ("SecurityConfig");
         /// The services that can be called.
         "discovery" ("DiscoveryConfig");
+        /// How calls are spread over the instances of a service.
+        "balancing" ("BalancingConfig");
         /// Bounds on what the mesh holds and accepts.
         "limits" ("MeshLimits");
         /// Directories.

@@ -64,7 +64,9 @@ pub(super) mod prelude {
     pub(in super::super) use std::{collections::BTreeMap, time::Duration};
 
     pub(in super::super) use super::super::{
+        ejection::Ejection,
         error::ConfigError,
+        policy::Policy,
         private_key::PrivateKey,
         read::{At, Env, Options},
         secret::Secret,

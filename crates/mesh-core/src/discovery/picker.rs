@@ -20,24 +20,14 @@ impl Picker {
         Self { turn: AtomicUsize::new(0) }
     }
 
-    /// The next instance; `None` if there is none that serves.
+    /// The next instance; `None` if there is none that serves. Threads that pick
+    /// at the same moment may pick the same.
     #[must_use]
     pub fn pick<'a, Key>(&self, instances: &'a [Entry<Key>]) -> Option<&'a Entry<Key>> {
-        self.pick_if(instances, |_| true)
-    }
-
-    /// The next instance, if it is `wanted`. No turn is used up when nothing is
-    /// picked; threads that pick at the same moment may pick the same.
-    pub fn pick_if<'a, Key>(
-        &self,
-        instances: &'a [Entry<Key>],
-        wanted: impl FnOnce(&'a Entry<Key>) -> bool,
-    ) -> Option<&'a Entry<Key>> {
         let usable = |entry: &&Entry<Key>| entry.health != HealthStatus::NotServing;
         let turn = self.turn.load(Ordering::Relaxed);
         let place = turn.checked_rem(instances.iter().filter(usable).count())?;
-        let entry = instances.iter().filter(usable).nth(place).filter(|entry| wanted(entry))?;
         self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
-        Some(entry)
+        instances.iter().filter(usable).nth(place)
     }
 }

@@ -165,7 +165,8 @@ mod tests {
     }
 
     fn endpoint(service: &str, port: u16) -> Endpoint<&'static str> {
-        Endpoint { id: id(service), address: address(port), public_key: None, metadata: BTreeMap::new() }
+        let (id, address, metadata) = (id(service), address(port), BTreeMap::new());
+        Endpoint { id, address, public_key: None, zone: None, weight: 1, metadata }
     }
 
     fn ports(entries: &[Entry<&str>]) -> Vec<u16> {

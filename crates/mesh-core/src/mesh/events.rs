@@ -66,6 +66,8 @@ pub struct CallSpec<'a> {
     /// Whether running it twice does no harm, so that it is tried again even
     /// where it may have run.
     pub idempotent: bool,
+    /// Calls with the same string go to the same instance, as long as that can be used.
+    pub sticky: Option<&'a str>,
     /// The calls that led to it.
     pub chain: Chain<'a>,
 }

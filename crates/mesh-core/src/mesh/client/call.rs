@@ -6,12 +6,13 @@ use tokio::time::Instant;
 
 use super::{
     breakers::Stand,
-    links::{PATIENCE, Seeker},
+    link::{PATIENCE, Seeker},
     measure::Measured,
     retries::{Again, Ran, Retries, Tries},
     session::{ClientSession, NoNumber},
 };
 use crate::{
+    balance::{Visit, key},
     config::MeshConfig,
     crypto::rsa::PublicKey,
     discovery::{Address, Entry},
@@ -42,6 +43,8 @@ pub(super) struct Call {
     pub(super) pause: Option<TimerKey>,
     /// The instance it is at, where instances have breakers.
     pub(super) stand: Option<Stand>,
+    /// The instance that carries it, and since when.
+    pub(super) visit: Option<(Visit, Instant)>,
     pub(super) measured: Option<Measured>,
     message: Encoded,
     tries: Tries,
@@ -50,6 +53,8 @@ pub(super) struct Call {
     pub(super) deadline: Option<Instant>,
     /// Instances that could not be reached for it, since it last waited.
     unreachable: Vec<Address>,
+    /// The hash of the string that binds it to an instance.
+    sticky: Option<u64>,
 }
 
 /// The end of a call: that of its own time, and no later than its request's. A
@@ -129,18 +134,21 @@ impl Call {
             timer: None,
             pause: None,
             stand: None,
+            visit: None,
             measured: None,
             message,
             tries: Tries::new(spec.idempotent && !spec.kind.is_stream()),
             latest: now + PATIENCE,
             deadline,
             unreachable: Vec::new(),
+            sticky: spec.sticky.map(key),
         })
     }
 
     /// Instances that could not be reached count again where no others are left.
-    pub(super) fn reconsider(&mut self, instances: &[Entry<PublicKey>]) {
-        if instances.iter().all(|entry| self.unreachable.contains(&entry.endpoint.address)) {
+    pub(super) fn reconsider(&mut self, instances: &[Entry<PublicKey>], usable: &[bool]) {
+        let mut usable = instances.iter().zip(usable).filter(|(_, usable)| **usable);
+        if usable.all(|(entry, _)| self.unreachable.contains(&entry.endpoint.address)) {
             self.unreachable.clear();
         }
     }
@@ -148,7 +156,7 @@ impl Call {
     /// The call as one that looks for its way.
     pub(super) fn seeker(&self, id: CallId) -> Seeker<'_> {
         let latest = self.deadline.map_or(self.latest, |deadline| deadline.min(self.latest));
-        Seeker { id, latest, deadline: self.deadline, tried: &self.unreachable }
+        Seeker { id, latest, deadline: self.deadline, tried: &self.unreachable, sticky: self.sticky }
     }
 
     /// Gives the call a number on `session` and queues it there.

@@ -50,7 +50,7 @@ pub(crate) struct Client {
 }
 
 /// Calls under way, and the sessions that carry them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct UnderWay {
     pub(super) calls: HashMap<CallId, Call>,
     pub(super) links: Links,
@@ -62,8 +62,11 @@ impl Client {
         identity: Arc<Identity>,
         registry: Registry<PublicKey>,
     ) -> Result<Arc<Self>, ResilienceError> {
-        let (sessions, under_way) = Default::default();
         let options = shared.config.resilience;
+        let seed = (shared.platform.chance)().to_bits();
+        let links = Links::new(shared.config.balancing.clone(), seed);
+        let under_way = Mutex::new(UnderWay { calls: HashMap::new(), links });
+        let sessions = Sessions::default();
         let breakers = options.circuit_breaker.map(Breakers::new).transpose()?.map(Mutex::new);
         let retries = options.retry.map(Retries::new).transpose()?.map(Mutex::new);
         Ok(Arc::new(Self { shared, sessions, identity, registry, breakers, retries, under_way }))
@@ -173,7 +176,10 @@ impl Client {
         let session = Arc::clone(&prepared.session);
         session.leads_to(target.clone());
         let open = Open::new(&self, &session);
-        self.link_ready(&service, &target, &session);
+        if !self.link_ready(&service, &target, &session) {
+            // The instance is there no more.
+            self.leave(&session, u32::MAX);
+        }
         if self.identity.has_changed_since(&local) {
             self.leave(&session, u32::MAX);
         }
@@ -181,9 +187,14 @@ impl Client {
         open.close(&end, &unwritten);
     }
 
-    /// A connection was made: the calls that waited for it go.
-    fn link_ready(self: &Arc<Self>, service: &ServiceId, target: &Address, session: &Arc<ClientSession>) {
-        let waiting = self.under_way().links.ready(service, target, session);
+    /// A connection was made: the calls that waited for it go. False if nobody wants it any more.
+    fn link_ready(
+        self: &Arc<Self>,
+        service: &ServiceId,
+        target: &Address,
+        session: &Arc<ClientSession>,
+    ) -> bool {
+        let Some(waiting) = self.under_way().links.ready(service, target, session) else { return false };
         for id in waiting {
             if let Some(call) = self.under_way().calls.get_mut(&id) {
                 call.is_reachable_at(target);
@@ -191,14 +202,18 @@ impl Client {
             self.place(id);
         }
         self.shared.events.flush();
+        true
     }
 
     /// A connection could not be made: the calls that waited for it try
     /// another instance, wait for the next try, or end.
     fn link_failed(self: &Arc<Self>, service: &ServiceId, target: &Address, error: &CallError) {
         let chance = (self.shared.platform.chance)();
-        let waiting = self.under_way().links.failed(service, target, error, Instant::now(), chance);
-        let instances = self.registry.lookup(service).len();
+        let (waiting, instances) = {
+            let mut under_way = self.under_way();
+            let waiting = under_way.links.failed(service, target, error, Instant::now(), chance);
+            (waiting, under_way.links.instances(service).len())
+        };
         for id in waiting {
             let others = {
                 let mut under_way = self.under_way();

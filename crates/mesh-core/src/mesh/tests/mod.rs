@@ -1,6 +1,7 @@
 //! Meshes on real sockets, unless a test is about others: the harness, and the tests by subject.
 
 mod backpressure;
+mod balancing;
 mod calls;
 mod clocks;
 mod faults;
@@ -328,10 +329,33 @@ impl Node {
                 metadata: b"",
                 timeout: timeout_ms.map(Duration::from_millis),
                 idempotent,
+                sticky: None,
             };
             io.call(id, &spec);
         });
         (id, receiver)
+    }
+
+    /// A call that is bound to an instance by a string.
+    fn begin_sticky(&self, sticky: &'static str) -> oneshot::Receiver<Answer> {
+        let id = self.next.fetch_add(1, Ordering::SeqCst);
+        let (sender, receiver) = oneshot::channel();
+        self.app.calls.lock().unwrap().insert(id, sender);
+        self.mesh.post(move |io| {
+            let spec = CallSpec {
+                chain: Chain::FIRST,
+                service: "server",
+                method: "echo",
+                kind: CallKind::Unary,
+                payload: Payload::EMPTY,
+                metadata: b"",
+                timeout: None,
+                idempotent: false,
+                sticky: Some(sticky),
+            };
+            io.call(id, &spec);
+        });
+        receiver
     }
 
     async fn call(&self, method: &'static str, input: &[u8]) -> Answer {
