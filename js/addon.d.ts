@@ -158,6 +158,8 @@ export declare class NativeMesh {
   rotateSecret(secret: string, graceMs: number): Promise<void>
   /** Hands over a batch of commands. */
   submit(batch: Buffer): void
+  /** Sets the instances of a service, given as a JSON array. Returns how many there are. */
+  setInstances(service: string, instances: string): number
   /**
    * Copies the next batch of events into `target` and returns its length; 0
    * if there is none. More than `target` holds: nothing was taken, ask again

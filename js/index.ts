@@ -135,6 +135,13 @@ export {
   type ServiceInfo,
   type ServiceStatus,
 } from './discovery/static-discovery.js';
+export type {
+  AdvertisedAddress,
+  DiscoveredService,
+  DiscoveryProvider,
+  Instance,
+  ProviderOption,
+} from './discovery/provider.js';
 export { TimeoutManager, type TimeoutConfig } from './resilience/timeout-manager.js';
 export type { Logger } from './base/logger.js';
 export type { Duration } from './base/values.js';
@@ -142,8 +149,10 @@ export type { Caller, Trust } from './rpc/caller.js';
 export type { PeerSession } from './incoming/peers.js';
 export { version } from './base/version.js';
 export type {
+  BalancingConfig,
   CoreConfig,
   DiscoveryConfig,
+  EjectionConfig,
   MeshLimits,
   PathsConfig,
   SecurityConfig,

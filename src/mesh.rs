@@ -8,6 +8,7 @@ use std::{
 
 use mesh_core::{
     config::MeshConfig,
+    discovery,
     error::{Code, Reason},
     mesh::{CallError, CallSpec, Events, Io, Level, LogEvent, Mesh},
     record::message::{Encoding, Failure as WireFailure, Payload},
@@ -21,6 +22,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::{
+    auth::service_id,
+    convert::argument,
     error::{Failure, Settled, throw},
     events::Outlet,
     frames::{Command, Commands, Malformed},
@@ -196,6 +199,19 @@ impl NativeMesh {
         } else {
             Err(throw(env, not_running()))
         }
+    }
+
+    /// Sets the instances of a service, given as a JSON array. Returns how many there are.
+    #[napi(catch_unwind)]
+    pub fn set_instances(&self, env: Env, service: String, instances: String) -> Result<u32> {
+        let mesh = self.inner.running().ok_or_else(|| throw(env, not_running()))?;
+        let service = service_id(env, "serviceId", &service)?;
+        let report: Value =
+            serde_json::from_str(&instances).map_err(|_| argument(env, "instances must be an array"))?;
+        let instances = discovery::instances(&service, &report).map_err(|error| throw(env, error))?;
+        let count = instances.len() as u32;
+        mesh.post(move |io| io.set_instances(&service, instances));
+        Ok(count)
     }
 
     /// Copies the next batch of events into `target` and returns its length; 0

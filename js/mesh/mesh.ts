@@ -22,6 +22,7 @@ import type {
 } from '../rpc/handler-types.js';
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../rpc/schema.js';
 import { Engine } from './engine.js';
+import { waitForServices } from './wait-for-services.js';
 import { type RotateMeshSecretOptions } from './rotation.js';
 import type { MeshAddress, MeshConfig, MeshHealth, MeshStats, SecureMeshConfig } from './types.js';
 
@@ -237,6 +238,24 @@ export class SecureMesh {
   useClient(middleware: ClientMiddleware): this {
     this.#engine.outgoing.use(middleware);
     return this;
+  }
+
+  /**
+   * Waits until discovery knows an instance of each of these services. Starts the mesh if that has
+   * not been done. A service with an address in `discovery.services` is known from the start.
+   *
+   * @param ids the services
+   * @param options.timeoutMs how long to wait at most, in ms. Default: 30,000.
+   * @param options.signal ends the wait
+   * @throws MeshError `UNAVAILABLE`, reason `NO_INSTANCE`, when the time is up; `NOT_FOUND`, reason
+   *   `UNKNOWN_SERVICE`, for a service that no provider can report; `CANCELLED` by the signal; and
+   *   what {@link SecureMesh.initialize} throws
+   */
+  async waitForServices(
+    ids: readonly string[],
+    options: { timeoutMs?: number; signal?: AbortSignal } = {},
+  ): Promise<void> {
+    await waitForServices(this.#engine, ids, options);
   }
 
   /** Where this service listens; `null` before it is initialized, and when it does not listen. */

@@ -2,6 +2,7 @@
 // `crates/mesh-core/src/config` by `cargo run -p xtask -- codegen`. Do not edit.
 
 import type { Duration } from '../base/values.js';
+import type { AdvertisedAddress, ProviderOption } from '../discovery/provider.js';
 
 /**
  * The options that the core reads: a service's name, where it listens, and the sections about
@@ -78,6 +79,19 @@ export interface SecurityConfig {
 export interface DiscoveryConfig {
   /** The services that can be called, with their addresses. Default: none. */
   services?: ServiceConfig[] | undefined;
+  /**
+   * A source of instances for the services that `services` has no address of: an object with a
+   * function `watch`, or a `StaticDiscovery`. It is asked at the first call of a service. Pins in
+   * `services` hold for what it reports. Default: none.
+   */
+  provider?: ProviderOption | undefined;
+  /** Several providers, 8 at most: the first one that knows an instance of a service counts. */
+  providers?: readonly ProviderOption[] | undefined;
+  /**
+   * Where others reach this service, for providers that register it. Needed where it listens on all
+   * interfaces. Default: where it listens.
+   */
+  advertise?: AdvertisedAddress | undefined;
 }
 
 /**

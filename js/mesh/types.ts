@@ -1,6 +1,7 @@
 // The public shapes of a mesh: its configuration, its statistics.
 
 import type { Logger } from '../base/logger.js';
+import type { DiscoveredService } from '../discovery/provider.js';
 import type { IdempotencyConfig } from '../incoming/idempotency-limits.js';
 import type { PeerSession } from '../incoming/peers.js';
 import type { MonitoringAdapter } from '../monitoring/audit-event.js';
@@ -91,6 +92,8 @@ export interface MeshStats {
   };
   /** How many services discovery knows. */
   services: number;
+  /** With a provider of discovery: what is known of each service that was called, by its id. */
+  discovery?: Record<string, DiscoveredService>;
   /** The services there is a session with. */
   connectedServices: string[];
   /** The sessions, oldest first. */

@@ -62,6 +62,7 @@ const TYPES_INTRODUCTION: &str = "\
 // `crates/mesh-core/src/config` by `cargo run -p xtask -- codegen`. Do not edit.
 
 import type { Duration } from '../base/values.js';
+import type { AdvertisedAddress, ProviderOption } from '../discovery/provider.js';
 ";
 
 /// The types of JavaScript.

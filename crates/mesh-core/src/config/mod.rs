@@ -80,6 +80,8 @@ pub struct MeshConfig {
     pub enforce_peer_keys: bool,
     /// `discovery.services`.
     pub services: Vec<Service>,
+    /// `discovery.provider`: whether the application reports instances while the mesh runs.
+    pub has_provider: bool,
     /// `paths.keysDir` (or 0.2.0's `security.keysDir`).
     pub keys_dir: Option<PathBuf>,
     /// `limits`.
@@ -118,6 +120,7 @@ impl MeshConfig {
 
         let root = Root::read(&options, env)?;
         let paths = Paths::read(&paths, env)?;
+        let discovery = Discovery::read(&discovery, env)?;
         let security = Security::read(&security, env)?;
         let mut warnings = Vec::new();
         if root.port.is_none()
@@ -145,7 +148,8 @@ impl MeshConfig {
             session_timeout: security.session_timeout,
             session_lifetime: security.session_lifetime,
             enforce_peer_keys: security.enforce_peer_keys,
-            services: Discovery::read(&discovery, env)?.services,
+            services: discovery.services,
+            has_provider: discovery.has_provider,
             keys_dir: keys_dir.or(security.keys_dir).or(keys_dir_variable).map(PathBuf::from),
             limits: Limits::read(&limits, env)?,
             balancing: Balancing::read(&balancing, env)?,

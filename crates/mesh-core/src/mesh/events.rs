@@ -277,6 +277,8 @@ pub trait Events: Send + Sync + 'static {
     fn session_opened(&self, session: &Arc<SessionInfo>);
     /// A session ended; its requests have been aborted.
     fn session_closed(&self, session: &SessionInfo);
+    /// Calls wait for the instances of a service, which nobody has reported: see [`super::Io::set_instances`].
+    fn wanted(&self, _service: &ServiceId) {}
     /// Something for the log.
     fn log(&self, event: LogEvent);
     /// A burst of events is over; now is a good time to wake somebody.

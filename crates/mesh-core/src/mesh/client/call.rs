@@ -55,6 +55,8 @@ pub(super) struct Call {
     unreachable: Vec<Address>,
     /// The hash of the string that binds it to an instance.
     sticky: Option<u64>,
+    /// It waits until discovery reports the instances of its service.
+    pub(super) unreported: bool,
 }
 
 /// The end of a call: that of its own time, and no later than its request's. A
@@ -142,6 +144,7 @@ impl Call {
             deadline,
             unreachable: Vec::new(),
             sticky: spec.sticky.map(key),
+            unreported: false,
         })
     }
 
@@ -202,7 +205,9 @@ impl Call {
 
     /// The error of the call when its time is over.
     pub(super) fn expired(&self) -> CallError {
-        let error = if self.tries.was_never_sent() {
+        let error = if self.unreported {
+            unreported(&self.service)
+        } else if self.tries.was_never_sent() {
             let text = format!("{}: no session was established in the time of the call", self.service);
             CallError::local(Code::Unavailable, Reason::ConnectTimeout, text)
         } else {
@@ -261,6 +266,18 @@ impl Call {
 fn too_many(text: String) -> CallError {
     let error = CallError::local(Code::ResourceExhausted, Reason::CallLimit, text);
     CallError { retryable: true, retry_after: Some(Duration::from_millis(50)), ..error }
+}
+
+/// Discovery has reported no instance of a service.
+pub(super) fn no_instance(service: &ServiceId) -> CallError {
+    let text = format!("discovery reports no instance of {service} at present");
+    CallError::local(Code::Unavailable, Reason::NoInstance, text)
+}
+
+/// Discovery has not answered in time.
+pub(super) fn unreported(service: &ServiceId) -> CallError {
+    let text = format!("discovery has not reported where {service} is within the time of the call");
+    CallError::local(Code::Unavailable, Reason::NoInstance, text)
 }
 
 /// A session ended before it answered.

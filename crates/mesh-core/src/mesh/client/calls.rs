@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     breakers::Breakers,
-    call::{Call, lost},
+    call::{Call, lost, no_instance},
     dial::Dialler,
     links::Links,
     measure::Measured,
@@ -137,6 +137,9 @@ impl Client {
 
     /// No instance of a service is known.
     pub(super) fn unknown(&self, service: &ServiceId) -> CallError {
+        if self.shared.config.has_provider {
+            return no_instance(service);
+        }
         let text = if self.identity.trust.is_pinned(service) {
             format!(
                 "{service} is known by its key alone, as a service that only calls; to call it, \

@@ -43,6 +43,8 @@ pub(super) enum Placement {
     Down(Address, CallError),
     /// There is no instance.
     Nowhere,
+    /// It waits until discovery reports the instances, which has to be asked if it is the first.
+    Unreported { first: bool },
 }
 
 /// Help for calls whose connection takes its time.

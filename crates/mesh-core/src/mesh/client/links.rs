@@ -33,6 +33,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Links {
     services: HashMap<ServiceId, Fleet>,
+    /// Calls of services whose instances nobody has reported yet.
+    unreported: HashMap<ServiceId, Vec<CallId>>,
     options: Balancing,
     seed: u64,
     dice: Dice,
@@ -41,7 +43,7 @@ pub(super) struct Links {
 impl Links {
     /// No connections. The seed decides where the first calls go.
     pub(super) fn new(options: Balancing, seed: u64) -> Self {
-        Self { services: HashMap::new(), options, seed, dice: Dice::seeded(seed) }
+        Self { services: HashMap::new(), unreported: HashMap::new(), options, seed, dice: Dice::seeded(seed) }
     }
 
     /// Whether the instances of a service have been set.
@@ -65,6 +67,34 @@ impl Links {
         let new = || Fleet::new(Group::new(options.clone(), seed));
         let fleet = self.services.entry(service.clone()).or_insert_with(new);
         fleet.replace(instances, options.zone.as_deref(), now.uptime)
+    }
+
+    /// A call waits until the instances of a service are reported. `alive` calls are under way: ids of others,
+    /// which were given up, are dropped once they are the most.
+    pub(super) fn wait_for_report(
+        &mut self,
+        service: &ServiceId,
+        id: CallId,
+        alive: usize,
+        is_alive: impl Fn(&CallId) -> bool,
+    ) -> Placement {
+        let first = !self.unreported.contains_key(service);
+        let waiting = self.unreported.entry(service.clone()).or_default();
+        if waiting.len() > 2 * alive {
+            waiting.retain(is_alive);
+        }
+        waiting.push(id);
+        Placement::Unreported { first }
+    }
+
+    /// The calls that wait until the instances of a service are reported; `None` if nobody has asked, or they are.
+    pub(super) fn unreported(&self, service: &ServiceId) -> Option<&[CallId]> {
+        self.unreported.get(service).map(Vec::as_slice)
+    }
+
+    /// The instances of a service are reported; returns the calls that waited for that.
+    pub(super) fn reported(&mut self, service: &ServiceId) -> Vec<CallId> {
+        self.unreported.remove(service).unwrap_or_default()
     }
 
     /// The way for a call to an instance of a service.

@@ -1,9 +1,10 @@
 //! Calls made here. `stack` is the way of a call down to a session and back, in
 //! one place; `calls` holds the calls under way, and `receive` is what the servers
 //! answer. `retries` decides on further tries, `links` where a call goes, by the
-//! `fleet` of a service with a `link` to each instance, `breakers` which instances are left alone, and `dial` opens a connection; `slow_dials`
+//! `fleet` of a service with a `link` to each instance, `breakers` which instances are left alone, and `arrivals` which instances there are, and `dial` opens a connection; `slow_dials`
 //! helps the calls that wait for it.
 
+mod arrivals;
 mod breakers;
 mod call;
 mod calls;

@@ -38,7 +38,23 @@ impl Client {
         let mut changes = Vec::new();
         let mut under_way = self.under_way();
         let UnderWay { calls, links } = &mut *under_way;
+        if let Some(call) = calls.get(&id)
+            && self.is_unreported(&call.service, links)
+        {
+            let service = call.service.clone();
+            let alive = |id: &CallId| calls.contains_key(id);
+            let placement = links.wait_for_report(&service, id, calls.len(), alive);
+            if let Some(call) = calls.get_mut(&id) {
+                call.unreported = true;
+            }
+            drop(under_way);
+            if matches!(placement, Placement::Unreported { first: true }) {
+                self.want(&service);
+            }
+            return;
+        }
         let Some(call) = calls.get_mut(&id) else { return };
+        call.unreported = false;
         let placement = match self.choose(id, call, links, &mut changes) {
             Ok(placement) => placement,
             Err(error) => {
@@ -47,7 +63,7 @@ impl Client {
             }
         };
         match placement {
-            Placement::Wait(_) => drop(under_way),
+            Placement::Wait(_) | Placement::Unreported { .. } => drop(under_way),
             Placement::Dial(target, at) => {
                 let service = call.service.clone();
                 drop(under_way);
@@ -83,6 +99,11 @@ impl Client {
             }
         }
         self.report(changes);
+    }
+
+    /// Whether the instances of a service are still to be reported.
+    fn is_unreported(&self, service: &ServiceId, links: &Links) -> bool {
+        self.shared.config.has_provider && !links.knows(service) && self.registry.lookup(service).is_empty()
     }
 
     /// The time by both clocks.
@@ -128,7 +149,7 @@ impl Client {
             Placement::Wait(target) | Placement::Dial(target, _) | Placement::Down(target, _) => {
                 Some(Stand::waiting(target.clone()))
             }
-            Placement::Nowhere => None,
+            Placement::Nowhere | Placement::Unreported { .. } => None,
         };
         enter(call, links, &placement, now);
         Ok(placement)

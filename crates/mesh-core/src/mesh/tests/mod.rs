@@ -1,5 +1,6 @@
 //! Meshes on real sockets, unless a test is about others: the harness, and the tests by subject.
 
+mod arrivals;
 mod backpressure;
 mod balancing;
 mod calls;
@@ -63,6 +64,7 @@ struct App {
     logs: Mutex<Vec<LogEvent>>,
     opened: Mutex<Vec<Arc<SessionInfo>>>,
     closed: AtomicUsize,
+    wanted: Mutex<Vec<String>>,
     backlog: AtomicUsize,
     stubborn: AtomicBool,
     items: Mutex<HashMap<StreamId, Vec<Vec<u8>>>>,
@@ -157,6 +159,10 @@ impl Events for App {
         self.meets("session_closed");
     }
 
+    fn wanted(&self, service: &crate::id::ServiceId) {
+        self.wanted.lock().unwrap().push(service.to_string());
+    }
+
     fn log(&self, event: LogEvent) {
         let name = event.event;
         self.logs.lock().unwrap().push(event);
@@ -244,6 +250,7 @@ impl Node {
             logs: Mutex::default(),
             opened: Mutex::default(),
             closed: AtomicUsize::new(0),
+            wanted: Mutex::default(),
             backlog: AtomicUsize::new(0),
             stubborn: AtomicBool::new(false),
             items: Mutex::default(),
