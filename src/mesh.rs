@@ -234,6 +234,7 @@ impl NativeMesh {
             "callsSucceeded": stats.calls_ok,
             "callsFailed": stats.calls_failed,
             "callsInFlight": stats.calls_in_flight,
+            "callsQueued": stats.calls_queued,
             "requestsSucceeded": stats.requests_ok,
             "requestsFailed": stats.requests_failed,
             "requestsInFlight": stats.requests_in_flight,

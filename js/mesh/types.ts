@@ -1,6 +1,7 @@
 // The public shapes of a mesh: its configuration, its statistics.
 
 import type { Logger } from '../base/logger.js';
+import type { Duration } from '../base/values.js';
 import type { DiscoveredService } from '../discovery/provider.js';
 import type { IdempotencyConfig } from '../incoming/idempotency-limits.js';
 import type { PeerSession } from '../incoming/peers.js';
@@ -33,6 +34,12 @@ export interface MeshConfig extends CoreConfig {
      * `timeoutMs`. Unary calls only. `budget` is `{ ratio: 0.2, reserve: 10 }` by default.
      */
     retry?: Omit<RetryPolicyConfig, 'retryableErrors' | 'isRetryable'> | undefined;
+    /**
+     * How long a call waits when each session with its service carries as many calls as the service
+     * accepts at once (`limits.maxConcurrentCalls`), 0 to 1 h. Then it gets `RESOURCE_EXHAUSTED`,
+     * reason `CALL_LIMIT`. Default: 1,000.
+     */
+    queueMs?: Duration | undefined;
     /**
      * How outcomes of calls with an idempotency key are kept here. Beyond these limits, calls with a
      * new key get `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, with `retryAfterMs`, before they run.

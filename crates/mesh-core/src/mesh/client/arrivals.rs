@@ -25,6 +25,7 @@ impl Client {
             self.left_instance(id, None);
             self.place(id);
         }
+        self.room();
         self.shared.events.flush();
     }
 

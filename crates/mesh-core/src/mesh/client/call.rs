@@ -55,6 +55,8 @@ pub(super) struct Call {
     unreachable: Vec<Address>,
     /// The hash of the string that binds it to an instance.
     sticky: Option<u64>,
+    /// It waits for room on a session, until this timer.
+    pub(super) queued: Option<TimerKey>,
     /// It waits until discovery reports the instances of its service.
     pub(super) unreported: bool,
 }
@@ -145,6 +147,7 @@ impl Call {
             unreachable: Vec::new(),
             sticky: spec.sticky.map(key),
             unreported: false,
+            queued: None,
         })
     }
 
@@ -205,7 +208,10 @@ impl Call {
 
     /// The error of the call when its time is over.
     pub(super) fn expired(&self) -> CallError {
-        let error = if self.unreported {
+        let error = if self.queued.is_some() {
+            let text = format!("{}: no session had room for the call in its time", self.service);
+            CallError { retry_after: None, ..too_many(text) }
+        } else if self.unreported {
             unreported(&self.service)
         } else if self.tries.was_never_sent() {
             let text = format!("{}: no session was established in the time of the call", self.service);
@@ -263,7 +269,7 @@ impl Call {
 }
 
 /// A limit of calls is reached: calling again soon can help.
-fn too_many(text: String) -> CallError {
+pub(super) fn too_many(text: String) -> CallError {
     let error = CallError::local(Code::ResourceExhausted, Reason::CallLimit, text);
     CallError { retryable: true, retry_after: Some(Duration::from_millis(50)), ..error }
 }

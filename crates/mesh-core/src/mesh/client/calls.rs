@@ -8,7 +8,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     breakers::Breakers,
@@ -16,6 +19,7 @@ use super::{
     dial::Dialler,
     links::Links,
     measure::Measured,
+    queues::Queues,
     retries::{Again, Ran, Retries},
     session::ClientSession,
 };
@@ -47,6 +51,8 @@ pub(crate) struct Client {
     /// When calls are tried again, beyond what every mesh does.
     pub(super) retries: Option<Mutex<Retries>>,
     under_way: Mutex<UnderWay>,
+    /// Calls that wait for room are looked at.
+    pub(super) room: Notify,
 }
 
 /// Calls under way, and the sessions that carry them.
@@ -54,6 +60,8 @@ pub(crate) struct Client {
 pub(super) struct UnderWay {
     pub(super) calls: HashMap<CallId, Call>,
     pub(super) links: Links,
+    /// Calls that wait for room on a session.
+    pub(super) queues: Queues,
 }
 
 impl Client {
@@ -65,11 +73,12 @@ impl Client {
         let options = shared.config.resilience;
         let seed = (shared.platform.chance)().to_bits();
         let links = Links::new(shared.config.balancing.clone(), seed);
-        let under_way = Mutex::new(UnderWay { calls: HashMap::new(), links });
+        let under_way = Mutex::new(UnderWay { calls: HashMap::new(), links, queues: Queues::default() });
         let sessions = Sessions::default();
         let breakers = options.circuit_breaker.map(Breakers::new).transpose()?.map(Mutex::new);
         let retries = options.retry.map(Retries::new).transpose()?.map(Mutex::new);
-        Ok(Arc::new(Self { shared, sessions, identity, registry, breakers, retries, under_way }))
+        let room = Notify::new();
+        Ok(Arc::new(Self { shared, sessions, identity, registry, breakers, retries, under_way, room }))
     }
 
     pub(crate) fn sessions(&self) -> &Sessions<ClientSession> {
@@ -204,6 +213,7 @@ impl Client {
             }
             self.place(id);
         }
+        self.room();
         self.shared.events.flush();
         true
     }
@@ -268,6 +278,7 @@ impl Client {
         for (_, id) in pending {
             self.again(id, Ran::Perhaps, &error);
         }
+        self.room();
         self.shared.events.flush();
     }
 
@@ -295,6 +306,7 @@ impl Client {
     pub(crate) fn cancel(&self, id: CallId) {
         if let Some(call) = self.take(id, Some(&cancelled())) {
             call.abandon(CancelCause::Cancelled);
+            self.room();
         }
     }
 
@@ -306,6 +318,7 @@ impl Client {
         };
         let Some(call) = self.take(id, Some(&error)) else { return };
         call.abandon(CancelCause::Deadline);
+        self.room();
         self.shared.events.settled(id, Err(error));
         self.shared.events.flush();
     }
@@ -336,6 +349,7 @@ impl Client {
     pub(super) fn fail(&self, id: CallId, error: CallError) {
         let Some(call) = self.take(id, Some(&error)) else { return };
         call.abandon(CancelCause::Cancelled);
+        self.room();
         self.shared.stats.count_call(false);
         self.shared.events.settled(id, Err(error));
         self.shared.events.flush();
@@ -351,6 +365,7 @@ impl Client {
         if let Some((session, number)) = &call.placed {
             session.forget(*number);
             session.finish_if_left();
+            self.room();
         }
     }
 
@@ -358,7 +373,7 @@ impl Client {
     fn take(&self, id: CallId, failure: Option<&CallError>) -> Option<Call> {
         self.left_instance(id, failure);
         let mut call = self.under_way().calls.remove(&id)?;
-        for key in call.timer.into_iter().chain(call.pause) {
+        for key in call.timer.into_iter().chain(call.pause).chain(call.queued) {
             self.shared.timers.remove(key);
         }
         if let Some(measured) = &call.measured {

@@ -41,6 +41,8 @@ pub(super) enum Placement {
     Dial(Address, Instant),
     /// No instance can be reached soon enough, this one the soonest.
     Down(Address, CallError),
+    /// Each session carries as many calls as its service accepts at once.
+    Full(Option<Address>),
     /// There is no instance.
     Nowhere,
     /// It waits until discovery reports the instances, which has to be asked if it is the first.
@@ -148,16 +150,21 @@ impl Fleet {
         let Some(chosen) = self.group.pick(serves, call.sticky, now.uptime, dice) else {
             return Placement::Nowhere;
         };
-        if let Some(session) = self.links[chosen].session() {
+        if let Some(session) = self.links[chosen].session().filter(|session| session.has_room()) {
             return Placement::Session(Arc::clone(session), chosen, None);
         }
         // No call waits for an instance while another one is ready; but the connection is made for the next.
-        let is_ready = |index: usize| self.links[index].is_ready();
-        if let Some(other) = self.group.pick_of(serves, is_ready, call.sticky, now.uptime, dice)
-            && let Some(session) = self.links[other].session().map(Arc::clone)
+        let has_room = |index: usize| self.links[index].session().is_some_and(|session| session.has_room());
+        let other = self.group.pick_of(serves, has_room, call.sticky, now.uptime, dice);
+        let other = other.and_then(|other| Some((Arc::clone(self.links[other].session()?), other)));
+        if other.is_some() || (0..self.links.len()).any(|index| self.links[index].is_ready() && serves(index))
         {
             let begun = self.under_way() < MOST_AT_ONCE && self.links[chosen].begin(now.instant);
-            return Placement::Session(session, other, begun.then(|| self.address(chosen).clone()));
+            let dial = begun.then(|| self.address(chosen).clone());
+            return match other {
+                Some((session, other)) => Placement::Session(session, other, dial),
+                None => Placement::Full(dial),
+            };
         }
         // An instance that can be tried now before one that rests; of those the one that rests the shortest.
         let opens = |index: usize| self.links[index].opens(now.instant);

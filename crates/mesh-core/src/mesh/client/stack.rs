@@ -37,7 +37,7 @@ impl Client {
     pub(super) fn place(self: &Arc<Self>, id: CallId) {
         let mut changes = Vec::new();
         let mut under_way = self.under_way();
-        let UnderWay { calls, links } = &mut *under_way;
+        let UnderWay { calls, links, queues } = &mut *under_way;
         if let Some(call) = calls.get(&id)
             && self.is_unreported(&call.service, links)
         {
@@ -55,6 +55,11 @@ impl Client {
         }
         let Some(call) = calls.get_mut(&id) else { return };
         call.unreported = false;
+        // Behind those that wait already.
+        if call.queued.is_none() && queues.has(&call.service) {
+            drop(under_way);
+            return self.queue(id);
+        }
         let placement = match self.choose(id, call, links, &mut changes) {
             Ok(placement) => placement,
             Err(error) => {
@@ -62,7 +67,21 @@ impl Client {
                 return self.tried(id, Err(CallError::from_coded(&error)));
             }
         };
+        if let Some(timer) = call.queued
+            && !matches!(placement, Placement::Full(_))
+        {
+            call.queued = None;
+            self.shared.timers.remove(timer);
+        }
         match placement {
+            Placement::Full(dial) => {
+                let service = call.service.clone();
+                drop(under_way);
+                if let Some(target) = dial {
+                    tokio::spawn(Arc::clone(self).connect(service, target, Instant::now()));
+                }
+                self.queue(id);
+            }
             Placement::Wait(_) | Placement::Unreported { .. } => drop(under_way),
             Placement::Dial(target, at) => {
                 let service = call.service.clone();
@@ -149,7 +168,7 @@ impl Client {
             Placement::Wait(target) | Placement::Dial(target, _) | Placement::Down(target, _) => {
                 Some(Stand::waiting(target.clone()))
             }
-            Placement::Nowhere | Placement::Unreported { .. } => None,
+            Placement::Nowhere | Placement::Full(_) | Placement::Unreported { .. } => None,
         };
         enter(call, links, &placement, now);
         Ok(placement)
@@ -179,6 +198,7 @@ impl Client {
         if let Some((session, number)) = placed {
             session.forget(number);
             session.finish_if_left();
+            self.room();
         }
         true
     }
@@ -200,7 +220,7 @@ impl Client {
         {
             let now = self.now();
             let mut under_way = self.under_way();
-            let UnderWay { calls, links } = &mut *under_way;
+            let UnderWay { calls, links, .. } = &mut *under_way;
             let Some(call) = calls.get_mut(&id) else { return };
             if let Some((visit, since)) = call.visit.take() {
                 // The time of a stream says nothing about its instance.
