@@ -28,7 +28,7 @@ impl Group {
     }
 
     /// The same among those of the usable instances that are `ready`. An instance that is usable counts for the
-    /// panic threshold, ready or not.
+    /// panic threshold, ready or not. No ejected one is picked while another one is usable.
     pub fn pick_of(
         &self,
         usable: impl Fn(usize) -> bool,
@@ -41,8 +41,13 @@ impl Group {
         if self.all_back_at <= now || self.panics(&usable, now) {
             return self.choose(&both, sticky, now, dice);
         }
-        let calm = |index: usize| both(index) && !self.members[index].record.is_ejected(now);
-        self.choose(&calm, sticky, now, dice).or_else(|| self.choose(&both, sticky, now, dice))
+        let calm = |index: usize| usable(index) && !self.members[index].record.is_ejected(now);
+        let chosen = self.choose(&|index| calm(index) && ready(index), sticky, now, dice);
+        // One that is not ready yet is worth waiting for.
+        if chosen.is_some() || (0..self.members.len()).any(calm) {
+            return chosen;
+        }
+        self.choose(&both, sticky, now, dice)
     }
 
     /// Whether too few instances would be left without the ejected ones, so that ejections do not count.

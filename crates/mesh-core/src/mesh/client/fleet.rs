@@ -157,8 +157,8 @@ impl Fleet {
         let has_room = |index: usize| self.links[index].session().is_some_and(|session| session.has_room());
         let other = self.group.pick_of(serves, has_room, call.sticky, now.uptime, dice);
         let other = other.and_then(|other| Some((Arc::clone(self.links[other].session()?), other)));
-        if other.is_some() || (0..self.links.len()).any(|index| self.links[index].is_ready() && serves(index))
-        {
+        let is_ready = |index: usize| self.links[index].is_ready();
+        if other.is_some() || self.group.pick_of(serves, is_ready, None, now.uptime, dice).is_some() {
             let begun = self.under_way() < MOST_AT_ONCE && self.links[chosen].begin(now.instant);
             let dial = begun.then(|| self.address(chosen).clone());
             return match other {
@@ -176,6 +176,15 @@ impl Fleet {
             let other = self.group.pick_of(serves, can_now, call.sticky, now.uptime, dice);
             other.or(soonest).unwrap_or(chosen)
         };
+        // One that is ejected is better than none.
+        if let Some(session) = self.links[chosen].session() {
+            let session = Arc::clone(session);
+            return if session.has_room() {
+                Placement::Session(session, chosen, None)
+            } else {
+                Placement::Full(None)
+            };
+        }
         let target = self.address(chosen).clone();
         match self.links[chosen].take(call, now.instant) {
             Taken::Waits => Placement::Wait(target),
@@ -199,7 +208,8 @@ impl Fleet {
     ) -> Option<Detour> {
         self.find(slow).filter(|link| link.is_slow(now.instant))?;
         let serves = |index: usize| self.instances[index].health != HealthStatus::NotServing && passes(index);
-        if (0..self.links.len()).any(|index| self.links[index].is_ready() && serves(index)) {
+        let is_ready = |index: usize| self.links[index].is_ready();
+        if self.group.pick_of(serves, is_ready, None, now.uptime, dice).is_some() {
             return Some(Detour::Place(self.all_waiting()));
         }
         let under_way = self.under_way();
