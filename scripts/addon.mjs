@@ -2,7 +2,7 @@
 // of what it exports to js/addon.d.ts.
 import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { capture, progress, root, run, StepFailed } from './lib.mjs';
+import { FEATURES_OF_TESTS, progress, root, run, StepFailed, targetDirectory } from './lib.mjs';
 import { binaryName, currentPlatform, platforms } from './platform.mjs';
 
 const libraryName = {
@@ -27,21 +27,15 @@ export async function buildAddon({ dev = false, triple } = {}) {
       `no binary is made for ${triple ?? `${process.platform}-${process.arch}`}`,
     );
   }
-  const metadata = await capture('cargo', ['metadata', '--no-deps', '--format-version=1']);
-  if (metadata.code !== 0) {
-    throw new StepFailed(
-      `cargo is needed to build the addon; see https://rustup.rs\n${metadata.stderr}`,
-    );
-  }
-  const target = JSON.parse(metadata.stdout).target_directory;
+  const target = await targetDirectory();
   const typeDefinitions = join(target, 'napi-types');
   mkdirSync(typeDefinitions, { recursive: true });
 
   progress(
     `building the addon for ${platform.name} (${dev ? 'dev' : 'release'}); the first time takes minutes`,
   );
-  const args = ['build', '--locked', '--package', 'secure-stack-mesh'];
-  if (!dev) args.push('--release');
+  const release = ['--package', 'secure-stack-mesh', '--locked', '--release'];
+  const args = ['build', '--lib', ...(dev ? FEATURES_OF_TESTS : release)];
   if (triple) args.push('--target', triple);
   await run('cargo', args, { env: { NAPI_TYPE_DEF_TMP_FOLDER: typeDefinitions } });
 

@@ -3,7 +3,18 @@
 // only those.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { capture, hasCargo, main, progress, root, run, StepFailed, tool } from './lib.mjs';
+import {
+  capture,
+  FEATURES_OF_TESTS,
+  hasCargo,
+  main,
+  progress,
+  root,
+  run,
+  StepFailed,
+  targetDirectory,
+  tool,
+} from './lib.mjs';
 import { build } from './build.mjs';
 import { checkDocs } from './docs.mjs';
 
@@ -76,7 +87,8 @@ await main(async () => {
 /** Generated files that are committed must be what their source makes now. */
 async function generatedFiles() {
   // From proto/ and from tables in Rust: js/base/boundary.ts, js/mesh/options.ts, pages in docs/.
-  await cargo('run', '--quiet', '--locked', '-p', 'xtask', '--', 'codegen', '--check');
+  await cargo('build', '--quiet', '--bins', ...FEATURES_OF_TESTS);
+  await run(join(await targetDirectory(), 'debug', 'xtask'), ['codegen', '--check']);
   const { generateTypes } = await import('./types.mjs');
   const { platformManifests } = await import('./npm-dirs.mjs');
   const files = {

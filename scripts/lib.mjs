@@ -103,3 +103,19 @@ export function tool(packageName, binary = packageName.split('/').pop()) {
   if (path === undefined) throw new StepFailed(`${packageName} has no program ${binary}`);
   return join(directory, path);
 }
+
+/**
+ * Cargo resolves the features of dependencies for the packages and targets that it is asked to
+ * build. With the whole workspace and one of its tests they are those of `cargo nextest run
+ * --workspace`, so that no dependency is built a second time.
+ */
+export const FEATURES_OF_TESTS = ['--workspace', '--test', 'layering', '--locked'];
+
+/** Where cargo puts its files. */
+export async function targetDirectory() {
+  const metadata = await capture('cargo', ['metadata', '--no-deps', '--format-version=1']);
+  if (metadata.code !== 0) {
+    throw new StepFailed(`cargo is needed; see https://rustup.rs\n${metadata.stderr}`);
+  }
+  return JSON.parse(metadata.stdout).target_directory;
+}

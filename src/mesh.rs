@@ -21,6 +21,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::{
+    convert::from_count,
     error::{Failure, Settled, throw},
     events::Outlet,
     frames::{Command, Commands, Malformed},
@@ -52,6 +53,19 @@ pub struct NativeAddress {
     pub host: String,
     /// A port.
     pub port: u32,
+}
+
+/// The memory that a mesh holds for peers and calls.
+#[napi(object)]
+pub struct NativeMemory {
+    /// Bytes that may be held.
+    pub limit_bytes: f64,
+    /// Bytes held now.
+    pub used_bytes: f64,
+    /// The most that were held at once.
+    pub peak_bytes: f64,
+    /// Charges that were refused for want of room.
+    pub refused: f64,
 }
 
 impl Inner {
@@ -191,11 +205,12 @@ impl NativeMesh {
         // Copied: JavaScript uses its buffer again at once.
         let batch = batch.to_vec();
         let outlet = Arc::clone(&self.inner.outlet);
-        if mesh.post(move |io| execute(io, &batch, &outlet)) {
-            Ok(())
-        } else {
-            Err(throw(env, not_running()))
-        }
+        let charge = mesh.hold(batch.len());
+        let job = move |io: &Io| {
+            execute(io, &batch, &outlet);
+            drop(charge);
+        };
+        if mesh.post(job) { Ok(()) } else { Err(throw(env, not_running())) }
     }
 
     /// Copies the next batch of events into `target` and returns its length; 0
@@ -205,6 +220,18 @@ impl NativeMesh {
     pub fn take(&self, mut target: BufferSlice<'_>) -> u32 {
         // A message is far smaller than 4 GiB.
         self.inner.outlet.inbox.take(&mut target) as u32
+    }
+
+    /// The memory that is held for peers and calls; `null` before the mesh has started.
+    #[napi(catch_unwind)]
+    pub fn memory(&self) -> Option<NativeMemory> {
+        let figures = self.inner.running()?.memory();
+        Some(NativeMemory {
+            limit_bytes: from_count(figures.limit as u64),
+            used_bytes: from_count(figures.used as u64),
+            peak_bytes: from_count(figures.peak as u64),
+            refused: from_count(figures.refused),
+        })
     }
 
     /// The mesh's figures as JSON.
@@ -231,6 +258,7 @@ impl NativeMesh {
             "hellosReplayed": stats.hellos_replayed,
             "hellosOverBudget": stats.hellos_over_budget,
             "privateKeyOperations": stats.private_operations,
+            "memoryBytes": stats.memory.used,
         });
         Settled(Ok(value.to_string()))
     }

@@ -60,7 +60,7 @@ export function eventSink(parts: MeshParts, isClosed: () => boolean, more: () =>
 /** The figures of a mesh: its parts', and what it knows of itself. */
 export function meshStats(
   { calls, router, peers: table, monitoring }: MeshParts,
-  own: Pick<MeshStats, 'service' | 'keyThumbprint' | 'services'>,
+  own: Pick<MeshStats, 'service' | 'keyThumbprint' | 'services' | 'memory'>,
 ): MeshStats {
   const peers = table.list();
   const messages = {
@@ -79,6 +79,7 @@ export function meshStats(
     services: own.services,
     connectedServices: [...new Set(peers.map((peer) => peer.serviceId))],
     peers,
+    memory: own.memory,
     sessions: { activeSessions: peers.length },
     metrics: { ...metrics, connections, messages: { ...messages } },
   };

@@ -72,6 +72,18 @@ export interface SecureMeshConfig extends Omit<MeshConfig, 'security'> {
   };
 }
 
+/** The memory that a mesh holds for peers and calls: frames, requests, items, answers, own inputs. */
+export interface MemoryStats {
+  /** Bytes that may be held: `limits.maxMemoryBytes`. */
+  limitBytes: number;
+  /** Bytes held now. */
+  usedBytes: number;
+  /** The most that were held at once. */
+  peakBytes: number;
+  /** Requests, items, answers and calls that were refused for want of room. */
+  refused: number;
+}
+
 /** What {@link SecureMesh.getStats} tells. */
 export interface MeshStats {
   /** This service's id. */
@@ -95,6 +107,8 @@ export interface MeshStats {
   connectedServices: string[];
   /** The sessions, oldest first. */
   peers: PeerSession[];
+  /** The memory that is held for peers and calls, within `limits.maxMemoryBytes`. 0 before it is initialized. */
+  memory: MemoryStats;
   /** @deprecated Use `activeSessions`. */
   sessions: {
     /** Sessions that are open now. */
@@ -116,7 +130,10 @@ export interface MeshAddress {
 
 /** What {@link SecureMesh.healthCheck} tells. */
 export interface MeshHealth {
-  /** `healthy` while calls can be made and answered, `degraded` while it starts or drains, else `unhealthy`. */
+  /**
+   * `healthy` while calls can be made and answered; `degraded` while it starts or drains, and while more than
+   * nine tenths of `limits.maxMemoryBytes` are held; else `unhealthy`.
+   */
   status: 'healthy' | 'degraded' | 'unhealthy';
   /** How many services discovery knows. */
   services: number;
@@ -126,6 +143,8 @@ export interface MeshHealth {
     state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed';
     /** Where it listens. */
     address: MeshAddress | null;
+    /** Set while little of `limits.maxMemoryBytes` is left. */
+    degraded?: string;
     /** The core's own figures, while it runs. */
     [figure: string]: any;
   };

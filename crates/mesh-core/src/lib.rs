@@ -2,6 +2,7 @@
 //! discovery and transport. Layers and what may use what: `ARCHITECTURE.md`.
 
 pub mod auth;
+pub mod budget;
 pub mod clock;
 pub mod config;
 pub mod crypto;

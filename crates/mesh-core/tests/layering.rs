@@ -21,7 +21,7 @@ use files::{circles, graph};
 const LAYERS: [&[&str]; 6] = [
     &["error", "id", "config", "clock", "duration", "wire"],
     &["crypto"],
-    &["auth", "discovery", "resilience", "telemetry"],
+    &["auth", "budget", "discovery", "resilience", "telemetry"],
     &["handshake", "record"],
     &["transport"],
     &["mesh"],

@@ -55,6 +55,7 @@ use self::{
     sync::lock,
 };
 use crate::{
+    budget::{Budget, Charge, MemoryFigures},
     config::{MeshConfig, NetworkName},
     crypto::rsa::PublicKey,
     transport::memory::sever,
@@ -68,6 +69,7 @@ pub struct Mesh {
     address: Option<SocketAddr>,
     network: Option<NetworkName>,
     public_key: Mutex<PublicKey>,
+    budget: Arc<Budget>,
     _guard: DropGuard,
 }
 
@@ -99,8 +101,9 @@ impl Mesh {
         let (jobs, queue) = mpsc::unbounded_channel();
         let (started, ready) = oneshot::channel();
         let ready = async {
-            let Started { address, public_key, guard } = ready.await.map_err(|_| Error::Thread)??;
-            Ok(Self { jobs, address, network, public_key: Mutex::new(public_key), _guard: guard })
+            let Started { address, public_key, budget, guard } = ready.await.map_err(|_| Error::Thread)??;
+            let public_key = Mutex::new(public_key);
+            Ok(Self { jobs, address, network, public_key, budget, _guard: guard })
         };
         (ready, run(platform, config, events, queue, started))
     }
@@ -166,6 +169,18 @@ impl Mesh {
     /// then nothing is told of the calls in it.
     pub fn post(&self, job: impl FnOnce(&Io) + Send + 'static) -> bool {
         self.jobs.send(Box::new(job)).is_ok()
+    }
+
+    /// Charges own calls for bytes that wait for the I/O thread, whether there is room
+    /// or not: calls are refused while there is none.
+    pub fn hold(&self, bytes: usize) -> Charge {
+        self.budget.own().charge(bytes)
+    }
+
+    /// The memory that is held for peers and calls.
+    #[must_use]
+    pub fn memory(&self) -> MemoryFigures {
+        self.budget.figures()
     }
 
     /// The mesh's figures; `None` once it is closed.

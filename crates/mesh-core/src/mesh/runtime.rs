@@ -14,6 +14,7 @@ use super::{
     server::Acceptor, shared::Shared,
 };
 use crate::{
+    budget::Budget,
     config::MeshConfig,
     crypto::{keystore::repair, rsa::PublicKey},
     error::Reason,
@@ -27,6 +28,7 @@ pub(super) type Job = Box<dyn FnOnce(&Io) + Send>;
 pub(super) struct Started {
     pub(super) address: Option<SocketAddr>,
     pub(super) public_key: PublicKey,
+    pub(super) budget: Arc<Budget>,
     /// The mesh stops when this is dropped.
     pub(super) guard: DropGuard,
 }
@@ -71,7 +73,8 @@ pub(super) async fn run(
     let address = listener.as_ref().and_then(Listener::address);
     let public_key = core.identity.local().key.public_key().clone();
     let guard = shared.stop.clone().drop_guard();
-    if started.send(Ok(Started { address, public_key, guard })).is_err() {
+    let budget = Arc::clone(&shared.budget);
+    if started.send(Ok(Started { address, public_key, budget, guard })).is_err() {
         return;
     }
     tokio::spawn(Arc::clone(&core).tick());

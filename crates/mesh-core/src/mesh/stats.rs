@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use crate::budget::MemoryFigures;
+
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     calls_ok: AtomicU64,
@@ -58,6 +60,8 @@ pub struct Stats {
     pub hellos_over_budget: u64,
     /// RSA private operations done with this service's key.
     pub private_operations: u64,
+    /// The memory that is held for peers and calls.
+    pub memory: MemoryFigures,
 }
 
 impl Counters {

@@ -1,6 +1,7 @@
 //! Meshes on real sockets, unless a test is about others: the harness, and the tests by subject.
 
 mod backpressure;
+mod budgets;
 mod calls;
 mod clocks;
 mod faults;
