@@ -106,7 +106,7 @@ const attacks: Attack[] = [
 
 /** The most that was resident in each attack, in MiB. */
 const peaks: Record<string, number> = {};
-afterAll(() => console.info('MiB resident at the most:', peaks));
+afterAll(() => process.stderr.write(`MiB resident at the most: ${JSON.stringify(peaks)}\n`));
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
