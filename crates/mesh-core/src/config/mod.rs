@@ -9,6 +9,7 @@ mod section;
 mod discovery;
 mod error;
 mod limits;
+mod memory;
 mod paths;
 mod private_key;
 mod read;
@@ -45,9 +46,6 @@ pub use self::{
     weakness::{MAKE_SECRET, MIN_SECRET, Weakness},
 };
 use crate::id::ServiceId;
-
-/// The memory budget, unless messages may be so large that it would have no room for them.
-const DEFAULT_MEMORY: u64 = 256 << 20;
 
 /// A checked configuration. The tables of the sections have the defaults.
 #[derive(Clone, Debug)]
@@ -96,16 +94,6 @@ pub struct MeshConfig {
 pub struct NetworkName(pub Arc<str>);
 
 impl Copy for Limits {}
-
-impl Limits {
-    /// The memory budget in bytes: `limits.maxMemoryBytes`, or its default.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        let least = section::MEMORY_PER_MESSAGE * u64::from(self.max_message);
-        let bytes = self.max_memory.unwrap_or(least.max(DEFAULT_MEMORY));
-        usize::try_from(bytes).unwrap_or(usize::MAX)
-    }
-}
 
 impl MeshConfig {
     /// Checks a configuration in the shape of JavaScript's `MeshConfig`.

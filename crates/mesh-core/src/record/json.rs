@@ -57,7 +57,7 @@ pub fn weigh(text: &[u8]) -> Result<usize, TooDeep> {
     // has so few brackets that it cannot be deep, and so few values that an
     // exact count would change little.
     let most = count_all(text);
-    if most.containers <= MAX_DEPTH && most.weight(text.len()) <= 8 * TEXT * text.len() {
+    if most.containers <= MAX_DEPTH && most.many == 0 && most.weight(text.len()) <= 8 * TEXT * text.len() {
         return Ok(most.weight(text.len()));
     }
     let exact = count_outside_strings(text)?;
