@@ -1,4 +1,4 @@
-// What would be published: nine packages, the platforms' before the root's. npm itself says so.
+// The packages that a publication contains, as npm itself reports them: nine, the platforms' before the root.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// What an HTTP client sees of an error.
+// The view of an error that an HTTP client gets.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

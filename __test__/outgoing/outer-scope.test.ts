@@ -1,4 +1,4 @@
-// What calls inherit in a scope: code that answers no request of the mesh.
+// The inheritance of calls in a scope, for code that answers no request of the mesh.
 import { describe, expect, it } from 'vitest';
 import type { Context, SecureMesh } from '../../js/index.js';
 import { pair, services } from '../support/kit.js';

@@ -1,4 +1,4 @@
-// What the authorization policy says of a request.
+// The decision of the authorization policy about a request.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { wrapNative } from '../base/errors.js';

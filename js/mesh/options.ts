@@ -24,7 +24,7 @@ export interface CoreConfig {
   security?: SecurityConfig | undefined;
   /** The services that can be called. */
   discovery?: DiscoveryConfig | undefined;
-  /** Who may call what here. */
+  /** Rules that permit services to call methods of this one. */
   authorization?: AuthorizationConfig | undefined;
   /** Bounds on what the mesh holds and accepts. */
   limits?: MeshLimits | undefined;

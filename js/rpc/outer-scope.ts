@@ -1,4 +1,4 @@
-// What calls inherit from code that answers no request of the mesh: an HTTP handler, a job.
+// The inheritance of calls from code that answers no request of the mesh: an HTTP handler, a job.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { AbortCause } from '../base/boundary.js';

@@ -1,4 +1,4 @@
-// What is done in every environment: the quick start, the four kinds of calls, an error; and nothing
+// The program of every environment: the quick start, the four kinds of calls, an error; and nothing
 // keeps the process alive afterwards.
 import { MeshError, SecureMesh } from '@lemur-bookstores/secure-stack-mesh';
 

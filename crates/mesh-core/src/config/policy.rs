@@ -28,7 +28,7 @@ pub(super) const MAX_CONDITIONS: usize = 64;
 /// The longest name of a rule.
 const MAX_NAME: usize = 128;
 
-/// What becomes of a request.
+/// The outcome of a decision about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// It is handed to its handler.
@@ -181,7 +181,7 @@ pub enum PolicyFileError {
     Option {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         source: ConfigError,
     },
 }

@@ -17,7 +17,7 @@ section! {
         "security" ("SecurityConfig");
         /// The services that can be called.
         "discovery" ("DiscoveryConfig");
-        /// Who may call what here.
+        /// Rules that permit services to call methods of this one.
         "authorization" ("AuthorizationConfig");
         /// Bounds on what the mesh holds and accepts.
         "limits" ("MeshLimits");

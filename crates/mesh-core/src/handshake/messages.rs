@@ -115,7 +115,7 @@ fn read_aes(reader: &mut Reader<'_>) -> Result<AesKeySize, HandshakeError> {
     AesKeySize::from_bits(u32::from(reader.u16()?)).ok_or(HandshakeError::Format)
 }
 
-/// What a hello shows of its sender, not yet looked at.
+/// The identity in a hello, before any check.
 pub(super) enum Shown {
     /// The sender's key in DER.
     Key(Vec<u8>),
@@ -124,7 +124,7 @@ pub(super) enum Shown {
 }
 
 impl Shown {
-    /// What `local` shows.
+    /// The identity that `local` presents.
     pub(super) fn of(local: &Local) -> Self {
         match &local.certificate {
             Some(certificate) => Self::Certificate(certificate.identity.clone()),

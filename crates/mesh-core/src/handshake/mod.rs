@@ -121,7 +121,7 @@ pub struct Established {
     pub trust: Trust,
     /// The key the peer was known by, if it has named this one its successor.
     pub former_key: Option<Thumbprint>,
-    /// What the peer's certificate has proved, if it has one.
+    /// The proof of the peer's certificate, if it has one.
     pub certified: Option<Arc<Certified>>,
     /// The suite in use.
     pub suite: Suite,

@@ -69,7 +69,7 @@ pub(super) struct Recognised {
     pub(super) trust: Trust,
     /// The key it was known by, if the one it shows has taken its place.
     pub(super) former: Option<Thumbprint>,
-    /// What its certificate has proved, if it has one.
+    /// The proof of its certificate, if it has one.
     pub(super) certified: Option<Arc<Certified>>,
 }
 

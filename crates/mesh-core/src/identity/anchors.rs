@@ -25,7 +25,7 @@ const MOST: usize = 256;
 const CA: &str = "security.certificate.ca";
 const CRL: &str = "security.certificate.crl";
 
-/// What a missing or expired revocation list means.
+/// The meaning of a missing or expired revocation list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CrlPolicy {
     /// The certificate is refused.

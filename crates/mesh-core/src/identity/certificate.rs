@@ -22,7 +22,7 @@ use crate::{
 /// Longest name that is kept for people to read, in characters.
 const MAX_SHOWN: usize = 256;
 
-/// What is used of a certificate.
+/// The parts of a certificate that the checks use.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     /// The subject in DER.

@@ -1,4 +1,4 @@
-//! What is known of a peer once its identity has passed every check.
+//! The verified identity of a peer, after every check.
 
 use super::revocation::PathCertificate;
 use crate::{clock::Timestamp, crypto::rsa::PublicKey, id::ServiceId};

@@ -56,7 +56,7 @@ pub enum IdentityError {
     Untrusted {
         /// Whose identity it claims to be.
         service: ServiceId,
-        /// What is missing.
+        /// The missing part.
         why: &'static str,
     },
     /// A certificate is malformed, or is not for this purpose.
@@ -100,7 +100,7 @@ pub enum IdentityError {
     Crl {
         /// Whose identity it claims to be.
         service: ServiceId,
-        /// What is wrong with the lists.
+        /// The fault of the lists.
         why: &'static str,
     },
 }
@@ -149,7 +149,7 @@ pub enum MaterialError {
     Unusable {
         /// The option, as in `security.certificate.key`.
         option: &'static str,
-        /// What is wrong, and the repair.
+        /// The fault, and the repair.
         why: String,
     },
     /// This service's own identity does not pass the checks that its peers make.

@@ -1,4 +1,4 @@
-//! Who a peer is by its certificate: `docs/protocol.md`, section 8, without
+//! The identity of a peer by its certificate: `docs/protocol.md`, section 8, without
 //! sockets, tasks, files or a clock. Bytes and `now` in, a verified identity out.
 //!
 //! A certificate says which RSA key is a service's mesh key: the leaf's key

@@ -96,7 +96,7 @@ impl NameRule {
 /// The rule, completed by this service's own certificate.
 #[derive(Clone, Debug)]
 pub struct Names {
-    /// What precedes and follows the service id in a SPIFFE id.
+    /// The text before and after the service id in a SPIFFE id.
     spiffe: Option<(String, String)>,
     dns: bool,
     suffix: Option<String>,

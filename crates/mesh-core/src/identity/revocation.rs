@@ -1,4 +1,4 @@
-//! What this service has revoked itself, beside the lists of the authority.
+//! The revocations of this service itself, beside the lists of the authority.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -28,7 +28,7 @@ pub enum Error {
     PinnedKey {
         /// The option.
         path: String,
-        /// What is wrong with it.
+        /// The fault.
         source: CryptoError,
     },
     /// The service's own key in the configuration is unacceptable.
@@ -36,7 +36,7 @@ pub enum Error {
     OwnKey {
         /// The option or variable.
         option: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         source: CryptoError,
     },
     /// The key is not this mesh's to replace.
@@ -49,7 +49,7 @@ pub enum Error {
     Address {
         /// The option.
         path: String,
-        /// What is wrong with it.
+        /// The fault.
         source: DiscoveryError,
     },
     /// The key directory cannot be used.
@@ -69,7 +69,7 @@ pub enum Error {
     File {
         /// The option.
         option: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         source: FileError,
     },
     /// A policy file is wrong.

@@ -205,7 +205,7 @@ pub struct SessionInfo {
     pub inbound: bool,
     /// What the peer's identity rests on.
     pub trust: Trust,
-    /// What the peer's certificate has proved, if it has one.
+    /// The proof of the peer's certificate, if it has one.
     pub certified: Option<Arc<Certified>>,
     /// Whether the mesh secret is the embedded default.
     pub embedded: bool,

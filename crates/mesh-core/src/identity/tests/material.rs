@@ -109,7 +109,7 @@ fn only_authorities_are_anchors() {
     let good = pem("CERTIFICATE", &[root.der()]);
     assert!(Anchors::new(good.as_bytes(), None, CrlPolicy::Refuse).is_ok());
     assert!(Anchors::new(&root.der(), None, CrlPolicy::Refuse).is_ok(), "DER is read too");
-    // Whoever is an anchor could issue certificates for everybody.
+    // An anchor could issue certificates for everybody.
     refused(format!("{good}{}", leaf.pem()).as_bytes(), "certificate 2 is no authority");
     let signs_nothing =
         Authority::root_with("root", &|params| params.key_usages = vec![KeyUsagePurpose::CrlSign]);

@@ -45,7 +45,7 @@ pub(crate) fn service(id: &str) -> ServiceId {
     id.parse().unwrap()
 }
 
-/// What a test changes of a certificate before it is issued.
+/// The change that a test makes to a certificate before it is issued.
 pub(crate) type Change<'a> = &'a dyn Fn(&mut CertificateParams);
 
 /// Validity from an hour ago to thirty days from now.

@@ -43,7 +43,7 @@ fn issue(directory: &Path, make: &str, digest: &str) {
     );
 }
 
-/// What a peer finds of `leaf.crt` and `leaf.key`; the certificates begin today.
+/// The verdict of a peer on `leaf.crt` and `leaf.key`; the certificates begin today.
 fn verified(directory: &Path) -> Result<Arc<Certified>, Reason> {
     let now = Timestamp::now();
     let credential = Credential::new(&read(directory, "leaf.crt"), &read(directory, "leaf.key"))

@@ -155,7 +155,7 @@ impl Dialler<'_> {
         }
     }
 
-    /// What is known of the service, looked up away from the I/O thread.
+    /// The knowledge about the service, looked up away from the I/O thread.
     async fn expectation(self, service: &ServiceId) -> Result<Expectation, DialError> {
         let (identity, peer) = (Arc::clone(self.identity), service.clone());
         let known = self.shared.platform.blocking(move || identity.trust.expectation(&peer)).await?;

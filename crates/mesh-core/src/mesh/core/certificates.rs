@@ -1,4 +1,4 @@
-//! What certificates ask of a mesh that runs: delegations renewed in time,
+//! The upkeep of certificates in a running mesh: delegations renewed in time,
 //! files read again, sessions that a revocation or other anchors end.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -97,7 +97,7 @@ impl Core {
         let refused = judged.await.map_err(|_| Error::Thread)?;
         let end = |session: &Session| {
             let Some(error) = refused.get(&session.info.handle) else { return 0 };
-            // What has merely ended is left politely, by the sweep.
+            // The sweep ends politely the sessions whose certificates have merely expired.
             if error.reason() == Reason::CertExpired {
                 return 0;
             }

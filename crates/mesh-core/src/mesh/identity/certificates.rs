@@ -49,7 +49,7 @@ pub(crate) struct Certificates {
 struct Current {
     credential: Arc<Credential>,
     verifier: Arc<Verifier>,
-    /// What this side's own checks have found of it.
+    /// The findings of this side's own checks.
     own: Arc<Certified>,
     /// When the next delegation is made.
     renew_at: Timestamp,
@@ -63,7 +63,7 @@ pub(super) struct Delegated {
     pub(super) certificate: Certificate,
 }
 
-/// What was read, and has passed the checks that peers make.
+/// The material that was read and has passed the checks that peers make.
 struct Checked {
     credential: Arc<Credential>,
     verifier: Arc<Verifier>,
@@ -148,7 +148,7 @@ impl Certificates {
         self.renewing.store(false, Ordering::Relaxed);
     }
 
-    /// What to warn of, once a day from a third of the lifetime before the end.
+    /// The warning that is due: once a day from a third of the lifetime before the end.
     pub(super) fn warning(&self, now: Timestamp) -> Option<String> {
         let mut current = lock(&self.current);
         if now < current.warn_at {

@@ -152,7 +152,7 @@ impl Identity {
         }
     }
 
-    /// What to warn of the end of this service's certificate, if it is time.
+    /// The warning about the end of this service's certificate, if it is due.
     pub(crate) fn certificate_warning(&self, now: Timestamp) -> Option<String> {
         self.certificates.as_ref()?.warning(now)
     }

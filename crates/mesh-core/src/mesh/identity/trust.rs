@@ -69,7 +69,7 @@ impl TrustStore {
         lock(&self.fault).take_if(|fault| kept || fault.peer == *peer);
     }
 
-    /// What is known of `peer`. Reads a small file: runs on the blocking pool.
+    /// The knowledge about `peer`. Reads a small file: runs on the blocking pool.
     pub(crate) fn expectation(&self, peer: &ServiceId) -> Result<Expectation, KeyStoreError> {
         if let Some(pin) = self.pins.get(peer) {
             return Ok(Expectation::Pinned(*pin));

@@ -14,7 +14,7 @@ const NEWCOMERS: Terms = Terms { most: 256.0, forgotten: 1.0 / 60.0 };
 /// Addresses that are told apart. Beyond, the one that owes least is forgotten.
 const ADDRESSES: usize = 1024;
 
-/// What an address may owe, and how much of it is forgotten in a second.
+/// The debt that an address may have, and the part of it that is forgiven in a second.
 #[derive(Clone, Copy, Debug)]
 struct Terms {
     most: f64,

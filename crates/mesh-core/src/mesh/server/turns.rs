@@ -250,7 +250,7 @@ mod tests {
         let stay: Vec<_> = (0..all.len()).filter(|n| all[*n].is_some()).collect();
         assert_eq!(stay.len(), MOST_BEYOND);
         assert!(stay[0] < all.len() / 2 && stay[MOST_BEYOND - 1] >= all.len() / 2, "old and new: {stay:?}");
-        // Who has left keeps no room, and holds up nobody.
+        // A waiter that has left keeps no room, and delays nobody.
         all.truncate(stay[MOST_BEYOND / 2]);
         assert_eq!(turns.waiting(), (0, MOST_BEYOND / 2));
         drop(all);

@@ -1,4 +1,4 @@
-//! Who may call what: decided before the quota and before the application hears of a request.
+//! Authorization: decided before the quota, and before the application receives a request.
 
 use std::fs;
 

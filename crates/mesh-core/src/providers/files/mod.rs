@@ -135,7 +135,7 @@ struct Files {
     pace: Pace,
     sender: mpsc::Sender<Signal>,
     signals: mpsc::Receiver<Signal>,
-    /// What the operating system watches, unless it cannot.
+    /// The watch of the operating system, if it has one.
     watch: Option<Watch>,
 }
 

@@ -103,7 +103,7 @@ fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// What tells one state of a file from another without reading it.
+/// The mark that distinguishes two states of a file without reading it.
 #[derive(PartialEq, Eq)]
 struct Stamp {
     file: Option<FileId>,
