@@ -186,6 +186,8 @@ export declare class NativeMesh {
   revoke(what: string, value: string, issuer?: string | undefined | null): Promise<number>
   /** Submits a batch of commands. */
   submit(batch: Buffer): void
+  /** Sets the instances of a service, given as a JSON array. Returns how many there are. */
+  setInstances(service: string, instances: string): number
   /**
    * Copies the next batch of events into `target` and returns its length; 0
    * if there is none. If the length exceeds that of `target`, nothing was

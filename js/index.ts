@@ -137,6 +137,13 @@ export {
   type ServiceInfo,
   type ServiceStatus,
 } from './discovery/static-discovery.js';
+export type {
+  AdvertisedAddress,
+  DiscoveredService,
+  DiscoveryProvider,
+  Instance,
+  ProviderOption,
+} from './discovery/provider.js';
 export { TimeoutManager, type TimeoutConfig } from './resilience/timeout-manager.js';
 export type { Logger } from './base/logger.js';
 export type { Duration } from './base/values.js';
@@ -147,9 +154,11 @@ export type {
   AuthorizationConditions,
   AuthorizationConfig,
   AuthorizationRule,
+  BalancingConfig,
   CertificateConfig,
   CoreConfig,
   DiscoveryConfig,
+  EjectionConfig,
   MeshLimits,
   PathsConfig,
   SecurityConfig,

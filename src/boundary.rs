@@ -84,6 +84,8 @@ tables! {
         InputEnded = 10,
         /// Items that have been sent.
         Sent = 11,
+        /// A service whose instances nobody has reported.
+        Wanted = 12,
     }
     /// The table that the number of a stream belongs to.
     Side {

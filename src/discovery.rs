@@ -57,7 +57,8 @@ impl NativeDiscovery {
         let address = address(env, &instance.host, instance.port)?;
         self.pickers.entry(id.clone()).or_default();
         let metadata = instance.metadata.into_iter().collect();
-        let endpoint = Endpoint { id, address, public_key: instance.public_key, metadata };
+        let (zone, weight) = (None, 1);
+        let endpoint = Endpoint { id, address, public_key: instance.public_key, zone, weight, metadata };
         Ok(self.registry.register(endpoint).as_ref().map(convert))
     }
 

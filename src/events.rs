@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use mesh_core::{
+    id::ServiceId,
     identity::Certified,
     mesh::{
         AbortCause, CallError, CallId, Events, Level, LogEvent, Reply, Request, RequestId, SessionInfo,
@@ -165,6 +166,10 @@ impl Events for Outlet {
 
     fn session_closed(&self, session: &SessionInfo) {
         self.inbox.push(&Frame { id: session.handle, ..Frame::empty(Event::SessionClosed) });
+    }
+
+    fn wanted(&self, service: &ServiceId) {
+        self.inbox.push(&Frame { parts: &[service.as_str().as_bytes()], ..Frame::empty(Event::Wanted) });
     }
 
     fn log(&self, event: LogEvent) {

@@ -64,6 +64,8 @@ pub(crate) enum Command<'a> {
         timeout: Option<Duration>,
         idempotent: bool,
         kind: CallKind,
+        /// Empty for none.
+        sticky: &'a str,
         chain: Chain<'a>,
         service: &'a str,
         method: &'a str,
@@ -151,11 +153,13 @@ impl<'a> Commands<'a> {
                 let metadata_len = frame.u32()? as usize;
                 // Milliseconds with their fraction, since rounding could extend a deadline.
                 let timeout = Duration::try_from_secs_f64(timeout_ms / 1000.0).ok()?;
+                // Only few calls have one, and its length is among the texts.
+                let has_sticky = flags & 8 != 0;
                 Command::Call {
                     id,
                     timeout: (timeout_ms > 0.0).then_some(timeout),
                     idempotent: flags & 1 != 0,
-                    kind: CallKind::from_number(flags >> 1)?,
+                    kind: CallKind::from_number(flags >> 1 & 3)?,
                     service: frame.text(a)?,
                     method: frame.text(method_len)?,
                     metadata: frame.bytes(metadata_len)?,
@@ -163,6 +167,12 @@ impl<'a> Commands<'a> {
                         parent: (parent != 0).then_some(parent),
                         depth,
                         path: frame.text(path_len)?,
+                    },
+                    sticky: if has_sticky {
+                        let length = u16::from_le_bytes(frame.array()?);
+                        frame.text(usize::from(length))?
+                    } else {
+                        ""
                     },
                     payload: Payload { encoding, bytes: frame.0 },
                 }

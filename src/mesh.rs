@@ -9,6 +9,7 @@ use std::{
 use mesh_core::{
     authz::Caller,
     config::{MeshConfig, is_spiffe_id},
+    discovery,
     error::{Code, Reason},
     id::ServiceId,
     identity::Revocation,
@@ -24,6 +25,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::{
+    auth::service_id,
+    convert::argument,
     error::{Failure, Settled, throw},
     events::{Outlet, certificate},
     frames::{Command, Commands, Malformed},
@@ -305,6 +308,19 @@ impl NativeMesh {
         }
     }
 
+    /// Sets the instances of a service, given as a JSON array. Returns how many there are.
+    #[napi(catch_unwind)]
+    pub fn set_instances(&self, env: Env, service: String, instances: String) -> Result<u32> {
+        let mesh = self.inner.running().ok_or_else(|| throw(env, not_running()))?;
+        let service = service_id(env, "serviceId", &service)?;
+        let report: Value =
+            serde_json::from_str(&instances).map_err(|_| argument(env, "instances must be an array"))?;
+        let instances = discovery::instances(&service, &report).map_err(|error| throw(env, error))?;
+        let count = instances.len() as u32;
+        mesh.post(move |io| io.set_instances(&service, instances));
+        Ok(count)
+    }
+
     /// Copies the next batch of events into `target` and returns its length; 0
     /// if there is none. If the length exceeds that of `target`, nothing was
     /// taken: call again with a larger one.
@@ -325,6 +341,7 @@ impl NativeMesh {
             "callsSucceeded": stats.calls_ok,
             "callsFailed": stats.calls_failed,
             "callsInFlight": stats.calls_in_flight,
+            "callsQueued": stats.calls_queued,
             "requestsSucceeded": stats.requests_ok,
             "requestsFailed": stats.requests_failed,
             "requestsDenied": stats.requests_denied,
@@ -390,8 +407,23 @@ fn carry_out(io: &Io, command: std::result::Result<Command<'_>, Malformed>, outl
     match command {
         #[cfg(feature = "fault-injection")]
         Ok(Command::Call { method: "fault.panic", .. }) => panic!("injected"),
-        Ok(Command::Call { id, timeout, idempotent, kind, chain, service, method, metadata, payload }) => {
-            io.call(id, &CallSpec { service, method, kind, payload, metadata, timeout, idempotent, chain });
+        Ok(Command::Call {
+            id,
+            timeout,
+            idempotent,
+            kind,
+            sticky,
+            chain,
+            service,
+            method,
+            metadata,
+            payload,
+        }) => {
+            let sticky = (!sticky.is_empty()).then_some(sticky);
+            io.call(
+                id,
+                &CallSpec { service, method, kind, payload, metadata, timeout, idempotent, sticky, chain },
+            );
         }
         Ok(Command::Cancel { id }) => io.cancel(id),
         Ok(Command::Respond { id, metadata, payload }) => io.respond(id, metadata, payload),

@@ -104,6 +104,8 @@ export const enum Event {
   InputEnded = 10,
   /** Items that have been sent. */
   Sent = 11,
+  /** A service whose instances nobody has reported. */
+  Wanted = 12,
 }
 
 /** The table that the number of a stream belongs to. */

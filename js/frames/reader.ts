@@ -59,6 +59,8 @@ export interface EventSink {
   /** @param session a JSON object */
   sessionOpened(handle: number, session: string): void;
   sessionClosed(handle: number): void;
+  /** Calls wait for the instances of a service. */
+  wanted(service: string): void;
   /** @param entry a JSON object */
   log(entry: string): void;
   /** A next batch waits. */
@@ -142,6 +144,9 @@ function readEvent(batch: Buffer, start: number, end: number, sink: EventSink): 
       break;
     case Event.Log:
       sink.log(batch.utf8Slice(start + HEADER, end));
+      break;
+    case Event.Wanted:
+      sink.wanted(batch.utf8Slice(start + HEADER, end));
       break;
     case Event.More:
       sink.more();

@@ -42,6 +42,7 @@ export class CommandWriter {
   /**
    * @param timeoutMs with its fraction; 0 for the default
    * @param meta a JSON object, or '' for none
+   * @param sticky what binds the call to an instance, or '' for none
    */
   call(
     id: number,
@@ -53,10 +54,11 @@ export class CommandWriter {
     meta: string,
     kind: CallKind = 'unary',
     { parent, depth, path }: Chain = FIRST,
+    sticky = '',
   ): void {
     const start = this.#end;
-    const texts = service.length + method.length + meta.length + path.length;
-    this.#reserve(CALL_HEADER + 3 * texts, payload);
+    const texts = service.length + method.length + meta.length + path.length + sticky.length;
+    this.#reserve(CALL_HEADER + 2 + 3 * texts, payload);
     const buffer = this.#buffer;
     let at = start + CALL_HEADER;
     const serviceLength = writeText(buffer, service, at);
@@ -67,12 +69,17 @@ export class CommandWriter {
     at += metaLength;
     const pathLength = path === '' ? 0 : writeText(buffer, path, at);
     at += pathLength;
+    if (sticky !== '') {
+      const stickyLength = writeText(buffer, sticky, at + 2);
+      buffer.writeUInt16LE(stickyLength, at);
+      at += 2 + stickyLength;
+    }
     buffer.writeDoubleLE(timeoutMs, start + 12);
     buffer.writeUInt32LE(parent, start + 20);
     buffer.writeUInt16LE(methodLength, start + 24);
     buffer.writeUInt16LE(pathLength, start + 26);
     const kindNumber = kind === 'unary' ? 0 : CALL_KINDS.indexOf(kind);
-    buffer[start + 28] = (idempotent ? 1 : 0) | (kindNumber << 1);
+    buffer[start + 28] = (idempotent ? 1 : 0) | (kindNumber << 1) | (sticky === '' ? 0 : 8);
     buffer[start + 29] = depth;
     buffer.writeUInt32LE(metaLength, start + 30);
     this.#finish(start, Command.Call, serviceLength, id, at, payload);

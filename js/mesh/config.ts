@@ -3,6 +3,7 @@
 
 import { invalidOption } from '../base/arguments.js';
 import { isWellFormed } from '../base/json-text.js';
+import { Providers } from '../discovery/providers.js';
 import { OWN_SECTIONS } from './options.js';
 import type { MeshConfig } from './types.js';
 
@@ -17,6 +18,13 @@ export function encodeConfig(config: MeshConfig): string {
   for (const section of OWN_SECTIONS) delete plain[section];
   // The core reads this section, except `idempotency`.
   plain['resilience'] = config.resilience;
+  if (Providers.configured(config.discovery)) {
+    const { provider, providers, advertise, ...discovery } = config.discovery ?? {};
+    // The core knows that there is one; the providers themselves stay here.
+    plain['discovery'] = { ...discovery, provider: 'application' };
+  } else if (config.discovery?.advertise !== undefined) {
+    throw invalidOption('discovery.advertise is for a provider: give discovery.provider too');
+  }
   checkJson(plain, '');
   return JSON.stringify(plain);
 }

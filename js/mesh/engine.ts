@@ -4,6 +4,7 @@ import { AbortCause } from '../base/boundary.js';
 import { MeshError, wrapNative, wrapNativeAsync } from '../base/errors.js';
 import { SafeLogger } from '../base/logger.js';
 import { native, type Addon } from '../base/native.js';
+import { Providers } from '../discovery/providers.js';
 import { BatchReader } from '../frames/batches.js';
 import { readEvents, type EventSink } from '../frames/reader.js';
 import { CommandWriter } from '../frames/writer.js';
@@ -29,6 +30,9 @@ import type { MeshConfig, MeshHealth, MeshStats } from './types.js';
 
 type NativeMesh = InstanceType<Addon['NativeMesh']>;
 
+/** How long `cleanup` waits at most until a provider has taken this service back. */
+const DEREGISTER_MS = 1_000;
+
 /**
  * The mesh behind the public class `SecureMesh`. The engine owns the parts, the state of the mesh, and the
  * decision whether the process stays alive.
@@ -45,12 +49,15 @@ export class Engine {
   readonly router: Router;
   readonly #peers = new Peers();
   readonly #monitoring: Monitoring | undefined;
+  readonly #providers: Providers | undefined;
   /** Replaces keys and secrets. */
   readonly rotation: Rotation;
   readonly #parts: MeshParts;
   readonly #sink: EventSink;
   readonly #serviceId: string;
   readonly #services: number;
+  /** The services whose addresses are in the configuration. */
+  readonly #fixed: ReadonlySet<string>;
   readonly #keepAlive = new KeepAlive();
   readonly #batches = new BatchReader(
     (target) => this.native.take(target),
@@ -80,9 +87,16 @@ export class Engine {
     this.native = wrapNative(
       () => new NativeMesh(json, environment, this.#batches.wake, network, metrics),
     );
+    this.#providers = Providers.configured(config.discovery)
+      ? new Providers(config.discovery ?? {}, this.#logger, (service, instances) =>
+          this.native.setInstances(service, instances),
+        )
+      : undefined;
     this.#inMemory = network !== undefined;
     this.#serviceId = config.serviceId;
-    this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
+    const services = config.discovery?.services ?? [];
+    this.#services = new Set(services.map((service) => service?.id)).size;
+    this.#fixed = new Set(services.filter((one) => one?.host !== undefined).map((one) => one.id));
     const callTimeoutMs = config.limits?.callTimeoutMs ?? LIMITS.callTimeoutMs;
     const maxMessageBytes = config.limits?.maxMessageBytes ?? LIMITS.maxMessageBytes;
     this.rotation = new Rotation(this.native, config, this.#logger);
@@ -112,9 +126,10 @@ export class Engine {
       peers: this.#peers,
       monitoring: this.#monitoring,
       logger: this.#logger,
+      providers: this.#providers,
     };
     this.#sink = eventSink(this.#parts, () => this.#state === 'closed', this.#batches.more);
-    if (this.#services > 0) enableScope();
+    if (this.#services > 0 || this.#providers !== undefined) enableScope();
   }
 
   /** Starts the mesh once. After a failure the call can be repeated. */
@@ -136,6 +151,28 @@ export class Engine {
     checkNotReserved(routes);
     this.router.add(routes);
     this.#updateKeepAlive();
+  }
+
+  /** Resolves once an instance of each service is known. */
+  async waitForServices(ids: readonly string[], signal: AbortSignal): Promise<void> {
+    const providers = this.#providers;
+    await this.initialize();
+    await Promise.all(
+      ids.map(async (id) => {
+        if (this.#fixed.has(id)) return;
+        if (providers === undefined) {
+          throw new MeshError(
+            'NOT_FOUND',
+            `no service ${id} is known; add it to discovery.services`,
+            {
+              reason: 'UNKNOWN_SERVICE',
+              service: id,
+            },
+          );
+        }
+        await providers.found(id, signal);
+      }),
+    );
   }
 
   /** The statistics. */
@@ -169,6 +206,7 @@ export class Engine {
         };
         if (problem !== null && health.status === 'healthy') health.status = 'degraded';
       }
+      if (this.#providers !== undefined) health.details['discovery'] = this.#providers.known();
       if (state === 'ready') Object.assign(health.details, JSON.parse(await this.native.stats()));
       // Services that are known are served; new ones are not.
       if (typeof health.details['keyDirectoryFault'] === 'string') health.status = 'degraded';
@@ -197,6 +235,7 @@ export class Engine {
       await wrapNativeAsync(() => this.native.start());
       // A mesh in memory does not count as listening: no other process can call it.
       this.#listening = !this.#inMemory && this.native.address() !== null;
+      await this.#register();
       if (this.#state === 'starting') this.#state = 'ready';
       this.#monitoring?.start();
       this.rotation.start();
@@ -211,6 +250,20 @@ export class Engine {
     }
   }
 
+  /** Makes this service known, now that it listens. */
+  async #register(): Promise<void> {
+    const address = this.native.address();
+    if (address === null || this.#providers === undefined) return;
+    try {
+      await this.#providers.register(this.#serviceId, address);
+    } catch (error) {
+      // A service that nobody can find must not look like one that has started.
+      await wrapNativeAsync(() => this.native.close(0));
+      this.#state = 'closed';
+      throw error;
+    }
+  }
+
   async #close(drainMs: number): Promise<void> {
     if (this.#state === 'closed') return;
     const starting = this.#state === 'starting' ? this.#starting : undefined;
@@ -220,6 +273,9 @@ export class Engine {
     await starting?.catch(() => {
       // The caller of `initialize` receives the error.
     });
+    // First of all, so that nobody new comes while it ends.
+    await this.#providers?.deregister(Math.max(drainMs, DEREGISTER_MS));
+    this.#providers?.stop();
     this.#writer.flush();
     try {
       await wrapNativeAsync(() => this.native.close(drainMs));

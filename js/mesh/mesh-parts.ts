@@ -2,6 +2,7 @@
 
 import type { SafeLogger } from '../base/logger.js';
 import { Side } from '../base/boundary.js';
+import type { Providers } from '../discovery/providers.js';
 import type { EventSink } from '../frames/reader.js';
 import type { Peers } from '../incoming/peers.js';
 import type { Router } from '../incoming/router.js';
@@ -17,6 +18,7 @@ export interface MeshParts {
   readonly peers: Peers;
   readonly monitoring: Monitoring | undefined;
   readonly logger: SafeLogger;
+  readonly providers: Providers | undefined;
 }
 
 /**
@@ -26,7 +28,7 @@ export interface MeshParts {
  * @param more requests the next batch of events
  */
 export function eventSink(parts: MeshParts, isClosed: () => boolean, more: () => void): EventSink {
-  const { calls, router, peers, monitoring, logger } = parts;
+  const { calls, router, peers, monitoring, logger, providers } = parts;
   return {
     result: (id, meta, payload) => calls.result(id, meta, payload),
     error: (id, text) => calls.error(id, text),
@@ -47,6 +49,7 @@ export function eventSink(parts: MeshParts, isClosed: () => boolean, more: () =>
       peers.close(handle);
       monitoring?.sessionClosed();
     },
+    wanted: (service) => providers?.watch(service),
     log: (entry) => {
       logger.forward(entry);
       monitoring?.entry(entry);
@@ -59,7 +62,7 @@ export function eventSink(parts: MeshParts, isClosed: () => boolean, more: () =>
 
 /** The statistics of a mesh, from its parts and its core. */
 export function meshStats(
-  { calls, router, peers: table, monitoring }: MeshParts,
+  { calls, router, peers: table, monitoring, providers }: MeshParts,
   own: Pick<MeshStats, 'service' | 'keyThumbprint' | 'services'>,
 ): MeshStats {
   const peers = table.list();
@@ -77,6 +80,7 @@ export function meshStats(
     activeSessions: peers.length,
     messages,
     services: own.services,
+    ...(providers === undefined ? {} : { discovery: providers.known() }),
     connectedServices: [...new Set(peers.map((peer) => peer.serviceId))],
     peers,
     sessions: { activeSessions: peers.length },

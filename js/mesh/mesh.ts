@@ -34,6 +34,7 @@ import type {
   MeshStats,
   SecureMeshConfig,
 } from './types.js';
+import { waitForServices } from './wait-for-services.js';
 
 const DEFAULT_DRAIN_MS = 10_000;
 
@@ -247,6 +248,24 @@ export class SecureMesh {
   useClient(middleware: ClientMiddleware): this {
     this.#engine.outgoing.use(middleware);
     return this;
+  }
+
+  /**
+   * Waits until discovery knows an instance of each of these services. Starts the mesh if that has
+   * not been done. A service with an address in `discovery.services` is known from the start.
+   *
+   * @param ids the services
+   * @param options.timeoutMs how long to wait at most, in ms. Default: 30,000.
+   * @param options.signal ends the wait
+   * @throws MeshError `UNAVAILABLE`, reason `NO_INSTANCE`, when the time is up; `NOT_FOUND`, reason
+   *   `UNKNOWN_SERVICE`, for a service that no provider can report; `CANCELLED` by the signal; and
+   *   what {@link SecureMesh.initialize} throws
+   */
+  async waitForServices(
+    ids: readonly string[],
+    options: { timeoutMs?: number; signal?: AbortSignal } = {},
+  ): Promise<void> {
+    await waitForServices(this.#engine, ids, options);
   }
 
   /**

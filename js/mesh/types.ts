@@ -1,6 +1,8 @@
 // The public types of a mesh: its configuration and its statistics.
 
 import type { Logger } from '../base/logger.js';
+import type { Duration } from '../base/values.js';
+import type { DiscoveredService } from '../discovery/provider.js';
 import type { IdempotencyConfig } from '../incoming/idempotency-limits.js';
 import type { PeerSession } from '../incoming/peers.js';
 import type { MonitoringAdapter } from '../monitoring/audit-event.js';
@@ -32,6 +34,12 @@ export interface MeshConfig extends CoreConfig {
      * `budget` is `{ ratio: 0.2, reserve: 10 }` by default.
      */
     retry?: Omit<RetryPolicyConfig, 'retryableErrors' | 'isRetryable'> | undefined;
+    /**
+     * The time that a call waits while each session with its service carries as many calls as the service
+     * accepts at once (`limits.maxConcurrentCalls`), 0 to 1 h. Then it gets `RESOURCE_EXHAUSTED`,
+     * reason `CALL_LIMIT`. Default: 1,000.
+     */
+    queueMs?: Duration | undefined;
     /**
      * The limits of the outcomes that this service keeps for idempotency keys. Beyond these limits, calls
      * with a new key get `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, with `retryAfterMs`, and do not run.
@@ -91,6 +99,8 @@ export interface MeshStats {
   };
   /** The number of services in discovery. */
   services: number;
+  /** With a provider of discovery: what is known of each service that was called, by its id. */
+  discovery?: Record<string, DiscoveredService>;
   /** The services with an open session. */
   connectedServices: string[];
   /** The sessions, oldest first. */

@@ -181,11 +181,22 @@ export class Calls {
     { service, method, outflow }: Pending,
     kind: CallKind,
     payload: Payload,
-    { timeoutMs, idempotent, meta }: PreparedOptions,
+    { timeoutMs, idempotent, meta, sticky }: PreparedOptions,
     input: unknown,
     chain: Chain,
   ): void {
-    this.#writer.call(id, service, method, payload, timeoutMs, idempotent, meta, kind, chain);
+    this.#writer.call(
+      id,
+      service,
+      method,
+      payload,
+      timeoutMs,
+      idempotent,
+      meta,
+      kind,
+      chain,
+      sticky,
+    );
     // If all calls were in one batch, the answers would be in one batch too, and the two processes would idle
     // in turn. With half of the calls in a batch, one batch is processed while the other is in transit.
     if (2 * this.#writer.frames >= this.#pending.size) this.#writer.flush();

@@ -10,6 +10,8 @@ export interface PreparedOptions {
   /** Milliseconds, with their fraction; 0 for the default. */
   readonly timeoutMs: number;
   readonly idempotent: boolean;
+  /** '' for none. */
+  readonly sticky: string;
   /** A JSON object, or '' for none. */
   readonly meta: string;
   readonly signal: AbortSignal | undefined;
@@ -18,6 +20,7 @@ export interface PreparedOptions {
 
 const MAX_TIMEOUT = 0xffff_ffff;
 const MAX_METHOD_BYTES = 0xffff;
+const MAX_STICKY = 1024;
 const OPTION_KEYS = [
   'signal',
   'timeoutMs',
@@ -26,11 +29,13 @@ const OPTION_KEYS = [
   'metadata',
   'onResponseMetadata',
   'detached',
+  'sticky',
 ] as const;
 
 const NONE: PreparedOptions = {
   timeoutMs: 0,
   idempotent: false,
+  sticky: '',
   meta: '',
   signal: undefined,
   onResponseMetadata: undefined,
@@ -53,6 +58,7 @@ export function prepareOptions(options: CallOptions | undefined, kind: CallKind)
   return {
     timeoutMs: checkTimeout(options.timeoutMs),
     idempotent: options.idempotent === true || idempotencyKey !== undefined,
+    sticky: checkSticky(options.sticky),
     meta: encodeFacts(options.metadata, idempotencyKey, kind),
     signal: checkSignal(options.signal),
     onResponseMetadata,
@@ -103,6 +109,14 @@ export function checkTimeout(timeoutMs: unknown, name = 'options.timeoutMs'): nu
   }
   // Infinity becomes the maximum of 49 days too.
   return Math.min(timeoutMs, MAX_TIMEOUT);
+}
+
+function checkSticky(sticky: unknown): string {
+  if (sticky === undefined) return '';
+  if (typeof sticky === 'string' && sticky !== '' && sticky.length <= MAX_STICKY) return sticky;
+  throw invalidArgument(
+    `options.sticky must be a string of 1…${MAX_STICKY} characters, got ${show(sticky)}`,
+  );
 }
 
 function checkSignal(signal: unknown): AbortSignal | undefined {

@@ -33,6 +33,11 @@ export interface CallOptions {
    */
   onResponseMetadata?: ((metadata: Readonly<Record<string, string>>) => void) | undefined;
   /**
+   * Binds calls to an instance: calls with the same string go to the same instance of the service,
+   * from every caller, as long as that instance can be used. For caches; 1…1,024 characters.
+   */
+  sticky?: string | undefined;
+  /**
    * Whether a call made by a handler is independent of the handler's request: it does not inherit deadline,
    * cancellation, trace and request id. Default: false.
    */

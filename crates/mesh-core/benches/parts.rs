@@ -15,7 +15,9 @@ use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use mesh_core::{
     auth::{CachedVerifier, TokenIssuer, TokenType, TokenVerifier},
     authz::{Caller, Policy, PolicyRules},
+    balance::{Dice, Facts, Group, Verdict, hash},
     clock::Timestamp,
+    config::{Balancing, Policy},
     crypto::{aead::AesKeySize, envelope, rsa::KeyPair, secret::Secret},
     handshake::{
         Established, Expectation, Initiator, Local, MeshSecret, Parameters, Responder, Retired, Suite,
@@ -34,6 +36,7 @@ fn main() {
     weight(&mut criterion);
     token(&mut criterion);
     authorization(&mut criterion);
+    balance(&mut criterion);
     let keys = [2048, 4096].map(|bits| [(); 2].map(|()| KeyPair::generate(bits).unwrap()));
     sessions(&mut criterion, &keys);
     envelopes(&mut criterion, &keys);
@@ -73,6 +76,38 @@ fn record(criterion: &mut Criterion) {
                 assert!(matches!(content, Opened::Messages(text) if text.len() == size));
             });
         });
+    }
+    group.finish();
+}
+
+/// The choice of an instance, and what is noted of a call there.
+fn balance(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("balance");
+    let policies = [("p2c", Policy::P2c), ("round-robin", Policy::RoundRobin), ("random", Policy::Random)];
+    for (name, policy) in policies {
+        for count in [10, 1000] {
+            let mut instances = Group::new(Balancing { policy, subset: 1000, ..Balancing::usual() }, 1);
+            let facts = |number| Facts { hash: hash(&format!("i{number}:1")), weight: 1.0, local: false };
+            instances.replace(&(0..count).map(|number| (facts(number), None)).collect::<Vec<_>>(), NOW);
+            let mut dice = Dice::seeded(1);
+            for number in 0..10 * count {
+                let visit = instances.enter(number as usize % count as usize).unwrap();
+                let latency = Duration::from_micros(900 + number % 200);
+                instances.leave(visit, Verdict::Good, Some(latency), NOW);
+            }
+            let later = NOW + Duration::from_secs(1);
+            group.bench_function(BenchmarkId::new(format!("pick {name}"), count), |bencher| {
+                bencher.iter(|| instances.pick(|index| index < 1000, None, black_box(later), &mut dice));
+            });
+            group.bench_function(BenchmarkId::new(format!("pick+enter+leave {name}"), count), |bencher| {
+                bencher.iter(|| {
+                    let index =
+                        instances.pick(|index| index < 1000, None, black_box(later), &mut dice).unwrap();
+                    let visit = instances.enter(index).unwrap();
+                    instances.leave(visit, Verdict::Good, Some(Duration::from_millis(1)), later)
+                });
+            });
+        }
     }
     group.finish();
 }

@@ -302,6 +302,9 @@ reasons! {
     /// Discovery knows no service of this name.
     UnknownService = "UNKNOWN_SERVICE", [NotFound], Never,
         "Add the service to `discovery.services`, or register it.";
+    /// Discovery has reported no instance of the service, or has not answered yet.
+    NoInstance = "NO_INSTANCE", [Unavailable], Later,
+        "Try again later; check that the provider of discovery works and that the service runs.";
     /// The service has no handler for this method.
     MethodNotFound = "METHOD_NOT_FOUND", [Unimplemented], Never,
         "Check the method's name, and that the service has a handler for it.";
@@ -411,6 +414,7 @@ impl Reason {
                 | Self::ConnectFailed
                 | Self::ConnectTimeout
                 | Self::UnknownService
+                | Self::NoInstance
                 | Self::Closed
                 | Self::NotInitialized
                 | Self::Listen

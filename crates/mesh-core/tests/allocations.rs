@@ -197,6 +197,7 @@ async fn batch(mesh: &Mesh, app: &Echo) {
             metadata: b"",
             timeout: None,
             idempotent: false,
+            sticky: None,
             chain: Chain::FIRST,
         };
         (0..BATCH as CallId).for_each(|id| io.call(id, &spec));

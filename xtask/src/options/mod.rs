@@ -7,9 +7,11 @@ mod typescript;
 #[path = "../../../crates/mesh-core/src/config"]
 mod config {
     pub(crate) mod authorization;
+    pub(crate) mod balancing;
     pub(crate) mod certificate;
     pub(crate) mod conditions;
     pub(crate) mod discovery;
+    pub(crate) mod ejection;
     pub(crate) mod limits;
     pub(crate) mod paths;
     pub(crate) mod root;
@@ -30,7 +32,7 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with the paths of their options.
-const SECTIONS: [(&str, Section); 10] = [
+const SECTIONS: [(&str, Section); 12] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("security.certificate.", config::certificate::SECTION),
@@ -39,6 +41,8 @@ const SECTIONS: [(&str, Section); 10] = [
     ("authorization.", config::authorization::SECTION),
     ("authorization.rules[].", config::rules::SECTION),
     ("authorization.rules[].when.", config::conditions::SECTION),
+    ("balancing.", config::balancing::SECTION),
+    ("balancing.ejection.", config::ejection::SECTION),
     ("paths.", config::paths::SECTION),
     ("limits.", config::limits::SECTION),
 ];
@@ -66,6 +70,7 @@ const TYPES_INTRODUCTION: &str = "\
 // `crates/mesh-core/src/config` by `cargo run -p xtask -- codegen`. Do not edit.
 
 import type { Duration } from '../base/values.js';
+import type { AdvertisedAddress, ProviderOption } from '../discovery/provider.js';
 ";
 
 /// Generates the TypeScript types.

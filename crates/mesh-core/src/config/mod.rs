@@ -7,9 +7,11 @@
 mod section;
 
 mod authorization;
+mod balancing;
 mod certificate;
 mod conditions;
 mod discovery;
+mod ejection;
 mod error;
 mod limits;
 mod material;
@@ -34,14 +36,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use serde_json::Value;
 
 pub(crate) use self::secret::check_secret;
-use self::{
-    discovery::Discovery,
-    paths::Paths,
-    read::{Env, Options},
-    root::Root,
-    security::Security,
-};
 pub use self::{
+    balancing::Balancing,
+    ejection::Ejection,
     error::ConfigError,
     limits::Limits,
     material::{Certificate, Material},
@@ -49,12 +46,20 @@ pub use self::{
     policy::{
         Effect, MAX_PAIRS, MAX_POLICY_FILE, MAX_RULES, Mode, PolicyFileError, PolicyRules, PolicySource, Rule,
     },
+    selection::Selection,
     private_key::{KeySource, PrivateKey},
     read::nearest,
     resilience::{Breaker, RateLimit, Resilience, Retry},
     secret::Secret,
     service::Service,
     weakness::{MAKE_SECRET, MIN_SECRET, Weakness},
+};
+use self::{
+    discovery::Discovery,
+    paths::Paths,
+    read::{Env, Options},
+    root::Root,
+    security::Security,
 };
 use crate::id::ServiceId;
 
@@ -88,12 +93,16 @@ pub struct MeshConfig {
     pub enforce_peer_keys: bool,
     /// `discovery.services`.
     pub services: Vec<Service>,
+    /// `discovery.provider`: whether the application reports instances while the mesh runs.
+    pub has_provider: bool,
     /// `paths.keysDir` (or 0.2.0's `security.keysDir`).
     pub keys_dir: Option<PathBuf>,
     /// `authorization`; `None` if nothing is said about it.
     pub authorization: Option<PolicySource>,
     /// `limits`.
     pub limits: Limits,
+    /// `balancing`.
+    pub balancing: Balancing,
     /// `resilience`.
     pub resilience: Resilience,
     /// The network in memory this mesh is on, instead of the system's. No
@@ -122,10 +131,12 @@ impl MeshConfig {
         let paths = options.object("paths", Paths::KEYS)?;
         let limits = options.object("limits", Limits::KEYS)?;
         let discovery = options.object("discovery", Discovery::KEYS)?;
+        let balancing = options.object("balancing", Balancing::KEYS)?;
 
         let root = Root::read(&options, env)?;
         let paths = Paths::read(&paths, env)?;
         let certificate = Certificate::read(&security, env)?;
+        let discovery = Discovery::read(&discovery, env)?;
         let security = Security::read(&security, env)?;
         let mut warnings = Vec::new();
         if root.port.is_none()
@@ -158,10 +169,12 @@ impl MeshConfig {
             session_timeout: security.session_timeout,
             session_lifetime: security.session_lifetime,
             enforce_peer_keys: security.enforce_peer_keys,
-            services,
+            services: discovery.services,
+            has_provider: discovery.has_provider,
             keys_dir: keys_dir.or(security.keys_dir).or(keys_dir_variable).map(PathBuf::from),
             authorization: PolicySource::read(&options, env)?,
             limits: Limits::read(&limits, env)?,
+            balancing: Balancing::read(&balancing, env)?,
             resilience: Resilience::read(&options, env)?,
             network: None,
             warnings,

@@ -42,6 +42,11 @@ impl<'a> Options<'a> {
         self.get(key).is_some()
     }
 
+    /// No options.
+    pub(super) const fn none() -> Self {
+        Self { path: String::new(), map: None }
+    }
+
     /// Whether the object is not there at all.
     pub(super) fn is_absent(&self) -> bool {
         self.map.is_none()
@@ -104,6 +109,16 @@ impl<'a> At<'a> {
 
     pub(super) fn missing(&self, expected: &str) -> ConfigError {
         self.options.missing(self.key, expected)
+    }
+
+    /// Whether the option is switched off.
+    pub(super) fn is_false(&self) -> bool {
+        self.value() == Some(&Value::Bool(false))
+    }
+
+    /// The options in this one.
+    pub(super) fn object(&self, known: &[&str]) -> Result<Options<'a>, ConfigError> {
+        self.options.object(self.key, known)
     }
 
     /// The value of the variable.

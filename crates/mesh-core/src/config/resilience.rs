@@ -8,7 +8,7 @@ use super::{
 };
 
 /// The options of `resilience`. Without an option, its part does nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Resilience {
     /// `rateLimit`: the quota of each caller.
     pub rate_limit: Option<RateLimit>,
@@ -16,6 +16,14 @@ pub struct Resilience {
     pub circuit_breaker: Option<Breaker>,
     /// `retry`: when calls are tried again.
     pub retry: Option<Retry>,
+    /// `queueMs`: how long a call waits for room on a session. One second; zero for not at all.
+    pub queue: Duration,
+}
+
+impl Default for Resilience {
+    fn default() -> Self {
+        Self { rate_limit: None, circuit_breaker: None, retry: None, queue: Duration::from_secs(1) }
+    }
 }
 
 /// `resilience.rateLimit`: requests that each caller may make.
@@ -66,17 +74,21 @@ pub struct Retry {
 }
 
 const INSTANT: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_hours(1);
 const YEAR: Duration = Duration::from_hours(365 * 24);
 const NUMBER: &str = "a whole number from 1";
 const DURATION: &str = "a duration, in milliseconds or as in '15m' and '1h'";
 
 impl Resilience {
     pub(super) fn read(root: &Options<'_>, env: Env<'_>) -> Result<Self, ConfigError> {
-        let options = root.object("resilience", &["rateLimit", "circuitBreaker", "retry", "idempotency"])?;
+        let options =
+            root.object("resilience", &["rateLimit", "circuitBreaker", "retry", "idempotency", "queueMs"])?;
+        let at = |key| At { options: &options, key, variable: None, env };
         Ok(Self {
             rate_limit: RateLimit::read(&options, env)?,
             circuit_breaker: Breaker::read(&options, env)?,
             retry: Retry::read(&options, env)?,
+            queue: at("queueMs").time(Duration::ZERO, HOUR)?.unwrap_or(Self::default().queue),
         })
     }
 }

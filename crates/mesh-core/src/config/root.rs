@@ -19,6 +19,8 @@ section! {
         "discovery" ("DiscoveryConfig");
         /// Rules that permit services to call methods of this one.
         "authorization" ("AuthorizationConfig");
+        /// How calls are spread over the instances of a service.
+        "balancing" ("BalancingConfig");
         /// Bounds on what the mesh holds and accepts.
         "limits" ("MeshLimits");
         /// Directories.

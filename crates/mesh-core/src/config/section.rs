@@ -65,10 +65,12 @@ pub(super) mod prelude {
 
     pub(in super::super) use super::super::{
         conditions::Conditions,
+        ejection::Ejection,
         error::ConfigError,
         material::Material,
         patterns::{CallerPattern, MethodPattern},
         policy::{Effect, MAX_CONDITIONS, Mode, Rule},
+        selection::Selection,
         private_key::PrivateKey,
         read::{At, Env, Options},
         secret::Secret,

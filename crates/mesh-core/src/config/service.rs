@@ -19,6 +19,10 @@ pub struct Service {
     pub address: Option<(String, u16)>,
     /// The service's RSA public key in PEM, pinned.
     pub public_key: Option<String>,
+    /// The zone of the instance.
+    pub zone: Option<String>,
+    /// Its share of the calls beside those of the other instances.
+    pub weight: u32,
     /// Whatever the user wants to know of it.
     pub metadata: BTreeMap<String, String>,
 }
@@ -26,13 +30,13 @@ pub struct Service {
 impl Service {
     /// Checks an entry. A service that is known by its key may be without an address.
     pub(super) fn read(options: &Options<'_>, env: Env<'_>) -> Result<Self, ConfigError> {
-        let Instance { id, host, port, public_key, metadata } = Instance::read(options, env)?;
+        let Instance { id, host, port, public_key, zone, weight, metadata } = Instance::read(options, env)?;
         let address = match (host, port) {
             (Some(host), Some(port)) => Some((host, port)),
             (None, None) if public_key.is_some() => None,
             (None, _) => return Err(options.missing("host", "a host name or an IP address")),
             (_, None) => return Err(options.missing("port", "1…65535")),
         };
-        Ok(Self { id, address, public_key, metadata })
+        Ok(Self { id, address, public_key, zone, weight, metadata })
     }
 }

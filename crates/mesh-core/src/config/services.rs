@@ -11,6 +11,10 @@ section! {
         /// The service's RSA public key, PEM (SPKI). With it the service is trusted by this key
         /// and no other; without it, by the shared or the embedded secret.
         public_key: Option<String> = "publicKey" ("string"), absent(""), |at| at.string().map(Some);
+        /// The zone of this instance: see `balancing.zone`.
+        zone: Option<String> = "zone" ("string"), absent(""), |at| at.string().map(Some);
+        /// Its share of the calls beside those of the other instances, 1…65,535.
+        weight: u32 = "weight" ("number"), count(1), |at| at.integer(1, 65_535);
         /// Further facts about the service.
         metadata: BTreeMap<String, String> = "metadata" ("Record<string, string>"),
             shown(BTreeMap::new(), ""), |at| at.strings();

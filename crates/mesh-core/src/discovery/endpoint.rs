@@ -93,6 +93,10 @@ pub struct Endpoint<Key> {
     pub address: Address,
     /// The key that pins the service, if one is known.
     pub public_key: Option<Key>,
+    /// The zone it is in.
+    pub zone: Option<String>,
+    /// Its share of the calls beside those of the other instances, from 1.
+    pub weight: u32,
     /// Facts that the application keeps about the instance.
     pub metadata: BTreeMap<String, String>,
 }

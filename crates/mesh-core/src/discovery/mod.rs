@@ -3,10 +3,12 @@
 mod endpoint;
 mod picker;
 mod registry;
+mod report;
 
 pub use endpoint::{Address, Endpoint, HealthStatus, Host};
 pub use picker::Picker;
 pub use registry::{Entry, Registry};
+pub use report::{MAX_INSTANCES, instances};
 
 use crate::{
     error::{Code, Coded, Reason},
@@ -24,6 +26,9 @@ pub enum DiscoveryError {
     /// A port is zero.
     #[error("port must be 1…65535")]
     Port,
+    /// A provider's report cannot be used; the text has the path.
+    #[error("{0}")]
+    Report(String),
     /// There is no such service.
     #[error("there is no service {0} in the registry; register it first")]
     UnknownService(ServiceId),
@@ -35,14 +40,14 @@ pub enum DiscoveryError {
 impl Coded for DiscoveryError {
     fn code(&self) -> Code {
         match self {
-            Self::Host | Self::Port => Code::InvalidArgument,
+            Self::Host | Self::Port | Self::Report(_) => Code::InvalidArgument,
             Self::UnknownService(_) | Self::UnknownInstance(_) => Code::NotFound,
         }
     }
 
     fn reason(&self) -> Reason {
         match self {
-            Self::Host | Self::Port => Reason::Argument,
+            Self::Host | Self::Port | Self::Report(_) => Reason::Argument,
             Self::UnknownService(_) | Self::UnknownInstance(_) => Reason::UnknownService,
         }
     }

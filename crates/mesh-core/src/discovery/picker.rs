@@ -19,26 +19,15 @@ impl Picker {
         Self { turn: AtomicUsize::new(0) }
     }
 
-    /// Picks the next instance; `None` if no instance serves.
+    /// Picks the next instance; `None` if no instance serves. Concurrent threads may pick the same instance.
     #[must_use]
     pub fn pick<'a, Key>(&self, instances: &'a [Entry<Key>]) -> Option<&'a Entry<Key>> {
-        self.pick_if(instances, |_| true)
-    }
-
-    /// Picks the next instance that serves, if it is `wanted`; otherwise returns `None` and does not advance
-    /// the turn. Concurrent threads may pick the same instance.
-    pub fn pick_if<'a, Key>(
-        &self,
-        instances: &'a [Entry<Key>],
-        wanted: impl FnOnce(&'a Entry<Key>) -> bool,
-    ) -> Option<&'a Entry<Key>> {
         let usable = |entry: &&Entry<Key>| entry.health != HealthStatus::NotServing;
         // Relaxed, and a load and a store instead of one operation: an instance that two threads pick is
         // harmless.
         let turn = self.turn.load(Ordering::Relaxed);
         let place = turn.checked_rem(instances.iter().filter(usable).count())?;
-        let entry = instances.iter().filter(usable).nth(place).filter(|entry| wanted(entry))?;
         self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
-        Some(entry)
+        instances.iter().filter(usable).nth(place)
     }
 }

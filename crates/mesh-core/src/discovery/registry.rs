@@ -1,7 +1,7 @@
 //! The table of services and their instances.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -90,6 +90,23 @@ impl<Key> Registry<Key> {
         if found { Ok(changed) } else { Err(DiscoveryError::UnknownInstance(id.clone())) }
     }
 
+    /// Sets all instances of `id`. Those at an address that was known keep their health. Returns them.
+    pub fn replace(&self, id: &ServiceId, endpoints: Vec<Endpoint<Key>>) -> Arc<Vec<Entry<Key>>> {
+        let mut services = self.write();
+        let former = services.remove(id).unwrap_or_default();
+        let former: HashMap<_, _> =
+            former.iter().map(|entry| (&entry.endpoint.address, (entry.health, entry.checked))).collect();
+        let entry = |endpoint: Endpoint<Key>| {
+            let (health, checked) = former.get(&endpoint.address).copied().unwrap_or_default();
+            Entry { endpoint: Arc::new(endpoint), health, checked }
+        };
+        let instances = Arc::new(endpoints.into_iter().map(entry).collect::<Vec<_>>());
+        if !instances.is_empty() {
+            services.insert(id.clone(), Arc::clone(&instances));
+        }
+        instances
+    }
+
     /// Removes one instance of `id`, or all of them. Returns the removed instances.
     pub fn remove(&self, id: &ServiceId, address: Option<&Address>) -> Vec<Entry<Key>> {
         let mut services = self.write();
@@ -167,7 +184,8 @@ mod tests {
     }
 
     fn endpoint(service: &str, port: u16) -> Endpoint<&'static str> {
-        Endpoint { id: id(service), address: address(port), public_key: None, metadata: BTreeMap::new() }
+        let (id, address, metadata) = (id(service), address(port), BTreeMap::new());
+        Endpoint { id, address, public_key: None, zone: None, weight: 1, metadata }
     }
 
     fn ports(entries: &[Entry<&str>]) -> Vec<u16> {
@@ -204,6 +222,18 @@ mod tests {
         let [entry] = instances.as_slice() else { panic!("{instances:?}") };
         assert_eq!(changed.as_ref(), Some(entry));
         assert_eq!((entry.endpoint.public_key, entry.health), (Some("key"), HealthStatus::NotServing));
+    }
+
+    #[test]
+    fn a_list_takes_the_place_of_another() {
+        let registry = Registry::new();
+        registry.replace(&id("a"), vec![endpoint("a", 1), endpoint("a", 2)]);
+        registry.set_health(&id("a"), Some(&address(2)), HealthStatus::NotServing, NOW).unwrap();
+        let instances = registry.replace(&id("a"), vec![endpoint("a", 2), endpoint("a", 3)]);
+        assert_eq!(ports(&instances), [2, 3]);
+        assert_eq!(instances[0].health, HealthStatus::NotServing, "it keeps its health");
+        assert!(registry.replace(&id("a"), Vec::new()).is_empty());
+        assert!(registry.list().is_empty());
     }
 
     #[test]

@@ -108,6 +108,8 @@ fn services(config: &MeshConfig) -> Result<(Registry<PublicKey>, HashMap<Service
             id: service.id.clone(),
             address,
             public_key,
+            zone: service.zone.clone(),
+            weight: service.weight,
             metadata: service.metadata.clone(),
         });
     }

@@ -67,6 +67,8 @@ pub struct CallSpec<'a> {
     /// Whether running it twice does no harm, so that it is tried again even
     /// where it may have run.
     pub idempotent: bool,
+    /// Calls with the same string go to the same instance, as long as that can be used.
+    pub sticky: Option<&'a str>,
     /// The calls that led to it.
     pub chain: Chain<'a>,
 }
@@ -285,6 +287,8 @@ pub trait Events: Send + Sync + 'static {
     fn session_opened(&self, session: &Arc<SessionInfo>);
     /// A session ended; its requests have been aborted.
     fn session_closed(&self, session: &SessionInfo);
+    /// Calls wait for the instances of a service, which nobody has reported: see [`super::Io::set_instances`].
+    fn wanted(&self, _service: &ServiceId) {}
     /// Something for the log.
     fn log(&self, event: LogEvent);
     /// A burst of events is over; now is a good time to wake somebody.

@@ -73,6 +73,7 @@ pub(super) fn stats(core: &Core) -> Stats {
         inbound_sessions,
         unsent_bytes: calling.unsent() + answering.unsent(),
         calls_in_flight: core.client.count(),
+        calls_queued: core.client.queued(),
         requests_in_flight: core.server.count().0,
         strangers_displaced: connections_displaced(core) + core.server.gave_way(),
         private_operations: core.identity.private_operations(),

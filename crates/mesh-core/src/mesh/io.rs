@@ -7,7 +7,12 @@ use super::{
     events::{CallId, CallSpec, RequestId, StreamId},
     session::streaming,
 };
-use crate::record::message::{Failure, Payload};
+use crate::{
+    crypto::rsa::PublicKey,
+    discovery::Endpoint,
+    id::ServiceId,
+    record::message::{Failure, Payload},
+};
 
 /// The mesh from inside its I/O thread, where calls are made and requests
 /// answered without waiting.
@@ -18,6 +23,11 @@ impl Io {
     pub fn call(&self, id: CallId, spec: &CallSpec<'_>) {
         let inherited = spec.chain.parent.map(|parent| self.0.server.deadline_of(parent)).transpose();
         self.0.client.call(id, spec, inherited.map(Option::flatten));
+    }
+
+    /// Sets the instances of a service, for calls from now on; calls under way keep theirs.
+    pub fn set_instances(&self, service: &ServiceId, instances: Vec<Endpoint<PublicKey>>) {
+        self.0.client.set_instances(service, instances);
     }
 
     /// Gives a call up: nothing is reported of it any more.

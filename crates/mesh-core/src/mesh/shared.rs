@@ -78,7 +78,12 @@ impl Shared {
     /// The time since the start of the mesh, which nobody can set back: for
     /// quotas and breakers.
     pub(crate) fn uptime(&self) -> Timestamp {
-        Timestamp::default() + self.started.elapsed()
+        self.uptime_at(Instant::now())
+    }
+
+    /// The same at an instant.
+    pub(crate) fn uptime_at(&self, instant: Instant) -> Timestamp {
+        Timestamp::default() + instant.duration_since(self.started)
     }
 
     /// Whether the application wants figures.

@@ -37,6 +37,8 @@ pub struct Stats {
     pub calls_failed: u64,
     /// Calls made here and under way.
     pub calls_in_flight: usize,
+    /// Of these, waiting until a session has room.
+    pub calls_queued: usize,
     /// Requests received and answered.
     pub requests_ok: u64,
     /// Requests received and failed.

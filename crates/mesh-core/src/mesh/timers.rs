@@ -16,6 +16,8 @@ pub(crate) enum Timer {
     Call(CallId),
     /// The wait of a call for its next try.
     Retry(CallId),
+    /// The wait of a call for room on a session.
+    Queue(CallId),
     Request(RequestId),
 }
 

@@ -64,7 +64,7 @@ impl Breakers {
         Ok(Self { limits, services: HashMap::new(), tripped: 0 })
     }
 
-    /// Those of the instances that may be called now; `None` for all of them.
+    /// Which of the instances may be called now; `None` for all of them.
     ///
     /// # Errors
     /// There are instances, and each is left alone for at least this time.
@@ -73,7 +73,7 @@ impl Breakers {
         service: &ServiceId,
         instances: &[Entry<PublicKey>],
         now: Timestamp,
-    ) -> Result<Option<Vec<Entry<PublicKey>>>, ResilienceError> {
+    ) -> Result<Option<Vec<bool>>, ResilienceError> {
         if self.tripped == 0 {
             return Ok(None);
         }
@@ -82,8 +82,8 @@ impl Breakers {
             breakers.get(&entry.endpoint.address).and_then(|breaker| breaker.refuses(now))
         };
         let Some(wait) = instances.iter().filter_map(refusal).min() else { return Ok(None) };
-        let usable: Vec<_> = instances.iter().filter(|entry| refusal(entry).is_none()).cloned().collect();
-        if usable.is_empty() { Err(ResilienceError::CircuitOpen(wait)) } else { Ok(Some(usable)) }
+        let usable: Vec<_> = instances.iter().map(|entry| refusal(entry).is_none()).collect();
+        if usable.contains(&true) { Ok(Some(usable)) } else { Err(ResilienceError::CircuitOpen(wait)) }
     }
 
     /// A call is about to be sent to an instance.
@@ -198,7 +198,7 @@ mod tests {
         let registry = Registry::new();
         for address in addresses() {
             let (id, metadata) = (service(), BTreeMap::new());
-            registry.register(Endpoint { id, address, public_key: None, metadata });
+            registry.register(Endpoint { id, address, public_key: None, zone: None, weight: 1, metadata });
         }
         registry.lookup(&service())
     }
@@ -218,14 +218,13 @@ mod tests {
         assert_eq!(usable(&breakers, now).unwrap(), None, "all of them");
         assert_eq!(fail(&mut breakers, &a, now), []);
         assert_eq!(fail(&mut breakers, &a, now), [BreakerState::Open]);
-        let left = usable(&breakers, now).unwrap().unwrap();
-        assert_eq!(left.iter().map(|entry| &entry.endpoint.address).collect::<Vec<_>>(), [&b]);
+        assert_eq!(usable(&breakers, now).unwrap().unwrap(), [false, true]);
         fail(&mut breakers, &b, now);
         fail(&mut breakers, &b, now + Duration::from_secs(1));
         let wait = Duration::from_secs(29);
         let refused = usable(&breakers, now + Duration::from_secs(1)).unwrap_err();
         assert_eq!(refused, ResilienceError::CircuitOpen(wait), "the shortest of them");
-        assert_eq!(usable(&breakers, now + OPEN_FOR).unwrap().unwrap().len(), 1);
+        assert_eq!(usable(&breakers, now + OPEN_FOR).unwrap().unwrap(), [true, false]);
         let mut changes = Vec::new();
         let stand = breakers.enter(&service(), &a, now + OPEN_FOR, &mut changes).unwrap();
         assert!(usable(&breakers, now + OPEN_FOR).is_err(), "its one probe is out");

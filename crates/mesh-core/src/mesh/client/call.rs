@@ -6,12 +6,13 @@ use tokio::time::Instant;
 
 use super::{
     breakers::Stand,
-    links::{PATIENCE, Seeker},
+    link::{PATIENCE, Seeker},
     measure::Measured,
     retries::{Again, Ran, Retries, Tries},
     session::{ClientSession, NoNumber},
 };
 use crate::{
+    balance::{Visit, key},
     config::MeshConfig,
     crypto::rsa::PublicKey,
     discovery::{Address, Entry},
@@ -42,6 +43,8 @@ pub(super) struct Call {
     pub(super) pause: Option<TimerKey>,
     /// The instance it is at, where instances have breakers.
     pub(super) stand: Option<Stand>,
+    /// The instance that carries it, and since when.
+    pub(super) visit: Option<(Visit, Instant)>,
     pub(super) measured: Option<Measured>,
     message: Encoded,
     tries: Tries,
@@ -50,6 +53,12 @@ pub(super) struct Call {
     pub(super) deadline: Option<Instant>,
     /// Instances that could not be reached for it, since it last waited.
     unreachable: Vec<Address>,
+    /// The hash of the string that binds it to an instance.
+    sticky: Option<u64>,
+    /// It waits for room on a session, until this timer.
+    pub(super) queued: Option<TimerKey>,
+    /// It waits until discovery reports the instances of its service.
+    pub(super) unreported: bool,
 }
 
 /// The end of a call: that of its own time, and no later than its request's. A
@@ -129,18 +138,23 @@ impl Call {
             timer: None,
             pause: None,
             stand: None,
+            visit: None,
             measured: None,
             message,
             tries: Tries::new(spec.idempotent && !spec.kind.is_stream()),
             latest: now + PATIENCE,
             deadline,
             unreachable: Vec::new(),
+            sticky: spec.sticky.map(key),
+            unreported: false,
+            queued: None,
         })
     }
 
     /// Instances that could not be reached count again where no others are left.
-    pub(super) fn reconsider(&mut self, instances: &[Entry<PublicKey>]) {
-        if instances.iter().all(|entry| self.unreachable.contains(&entry.endpoint.address)) {
+    pub(super) fn reconsider(&mut self, instances: &[Entry<PublicKey>], usable: &[bool]) {
+        let mut usable = instances.iter().zip(usable).filter(|(_, usable)| **usable);
+        if usable.all(|(entry, _)| self.unreachable.contains(&entry.endpoint.address)) {
             self.unreachable.clear();
         }
     }
@@ -148,7 +162,7 @@ impl Call {
     /// The call as one that looks for its way.
     pub(super) fn seeker(&self, id: CallId) -> Seeker<'_> {
         let latest = self.deadline.map_or(self.latest, |deadline| deadline.min(self.latest));
-        Seeker { id, latest, deadline: self.deadline, tried: &self.unreachable }
+        Seeker { id, latest, deadline: self.deadline, tried: &self.unreachable, sticky: self.sticky }
     }
 
     /// Gives the call a number on `session` and queues it there.
@@ -194,7 +208,12 @@ impl Call {
 
     /// The error of the call when its time is over.
     pub(super) fn expired(&self) -> CallError {
-        let error = if self.tries.was_never_sent() {
+        let error = if self.queued.is_some() {
+            let text = format!("{}: no session had room for the call in its time", self.service);
+            CallError { retry_after: None, ..too_many(text) }
+        } else if self.unreported {
+            unreported(&self.service)
+        } else if self.tries.was_never_sent() {
             let text = format!("{}: no session was established in the time of the call", self.service);
             CallError::local(Code::Unavailable, Reason::ConnectTimeout, text)
         } else {
@@ -250,9 +269,21 @@ impl Call {
 }
 
 /// A limit of calls is reached: calling again soon can help.
-fn too_many(text: String) -> CallError {
+pub(super) fn too_many(text: String) -> CallError {
     let error = CallError::local(Code::ResourceExhausted, Reason::CallLimit, text);
     CallError { retryable: true, retry_after: Some(Duration::from_millis(50)), ..error }
+}
+
+/// Discovery has reported no instance of a service.
+pub(super) fn no_instance(service: &ServiceId) -> CallError {
+    let text = format!("discovery reports no instance of {service} at present");
+    CallError::local(Code::Unavailable, Reason::NoInstance, text)
+}
+
+/// Discovery has not answered in time.
+pub(super) fn unreported(service: &ServiceId) -> CallError {
+    let text = format!("discovery has not reported where {service} is within the time of the call");
+    CallError::local(Code::Unavailable, Reason::NoInstance, text)
 }
 
 /// A session ended before it answered.

@@ -8,14 +8,18 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     breakers::Breakers,
-    call::{Call, lost},
+    call::{Call, lost, no_instance},
     dial::Dialler,
     links::Links,
     measure::Measured,
+    queues::Queues,
     retries::{Again, Ran, Retries},
     session::ClientSession,
 };
@@ -47,13 +51,17 @@ pub(crate) struct Client {
     /// When calls are tried again, beyond what every mesh does.
     pub(super) retries: Option<Mutex<Retries>>,
     under_way: Mutex<UnderWay>,
+    /// Calls that wait for room are looked at.
+    pub(super) room: Notify,
 }
 
 /// Calls under way, and the sessions that carry them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct UnderWay {
     pub(super) calls: HashMap<CallId, Call>,
     pub(super) links: Links,
+    /// Calls that wait for room on a session.
+    pub(super) queues: Queues,
 }
 
 impl Client {
@@ -62,11 +70,15 @@ impl Client {
         identity: Arc<Identity>,
         registry: Registry<PublicKey>,
     ) -> Result<Arc<Self>, ResilienceError> {
-        let (sessions, under_way) = Default::default();
         let options = shared.config.resilience;
+        let seed = (shared.platform.chance)().to_bits();
+        let links = Links::new(shared.config.balancing.clone(), seed);
+        let under_way = Mutex::new(UnderWay { calls: HashMap::new(), links, queues: Queues::default() });
+        let sessions = Sessions::default();
         let breakers = options.circuit_breaker.map(Breakers::new).transpose()?.map(Mutex::new);
         let retries = options.retry.map(Retries::new).transpose()?.map(Mutex::new);
-        Ok(Arc::new(Self { shared, sessions, identity, registry, breakers, retries, under_way }))
+        let room = Notify::new();
+        Ok(Arc::new(Self { shared, sessions, identity, registry, breakers, retries, under_way, room }))
     }
 
     pub(crate) fn sessions(&self) -> &Sessions<ClientSession> {
@@ -134,6 +146,9 @@ impl Client {
 
     /// No instance of a service is known.
     pub(super) fn unknown(&self, service: &ServiceId) -> CallError {
+        if self.shared.config.has_provider {
+            return no_instance(service);
+        }
         let text = if self.identity.trust.is_pinned(service) {
             format!(
                 "{service} is known by its key alone, as a service that only calls; to call it, \
@@ -179,7 +194,10 @@ impl Client {
             open.close(&End::Refused(Arc::new(error)), &[]);
             return self.link_failed(&service, &target, &failed);
         }
-        self.link_ready(&service, &target, &session);
+        if !self.link_ready(&service, &target, &session) {
+            // The instance is there no more.
+            self.leave(&session, u32::MAX);
+        }
         if self.identity.has_changed_since(&local) {
             self.leave(&session, u32::MAX);
         }
@@ -187,24 +205,34 @@ impl Client {
         open.close(&end, &unwritten);
     }
 
-    /// A connection was made: the calls that waited for it go.
-    fn link_ready(self: &Arc<Self>, service: &ServiceId, target: &Address, session: &Arc<ClientSession>) {
-        let waiting = self.under_way().links.ready(service, target, session);
+    /// A connection was made: the calls that waited for it go. False if nobody wants it any more.
+    fn link_ready(
+        self: &Arc<Self>,
+        service: &ServiceId,
+        target: &Address,
+        session: &Arc<ClientSession>,
+    ) -> bool {
+        let Some(waiting) = self.under_way().links.ready(service, target, session) else { return false };
         for id in waiting {
             if let Some(call) = self.under_way().calls.get_mut(&id) {
                 call.is_reachable_at(target);
             }
             self.place(id);
         }
+        self.room();
         self.shared.events.flush();
+        true
     }
 
     /// A connection could not be made: the calls that waited for it try
     /// another instance, wait for the next try, or end.
     fn link_failed(self: &Arc<Self>, service: &ServiceId, target: &Address, error: &CallError) {
         let chance = (self.shared.platform.chance)();
-        let waiting = self.under_way().links.failed(service, target, error, Instant::now(), chance);
-        let instances = self.registry.lookup(service).len();
+        let (waiting, instances) = {
+            let mut under_way = self.under_way();
+            let waiting = under_way.links.failed(service, target, error, Instant::now(), chance);
+            (waiting, under_way.links.instances(service).len())
+        };
         for id in waiting {
             let others = {
                 let mut under_way = self.under_way();
@@ -256,6 +284,7 @@ impl Client {
         for (_, id) in pending {
             self.again(id, Ran::Perhaps, &error);
         }
+        self.room();
         self.shared.events.flush();
     }
 
@@ -283,6 +312,7 @@ impl Client {
     pub(crate) fn cancel(&self, id: CallId) {
         if let Some(call) = self.take(id, Some(&cancelled())) {
             call.abandon(CancelCause::Cancelled);
+            self.room();
         }
     }
 
@@ -294,6 +324,7 @@ impl Client {
         };
         let Some(call) = self.take(id, Some(&error)) else { return };
         call.abandon(CancelCause::Deadline);
+        self.room();
         self.shared.events.settled(id, Err(error));
         self.shared.events.flush();
     }
@@ -324,6 +355,7 @@ impl Client {
     pub(super) fn fail(&self, id: CallId, error: CallError) {
         let Some(call) = self.take(id, Some(&error)) else { return };
         call.abandon(CancelCause::Cancelled);
+        self.room();
         self.shared.stats.count_call(false);
         self.shared.events.settled(id, Err(error));
         self.shared.events.flush();
@@ -339,6 +371,7 @@ impl Client {
         if let Some((session, number)) = &call.placed {
             session.forget(*number);
             session.finish_if_left();
+            self.room();
         }
     }
 
@@ -346,7 +379,7 @@ impl Client {
     fn take(&self, id: CallId, failure: Option<&CallError>) -> Option<Call> {
         self.left_instance(id, failure);
         let mut call = self.under_way().calls.remove(&id)?;
-        for key in call.timer.into_iter().chain(call.pause) {
+        for key in call.timer.into_iter().chain(call.pause).chain(call.queued) {
             self.shared.timers.remove(key);
         }
         if let Some(measured) = &call.measured {

@@ -1,15 +1,20 @@
 //! Calls made here. `stack` is the way of a call down to a session and back, in
 //! one place; `calls` holds the calls under way, and `receive` is what the servers
-//! answer. `retries` decides on further tries, `links` where a call goes, `breakers`
-//! which instances are left alone, and `dial` opens a connection; `slow_dials`
+//! answer. `queues` holds the calls that no session has room for, which `queueing` places, `retries` decides on further tries, `links` where a call goes, by the
+//! `fleet` of a service with a `link` to each instance, `breakers` which instances are left alone, and `arrivals` which instances there are, and `dial` opens a connection; `slow_dials`
 //! helps the calls that wait for it.
 
+mod arrivals;
 mod breakers;
 mod call;
 mod calls;
 mod dial;
+mod fleet;
+mod link;
 mod links;
 mod measure;
+mod queueing;
+mod queues;
 mod receive;
 mod retries;
 mod session;

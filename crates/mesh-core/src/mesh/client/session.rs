@@ -81,6 +81,11 @@ impl ClientSession {
         Ok(number)
     }
 
+    /// Whether it takes another call now.
+    pub(super) fn has_room(&self) -> bool {
+        lock(&self.numbers).pending.len() < self.parameters.max_calls as usize
+    }
+
     /// Whether each number has been used.
     pub(super) fn is_used_up(&self) -> bool {
         lock(&self.numbers).last == u32::MAX

@@ -12,9 +12,14 @@ use tokio::time::{Instant, sleep};
 use super::{
     calls::Client,
     dial::timed_out,
-    links::{Detour, PATIENCE, STAGGER},
+    fleet::Detour,
+    link::{PATIENCE, STAGGER},
 };
-use crate::{discovery::Address, id::ServiceId, mesh::events::CallId};
+use crate::{
+    discovery::Address,
+    id::ServiceId,
+    mesh::{events::CallId, sync::lock},
+};
 
 impl Client {
     /// Looks after the calls that wait for a connection that is being made,
@@ -29,9 +34,19 @@ impl Client {
 
     /// Another instance is tried beside one that is slow, or serves its calls already.
     fn help_waiting(self: &Arc<Self>, service: &ServiceId, target: &Address) {
-        let instances = self.usable(service);
-        let now = Instant::now();
-        let detour = self.under_way().links.detour_of_waiting(service, target, &instances, now);
+        let now = self.now();
+        let detour = {
+            let mut under_way = self.under_way();
+            let instances = under_way.links.instances(service);
+            let usable = match &self.breakers {
+                None => Ok(None),
+                Some(breakers) => lock(breakers).usable(service, instances, now.uptime),
+            };
+            // Where each instance is left alone there is no other way.
+            let Ok(usable) = usable else { return };
+            let passes = |index: usize| usable.as_ref().is_none_or(|usable| usable[index]);
+            under_way.links.detour_of_waiting(service, target, &passes, now)
+        };
         match detour {
             Some(Detour::Place(calls)) => {
                 for id in calls {
@@ -39,8 +54,10 @@ impl Client {
                 }
                 self.shared.events.flush();
             }
-            Some(Detour::Dial(target)) => {
-                tokio::spawn(Arc::clone(self).connect(service.clone(), target, now));
+            Some(Detour::Dial(targets)) => {
+                for target in targets {
+                    tokio::spawn(Arc::clone(self).connect(service.clone(), target, now.instant));
+                }
             }
             None => {}
         }

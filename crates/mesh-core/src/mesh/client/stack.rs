@@ -6,7 +6,7 @@
 //! `place` goes down the stack and `tried` comes back up. The deadline is a timer
 //! around all of it, which also runs while a call waits for its next try.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -14,11 +14,12 @@ use super::{
     breakers::{Change, Stand, verdict},
     call::Call,
     calls::{Client, UnderWay},
-    links::{Links, Placement},
+    fleet::{Now, Placement},
+    links::Links,
 };
 use crate::{
-    crypto::rsa::PublicKey,
-    discovery::Entry,
+    balance::Verdict,
+    discovery::Address,
     id::ServiceId,
     mesh::{
         events::{CallError, CallId, Level, Reply},
@@ -26,7 +27,7 @@ use crate::{
         sync::lock,
         timers::Timer,
     },
-    resilience::{BreakerState, ResilienceError},
+    resilience::{BreakerState, Outcome, ResilienceError},
     telemetry::CircuitLabel,
 };
 
@@ -36,8 +37,29 @@ impl Client {
     pub(super) fn place(self: &Arc<Self>, id: CallId) {
         let mut changes = Vec::new();
         let mut under_way = self.under_way();
-        let UnderWay { calls, links } = &mut *under_way;
+        let UnderWay { calls, links, queues } = &mut *under_way;
+        if let Some(call) = calls.get(&id)
+            && self.is_unreported(&call.service, links)
+        {
+            let service = call.service.clone();
+            let alive = |id: &CallId| calls.contains_key(id);
+            let placement = links.wait_for_report(&service, id, calls.len(), alive);
+            if let Some(call) = calls.get_mut(&id) {
+                call.unreported = true;
+            }
+            drop(under_way);
+            if matches!(placement, Placement::Unreported { first: true }) {
+                self.want(&service);
+            }
+            return;
+        }
         let Some(call) = calls.get_mut(&id) else { return };
+        call.unreported = false;
+        // Behind those that wait already.
+        if call.queued.is_none() && queues.has(&call.service) {
+            drop(under_way);
+            return self.queue(id);
+        }
         let placement = match self.choose(id, call, links, &mut changes) {
             Ok(placement) => placement,
             Err(error) => {
@@ -45,17 +67,35 @@ impl Client {
                 return self.tried(id, Err(CallError::from_coded(&error)));
             }
         };
+        if let Some(timer) = call.queued
+            && !matches!(placement, Placement::Full(_))
+        {
+            call.queued = None;
+            self.shared.timers.remove(timer);
+        }
         match placement {
-            Placement::Wait(_) => drop(under_way),
+            Placement::Full(dial) => {
+                let service = call.service.clone();
+                drop(under_way);
+                if let Some(target) = dial {
+                    tokio::spawn(Arc::clone(self).connect(service, target, Instant::now()));
+                }
+                self.queue(id);
+            }
+            Placement::Wait(_) | Placement::Unreported { .. } => drop(under_way),
             Placement::Dial(target, at) => {
                 let service = call.service.clone();
                 drop(under_way);
                 tokio::spawn(Arc::clone(self).connect(service, target, at));
             }
-            Placement::Session(session) => {
+            Placement::Session(session, _, dial) => {
                 let sent = call.send(id, &session);
                 let streams = call.kind.streams_input();
+                let dial = dial.map(|target| (call.service.clone(), target));
                 drop(under_way);
+                if let Some((service, target)) = dial {
+                    tokio::spawn(Arc::clone(self).connect(service, target, Instant::now()));
+                }
                 if session.is_used_up() {
                     // Another session takes the next calls.
                     self.leave(&session, u32::MAX);
@@ -80,15 +120,15 @@ impl Client {
         self.report(changes);
     }
 
-    /// The instances of a service that their breakers do not leave alone.
-    pub(super) fn usable(&self, service: &ServiceId) -> Arc<Vec<Entry<PublicKey>>> {
-        let instances = self.registry.lookup(service);
-        let Some(breakers) = &self.breakers else { return instances };
-        match lock(breakers).usable(service, &instances, self.shared.uptime()) {
-            Ok(None) => instances,
-            Ok(Some(usable)) => Arc::new(usable),
-            Err(_) => Arc::default(),
-        }
+    /// Whether the instances of a service are still to be reported.
+    fn is_unreported(&self, service: &ServiceId, links: &Links) -> bool {
+        self.shared.config.has_provider && !links.knows(service) && self.registry.lookup(service).is_empty()
+    }
+
+    /// The time by both clocks.
+    pub(super) fn now(&self) -> Now {
+        let instant = Instant::now();
+        Now { instant, uptime: self.shared.uptime_at(instant) }
     }
 
     /// Chooses an instance that its breaker does not leave alone.
@@ -102,29 +142,35 @@ impl Client {
         links: &mut Links,
         changes: &mut Vec<Change>,
     ) -> Result<Placement, ResilienceError> {
-        let instances = self.registry.lookup(&call.service);
-        let Some(breakers) = &self.breakers else {
-            return Ok(links.route(&call.service, &instances, call.seeker(id), Instant::now()));
-        };
-        let (mut breakers, now) = (lock(breakers), self.shared.uptime());
-        call.stand = None;
-        let usable = breakers.usable(&call.service, &instances, now)?;
-        if let Some(usable) = &usable {
-            call.reconsider(usable);
+        let now = self.now();
+        if !links.knows(&call.service) {
+            links.set(&call.service, self.registry.lookup(&call.service), now);
         }
-        let usable = usable.as_deref().unwrap_or(&instances);
-        let placement = links.route(&call.service, usable, call.seeker(id), Instant::now());
+        let Some(breakers) = &self.breakers else {
+            let placement = links.route(&call.service, call.seeker(id), &|_| true, now);
+            enter(call, links, &placement, now);
+            return Ok(placement);
+        };
+        let mut breakers = lock(breakers);
+        call.stand = None;
+        let usable = breakers.usable(&call.service, links.instances(&call.service), now.uptime)?;
+        if let Some(usable) = &usable {
+            call.reconsider(links.instances(&call.service), usable);
+        }
+        let passes = |index: usize| usable.as_ref().is_none_or(|usable| usable[index]);
+        let placement = links.route(&call.service, call.seeker(id), &passes, now);
         call.stand = match &placement {
             // A call that is sent takes a permit.
-            Placement::Session(session) => match session.target() {
-                Some(target) => Some(breakers.enter(&call.service, target, now, changes)?),
-                None => None,
-            },
+            // It is not refused one: this breaker has just been asked.
+            Placement::Session(session, ..) => session
+                .target()
+                .and_then(|target| breakers.enter(&call.service, target, now.uptime, changes).ok()),
             Placement::Wait(target) | Placement::Dial(target, _) | Placement::Down(target, _) => {
                 Some(Stand::waiting(target.clone()))
             }
-            Placement::Nowhere => None,
+            Placement::Nowhere | Placement::Full(_) | Placement::Unreported { .. } => None,
         };
+        enter(call, links, &placement, now);
         Ok(placement)
     }
 
@@ -152,6 +198,7 @@ impl Client {
         if let Some((session, number)) = placed {
             session.forget(number);
             session.finish_if_left();
+            self.room();
         }
         true
     }
@@ -165,17 +212,51 @@ impl Client {
         self.shared.events.flush();
     }
 
-    /// A call is no longer at its instance, whose breaker takes note of how it went.
+    /// A call is no longer at its instance: the balance and the breaker of the instance take note of how it
+    /// went.
     pub(super) fn left_instance(&self, id: CallId, failure: Option<&CallError>) {
-        let Some(breakers) = &self.breakers else { return };
         let mut changes = Vec::new();
-        if let Some(call) = self.under_way().calls.get_mut(&id)
-            && let Some(stand) = call.stand.take()
+        let mut ejected = None;
         {
-            let now = self.shared.uptime();
-            lock(breakers).leave(&call.service, stand, verdict(failure), now, &mut changes);
+            let now = self.now();
+            let mut under_way = self.under_way();
+            let UnderWay { calls, links, .. } = &mut *under_way;
+            let Some(call) = calls.get_mut(&id) else { return };
+            if let Some((visit, since)) = call.visit.take() {
+                // The time of a stream says nothing about its instance.
+                let latency = (!call.kind.is_stream()).then(|| now.instant.duration_since(since));
+                let verdict = match verdict(failure) {
+                    Outcome::Success => Verdict::Good,
+                    Outcome::Failure => Verdict::Bad,
+                    Outcome::Ignored => Verdict::Nothing,
+                };
+                let targets = links.leave(&call.service, visit, verdict, latency, now);
+                ejected = (!targets.is_empty()).then(|| (call.service.clone(), targets));
+            }
+            if let Some(breakers) = &self.breakers
+                && let Some(stand) = call.stand.take()
+            {
+                lock(breakers).leave(&call.service, stand, verdict(failure), now.uptime, &mut changes);
+            }
+        }
+        if let Some((service, targets)) = ejected {
+            self.report_ejected(&service, targets);
         }
         self.report(changes);
+    }
+
+    fn report_ejected(&self, service: &ServiceId, targets: Vec<(Address, Duration)>) {
+        for (target, time) in targets {
+            let millis = time.as_millis();
+            let text =
+                format!("{service} at {target} fails more than others, and is left out for {millis} ms");
+            let fields = vec![
+                ("service", service.to_string()),
+                ("target", target.to_string()),
+                ("durationMs", millis.to_string()),
+            ];
+            self.shared.log(Level::Warn, "instance.ejected", text, fields);
+        }
     }
 
     fn report(&self, changes: Vec<Change>) {
@@ -194,5 +275,12 @@ impl Client {
                 vec![("service", service.to_string()), ("target", target.to_string()), ("state", state)];
             self.shared.log(level, "circuit.changed", text, fields);
         }
+    }
+}
+
+/// A call that is sent counts at its instance.
+fn enter(call: &mut Call, links: &mut Links, placement: &Placement, now: Now) {
+    if let Placement::Session(_, index, _) = placement {
+        call.visit = links.enter(&call.service, *index).map(|visit| (visit, now.instant));
     }
 }

@@ -107,6 +107,58 @@ async fn calls_beyond_the_limits_are_refused_with_a_hint() {
 }
 
 #[tokio::test]
+async fn calls_beyond_those_of_a_session_wait_for_room_in_turn() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&seen);
+    let handler: Handler = Box::new(move |request| {
+        told.lock().unwrap().push(request.payload.bytes[0]);
+        (request.method == "echo").then(|| Ok(request.payload.bytes.to_vec()))
+    });
+    let server = Node::server(json!({ "limits": { "maxConcurrentCalls": 4 } }), handler).await;
+    let client = Node::client_of(&server, json!({ "resilience": { "queueMs": 5000 } })).await;
+    client.call("echo", b"\0").await.unwrap();
+    let held: Vec<_> = (0..4).map(|_| client.begin("never", b"\0", 5000, false)).collect();
+    let calls: Vec<_> = (1..=100).map(|number| client.begin("echo", &[number], 5000, false).1).collect();
+    eventually(async || client.stats().await.calls_queued == 100).await;
+    // One that is given up is passed over, and one whose time is over says why.
+    let (given_up, _receiver) = client.begin("echo", b"g", 5000, false);
+    client.mesh.post(move |io| io.cancel(given_up));
+    let error = client.begin("echo", b"l", 50, false).1.await.unwrap().unwrap_err();
+    assert_eq!((error.code, &*error.reason), (Code::ResourceExhausted, "CALL_LIMIT"), "{error:?}");
+    for (id, _) in held {
+        client.mesh.post(move |io| io.cancel(id));
+    }
+    for (number, answer) in (1..=100).zip(calls) {
+        assert_eq!(answer.await.unwrap().unwrap(), [number]);
+    }
+    let expected: Vec<u8> = [0; 5].into_iter().chain(1..=100).collect();
+    assert_eq!(*seen.lock().unwrap(), expected);
+    assert_eq!(client.stats().await.calls_queued, 0);
+    assert_eq!(client.mesh.gauges().await.unwrap().timers, 0);
+}
+
+#[tokio::test]
+async fn thousands_of_calls_at_once_are_all_answered() {
+    let (server, client) = pair().await;
+    let calls: Vec<_> = (0..5000).map(|_| client.begin("echo", b"x", 30_000, false).1).collect();
+    for answer in calls {
+        assert_eq!(answer.await.unwrap().unwrap(), b"x");
+    }
+    assert_eq!(server.app.handled.load(Ordering::SeqCst), 5000);
+}
+
+#[tokio::test]
+async fn a_queue_of_no_time_refuses_at_once() {
+    let server = Node::server(json!({ "limits": { "maxConcurrentCalls": 1 } }), echo()).await;
+    let client = Node::client_of(&server, json!({ "resilience": { "queueMs": 0 } })).await;
+    client.call("echo", b"").await.unwrap();
+    let _held = client.begin("never", b"", 5000, false);
+    let begun = Instant::now();
+    assert_eq!(client.reason("echo").await, "CALL_LIMIT");
+    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn sessions_beyond_the_limits_are_refused_before_the_private_operation() {
     let server = Node::server(json!({ "limits": { "maxSessionsPerPeer": 1 } }), echo()).await;
     let keys = directory();

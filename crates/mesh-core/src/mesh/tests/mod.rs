@@ -1,7 +1,9 @@
 //! Meshes on real sockets, unless a test is about others: the harness, and the tests by subject.
 
+mod arrivals;
 mod authorization;
 mod backpressure;
+mod balancing;
 mod calls;
 mod certificates;
 mod clocks;
@@ -66,6 +68,7 @@ struct App {
     logs: Mutex<Vec<LogEvent>>,
     opened: Mutex<Vec<Arc<SessionInfo>>>,
     closed: AtomicUsize,
+    wanted: Mutex<Vec<String>>,
     backlog: AtomicUsize,
     stubborn: AtomicBool,
     items: Mutex<HashMap<StreamId, Vec<Vec<u8>>>>,
@@ -161,6 +164,10 @@ impl Events for App {
         self.meets("session_closed");
     }
 
+    fn wanted(&self, service: &crate::id::ServiceId) {
+        self.wanted.lock().unwrap().push(service.to_string());
+    }
+
     fn log(&self, event: LogEvent) {
         let name = event.event;
         self.logs.lock().unwrap().push(event);
@@ -252,6 +259,7 @@ impl Node {
             logs: Mutex::default(),
             opened: Mutex::default(),
             closed: AtomicUsize::new(0),
+            wanted: Mutex::default(),
             backlog: AtomicUsize::new(0),
             stubborn: AtomicBool::new(false),
             items: Mutex::default(),
@@ -338,10 +346,33 @@ impl Node {
                 metadata: b"",
                 timeout: timeout_ms.map(Duration::from_millis),
                 idempotent,
+                sticky: None,
             };
             io.call(id, &spec);
         });
         (id, receiver)
+    }
+
+    /// A call that is bound to an instance by a string.
+    fn begin_sticky(&self, sticky: &'static str) -> oneshot::Receiver<Answer> {
+        let id = self.next.fetch_add(1, Ordering::SeqCst);
+        let (sender, receiver) = oneshot::channel();
+        self.app.calls.lock().unwrap().insert(id, sender);
+        self.mesh.post(move |io| {
+            let spec = CallSpec {
+                chain: Chain::FIRST,
+                service: "server",
+                method: "echo",
+                kind: CallKind::Unary,
+                payload: Payload::EMPTY,
+                metadata: b"",
+                timeout: None,
+                idempotent: false,
+                sticky: Some(sticky),
+            };
+            io.call(id, &spec);
+        });
+        receiver
     }
 
     async fn call(&self, method: &'static str, input: &[u8]) -> Answer {

@@ -24,9 +24,33 @@ async fn a_service_that_is_away_for_a_moment_is_waited_for() {
 }
 
 #[tokio::test]
+async fn an_instance_that_is_away_for_seconds_loses_no_call() {
+    let keys = directory();
+    let options = |port: u16| json!({ "paths": { "keysDir": keys }, "port": port });
+    let server = Node::server(options(0), echo()).await;
+    let port = server.mesh.address().unwrap().port();
+    let client = Node::client_of(&server, json!({})).await;
+    client.call("echo", b"").await.unwrap();
+    // Some are on their way when it goes, and do no harm if they run twice; the others were never sent.
+    let mut calls: Vec<_> = (0..10).map(|_| client.begin("never", b"", 10_000, true).1).collect();
+    eventually(async || server.app.handled.load(Ordering::SeqCst) == 11).await;
+    drop(server);
+    eventually(async || client.stats().await.active_sessions == 0).await;
+    calls.extend((0..40).map(|_| client.begin("echo", b"x", 10_000, false).1));
+    sleep(Duration::from_millis(3500)).await;
+    let all: Handler = Box::new(|request| Some(Ok(request.payload.bytes.to_vec())));
+    let server = Node::server(options(port), all).await;
+    for answer in calls {
+        answer.await.unwrap().unwrap();
+    }
+    assert_eq!(server.app.handled.load(Ordering::SeqCst), 50, "each ran once");
+}
+
+#[tokio::test]
 async fn a_service_that_is_not_there_is_given_up_soon_and_not_hammered() {
     let client = Node::client_at(free_port(), json!({})).await;
     let begun = Instant::now();
+    let mut tries = 0;
     let calls: Vec<_> = (0..100).map(|_| client.begin("echo", b"", 10_000, false).1).collect();
     for answer in calls {
         let error = answer.await.unwrap().unwrap_err();
@@ -34,18 +58,20 @@ async fn a_service_that_is_not_there_is_given_up_soon_and_not_hammered() {
             (error.code, &*error.reason, error.retryable),
             (Code::Unavailable, "CONNECT_FAILED", true)
         );
-        assert!(error.retry_after.is_some_and(|after| after > Duration::from_secs(1)), "{error:?}");
-        assert_eq!(error.attempts, 4);
+        assert!(error.retry_after.is_some_and(|after| after > Duration::from_millis(50)), "{error:?}");
+        tries = error.attempts;
+        assert!((6..=12).contains(&tries), "{tries}");
     }
     assert!(begun.elapsed() > Duration::from_secs(1), "{:?}", begun.elapsed());
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     // Who calls while nothing is tried is told at once.
     let begun = Instant::now();
     for _ in 0..100 {
         assert_eq!(client.reason("echo").await, "CONNECT_FAILED");
     }
     assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
-    assert_eq!(client.stats().await.handshakes_failed, 4, "tries in all");
+    let more = client.stats().await.handshakes_failed - u64::from(tries);
+    assert!(more <= 1, "{more} tries for calls that came later");
 }
 
 #[tokio::test]
@@ -101,5 +127,6 @@ async fn a_connection_that_ends_in_the_handshake_is_tried_again() {
     });
     let client = Node::client_at(port, json!({})).await;
     let error = client.call("echo", b"").await.unwrap_err();
-    assert_eq!((error.code, error.attempts), (Code::Unavailable, 4), "{error:?}");
+    assert_eq!(error.code, Code::Unavailable, "{error:?}");
+    assert!(error.attempts >= 6, "{error:?}");
 }

@@ -19,7 +19,10 @@ async fn client_of(servers: &[&Node], resilience: Value) -> Node {
             json!({ "id": "server", "host": "127.0.0.1", "port": port })
         })
         .collect();
-    let options = json!({ "discovery": { "services": services }, "resilience": resilience });
+    // In turn, so that each instance has its calls.
+    let balancing = json!({ "policy": "round-robin", "ejection": false });
+    let options =
+        json!({ "discovery": { "services": services }, "resilience": resilience, "balancing": balancing });
     Node::try_start("client", options, echo()).await.unwrap()
 }
 

@@ -47,6 +47,25 @@ async fn an_instance_that_says_nothing_holds_up_nobody() {
 }
 
 #[tokio::test]
+async fn dead_instances_cost_the_first_call_milliseconds_and_later_ones_nothing() {
+    let server = Node::server(json!({}), echo()).await;
+    let port = server.mesh.address().unwrap().port();
+    // Which instance is tried first is chance.
+    for round in 0..8 {
+        let client = client_of(&[(LOCAL, silent().await), (NOWHERE, 1), (LOCAL, port)], json!({})).await;
+        let begun = Instant::now();
+        client.call("echo", b"x").await.unwrap();
+        let first = begun.elapsed();
+        assert!(first < Duration::from_millis(300), "client {round}: {first:?}");
+        for call in 0..50 {
+            let begun = Instant::now();
+            client.call("echo", b"x").await.unwrap();
+            assert!(begun.elapsed() < Duration::from_millis(75), "call {call}: {:?}", begun.elapsed());
+        }
+    }
+}
+
+#[tokio::test]
 async fn calls_at_once_all_go_to_the_instance_that_answers() {
     let server = Node::server(json!({}), echo()).await;
     let port = server.mesh.address().unwrap().port();
@@ -76,7 +95,7 @@ async fn a_service_that_says_nothing_is_given_up_soon_and_the_call_never_ran() {
             let found = (error.code, &*error.reason, error.retryable, error.attempts);
             assert_eq!(found, (Code::Unavailable, "CONNECT_TIMEOUT", true, 1), "{error:?}");
         }
-        assert!(begun.elapsed() < Duration::from_millis(3500), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_millis(6000), "{:?}", begun.elapsed());
     }
 }
 
@@ -94,7 +113,7 @@ async fn a_handshake_has_a_time_of_its_own() {
     let error = client.call("echo", b"").await.unwrap_err();
     assert_eq!((error.code, &*error.reason), (Code::Unavailable, "CONNECT_TIMEOUT"));
     assert!(error.attempts > 1, "a handshake is over after 300 ms, and the next one begins: {error:?}");
-    assert!(begun.elapsed() < Duration::from_millis(3500), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_millis(6000), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

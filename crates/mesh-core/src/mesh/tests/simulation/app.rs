@@ -184,6 +184,7 @@ impl App {
                 metadata: &metadata,
                 timeout: Some(Duration::from_millis(timeout_ms)),
                 idempotent,
+                sticky: None,
                 chain: Chain::FIRST,
             };
             io.call(uid, &spec);

@@ -1,0 +1,18 @@
+//! Which instance of a service a call goes to.
+//!
+//! A [`Group`] knows the instances of one service by their places in a list: how long each takes to answer,
+//! how many calls are at it, whether it fails more than the others. Nothing here reads a clock or draws a
+//! random number: time and [`Dice`] are arguments. A pick allocates nothing.
+
+mod dice;
+mod group;
+mod load;
+mod outlier;
+mod pick;
+mod sticky;
+#[cfg(test)]
+mod tests;
+
+pub use dice::Dice;
+pub use group::{Facts, Group, Verdict, Visit};
+pub use sticky::{hash, key};

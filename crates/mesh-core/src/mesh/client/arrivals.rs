@@ -1,0 +1,64 @@
+//! Instances that come and go while calls run, and calls of services that discovery has not reported yet.
+
+use std::{collections::HashSet, sync::Arc};
+
+use tokio::time::sleep;
+
+use super::{call::unreported, calls::Client};
+use crate::{crypto::rsa::PublicKey, discovery::Endpoint, id::ServiceId, mesh::events::CallId};
+
+impl Client {
+    /// Sets the instances of a service. Those that are new are called from now on. Those that are gone get no
+    /// more calls, and keep those they have.
+    pub(crate) fn set_instances(self: &Arc<Self>, service: &ServiceId, instances: Vec<Endpoint<PublicKey>>) {
+        let instances = self.registry.replace(service, instances);
+        let now = self.now();
+        let (orphans, waiting) = {
+            let mut under_way = self.under_way();
+            let orphans = under_way.links.set(service, instances, now);
+            (orphans, under_way.links.reported(service))
+        };
+        for session in orphans.sessions {
+            self.leave(&session, u32::MAX);
+        }
+        for id in orphans.calls.into_iter().chain(waiting) {
+            self.left_instance(id, None);
+            self.place(id);
+        }
+        self.room();
+        self.shared.events.flush();
+    }
+
+    /// Asks the application for the instances of a service, for the first call that needs them.
+    pub(super) fn want(self: &Arc<Self>, service: &ServiceId) {
+        self.shared.events.wanted(service);
+        self.shared.events.flush();
+        tokio::spawn(Arc::clone(self).give_up_unreported(service.clone()));
+    }
+
+    /// Ends calls without a deadline that have waited for a report as long as others may: streams, which would
+    /// wait for ever.
+    async fn give_up_unreported(self: Arc<Self>, service: ServiceId) {
+        let mut before: HashSet<CallId> = HashSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shared.stop.cancelled() => return,
+                () = sleep(self.shared.config.limits.call_timeout) => {}
+            }
+            let over: Vec<CallId> = {
+                let under_way = self.under_way();
+                let Some(waiting) = under_way.links.unreported(&service) else { return };
+                let endless =
+                    |id: &CallId| under_way.calls.get(id).is_some_and(|call| call.deadline.is_none());
+                let over = waiting.iter().copied().filter(|id| before.contains(id) && endless(id)).collect();
+                before = waiting.iter().copied().collect();
+                over
+            };
+            for id in over {
+                self.tried(id, Err(unreported(&service)));
+            }
+            self.shared.events.flush();
+        }
+    }
+}

@@ -1,0 +1,312 @@
+// The providers of a mesh: watched for each service that is called, their reports handed to the core.
+
+import { checkKeys, configured, invalidArgument, show } from '../base/arguments.js';
+import { MeshError, wrapNative } from '../base/errors.js';
+import type { SafeLogger } from '../base/logger.js';
+import { onAbort } from '../base/signals.js';
+import { after, cancelTimer, nowMs } from '../base/timers.js';
+import type {
+  AdvertisedAddress,
+  DiscoveredService,
+  DiscoveryProvider,
+  Instance,
+  ProviderOption,
+} from './provider.js';
+import { fromStatic } from './static-provider.js';
+import { StaticDiscovery } from './static-discovery.js';
+
+/** The core's own limit on the instances of a service. */
+const MAX_INSTANCES = 1000;
+/** The time until a provider that has failed is asked again: from this to that. */
+const FIRST_RETRY_MS = 1_000;
+const LONGEST_RETRY_MS = 30_000;
+const MAX_PROVIDERS = 8;
+
+/** The options of discovery that are for JavaScript. */
+export interface ProviderOptions {
+  /** Who says where services are, beside `services`. */
+  provider?: ProviderOption | undefined;
+  /** Several of them: the first one that knows an instance of a service counts. */
+  providers?: readonly ProviderOption[] | undefined;
+  /** Where others reach this service. Default: where it listens, unless that is all interfaces. */
+  advertise?: AdvertisedAddress | undefined;
+}
+
+/** One service that is watched. */
+interface Watched {
+  /** The last list of each provider; `undefined` before its first. */
+  readonly lists: (readonly Instance[] | undefined)[];
+  instances: number;
+  reportedAt: number | undefined;
+  error: string | undefined;
+  readonly waiting: Set<() => void>;
+}
+
+/** Takes the instances of a service. */
+type Report = (serviceId: string, instances: string) => void;
+
+/** Watches services through the providers of a mesh. */
+export class Providers {
+  readonly #providers: readonly DiscoveryProvider[];
+  readonly #advertise: AdvertisedAddress | undefined;
+  readonly #logger: SafeLogger;
+  readonly #report: Report;
+  readonly #services = new Map<string, Watched>();
+  readonly #stop = new AbortController();
+  #registered: (() => Promise<void>)[] = [];
+
+  /**
+   * @param report hands a list to the core, which checks it
+   * @throws MeshError `INVALID_ARGUMENT`, reason `CONFIG`
+   */
+  constructor(options: ProviderOptions, logger: SafeLogger, report: Report) {
+    this.#logger = logger;
+    this.#report = report;
+    this.#providers = configured(() => providersOf(options));
+    this.#advertise = configured(() => checkAdvertise(options.advertise));
+  }
+
+  /** Whether there is any provider. */
+  static configured(options: ProviderOptions | undefined): boolean {
+    return options?.provider !== undefined || options?.providers !== undefined;
+  }
+
+  /** Begins to watch a service, once. */
+  watch(serviceId: string): void {
+    this.#watched(serviceId);
+  }
+
+  /** What is known of each service that is watched. */
+  known(): Record<string, DiscoveredService> {
+    const now = nowMs();
+    const services: Record<string, DiscoveredService> = Object.create(null);
+    for (const [id, { instances, reportedAt, error }] of this.#services) {
+      const ageMs = reportedAt === undefined ? null : Math.round(now - reportedAt);
+      services[id] = { instances, ageMs, ...(error === undefined ? {} : { error }) };
+    }
+    return services;
+  }
+
+  /** Resolves once a service has an instance; rejects with the signal. */
+  found(serviceId: string, signal: AbortSignal): Promise<void> {
+    const watched = this.#watched(serviceId);
+    return new Promise((resolve, reject) => {
+      if (watched.instances > 0) return resolve();
+      const stop = onAbort(signal, () => {
+        watched.waiting.delete(done);
+        reject(signal.reason as Error);
+      });
+      const done = (): void => {
+        stop();
+        resolve();
+      };
+      watched.waiting.add(done);
+    });
+  }
+
+  /**
+   * Makes this service known to the providers that can.
+   *
+   * @throws MeshError `INVALID_ARGUMENT`, reason `CONFIG`, without an address that others can use
+   */
+  async register(serviceId: string, listening: { host: string; port: number }): Promise<void> {
+    const able = this.#providers.filter((provider) => provider.register !== undefined);
+    if (able.length === 0) return;
+    const { host = listening.host, port = listening.port } = this.#advertise ?? {};
+    if (isUnspecified(host)) {
+      throw new MeshError(
+        'INVALID_ARGUMENT',
+        'discovery.advertise must be { host, port }: the mesh listens on all interfaces, so it does not know which address others can use',
+        { reason: 'CONFIG' },
+      );
+    }
+    for (const provider of able) {
+      const deregister: unknown = await provider.register?.(serviceId, { host, port });
+      if (typeof deregister === 'function') {
+        this.#registered.push(deregister as () => Promise<void>);
+      }
+    }
+  }
+
+  /** Takes this service back from the providers, waiting for each no longer than `timeoutMs`. */
+  async deregister(timeoutMs: number): Promise<void> {
+    const registered = this.#registered;
+    this.#registered = [];
+    await Promise.all(
+      registered.map(async (deregister) => {
+        try {
+          await within(timeoutMs, deregister());
+        } catch (error) {
+          this.#complain('discovery.deregister', 'this service was not deregistered', error);
+        }
+      }),
+    );
+  }
+
+  /** Watches nothing any more. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  #watched(serviceId: string): Watched {
+    const known = this.#services.get(serviceId);
+    if (known !== undefined) return known;
+    const watched: Watched = {
+      lists: this.#providers.map(() => undefined),
+      instances: 0,
+      reportedAt: undefined,
+      error: undefined,
+      waiting: new Set(),
+    };
+    this.#services.set(serviceId, watched);
+    this.#providers.forEach((_, index) => {
+      void this.#run(serviceId, watched, index);
+    });
+    return watched;
+  }
+
+  /** Runs one provider for one service, and again after a failure. */
+  async #run(serviceId: string, watched: Watched, index: number): Promise<void> {
+    const provider = this.#providers[index] as DiscoveryProvider;
+    const { signal } = this.#stop;
+    let delay = FIRST_RETRY_MS;
+    while (!signal.aborted) {
+      try {
+        const update = (instances: readonly Instance[]): void => {
+          if (signal.aborted) return;
+          delay = FIRST_RETRY_MS;
+          this.#update(serviceId, watched, index, instances);
+        };
+        await provider.watch(serviceId, update, signal);
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        watched.error = MeshError.from(error).message;
+        const text = `the provider of discovery failed for ${serviceId}; it is asked again in ${delay} ms`;
+        this.#complain('discovery.failed', text, error, serviceId);
+        await sleep(delay, signal);
+        delay = Math.min(2 * delay, LONGEST_RETRY_MS);
+      }
+    }
+  }
+
+  /** Takes a report. A wrong one changes nothing. */
+  #update(serviceId: string, watched: Watched, index: number, given: readonly Instance[]): void {
+    const former = watched.lists[index];
+    try {
+      watched.lists[index] = copyOf(given);
+      const first = watched.lists.find((list) => list !== undefined && list.length > 0);
+      // Until each provider has answered, none of them knows that there is no instance.
+      const list = first ?? (watched.lists.includes(undefined) ? undefined : []);
+      if (list === undefined) return;
+      wrapNative(() => this.#report(serviceId, JSON.stringify(list)));
+      watched.instances = list.length;
+      watched.reportedAt = nowMs();
+      watched.error = undefined;
+    } catch (error) {
+      watched.lists[index] = former;
+      watched.error = MeshError.from(error).message;
+      const text = `a list of instances of ${serviceId} cannot be used, and the previous one stays: ${watched.error}`;
+      this.#complain('discovery.refused', text, error, serviceId);
+      return;
+    }
+    if (watched.instances === 0) return;
+    for (const done of watched.waiting) done();
+    watched.waiting.clear();
+  }
+
+  #complain(event: string, text: string, error: unknown, service?: string): void {
+    this.#logger.warn(text, { event, service, error: MeshError.from(error) });
+  }
+}
+
+function providersOf(options: ProviderOptions): DiscoveryProvider[] {
+  const { provider, providers } = options;
+  if (provider !== undefined && providers !== undefined) {
+    throw invalidArgument('discovery.provider and discovery.providers exclude each other');
+  }
+  if (provider !== undefined) return [checkProvider('discovery.provider', provider)];
+  if (!Array.isArray(providers) || providers.length < 1 || providers.length > MAX_PROVIDERS) {
+    throw invalidArgument(
+      `discovery.providers must be an array of 1…${MAX_PROVIDERS} providers, got ${show(providers)}`,
+    );
+  }
+  return providers.map((one, index) => checkProvider(`discovery.providers[${index}]`, one));
+}
+
+function checkProvider(path: string, provider: unknown): DiscoveryProvider {
+  if (provider instanceof StaticDiscovery) return fromStatic(provider);
+  const { watch, register } = (provider ?? {}) as Record<string, unknown>;
+  if (typeof watch !== 'function') {
+    throw invalidArgument(
+      `${path} must be an object with a function watch(serviceId, update, signal), or a StaticDiscovery, got ${show(provider)}`,
+    );
+  }
+  if (register !== undefined && typeof register !== 'function') {
+    throw invalidArgument(`${path}.register must be a function, got ${show(register)}`);
+  }
+  return provider as DiscoveryProvider;
+}
+
+function checkAdvertise(advertise: AdvertisedAddress | undefined): AdvertisedAddress | undefined {
+  if (advertise === undefined) return undefined;
+  checkKeys('discovery.advertise', advertise, ['host', 'port']);
+  const { host, port } = advertise as { host: unknown; port: unknown };
+  if (typeof host !== 'string' || host === '' || isUnspecified(host)) {
+    throw invalidArgument(
+      `discovery.advertise.host must be a host name or an IP address that others can reach, got ${show(host)}`,
+    );
+  }
+  if (
+    port !== undefined &&
+    !(Number.isInteger(port) && (port as number) >= 1 && (port as number) <= 65535)
+  ) {
+    throw invalidArgument(`discovery.advertise.port must be 1…65535, got ${show(port)}`);
+  }
+  return advertise;
+}
+
+/** A copy of a report, in plain objects and bounded, so that later changes of it change nothing. */
+function copyOf(given: readonly Instance[]): Instance[] {
+  if (!Array.isArray(given)) {
+    throw invalidArgument(`instances must be an array, got ${show(given)}`);
+  }
+  if (given.length > MAX_INSTANCES) {
+    throw invalidArgument(`instances must be at most ${MAX_INSTANCES}, got ${given.length}`);
+  }
+  return given.map((instance, index) => {
+    if (typeof instance !== 'object' || instance === null) {
+      throw invalidArgument(`instances[${index}] must be an object, got ${show(instance)}`);
+    }
+    const { host, port, zone, weight, metadata } = instance as Instance;
+    return { host, port, zone, weight, metadata };
+  });
+}
+
+function isUnspecified(host: string): boolean {
+  return host === '0.0.0.0' || /^\[?[0:]*:[0:]*\]?$/.test(host);
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = after(ms, () => {
+      stop();
+      resolve();
+    });
+    // Nobody outside of the process waits for it.
+    timer.unref();
+    const stop = onAbort(signal, () => {
+      cancelTimer(timer);
+      resolve();
+    });
+  });
+}
+
+function within(ms: number, work: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = after(ms, () => reject(new Error(`no answer within ${ms} ms`)));
+    Promise.resolve(work)
+      .then(() => resolve(), reject)
+      .finally(() => cancelTimer(timer));
+  });
+}
