@@ -25,6 +25,7 @@ mod root;
 mod rules;
 mod secret;
 mod security;
+mod selection;
 mod service;
 mod services;
 #[cfg(test)]
@@ -46,11 +47,11 @@ pub use self::{
     policy::{
         Effect, MAX_PAIRS, MAX_POLICY_FILE, MAX_RULES, Mode, PolicyFileError, PolicyRules, PolicySource, Rule,
     },
-    selection::Selection,
     private_key::{KeySource, PrivateKey},
     read::nearest,
     resilience::{Breaker, RateLimit, Resilience, Retry},
     secret::Secret,
+    selection::Selection,
     service::Service,
     weakness::{MAKE_SECRET, MIN_SECRET, Weakness},
 };
@@ -152,9 +153,8 @@ impl MeshConfig {
             warnings.push("paths.protoFile is ignored: the protocol is built in".to_owned());
         }
         let (keys_dir, keys_dir_variable) = paths.keys_dir;
-        let services = Discovery::read(&discovery, env)?.services;
         if certificate.is_some() {
-            only_trust(&security, &services)?;
+            only_trust(&security, &discovery.services)?;
         }
         Ok(Self {
             service_id: root.service_id,

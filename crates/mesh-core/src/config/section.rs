@@ -70,10 +70,10 @@ pub(super) mod prelude {
         material::Material,
         patterns::{CallerPattern, MethodPattern},
         policy::{Effect, MAX_CONDITIONS, Mode, Rule},
-        selection::Selection,
         private_key::PrivateKey,
         read::{At, Env, Options},
         secret::Secret,
+        selection::Selection,
         service::Service,
         services::Instance,
     };
