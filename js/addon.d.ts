@@ -194,6 +194,8 @@ export declare class NativeMesh {
    * taken: call again with a larger one.
    */
   take(target: Buffer): number
+  /** The memory that is held for peers and calls; `null` before the mesh has started. */
+  memory(): NativeMemory | null
   /** The statistics of the mesh as JSON. */
   stats(): Promise<string>
   /**
@@ -438,3 +440,15 @@ export declare function outcomeOfError(code: string): string
 
 /** Converts a string such as `'15m'` to milliseconds. */
 export declare function parseDuration(name: string, text: string): number
+
+/** The memory that a mesh holds for peers and calls. */
+export interface NativeMemory {
+  /** Bytes that may be held. */
+  limitBytes: number
+  /** Bytes held now. */
+  usedBytes: number
+  /** The most that were held at once. */
+  peakBytes: number
+  /** Charges that were refused for want of room. */
+  refused: number
+}

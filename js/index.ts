@@ -170,6 +170,7 @@ export type {
   MeshAddress,
   MeshConfig,
   MeshHealth,
+  MemoryStats,
   MeshStats,
   SecureMeshConfig,
 } from './mesh/types.js';

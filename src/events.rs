@@ -17,6 +17,7 @@ use napi::{
     bindgen_prelude::{Function, Result},
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -85,7 +86,17 @@ impl Events for Outlet {
                 numbers: &[metadata.len() as u32],
                 parts: &[metadata, payload.bytes],
             }),
-            Err(error) => self.push_json(Event::Error, call, &describe(error)),
+            Err(error) => {
+                let text = describe(error);
+                self.inbox.push(&Frame {
+                    kind: Event::Error,
+                    encoding: Encoding::Json,
+                    a: 0,
+                    id: call,
+                    numbers: &[],
+                    parts: &[text.as_bytes()],
+                });
+            }
         }
     }
 
@@ -209,7 +220,8 @@ impl Events for Outlet {
     }
 }
 
-fn describe(error: CallError) -> Value {
+/// An error as JSON.
+fn describe(error: CallError) -> String {
     let mut value = json!({
         "code": error.code.as_str(),
         "reason": error.reason,
@@ -224,9 +236,15 @@ fn describe(error: CallError) -> Value {
     if let Some(id) = error.error_id {
         value["errorId"] = Value::String(id);
     }
-    // The peer chose the data, so data that is not JSON is dropped.
-    if let Some(data) = error.data.and_then(|data| serde_json::from_slice(&data).ok()) {
-        value["data"] = data;
+    let mut text = value.to_string();
+    // The data is the peer's: what is not JSON is left out. It is not parsed here, where
+    // its values would take a multiple of its memory.
+    let data = error.data.and_then(|data| String::from_utf8(data).ok());
+    if let Some(data) = data.filter(|data| serde_json::from_str::<IgnoredAny>(data).is_ok()) {
+        text.pop();
+        text.push_str(",\"data\":");
+        text.push_str(&data);
+        text.push('}');
     }
-    value
+    text
 }

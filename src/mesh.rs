@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 use crate::{
     auth::service_id,
     convert::argument,
+    convert::from_count,
     error::{Failure, Settled, throw},
     events::{Outlet, certificate},
     frames::{Command, Commands, Malformed},
@@ -82,6 +83,19 @@ pub struct NativePolicyStatus {
     pub file: Option<String>,
     /// The fault of the policy file, while the previous policy is in force instead.
     pub problem: Option<String>,
+}
+
+/// The memory that a mesh holds for peers and calls.
+#[napi(object)]
+pub struct NativeMemory {
+    /// Bytes that may be held.
+    pub limit_bytes: f64,
+    /// Bytes held now.
+    pub used_bytes: f64,
+    /// The most that were held at once.
+    pub peak_bytes: f64,
+    /// Charges that were refused for want of room.
+    pub refused: f64,
 }
 
 impl Inner {
@@ -301,11 +315,12 @@ impl NativeMesh {
         // A copy, because JavaScript reuses its buffer immediately.
         let batch = batch.to_vec();
         let outlet = Arc::clone(&self.inner.outlet);
-        if mesh.post(move |io| execute(io, &batch, &outlet)) {
-            Ok(())
-        } else {
-            Err(throw(env, not_running()))
-        }
+        let charge = mesh.hold(batch.len());
+        let job = move |io: &Io| {
+            execute(io, &batch, &outlet);
+            drop(charge);
+        };
+        if mesh.post(job) { Ok(()) } else { Err(throw(env, not_running())) }
     }
 
     /// Sets the instances of a service, given as a JSON array. Returns how many there are.
@@ -328,6 +343,18 @@ impl NativeMesh {
     pub fn take(&self, mut target: BufferSlice<'_>) -> u32 {
         // The cast is lossless: a message is far smaller than 4 GiB.
         self.inner.outlet.inbox.take(&mut target) as u32
+    }
+
+    /// The memory that is held for peers and calls; `null` before the mesh has started.
+    #[napi(catch_unwind)]
+    pub fn memory(&self) -> Option<NativeMemory> {
+        let figures = self.inner.running()?.memory();
+        Some(NativeMemory {
+            limit_bytes: from_count(figures.limit as u64),
+            used_bytes: from_count(figures.used as u64),
+            peak_bytes: from_count(figures.peak as u64),
+            refused: from_count(figures.refused),
+        })
     }
 
     /// The statistics of the mesh as JSON.
@@ -358,6 +385,7 @@ impl NativeMesh {
             "hellosOverBudget": stats.hellos_over_budget,
             "privateKeyOperations": stats.private_operations,
             "keyDirectoryFault": stats.key_directory_fault,
+            "memoryBytes": stats.memory.used,
         });
         if let Some(stats) = mesh.certificates().await {
             value["certificate"] = certificate(&stats.own);

@@ -1,6 +1,7 @@
 // The items that a stream receives, as an async iterator.
 
 import { rejectAtCaller } from '../base/caller-stack.js';
+import { decodeKept, type Incoming, type Kept } from './reader.js';
 
 /** The cost of an item in addition to its payload, as in the core. */
 export const ITEM_COST = 64;
@@ -17,6 +18,8 @@ interface Source {
   consumed(cost: number): void;
   /** The consumer has left before the end. */
   left(): void;
+  /** An item is not the JSON it should be: ends the stream, and makes the error of it. */
+  unreadable(cause: unknown): unknown;
 }
 
 interface Waiting {
@@ -24,10 +27,13 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** The items of a stream as an async iterator. The core's windows bound the items that wait here. */
+/**
+ * The items of a stream as an async iterator. The core's windows bound the items that wait here. An item is
+ * parsed when it is asked for: until then the core counts its bytes.
+ */
 export class Inflow implements AsyncIterableIterator<unknown> {
   readonly #source: Source;
-  #items: { value: unknown; cost: number }[] = [];
+  #items: { kept: Kept; cost: number }[] = [];
   #waiting: Waiting[] = [];
   #begun = false;
   #consumed = 0;
@@ -39,15 +45,12 @@ export class Inflow implements AsyncIterableIterator<unknown> {
   }
 
   /** Adds an item that arrived. */
-  push(value: unknown, cost: number): void {
+  push(payload: Incoming): void {
     if (this.#end !== undefined) return;
+    const item = { kept: payload.keep(), cost: payload.size + ITEM_COST };
     const waiting = this.#waiting.shift();
-    if (waiting === undefined) {
-      this.#items.push({ value, cost });
-      return;
-    }
-    this.#consume(cost);
-    waiting.resolve({ done: false, value });
+    if (waiting === undefined) this.#items.push(item);
+    else waiting.resolve(this.#deliver(item));
   }
 
   /** Ends the stream after its items. */
@@ -72,10 +75,7 @@ export class Inflow implements AsyncIterableIterator<unknown> {
       this.#source.begin?.();
     }
     const item = this.#items.shift();
-    if (item !== undefined) {
-      this.#consume(item.cost);
-      return Promise.resolve({ done: false, value: item.value });
-    }
+    if (item !== undefined) return Promise.resolve(this.#deliver(item));
     if (this.#end !== undefined) return this.#ended();
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
@@ -94,6 +94,25 @@ export class Inflow implements AsyncIterableIterator<unknown> {
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  #deliver(item: {
+    kept: Kept;
+    cost: number;
+  }): IteratorResult<unknown> | Promise<IteratorResult<unknown>> {
+    let value: unknown;
+    try {
+      value = decodeKept(item.kept);
+    } catch (cause) {
+      this.#items = [];
+      this.#end = { error: this.#source.unreadable(cause) };
+      // Whoever asked for this item hears of it; the others are at the end.
+      const ended = this.#ended();
+      for (const waiting of this.#waiting.splice(0)) waiting.resolve(this.#ended());
+      return ended;
+    }
+    this.#consume(item.cost);
+    return { done: false, value };
   }
 
   #leave(): void {

@@ -24,13 +24,31 @@ export class Incoming {
    * @throws SyntaxError if the payload is not JSON
    */
   decode(): unknown {
-    if (this.encoding === Encoding.Json) {
-      return JSON.parse(this.batch.utf8Slice(this.start, this.end));
-    }
+    return decodeKept(this.keep());
+  }
+
+  /**
+   * The payload as it can wait: JSON as text, whose values would take up to thirty times as
+   * much. {@link decodeKept} makes the value of it.
+   */
+  keep(): Kept {
+    if (this.encoding === Encoding.Json) return this.batch.utf8Slice(this.start, this.end);
     if (this.encoding === Encoding.Empty) return undefined;
     const { buffer, byteOffset } = this.batch;
     return new Uint8Array(buffer, byteOffset + this.start, this.end - this.start).slice();
   }
+}
+
+/** A payload out of its batch: JSON text, bytes, or nothing. */
+export type Kept = string | Uint8Array | undefined;
+
+/**
+ * The value of a payload that was kept.
+ *
+ * @throws SyntaxError when it is not JSON
+ */
+export function decodeKept(kept: Kept): unknown {
+  return typeof kept === 'string' ? JSON.parse(kept) : kept;
 }
 
 /** The receiver of the addon's events. */

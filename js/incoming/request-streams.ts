@@ -2,7 +2,7 @@
 
 import { Side, type AbortCause } from '../base/boundary.js';
 import { MeshError } from '../base/errors.js';
-import { Inflow, ITEM_COST } from '../frames/inflow.js';
+import { Inflow } from '../frames/inflow.js';
 import { isItems, Outflow } from '../frames/outflow.js';
 import { PayloadError, TooLargeError } from '../frames/payload.js';
 import type { Incoming } from '../frames/reader.js';
@@ -49,6 +49,10 @@ export class RequestStreams {
           left: () => {
             // The core returns the credit of items in transit when the request ends.
           },
+          unreadable: () =>
+            new MeshError('INVALID_ARGUMENT', 'an item of the input is not the JSON it should be', {
+              reason: 'PAYLOAD',
+            }),
         })
       : undefined;
     const outputs = streamsOut(kind)
@@ -69,17 +73,7 @@ export class RequestStreams {
 
   /** Delivers an item of a request's input. */
   item(id: number, payload: Incoming): void {
-    const inputs = this.#open.get(id)?.inputs;
-    if (inputs === undefined) return;
-    try {
-      inputs.push(payload.decode(), payload.size + ITEM_COST);
-    } catch {
-      inputs.fail(
-        new MeshError('INVALID_ARGUMENT', 'an item of the input is not valid JSON', {
-          reason: 'PAYLOAD',
-        }),
-      );
-    }
+    this.#open.get(id)?.inputs?.push(payload);
   }
 
   /** Ends a request's input. */

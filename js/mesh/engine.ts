@@ -26,7 +26,12 @@ import { KeepAlive } from './keep-alive.js';
 import { eventSink, meshStats, type MeshParts } from './mesh-parts.js';
 import { LIMITS } from './options.js';
 import { Rotation } from './rotation.js';
-import type { MeshConfig, MeshHealth, MeshStats } from './types.js';
+import type { MemoryStats, MeshConfig, MeshHealth, MeshStats } from './types.js';
+
+/** The memory of a mesh that has not started. */
+const NO_MEMORY: MemoryStats = { limitBytes: 0, usedBytes: 0, peakBytes: 0, refused: 0 };
+/** The share of the memory budget above which little is left. */
+const SCARCE = 0.9;
 
 type NativeMesh = InstanceType<Addon['NativeMesh']>;
 
@@ -181,6 +186,7 @@ export class Engine {
       service: this.#serviceId,
       keyThumbprint: this.rotation.getThumbprint() || null,
       services: this.#services,
+      memory: this.native.memory() ?? NO_MEMORY,
     });
   }
 
@@ -207,7 +213,14 @@ export class Engine {
         if (problem !== null && health.status === 'healthy') health.status = 'degraded';
       }
       if (this.#providers !== undefined) health.details['discovery'] = this.#providers.known();
-      if (state === 'ready') Object.assign(health.details, JSON.parse(await this.native.stats()));
+      if (state === 'ready') {
+        Object.assign(health.details, JSON.parse(await this.native.stats()));
+        const { limitBytes, usedBytes } = this.native.memory() ?? NO_MEMORY;
+        if (usedBytes > SCARCE * limitBytes) {
+          health.status = 'degraded';
+          health.details.degraded = `${usedBytes} of ${limitBytes} bytes are held (limits.maxMemoryBytes)`;
+        }
+      }
       // Services that are known are served; new ones are not.
       if (typeof health.details['keyDirectoryFault'] === 'string') health.status = 'degraded';
     } catch (error) {

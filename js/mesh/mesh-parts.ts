@@ -63,7 +63,7 @@ export function eventSink(parts: MeshParts, isClosed: () => boolean, more: () =>
 /** The statistics of a mesh, from its parts and its core. */
 export function meshStats(
   { calls, router, peers: table, monitoring, providers }: MeshParts,
-  own: Pick<MeshStats, 'service' | 'keyThumbprint' | 'services'>,
+  own: Pick<MeshStats, 'service' | 'keyThumbprint' | 'services' | 'memory'>,
 ): MeshStats {
   const peers = table.list();
   const messages = {
@@ -83,6 +83,7 @@ export function meshStats(
     ...(providers === undefined ? {} : { discovery: providers.known() }),
     connectedServices: [...new Set(peers.map((peer) => peer.serviceId))],
     peers,
+    memory: own.memory,
     sessions: { activeSessions: peers.length },
     metrics: { ...metrics, connections, messages: { ...messages } },
   };

@@ -238,6 +238,13 @@ export interface PathsConfig {
 export interface MeshLimits {
   /** The largest payload, either way, in bytes. Default: 4 MiB. */
   maxMessageBytes?: number | undefined;
+  /**
+   * The most that is held for peers and calls in all, in bytes: frames, requests, items, answers,
+   * and what their JSON takes as values. One peer has half of it at most. At least 16 times
+   * `maxMessageBytes`, and 4 MiB. Beyond it: `MEMORY_LIMIT`. Default: 256 MiB, or 16 times
+   * `maxMessageBytes` if that is more.
+   */
+  maxMemoryBytes?: number | undefined;
   /** The most calls in flight on one session, each way. Default: 1,024. */
   maxConcurrentCalls?: number | undefined;
   /** The most calls this mesh has in flight in all. Default: 16,384. */

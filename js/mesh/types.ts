@@ -80,6 +80,18 @@ export interface SecureMeshConfig extends Omit<MeshConfig, 'security'> {
   };
 }
 
+/** The memory that a mesh holds for peers and calls: frames, requests, items, answers, own inputs. */
+export interface MemoryStats {
+  /** Bytes that may be held: `limits.maxMemoryBytes`. */
+  limitBytes: number;
+  /** Bytes held now. */
+  usedBytes: number;
+  /** The most that were held at once. */
+  peakBytes: number;
+  /** Requests, items, answers and calls that were refused for want of room. */
+  refused: number;
+}
+
 /** The result of {@link SecureMesh.getStats}. */
 export interface MeshStats {
   /** This service's id. */
@@ -105,6 +117,8 @@ export interface MeshStats {
   connectedServices: string[];
   /** The sessions, oldest first. */
   peers: PeerSession[];
+  /** The memory that is held for peers and calls, within `limits.maxMemoryBytes`. 0 before it is initialized. */
+  memory: MemoryStats;
   /** @deprecated Use `activeSessions`. */
   sessions: {
     /** Sessions that are open now. */
@@ -150,7 +164,8 @@ export interface MeshAddress {
 export interface MeshHealth {
   /**
    * `healthy` while calls can be made and answered, else `unhealthy`. `degraded` while it starts or drains,
-   * while its policy file is broken, and while its key directory keeps new services out:
+   * while its policy file is broken, while more than nine tenths of
+   * `limits.maxMemoryBytes` are held, and while its key directory keeps new services out:
    * `details.keyDirectoryFault` says why, with the path and the repair.
    */
   status: 'healthy' | 'degraded' | 'unhealthy';
@@ -162,6 +177,8 @@ export interface MeshHealth {
     state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed';
     /** The address on which the mesh listens. */
     address: MeshAddress | null;
+    /** Set while little of `limits.maxMemoryBytes` is left. */
+    degraded?: string;
     /** The policy in force; absent without `authorization`, and while the mesh does not run. */
     authorization?: {
       /** Whether denials take effect. */

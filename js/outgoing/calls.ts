@@ -7,7 +7,7 @@ import { ownError as ownStack, rejectAtCaller } from '../base/caller-stack.js';
 import { isCode, MeshError, type MeshErrorOptions } from '../base/errors.js';
 import { IdTable } from '../base/id-table.js';
 import { onAbort } from '../base/signals.js';
-import { ITEM_COST, type Inflow } from '../frames/inflow.js';
+import type { Inflow } from '../frames/inflow.js';
 import { isItems, Outflow } from '../frames/outflow.js';
 import { encodePayload, PayloadError, TooLargeError, type Payload } from '../frames/payload.js';
 import type { Incoming } from '../frames/reader.js';
@@ -218,18 +218,19 @@ export class Calls {
 
   /** Delivers an item of an answer. */
   item(id: number, payload: Incoming): void {
-    const inflow = this.#pending.get(id)?.inflow;
-    if (inflow === undefined) return;
-    let value: unknown;
-    try {
-      value = payload.decode();
-    } catch (cause) {
-      const pending = this.#take(id) as Pending;
+    this.#pending.get(id)?.inflow?.push(payload);
+  }
+
+  /** An item of an answer is not the JSON it should be: the call fails, if it is not over. */
+  unreadable(inflow: Inflow, service: string, method: string, cause: unknown): MeshError {
+    const error = ownError(unreadable({ service, method }, cause));
+    const id = this.#streams.get(inflow);
+    const pending = id === undefined ? undefined : this.#take(id);
+    if (id !== undefined && pending !== undefined) {
       this.#writer.cancel(id);
-      this.#fail(pending, ownError(unreadable(pending, cause)));
-      return;
+      this.#fail(pending, error);
     }
-    inflow.push(value, payload.size + ITEM_COST);
+    return error;
   }
 
   /** Records that items of this cost were sent. */
@@ -351,7 +352,10 @@ function cancelled(signal: AbortSignal | undefined, service: string, method: str
   });
 }
 
-function unreadable({ service, method }: Pending, cause: unknown): MeshError {
+function unreadable(
+  { service, method }: Pick<Pending, 'service' | 'method'>,
+  cause: unknown,
+): MeshError {
   return new MeshError('INTERNAL', 'the answer is not valid JSON', {
     reason: 'PAYLOAD',
     service,

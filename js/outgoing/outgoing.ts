@@ -170,6 +170,7 @@ export class Outgoing {
       },
       consumed: (cost) => this.#calls.consumed(inflow, cost),
       left: () => this.#calls.leave(inflow),
+      unreadable: (cause) => this.#calls.unreadable(inflow, service, method, cause),
     });
     return inflow;
   }

@@ -255,8 +255,8 @@ reasons! {
     TooLarge = "TOO_LARGE", [ResourceExhausted, InvalidArgument], Never,
         "Send less at once, as a stream, or raise `limits.maxMessageBytes` on the side that the message names.";
     /// More waits in memory for a peer than this process has room for.
-    MemoryLimit = "MEMORY_LIMIT", [ResourceExhausted], Never,
-        "Wait until earlier items have gone before sending more; find out why the peer does not read.";
+    MemoryLimit = "MEMORY_LIMIT", [ResourceExhausted], IfNotRun,
+        "Send less at once, or later; find out who does not read; raise `limits.maxMemoryBytes` if there is memory.";
     /// The connection to the peer was lost.
     SessionLost = "SESSION_LOST", [Unavailable, Cancelled], IfNotRun,
         "`retryable` says whether the request never ran; set `idempotent` where running twice does no harm.";

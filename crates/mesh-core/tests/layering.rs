@@ -21,7 +21,7 @@ use files::{circles, graph};
 const LAYERS: [&[&str]; 6] = [
     &["error", "id", "config", "clock", "duration", "wire"],
     &["crypto"],
-    &["auth", "authz", "balance", "discovery", "identity", "resilience", "telemetry"],
+    &["auth", "authz", "balance", "budget", "discovery", "identity", "resilience", "telemetry"],
     &["handshake", "record"],
     &["transport", "providers"],
     &["mesh"],

@@ -3,6 +3,12 @@ section! {
     Limits as MeshLimits {
         /// The largest payload, either way, in bytes.
         max_message: u32 = "maxMessageBytes" ("number"), bytes(4 << 20), |at| at.integer(1024, 256 << 20);
+        /// The most that is held for peers and calls in all, in bytes: frames, requests, items, answers, and what
+        /// their JSON takes as values. One peer has half of it at most. At least 16 times `maxMessageBytes`,
+        /// and 4 MiB. Beyond it: `MEMORY_LIMIT`.
+        max_memory: Option<u64> = "maxMemoryBytes" ("number"),
+            absent("256 MiB, or 16 times `maxMessageBytes` if that is more"),
+            |at| Ok(at.multiple_of("maxMessageBytes", 4 << 20, MEMORY_PER_MESSAGE, 4 << 20)?.map(Some));
         /// The most calls in flight on one session, each way.
         max_calls: u32 = "maxConcurrentCalls" ("number"), count(1024), |at| at.integer(1, 1 << 20);
         /// The most calls this mesh has in flight in all.

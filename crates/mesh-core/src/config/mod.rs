@@ -15,6 +15,7 @@ mod ejection;
 mod error;
 mod limits;
 mod material;
+mod memory;
 mod paths;
 mod patterns;
 mod policy;

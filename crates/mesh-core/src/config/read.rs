@@ -225,6 +225,28 @@ impl<'a> At<'a> {
         }
     }
 
+    /// A whole number of at least `floor`, and `factor` times the option `other`, which is `default` if it
+    /// is absent.
+    pub(super) fn multiple_of(
+        &self,
+        other: &str,
+        default: u64,
+        factor: u64,
+        floor: u64,
+    ) -> Result<Option<u64>, ConfigError> {
+        const MAX: u64 = 1 << 40;
+        let Some(value) = self.value() else { return Ok(None) };
+        let least = factor * self.options.get(other).and_then(Value::as_u64).unwrap_or(default);
+        let min = least.max(floor);
+        match value.as_u64() {
+            Some(number) if (min..=MAX).contains(&number) => Ok(Some(number)),
+            _ => {
+                let other = self.options.path_of(other);
+                Err(self.wrong(&format!("{min}…{MAX}: {factor} times {other}, and {floor}, or more")))
+            }
+        }
+    }
+
     /// Whole milliseconds, at least one.
     pub(super) fn millis(&self, max: Duration) -> Result<Option<Duration>, ConfigError> {
         let max = u32::try_from(max.as_millis()).unwrap_or(u32::MAX);

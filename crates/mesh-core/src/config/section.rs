@@ -77,7 +77,7 @@ pub(super) mod prelude {
         service::Service,
         services::Instance,
     };
-    pub(in super::super) use super::{DAY, HOUR, MONTH, default};
+    pub(in super::super) use super::{DAY, HOUR, MEMORY_PER_MESSAGE, MONTH, default};
     pub(in super::super) use crate::id::ServiceId;
 }
 
@@ -86,6 +86,9 @@ use std::time::Duration;
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 pub(super) const DAY: Duration = Duration::from_hours(24);
 pub(super) const MONTH: Duration = Duration::from_hours(30 * 24);
+/// The memory budget has room for so many of the largest messages at least: a
+/// session may hold a few of them, and their values.
+pub(super) const MEMORY_PER_MESSAGE: u64 = 16;
 
 /// Defaults by the unit in which the documentation shows them.
 #[allow(clippy::unnecessary_wraps, reason = "one of them can fail")]

@@ -77,6 +77,26 @@ fn every_documented_option_is_honoured() {
 }
 
 #[test]
+fn the_memory_budget_has_room_for_several_of_the_largest_messages() {
+    let with = |limits: Value| parse(&json!({ "serviceId": "a", "limits": limits }));
+    let memory = |limits| with(limits).unwrap().limits.memory();
+    assert_eq!(memory(json!({})), 256 << 20);
+    assert_eq!(memory(json!({ "maxMessageBytes": 64 << 20 })), 1 << 30);
+    assert_eq!(memory(json!({ "maxMemoryBytes": 64 << 20 })), 64 << 20);
+    assert_eq!(memory(json!({ "maxMemoryBytes": 4 << 20, "maxMessageBytes": 1024 })), 4 << 20);
+    for limits in [
+        json!({ "maxMemoryBytes": (64 << 20) - 1 }),
+        json!({ "maxMemoryBytes": 256 << 20, "maxMessageBytes": (16 << 20) + 1 }),
+        json!({ "maxMemoryBytes": (4 << 20) - 1, "maxMessageBytes": 1024 }),
+        json!({ "maxMemoryBytes": "much" }),
+    ] {
+        let text = with(limits).unwrap_err().to_string();
+        assert!(text.starts_with("limits.maxMemoryBytes must be"), "{text}");
+        assert!(text.contains("16 times limits.maxMessageBytes"), "{text}");
+    }
+}
+
+#[test]
 fn a_weak_secret_is_refused_with_the_command_that_makes_one_and_never_repeated() {
     for secret in ["secret", &"y".repeat(31), ""] {
         let error = parse(&json!({ "serviceId": "a", "security": { "jwtSecret": secret } })).unwrap_err();

@@ -34,6 +34,8 @@ pub struct Gauges {
     pub timers: usize,
     /// RSA private operations running.
     pub private_operations: usize,
+    /// Bytes held for peers and calls.
+    pub memory: usize,
 }
 
 impl Gauges {
@@ -60,6 +62,7 @@ impl Gauges {
             calls: core.client.count(),
             timers: core.shared.timers.len(),
             private_operations: core.shared.private_operations_running(),
+            memory: core.shared.budget.figures().used,
         }
     }
 }
@@ -78,6 +81,7 @@ pub(super) fn stats(core: &Core) -> Stats {
         strangers_displaced: connections_displaced(core) + core.server.gave_way(),
         private_operations: core.identity.private_operations(),
         key_directory_fault: core.identity.trust.fault(),
+        memory: core.shared.budget.figures(),
         ..core.shared.stats.read()
     }
 }

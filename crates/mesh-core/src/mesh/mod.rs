@@ -58,6 +58,7 @@ use self::{
 };
 use crate::{
     authz::{Caller, Explanation},
+    budget::{Budget, Charge, MemoryFigures},
     config::{MeshConfig, NetworkName},
     crypto::rsa::PublicKey,
     identity::Revocation,
@@ -73,6 +74,7 @@ pub struct Mesh {
     network: Option<NetworkName>,
     public_key: Arc<Mutex<PublicKey>>,
     authorization: Arc<Authorization>,
+    budget: Arc<Budget>,
     _guard: DropGuard,
 }
 
@@ -105,8 +107,8 @@ impl Mesh {
         let (started, ready) = oneshot::channel();
         let ready = async {
             let started = ready.await.map_err(|_| Error::Thread)??;
-            let Started { address, public_key, authorization, guard } = started;
-            Ok(Self { jobs, address, network, public_key, authorization, _guard: guard })
+            let Started { address, public_key, authorization, budget, guard } = started;
+            Ok(Self { jobs, address, network, public_key, authorization, budget, _guard: guard })
         };
         (ready, run(platform, config, events, queue, started))
     }
@@ -232,6 +234,18 @@ impl Mesh {
     /// then nothing is told of the calls in it.
     pub fn post(&self, job: impl FnOnce(&Io) + Send + 'static) -> bool {
         self.jobs.send(Box::new(job)).is_ok()
+    }
+
+    /// Charges own calls for bytes that wait for the I/O thread, whether there is room
+    /// or not: calls are refused while there is none.
+    pub fn hold(&self, bytes: usize) -> Charge {
+        self.budget.own().charge(bytes)
+    }
+
+    /// The memory that is held for peers and calls.
+    #[must_use]
+    pub fn memory(&self) -> MemoryFigures {
+        self.budget.figures()
     }
 
     /// The mesh's figures; `None` once it is closed.

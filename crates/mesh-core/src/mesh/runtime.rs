@@ -25,6 +25,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
+    budget::Budget,
     config::MeshConfig,
     crypto::{keystore::repair, rsa::PublicKey},
     error::Reason,
@@ -39,6 +40,7 @@ pub(super) struct Started {
     pub(super) address: Option<SocketAddr>,
     pub(super) public_key: Arc<Mutex<PublicKey>>,
     pub(super) authorization: Arc<Authorization>,
+    pub(super) budget: Arc<Budget>,
     /// The mesh stops when this is dropped.
     pub(super) guard: DropGuard,
 }
@@ -84,7 +86,8 @@ pub(super) async fn run(
     let public_key = Arc::clone(&core.identity.shown);
     let authorization = Arc::clone(&core.authorization);
     let guard = shared.stop.clone().drop_guard();
-    if started.send(Ok(Started { address, public_key, authorization, guard })).is_err() {
+    let budget = Arc::clone(&shared.budget);
+    if started.send(Ok(Started { address, public_key, authorization, budget, guard })).is_err() {
         return;
     }
     tokio::spawn(Arc::clone(&core).tick());

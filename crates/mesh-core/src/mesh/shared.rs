@@ -20,10 +20,40 @@ use super::{
     throttle::{Kind, Throttle},
     timers::Timers,
 };
-use crate::{clock::Timestamp, config::MeshConfig, telemetry::Metrics};
+use crate::{
+    budget::Budget,
+    clock::Timestamp,
+    config::{Limits, MeshConfig},
+    record::{
+        json,
+        message::{Encoding, Payload},
+    },
+    telemetry::Metrics,
+    transport::max_frame,
+};
 
 /// Details of a log line: names and values.
 pub(super) type Fields = Vec<(&'static str, String)>;
+
+/// The values of a payload may take so many times the memory of the largest message:
+/// records in JSON take up to eight times their text.
+const HEAVIEST: usize = 16;
+
+/// A payload whose values take too much memory, or too long to parse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TooHeavy {
+    #[error("values that take about {0} bytes, more than the {1} that limits.maxMessageBytes allows")]
+    Values(usize, usize),
+    #[error("{0}")]
+    Deep(json::TooDeep),
+}
+
+/// What the values of one payload may take: it has to fit beside its frame and its text.
+fn heaviest(limits: &Limits) -> usize {
+    let (message, frame) = (limits.max_message as usize, max_frame(limits.max_message));
+    let room = Budget::session_limit(limits.memory()).saturating_sub(2 * frame + message);
+    room.min(HEAVIEST * message)
+}
 
 /// What every part of a mesh uses.
 pub(crate) struct Shared {
@@ -32,10 +62,14 @@ pub(crate) struct Shared {
     pub(crate) events: Arc<dyn Events>,
     pub(crate) timers: Timers,
     pub(crate) stats: Counters,
+    /// The memory that is held for peers and calls.
+    pub(crate) budget: Arc<Budget>,
     /// No more requests are taken.
     pub(crate) draining: CancellationToken,
     /// Everything ends.
     pub(crate) stop: CancellationToken,
+    /// What the values of one payload may take.
+    heaviest: usize,
     metrics: Option<Arc<Mutex<Metrics>>>,
     started: Instant,
     refusals: Throttle,
@@ -53,7 +87,10 @@ impl Shared {
         draining: CancellationToken,
     ) -> Self {
         let cores = platform.cores;
+        let budget = Arc::new(Budget::new(config.limits.memory()));
+        let heaviest = heaviest(&config.limits);
         Self {
+            heaviest,
             config,
             platform,
             metrics: events.metrics(),
@@ -61,6 +98,7 @@ impl Shared {
             events,
             timers: Timers::default(),
             stats: Counters::default(),
+            budget,
             draining,
             stop: CancellationToken::new(),
             refusals: Throttle::default(),
@@ -95,6 +133,21 @@ impl Shared {
     pub(crate) fn record(&self, count: impl FnOnce(&mut Metrics)) {
         if let Some(metrics) = &self.metrics {
             count(&mut lock(metrics));
+        }
+    }
+
+    /// How much memory the values in a payload take, about, once they are parsed.
+    ///
+    /// # Errors
+    /// It is JSON that is nested too deeply, or of more values than messages may have.
+    pub(crate) fn weigh(&self, payload: Payload<'_>) -> Result<usize, TooHeavy> {
+        match payload.encoding {
+            Encoding::Json => match json::weigh(payload.bytes) {
+                Ok(weight) if weight <= self.heaviest => Ok(weight),
+                Ok(weight) => Err(TooHeavy::Values(weight, self.heaviest)),
+                Err(error) => Err(TooHeavy::Deep(error)),
+            },
+            Encoding::Raw | Encoding::Empty => Ok(payload.bytes.len()),
         }
     }
 

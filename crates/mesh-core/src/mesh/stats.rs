@@ -7,6 +7,8 @@ use std::sync::{
 
 use crate::identity::Certified;
 
+use crate::budget::MemoryFigures;
+
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     calls_ok: AtomicU64,
@@ -73,6 +75,8 @@ pub struct Stats {
     pub private_operations: u64,
     /// A fault of the key directory that keeps peers out, with path and repair.
     pub key_directory_fault: Option<String>,
+    /// The memory that is held for peers and calls.
+    pub memory: MemoryFigures,
 }
 
 /// The certificates of a mesh at one moment.

@@ -15,6 +15,10 @@ pub const MAX_DEPTH: usize = 128;
 const CONTAINER: usize = 64;
 const ITEM: usize = 16;
 const MEMBER: usize = 32;
+/// An object with more members than this is taken for a dictionary, whose names are
+/// all different: V8 keeps a table of them, and takes a microsecond for each.
+const FEW_MEMBERS: u32 = 64;
+const DICTIONARY_MEMBER: usize = 224;
 /// A string outside Latin-1 takes two bytes for each character.
 const TEXT: usize = 2;
 /// The bytes that are counted with counters of one byte; no counter can
@@ -31,11 +35,17 @@ struct Counts {
     containers: usize,
     commas: usize,
     colons: usize,
+    /// Of these, beyond the first few of their object.
+    many: usize,
 }
 
 impl Counts {
     const fn weight(self, len: usize) -> usize {
-        TEXT * len + CONTAINER * self.containers + ITEM * self.commas + MEMBER * self.colons
+        TEXT * len
+            + CONTAINER * self.containers
+            + ITEM * self.commas
+            + MEMBER * self.colons
+            + (DICTIONARY_MEMBER - MEMBER) * self.many
     }
 }
 
@@ -48,7 +58,7 @@ pub fn weigh(text: &[u8]) -> Result<usize, TooDeep> {
     // JSON has too few brackets to be deep, and so few values that an exact
     // count would change little.
     let most = count_all(text);
-    if most.containers <= MAX_DEPTH && most.weight(text.len()) <= 8 * TEXT * text.len() {
+    if most.containers <= MAX_DEPTH && most.many == 0 && most.weight(text.len()) <= 8 * TEXT * text.len() {
         return Ok(most.weight(text.len()));
     }
     let exact = count_outside_strings(text)?;
@@ -70,12 +80,15 @@ fn count_all(text: &[u8]) -> Counts {
         counts.commas += usize::from(commas);
         counts.colons += usize::from(colons);
     }
+    counts.many = counts.colons.saturating_sub(FEW_MEMBERS as usize);
     counts
 }
 
 fn count_outside_strings(text: &[u8]) -> Result<Counts, TooDeep> {
     let mut counts = Counts::default();
     let mut depth = 0usize;
+    // Members so far of each object that is open.
+    let mut members = [0u32; MAX_DEPTH + 1];
     let mut rest = text;
     while let Some((byte, after)) = rest.split_first() {
         rest = after;
@@ -86,10 +99,15 @@ fn count_outside_strings(text: &[u8]) -> Result<Counts, TooDeep> {
                 if depth > MAX_DEPTH {
                     return Err(TooDeep);
                 }
+                members[depth] = 0;
             }
             b']' | b'}' => depth = depth.saturating_sub(1),
             b',' => counts.commas += 1,
-            b':' => counts.colons += 1,
+            b':' => {
+                counts.colons += 1;
+                members[depth] = members[depth].saturating_add(1);
+                counts.many += usize::from(members[depth] > FEW_MEMBERS);
+            }
             b'"' => rest = after_string(rest),
             _ => {}
         }
@@ -185,6 +203,17 @@ mod tests {
         assert!((5..12).contains(&of("1")));
         assert!(of("{\"id\":123456,\"name\":\"somebody\",\"tags\":[\"a\",\"b\"]}") < 8);
         assert!((2..=3).contains(&of("\"a long text, with commas and: colons\"")));
+    }
+
+    #[test]
+    fn a_dictionary_weighs_more_than_objects_that_are_alike() {
+        let members =
+            |count: usize| (0..count).map(|name| format!("\"{name}x\":1")).collect::<Vec<_>>().join(",");
+        let alike = vec![format!("{{{}}}", members(64)); 1000].join(",");
+        let alike = weigh(format!("[{alike}]").as_bytes()).unwrap();
+        let dictionary = weigh(format!("{{{}}}", members(64_000)).as_bytes()).unwrap();
+        assert!(dictionary > 3 * alike, "{dictionary} {alike}");
+        assert!(dictionary > 64_000 * DICTIONARY_MEMBER);
     }
 
     proptest! {

@@ -30,6 +30,10 @@ pub const OVERHEAD: usize = HEADER_LEN + TAG_LEN + MAC_LEN;
 /// The limit of discarded records, above which the session ends.
 pub const MAX_DISCARDED: u32 = 8;
 
+/// Requests that are refused, and pings, that one frame may carry. A frame of small
+/// messages has 64 KiB, and each request its token: an honest one has fewer of them.
+pub const MAX_UNWELCOME: u32 = 256;
+
 const TAG_LEN: usize = 16;
 const MAC_LEN: usize = 32;
 const VERSION: u8 = 2;
@@ -87,6 +91,9 @@ pub enum RecordError {
     /// No epoch or sequence is left.
     #[error("the session's keys are used up")]
     Exhausted,
+    /// More requests that are refused, or pings, in one frame than an honest peer sends.
+    #[error("more than {MAX_UNWELCOME} refused requests or pings in one frame")]
+    Flood,
     /// A message larger than the limit.
     #[error("a message larger than the limit")]
     TooLarge,
@@ -122,7 +129,7 @@ impl Coded for RecordError {
 
     fn reason(&self) -> Reason {
         match self {
-            Self::Format | Self::Flags => Reason::RecordFormat,
+            Self::Format | Self::Flags | Self::Flood => Reason::RecordFormat,
             Self::Auth | Self::Corrupt | Self::Discarded => Reason::RecordAuth,
             Self::Replay => Reason::Replay,
             Self::Gap => Reason::SequenceGap,

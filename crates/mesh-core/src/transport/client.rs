@@ -9,11 +9,12 @@ use tonic::transport::Endpoint;
 use crate::{config::NetworkName, discovery::Address};
 
 use super::{
-    Duplex, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, Outgoing, TransportError,
+    Duplex, Incoming, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, Outgoing, TransportError,
     first_bytes::{self, FirstBytes},
     generated::mesh_client::MeshClient,
     max_frame,
     memory::Connector,
+    meter::{Meter, MeteredChannel},
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -52,13 +53,15 @@ pub(crate) async fn connect(
     };
     let channel = channel.map_err(|error| seen.look_like().map_or_else(|| failed(error), not_a_mesh))?;
     let (outgoing, frames) = Outgoing::queue();
+    let meter = Meter::default();
+    let channel = MeteredChannel { channel, meter: meter.clone() };
     let mut client = MeshClient::new(channel).max_decoding_message_size(max_frame(max_message));
     let opened = client.session(frames.map_while(Result::ok)).await;
     let opened = opened.map_err(|status| seen.look_like().map_or_else(|| status.into(), not_a_mesh))?;
     if !is_grpc(&opened) {
         return Err(not_a_mesh("an HTTP/2 server that does not speak gRPC"));
     }
-    Ok(Duplex { incoming: opened.into_inner(), outgoing })
+    Ok(Duplex { incoming: Incoming::new(opened.into_inner(), meter), outgoing })
 }
 
 /// Whether an answer is one of a gRPC server's, whatever it says.

@@ -9,8 +9,8 @@ mod generated;
 mod holdings;
 mod listener;
 pub(crate) mod memory;
+mod meter;
 mod server;
-
 mod status;
 
 use std::{
@@ -24,8 +24,12 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::Stream;
 
-use crate::error::{Code, Coded, Reason};
+use crate::{
+    budget::{Account, Charge},
+    error::{Code, Coded, Reason},
+};
 
+use self::meter::Meter;
 pub(crate) use self::{
     client::connect,
     codec::FrameCodec,
@@ -33,6 +37,7 @@ pub(crate) use self::{
     generated::Frame,
     holdings::Holdings,
     listener::{ConnectionInfo, Listener},
+    meter::FrameFault,
     server::{Accept, serve},
     status::{busy, refusal, shutting_down, unable},
 };
@@ -109,20 +114,49 @@ impl From<tonic::Status> for TransportError {
 /// One bidirectional stream, from either side.
 #[derive(Debug)]
 pub(crate) struct Duplex {
-    pub(crate) incoming: tonic::Streaming<Frame>,
+    pub(crate) incoming: Incoming,
     pub(crate) outgoing: Outgoing,
 }
 
 impl Duplex {
     /// The next frame; `None` once the peer is done.
     pub(crate) async fn receive(&mut self) -> Result<Option<Bytes>, TransportError> {
-        receive(&mut self.incoming).await
+        self.incoming.receive().await
     }
 }
 
-/// The next frame of a stream; `None` once the peer is done.
-pub(crate) async fn receive(incoming: &mut tonic::Streaming<Frame>) -> Result<Option<Bytes>, TransportError> {
-    Ok(incoming.message().await?.map(|frame| frame.data))
+/// The receiving half of a stream.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    frames: tonic::Streaming<Frame>,
+    meter: Meter,
+    /// Frames received so far.
+    received: u64,
+}
+
+impl Incoming {
+    fn new(frames: tonic::Streaming<Frame>, meter: Meter) -> Self {
+        Self { frames, meter, received: 0 }
+    }
+
+    /// From now on there is a session: frames may be large, and are charged to `account`.
+    pub(crate) fn open(&self, account: &Arc<Account>) {
+        self.meter.open(account);
+    }
+
+    /// Why the stream was ended here, if it was over a large frame.
+    pub(crate) fn fault(&self) -> Option<FrameFault> {
+        self.meter.fault()
+    }
+
+    /// The next frame; `None` once the peer is done. The previous one is dealt with,
+    /// and not charged any more.
+    pub(crate) async fn receive(&mut self) -> Result<Option<Bytes>, TransportError> {
+        self.meter.release_before(self.received);
+        let frame = self.frames.message().await?;
+        self.received += 1;
+        Ok(frame.map(|frame| frame.data))
+    }
 }
 
 /// The sending half of a stream.
@@ -136,31 +170,44 @@ pub(crate) struct Outgoing {
 #[derive(Debug)]
 struct Queued {
     frame: Result<Frame, tonic::Status>,
+    charge: Option<Arc<Charge>>,
     _room: Option<OwnedSemaphorePermit>,
 }
 
 /// What HTTP/2 takes frames from.
 #[derive(Debug)]
-pub(crate) struct OutgoingFrames(mpsc::Receiver<Queued>);
+pub(crate) struct OutgoingFrames {
+    frames: mpsc::Receiver<Queued>,
+    /// The charge for the last frame: HTTP/2 asks for the next one when it has sent it.
+    charge: Option<Arc<Charge>>,
+}
 
 impl Outgoing {
     /// A queue, and what empties it.
     pub(crate) fn queue() -> (Self, OutgoingFrames) {
         let (frames, taken) = mpsc::channel(OUTGOING_FRAMES);
-        (Self { frames, room: Arc::new(Semaphore::new(OUTGOING_BYTES)) }, OutgoingFrames(taken))
+        (
+            Self { frames, room: Arc::new(Semaphore::new(OUTGOING_BYTES)) },
+            OutgoingFrames { frames: taken, charge: None },
+        )
     }
 
     /// Sends a frame, once there is room for it. False if the stream is over.
     pub(crate) async fn send(&self, data: Bytes) -> bool {
+        self.send_held(data, None).await
+    }
+
+    /// The same with the charge for the frame, which is released when HTTP/2 has sent it.
+    pub(crate) async fn send_held(&self, data: Bytes, charge: Option<Arc<Charge>>) -> bool {
         // Never closed; a stream that ends drops its frames, which gives their room back.
         let room = Arc::clone(&self.room).acquire_many_owned(data.len().min(OUTGOING_BYTES) as u32).await;
-        self.frames.send(Queued { frame: Ok(Frame { data }), _room: room.ok() }).await.is_ok()
+        self.frames.send(Queued { frame: Ok(Frame { data }), charge, _room: room.ok() }).await.is_ok()
     }
 
     /// Ends the stream with a status the peer sees.
     pub(crate) async fn fail(&self, status: tonic::Status) {
         // A peer that does not read cannot be told; the stream ends all the same.
-        let _ = self.frames.send(Queued { frame: Err(status), _room: None }).await;
+        let _ = self.frames.send(Queued { frame: Err(status), charge: None, _room: None }).await;
     }
 }
 
@@ -168,7 +215,12 @@ impl Stream for OutgoingFrames {
     type Item = Result<Frame, tonic::Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(cx).map(|queued| queued.map(|queued| queued.frame))
+        self.charge = None;
+        self.frames.poll_recv(cx).map(|queued| {
+            let Queued { frame, charge, _room } = queued?;
+            self.charge = charge;
+            Some(frame)
+        })
     }
 }
 

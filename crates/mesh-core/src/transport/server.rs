@@ -6,13 +6,14 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming, service::InterceptorLayer, transport::Server};
 
 use super::{
-    ConnectionInfo, Duplex, Frame, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, Listener, Outgoing, OutgoingFrames,
-    TransportError,
+    ConnectionInfo, Duplex, Frame, Incoming, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, Listener, Outgoing,
+    OutgoingFrames, TransportError,
     generated::{
         DESCRIPTOR,
         mesh_server::{Mesh, MeshServer},
     },
     max_frame,
+    meter::{Meter, MeteredService},
 };
 
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -46,7 +47,9 @@ impl Mesh for Service {
             .ok_or_else(|| Status::internal("no connection"))?;
         self.0.admit()?;
         let (outgoing, frames) = Outgoing::queue();
-        let duplex = Duplex { incoming: request.into_inner(), outgoing };
+        // Each request of a metered service has its meter.
+        let meter = request.extensions().get::<Meter>().cloned().unwrap_or_default();
+        let duplex = Duplex { incoming: Incoming::new(request.into_inner(), meter), outgoing };
         self.0.accept(duplex, connection);
         Ok(Response::new(frames))
     }
@@ -75,6 +78,7 @@ pub(crate) async fn serve(
         }
         Ok(request)
     });
+    let mesh = MeshServer::new(Service(accept)).max_decoding_message_size(max_frame(max_message));
     Server::builder()
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(2 * STREAM_WINDOW)
@@ -85,7 +89,7 @@ pub(crate) async fn serve(
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .layer(touch)
-        .add_service(MeshServer::new(Service(accept)).max_decoding_message_size(max_frame(max_message)))
+        .add_service(MeteredService(mesh))
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming(listener)

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     balance::{Visit, key},
+    budget::{Account, Charge, NoRoom},
     config::MeshConfig,
     crypto::rsa::PublicKey,
     discovery::{Address, Entry},
@@ -21,7 +22,7 @@ use crate::{
     mesh::{
         chain::{check_time_left, too_deep},
         events::{CallError, CallId, CallSpec},
-        session::{End, Session, Streams},
+        session::{End, Session, Streams, hold},
         timers::TimerKey,
     },
     record::{
@@ -29,6 +30,9 @@ use crate::{
         message::{CallKind, CancelCause, Encoded, MAX_METHOD, RequestFields, is_method_name},
     },
 };
+
+/// What a call takes beside its message.
+const CALL_COST: usize = 1024;
 
 /// A call under way.
 #[derive(Debug)]
@@ -47,6 +51,8 @@ pub(super) struct Call {
     pub(super) visit: Option<(Visit, Instant)>,
     pub(super) measured: Option<Measured>,
     message: Encoded,
+    /// The memory that it takes here; that of a large message is charged by the message.
+    _charge: Charge,
     tries: Tries,
     /// A connection that is tried later than this is of no use to it.
     pub(super) latest: Instant,
@@ -85,6 +91,7 @@ impl Call {
     pub(super) fn new(
         spec: &CallSpec<'_>,
         config: &MeshConfig,
+        own: &Arc<Account>,
         others: usize,
         inherited: Option<Instant>,
     ) -> Result<Self, CallError> {
@@ -130,10 +137,14 @@ impl Call {
         let message = Encoded::request(spec.method, until, fields, spec.payload).map_err(|_| {
             CallError::local(Code::ResourceExhausted, Reason::TooLarge, "the metadata is larger than 8 KiB")
         })?;
+        let message = hold(message, own, 0).map_err(|error| no_room(&error))?;
+        let small = if message.held().is_some() { 0 } else { message.len() };
+        let charge = own.try_charge(CALL_COST + small, 0).map_err(|error| no_room(&error))?;
         Ok(Self {
             service,
             kind: spec.kind,
-            streams: Streams::of_call(spec.kind, spec.method),
+            streams: Streams::of_call(spec.kind, spec.method, own),
+            _charge: charge,
             placed: None,
             timer: None,
             pause: None,
@@ -266,6 +277,14 @@ impl Call {
             session.finish_if_left();
         }
     }
+}
+
+/// The memory for own calls is used up: calling again soon can help, unless the call
+/// can never fit.
+fn no_room(error: &NoRoom) -> CallError {
+    let retryable = matches!(error, NoRoom::Now(_));
+    let retry_after = retryable.then_some(Duration::from_millis(50));
+    CallError { retryable, retry_after, ..CallError::from_coded(error) }
 }
 
 /// A limit of calls is reached: calling again soon can help.

@@ -141,7 +141,7 @@ impl Client {
             let text = "the mesh is closed";
             return Err(CallError::local(Code::FailedPrecondition, Reason::Closed, text));
         }
-        Call::new(spec, &self.shared.config, self.count(), inherited)
+        Call::new(spec, &self.shared.config, self.shared.budget.own(), self.count(), inherited)
     }
 
     /// No instance of a service is known.

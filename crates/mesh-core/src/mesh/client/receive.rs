@@ -60,7 +60,24 @@ impl Client {
         if outcome.is_ok() && self.kind(id).is_some_and(CallKind::streams_output) {
             return self.break_stream(id, StreamError::Unexpected);
         }
-        self.tried(id, outcome.map_err(CallError::remote));
+        let outcome = match outcome {
+            Ok(reply) => self.light(reply.payload).map(|()| reply),
+            Err(failure) => Err(match self.light(failure.data) {
+                Ok(()) => CallError::remote(failure),
+                // The failure itself is worth more than its data.
+                Err(_) => CallError::remote(&Failure { data: Payload::EMPTY, ..*failure }),
+            }),
+        };
+        self.tried(id, outcome);
+    }
+
+    /// Whether the application may parse a payload: its event loop and its heap are at stake.
+    fn light(&self, payload: Payload<'_>) -> Result<(), CallError> {
+        let heavy = |error| format!("the service sent {error}");
+        match self.shared.weigh(payload) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(CallError::local(Code::ResourceExhausted, Reason::TooLarge, heavy(error))),
+        }
     }
 
     /// The kind of a call that is under way.
@@ -115,7 +132,7 @@ impl Carrier for Client {
 
     fn break_stream(&self, id: CallId, error: StreamError) {
         let (code, reason) = match error {
-            StreamError::Unread => (Code::ResourceExhausted, Reason::MemoryLimit),
+            StreamError::Unread | StreamError::NoRoom => (Code::ResourceExhausted, Reason::MemoryLimit),
             _ => (Code::Internal, Reason::StreamProtocol),
         };
         self.fail(id, CallError::local(code, reason, format!("the service sent {error}")));

@@ -1,7 +1,7 @@
 //! Whether a request is handed to its handler. The stack, outermost first:
 //!
 //! token → authorization → quota of the caller → limit of calls → form of the
-//! request.
+//! request → room in the memory budget.
 //!
 //! A request that is refused never reaches the application, which looks up the
 //! method: the quota counts requests for unknown methods too.
@@ -15,19 +15,25 @@ use std::{
 use super::authorization::Authorization;
 use crate::{
     auth::AuthError,
+    budget::{Charge, NoRoom},
     clock::Timestamp,
     config::RateLimit,
     error::{Code, Coded, Reason},
     id::ServiceId,
-    mesh::{chain::too_deep, events::SessionInfo, metadata::is_metadata, shared::Shared, sync::lock},
+    mesh::{chain::too_deep, metadata::is_metadata, session::Session, shared::Shared, sync::lock},
     record::message::{Failure, Payload, RequestFields},
     resilience::{Quota, QuotaLimits, ResilienceError},
 };
 
-/// When a caller over its limit of calls may come again.
+/// When a caller over its limit of calls, or of memory, may come again.
 const CALL_LIMIT_PAUSE: Duration = Duration::from_millis(50);
 /// Callers whose refusal is remembered to have been logged.
 const MAX_REFUSED: usize = 10_000;
+
+/// What a request takes beside its payload, here and in the application. A stream
+/// has the items that its handler yields beside that.
+const REQUEST_COST: usize = 4 * 1024;
+const STREAM_COST: usize = 12 * 1024;
 
 /// A request as it arrives.
 pub(super) struct Arriving<'a> {
@@ -85,25 +91,43 @@ impl RequestPolicy {
         Ok(Self { shared, authorization, quota })
     }
 
-    /// The stack: why a request of the session is refused, if it is. `others` of
-    /// the session are under way.
-    pub(super) fn refusal(
+    /// The stack: the charge for a request that came on `session`, which lasts until
+    /// it is answered, or the reason why it is refused. `others` of its session are under way.
+    pub(super) fn admit(
         &self,
-        session: &SessionInfo,
+        session: &Session,
         request: &Arriving<'_>,
         token: Result<(), AuthError>,
         others: usize,
-    ) -> Option<Refusal> {
+    ) -> Result<Charge, Refusal> {
         if let Err(error) = token {
             let text = format!("the request's token: {error}");
-            return Some(Refusal::new(error.code(), error.reason(), text));
+            return Err(Refusal::new(error.code(), error.reason(), text));
         }
-        if let Some(text) = self.authorization.denial(session, request.method, request.fields.metadata) {
+        let info = &session.info;
+        if let Some(text) = self.authorization.denial(info, request.method, request.fields.metadata) {
             // Before the quota, which only requests use up that may be made.
-            return Some(Refusal::new(Code::PermissionDenied, Reason::PermissionDenied, text));
+            return Err(Refusal::new(Code::PermissionDenied, Reason::PermissionDenied, text));
         }
-        let quota = self.quota.as_ref().and_then(|quota| self.beyond_quota(quota, &session.peer));
-        quota.or_else(|| self.over_limit(others)).or_else(|| self.malformed(request))
+        let quota = self.quota.as_ref().and_then(|quota| self.beyond_quota(quota, &info.peer));
+        let refusal = quota.or_else(|| self.over_limit(others)).or_else(|| self.malformed(request));
+        refusal.map_or_else(|| self.charge(session, request), Err)
+    }
+
+    /// Room for a request: the values that the application makes of it, which are more
+    /// than the bytes that wait for it before.
+    fn charge(&self, session: &Session, request: &Arriving<'_>) -> Result<Charge, Refusal> {
+        let Arriving { fields, payload, .. } = request;
+        let too_large = |text| Refusal::new(Code::ResourceExhausted, Reason::TooLarge, text);
+        let weight =
+            self.shared.weigh(*payload).map_err(|error| too_large(format!("the input is {error}")))?;
+        let base = if fields.kind.is_stream() { STREAM_COST } else { REQUEST_COST };
+        let bytes = base + 2 * (fields.metadata.len() + fields.path.len()) + weight;
+        session.try_charge(bytes).map_err(|error| {
+            let refusal = Refusal::new(error.code(), error.reason(), format!("the input: {error}"));
+            let retry_after = matches!(error, NoRoom::Now(_)).then_some(CALL_LIMIT_PAUSE);
+            Refusal { retry_after, ..refusal }
+        })
     }
 
     /// The quota is of the verified caller: by a claimed one, anybody could use

@@ -79,15 +79,19 @@ impl Server {
             }
             Arrival::New { others } => others,
         };
-        if let Some(refusal) = self.policy.refusal(&session.info, request, token, others) {
-            self.shared.stats.count_request(false);
-            session.send(Encoded::error(request.number, &refusal.failure()));
-            return Ok(());
-        }
+        let charge = match self.policy.admit(session, request, token, others) {
+            Ok(charge) => charge,
+            Err(refusal) => {
+                self.shared.stats.count_request(false);
+                session.unwelcome()?;
+                session.send(Encoded::error(request.number, &refusal.failure()));
+                return Ok(());
+            }
+        };
         let kind = request.fields.kind;
         let time_left = time_left(request.time_left_ms, kind.is_stream());
-        let streams = Streams::of_request(kind, request.method);
-        let id = self.begin(session, request.number, streams, time_left);
+        let streams = Streams::of_request(kind, request.method, session.account());
+        let id = self.begin(session, request.number, streams, time_left, charge);
         self.shared.events.request(Request {
             id,
             session: &session.info,
@@ -171,7 +175,7 @@ impl Carrier for Server {
     fn break_stream(&self, id: RequestId, error: StreamError) {
         let (code, reason) = match error {
             StreamError::TooLarge => (Code::ResourceExhausted, Reason::TooLarge),
-            StreamError::Unread => (Code::ResourceExhausted, Reason::MemoryLimit),
+            StreamError::Unread | StreamError::NoRoom => (Code::ResourceExhausted, Reason::MemoryLimit),
             _ => (Code::InvalidArgument, Reason::StreamProtocol),
         };
         self.fail_own(id, code, reason, &format!("the caller sent {error}"));

@@ -14,6 +14,7 @@ use super::{
     session::ServerSession,
 };
 use crate::{
+    budget::Charge,
     error::{Code, Reason},
     mesh::{
         chain::abandoned,
@@ -45,8 +46,17 @@ pub(super) struct Requests {
     pub(super) active: HashMap<RequestId, Active>,
     /// Requests nobody waits for any more, whose handlers still run. They keep
     /// their place, or a peer could start any number by cancelling each.
-    abandoned: HashMap<RequestId, (Arc<ServerSession>, AbortCause)>,
+    abandoned: HashMap<RequestId, Abandoned>,
     last: RequestId,
+}
+
+/// A request that nobody waits for, whose handler still runs.
+#[derive(Debug)]
+struct Abandoned {
+    session: Arc<ServerSession>,
+    cause: AbortCause,
+    /// Its handler still has the input.
+    _charge: Charge,
 }
 
 /// A request under way.
@@ -59,6 +69,8 @@ pub(super) struct Active {
     timer: Option<TimerKey>,
     /// When the calls made on its behalf are over at the latest.
     deadline: Option<Instant>,
+    /// The memory that its input takes, here and in the application.
+    charge: Charge,
     /// Its handler is done, though not all it said has gone.
     done: bool,
 }
@@ -117,7 +129,7 @@ impl Server {
         let requests = self.requests();
         match (requests.active.get(&id), requests.abandoned.get(&id)) {
             (Some(active), _) => Ok(active.deadline),
-            (None, Some((_, cause))) => Err(abandoned(*cause)),
+            (None, Some(gone)) => Err(abandoned(gone.cause)),
             (None, None) => Ok(None),
         }
     }
@@ -135,6 +147,7 @@ impl Server {
         number: u32,
         streams: Streams,
         time_left: Option<Duration>,
+        charge: Charge,
     ) -> RequestId {
         let id = {
             let mut requests = self.requests();
@@ -150,7 +163,7 @@ impl Server {
                 time_left.map(|time_left| self.shared.timers.insert(Timer::Request(*last), time_left));
             let deadline = time_left.map(|time_left| Instant::now() + time_left);
             let session = Arc::clone(session);
-            active.insert(*last, Active { session, number, streams, timer, deadline, done: false });
+            active.insert(*last, Active { session, number, streams, timer, deadline, charge, done: false });
             *last
         };
         session.begin(number, id);
@@ -160,20 +173,28 @@ impl Server {
     /// Answers a request. A late answer only says that the handler is done.
     pub(crate) fn respond(&self, id: RequestId, metadata: &[u8], payload: Payload<'_>) {
         let Some(active) = self.take(id) else { return self.release(id) };
+        // The application is done with the input.
+        drop(active.charge);
         let own = self.shared.config.limits.max_message;
         let limit = active.session.parameters.max_message.min(own) as usize;
-        let encoded = if payload.bytes.len() > limit {
-            let len = payload.bytes.len();
-            Err(format!(
-                "the result is {len} bytes, more than limits.maxMessageBytes of one of the sides ({limit})"
+        let len = payload.bytes.len();
+        let encoded = if len > limit {
+            Err((
+                Reason::TooLarge,
+                format!(
+                    "the result is {len} bytes, more than limits.maxMessageBytes of one of the sides ({limit})"
+                ),
             ))
         } else {
             Encoded::response(active.number, metadata, payload)
-                .map_err(|_| "the response metadata is larger than 8 KiB".to_owned())
+                .map_err(|_| (Reason::TooLarge, "the response metadata is larger than 8 KiB".to_owned()))
+                .and_then(|answer| {
+                    active.session.hold(answer).map_err(|_| (Reason::MemoryLimit, unread(len)))
+                })
         };
         self.shared.stats.count_request(encoded.is_ok());
-        active.session.send(encoded.unwrap_or_else(|message| {
-            Encoded::error(active.number, &Failure::new(Code::ResourceExhausted, Reason::TooLarge, &message))
+        active.session.send(encoded.unwrap_or_else(|(reason, message)| {
+            Encoded::error(active.number, &Failure::new(Code::ResourceExhausted, reason, &message))
         }));
     }
 
@@ -188,6 +209,10 @@ impl Server {
             };
             let limit = active.session.parameters.max_message as usize;
             let message = Encoded::error_within(active.number, failure, limit);
+            // The caller learns of the failure in any case, if need be without its data.
+            let message = active.session.hold(message).unwrap_or_else(|_| {
+                Encoded::error(active.number, &Failure { data: Payload::EMPTY, ..*failure })
+            });
             (message, active.streams.sends())
         };
         if streams {
@@ -232,7 +257,8 @@ impl Server {
         }
         self.shared.stats.count_request(false);
         active.session.abandon();
-        self.requests().abandoned.insert(id, (active.session, cause));
+        let Active { session, charge, .. } = active;
+        self.requests().abandoned.insert(id, Abandoned { session, cause, _charge: charge });
         self.shared.events.aborted(id, cause);
         self.shared.events.flush();
     }
@@ -248,8 +274,8 @@ impl Server {
     /// The handler of an abandoned request is done.
     fn release(&self, id: RequestId) {
         let abandoned = self.requests().abandoned.remove(&id);
-        if let Some((session, _)) = abandoned {
-            session.release();
+        if let Some(abandoned) = abandoned {
+            abandoned.session.release();
         }
     }
 
@@ -264,4 +290,12 @@ impl Server {
         active.streams.release(&active.session, active.number);
         Some(active)
     }
+}
+
+/// The caller does not read, or not as fast as it asks.
+fn unread(len: usize) -> String {
+    format!(
+        "the result of {len} bytes has no room beside the results that the caller has not read \
+         (limits.maxMemoryBytes)"
+    )
 }

@@ -13,6 +13,8 @@ pub(crate) enum StreamError {
     Unexpected,
     #[error("a message that is not well formed")]
     Malformed,
+    #[error("more items than there is room for in memory")]
+    NoRoom,
     #[error("items that are not read here while other streams need their room")]
     Unread,
 }

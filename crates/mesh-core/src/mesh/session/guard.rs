@@ -7,6 +7,7 @@ use super::{
     state::{End, Session},
 };
 use crate::{
+    error::Reason,
     mesh::{events::Level, shared::Shared},
     record::message::Encoded,
 };
@@ -30,7 +31,7 @@ impl<S: Side> Open<S> {
         side.sessions().insert(session);
         let open = Self { side: Arc::clone(side), session: Arc::clone(session), is_closed: false };
         shared.events.session_opened(&session.info);
-        log(shared, Level::Info, "session.opened", "a session was established", session);
+        log(shared, Level::Info, "session.opened", "a session was established", session, None);
         shared.events.flush();
         open
     }
@@ -47,8 +48,8 @@ impl<S: Side> Open<S> {
         let (shared, session) = (self.side.shared(), &self.session);
         self.side.sessions().remove(session);
         shared.guarded(|| {
-            let level = if matches!(end, End::Record(_) | End::Auth(_)) { Level::Warn } else { Level::Info };
-            log(shared, level, "session.closed", &end.to_string(), session);
+            let level = if end.is_fault() { Level::Warn } else { Level::Info };
+            log(shared, level, "session.closed", &end.to_string(), session, end.reason());
             shared.events.session_closed(&session.info);
             shared.events.flush();
         });
@@ -72,12 +73,20 @@ impl<S: Side> Drop for Open<S> {
     }
 }
 
-fn log(shared: &Shared, level: Level, event: &'static str, message: &str, session: &Session) {
-    let fields = vec![
+fn log(
+    shared: &Shared,
+    level: Level,
+    event: &'static str,
+    message: &str,
+    session: &Session,
+    reason: Option<Reason>,
+) {
+    let mut fields = vec![
         ("peer", session.info.peer.to_string()),
         ("session", session.info.id.to_string()),
         ("trust", session.info.trust_name().to_owned()),
         ("resumed", session.info.resumed.to_string()),
     ];
+    fields.extend(reason.map(|reason| ("reason", reason.to_string())));
     shared.log(level, event, message.to_owned(), fields);
 }

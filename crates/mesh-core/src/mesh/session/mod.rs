@@ -27,7 +27,7 @@ pub(crate) use self::{
     run::{handshake_message, prepare, run},
     side::{Carrier, Side},
     stalls::Stalls,
-    state::{End, Session},
+    state::{End, Session, hold},
     streams::{Queued, Streams},
     table::Sessions,
 };

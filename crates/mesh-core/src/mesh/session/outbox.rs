@@ -1,8 +1,11 @@
 //! Messages that wait to be written, and which of them is next.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
-use crate::record::{OVERHEAD, message::Encoded};
+use crate::{
+    budget::Charge,
+    record::{OVERHEAD, message::Encoded},
+};
 
 /// Messages are packed into records, and records into frames, up to these sizes.
 pub(super) const RECORD_TARGET: usize = 16 * 1024;
@@ -21,12 +24,25 @@ pub(super) enum Order {
     Finish,
 }
 
-/// Bytes of messages in a frame.
-#[derive(Clone, Copy, Debug, Default)]
+/// The room of a small message beside its bytes: its place in the queue and its block.
+const MESSAGE_COST: usize = 128;
+
+/// Bytes of messages that leave the queue for a frame.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Written {
     pub(super) all: usize,
     /// Of these, of items.
     pub(super) streamed: usize,
+    /// What the session was charged for them.
+    pub(super) cost: usize,
+    /// The charge of the last large one. A frame ends with a message that is larger than
+    /// a frame of small ones.
+    pub(super) held: Option<Arc<Charge>>,
+}
+
+/// What a session is charged for a message in its queue. A large one has a charge of its own.
+pub(super) fn cost(message: &Encoded) -> usize {
+    MESSAGE_COST + if message.held().is_some() { 0 } else { message.len() }
 }
 
 /// Messages waiting to be written. Those of streams wait behind the rest, so
@@ -62,8 +78,16 @@ impl Outbox {
     /// Drops the requests for whose answers no time is left. Their calls end by
     /// their own timers, and the peer never hears of them.
     pub(super) fn drop_late(&mut self, now: Instant) {
-        self.messages.retain(|message| !message.is_late(now));
-        self.streamed.retain(|message| !message.is_late(now));
+        for queue in [&mut self.messages, &mut self.streamed] {
+            queue.retain(|message| {
+                let late = message.is_late(now);
+                if late {
+                    self.taken.all += message.len();
+                    self.taken.cost += cost(message);
+                }
+                !late
+            });
+        }
     }
 
     /// The next message for a frame of `filled` bytes, if it fits in `room`.
@@ -72,6 +96,10 @@ impl Outbox {
         let queue = if streamed { &mut self.streamed } else { &mut self.messages };
         let message = queue.pop_front_if(|message| message.len() <= room)?;
         self.taken.all += message.len();
+        self.taken.cost += cost(&message);
+        if let Some(held) = message.held() {
+            self.taken.held = Some(Arc::clone(held));
+        }
         if message.cost() > 0 {
             self.taken.streamed += message.len();
         }

@@ -19,7 +19,7 @@ use crate::{
         Opened, Opener, RecordError,
         message::{Encoded, Message, Messages},
     },
-    transport::{Frame, receive},
+    transport::Incoming,
 };
 
 /// Beyond this many bytes of events that the application has yet to deal with,
@@ -30,7 +30,7 @@ const APPLICATION_PAUSE: Duration = Duration::from_millis(2);
 /// Reads until the session ends; returns why it did.
 pub(super) async fn read<S: Side>(
     session: &Arc<S::Held>,
-    mut incoming: tonic::Streaming<Frame>,
+    mut incoming: Incoming,
     mut opener: Opener,
     tokens: &Tokens,
     side: &Arc<S>,
@@ -40,24 +40,25 @@ pub(super) async fn read<S: Side>(
         let frame = tokio::select! {
             biased;
             () = session.until_ended() => return End::Closed,
-            frame = receive(&mut incoming) => frame,
+            frame = incoming.receive() => frame,
         };
-        let Ok(Some(frame)) = frame else { return End::Lost };
-        let now = session.clock.now();
-        session.touch(now);
-        let outcome = read_frame(session, frame, &mut opener, &mut verifier, tokens, side, now);
-        side.shared().burst_over();
-        if let Err(error) = outcome {
-            return End::Record(error);
-        }
+        let Ok(Some(frame)) = frame else { return incoming.fault().map_or(End::Lost, End::Frame) };
         // An application that does not keep up stops its peers, instead of
-        // filling the memory with what they send.
+        // filling the memory with what they send. Before each frame, since any
+        // number of sessions may have one at once.
         while side.shared().events.backlog() > APPLICATION_LIMIT {
             tokio::select! {
                 biased;
                 () = session.until_ended() => return End::Closed,
                 () = tokio::time::sleep(APPLICATION_PAUSE) => {}
             }
+        }
+        let now = session.clock.now();
+        session.touch(now);
+        let outcome = read_frame(session, frame, &mut opener, &mut verifier, tokens, side, now);
+        side.shared().burst_over();
+        if let Err(error) = outcome {
+            return End::Record(error);
         }
         // A client always reads: answers are what empties both sides. If it
         // waited as well, two sides with much to send would wait for each other.
@@ -80,6 +81,7 @@ fn read_frame<S: Side>(
     side: &Arc<S>,
     now: Timestamp,
 ) -> Result<(), RecordError> {
+    session.begin_frame();
     let mut frame = BytesMut::from(frame);
     let mut input = &mut frame[..];
     loop {
@@ -111,11 +113,14 @@ fn on_message<S: Side>(
         Message::End { call, metadata } => on_end(&**side, session, call, metadata),
         Message::Window { call, credit } => on_window(&**side, session, call, credit)?,
         Message::Malformed { call } => on_malformed(&**side, session, call),
-        // A peer that floods with pings and does not read gets no more pongs.
-        Message::Ping(nonce) if !session.is_backlogged() => {
-            session.send(Encoded::pong(nonce));
+        Message::Ping(nonce) => {
+            session.unwelcome()?;
+            // A peer that floods with pings and does not read gets no more pongs.
+            if !session.is_backlogged() {
+                session.send(Encoded::pong(nonce));
+            }
         }
-        Message::Ping(_) | Message::Pong(_) => {}
+        Message::Pong(_) => {}
         other => side.on_message(session, other, verify)?,
     }
     Ok(())

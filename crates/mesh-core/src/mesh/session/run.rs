@@ -9,7 +9,7 @@ use super::{
     outbox::Order,
     read::read,
     side::Side,
-    state::{End, Session},
+    state::{Accounts, End, Session},
     tokens::Tokens,
     write::write,
 };
@@ -17,7 +17,7 @@ use crate::{
     handshake::Established,
     mesh::{events::SessionInfo, shared::Shared},
     record::{Opener, RecordError, Sealer, message::Encoded},
-    transport::{Duplex, TransportError},
+    transport::{Duplex, TransportError, max_frame},
 };
 
 /// Plaintext of a record beyond its largest payload.
@@ -62,7 +62,13 @@ pub(crate) fn prepare<H: From<Session>>(
     let sealer = Sealer::new(established.seal, established.aes, now)?;
     let opener = Opener::new(established.open, established.aes, plaintext, now)?;
     let clock = shared.platform.clock.clone();
-    let (session, queue) = Session::new(info, established.parameters, clock, now);
+    let account = shared.budget.session(&info.peer);
+    let accounts = Accounts {
+        outgoing: Arc::clone(if inbound { &account } else { shared.budget.own() }),
+        session: account,
+        spare: max_frame(shared.config.limits.max_message),
+    };
+    let (session, queue) = Session::new(info, established.parameters, clock, now, accounts);
     Ok(Prepared { session: Arc::new(H::from(session)), queue, sealer, opener, tokens })
 }
 
@@ -75,11 +81,13 @@ pub(crate) async fn run<S: Side>(
 ) -> (End, Vec<Encoded>) {
     let Prepared { session, queue, sealer, opener, tokens } = prepared;
     let Duplex { incoming, outgoing, .. } = duplex;
+    incoming.open(session.account());
     let writing = write(Arc::clone(&session), queue, sealer, tokens.clone(), outgoing, Arc::clone(side));
     let writer = tokio::spawn(writing);
     let end = read(&session, incoming, opener, &tokens, side).await;
     session.end(end);
     let unwritten = writer.await.unwrap_or_default();
+    session.queue_is_gone();
     (session.why_over().unwrap_or(End::Lost), unwritten)
 }
 

@@ -1,8 +1,11 @@
 //! A session as its tasks and the tables that refer to it share it.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::sync::{Notify, mpsc};
@@ -11,20 +14,38 @@ use tokio_util::sync::CancellationToken;
 use super::{
     breach::StreamError,
     flow::SessionFlow,
-    outbox::{Order, Written},
+    outbox::{Order, Written, cost},
 };
 use crate::{
     auth::AuthError,
+    budget::{Account, Charge, NoRoom, Tally},
     clock::{Clock, Timestamp},
     config::MeshConfig,
+    error::{Coded, Reason},
     handshake::Parameters,
     identity::IdentityError,
     mesh::events::SessionInfo,
-    record::{Inflow, Overrun, RecordError, message::Encoded},
+    record::{Inflow, MAX_UNWELCOME, Overrun, RecordError, message::Encoded},
+    transport::FrameFault,
 };
 
 /// Beyond this many queued bytes a session takes no more requests.
 const BACKLOG_LIMIT: usize = 8 * 1024 * 1024;
+/// A message with a larger payload has a charge of its own, which lasts until HTTP/2
+/// has sent it. Smaller ones are charged while they are in the queue.
+const LARGE: usize = 16 * 1024;
+
+/// What is held for the peer of a session, and for what it is written.
+#[derive(Debug)]
+pub(super) struct Accounts {
+    /// That of the session: what the peer sends is charged to it.
+    pub(super) session: Arc<Account>,
+    /// What this side sends: to a peer that calls here its own, else that of own calls.
+    pub(super) outgoing: Arc<Account>,
+    /// Room that requests, items and answers leave for the next frame, so that a session
+    /// that holds all it may can still be read.
+    pub(super) spare: usize,
+}
 
 /// A session, shared by its tasks and the tables that refer to it.
 #[derive(Debug)]
@@ -36,7 +57,14 @@ pub(crate) struct Session {
     pub(super) flow: SessionFlow,
     last_activity: AtomicU64,
     outgoing: mpsc::UnboundedSender<Order>,
+    account: Arc<Account>,
+    spare: usize,
+    /// Bytes of messages that are queued.
     backlog: AtomicUsize,
+    /// What they are charged.
+    queued: Tally,
+    /// Pings and refused requests in this frame.
+    unwelcome: AtomicU32,
     drained: Notify,
     ended: CancellationToken,
     end: OnceLock<End>,
@@ -60,6 +88,29 @@ pub(crate) enum End {
     /// Something that should work did not.
     #[error("{0}")]
     Auth(Arc<AuthError>),
+    /// A large frame of the peer had no room, or no end.
+    #[error("{0}")]
+    Frame(#[from] FrameFault),
+    /// The peer takes nothing of what it is sent.
+    #[error("the peer has taken nothing for {} s of what waits for it", .0.as_secs())]
+    Unread(Duration),
+}
+
+impl End {
+    /// Whether somebody should look into it.
+    pub(super) fn is_fault(&self) -> bool {
+        self.reason().is_some()
+    }
+
+    /// The reason, where there is a fault.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Lost | Self::Closed => None,
+            Self::Record(error) => Some(error.reason()),
+            Self::Auth(error) => Some(error.reason()),
+            Self::Frame(_) | Self::Unread(_) => Some(Reason::MemoryLimit),
+        }
+    }
 }
 
 impl Session {
@@ -69,6 +120,7 @@ impl Session {
         parameters: Parameters,
         clock: Clock,
         now: Timestamp,
+        accounts: Accounts,
     ) -> (Self, mpsc::UnboundedReceiver<Order>) {
         let (outgoing, queue) = mpsc::unbounded_channel();
         let session = Self {
@@ -79,7 +131,11 @@ impl Session {
             flow: SessionFlow::default(),
             last_activity: AtomicU64::new(now.as_millis()),
             outgoing,
+            account: accounts.session,
+            spare: accounts.spare,
             backlog: AtomicUsize::new(0),
+            queued: Tally::new(accounts.outgoing),
+            unwelcome: AtomicU32::new(0),
             drained: Notify::new(),
             ended: CancellationToken::new(),
             end: OnceLock::new(),
@@ -89,16 +145,75 @@ impl Session {
 
     /// Queues a message; false if the session is over.
     pub(crate) fn send(&self, message: Encoded) -> bool {
-        self.backlog.fetch_add(message.len(), Ordering::Relaxed);
-        self.outgoing.send(Order::Message(message)).is_ok()
+        self.enqueue(message, Order::Message)
     }
 
     /// Queues a message of a stream. It keeps its place behind the stream's
     /// others, and lets everything else pass.
     pub(crate) fn send_streamed(&self, message: Encoded) {
-        self.backlog.fetch_add(message.len(), Ordering::Relaxed);
         // A session that is over ends its streams by itself.
-        let _ = self.outgoing.send(Order::Streamed(message));
+        self.enqueue(message, Order::Streamed);
+    }
+
+    fn enqueue(&self, message: Encoded, order: impl FnOnce(Encoded) -> Order) -> bool {
+        let (len, cost) = (message.len(), cost(&message));
+        self.backlog.fetch_add(len, Ordering::Relaxed);
+        self.queued.add(cost);
+        let sent = self.outgoing.send(order(message)).is_ok();
+        if !sent {
+            self.backlog.fetch_sub(len, Ordering::Relaxed);
+            self.queued.subtract(cost);
+        }
+        sent
+    }
+
+    /// The queue and its writer are gone. What refers to the session may stay for long.
+    pub(super) fn queue_is_gone(&self) {
+        self.backlog.store(0, Ordering::Relaxed);
+        self.queued.clear();
+    }
+
+    /// The account of what the peer sends.
+    pub(crate) const fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    /// Charges for what the peer causes to be held.
+    pub(crate) fn try_charge(&self, bytes: usize) -> Result<Charge, NoRoom> {
+        self.account.try_charge(bytes, self.spare)
+    }
+
+    /// Makes a charge for what the peer causes to be held larger.
+    pub(super) fn try_grow(&self, charge: &mut Option<Charge>, bytes: usize) -> Result<(), NoRoom> {
+        match charge {
+            Some(charge) => charge.try_grow(bytes, self.spare),
+            None => {
+                *charge = Some(self.try_charge(bytes)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// A message for the queue, charged by itself if it is large.
+    ///
+    /// # Errors
+    /// [`NoRoom`] for a large message.
+    pub(crate) fn hold(&self, message: Encoded) -> Result<Encoded, NoRoom> {
+        hold(message, self.queued.account(), self.spare)
+    }
+
+    /// A frame begins.
+    pub(super) fn begin_frame(&self) {
+        self.unwelcome.store(0, Ordering::Relaxed);
+    }
+
+    /// A ping or a request that is refused: an honest peer does not send many in a frame.
+    ///
+    /// # Errors
+    /// [`RecordError::Flood`].
+    pub(crate) fn unwelcome(&self) -> Result<(), RecordError> {
+        let before = self.unwelcome.fetch_add(1, Ordering::Relaxed);
+        if before < MAX_UNWELCOME { Ok(()) } else { Err(RecordError::Flood) }
     }
 
     /// Ends the session at once.
@@ -116,7 +231,8 @@ impl Session {
 
     /// Whether more is queued than the peer reads.
     pub(crate) fn is_backlogged(&self) -> bool {
-        self.backlog.load(Ordering::Relaxed) > BACKLOG_LIMIT
+        let backlog = self.backlog.load(Ordering::Relaxed);
+        backlog > BACKLOG_LIMIT || (backlog > 0 && self.queued.account().is_full())
     }
 
     /// Bytes of messages that wait for the connection.
@@ -148,9 +264,10 @@ impl Session {
     }
 
     /// So many bytes of the queue were handed to the connection.
-    pub(super) fn written(&self, written: Written, now: Timestamp) {
+    pub(super) fn written(&self, written: &Written, now: Timestamp) {
         self.touch(now);
         self.backlog.fetch_sub(written.all, Ordering::Relaxed);
+        self.queued.subtract(written.cost);
         self.flow.written(written.streamed);
         self.drained.notify_one();
     }
@@ -206,4 +323,13 @@ impl Session {
     pub(crate) fn next_unblocked(&self) -> Option<u32> {
         self.flow.next_unblocked()
     }
+}
+
+/// A message charged to `account` by itself if it is large.
+pub(crate) fn hold(message: Encoded, account: &Arc<Account>, spare: usize) -> Result<Encoded, NoRoom> {
+    if message.payload_len() <= LARGE || message.held().is_some() {
+        return Ok(message);
+    }
+    let charge = account.try_charge(message.len(), spare)?;
+    Ok(message.held_by(charge))
 }

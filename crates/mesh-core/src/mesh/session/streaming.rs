@@ -35,7 +35,8 @@ pub(super) fn on_item<C: Carrier>(
         session.return_shared(shared);
         return Ok(());
     };
-    match carrier.with(id, |streams| streams.receive(payload, limit)) {
+    let fits = carrier.shared().weigh(payload).map_err(|_| StreamError::TooLarge);
+    match carrier.with(id, |streams| fits.and_then(|_| streams.receive(payload, limit, session))) {
         Some(Ok(())) => carrier.shared().events.item(C::stream(id), payload),
         Some(Err(error)) => {
             // What the stream did not take, it will not give back.
@@ -104,10 +105,12 @@ pub(crate) fn send_item<C: Carrier>(carrier: &C, id: u32, payload: Payload<'_>) 
         );
         return carrier.fail_own(id, Code::ResourceExhausted, Reason::TooLarge, &text);
     }
-    if queue(carrier, id, Encoded::item(0, payload), false) == Queued::Full {
-        let text = "the stream's items were sent without waiting for earlier ones to go";
-        carrier.fail_own(id, Code::ResourceExhausted, Reason::MemoryLimit, text);
-    }
+    let text = match queue(carrier, id, Encoded::item(0, payload), false) {
+        Queued::Taken | Queued::Over => return,
+        Queued::Full => "the stream's items were sent without waiting for earlier ones to go",
+        Queued::NoRoom => "an item has no room beside all else that waits to be sent (limits.maxMemoryBytes)",
+    };
+    carrier.fail_own(id, Code::ResourceExhausted, Reason::MemoryLimit, text);
 }
 
 /// The message that ends this side's items, unless the metadata is too large.

@@ -1,12 +1,18 @@
 //! The items of one call, either way, and how much of them may be on the way:
 //! `docs/protocol.md`, section 7.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
-use super::{breach::StreamError, state::Session};
-use crate::record::{
-    ITEM_COST, Inflow, SendWindow, Shares,
-    message::{CallKind, Encoded, Payload},
+use super::{
+    breach::StreamError,
+    state::{Session, hold},
+};
+use crate::{
+    budget::{Account, Charge},
+    record::{
+        ITEM_COST, Inflow, SendWindow, Shares,
+        message::{CallKind, Encoded, Encoding, Payload},
+    },
 };
 
 /// What one stream hands over while others wait for their turn.
@@ -19,6 +25,15 @@ const QUEUE_LIMIT: usize = 2 * 1024 * 1024;
 const IDLE: u8 = 2;
 /// Sweeps without progress after which a stream stands still.
 const STALLED: u8 = 10;
+
+/// What an item takes until the application reads it. JSON waits as text, which may
+/// have two bytes for each character; bytes have a buffer of their own.
+fn weight(payload: Payload<'_>) -> usize {
+    match payload.encoding {
+        Encoding::Json => ITEM_COST + 2 * payload.bytes.len(),
+        Encoding::Raw | Encoding::Empty => 4 * ITEM_COST + payload.bytes.len(),
+    }
+}
 
 /// What an item takes from the windows.
 pub(crate) fn shares(payload: Payload<'_>) -> Shares {
@@ -47,6 +62,10 @@ pub(crate) struct Stall {
 
 #[derive(Debug)]
 struct Sending {
+    /// Who is charged for what waits.
+    account: Arc<Account>,
+    /// The charge for small messages. Large ones have their own.
+    charge: Charge,
     window: SendWindow,
     queue: VecDeque<Encoded>,
     /// Bytes of the items in it.
@@ -64,6 +83,11 @@ struct Sending {
 #[derive(Debug, Default)]
 struct Receiving {
     inflow: Inflow,
+    /// The cost and the weight of each item that the application has not read.
+    unread: VecDeque<(usize, usize)>,
+    /// What it has read since, of the first of them.
+    read: usize,
+    charge: Option<Charge>,
     ended: bool,
     /// Sweeps since the consumer has read, or has had something to read.
     idle: u8,
@@ -76,6 +100,8 @@ pub(crate) enum Queued {
     Taken,
     /// More is queued than an application that waits for `sent` ever has.
     Full,
+    /// The memory budget has no room for it.
+    NoRoom,
     /// This side sends no items, or no more.
     Over,
 }
@@ -89,22 +115,37 @@ pub(crate) struct Pumped {
     pub(crate) finished: bool,
 }
 
+impl Receiving {
+    /// The application has read items that cost so much, in their order.
+    fn release(&mut self, cost: usize) {
+        self.read = self.read.saturating_add(cost);
+        while let Some((cost, weight)) = self.unread.pop_front_if(|(cost, _)| *cost <= self.read) {
+            self.read -= cost;
+            if let Some(charge) = &mut self.charge {
+                charge.shrink(weight);
+            }
+        }
+    }
+}
+
 impl Streams {
-    /// The streams of a call that this side makes.
-    pub(crate) fn of_call(kind: CallKind, method: &str) -> Self {
-        Self::new(kind.streams_input(), kind.streams_output(), method)
+    /// The streams of a call that this side makes. What it sends is charged to `account`.
+    pub(crate) fn of_call(kind: CallKind, method: &str, account: &Arc<Account>) -> Self {
+        Self::new(kind.streams_input(), kind.streams_output(), method, account)
     }
 
-    /// The streams of a request that this side answers.
-    pub(crate) fn of_request(kind: CallKind, method: &str) -> Self {
-        Self::new(kind.streams_output(), kind.streams_input(), method)
+    /// The streams of a request that this side answers, charged in the same way.
+    pub(crate) fn of_request(kind: CallKind, method: &str, account: &Arc<Account>) -> Self {
+        Self::new(kind.streams_output(), kind.streams_input(), method, account)
     }
 
-    fn new(sends: bool, receives: bool, method: &str) -> Self {
+    fn new(sends: bool, receives: bool, method: &str, account: &Arc<Account>) -> Self {
         if !sends && !receives {
             return Self::default();
         }
         let sending = Sending {
+            account: Arc::clone(account),
+            charge: account.charge(0),
             window: SendWindow::of_stream(),
             queue: VecDeque::new(),
             queued: 0,
@@ -149,6 +190,10 @@ impl Streams {
         if sending.queued >= QUEUE_LIMIT && !last {
             return Queued::Full;
         }
+        let Ok(message) = hold(message, &sending.account, 0) else { return Queued::NoRoom };
+        if message.held().is_none() && sending.charge.try_grow(message.cost(), 0).is_err() {
+            return Queued::NoRoom;
+        }
         sending.queued += message.cost();
         sending.queue.push_back(message);
         sending.ended = last;
@@ -184,6 +229,9 @@ impl Streams {
             }
             sending.started = true;
             sending.queued -= cost;
+            if message.held().is_none() {
+                sending.charge.shrink(cost);
+            }
             pumped.cost += cost;
             if let Some(message) = sending.queue.pop_front() {
                 session.send_streamed(message.with_call(number));
@@ -199,8 +247,13 @@ impl Streams {
         Ok(sending.window.grant(credit)?)
     }
 
-    /// An item arrived.
-    pub(crate) fn receive(&mut self, payload: Payload<'_>, limit: u32) -> Result<(), StreamError> {
+    /// An item arrived on a session.
+    pub(crate) fn receive(
+        &mut self,
+        payload: Payload<'_>,
+        limit: u32,
+        session: &Session,
+    ) -> Result<(), StreamError> {
         let receiving = self.receiving.as_mut().ok_or(StreamError::Unexpected)?;
         if receiving.ended {
             return Err(StreamError::Unexpected);
@@ -212,7 +265,11 @@ impl Streams {
         if receiving.inflow.held() == 0 {
             receiving.idle = 0;
         }
-        Ok(receiving.inflow.receive(shares(payload))?)
+        let weight = weight(payload);
+        session.try_grow(&mut receiving.charge, weight).map_err(|_| StreamError::NoRoom)?;
+        receiving.inflow.receive(shares(payload))?;
+        receiving.unread.push_back((payload.bytes.len() + ITEM_COST, weight));
+        Ok(())
     }
 
     /// The peer's items are all there.
@@ -225,6 +282,7 @@ impl Streams {
     pub(crate) fn consume(&mut self, session: &Session, number: u32, cost: usize) {
         let Some(receiving) = &mut self.receiving else { return };
         receiving.idle = 0;
+        receiving.release(cost);
         let grant = session.consume_items(&mut receiving.inflow, cost);
         if let Some(credit) = grant.filter(|_| !receiving.ended) {
             session.send(Encoded::window(number, credit));

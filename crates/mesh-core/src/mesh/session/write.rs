@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::BytesMut;
-use tokio::sync::mpsc;
+use bytes::{Bytes, BytesMut};
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     outbox::{FRAME_TARGET, Order, Outbox, RECORD_TARGET},
@@ -14,11 +14,16 @@ use super::{
 };
 use crate::{
     auth::TokenIssuer,
+    budget::Charge,
     clock::Timestamp,
     record::{Sealer, message::Encoded},
     transport::Outgoing,
 };
 
+/// How long a peer may take nothing of what waits for it, beside a second for each of
+/// so many bytes of the last frame: a slow line is not a peer that does not read.
+const UNREAD: Duration = Duration::from_secs(30);
+const SLOWEST: usize = 64 * 1024;
 /// How long a peer may take to end a session that this side has finished.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -34,6 +39,7 @@ pub(super) async fn write<C: Carrier>(
 ) -> Vec<Encoded> {
     let mut issuer = tokens.issuer(&sealer, &session.info);
     let mut outbox = Outbox::default();
+    let mut previous = 0;
     loop {
         if outbox.is_empty() && !outbox.is_finished() {
             let order = tokio::select! {
@@ -53,16 +59,21 @@ pub(super) async fn write<C: Carrier>(
             session.end(end);
             break;
         }
-        let written = outbox.take_count();
-        if !frame.is_empty() {
+        let mut written = outbox.take_count();
+        if frame.is_empty() {
+            session.written(&written, now);
+        } else {
+            let size = frame.len();
+            let sending = send(&outgoing, frame.freeze(), written.held.take(), previous);
+            previous = size;
             let sent = tokio::select! {
                 biased;
-                () = session.until_ended() => false,
-                sent = outgoing.send(frame.freeze()) => sent,
+                () = session.until_ended() => Err(End::Lost),
+                sent = sending => sent,
             };
-            session.written(written, now);
-            if !sent {
-                session.end(End::Lost);
+            session.written(&written, now);
+            if let Err(end) = sent {
+                session.end(end);
                 break;
             }
             if written.streamed > 0 {
@@ -72,7 +83,7 @@ pub(super) async fn write<C: Carrier>(
         if outbox.is_finished() && outbox.is_empty() {
             drop(outgoing);
             // The peer ends its half in turn; one that does not is left.
-            let _ = tokio::time::timeout(FAREWELL, session.until_ended()).await;
+            let _ = timeout(FAREWELL, session.until_ended()).await;
             session.end(End::Closed);
             return Vec::new();
         }
@@ -82,6 +93,21 @@ pub(super) async fn write<C: Carrier>(
         outbox.put(order);
     }
     outbox.into_requests()
+}
+
+/// Hands a frame to the transport after one of `previous` bytes.
+async fn send(
+    outgoing: &Outgoing,
+    frame: Bytes,
+    held: Option<Arc<Charge>>,
+    previous: usize,
+) -> Result<(), End> {
+    let patience = UNREAD + Duration::from_secs((previous / SLOWEST) as u64);
+    match timeout(patience, outgoing.send_held(frame, held)).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(End::Lost),
+        Err(_) => Err(End::Unread(patience)),
+    }
 }
 
 /// Fills one frame.
@@ -120,4 +146,33 @@ fn fill(
 /// The token that goes with requests.
 fn token(issuer: &mut TokenIssuer, now: Timestamp) -> Result<&str, End> {
     issuer.current(now).map_err(|error| End::Auth(Arc::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+    use tokio_stream::StreamExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_loses_its_session() {
+        let (outgoing, mut frames) = Outgoing::queue();
+        let frame = Bytes::from(vec![0; 1 << 20]);
+        // One that HTTP/2 has taken, and one that waits for it.
+        send(&outgoing, frame.clone(), None, 0).await.unwrap();
+        assert!(frames.next().await.is_some());
+        send(&outgoing, frame.clone(), None, frame.len()).await.unwrap();
+        let (started, time) = (Instant::now(), UNREAD + Duration::from_secs(16));
+        let end = send(&outgoing, frame.clone(), None, frame.len()).await.unwrap_err();
+        assert!(matches!(end, End::Unread(patience) if patience == time), "{end}");
+        assert_eq!(started.elapsed(), time, "a slow line has a second for each 64 KiB");
+        // A peer that takes something has the time anew.
+        let sending = send(&outgoing, frame.clone(), None, 0);
+        let reading = async {
+            tokio::time::sleep(UNREAD / 2).await;
+            frames.next().await
+        };
+        assert!(tokio::join!(sending, reading).0.is_ok());
+    }
 }

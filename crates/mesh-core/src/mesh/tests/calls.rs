@@ -185,10 +185,9 @@ async fn an_application_that_does_not_keep_up_stops_its_peers() {
     let (server, client) = pair().await;
     client.call("echo", b"").await.unwrap();
     server.app.backlog.store(64 << 20, Ordering::SeqCst);
-    client.call("echo", b"the frame under way").await.unwrap();
     let waiting = client.begin("echo", b"not read", 5000, false).1;
     sleep(Duration::from_millis(100)).await;
-    assert_eq!(server.app.handled.load(Ordering::SeqCst), 2);
+    assert_eq!(server.app.handled.load(Ordering::SeqCst), 1);
     server.app.backlog.store(0, Ordering::SeqCst);
     assert_eq!(waiting.await.unwrap().unwrap(), b"not read");
 }

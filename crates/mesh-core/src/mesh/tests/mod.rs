@@ -4,6 +4,7 @@ mod arrivals;
 mod authorization;
 mod backpressure;
 mod balancing;
+mod budgets;
 mod calls;
 mod certificates;
 mod clocks;

@@ -210,7 +210,7 @@ async fn a_stream_that_is_dropped_or_ended_leaves_nothing_whatever_its_stage() {
             _ => None,
         };
         if let Some(mut incoming) = incoming {
-            let rest = async { while let Ok(Some(_)) = incoming.message().await {} };
+            let rest = async { while let Ok(Some(_)) = incoming.receive().await {} };
             timeout(Duration::from_secs(5), rest).await.expect("the server ends its half");
         }
         drop(half);

@@ -1,6 +1,9 @@
 //! Messages that are encoded for a record.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 
@@ -8,6 +11,7 @@ use super::{
     CancelCause, Encoding, Failure, MAX_FIELDS, MAX_PATH, MESSAGE_HEADER, Payload, RequestFields, kind, tag,
 };
 use crate::{
+    budget::Charge,
     error::Code,
     record::{ITEM_COST, RecordError},
     wire::{Malformed, Write},
@@ -28,6 +32,8 @@ pub struct Encoded {
     deadline: Option<Instant>,
     payload: usize,
     body: Bytes,
+    /// The charge for a large body, shared by all that hold the message.
+    held: Option<Arc<Charge>>,
 }
 
 impl Encoded {
@@ -64,6 +70,19 @@ impl Encoded {
     #[must_use]
     pub fn cost(&self) -> usize {
         if self.kind == kind::ITEM { self.payload + ITEM_COST } else { 0 }
+    }
+
+    /// The message with the charge for its memory, which is released with the last
+    /// that holds the message.
+    #[must_use]
+    pub fn held_by(self, charge: Charge) -> Self {
+        Self { held: Some(Arc::new(charge)), ..self }
+    }
+
+    /// The charge for its memory, if it has one of its own.
+    #[must_use]
+    pub const fn held(&self) -> Option<&Arc<Charge>> {
+        self.held.as_ref()
     }
 
     /// Always `false`: a message has a header.
@@ -147,6 +166,7 @@ impl Encoded {
             deadline,
             payload: payload.bytes.len(),
             body: body.freeze(),
+            held: None,
         })
     }
 
@@ -162,6 +182,7 @@ impl Encoded {
             deadline: None,
             payload: payload.bytes.len(),
             body: body.freeze(),
+            held: None,
         })
     }
 
@@ -197,6 +218,7 @@ impl Encoded {
                 deadline: None,
                 payload: 0,
                 body: body.freeze(),
+                held: None,
             }
         })
     }
@@ -223,6 +245,7 @@ impl Encoded {
             deadline: None,
             payload: failure.data.bytes.len(),
             body: body.freeze(),
+            held: None,
         })
     }
 
@@ -236,6 +259,7 @@ impl Encoded {
             deadline: None,
             payload: payload.bytes.len(),
             body: Bytes::copy_from_slice(payload.bytes),
+            held: None,
         }
     }
 
@@ -243,7 +267,15 @@ impl Encoded {
     pub fn end(call: u32, metadata: &[u8]) -> Result<Self, RecordError> {
         let mut body = BytesMut::with_capacity(metadata.len() + 8);
         put_fields(&mut body, |out| put_text(out, tag::METADATA, metadata))?;
-        Ok(Self { kind: kind::END, flags: 0, call, deadline: None, payload: 0, body: body.freeze() })
+        Ok(Self {
+            kind: kind::END,
+            flags: 0,
+            call,
+            deadline: None,
+            payload: 0,
+            body: body.freeze(),
+            held: None,
+        })
     }
 
     /// Grants the peer `credit` more bytes; call 0 means the whole session.
@@ -280,7 +312,8 @@ impl Encoded {
     }
 
     fn small(kind: u8, call: u32, body: &[u8]) -> Self {
-        Self { kind, flags: 0, call, deadline: None, payload: 0, body: Bytes::copy_from_slice(body) }
+        let body = Bytes::copy_from_slice(body);
+        Self { kind, flags: 0, call, deadline: None, payload: 0, body, held: None }
     }
 
     /// Appends the message to a record's plaintext, with `token` if it is a request.

@@ -140,6 +140,7 @@ impl Peer {
         let session = state.on_finish(&m4, now).map_err(drop)?;
         let sealer = Sealer::new(session.seal.clone(), session.aes, now).map_err(drop)?;
         let opener = Opener::new(session.open.clone(), session.aes, 1 << 21, now).map_err(drop)?;
+        duplex.incoming.open(&crate::budget::Budget::new(1 << 40).session(&session.peer));
         Ok(Self { duplex, session, door: door.clone(), own, sealer, opener, calls: 0 })
     }
 
