@@ -18,5 +18,6 @@ mod events;
 mod frames;
 mod inbox;
 mod mesh;
+mod providers;
 mod resilience;
 mod telemetry;

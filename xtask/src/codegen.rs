@@ -4,6 +4,7 @@ use std::{env, fs, path::Path};
 
 use prost::Message;
 use protox::Compiler;
+use tonic_prost_build::{Builder, FileDescriptorSet};
 
 use crate::Failure;
 
@@ -14,6 +15,10 @@ const PACKAGE: &str = "securestack.mesh.v1";
 const CODE: &str = "crates/mesh-core/src/transport/generated/securestack.mesh.v1.rs";
 const DESCRIPTORS: &str = "crates/mesh-core/src/transport/generated/mesh.bin";
 
+const ETCD_SCHEMA: &str = "etcd/v3.proto";
+const ETCD_PACKAGE: &str = "etcdserverpb";
+const ETCD_CODE: &str = "crates/mesh-core/src/providers/instances/etcd/generated/etcdserverpb.rs";
+
 /// A generated file.
 pub(crate) struct Generated {
     /// The path below the workspace's root, with forward slashes.
@@ -21,44 +26,50 @@ pub(crate) struct Generated {
     pub(crate) content: Vec<u8>,
 }
 
-/// Generates the files of the schema below `root`, without writing them.
+/// Generates the files of the schemas below `root`, without writing them.
 pub(crate) fn generate(root: &Path) -> Result<Vec<Generated>, Failure> {
-    let mut descriptors = Compiler::new([root.join(INCLUDE)])
+    let mut mesh = read(root, SCHEMA)?;
+    // `Bytes`, so that frames are read from and written to the network without a copy.
+    let code = compile(&mesh, PACKAGE, |config| {
+        config.build_server(true).codec_path("crate::transport::FrameCodec")
+    })?;
+    // Comments and positions are for the generated code. Reflection serves the schema alone, so that a
+    // comment does not change it.
+    for file in &mut mesh.file {
+        file.source_code_info = None;
+    }
+    let etcd = compile(&read(root, ETCD_SCHEMA)?, ETCD_PACKAGE, |config| config.build_server(false))?;
+    Ok(vec![
+        Generated { path: CODE, content: code },
+        Generated { path: DESCRIPTORS, content: mesh.encode_to_vec() },
+        Generated { path: ETCD_CODE, content: etcd },
+    ])
+}
+
+fn read(root: &Path, schema: &str) -> Result<FileDescriptorSet, Failure> {
+    Compiler::new([root.join(INCLUDE)])
         .and_then(|mut compiler| {
-            compiler.include_source_info(true).include_imports(true).open_file(SCHEMA)?;
+            compiler.include_source_info(true).include_imports(true).open_file(schema)?;
             Ok(compiler.file_descriptor_set())
         })
-        .map_err(|error| Failure::Schema(Box::new(error)))?;
+        .map_err(|error| Failure::Schema(Box::new(error)))
+}
 
+fn compile(
+    descriptors: &FileDescriptorSet,
+    package: &str,
+    adjust: impl FnOnce(Builder) -> Builder,
+) -> Result<Vec<u8>, Failure> {
     // `tonic-prost-build` can only write to a folder. It gets a temporary one, because `--check` must not
     // change the working tree.
     let folder = env::temp_dir().join(format!("securestack-codegen-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|source| Failure::io(&folder, source))?;
-    let code = compile(&descriptors, &folder);
+    let builder = tonic_prost_build::configure().build_client(true).bytes(".").out_dir(&folder);
+    let compiled = adjust(builder).emit_rerun_if_changed(false).compile_fds(descriptors.clone());
+    let path = folder.join(format!("{package}.rs"));
+    let code = compiled
+        .map_err(|error| Failure::Schema(Box::new(error)))
+        .and_then(|()| fs::read(&path).map_err(|source| Failure::io(&path, source)));
     fs::remove_dir_all(&folder).map_err(|source| Failure::io(&folder, source))?;
-
-    // Comments and positions are for the generated code. Reflection serves the schema alone, so that a
-    // comment does not change it.
-    for file in &mut descriptors.file {
-        file.source_code_info = None;
-    }
-    Ok(vec![
-        Generated { path: CODE, content: code? },
-        Generated { path: DESCRIPTORS, content: descriptors.encode_to_vec() },
-    ])
-}
-
-fn compile(descriptors: &tonic_prost_build::FileDescriptorSet, folder: &Path) -> Result<Vec<u8>, Failure> {
-    tonic_prost_build::configure()
-        .build_client(true)
-        .build_server(true)
-        // `Bytes`, so that frames are read from and written to the network without a copy.
-        .bytes(".")
-        .codec_path("crate::transport::FrameCodec")
-        .out_dir(folder)
-        .emit_rerun_if_changed(false)
-        .compile_fds(descriptors.clone())
-        .map_err(|error| Failure::Schema(Box::new(error)))?;
-    let path = folder.join(format!("{PACKAGE}.rs"));
-    fs::read(&path).map_err(|source| Failure::io(&path, source))
+    code
 }

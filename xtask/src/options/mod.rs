@@ -11,7 +11,10 @@ mod config {
     pub(crate) mod certificate;
     pub(crate) mod conditions;
     pub(crate) mod discovery;
+    pub(crate) mod dns_provider;
     pub(crate) mod ejection;
+    pub(crate) mod etcd_provider;
+    pub(crate) mod file_provider;
     pub(crate) mod limits;
     pub(crate) mod paths;
     pub(crate) mod root;
@@ -32,12 +35,15 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with the paths of their options.
-const SECTIONS: [(&str, Section); 12] = [
+const SECTIONS: [(&str, Section); 15] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("security.certificate.", config::certificate::SECTION),
     ("discovery.", config::discovery::SECTION),
     ("discovery.services[].", config::services::SECTION),
+    ("discovery.", config::file_provider::SECTION),
+    ("discovery.", config::dns_provider::SECTION),
+    ("discovery.", config::etcd_provider::SECTION),
     ("authorization.", config::authorization::SECTION),
     ("authorization.rules[].", config::rules::SECTION),
     ("authorization.rules[].when.", config::conditions::SECTION),
@@ -91,6 +97,11 @@ fn types() -> String {
         }
         file.push_str("}\n");
     }
+    let providers = SECTIONS.iter().map(|(_, section)| section).filter(|section| provider(section).is_some());
+    let providers: Vec<_> = providers.map(|section| format!("\n  | {}", section.interface)).collect();
+    put!(file, "\n/** A source of instances of the package, with its options. */\n");
+    put!(file, "export type BuiltInProvider ={};\n", providers.concat());
+    file.push_str(DISCOVERY);
     file.push_str("\n/** The limits without configuration. */\nexport const LIMITS = {\n");
     for row in config::limits::SECTION.rows {
         if let Some(number) = row.default.number() {
@@ -102,6 +113,19 @@ fn types() -> String {
     let own: Vec<_> = own.map(|row| format!("'{}'", row.key)).collect();
     put!(file, "export const OWN_SECTIONS = [{}] as const;\n", own.join(", "));
     file
+}
+
+/// The type of the options of discovery, which include those of a provider.
+const DISCOVERY: &str = "
+/** The options of discovery. With a source of instances of the package, its options are among them. */
+export type DiscoveryOptions =
+  | DiscoveryConfig
+  | (Omit<DiscoveryConfig, 'provider' | 'providers'> & BuiltInProvider);
+";
+
+/// Returns the name of the provider whose options a section has, with its quotes.
+fn provider(section: &Section) -> Option<&'static str> {
+    section.rows.iter().find(|row| row.key == "provider")?.ts.filter(|ts| ts.starts_with('\''))
 }
 
 /// Returns the comment of an option.
@@ -152,7 +176,9 @@ fn page(root: &Path) -> Result<String, Failure> {
     let mut page = PAGE_INTRODUCTION.to_owned();
     for (prefix, section) in &SECTIONS {
         let title = prefix.trim_end_matches('.');
-        if title.is_empty() {
+        if let Some(provider) = provider(section) {
+            put!(page, "\n## `{title}` with `provider: {provider}`\n\n{}\n", table::joined(section.doc));
+        } else if title.is_empty() {
             page.push_str("\n## The service\n");
         } else {
             put!(page, "\n## `{title}`\n\n{}\n", table::joined(section.doc));

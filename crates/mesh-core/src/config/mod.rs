@@ -11,15 +11,20 @@ mod balancing;
 mod certificate;
 mod conditions;
 mod discovery;
+mod dns_provider;
 mod ejection;
 mod error;
+mod etcd_provider;
+mod file_provider;
 mod limits;
 mod material;
 mod memory;
+mod password;
 mod paths;
 mod patterns;
 mod policy;
 mod private_key;
+mod providers;
 mod read;
 mod resilience;
 mod root;
@@ -40,15 +45,20 @@ use serde_json::Value;
 pub(crate) use self::secret::check_secret;
 pub use self::{
     balancing::Balancing,
+    dns_provider::DnsProvider,
     ejection::Ejection,
     error::ConfigError,
+    etcd_provider::EtcdProvider,
+    file_provider::FileProvider,
     limits::Limits,
     material::{Certificate, Material},
     patterns::{CallerPattern, MethodPattern, is_spiffe_id},
     policy::{
         Effect, MAX_PAIRS, MAX_POLICY_FILE, MAX_RULES, Mode, PolicyFileError, PolicyRules, PolicySource, Rule,
     },
+    password::Password,
     private_key::{KeySource, PrivateKey},
+    providers::{ProviderConfig, Records},
     read::nearest,
     resilience::{Breaker, RateLimit, Resilience, Retry},
     secret::Secret,

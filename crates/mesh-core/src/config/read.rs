@@ -1,6 +1,11 @@
 //! Reading options out of JSON, each with its full path in every error.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -22,7 +27,7 @@ impl<'a> Options<'a> {
         Self::new(String::new(), value, known)
     }
 
-    fn new(path: String, value: &'a Value, known: &[&str]) -> Result<Self, ConfigError> {
+    pub(super) fn new(path: String, value: &'a Value, known: &[&str]) -> Result<Self, ConfigError> {
         let Value::Object(map) = value else {
             let path = if path.is_empty() { "the configuration".to_owned() } else { path };
             return Err(ConfigError::Value { path, expected: "an object".to_owned(), got: describe(value) });
@@ -201,6 +206,25 @@ impl<'a> At<'a> {
             Some(port) if port >= min => Ok(Some(port)),
             _ => Err(self.wrong(&format!("{min}…65535"))),
         }
+    }
+
+    /// A domain name, which may have `{service}` in it once.
+    pub(super) fn domain(&self) -> Result<Option<String>, ConfigError> {
+        let Some(domain) = self.string()? else { return Ok(None) };
+        let filled = domain.replacen("{service}", "a", 1);
+        let named = |label: &str| !label.is_empty() && label.len() <= 63;
+        if is_host(&filled) && filled.trim_end_matches('.').split('.').all(named) {
+            return Ok(Some(domain));
+        }
+        Err(self.wrong("a domain name, as in 'prod.svc.cluster.local' or '_grpc._tcp.{service}.example'"))
+    }
+
+    /// An IP address with a port, which may be left out.
+    pub(super) fn socket(&self, default: u16) -> Result<Option<SocketAddr>, ConfigError> {
+        let Some(text) = self.string()? else { return Ok(None) };
+        let address = text.parse().or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, default)));
+        let expected = "an IP address with or without a port, as in '127.0.0.1:8600' or '[::1]:8600'";
+        address.map(Some).map_err(|_| self.wrong(expected))
     }
 
     pub(super) fn strings(&self) -> Result<Option<BTreeMap<String, String>>, ConfigError> {
@@ -398,7 +422,7 @@ impl<'a> At<'a> {
 /// A host name or an address: what a URI's authority may hold between `@` and `:`.
 fn is_host(host: &str) -> bool {
     let name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-    host.len() <= 253 && (host.parse::<std::net::IpAddr>().is_ok() || host.bytes().all(name))
+    host.len() <= 253 && (host.parse::<IpAddr>().is_ok() || host.bytes().all(name))
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -413,7 +437,7 @@ fn kind(value: &Value) -> &'static str {
 }
 
 /// A value as an error shows it: short, on one line, escaped.
-fn describe(value: &Value) -> String {
+pub(super) fn describe(value: &Value) -> String {
     match value {
         Value::Array(_) | Value::Object(_) => kind(value).to_owned(),
         value => {

@@ -16,7 +16,7 @@ section! {
         /// Keys, tokens, sessions.
         "security" ("SecurityConfig");
         /// The services that can be called.
-        "discovery" ("DiscoveryConfig");
+        "discovery" ("DiscoveryOptions");
         /// Rules that permit services to call methods of this one.
         "authorization" ("AuthorizationConfig");
         /// How calls are spread over the instances of a service.

@@ -61,16 +61,18 @@ macro_rules! section {
 
 /// The names that tables use.
 pub(super) mod prelude {
-    pub(in super::super) use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+    pub(in super::super) use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
     pub(in super::super) use super::super::{
         conditions::Conditions,
         ejection::Ejection,
         error::ConfigError,
         material::Material,
+        password::Password,
         patterns::{CallerPattern, MethodPattern},
         policy::{Effect, MAX_CONDITIONS, Mode, Rule},
         private_key::PrivateKey,
+        providers::{Records, endpoint},
         read::{At, Env, Options},
         secret::Secret,
         selection::Selection,

@@ -8,7 +8,7 @@ mod report;
 pub use endpoint::{Address, Endpoint, HealthStatus, Host};
 pub use picker::Picker;
 pub use registry::{Entry, Registry};
-pub use report::{MAX_INSTANCES, instances};
+pub use report::{MAX_INSTANCES, check_instance, instances};
 
 use crate::{
     error::{Code, Coded, Reason},

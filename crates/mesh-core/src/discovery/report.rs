@@ -29,20 +29,32 @@ pub fn instances<Key>(id: &ServiceId, report: &Value) -> Result<Vec<Endpoint<Key
     let mut seen = HashSet::new();
     let mut instances = Vec::with_capacity(list.len());
     for (index, value) in list.iter().enumerate() {
-        let at = |text: &str| wrong(&format!("instances[{index}]{text}"));
-        let Value::Object(fields) = value else { return Err(at(" must be an object")) };
-        let host = fields.get("host").and_then(Value::as_str).ok_or_else(|| at(".host must be a string"))?;
-        let port = fields.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
-        let address = Address::new(host, port.unwrap_or(0)).map_err(|error| at(&format!(".{error}")))?;
-        let zone = zone(fields).ok_or_else(|| at(".zone must be a string of 1…128 characters"))?;
-        let weight = weight(fields).ok_or_else(|| at(".weight must be a whole number, 1…65535"))?;
-        let metadata = metadata(fields)
-            .ok_or_else(|| at(".metadata must be an object of at most 64 strings and 8 KiB"))?;
-        if seen.insert(address.clone()) {
-            instances.push(Endpoint { id: id.clone(), address, public_key: None, zone, weight, metadata });
+        let endpoint = endpoint(id, value).map_err(|text| wrong(&format!("instances[{index}]{text}")))?;
+        if seen.insert(endpoint.address.clone()) {
+            instances.push(endpoint);
         }
     }
     Ok(instances)
+}
+
+/// Checks one entry of such a list, for a source whose entries have different writers.
+///
+/// # Errors
+/// What is wrong, beginning with the path in the entry, as in `.port must be 1…65535`.
+pub fn check_instance(value: &Value) -> Result<(), String> {
+    let Ok(id) = "any".parse() else { return Ok(()) };
+    endpoint::<()>(&id, value).map(|_| ())
+}
+
+fn endpoint<Key>(id: &ServiceId, value: &Value) -> Result<Endpoint<Key>, String> {
+    let Value::Object(fields) = value else { return Err(" must be an object".to_owned()) };
+    let host = fields.get("host").and_then(Value::as_str).ok_or(".host must be a string")?;
+    let port = fields.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
+    let address = Address::new(host, port.unwrap_or(0)).map_err(|error| format!(".{error}"))?;
+    let zone = zone(fields).ok_or(".zone must be a string of 1…128 characters")?;
+    let weight = weight(fields).ok_or(".weight must be a whole number, 1…65535")?;
+    let metadata = metadata(fields).ok_or(".metadata must be an object of at most 64 strings and 8 KiB")?;
+    Ok(Endpoint { id: id.clone(), address, public_key: None, zone, weight, metadata })
 }
 
 fn wrong(text: &str) -> DiscoveryError {

@@ -1,4 +1,5 @@
 //! Sources outside of the process whose contents change while a mesh runs.
-//! They deliver bytes; the layers around them decide about the meaning.
+//! They deliver bytes and lists; the layers around them decide about the meaning.
 
 pub mod files;
+pub mod instances;
