@@ -2,6 +2,7 @@
 // `crates/mesh-core/src/config` by `cargo run -p xtask -- codegen`. Do not edit.
 
 import type { Duration } from '../base/values.js';
+import type { AdvertisedAddress, ProviderOption } from '../discovery/provider.js';
 
 /**
  * The options that the core reads: a service's name, where it listens, and the sections about
@@ -26,6 +27,8 @@ export interface CoreConfig {
   discovery?: DiscoveryConfig | undefined;
   /** Rules that permit services to call methods of this one. */
   authorization?: AuthorizationConfig | undefined;
+  /** How calls are spread over the instances of a service. */
+  balancing?: BalancingConfig | undefined;
   /** Bounds on what the mesh holds and accepts. */
   limits?: MeshLimits | undefined;
   /** Directories. */
@@ -127,6 +130,19 @@ export interface CertificateConfig {
 export interface DiscoveryConfig {
   /** The services that can be called, with their addresses. Default: none. */
   services?: ServiceConfig[] | undefined;
+  /**
+   * A source of instances for the services that `services` has no address of: an object with a
+   * function `watch`, or a `StaticDiscovery`. It is asked at the first call of a service. Pins in
+   * `services` hold for what it reports. Default: none.
+   */
+  provider?: ProviderOption | undefined;
+  /** Several providers, 8 at most: the first one that knows an instance of a service counts. */
+  providers?: readonly ProviderOption[] | undefined;
+  /**
+   * Where others reach this service, for providers that register it. Needed where it listens on all
+   * interfaces. Default: where it listens.
+   */
+  advertise?: AdvertisedAddress | undefined;
 }
 
 /**
@@ -145,6 +161,10 @@ export interface ServiceConfig {
    * other; without it, by the shared or the embedded secret.
    */
   publicKey?: string | undefined;
+  /** The zone of this instance: see `balancing.zone`. */
+  zone?: string | undefined;
+  /** Its share of the calls beside those of the other instances, 1…65,535. Default: 1. */
+  weight?: number | undefined;
   /** Further facts about the service. */
   metadata?: Record<string, string> | undefined;
   /** @deprecated Has no effect. */
@@ -216,6 +236,68 @@ export interface AuthorizationConditions {
    * metadata; nothing proves it.
    */
   metadata: Record<string, string>;
+}
+
+/** How the calls of a service are spread over its instances. */
+export interface BalancingConfig {
+  /**
+   * The choice of an instance. `'p2c'` compares two instances, drawn by their weights, and takes
+   * the one with the lower latency × (calls in flight + 1); one that fails costs more.
+   * `'round-robin'` takes them in turn, `'random'` draws one; both observe weights as well.
+   * Default: `'p2c'`.
+   */
+  policy?: 'p2c' | 'round-robin' | 'random' | undefined;
+  /**
+   * The zone of this service. Instances of the same `zone` are preferred; calls spill over to
+   * others when those are away, or take more than twice as long. Default: none: all instances are
+   * alike.
+   */
+  zone?: string | undefined;
+  /**
+   * The time in which a new instance, or one that was ejected, grows from a tenth of its share of
+   * the calls to the whole, 0 to 1 h. Default: 10 s.
+   */
+  slowStartMs?: Duration | undefined;
+  /**
+   * When an instance that fails more than the others is left out; `false` for never. Default: with
+   * the defaults below.
+   */
+  ejection?: EjectionConfig | false | undefined;
+  /**
+   * The most instances of one service that this service connects to, 1…1,000. Services choose
+   * different ones; the others stand in when none of them can be used. Default: 32.
+   */
+  subset?: number | undefined;
+}
+
+/**
+ * When an instance is ejected, that is, left out for a time. At most half of the instances of a
+ * service are.
+ */
+export interface EjectionConfig {
+  /** Failed calls in a row that eject an instance, 1…1,000. Default: 5. */
+  consecutiveFailures?: number | undefined;
+  /**
+   * The share of failed calls, 0 to 1, by which an instance must exceed the other instances
+   * together. Default: 0.1.
+   */
+  failureGap?: number | undefined;
+  /** The window in which these shares are compared, 100 ms to 1 h. Default: 10 s. */
+  windowMs?: Duration | undefined;
+  /**
+   * Calls that an instance and the others must each have had in the window for that, 1…1,000,000.
+   * Default: 20.
+   */
+  minCalls?: number | undefined;
+  /**
+   * The time of a first ejection. The second one lasts twice as long, and so on. 1 ms to 1 h.
+   * Default: 30 s.
+   */
+  baseMs?: Duration | undefined;
+  /** The longest ejection, 1 ms to 1 day. Default: 300 s. */
+  maxMs?: Duration | undefined;
+  /** The share of usable instances, 0 to 1, below which ejections do not count. Default: 0.5. */
+  panicThreshold?: number | undefined;
 }
 
 /** Directories. */

@@ -108,6 +108,7 @@ impl End {
             Self::Lost | Self::Closed => None,
             Self::Record(error) => Some(error.reason()),
             Self::Auth(error) => Some(error.reason()),
+            Self::Refused(error) => Some(error.reason()),
             Self::Frame(_) | Self::Unread(_) => Some(Reason::MemoryLimit),
         }
     }

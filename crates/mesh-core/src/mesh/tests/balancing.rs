@@ -11,8 +11,10 @@ fn at(node: &Node) -> Value {
     json!({ "id": "server", "host": "127.0.0.1", "port": node.mesh.address().unwrap().port() })
 }
 
-async fn client_of(services: Vec<Value>, balancing: Value) -> Node {
-    let options = json!({ "discovery": { "services": services }, "balancing": balancing });
+/// A client with its key in a directory, since the servers remember it.
+async fn client_of(keys: &std::path::Path, services: Vec<Value>, balancing: Value) -> Node {
+    let paths = json!({ "keysDir": keys.join("client") });
+    let options = json!({ "paths": paths, "discovery": { "services": services }, "balancing": balancing });
     Node::try_start("client", options, echo()).await.unwrap()
 }
 
@@ -32,14 +34,14 @@ async fn a_slow_instance_gets_few_calls() {
     let keys = directory();
     let bad = instance(&keys, slow(Duration::from_millis(30))).await;
     let good = [instance(&keys, echo()).await, instance(&keys, echo()).await];
-    let client = client_of(vec![at(&bad), at(&good[0]), at(&good[1])], json!({})).await;
+    let client = client_of(&keys, vec![at(&bad), at(&good[0]), at(&good[1])], json!({})).await;
     for _ in 0..200 {
         client.call("echo", b"").await.unwrap();
     }
     assert!((1..20).contains(&handled(&bad)), "{}", handled(&bad));
     assert_eq!(handled(&bad) + handled(&good[0]) + handled(&good[1]), 200);
     // Proof that it is the balance: in turn, a third goes there.
-    let client = client_of(vec![at(&bad), at(&good[0])], json!({ "policy": "round-robin" })).await;
+    let client = client_of(&keys, vec![at(&bad), at(&good[0])], json!({ "policy": "round-robin" })).await;
     let before = handled(&bad);
     for _ in 0..40 {
         client.call("echo", b"").await.unwrap();
@@ -53,7 +55,7 @@ async fn an_instance_that_fails_is_ejected_and_the_log_says_so() {
     let bad = instance(&keys, Box::new(|_| Some(Err(Code::Internal)))).await;
     let good = [instance(&keys, echo()).await, instance(&keys, echo()).await];
     let balancing = json!({ "policy": "round-robin", "ejection": { "consecutiveFailures": 3 } });
-    let client = client_of(vec![at(&bad), at(&good[0]), at(&good[1])], balancing).await;
+    let client = client_of(&keys, vec![at(&bad), at(&good[0]), at(&good[1])], balancing).await;
     let mut failed = 0;
     for _ in 0..60 {
         failed += usize::from(client.call("echo", b"").await.is_err());
@@ -76,14 +78,14 @@ async fn weights_and_zones_of_the_configuration_count() {
         service
     };
     let services = vec![with(&nodes[0], "weight", json!(9)), at(&nodes[1])];
-    let client = client_of(services, json!({ "policy": "random" })).await;
+    let client = client_of(&keys, services, json!({ "policy": "random" })).await;
     for _ in 0..200 {
         client.call("echo", b"").await.unwrap();
     }
     assert!((1..50).contains(&handled(&nodes[1])), "{}", handled(&nodes[1]));
 
     let services = vec![with(&nodes[0], "zone", json!("a")), with(&nodes[1], "zone", json!("b"))];
-    let client = client_of(services, json!({ "policy": "random", "zone": "b" })).await;
+    let client = client_of(&keys, services, json!({ "policy": "random", "zone": "b" })).await;
     let before = handled(&nodes[0]);
     for _ in 0..50 {
         client.call("echo", b"").await.unwrap();
@@ -101,7 +103,8 @@ async fn calls_with_the_same_string_go_to_the_same_instance() {
     let keys = directory();
     let nodes = [instance(&keys, echo()).await, instance(&keys, echo()).await, instance(&keys, echo()).await];
     let services: Vec<_> = nodes.iter().map(at).collect();
-    let clients = [client_of(services.clone(), json!({})).await, client_of(services, json!({})).await];
+    let clients =
+        [client_of(&keys, services.clone(), json!({})).await, client_of(&keys, services, json!({})).await];
     let counts = || nodes.each_ref().map(handled);
     // Sessions with all of them.
     for client in &clients {

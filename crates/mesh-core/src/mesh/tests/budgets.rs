@@ -171,7 +171,7 @@ async fn a_frame_of_many_unwelcome_messages_closes_the_session() {
                     let request =
                         Encoded::request("echo", None, RequestFields::default(), Payload::EMPTY).unwrap();
                     let message = if refused { request.with_call(call) } else { Encoded::ping([7; 8]) };
-                    message.put(out, "no token", tokio::time::Instant::now().into_std());
+                    message.put(out, "no token", Instant::now().into_std());
                 }
             });
             raw.calls += count;

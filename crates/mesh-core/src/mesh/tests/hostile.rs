@@ -116,7 +116,7 @@ impl Raw {
         let copy = |secret: &crate::crypto::secret::Secret<32>| secret.clone();
         let sealer = Sealer::new(copy(&session.seal), session.aes, now).unwrap();
         let opener = Opener::new(copy(&session.open), session.aes, 1 << 21, now).unwrap();
-        duplex.incoming.open(&crate::budget::Budget::new(1 << 40).session(&session.peer));
+        duplex.incoming.open(&Budget::new(1 << 40).session(&session.peer));
         Self { duplex, session, sealer, opener, calls: 0 }
     }
 
