@@ -38,6 +38,11 @@ interface CallOptions {
      */
     onResponseMetadata?: ((metadata: Readonly<Record<string, string>>) => void) | undefined;
     /**
+     * Binds calls to an instance: calls with the same string go to the same instance of the service,
+     * from every caller, as long as that instance can be used. For caches; 1…1,024 characters.
+     */
+    sticky?: string | undefined;
+    /**
      * Whether a call made by a handler is independent of the handler's request: it does not inherit deadline,
      * cancellation, trace and request id. Default: false.
      */
@@ -864,6 +869,211 @@ declare class KeyRotation {
     destroy(): void;
 }
 
+/** A duration: milliseconds, or a string such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
+type Duration = number | string;
+
+/** The known health of an instance. */
+type ServiceStatus = 'healthy' | 'unhealthy' | 'unknown';
+/** One instance of a service. */
+interface ServiceInfo {
+    /** Service id: 1 to 128 ASCII letters, digits, `.`, `_` and `-`. Several instances may share it. */
+    id: string;
+    /** DNS name, IPv4 or IPv6 address. */
+    host: string;
+    /** TCP port, 1…65535. */
+    port: number;
+    /**
+     * The service's RSA public key, PEM. The registry does not parse it; a mesh checks the key at its first
+     * use.
+     */
+    publicKey?: string;
+    /** Facts about the instance, for the application: strings by name. */
+    metadata?: Record<string, string>;
+    /** The health. Default in a registration: the known health, else `'unknown'`. */
+    status?: ServiceStatus;
+    /** The time of the last health check. Set by the registry. */
+    lastHealthCheck?: Date;
+}
+/** The address of one instance of a service. */
+interface InstanceAddress {
+    /** As in the registration. */
+    host: string;
+    /** As in the registration. */
+    port: number;
+}
+/** A change in a registry. */
+interface DiscoveryChange {
+    /** The kind of change: a new or updated instance, a removed instance, or a new health. */
+    type: 'registered' | 'removed' | 'health';
+    /** The instance, after the change. */
+    service: ServiceInfo;
+}
+/** Options of a health check. */
+interface CheckHealthOptions {
+    /** The timeout of an answer: milliseconds or a string such as `'2s'`. Default: 2,000. */
+    timeoutMs?: number | string;
+}
+/** The result of a health check. */
+interface ServiceHealth {
+    /** The service's id. */
+    id: string;
+    /** `'healthy'` if at least one instance is. */
+    status: 'healthy' | 'unhealthy';
+    /** All instances, with the cause for an unhealthy one. */
+    instances: (ServiceInfo & {
+        /** The cause, if the instance is unhealthy. */
+        error?: string;
+    })[];
+}
+/** The discovery interface of 0.2.0, which {@link StaticDiscovery} implements. */
+interface ServiceDiscovery {
+    /** Adds or replaces an instance. */
+    registerService(service: ServiceInfo): Promise<void>;
+    /** One instance of the service. */
+    getService(serviceId: string): Promise<ServiceInfo | undefined>;
+    /** Every instance of every service. */
+    listServices(): Promise<ServiceInfo[]>;
+    /** Sets the health of a service. */
+    updateServiceHealth(serviceId: string, status: 'healthy' | 'unhealthy'): Promise<void>;
+}
+/**
+ * A static registry of services and their addresses.
+ *
+ * A service may have several instances, which differ in host or port. `lookup` picks them in turn and skips
+ * those known to be unhealthy.
+ *
+ * @example
+ * ```js
+ * const discovery = new StaticDiscovery();
+ * discovery.register({ id: 'orders', host: 'localhost', port: 50051 });
+ * const service = discovery.lookup('orders');
+ * ```
+ */
+declare class StaticDiscovery implements ServiceDiscovery {
+    #private;
+    /**
+     * @param services the initial registrations
+     * @throws MeshError as {@link register}, with the path, as in `services[1].port`
+     */
+    constructor(services?: readonly ServiceInfo[]);
+    /**
+     * Adds an instance, or replaces the registration at the same host and port.
+     *
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a field is missing, misspelt or wrong;
+     *   the message has its path. Reason `ID_SYNTAX`: the id is outside the allowed alphabet
+     */
+    register(service: ServiceInfo): void;
+    /**
+     * Picks the next instance of those not known to be unhealthy; `undefined` if there is none.
+     */
+    lookup(serviceId: string): ServiceInfo | undefined;
+    /** All instances of a service, whatever their health, in the order of registration. */
+    lookupAll(serviceId: string): ServiceInfo[];
+    /**
+     * Checks whether the instances of a service accept a TCP connection, and stores the result as their health.
+     * A connection does not prove the identity of the service; only a call does.
+     *
+     * @throws MeshError (as a rejection) `NOT_FOUND`, reason `UNKNOWN_SERVICE`: no such service
+     */
+    checkHealth(serviceId: string, options?: CheckHealthOptions): Promise<ServiceHealth>;
+    /**
+     * Calls `listener` after each change, in the call that made it.
+     *
+     * @returns a function that removes the listener
+     */
+    watch(listener: (change: DiscoveryChange) => void): () => void;
+    /**
+     * As {@link register}.
+     *
+     * @deprecated The API of 0.2.0. Use `register`.
+     */
+    registerService(service: ServiceInfo): Promise<void>;
+    /**
+     * As {@link lookup}, but returns an unhealthy instance if there is no other.
+     *
+     * @deprecated The API of 0.2.0. Use `lookup` or `lookupAll`.
+     */
+    getService(serviceId: string): Promise<ServiceInfo | undefined>;
+    /** Every instance of every service, ordered by id. */
+    listServices(): Promise<ServiceInfo[]>;
+    /** Every instance that is not known to be unhealthy, ordered by id. */
+    getHealthyServices(): Promise<ServiceInfo[]>;
+    /**
+     * Sets the health of one instance, or of all of them.
+     *
+     * @throws MeshError (as a rejection) `NOT_FOUND`, reason `UNKNOWN_SERVICE`: no such service or instance
+     */
+    updateServiceHealth(serviceId: string, status: ServiceStatus, instance?: InstanceAddress): Promise<void>;
+    /** Removes one instance, or all of them. Resolves to whether an instance was removed. */
+    removeService(serviceId: string, instance?: InstanceAddress): Promise<boolean>;
+}
+
+/** One instance of a service, as a provider reports it. */
+interface Instance {
+    /** A DNS name, an IPv4 or an IPv6 address. */
+    host: string;
+    /** The TCP port, 1…65535. */
+    port: number;
+    /** The zone of the instance: see `balancing.zone`. */
+    zone?: string | undefined;
+    /** Its share of the calls beside those of the other instances, 1…65,535. Default: 1. */
+    weight?: number | undefined;
+    /** Further facts: strings by name. */
+    metadata?: Record<string, string> | undefined;
+}
+/**
+ * A source of instances, for `discovery.provider`. Its answers are not trusted: they say where a
+ * service is, and the pins and secrets of the mesh decide whether it is the service.
+ *
+ * @example
+ * ```js
+ * const provider = {
+ *   watch(serviceId, update, signal) {
+ *     const ask = async () => update(await lookUp(serviceId));
+ *     const timer = setInterval(() => ask().catch(console.error), 5_000);
+ *     signal.addEventListener('abort', () => clearInterval(timer));
+ *     return ask();
+ *   },
+ * };
+ * ```
+ */
+interface DiscoveryProvider {
+    /**
+     * Reports the instances of a service: once now, and again after each change. Called at the first
+     * call of the service. A list that cannot be used is logged, and the previous one stays.
+     *
+     * @param update takes all instances of the service, 1,000 at most; an empty list where there is none
+     * @param signal is aborted when the mesh closes
+     * @throws anything, also as a rejection: it is logged, and the service is watched again after a while
+     */
+    watch(serviceId: string, update: (instances: readonly Instance[]) => void, signal: AbortSignal): void | Promise<void>;
+    /**
+     * Makes this service known, once it listens. Without this function it is not registered.
+     *
+     * @param self where it listens, or `discovery.advertise`
+     * @returns its deregistration, which `drain()` and `cleanup()` await first
+     */
+    register?(serviceId: string, self: Instance): Promise<() => Promise<void>>;
+}
+/** Anything that `discovery.provider` takes. */
+type ProviderOption = DiscoveryProvider | StaticDiscovery;
+/** Where others reach this service. */
+interface AdvertisedAddress {
+    /** A DNS name or an IP address. */
+    host: string;
+    /** A TCP port. Default: the port that the mesh listens on. */
+    port?: number | undefined;
+}
+/** What discovery knows about a service. */
+interface DiscoveredService {
+    /** How many instances it has. */
+    instances: number;
+    /** The time since a provider reported them, in ms; `null` before the first report. */
+    ageMs: number | null;
+    /** Why the last report, or the last attempt to get one, was of no use. */
+    error?: string;
+}
+
 /** The options of kept outcomes: `resilience.idempotency`. */
 interface IdempotencyConfig {
     /** The lifetime of a kept outcome, 1 second to 1 day. Default: `'10m'`. */
@@ -1211,9 +1421,6 @@ declare class RetryPolicy {
     execute<T>(fn: (attempt: number) => Promise<T> | T, options?: RetryOptions): Promise<T>;
 }
 
-/** A duration: milliseconds, or a string such as `'500ms'`, `'30s'`, `'15m'`, `'1h'`, `'7d'`. */
-type Duration = number | string;
-
 /**
  * The options that the core reads: a service's name, where it listens, and the sections about
  * trust, discovery and limits.
@@ -1234,9 +1441,11 @@ interface CoreConfig {
     /** Keys, tokens, sessions. */
     security?: SecurityConfig | undefined;
     /** The services that can be called. */
-    discovery?: DiscoveryConfig | undefined;
+    discovery?: DiscoveryOptions | undefined;
     /** Rules that permit services to call methods of this one. */
     authorization?: AuthorizationConfig | undefined;
+    /** How calls are spread over the instances of a service. */
+    balancing?: BalancingConfig | undefined;
     /** Bounds on what the mesh holds and accepts. */
     limits?: MeshLimits | undefined;
     /** Directories. */
@@ -1335,6 +1544,20 @@ interface CertificateConfig {
 interface DiscoveryConfig {
     /** The services that can be called, with their addresses. Default: none. */
     services?: ServiceConfig[] | undefined;
+    /**
+     * A source of instances for the services that `services` has no address of: `'file'`, `'dns'` or
+     * `'etcd'` with its options beside it, an object with a function `watch`, or a `StaticDiscovery`.
+     * It is asked at the first call of a service. Pins in `services` hold for what it reports.
+     * Default: none.
+     */
+    provider?: ProviderOption | undefined;
+    /** Several providers, 8 at most: the first one that knows an instance of a service counts. */
+    providers?: readonly (ProviderOption | BuiltInProvider)[] | undefined;
+    /**
+     * Where others reach this service, for providers that register it. Needed where it listens on all
+     * interfaces. Default: where it listens.
+     */
+    advertise?: AdvertisedAddress | undefined;
 }
 /**
  * Where a service is found, and by which key it is known. A service that only calls, and does not
@@ -1352,12 +1575,77 @@ interface ServiceConfig {
      * other; without it, by the shared or the embedded secret.
      */
     publicKey?: string | undefined;
+    /** The zone of this instance: see `balancing.zone`. */
+    zone?: string | undefined;
+    /** Its share of the calls beside those of the other instances, 1…65,535. Default: 1. */
+    weight?: number | undefined;
     /** Further facts about the service. */
     metadata?: Record<string, string> | undefined;
     /** @deprecated Has no effect. */
     lastHealthCheck?: Date | undefined;
     /** @deprecated Has no effect. */
     status?: 'healthy' | 'unhealthy' | 'unknown' | undefined;
+}
+/**
+ * A file as the source of instances, for `discovery.provider: 'file'`. It is followed: a change
+ * takes effect on live calls. A file that is broken or missing changes nothing, and the log says
+ * so.
+ */
+interface FileProviderConfig {
+    /** `'file'`. */
+    provider: 'file';
+    /** The file: a JSON array of `{ id, host, port, zone?, weight?, metadata? }`, at most 4 MiB. */
+    path: string;
+}
+/**
+ * DNS as the source of instances, for `discovery.provider: 'dns'`. Records are asked for again when
+ * their time to live is over, at the earliest after a second. While no server answers, the last
+ * instances stay.
+ */
+interface DnsProviderConfig {
+    /** `'dns'`. */
+    provider: 'dns';
+    /**
+     * The domain in which services are: `'shop.example'` stands for `<service id>.shop.example`. With
+     * `{service}` in it, it is the whole name, as in `'_grpc._tcp.{service}.prod.svc.cluster.local'`.
+     */
+    domain: string;
+    /**
+     * The type of the records. `'srv'`: service records (RFC 2782), with ports and weights; those of
+     * the lowest priority number count. `'a'`: addresses of both families, with `port`. Default:
+     * `'srv'`.
+     */
+    records?: 'srv' | 'a' | undefined;
+    /** The port of all instances, 1…65535. Required with `records: 'a'`. Default: none. */
+    port?: number | undefined;
+    /**
+     * The DNS server as `address` or `address:port`. Default: the servers of the operating system.
+     */
+    server?: string | undefined;
+}
+/**
+ * etcd v3 as the source of instances, for `discovery.provider: 'etcd'`. Instances are keys below
+ * `<prefix><service id>/`, each with a value such as `{"host":"10.0.0.7","port":50051}`. While etcd
+ * is away, the last instances stay.
+ */
+interface EtcdProviderConfig {
+    /** `'etcd'`. */
+    provider: 'etcd';
+    /** The members of the cluster, 16 at most. Another one is tried when one fails. */
+    endpoints: string[];
+    /** The beginning of all keys. Default: `'/mesh/'`. */
+    prefix?: string | undefined;
+    /**
+     * Whether this service registers itself, if it listens: under a lease that is kept alive, and
+     * revoked first thing in `drain()`. Default: false.
+     */
+    register?: boolean | undefined;
+    /** The time after which a service that crashed is no longer listed, 5 s to 1 h. Default: 15 s. */
+    ttlMs?: Duration | undefined;
+    /** The user, where etcd asks for one. Default: none. */
+    user?: string | undefined;
+    /** The password of `user`. Environment: `SECURE_MESH_ETCD_PASSWORD`. Default: none. */
+    password?: string | undefined;
 }
 /**
  * Which service may call which method here. Without it every service that has a session may call
@@ -1421,6 +1709,66 @@ interface AuthorizationConditions {
      */
     metadata: Record<string, string>;
 }
+/** How the calls of a service are spread over its instances. */
+interface BalancingConfig {
+    /**
+     * The choice of an instance. `'p2c'` compares two instances, drawn by their weights, and takes
+     * the one with the lower latency × (calls in flight + 1); one that fails costs more.
+     * `'round-robin'` takes them in turn, `'random'` draws one; both observe weights as well.
+     * Default: `'p2c'`.
+     */
+    policy?: 'p2c' | 'round-robin' | 'random' | undefined;
+    /**
+     * The zone of this service. Instances of the same `zone` are preferred; calls spill over to
+     * others when those are away, or take more than twice as long. Default: none: all instances are
+     * alike.
+     */
+    zone?: string | undefined;
+    /**
+     * The time in which a new instance, or one that was ejected, grows from a tenth of its share of
+     * the calls to the whole, 0 to 1 h. Default: 10 s.
+     */
+    slowStartMs?: Duration | undefined;
+    /**
+     * When an instance that fails more than the others is left out; `false` for never. Default: with
+     * the defaults below.
+     */
+    ejection?: EjectionConfig | false | undefined;
+    /**
+     * The most instances of one service that this service connects to, 1…1,000. Services choose
+     * different ones; the others stand in when none of them can be used. Default: 32.
+     */
+    subset?: number | undefined;
+}
+/**
+ * When an instance is ejected, that is, left out for a time. At most half of the instances of a
+ * service are.
+ */
+interface EjectionConfig {
+    /** Failed calls in a row that eject an instance, 1…1,000. Default: 5. */
+    consecutiveFailures?: number | undefined;
+    /**
+     * The share of failed calls, 0 to 1, by which an instance must exceed the other instances
+     * together. Default: 0.1.
+     */
+    failureGap?: number | undefined;
+    /** The window in which these shares are compared, 100 ms to 1 h. Default: 10 s. */
+    windowMs?: Duration | undefined;
+    /**
+     * Calls that an instance and the others must each have had in the window for that, 1…1,000,000.
+     * Default: 20.
+     */
+    minCalls?: number | undefined;
+    /**
+     * The time of a first ejection. The second one lasts twice as long, and so on. 1 ms to 1 h.
+     * Default: 30 s.
+     */
+    baseMs?: Duration | undefined;
+    /** The longest ejection, 1 ms to 1 day. Default: 300 s. */
+    maxMs?: Duration | undefined;
+    /** The share of usable instances, 0 to 1, below which ejections do not count. Default: 0.5. */
+    panicThreshold?: number | undefined;
+}
 /** Directories. */
 interface PathsConfig {
     /** @deprecated The protocol is built in: this is ignored, with a warning to the logger. */
@@ -1440,6 +1788,13 @@ interface PathsConfig {
 interface MeshLimits {
     /** The largest payload, either way, in bytes. Default: 4 MiB. */
     maxMessageBytes?: number | undefined;
+    /**
+     * The most that is held for peers and calls in all, in bytes: frames, requests, items, answers,
+     * and what their JSON takes as values. One peer has half of it at most. At least 16 times
+     * `maxMessageBytes`, and 4 MiB. Beyond it: `MEMORY_LIMIT`. Default: 256 MiB, or 16 times
+     * `maxMessageBytes` if that is more.
+     */
+    maxMemoryBytes?: number | undefined;
     /** The most calls in flight on one session, each way. Default: 1,024. */
     maxConcurrentCalls?: number | undefined;
     /** The most calls this mesh has in flight in all. Default: 16,384. */
@@ -1470,6 +1825,10 @@ interface MeshLimits {
     /** The time a call has unless it says otherwise, in ms. Default: 10 s. */
     callTimeoutMs?: number | undefined;
 }
+/** A source of instances of the package, with its options. */
+type BuiltInProvider = FileProviderConfig | DnsProviderConfig | EtcdProviderConfig;
+/** The options of discovery. With a source of instances of the package, its options are among them. */
+type DiscoveryOptions = DiscoveryConfig | (Omit<DiscoveryConfig, 'provider' | 'providers'> & BuiltInProvider);
 
 /** The configuration of a {@link SecureMesh}. */
 interface MeshConfig extends CoreConfig {
@@ -1493,6 +1852,12 @@ interface MeshConfig extends CoreConfig {
          * `budget` is `{ ratio: 0.2, reserve: 10 }` by default.
          */
         retry?: Omit<RetryPolicyConfig, 'retryableErrors' | 'isRetryable'> | undefined;
+        /**
+         * The time that a call waits while each session with its service carries as many calls as the service
+         * accepts at once (`limits.maxConcurrentCalls`), 0 to 1 h. Then it gets `RESOURCE_EXHAUSTED`,
+         * reason `CALL_LIMIT`. Default: 1,000.
+         */
+        queueMs?: Duration | undefined;
         /**
          * The limits of the outcomes that this service keeps for idempotency keys. Beyond these limits, calls
          * with a new key get `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, with `retryAfterMs`, and do not run.
@@ -1531,6 +1896,17 @@ interface SecureMeshConfig extends Omit<MeshConfig, 'security'> {
         aesKeySize?: number | undefined;
     };
 }
+/** The memory that a mesh holds for peers and calls: frames, requests, items, answers, own inputs. */
+interface MemoryStats {
+    /** Bytes that may be held: `limits.maxMemoryBytes`. */
+    limitBytes: number;
+    /** Bytes held now. */
+    usedBytes: number;
+    /** The most that were held at once. */
+    peakBytes: number;
+    /** Requests, items, answers and calls that were refused for want of room. */
+    refused: number;
+}
 /** The result of {@link SecureMesh.getStats}. */
 interface MeshStats {
     /** This service's id. */
@@ -1550,10 +1926,14 @@ interface MeshStats {
     };
     /** The number of services in discovery. */
     services: number;
+    /** With a provider of discovery: what is known of each service that was called, by its id. */
+    discovery?: Record<string, DiscoveredService>;
     /** The services with an open session. */
     connectedServices: string[];
     /** The sessions, oldest first. */
     peers: PeerSession[];
+    /** The memory that is held for peers and calls, within `limits.maxMemoryBytes`. 0 before it is initialized. */
+    memory: MemoryStats;
     /** @deprecated Use `activeSessions`. */
     sessions: {
         /** Sessions that are open now. */
@@ -1595,7 +1975,8 @@ interface MeshAddress {
 interface MeshHealth {
     /**
      * `healthy` while calls can be made and answered, else `unhealthy`. `degraded` while it starts or drains,
-     * while its policy file is broken, and while its key directory keeps new services out:
+     * while its policy file is broken, while more than nine tenths of
+     * `limits.maxMemoryBytes` are held, and while its key directory keeps new services out:
      * `details.keyDirectoryFault` says why, with the path and the repair.
      */
     status: 'healthy' | 'degraded' | 'unhealthy';
@@ -1607,6 +1988,8 @@ interface MeshHealth {
         state: 'new' | 'starting' | 'ready' | 'draining' | 'closing' | 'closed';
         /** The address on which the mesh listens. */
         address: MeshAddress | null;
+        /** Set while little of `limits.maxMemoryBytes` is left. */
+        degraded?: string;
         /** The policy in force; absent without `authorization`, and while the mesh does not run. */
         authorization?: {
             /** Whether denials take effect. */
@@ -1789,6 +2172,21 @@ declare class SecureMesh {
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, if it is not a function
      */
     useClient(middleware: ClientMiddleware): this;
+    /**
+     * Waits until discovery knows an instance of each of these services. Starts the mesh if that has
+     * not been done. A service with an address in `discovery.services` is known from the start.
+     *
+     * @param ids the services
+     * @param options.timeoutMs how long to wait at most, in ms. Default: 30,000.
+     * @param options.signal ends the wait
+     * @throws MeshError `UNAVAILABLE`, reason `NO_INSTANCE`, when the time is up; `NOT_FOUND`, reason
+     *   `UNKNOWN_SERVICE`, for a service that no provider can report; `CANCELLED` by the signal; and
+     *   what {@link SecureMesh.initialize} throws
+     */
+    waitForServices(ids: readonly string[], options?: {
+        timeoutMs?: number;
+        signal?: AbortSignal;
+    }): Promise<void>;
     /**
      * Runs a function whose calls inherit a signal, a time limit, metadata, a trace and a request id,
      * as the calls of a handler inherit those of its request. It is for code outside of a handler: a
@@ -2751,142 +3149,6 @@ declare class SessionManager {
     getStats(): SessionStats;
 }
 
-/** The known health of an instance. */
-type ServiceStatus = 'healthy' | 'unhealthy' | 'unknown';
-/** One instance of a service. */
-interface ServiceInfo {
-    /** Service id: 1 to 128 ASCII letters, digits, `.`, `_` and `-`. Several instances may share it. */
-    id: string;
-    /** DNS name, IPv4 or IPv6 address. */
-    host: string;
-    /** TCP port, 1…65535. */
-    port: number;
-    /**
-     * The service's RSA public key, PEM. The registry does not parse it; a mesh checks the key at its first
-     * use.
-     */
-    publicKey?: string;
-    /** Facts about the instance, for the application: strings by name. */
-    metadata?: Record<string, string>;
-    /** The health. Default in a registration: the known health, else `'unknown'`. */
-    status?: ServiceStatus;
-    /** The time of the last health check. Set by the registry. */
-    lastHealthCheck?: Date;
-}
-/** The address of one instance of a service. */
-interface InstanceAddress {
-    /** As in the registration. */
-    host: string;
-    /** As in the registration. */
-    port: number;
-}
-/** A change in a registry. */
-interface DiscoveryChange {
-    /** The kind of change: a new or updated instance, a removed instance, or a new health. */
-    type: 'registered' | 'removed' | 'health';
-    /** The instance, after the change. */
-    service: ServiceInfo;
-}
-/** Options of a health check. */
-interface CheckHealthOptions {
-    /** The timeout of an answer: milliseconds or a string such as `'2s'`. Default: 2,000. */
-    timeoutMs?: number | string;
-}
-/** The result of a health check. */
-interface ServiceHealth {
-    /** The service's id. */
-    id: string;
-    /** `'healthy'` if at least one instance is. */
-    status: 'healthy' | 'unhealthy';
-    /** All instances, with the cause for an unhealthy one. */
-    instances: (ServiceInfo & {
-        /** The cause, if the instance is unhealthy. */
-        error?: string;
-    })[];
-}
-/** The discovery interface of 0.2.0, which {@link StaticDiscovery} implements. */
-interface ServiceDiscovery {
-    /** Adds or replaces an instance. */
-    registerService(service: ServiceInfo): Promise<void>;
-    /** One instance of the service. */
-    getService(serviceId: string): Promise<ServiceInfo | undefined>;
-    /** Every instance of every service. */
-    listServices(): Promise<ServiceInfo[]>;
-    /** Sets the health of a service. */
-    updateServiceHealth(serviceId: string, status: 'healthy' | 'unhealthy'): Promise<void>;
-}
-/**
- * A static registry of services and their addresses.
- *
- * A service may have several instances, which differ in host or port. `lookup` picks them in turn and skips
- * those known to be unhealthy.
- *
- * @example
- * ```js
- * const discovery = new StaticDiscovery();
- * discovery.register({ id: 'orders', host: 'localhost', port: 50051 });
- * const service = discovery.lookup('orders');
- * ```
- */
-declare class StaticDiscovery implements ServiceDiscovery {
-    #private;
-    /**
-     * @param services the initial registrations
-     * @throws MeshError as {@link register}, with the path, as in `services[1].port`
-     */
-    constructor(services?: readonly ServiceInfo[]);
-    /**
-     * Adds an instance, or replaces the registration at the same host and port.
-     *
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`: a field is missing, misspelt or wrong;
-     *   the message has its path. Reason `ID_SYNTAX`: the id is outside the allowed alphabet
-     */
-    register(service: ServiceInfo): void;
-    /**
-     * Picks the next instance of those not known to be unhealthy; `undefined` if there is none.
-     */
-    lookup(serviceId: string): ServiceInfo | undefined;
-    /** All instances of a service, whatever their health, in the order of registration. */
-    lookupAll(serviceId: string): ServiceInfo[];
-    /**
-     * Checks whether the instances of a service accept a TCP connection, and stores the result as their health.
-     * A connection does not prove the identity of the service; only a call does.
-     *
-     * @throws MeshError (as a rejection) `NOT_FOUND`, reason `UNKNOWN_SERVICE`: no such service
-     */
-    checkHealth(serviceId: string, options?: CheckHealthOptions): Promise<ServiceHealth>;
-    /**
-     * Calls `listener` after each change, in the call that made it.
-     *
-     * @returns a function that removes the listener
-     */
-    watch(listener: (change: DiscoveryChange) => void): () => void;
-    /**
-     * As {@link register}.
-     *
-     * @deprecated The API of 0.2.0. Use `register`.
-     */
-    registerService(service: ServiceInfo): Promise<void>;
-    /**
-     * As {@link lookup}, but returns an unhealthy instance if there is no other.
-     *
-     * @deprecated The API of 0.2.0. Use `lookup` or `lookupAll`.
-     */
-    getService(serviceId: string): Promise<ServiceInfo | undefined>;
-    /** Every instance of every service, ordered by id. */
-    listServices(): Promise<ServiceInfo[]>;
-    /** Every instance that is not known to be unhealthy, ordered by id. */
-    getHealthyServices(): Promise<ServiceInfo[]>;
-    /**
-     * Sets the health of one instance, or of all of them.
-     *
-     * @throws MeshError (as a rejection) `NOT_FOUND`, reason `UNKNOWN_SERVICE`: no such service or instance
-     */
-    updateServiceHealth(serviceId: string, status: ServiceStatus, instance?: InstanceAddress): Promise<void>;
-    /** Removes one instance, or all of them. Resolves to whether an instance was removed. */
-    removeService(serviceId: string, instance?: InstanceAddress): Promise<boolean>;
-}
-
 /** Settings of a {@link TimeoutManager}. */
 interface TimeoutConfig {
     /** The timeout of an operation: milliseconds or a string such as `'5s'`. */
@@ -2923,4 +3185,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, toHttpStatus, toProblem, unary, version };
-export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export type { AdvertisedAddress, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, BalancingConfig, BuiltInProvider, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveredService, DiscoveryChange, DiscoveryConfig, DiscoveryOptions, DiscoveryProvider, DnsProviderConfig, Duration, EjectionConfig, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, EtcdProviderConfig, ExpectedToken, FileAdapterOptions, FileProviderConfig, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, Instance, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MemoryStats, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, ProviderOption, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };

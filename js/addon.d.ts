@@ -233,6 +233,28 @@ export declare class NativeMetrics {
   toText(): string
 }
 
+/** A source of instances. */
+export declare class NativeProvider {
+  /**
+   * Checks the options, which are at `path`, and the `SECURE_MESH_…` variables, both given as JSON. `onTrouble` is
+   * called with `{ trouble }` as JSON.
+   */
+  constructor(path: string, options: string, variables: string, onTrouble: (arg: string) => void)
+  /**
+   * Watches a service until `stop()`. `onEvent` is called with JSON: `{ instances }` for each list, `{ trouble }`,
+   * or `{ failed }` at the end of the watch.
+   */
+  watch(service: string, onEvent: (arg: string) => void): void
+  /** Whether the service itself is registered here. */
+  get registers(): boolean
+  /** Registers this service: `own` is an instance as JSON. */
+  register(service: string, own: string): Promise<void>
+  /** Takes the registration back. */
+  withdraw(): Promise<void>
+  /** Ends all watches. */
+  stop(): void
+}
+
 /** A request rate for each of a bounded number of callers. */
 export declare class NativeQuota {
   /** Creates a limiter with full quotas. */
@@ -388,6 +410,18 @@ export interface NativeKeyPair {
   privateKey: string
 }
 
+/** The memory that a mesh holds for peers and calls. */
+export interface NativeMemory {
+  /** Bytes that may be held. */
+  limitBytes: number
+  /** Bytes held now. */
+  usedBytes: number
+  /** The most that were held at once. */
+  peakBytes: number
+  /** Charges that were refused for want of room. */
+  refused: number
+}
+
 /** The figures as they are now; times in milliseconds. */
 export interface NativeMetricsSnapshot {
   /** Connections attempted. */
@@ -440,15 +474,3 @@ export declare function outcomeOfError(code: string): string
 
 /** Converts a string such as `'15m'` to milliseconds. */
 export declare function parseDuration(name: string, text: string): number
-
-/** The memory that a mesh holds for peers and calls. */
-export interface NativeMemory {
-  /** Bytes that may be held. */
-  limitBytes: number
-  /** Bytes held now. */
-  usedBytes: number
-  /** The most that were held at once. */
-  peakBytes: number
-  /** Charges that were refused for want of room. */
-  refused: number
-}

@@ -129,9 +129,9 @@ impl NativeProvider {
         let registration = self.registration.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(registration) = registration else { return Settled(Ok(())) };
         let withdrawn = registration.withdraw().await;
-        Settled(withdrawn.map_err(|error| {
-            Failure::new(Code::Unavailable, Reason::NoInstance, error.to_string())
-        }))
+        Settled(
+            withdrawn.map_err(|error| Failure::new(Code::Unavailable, Reason::NoInstance, error.to_string())),
+        )
     }
 
     /// Ends all watches.

@@ -5,6 +5,7 @@ import { MeshError, wrapNative } from '../base/errors.js';
 import type { SafeLogger } from '../base/logger.js';
 import { onAbort } from '../base/signals.js';
 import { after, cancelTimer, nowMs } from '../base/timers.js';
+import { builtIn } from './built-in.js';
 import type {
   AdvertisedAddress,
   DiscoveredService,
@@ -22,12 +23,12 @@ const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
 const MAX_PROVIDERS = 8;
 
-/** The options of discovery that are for JavaScript. */
+/** The options of discovery that are for JavaScript. Those of a source of the package are beside them. */
 export interface ProviderOptions {
-  /** Who says where services are, beside `services`. */
-  provider?: ProviderOption | undefined;
+  /** The source of instances, beside `services`. */
+  provider?: ProviderOption | string | undefined;
   /** Several of them: the first one that knows an instance of a service counts. */
-  providers?: readonly ProviderOption[] | undefined;
+  providers?: readonly (ProviderOption | { provider: string })[] | undefined;
   /** Where others reach this service. Default: where it listens, unless that is all interfaces. */
   advertise?: AdvertisedAddress | undefined;
 }
@@ -45,24 +46,30 @@ interface Watched {
 /** Takes the instances of a service. */
 type Report = (serviceId: string, instances: string) => void;
 
+/** The mesh around the providers. */
+export interface ProviderContext {
+  logger: SafeLogger;
+  /** The `SECURE_MESH_…` variables as JSON, for passwords. */
+  environment: string;
+  /** The zone of this service, for its registration. */
+  zone: string | undefined;
+  /** Hands a list to the core, which checks it. */
+  report: Report;
+}
+
 /** Watches services through the providers of a mesh. */
 export class Providers {
   readonly #providers: readonly DiscoveryProvider[];
   readonly #advertise: AdvertisedAddress | undefined;
-  readonly #logger: SafeLogger;
-  readonly #report: Report;
+  readonly #context: ProviderContext;
   readonly #services = new Map<string, Watched>();
   readonly #stop = new AbortController();
   #registered: (() => Promise<void>)[] = [];
 
-  /**
-   * @param report hands a list to the core, which checks it
-   * @throws MeshError `INVALID_ARGUMENT`, reason `CONFIG`
-   */
-  constructor(options: ProviderOptions, logger: SafeLogger, report: Report) {
-    this.#logger = logger;
-    this.#report = report;
-    this.#providers = configured(() => providersOf(options));
+  /** @throws MeshError `INVALID_ARGUMENT`, reason `CONFIG` */
+  constructor(options: ProviderOptions, context: ProviderContext) {
+    this.#context = context;
+    this.#providers = configured(() => providersOf(options, context));
     this.#advertise = configured(() => checkAdvertise(options.advertise));
   }
 
@@ -121,7 +128,11 @@ export class Providers {
       );
     }
     for (const provider of able) {
-      const deregister: unknown = await provider.register?.(serviceId, { host, port });
+      const deregister: unknown = await provider.register?.(serviceId, {
+        host,
+        port,
+        ...(this.#context.zone === undefined ? {} : { zone: this.#context.zone }),
+      });
       if (typeof deregister === 'function') {
         this.#registered.push(deregister as () => Promise<void>);
       }
@@ -199,7 +210,7 @@ export class Providers {
       // Until each provider has answered, none of them knows that there is no instance.
       const list = first ?? (watched.lists.includes(undefined) ? undefined : []);
       if (list === undefined) return;
-      wrapNative(() => this.#report(serviceId, JSON.stringify(list)));
+      wrapNative(() => this.#context.report(serviceId, JSON.stringify(list)));
       watched.instances = list.length;
       watched.reportedAt = nowMs();
       watched.error = undefined;
@@ -216,14 +227,17 @@ export class Providers {
   }
 
   #complain(event: string, text: string, error: unknown, service?: string): void {
-    this.#logger.warn(text, { event, service, error: MeshError.from(error) });
+    this.#context.logger.warn(text, { event, service, error: MeshError.from(error) });
   }
 }
 
-function providersOf(options: ProviderOptions): DiscoveryProvider[] {
+function providersOf(options: ProviderOptions, context: ProviderContext): DiscoveryProvider[] {
   const { provider, providers } = options;
   if (provider !== undefined && providers !== undefined) {
     throw invalidArgument('discovery.provider and discovery.providers exclude each other');
+  }
+  if (typeof provider === 'string') {
+    return [fromOptions('discovery', builtInOptions(options), context)];
   }
   if (provider !== undefined) return [checkProvider('discovery.provider', provider)];
   if (!Array.isArray(providers) || providers.length < 1 || providers.length > MAX_PROVIDERS) {
@@ -231,7 +245,21 @@ function providersOf(options: ProviderOptions): DiscoveryProvider[] {
       `discovery.providers must be an array of 1…${MAX_PROVIDERS} providers, got ${show(providers)}`,
     );
   }
-  return providers.map((one, index) => checkProvider(`discovery.providers[${index}]`, one));
+  return providers.map((one: unknown, index) => {
+    const path = `discovery.providers[${index}]`;
+    const named = typeof (one as { provider?: unknown } | null)?.provider === 'string';
+    return named ? fromOptions(path, one as object, context) : checkProvider(path, one);
+  });
+}
+
+/** The options of the source of the package that `discovery.provider` names; none if it names none. */
+export function builtInOptions(discovery: object): object {
+  const { services, advertise, ...options } = discovery as Record<string, unknown>;
+  return options;
+}
+
+function fromOptions(path: string, options: object, context: ProviderContext): DiscoveryProvider {
+  return builtIn(path, options, context.environment, context.logger);
 }
 
 function checkProvider(path: string, provider: unknown): DiscoveryProvider {
@@ -239,7 +267,7 @@ function checkProvider(path: string, provider: unknown): DiscoveryProvider {
   const { watch, register } = (provider ?? {}) as Record<string, unknown>;
   if (typeof watch !== 'function') {
     throw invalidArgument(
-      `${path} must be an object with a function watch(serviceId, update, signal), or a StaticDiscovery, got ${show(provider)}`,
+      `${path} must be 'file', 'dns' or 'etcd', an object with a function watch(serviceId, update, signal), or a StaticDiscovery, got ${show(provider)}`,
     );
   }
   if (register !== undefined && typeof register !== 'function') {

@@ -4,7 +4,7 @@
 import { invalidOption } from '../base/arguments.js';
 import { isWellFormed } from '../base/json-text.js';
 import { Providers } from '../discovery/providers.js';
-import { OWN_SECTIONS } from './options.js';
+import { OWN_SECTIONS, type DiscoveryConfig } from './options.js';
 import type { MeshConfig } from './types.js';
 
 const MAX_DEPTH = 32;
@@ -19,9 +19,11 @@ export function encodeConfig(config: MeshConfig): string {
   // The core reads this section, except `idempotency`.
   plain['resilience'] = config.resilience;
   if (Providers.configured(config.discovery)) {
-    const { provider, providers, advertise, ...discovery } = config.discovery ?? {};
-    // The core knows that there is one; the providers themselves stay here.
-    plain['discovery'] = { ...discovery, provider: 'application' };
+    const { provider, providers, advertise, ...discovery } = config.discovery as DiscoveryConfig;
+    // The core knows that there is one; the providers themselves stay here, and so do the options of a source of
+    // the package, which it checks.
+    const rest = typeof provider === 'string' ? { services: discovery.services } : discovery;
+    plain['discovery'] = { ...rest, provider: 'application' };
   } else if (config.discovery?.advertise !== undefined) {
     throw invalidOption('discovery.advertise is for a provider: give discovery.provider too');
   }

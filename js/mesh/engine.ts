@@ -93,9 +93,12 @@ export class Engine {
       () => new NativeMesh(json, environment, this.#batches.wake, network, metrics),
     );
     this.#providers = Providers.configured(config.discovery)
-      ? new Providers(config.discovery ?? {}, this.#logger, (service, instances) =>
-          this.native.setInstances(service, instances),
-        )
+      ? new Providers(config.discovery ?? {}, {
+          logger: this.#logger,
+          environment,
+          zone: config.balancing?.zone,
+          report: (service, instances) => this.native.setInstances(service, instances),
+        })
       : undefined;
     this.#inMemory = network !== undefined;
     this.#serviceId = config.serviceId;

@@ -24,7 +24,7 @@ export interface CoreConfig {
   /** Keys, tokens, sessions. */
   security?: SecurityConfig | undefined;
   /** The services that can be called. */
-  discovery?: DiscoveryConfig | undefined;
+  discovery?: DiscoveryOptions | undefined;
   /** Rules that permit services to call methods of this one. */
   authorization?: AuthorizationConfig | undefined;
   /** How calls are spread over the instances of a service. */
@@ -131,13 +131,14 @@ export interface DiscoveryConfig {
   /** The services that can be called, with their addresses. Default: none. */
   services?: ServiceConfig[] | undefined;
   /**
-   * A source of instances for the services that `services` has no address of: an object with a
-   * function `watch`, or a `StaticDiscovery`. It is asked at the first call of a service. Pins in
-   * `services` hold for what it reports. Default: none.
+   * A source of instances for the services that `services` has no address of: `'file'`, `'dns'` or
+   * `'etcd'` with its options beside it, an object with a function `watch`, or a `StaticDiscovery`.
+   * It is asked at the first call of a service. Pins in `services` hold for what it reports.
+   * Default: none.
    */
   provider?: ProviderOption | undefined;
   /** Several providers, 8 at most: the first one that knows an instance of a service counts. */
-  providers?: readonly ProviderOption[] | undefined;
+  providers?: readonly (ProviderOption | BuiltInProvider)[] | undefined;
   /**
    * Where others reach this service, for providers that register it. Needed where it listens on all
    * interfaces. Default: where it listens.
@@ -171,6 +172,70 @@ export interface ServiceConfig {
   lastHealthCheck?: Date | undefined;
   /** @deprecated Has no effect. */
   status?: 'healthy' | 'unhealthy' | 'unknown' | undefined;
+}
+
+/**
+ * A file as the source of instances, for `discovery.provider: 'file'`. It is followed: a change
+ * takes effect on live calls. A file that is broken or missing changes nothing, and the log says
+ * so.
+ */
+export interface FileProviderConfig {
+  /** `'file'`. */
+  provider: 'file';
+  /** The file: a JSON array of `{ id, host, port, zone?, weight?, metadata? }`, at most 4 MiB. */
+  path: string;
+}
+
+/**
+ * DNS as the source of instances, for `discovery.provider: 'dns'`. Records are asked for again when
+ * their time to live is over, at the earliest after a second. While no server answers, the last
+ * instances stay.
+ */
+export interface DnsProviderConfig {
+  /** `'dns'`. */
+  provider: 'dns';
+  /**
+   * The domain in which services are: `'shop.example'` stands for `<service id>.shop.example`. With
+   * `{service}` in it, it is the whole name, as in `'_grpc._tcp.{service}.prod.svc.cluster.local'`.
+   */
+  domain: string;
+  /**
+   * The type of the records. `'srv'`: service records (RFC 2782), with ports and weights; those of
+   * the lowest priority number count. `'a'`: addresses of both families, with `port`. Default:
+   * `'srv'`.
+   */
+  records?: 'srv' | 'a' | undefined;
+  /** The port of all instances, 1…65535. Required with `records: 'a'`. Default: none. */
+  port?: number | undefined;
+  /**
+   * The DNS server as `address` or `address:port`. Default: the servers of the operating system.
+   */
+  server?: string | undefined;
+}
+
+/**
+ * etcd v3 as the source of instances, for `discovery.provider: 'etcd'`. Instances are keys below
+ * `<prefix><service id>/`, each with a value such as `{"host":"10.0.0.7","port":50051}`. While etcd
+ * is away, the last instances stay.
+ */
+export interface EtcdProviderConfig {
+  /** `'etcd'`. */
+  provider: 'etcd';
+  /** The members of the cluster, 16 at most. Another one is tried when one fails. */
+  endpoints: string[];
+  /** The beginning of all keys. Default: `'/mesh/'`. */
+  prefix?: string | undefined;
+  /**
+   * Whether this service registers itself, if it listens: under a lease that is kept alive, and
+   * revoked first thing in `drain()`. Default: false.
+   */
+  register?: boolean | undefined;
+  /** The time after which a service that crashed is no longer listed, 5 s to 1 h. Default: 15 s. */
+  ttlMs?: Duration | undefined;
+  /** The user, where etcd asks for one. Default: none. */
+  user?: string | undefined;
+  /** The password of `user`. Environment: `SECURE_MESH_ETCD_PASSWORD`. Default: none. */
+  password?: string | undefined;
 }
 
 /**
@@ -357,6 +422,17 @@ export interface MeshLimits {
   /** The time a call has unless it says otherwise, in ms. Default: 10 s. */
   callTimeoutMs?: number | undefined;
 }
+
+/** A source of instances of the package, with its options. */
+export type BuiltInProvider =
+  | FileProviderConfig
+  | DnsProviderConfig
+  | EtcdProviderConfig;
+
+/** The options of discovery. With a source of instances of the package, its options are among them. */
+export type DiscoveryOptions =
+  | DiscoveryConfig
+  | (Omit<DiscoveryConfig, 'provider' | 'providers'> & BuiltInProvider);
 
 /** The limits without configuration. */
 export const LIMITS = {

@@ -52,11 +52,11 @@ pub use self::{
     file_provider::FileProvider,
     limits::Limits,
     material::{Certificate, Material},
+    password::Password,
     patterns::{CallerPattern, MethodPattern, is_spiffe_id},
     policy::{
         Effect, MAX_PAIRS, MAX_POLICY_FILE, MAX_RULES, Mode, PolicyFileError, PolicyRules, PolicySource, Rule,
     },
-    password::Password,
     private_key::{KeySource, PrivateKey},
     providers::{ProviderConfig, Records},
     read::nearest,
@@ -85,6 +85,8 @@ pub struct MeshConfig {
     /// `host`: the address to listen on. Without it: loopback in the embedded
     /// default, all interfaces with explicit trust.
     pub host: Option<String>,
+    /// `reusePort`.
+    pub reuse_port: bool,
     /// `security.rsaKeySize`.
     pub rsa_bits: u32,
     /// `security.aesKeySize`.
@@ -171,6 +173,7 @@ impl MeshConfig {
             service_id: root.service_id,
             port: root.port,
             host: root.host,
+            reuse_port: root.reuse_port,
             rsa_bits: security.rsa_bits,
             aes_bits: security.aes_bits,
             secret: security.secret,

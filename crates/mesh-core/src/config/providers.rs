@@ -63,7 +63,9 @@ impl ProviderConfig {
                     (Records::A, None) => {
                         Err(options.missing("port", "1…65535: address records have no port"))
                     }
-                    (Records::Srv, Some(_)) => Err(options.wrong("port", "absent: SRV records have the port")),
+                    (Records::Srv, Some(_)) => {
+                        Err(options.wrong("port", "absent: SRV records have the port"))
+                    }
                     _ => Ok(Self::Dns(dns)),
                 }
             }
@@ -115,11 +117,20 @@ mod tests {
             (json!({ "provider": "dns", "domain": "a b" }), "discovery.domain must be a domain name"),
             (json!({ "provider": "dns", "domain": "x", "records": "a" }), "discovery.port must be 1…65535"),
             (json!({ "provider": "dns", "domain": "x", "port": 1 }), "discovery.port must be absent"),
-            (json!({ "provider": "dns", "domain": "x", "server": "dns.example" }), "discovery.server must be"),
+            (
+                json!({ "provider": "dns", "domain": "x", "server": "dns.example" }),
+                "discovery.server must be",
+            ),
             (json!({ "provider": "etcd" }), "discovery.endpoints must be URLs"),
             (json!({ "provider": "etcd", "endpoints": [] }), "discovery.endpoints must be one URL"),
-            (json!({ "provider": "etcd", "endpoints": ["etcd:2379"] }), "discovery.endpoints[0] must be an http"),
-            (json!({ "provider": "etcd", "endpoint": "x" }), "discovery.endpoint is not an option; did you mean"),
+            (
+                json!({ "provider": "etcd", "endpoints": ["etcd:2379"] }),
+                "discovery.endpoints[0] must be an http",
+            ),
+            (
+                json!({ "provider": "etcd", "endpoint": "x" }),
+                "discovery.endpoint is not an option; did you mean",
+            ),
         ];
         for (options, expected) in wrong {
             let error = parse(&options).unwrap_err();

@@ -11,6 +11,10 @@ section! {
         host: Option<String> = "host" ("string") or "SECURE_MESH_HOST",
             absent("loopback without security options, all interfaces with a secret or a pinned key"),
             |at| at.host().map(Some);
+        /// Whether several processes may listen on the port, such as the workers of `node:cluster`: the system
+        /// spreads connections over them (`SO_REUSEPORT`; on Linux, not on Windows). Each of them sets it, and they
+        /// share one key directory.
+        reuse_port: bool = "reusePort" ("boolean"), shown(false, "false"), |at| at.boolean();
     }
     elsewhere {
         /// Keys, tokens, sessions.

@@ -19,7 +19,7 @@ use crate::{
     crypto::rsa::{PublicKey, Thumbprint},
     discovery::{Address, Endpoint, Registry},
     id::ServiceId,
-    transport::Listener,
+    transport::{Listener, Place},
 };
 
 /// Binds the port and makes the parts. Nothing is written if the port cannot be bound.
@@ -57,7 +57,10 @@ async fn bind(config: &MeshConfig, port: u16, draining: CancellationToken) -> Re
     let limits = &config.limits;
     let (most, patience) = (limits.max_connections, limits.handshake_timeout);
     Ok(match &config.network {
-        None => Listener::bind(host, port, most, patience, draining).await?,
+        None => {
+            let place = Place { host, port, shared: config.reuse_port };
+            Listener::bind(place, most, patience, draining).await?
+        }
         Some(network) => Listener::bind_in_memory(network, port, most, patience, draining)?,
     })
 }

@@ -3,3 +3,4 @@
 
 pub mod files;
 pub mod instances;
+pub(crate) mod resolver;

@@ -20,6 +20,7 @@ use tonic::transport::server::Connected;
 
 use super::{
     TransportError,
+    bind::Place,
     connections::{Connections, Entry, Hold, Member, Progress},
     memory::{self, Wire},
 };
@@ -50,26 +51,14 @@ const PAUSE: Duration = Duration::from_millis(50);
 const TURN: u32 = 16;
 
 impl Listener {
-    /// Binds, until `stop`. `None` as host means every interface.
+    /// Binds, until `stop`.
     pub(crate) async fn bind(
-        host: Option<&str>,
-        port: u16,
+        place: Place<'_>,
         max_connections: u32,
         patience: Duration,
         stop: CancellationToken,
     ) -> Result<Self, TransportError> {
-        let bound = match host {
-            Some(host) => TcpListener::bind((host, port)).await,
-            // One dual-stack socket where the system has IPv6.
-            None => match TcpListener::bind(("::", port)).await {
-                Ok(socket) if cfg!(unix) => Ok(socket),
-                _ => TcpListener::bind(("0.0.0.0", port)).await,
-            },
-        };
-        let socket = bound.map_err(|error| TransportError::Listen {
-            address: format!("{}:{port}", host.unwrap_or("*")),
-            detail: error.to_string(),
-        })?;
+        let socket = place.listen().await?;
         Ok(Self::new(Socket::Tcp(socket), max_connections, patience, stop))
     }
 

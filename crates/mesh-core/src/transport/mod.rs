@@ -1,6 +1,7 @@
 //! gRPC by tonic: connections in, connections out, frames either way. What a
 //! frame means is decided above.
 
+mod bind;
 mod client;
 mod codec;
 mod connections;
@@ -31,6 +32,7 @@ use crate::{
 
 use self::meter::Meter;
 pub(crate) use self::{
+    bind::Place,
     client::connect,
     codec::FrameCodec,
     connections::Connections,

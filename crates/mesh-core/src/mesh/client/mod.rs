@@ -1,8 +1,11 @@
 //! Calls made here. `stack` is the way of a call down to a session and back, in
-//! one place; `calls` holds the calls under way, and `receive` is what the servers
-//! answer. `queues` holds the calls that no session has room for, which `queueing` places, `retries` decides on further tries, `links` where a call goes, by the
-//! `fleet` of a service with a `link` to each instance, `breakers` which instances are left alone, and `arrivals` which instances there are, and `dial` opens a connection; `slow_dials`
-//! helps the calls that wait for it.
+//! one place; `calls` holds the calls under way, and `receive` handles what the
+//! servers answer. `queues` holds the calls that no session has room for, which
+//! `queueing` places. `retries` decides on further tries. `links` decides where a
+//! call goes, by the `fleet` of a service with a `link` to each instance, and
+//! `breakers` decides which instances are left alone. `arrivals` and `names` learn
+//! which instances there are. `dial` opens a connection; `slow_dials` helps the
+//! calls that wait for it.
 
 mod arrivals;
 mod breakers;
@@ -13,6 +16,7 @@ mod fleet;
 mod link;
 mod links;
 mod measure;
+mod names;
 mod queueing;
 mod queues;
 mod receive;

@@ -12,7 +12,7 @@ use crate::{
     crypto::rsa::Thumbprint,
     handshake::{Expectation, Local, Responder},
     id::ServiceId,
-    transport::{Accept, ConnectionInfo, Duplex, Listener, serve},
+    transport::{Accept, ConnectionInfo, Duplex, Listener, Place, serve},
 };
 
 /// Hands each stream over to the test.
@@ -41,7 +41,8 @@ impl RawServer {
         let (sender, streams) = mpsc::unbounded_channel();
         let (limit, patience) = (100, Duration::from_mins(5));
         let stop = CancellationToken::new();
-        let listener = Listener::bind(Some("127.0.0.1"), 0, limit, patience, stop).await.unwrap();
+        let place = Place { host: Some("127.0.0.1"), port: 0, shared: false };
+        let listener = Listener::bind(place, limit, patience, stop).await.unwrap();
         let port = listener.address().unwrap().port();
         tokio::spawn(serve(listener, Arc::new(Door(sender)), 1 << 20));
         Self { port, streams, proved: Vec::new() }

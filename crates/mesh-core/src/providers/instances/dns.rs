@@ -7,10 +7,9 @@ use std::{
 };
 
 use hickory_resolver::{
-    Resolver, TokioResolver,
-    config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts},
-    net::{NetError, runtime::TokioRuntimeProvider},
-    proto::rr::{RData, Record, RecordType},
+    TokioResolver,
+    net::NetError,
+    proto::rr::{RData, RecordType},
 };
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::sleep};
@@ -20,18 +19,18 @@ use crate::{
     config::{DnsProvider, Records},
     discovery::MAX_INSTANCES,
     id::ServiceId,
+    providers::resolver::{resolve, resolver, shortest},
 };
 
 /// A record is asked for again no earlier than this, whatever its time to live says, and no later than that.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_hours(1);
+/// The longest pause between questions that fail.
+const MOST_PATIENT: Duration = Duration::from_secs(15);
 /// The time to live of the answer that there are no records.
 const ABSENT: Duration = Duration::from_secs(5);
 /// A name that had records counts as gone once it has had none for so long: servers lose zones for a moment.
 const GONE_AFTER: Duration = Duration::from_secs(30);
-/// The time for one question, and how often it is asked.
-const TIMEOUT: Duration = Duration::from_secs(2);
-const ATTEMPTS: usize = 2;
 /// Targets of service records that are resolved at the same time.
 const AT_ONCE: usize = 16;
 
@@ -51,24 +50,12 @@ pub(super) struct Dns {
 
 impl Dns {
     pub(super) fn new(options: DnsProvider) -> Result<Self, ProviderError> {
-        let failed = |error: NetError| ProviderError::Dns {
+        let failed =
+            |error: NetError| ProviderError::Dns { name: options.domain.clone(), detail: error.to_string() };
+        let resolver = resolver(options.server).map_err(|error| ProviderError::Dns {
             name: options.domain.clone(),
             detail: error.to_string(),
-        };
-        let mut builder = match options.server {
-            None => TokioResolver::builder_tokio().map_err(failed)?,
-            Some(server) => {
-                let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-                    connection.port = server.port();
-                    connection
-                });
-                let server = NameServerConfig::new(server.ip(), true, connections.into());
-                let config = ResolverConfig::from_name_servers(vec![server]);
-                Resolver::builder_with_config(config, TokioRuntimeProvider::default())
-            }
-        };
-        adjust(builder.options_mut());
-        let resolver = builder.build().map_err(failed)?;
+        })?;
         Ok(Self { options, resolver })
     }
 
@@ -77,13 +64,14 @@ impl Dns {
         let mut known: Option<Vec<Value>> = None;
         let mut absent_since = None;
         let mut complained = false;
+        let mut failures = 0;
         loop {
-            let lifetime = match self.ask(&name).await {
+            let pause = match self.ask(&name).await {
                 Ok(answer) => {
-                    absent_since = None;
+                    (absent_since, failures) = (None, 0);
                     if answer.left_out > 0 && !complained {
-                        let text = format!("{name} has {} records too many; {MAX_INSTANCES} are used", answer.left_out);
-                        sink.trouble(text);
+                        let (more, most) = (answer.left_out, MAX_INSTANCES);
+                        sink.trouble(format!("{name} has {more} records too many; {most} are used"));
                     }
                     complained = answer.left_out > 0;
                     if known.as_ref() != Some(&answer.instances) {
@@ -93,6 +81,7 @@ impl Dns {
                     answer.lifetime.clamp(SHORTEST, LONGEST)
                 }
                 Err(error) if error.is_no_records_found() => {
+                    failures = 0;
                     let since = *absent_since.get_or_insert_with(Instant::now);
                     let gone = since.elapsed() >= GONE_AFTER;
                     if known.as_ref().is_none_or(|known| gone && !known.is_empty()) {
@@ -101,9 +90,18 @@ impl Dns {
                     }
                     ABSENT
                 }
-                Err(error) => return ProviderError::Dns { name, detail: error.to_string() },
+                Err(error) => {
+                    let error = ProviderError::Dns { name: name.clone(), detail: error.to_string() };
+                    let Some(known) = &known else { return error };
+                    if failures == 0 {
+                        let count = known.len();
+                        sink.trouble(format!("{error}; the {count} instances that are known stay in use"));
+                    }
+                    failures += 1;
+                    (SHORTEST * failures).min(MOST_PATIENT)
+                }
             };
-            sleep(lifetime).await;
+            sleep(pause).await;
         }
     }
 
@@ -117,7 +115,8 @@ impl Dns {
     async fn addresses(&self, name: &str, port: u16) -> Result<Answer, NetError> {
         let (addresses, lifetime) = resolve(&self.resolver, name).await?;
         let left_out = addresses.len().saturating_sub(MAX_INSTANCES);
-        let instances = addresses.iter().take(MAX_INSTANCES).map(|host| json!({ "host": host, "port": port }));
+        let instances =
+            addresses.iter().take(MAX_INSTANCES).map(|host| json!({ "host": host, "port": port }));
         Ok(Answer { instances: instances.collect(), left_out, lifetime })
     }
 
@@ -132,7 +131,8 @@ impl Dns {
         // The root as the target says that there is no such service.
         let records: Vec<_> = records.filter(|record| !record.target.is_root()).collect();
         let first = records.iter().map(|record| record.priority).min();
-        let mut records: Vec<_> = records.into_iter().filter(|record| Some(record.priority) == first).collect();
+        let mut records: Vec<_> =
+            records.into_iter().filter(|record| Some(record.priority) == first).collect();
         records.sort_unstable_by_key(|record| (record.target.to_string(), record.port));
         let mut left_out = records.len().saturating_sub(MAX_INSTANCES);
         records.truncate(MAX_INSTANCES);
@@ -180,29 +180,6 @@ impl Dns {
             }
         }
     }
-}
-
-/// The addresses of a name in both families, sorted, and the time for which they hold.
-async fn resolve(resolver: &TokioResolver, name: &str) -> Result<(Vec<IpAddr>, Duration), NetError> {
-    let answer = resolver.lookup_ip(name).await?;
-    let mut addresses: Vec<IpAddr> = answer.iter().collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    Ok((addresses, shortest(answer.as_lookup().answers())))
-}
-
-fn shortest(records: &[Record]) -> Duration {
-    let seconds = records.iter().map(|record| record.ttl).min().unwrap_or(0);
-    Duration::from_secs(seconds.into())
-}
-
-fn adjust(options: &mut ResolverOpts) {
-    options.timeout = TIMEOUT;
-    options.attempts = ATTEMPTS;
-    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-    // This provider asks when an answer is over, so a cache would only prolong it.
-    options.cache_size = 0;
-    options.try_tcp_on_error = true;
 }
 
 /// The name to ask for, which is complete: no search domain is added.

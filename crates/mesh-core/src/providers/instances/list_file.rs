@@ -10,7 +10,10 @@ use serde_json::Value;
 use tokio::sync::{OnceCell, watch};
 
 use super::{ProviderError, Sink};
-use crate::{id::ServiceId, providers::files::{FileError, Read, Watched}};
+use crate::{
+    id::ServiceId,
+    providers::files::{FileError, Read, Watched},
+};
 
 /// The most bytes of the file.
 const MAX_FILE: usize = 4 << 20;
@@ -76,8 +79,8 @@ async fn follow(path: PathBuf) -> watch::Receiver<List> {
         loop {
             tokio::select! {
                 () = sender.closed() => return,
-                read = file.changed() => sender.send_replace(parse(&path, read)),
-            };
+                read = file.changed() => drop(sender.send_replace(parse(&path, read))),
+            }
         }
     });
     receiver
@@ -87,8 +90,12 @@ fn parse(path: &Path, read: Read) -> List {
     let contents = read?;
     let wrong = |detail: String| ProviderError::List { path: path.display().to_string(), detail };
     let text = contents.files().first().map_or(&[][..], |file| file.as_slice());
-    let Value::Array(entries) = serde_json::from_slice(text).map_err(|error| wrong(error.to_string()))? else {
-        return Err(wrong("it must be an array, as in [{\"id\":\"orders\",\"host\":\"10.0.0.7\",\"port\":50051}]".to_owned()));
+    let Value::Array(entries) = serde_json::from_slice(text).map_err(|error| wrong(error.to_string()))?
+    else {
+        return Err(wrong(
+            "it must be an array, as in [{\"id\":\"orders\",\"host\":\"10.0.0.7\",\"port\":50051}]"
+                .to_owned(),
+        ));
     };
     let mut services: HashMap<String, Vec<Value>> = HashMap::new();
     for (index, entry) in entries.into_iter().enumerate() {

@@ -10,11 +10,11 @@ mod list_file;
 
 use serde_json::Value;
 
+use self::{dns::Dns, etcd::Etcd, list_file::ListFile};
 pub use self::{
     error::ProviderError,
     etcd::{Registration, WithdrawError},
 };
-use self::{dns::Dns, etcd::Etcd, list_file::ListFile};
 use crate::{config::ProviderConfig, id::ServiceId};
 
 /// The receiver of what a provider finds out.

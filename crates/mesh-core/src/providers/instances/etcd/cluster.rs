@@ -94,8 +94,7 @@ impl Cluster {
             .map_err(unreachable)?;
         let mut member = Member { endpoint: endpoint.to_owned(), channel, token: None };
         if let (Some(user), Some(password)) = (&self.user, &self.password) {
-            let request =
-                AuthenticateRequest { name: user.clone(), password: password.reveal().to_owned() };
+            let request = AuthenticateRequest { name: user.clone(), password: password.reveal().to_owned() };
             let answer = AuthClient::new(member.channel.clone()).authenticate(member.request(request)).await;
             let token = answer.map_err(|status| member.failed(&status))?.into_inner().token;
             let token = token.parse().map_err(|_| failed(endpoint, "its token cannot be used".to_owned()))?;

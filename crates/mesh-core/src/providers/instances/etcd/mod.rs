@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use self::registration::{Registration, WithdrawError};
 use self::cluster::Cluster;
+pub use self::registration::{Registration, WithdrawError};
 use super::{ProviderError, Sink};
 use crate::{config::EtcdProvider, id::ServiceId};
 

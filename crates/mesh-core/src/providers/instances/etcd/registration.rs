@@ -147,7 +147,9 @@ impl Keeper {
                 self.cluster.turn();
                 if !away {
                     away = true;
-                    self.sink.trouble(format!("{error}; the registration of this service is renewed when it can be"));
+                    self.sink.trouble(format!(
+                        "{error}; the registration of this service is renewed when it can be"
+                    ));
                 }
             }
             match self.register().await {
