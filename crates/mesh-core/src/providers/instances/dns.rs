@@ -50,8 +50,6 @@ pub(super) struct Dns {
 
 impl Dns {
     pub(super) fn new(options: DnsProvider) -> Result<Self, ProviderError> {
-        let failed =
-            |error: NetError| ProviderError::Dns { name: options.domain.clone(), detail: error.to_string() };
         let resolver = resolver(options.server).map_err(|error| ProviderError::Dns {
             name: options.domain.clone(),
             detail: error.to_string(),
