@@ -66,6 +66,7 @@ pub(crate) enum Command<'a> {
         kind: CallKind,
         /// Empty for none.
         sticky: &'a str,
+        hedge: Option<bool>,
         chain: Chain<'a>,
         service: &'a str,
         method: &'a str,
@@ -160,6 +161,7 @@ impl<'a> Commands<'a> {
                     timeout: (timeout_ms > 0.0).then_some(timeout),
                     idempotent: flags & 1 != 0,
                     kind: CallKind::from_number(flags >> 1 & 3)?,
+                    hedge: (flags & 16 != 0).then_some(flags & 32 != 0),
                     service: frame.text(a)?,
                     method: frame.text(method_len)?,
                     metadata: frame.bytes(metadata_len)?,

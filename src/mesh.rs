@@ -369,6 +369,8 @@ impl NativeMesh {
             "callsFailed": stats.calls_failed,
             "callsInFlight": stats.calls_in_flight,
             "callsQueued": stats.calls_queued,
+            "sparesSent": stats.spares_sent,
+            "sparesAnswered": stats.spares_answered,
             "requestsSucceeded": stats.requests_ok,
             "requestsFailed": stats.requests_failed,
             "requestsDenied": stats.requests_denied,
@@ -439,6 +441,7 @@ fn carry_out(io: &Io, command: std::result::Result<Command<'_>, Malformed>, outl
             id,
             timeout,
             idempotent,
+            hedge,
             kind,
             sticky,
             chain,
@@ -450,7 +453,18 @@ fn carry_out(io: &Io, command: std::result::Result<Command<'_>, Malformed>, outl
             let sticky = (!sticky.is_empty()).then_some(sticky);
             io.call(
                 id,
-                &CallSpec { service, method, kind, payload, metadata, timeout, idempotent, sticky, chain },
+                &CallSpec {
+                    service,
+                    method,
+                    kind,
+                    payload,
+                    metadata,
+                    timeout,
+                    idempotent,
+                    sticky,
+                    hedge,
+                    chain,
+                },
             );
         }
         Ok(Command::Cancel { id }) => io.cancel(id),

@@ -43,6 +43,7 @@ export class CommandWriter {
    * @param timeoutMs with its fraction; 0 for the default
    * @param meta a JSON object, or '' for none
    * @param sticky what binds the call to an instance, or '' for none
+   * @param hedge whether the call is hedged; `undefined` for the configuration
    */
   call(
     id: number,
@@ -55,6 +56,7 @@ export class CommandWriter {
     kind: CallKind = 'unary',
     { parent, depth, path }: Chain = FIRST,
     sticky = '',
+    hedge?: boolean,
   ): void {
     const start = this.#end;
     const texts = service.length + method.length + meta.length + path.length + sticky.length;
@@ -79,7 +81,7 @@ export class CommandWriter {
     buffer.writeUInt16LE(methodLength, start + 24);
     buffer.writeUInt16LE(pathLength, start + 26);
     const kindNumber = kind === 'unary' ? 0 : CALL_KINDS.indexOf(kind);
-    buffer[start + 28] = (idempotent ? 1 : 0) | (kindNumber << 1) | (sticky === '' ? 0 : 8);
+    buffer[start + 28] = (idempotent ? 1 : 0) | (kindNumber << 1) | (sticky === '' ? 0 : 8) | (hedge === undefined ? 0 : hedge ? 48 : 16);
     buffer[start + 29] = depth;
     buffer.writeUInt32LE(metaLength, start + 30);
     this.#finish(start, Command.Call, serviceLength, id, at, payload);

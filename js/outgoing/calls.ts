@@ -181,7 +181,7 @@ export class Calls {
     { service, method, outflow }: Pending,
     kind: CallKind,
     payload: Payload,
-    { timeoutMs, idempotent, meta, sticky }: PreparedOptions,
+    { timeoutMs, idempotent, meta, sticky, hedge }: PreparedOptions,
     input: unknown,
     chain: Chain,
   ): void {
@@ -196,6 +196,7 @@ export class Calls {
       kind,
       chain,
       sticky,
+      hedge,
     );
     // If all calls were in one batch, the answers would be in one batch too, and the two processes would idle
     // in turn. With half of the calls in a batch, one batch is processed while the other is in transit.
@@ -330,9 +331,9 @@ export class Calls {
   }
 
   #nextId(): number {
-    // Ids wrap around after 2^32 calls; an id that is still in use is skipped.
+    // Ids wrap around after 2^31 calls, since the core has the others; an id that is still in use is skipped.
     do {
-      this.#lastId = (this.#lastId + 1) >>> 0;
+      this.#lastId = (this.#lastId + 1) & 0x7fffffff;
     } while (this.#pending.has(this.#lastId));
     return this.#lastId;
   }

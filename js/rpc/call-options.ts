@@ -12,6 +12,8 @@ export interface PreparedOptions {
   readonly idempotent: boolean;
   /** '' for none. */
   readonly sticky: string;
+  /** Whether a second copy may go to another instance; `undefined` for the configuration. */
+  readonly hedge: boolean | undefined;
   /** A JSON object, or '' for none. */
   readonly meta: string;
   readonly signal: AbortSignal | undefined;
@@ -30,12 +32,14 @@ const OPTION_KEYS = [
   'onResponseMetadata',
   'detached',
   'sticky',
+  'hedge',
 ] as const;
 
 const NONE: PreparedOptions = {
   timeoutMs: 0,
   idempotent: false,
   sticky: '',
+  hedge: undefined,
   meta: '',
   signal: undefined,
   onResponseMetadata: undefined,
@@ -59,6 +63,8 @@ export function prepareOptions(options: CallOptions | undefined, kind: CallKind)
     timeoutMs: checkTimeout(options.timeoutMs),
     idempotent: options.idempotent === true || idempotencyKey !== undefined,
     sticky: checkSticky(options.sticky),
+    // The outcome that is kept for a key is kept by one instance: at another one the call would run again.
+    hedge: idempotencyKey === undefined ? checkHedge(options.hedge, kind) : false,
     meta: encodeFacts(options.metadata, idempotencyKey, kind),
     signal: checkSignal(options.signal),
     onResponseMetadata,
@@ -117,6 +123,16 @@ function checkSticky(sticky: unknown): string {
   throw invalidArgument(
     `options.sticky must be a string of 1…${MAX_STICKY} characters, got ${show(sticky)}`,
   );
+}
+
+function checkHedge(hedge: unknown, kind: CallKind): boolean | undefined {
+  if (hedge === undefined || typeof hedge === 'boolean') {
+    if (hedge === true && kind !== 'unary') {
+      throw invalidArgument('options.hedge is for unary calls only');
+    }
+    return hedge;
+  }
+  throw invalidArgument(`options.hedge must be true or false, got ${show(hedge)}`);
 }
 
 function checkSignal(signal: unknown): AbortSignal | undefined {

@@ -38,6 +38,13 @@ export interface CallOptions {
    */
   sticky?: string | undefined;
   /**
+   * Whether the call gets a second copy at another instance when it takes longer than most calls of its method: see
+   * `resilience.hedging`. For `idempotent` unary calls without an
+   * `idempotencyKey`. `false` also keeps the call from getting one when half of its time is over, which calls get
+   * without `resilience.hedging` too. Default: true with `resilience.hedging`.
+   */
+  hedge?: boolean | undefined;
+  /**
    * Whether a call made by a handler is independent of the handler's request: it does not inherit deadline,
    * cancellation, trace and request id. Default: false.
    */

@@ -198,6 +198,7 @@ async fn batch(mesh: &Mesh, app: &Echo) {
             timeout: None,
             idempotent: false,
             sticky: None,
+            hedge: None,
             chain: Chain::FIRST,
         };
         (0..BATCH as CallId).for_each(|id| io.call(id, &spec));

@@ -9,10 +9,12 @@ mod group;
 mod load;
 mod outlier;
 mod pick;
+mod quantile;
 mod sticky;
 #[cfg(test)]
 mod tests;
 
 pub use dice::Dice;
 pub use group::{Facts, Group, Verdict, Visit};
+pub use quantile::Quantile;
 pub use sticky::{hash, key};

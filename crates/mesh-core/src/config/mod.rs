@@ -60,7 +60,7 @@ pub use self::{
     private_key::{KeySource, PrivateKey},
     providers::{ProviderConfig, Records},
     read::nearest,
-    resilience::{Breaker, RateLimit, Resilience, Retry},
+    resilience::{Breaker, Hedging, RateLimit, Resilience, Retry},
     secret::Secret,
     selection::Selection,
     service::Service,

@@ -18,11 +18,34 @@ pub struct Resilience {
     pub retry: Option<Retry>,
     /// `queueMs`: how long a call waits for room on a session. One second; zero for not at all.
     pub queue: Duration,
+    /// `hedging`: when idempotent calls get a second copy at another instance.
+    pub hedging: Option<Hedging>,
+}
+
+/// `resilience.hedging`: when an idempotent call gets a second copy at another instance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hedging {
+    /// `percentile`: the share of calls of a method that are faster. 0.95.
+    pub percentile: f64,
+    /// `ratio`: second copies for each call, in the long run. 0.05.
+    pub ratio: f64,
+}
+
+impl Default for Hedging {
+    fn default() -> Self {
+        Self { percentile: 0.95, ratio: 0.05 }
+    }
 }
 
 impl Default for Resilience {
     fn default() -> Self {
-        Self { rate_limit: None, circuit_breaker: None, retry: None, queue: Duration::from_secs(1) }
+        Self {
+            rate_limit: None,
+            circuit_breaker: None,
+            retry: None,
+            queue: Duration::from_secs(1),
+            hedging: None,
+        }
     }
 }
 
@@ -81,15 +104,37 @@ const DURATION: &str = "a duration, in milliseconds or as in '15m' and '1h'";
 
 impl Resilience {
     pub(super) fn read(root: &Options<'_>, env: Env<'_>) -> Result<Self, ConfigError> {
-        let options =
-            root.object("resilience", &["rateLimit", "circuitBreaker", "retry", "idempotency", "queueMs"])?;
+        let options = root.object(
+            "resilience",
+            &["rateLimit", "circuitBreaker", "retry", "idempotency", "queueMs", "hedging"],
+        )?;
         let at = |key| At { options: &options, key, variable: None, env };
         Ok(Self {
             rate_limit: RateLimit::read(&options, env)?,
             circuit_breaker: Breaker::read(&options, env)?,
             retry: Retry::read(&options, env)?,
             queue: at("queueMs").time(Duration::ZERO, HOUR)?.unwrap_or(Self::default().queue),
+            hedging: Hedging::read(&options, env)?,
         })
+    }
+}
+
+impl Hedging {
+    fn read(parent: &Options<'_>, env: Env<'_>) -> Result<Option<Self>, ConfigError> {
+        let parent = At { options: parent, key: "hedging", variable: None, env };
+        if parent.is_false() {
+            return Ok(None);
+        }
+        let options = parent.object(&["percentile", "ratio"])?;
+        if options.is_absent() {
+            return Ok(None);
+        }
+        let at = |key| At { options: &options, key, variable: None, env };
+        let usual = Self::default();
+        Ok(Some(Self {
+            percentile: at("percentile").number(0.5, 0.999)?.unwrap_or(usual.percentile),
+            ratio: at("ratio").number(0.001, 1.0)?.unwrap_or(usual.ratio),
+        }))
     }
 }
 

@@ -69,6 +69,9 @@ pub struct CallSpec<'a> {
     pub idempotent: bool,
     /// Calls with the same string go to the same instance, as long as that can be used.
     pub sticky: Option<&'a str>,
+    /// Whether a second copy goes to another instance when the call takes longer than most; `None` follows
+    /// `resilience.hedging`, and `Some(false)` means no second copy on any occasion. Only idempotent calls get one.
+    pub hedge: Option<bool>,
     /// The calls that led to it.
     pub chain: Chain<'a>,
 }

@@ -24,6 +24,8 @@ pub(crate) struct Counters {
     hellos_replayed: AtomicU64,
     hellos_over_budget: AtomicU64,
     streams_stalled: AtomicUsize,
+    spares_sent: AtomicU64,
+    spares_answered: AtomicU64,
 }
 
 /// A mesh's figures at one moment. Counts are since the start.
@@ -41,6 +43,10 @@ pub struct Stats {
     pub calls_in_flight: usize,
     /// Of these, waiting until a session has room.
     pub calls_queued: usize,
+    /// Second copies of calls that took long, sent to other instances.
+    pub spares_sent: u64,
+    /// Of these, those that answered first.
+    pub spares_answered: u64,
     /// Requests received and answered.
     pub requests_ok: u64,
     /// Requests received and failed.
@@ -123,6 +129,14 @@ impl Counters {
         bump(&self.hellos_over_budget);
     }
 
+    pub(crate) fn count_spare(&self) {
+        bump(&self.spares_sent);
+    }
+
+    pub(crate) fn count_spare_answered(&self) {
+        bump(&self.spares_answered);
+    }
+
     pub(crate) fn set_stalled(&self, streams: usize) {
         self.streams_stalled.store(streams, Ordering::Relaxed);
     }
@@ -143,6 +157,8 @@ impl Counters {
             records_discarded: read(&self.records_discarded),
             hellos_replayed: read(&self.hellos_replayed),
             hellos_over_budget: read(&self.hellos_over_budget),
+            spares_sent: read(&self.spares_sent),
+            spares_answered: read(&self.spares_answered),
             streams_stalled: self.streams_stalled.load(Ordering::Relaxed),
             ..Stats::default()
         }

@@ -18,6 +18,8 @@ pub(crate) enum Timer {
     Retry(CallId),
     /// The wait of a call for room on a session.
     Queue(CallId),
+    /// The wait of a call for a copy of it at another instance.
+    Spare(CallId),
     Request(RequestId),
 }
 

@@ -10,6 +10,7 @@ use super::{
     measure::Measured,
     retries::{Again, Ran, Retries, Tries},
     session::{ClientSession, NoNumber},
+    spares::{Occasion, Twin},
 };
 use crate::{
     balance::{Visit, key},
@@ -65,6 +66,15 @@ pub(super) struct Call {
     pub(super) queued: Option<TimerKey>,
     /// It waits until discovery reports the instances of its service.
     pub(super) unreported: bool,
+    /// Whether it is hedged, where the application says so.
+    pub(super) hedge: Option<bool>,
+    /// The hash of its service and method.
+    pub(super) method: u64,
+    /// The wait for its second copy, and the occasion of that.
+    pub(super) spare_timer: Option<TimerKey>,
+    pub(super) occasion: Occasion,
+    /// The other copy, while there is one.
+    pub(super) twin: Option<Twin>,
 }
 
 /// The end of a call: that of its own time, and no later than its request's. A
@@ -159,6 +169,47 @@ impl Call {
             sticky: spec.sticky.map(key),
             unreported: false,
             queued: None,
+            hedge: spec.hedge,
+            method: key(spec.service) ^ key(spec.method).rotate_left(1),
+            spare_timer: None,
+            occasion: Occasion::Rescue,
+            twin: None,
+        })
+    }
+
+    /// Whether the application says that running it twice does no harm.
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.tries.is_idempotent()
+    }
+
+    /// A copy that has not been placed, and does not go to `target`. Nothing but its answer is of interest.
+    /// `None` if the memory budget has no room for it.
+    pub(super) fn again_at_others(&self, target: Address, own: &Arc<Account>) -> Option<Self> {
+        let charge = own.charge_if_room(CALL_COST).ok()?;
+        Some(Self {
+            _charge: charge,
+            service: self.service.clone(),
+            kind: self.kind,
+            streams: Streams::of_call(self.kind, "", own),
+            placed: None,
+            timer: None,
+            pause: None,
+            stand: None,
+            visit: None,
+            measured: None,
+            message: self.message.clone(),
+            tries: Tries::new(true),
+            latest: self.latest,
+            deadline: self.deadline,
+            unreachable: vec![target],
+            sticky: None,
+            unreported: false,
+            queued: None,
+            hedge: self.hedge,
+            method: self.method,
+            spare_timer: None,
+            occasion: self.occasion,
+            twin: None,
         })
     }
 

@@ -22,6 +22,7 @@ use super::{
     queues::Queues,
     retries::{Again, Ran, Retries},
     session::ClientSession,
+    spares::Spares,
 };
 use crate::{
     crypto::rsa::PublicKey,
@@ -50,6 +51,8 @@ pub(crate) struct Client {
     pub(super) breakers: Option<Mutex<Breakers>>,
     /// When calls are tried again, beyond what every mesh does.
     pub(super) retries: Option<Mutex<Retries>>,
+    /// When calls get a second copy.
+    pub(super) spares: Mutex<Spares>,
     under_way: Mutex<UnderWay>,
     /// Calls that wait for room are looked at.
     pub(super) room: Notify,
@@ -77,8 +80,19 @@ impl Client {
         let sessions = Sessions::default();
         let breakers = options.circuit_breaker.map(Breakers::new).transpose()?.map(Mutex::new);
         let retries = options.retry.map(Retries::new).transpose()?.map(Mutex::new);
+        let spares = Mutex::new(Spares::new(options.hedging)?);
         let room = Notify::new();
-        Ok(Arc::new(Self { shared, sessions, identity, registry, breakers, retries, under_way, room }))
+        Ok(Arc::new(Self {
+            shared,
+            sessions,
+            identity,
+            registry,
+            breakers,
+            retries,
+            spares,
+            under_way,
+            room,
+        }))
     }
 
     pub(crate) fn sessions(&self) -> &Sessions<ClientSession> {
@@ -331,7 +345,9 @@ impl Client {
 
     /// Ends every call; the mesh is closing.
     pub(crate) fn end_all(&self) {
-        let mut ids: Vec<CallId> = self.under_way().calls.keys().copied().collect();
+        let is_own = |call: &Call| call.twin.is_none_or(|twin| !twin.is_spare);
+        let mut ids: Vec<CallId> =
+            self.under_way().calls.iter().filter(|(_, call)| is_own(call)).map(|(id, _)| *id).collect();
         ids.sort_unstable();
         for id in ids {
             let error =
@@ -363,6 +379,7 @@ impl Client {
 
     /// Ends a call with its answer, or with what kept it from one.
     pub(super) fn settle(&self, id: CallId, outcome: Result<Reply<'_>, CallError>) {
+        let Some((id, outcome)) = self.outcome_of(id, outcome) else { return };
         let Some(call) = self.take(id, outcome.as_ref().err()) else { return };
         let attempts = call.attempts();
         let outcome = outcome.map_err(|error| CallError { attempts: attempts.max(error.attempts), ..error });
@@ -376,11 +393,20 @@ impl Client {
     }
 
     /// Takes a call out of the table, at its end: whoever gets it reports it.
-    fn take(&self, id: CallId, failure: Option<&CallError>) -> Option<Call> {
+    pub(super) fn take(&self, id: CallId, failure: Option<&CallError>) -> Option<Call> {
         self.left_instance(id, failure);
         let mut call = self.under_way().calls.remove(&id)?;
-        for key in call.timer.into_iter().chain(call.pause).chain(call.queued) {
+        for key in call.timer.into_iter().chain(call.pause).chain(call.queued).chain(call.spare_timer) {
             self.shared.timers.remove(key);
+        }
+        match call.twin {
+            Some(twin) if twin.is_spare => {
+                if let Some(first) = self.under_way().calls.get_mut(&twin.id) {
+                    first.twin = None;
+                }
+            }
+            Some(spare) => self.end_spare(spare.id, Some(&cancelled()), Some(CancelCause::Cancelled)),
+            None => {}
         }
         if let Some(measured) = &call.measured {
             measured.end(&self.shared, call.service.as_str(), failure.map(|error| error.code));

@@ -4,7 +4,7 @@
 //! `queueing` places. `retries` decides on further tries. `links` decides where a
 //! call goes, by the `fleet` of a service with a `link` to each instance, and
 //! `breakers` decides which instances are left alone. `arrivals` and `names` learn
-//! which instances there are. `dial` opens a connection; `slow_dials` helps the
+//! which instances there are. `spares` sends a second copy of a call that takes long. `dial` opens a connection; `slow_dials` helps the
 //! calls that wait for it.
 
 mod arrivals;
@@ -23,6 +23,7 @@ mod receive;
 mod retries;
 mod session;
 mod slow_dials;
+mod spares;
 mod stack;
 
 pub(crate) use self::calls::Client;

@@ -62,6 +62,11 @@ impl Tries {
         Self { idempotent, attempts: 0, sent: 0, ever_sent: false, number: 1, repeated_on_word: false }
     }
 
+    /// Whether running the call twice does no harm.
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+
     /// The call is sent on a session.
     pub(super) fn sent(&mut self) {
         self.attempts = self.attempts.saturating_add(1);

@@ -90,6 +90,10 @@ impl Client {
             }
             Placement::Session(session, _, dial) => {
                 let sent = call.send(id, &session);
+                if sent.is_ok() {
+                    let instances = links.instances(&call.service).len();
+                    self.plan_spare(id, call, instances);
+                }
                 let streams = call.kind.streams_input();
                 let dial = dial.map(|target| (call.service.clone(), target));
                 drop(under_way);
@@ -190,6 +194,10 @@ impl Client {
         let chance = (self.shared.platform.chance)();
         let mut under_way = self.under_way();
         let Some(call) = under_way.calls.get_mut(&id) else { return false };
+        if call.twin.is_some_and(|twin| twin.is_spare) {
+            // The first copy has tries of its own.
+            return false;
+        }
         let Some(delay) = call.next_try(&mut lock(retries), error, chance) else { return false };
         let placed = call.placed.take();
         call.pause = Some(self.shared.timers.insert(Timer::Retry(id), delay));
@@ -225,6 +233,9 @@ impl Client {
             if let Some((visit, since)) = call.visit.take() {
                 // The time of a stream says nothing about its instance.
                 let latency = (!call.kind.is_stream()).then(|| now.instant.duration_since(since));
+                if let Some(latency) = latency {
+                    self.note_latency(call, latency);
+                }
                 let verdict = match verdict(failure) {
                     Outcome::Success => Verdict::Good,
                     Outcome::Failure => Verdict::Bad,

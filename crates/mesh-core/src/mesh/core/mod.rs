@@ -59,6 +59,7 @@ impl Core {
                 timer = shared.timers.expired() => shared.guarded(|| match timer {
                     Timer::Call(id) => self.client.expired(id),
                     Timer::Retry(id) => self.client.retry(id),
+                    Timer::Spare(id) => self.client.send_spare(id),
                     Timer::Queue(id) => self.client.queue_expired(id),
                     Timer::Request(id) => self.server.expired(id),
                 }),

@@ -29,6 +29,7 @@ mod shortages;
 mod simulation;
 mod slow_dials;
 mod slow_readers;
+mod spares;
 mod strangers;
 mod streams;
 mod teardown;
@@ -348,6 +349,7 @@ impl Node {
                 timeout: timeout_ms.map(Duration::from_millis),
                 idempotent,
                 sticky: None,
+                hedge: None,
             };
             io.call(id, &spec);
         });
@@ -370,6 +372,7 @@ impl Node {
                 timeout: None,
                 idempotent: false,
                 sticky: Some(sticky),
+                hedge: None,
             };
             io.call(id, &spec);
         });

@@ -185,6 +185,7 @@ impl App {
                 timeout: Some(Duration::from_millis(timeout_ms)),
                 idempotent,
                 sticky: None,
+                hedge: None,
                 chain: Chain::FIRST,
             };
             io.call(uid, &spec);
