@@ -879,6 +879,12 @@ interface IdempotencyConfig {
     callerShare?: number | undefined;
 }
 
+/** The services that may read what a mesh tells about itself, such as its methods. */
+type ObserveOption = boolean | {
+    /** Service ids, or SPIFFE ids of certificates. */
+    readonly from: readonly string[];
+};
+
 /** A certificate that a peer has proved. */
 interface PeerCertificate {
     /** What names the service: its SPIFFE id, or a DNS name. */
@@ -1475,6 +1481,12 @@ interface MeshLimits {
 interface MeshConfig extends CoreConfig {
     /** The logger. Default: none. */
     logger?: Logger | undefined;
+    /**
+     * The services that may read what this one tells about itself: with `securestack.describe` the methods
+     * that they may call. Others get `PERMISSION_DENIED`. Default: every service under embedded trust, where
+     * all belong to one user of one machine; otherwise none.
+     */
+    observe?: ObserveOption | undefined;
     /** The handling of failing and excessive calls. Default: none. */
     resilience?: {
         /**
@@ -2643,6 +2655,52 @@ declare class JWTManager {
     getTokenExpiration(token: string): Date | null;
 }
 
+/** A schema, as far as it describes itself. */
+interface SchemaDescription {
+    /** The library that made the schema. */
+    vendor: string;
+    /** The JSON Schema (2020-12); absent if the schema has none, or if it is too large. */
+    schema?: Record<string, unknown>;
+}
+/** A method of a {@link ServiceDescription}. */
+interface MethodDescription {
+    /** The name. */
+    name: string;
+    /** The kind of call; `null` if the handler answers several. */
+    kind: CallKind | null;
+    /** Whether the method is safe to run twice. */
+    idempotent: boolean;
+    /** The time limit of the handler in ms; absent if only the caller's deadline counts. */
+    timeoutMs?: number;
+    /** The schema of the input, or of each item. */
+    input?: SchemaDescription;
+    /** The schema of the result, or of each item. */
+    output?: SchemaDescription;
+    /** The declared errors by their names. */
+    errors?: Record<string, {
+        code: string;
+        data?: SchemaDescription;
+    }>;
+}
+/** The answer of `securestack.describe`. */
+interface ServiceDescription {
+    /** The version of this format. */
+    v: 1;
+    /** The service id. */
+    service: string;
+    /** The version of the package that the service runs. */
+    version: string;
+    /** The limits of the service. */
+    limits: {
+        maxMessageBytes: number;
+        callTimeoutMs: number;
+    };
+    /** The methods that the caller may call, by name. */
+    methods: MethodDescription[];
+    /** Whether methods or schemas are left out because there are too many. */
+    truncated: boolean;
+}
+
 /** The options of a {@link SessionManager}. */
 interface SessionManagerOptions {
     /** The idle timeout of a session: milliseconds or a string such as `'1h'`. Default: `3600000`. */
@@ -2923,4 +2981,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, toHttpStatus, toProblem, unary, version };
-export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, MethodDescription, Middleware, MonitoringAdapter, ObserveOption, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaDescription, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDescription, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
