@@ -62,7 +62,8 @@ async function list({ options, output }: Surroundings): Promise<void> {
   output.document({ v: 1, directory, own, others, peers });
   output.line(`${directory}${exists(directory) ? '' : ' (not there yet)'}`);
   for (const key of own) row('own ', key, output);
-  if (others > 0) output.line(`  own   ${others} more, of other services: keys show <service> shows one`);
+  if (others > 0)
+    output.line(`  own   ${others} more, of other services: keys show <service> shows one`);
   for (const key of peers) row('peer', key, output);
 }
 

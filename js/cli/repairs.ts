@@ -12,6 +12,9 @@ export function repairOf({ reason, code, service, remote }: MeshError): string {
   if (reason === 'PEER_KEY_CHANGED' && !remote && service !== undefined) {
     return `${own} Here that is also: secure-stack-mesh keys forget ${service}`;
   }
+  if (reason === 'HANDSHAKE_REFUSED') {
+    return `${own} If the command line of another machine has called there under this id, take another one: --as <id>.`;
+  }
   if (reason === 'CALL_KIND') return `${own} Here that is the option --kind.`;
   return own === '' && code === 'UNAVAILABLE' ? 'Try again later.' : own;
 }

@@ -35,14 +35,14 @@ async function doctor({ options, output }: Surroundings): Promise<number> {
 
 /** Makes the checks in the order in which one fault hides the next. */
 async function examine(patient: Patient, output: Output): Promise<Finding[]> {
-  const findings: Finding[] = [checkNode(), checkDescriptors()];
-  const platform = checkPlatform();
-  findings.push(platform);
+  const descriptors = checkDescriptors();
+  const platform = checkPlatform(descriptors);
+  const findings: Finding[] = [checkNode(), descriptors, platform];
   findings.push(...checkCertificates(patient));
   const instances = instancesOf(patient);
   output.progress(`looking up ${instances.length} instances of services`);
   const names = await checkNames(instances);
-  if (platform.status === 'fail') return [...findings, ...names.findings];
+  if (platform.status !== 'ok') return [...findings, ...names.findings];
   findings.push(...checkKeyDirectory(patient));
   const configuration = checkConfiguration(patient);
   findings.push(...configuration, ...names.findings);

@@ -3,10 +3,12 @@
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { MeshError, StaticDiscovery, version } from '../../index.js';
 import { engines } from '../../../package.json';
-import { bad, failure, ok, type Finding } from './finding.js';
+import { bad, failure, ok, skipped, type Finding } from './finding.js';
 
 /** Below this many, not even the checks and a few sessions have enough. */
 const FEWEST_LEFT = 64;
+/** The binary and its threads take about this many. Without them the load of the binary ends the process. */
+const FEWEST_FOR_BINARY = 16;
 /** Below this many, a service with many peers runs out. */
 const FEWEST = 1024;
 
@@ -25,9 +27,16 @@ export function checkNode(): Finding {
     : ok('node', process.version, `Node ${process.version}, package ${version}`);
 }
 
-/** Loads the addon. */
-export function checkPlatform(): Finding {
+/**
+ * Loads the addon.
+ *
+ * @param descriptors the finding about file descriptors, without which it is not tried
+ */
+export function checkPlatform({ details }: Finding): Finding {
   const platform = `${process.platform}-${process.arch}`;
+  if (Number(details?.['left'] ?? Infinity) < FEWEST_FOR_BINARY) {
+    return skipped('platform', platform, 'the binary is not loaded without file descriptors');
+  }
   try {
     new StaticDiscovery();
     return ok('platform', platform, `the binary for ${platform} loads`);
@@ -49,10 +58,10 @@ export function checkDescriptors(): Finding {
   }
   const used = usedDescriptors();
   const left = limit - (typeof used === 'number' ? used : 0);
-  const details = { limit, used: used ?? null };
+  const details = { limit, used: used ?? null, left };
   if (used === 'none') {
     const text = `this process has no file descriptor left of its limit of ${limit}`;
-    return bad('fail', 'descriptors', '', text, raise, { limit, used: limit });
+    return bad('fail', 'descriptors', '', text, raise, { limit, used: limit, left: 0 });
   }
   if (left < FEWEST_LEFT) {
     const text = `a process has ${limit} file descriptors here, of which ${left} are left; a session needs one`;

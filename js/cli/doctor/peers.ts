@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import { ownId } from '../identity.js';
 import { repairFor, repairOf } from '../repairs.js';
 import { bad, failure, ok, skipped, within, type Finding, type Patient } from './finding.js';
-import { clockOffset, knock, probe, type Instance } from './probe.js';
+import { authority, clockOffset, knock, probe, type Instance } from './probe.js';
 
 const LOOKUP_MS = 5_000;
 const TCP_MS = 5_000;
@@ -68,7 +68,7 @@ export async function checkPeer(
   patient: Patient,
 ): Promise<Finding[]> {
   const { id, host, port } = instance;
-  const subject = `${id} at ${host}:${port}`;
+  const subject = `${id} at ${authority(instance)}`;
   if (id === ownId(patient.config, patient.options)) {
     return [skipped('peer', subject, `${id} is the service as which this command calls`)];
   }

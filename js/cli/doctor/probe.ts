@@ -11,6 +11,11 @@ import type { Patient } from './finding.js';
 /** An instance of a service with its address. */
 export type Instance = ServiceConfig & { host: string; port: number };
 
+/** An address as in a URL. */
+export function authority({ host, port }: Pick<Instance, 'host' | 'port'>): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** The facts about a session. */
 export interface Probe {
   /** Why there is no session. */
@@ -92,8 +97,7 @@ export function knock(host: string, port: number, ms: number): Promise<string | 
 export function clockOffset(host: string, port: number, ms: number): Promise<number | undefined> {
   return new Promise((resolve) => {
     const start = Date.now();
-    const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-    const session = connectHttp2(`http://${authority}`);
+    const session = connectHttp2(`http://${authority({ host, port })}`);
     const end = (offset: number | undefined): void => {
       clearTimeout(timer);
       session.destroy();
