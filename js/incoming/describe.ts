@@ -59,8 +59,8 @@ export interface Described {
   readonly limits: ServiceDescription['limits'];
   /** The handlers of the application. */
   routes(): Iterable<Route>;
-  /** Whether the policy lets a caller call a method. */
-  permits(caller: Caller, method: string): boolean;
+  /** The decision of the policy about the methods for a caller. */
+  permitted(caller: Caller): (method: string) => boolean;
 }
 
 // The answer is made for a peer, so its size and its cost are bounded.
@@ -90,9 +90,9 @@ export function describeRoute(mesh: Described, observes: (caller: Caller) => boo
 function describe(mesh: Described, caller: Caller, schemas: Schemas): ServiceDescription {
   const { service, limits } = mesh;
   // A method that the caller may not call is as unknown to it as one that does not exist.
+  const permits = mesh.permitted(caller);
   const permitted = [...mesh.routes()].filter(
-    ({ method, allow }) =>
-      (allow === undefined || allow.has(caller.serviceId)) && mesh.permits(caller, method),
+    ({ method, allow }) => allow?.has(caller.serviceId) !== false && permits(method),
   );
   const shown = permitted.toSorted((a, b) => (a.method < b.method ? -1 : 1)).slice(0, MAX_METHODS);
   const budget = { left: MAX_SCHEMAS, exceeded: false };

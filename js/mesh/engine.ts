@@ -24,7 +24,7 @@ import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
 import type { Contract } from '../rpc/contract.js';
 import { enableScope } from '../rpc/scope.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
-import { explain } from './explain.js';
+import { permittedTo } from './explain.js';
 import { KeepAlive } from './keep-alive.js';
 import { eventSink, meshStats, type MeshParts } from './mesh-parts.js';
 import { LIMITS } from './options.js';
@@ -114,8 +114,7 @@ export class Engine {
       service: this.#serviceId,
       limits: { maxMessageBytes, callTimeoutMs },
       routes: () => this.router.routes(),
-      permits: ({ serviceId: from, spiffeId }: Caller, method: string) =>
-        explain(this.native, { from, spiffeId, method }).allowed,
+      permitted: (caller: Caller) => permittedTo(this.native, caller),
     };
     this.router.addBuiltIn(describeRoute(described, checkObserve(config.observe)));
     this.#parts = {
