@@ -2678,7 +2678,9 @@ interface MethodDescription {
     output?: SchemaDescription;
     /** The declared errors by their names. */
     errors?: Record<string, {
+        /** The gRPC code. */
         code: string;
+        /** The schema of the error's data. */
         data?: SchemaDescription;
     }>;
 }
@@ -2692,7 +2694,9 @@ interface ServiceDescription {
     version: string;
     /** The limits of the service. */
     limits: {
+        /** The largest payload in bytes. */
         maxMessageBytes: number;
+        /** The time of a call without a deadline of its own, in ms. */
         callTimeoutMs: number;
     };
     /** The methods that the caller may call, by name. */

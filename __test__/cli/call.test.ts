@@ -186,7 +186,6 @@ it('writes nothing of a service to the terminal that could command it', async ()
   const { stdout, stderr } = await call(['--json', 'hostile']);
   for (const text of [stdout, stderr]) {
     expect(text).toContain('red');
-    // eslint-disable-next-line no-control-regex
     expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
     expect(text.split('\n').some((line) => line.startsWith('ok '))).toBe(false);
   }

@@ -34,7 +34,15 @@ export interface MethodDescription {
   /** The schema of the result, or of each item. */
   output?: SchemaDescription;
   /** The declared errors by their names. */
-  errors?: Record<string, { code: string; data?: SchemaDescription }>;
+  errors?: Record<
+    string,
+    {
+      /** The gRPC code. */
+      code: string;
+      /** The schema of the error's data. */
+      data?: SchemaDescription;
+    }
+  >;
 }
 
 /** The answer of `securestack.describe`. */
@@ -46,7 +54,12 @@ export interface ServiceDescription {
   /** The version of the package that the service runs. */
   version: string;
   /** The limits of the service. */
-  limits: { maxMessageBytes: number; callTimeoutMs: number };
+  limits: {
+    /** The largest payload in bytes. */
+    maxMessageBytes: number;
+    /** The time of a call without a deadline of its own, in ms. */
+    callTimeoutMs: number;
+  };
   /** The methods that the caller may call, by name. */
   methods: MethodDescription[];
   /** Whether methods or schemas are left out because there are too many. */
