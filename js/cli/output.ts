@@ -1,7 +1,7 @@
 // The output of commands: results on stdout, faults and progress on stderr.
 
 import { MeshError } from '../index.js';
-import { CommandError } from './exits.js';
+import { CommandError, USAGE } from './exits.js';
 import { repairOf } from './repairs.js';
 import { oneLine, printable, toJson } from './text.js';
 
@@ -87,14 +87,13 @@ export function errorDocument(error: unknown): ErrorDocument {
       repair: repairOf(error),
     } as ErrorDocument;
   }
+  const own = { retryable: false, remote: false };
+  if (error instanceof CommandError) {
+    const { message, repair, exitCode } = error;
+    const code = exitCode === USAGE ? 'INVALID_ARGUMENT' : 'FAILED_PRECONDITION';
+    return { code, reason: 'ARGUMENT', message, repair, ...own };
+  }
   const message = error instanceof Error ? error.message : String(error);
-  const usage = error instanceof CommandError;
-  return {
-    code: usage ? 'INVALID_ARGUMENT' : 'INTERNAL',
-    reason: usage ? 'ARGUMENT' : 'INTERNAL',
-    message,
-    repair: usage ? error.repair : 'Please report it, with the command and its output.',
-    retryable: false,
-    remote: false,
-  };
+  const repair = 'Please report it, with the command and its output.';
+  return { code: 'INTERNAL', reason: 'INTERNAL', message, repair, ...own };
 }

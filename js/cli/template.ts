@@ -1,7 +1,7 @@
 // The project that `init` writes: two services, their contract, a test.
 
 /** The versions of the tools in a new project. */
-const VERSIONS = { typescript: '^5.9.3', '@types/node': '^20.19.0', zod: '^4.1.0' };
+const VERSIONS = { typescript: '^5.9.3', '@types/node': '^20.19.0', zod: '^4.2.0' };
 
 const NAME = '@lemur-bookstores/secure-stack-mesh';
 
@@ -23,7 +23,7 @@ export function projectFiles(name: string, own: Own): Record<string, string> {
     engines: { node: '>=20.19' },
     scripts: {
       build: 'tsc',
-      test: 'tsc && node --test dist/*.test.js',
+      test: 'tsc && node --test dist/orders.test.js',
       'start:orders': 'tsc && node dist/orders-main.js',
       'start:gateway': 'tsc && node dist/gateway-main.js',
       doctor: 'secure-stack-mesh doctor --config mesh.json',

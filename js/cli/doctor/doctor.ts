@@ -10,7 +10,7 @@ import { checkConfiguration, checkIdentity, checkPort } from './configuration.js
 import { skipped, type Finding, type Patient, type Status } from './finding.js';
 import { checkKeyDirectory } from './keys.js';
 import { checkDescriptors, checkNode, checkPlatform } from './machine.js';
-import { checkNames, checkPeer, instancesOf } from './peers.js';
+import { checkNames, checkPeer, checkSources, instancesOf } from './peers.js';
 
 /** The peers that are looked at together. */
 const TOGETHER = 8;
@@ -45,7 +45,7 @@ async function examine(patient: Patient, output: Output): Promise<Finding[]> {
   if (platform.status !== 'ok') return [...findings, ...names.findings];
   findings.push(...checkKeyDirectory(patient));
   const configuration = checkConfiguration(patient);
-  findings.push(...configuration, ...names.findings);
+  findings.push(...configuration, ...names.findings, ...checkSources(patient));
   const hopeless = configuration.some(({ status }) => status === 'fail');
   if (hopeless) {
     const text = 'nobody is called before the configuration is valid';

@@ -23,6 +23,14 @@ export function instancesOf({ config }: Patient): Instance[] {
   );
 }
 
+/** Sources of instances beside the list in the configuration, which only a service follows. */
+export function checkSources({ config }: Patient): Finding[] {
+  const further = Object.keys(config.discovery ?? {}).filter((key) => key !== 'services');
+  if (further.length === 0) return [];
+  const text = `only instances of discovery.services are asked; discovery.${further[0]} has others`;
+  return [skipped('discovery', `discovery.${further[0]}`, text)];
+}
+
 /** Looks up the names of hosts. Returns the findings, and the hosts without an answer. */
 export async function checkNames(
   instances: readonly Instance[],

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { MeshError, type ServiceConfig, type ServiceDescription } from '../../index.js';
 import { DESCRIBE } from '../describe.js';
 import { callingMesh } from '../identity.js';
-import { isUndescribed, sessionOf } from '../session.js';
+import { sessionOf } from '../session.js';
 import type { Patient } from './finding.js';
 
 /** An instance of a service with its address. */
@@ -51,8 +51,7 @@ export async function probe(
         .then((description) => description.version)
         .catch((error: unknown) => {
           // A refusal of the service comes over a session, which is what counts here.
-          if (error instanceof MeshError && (isUndescribed(error) || error.remote))
-            return undefined;
+          if (error instanceof MeshError && error.remote) return undefined;
           throw error;
         });
       return { ms: Math.round((performance.now() - start) * 1000) / 1000, version };
