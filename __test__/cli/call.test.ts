@@ -31,7 +31,7 @@ async function orders(extra = {}): Promise<{ mesh: SecureMesh; args: string[] }>
       service.handle('typed', { input: z.object({ id: z.number() }) }, (input) => input);
       service.handle('hostile', () => {
         throw new MeshError('NOT_FOUND', 'a\u001b[31mred\nok    forged\u009b2J\u202e', {
-          data: { text: '\u001b]0;title\u0007' },
+          data: { text: '\u001b]0;title\u0007\u009b2J\u202e' },
         });
       });
       service.handle('broken', () => {
@@ -189,7 +189,7 @@ it('writes nothing of a service to the terminal that could command it', async ()
     expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
     expect(text.split('\n').some((line) => line.startsWith('ok '))).toBe(false);
   }
-  expect(JSON.parse(stdout).error.data).toEqual({ text: '\u001b]0;title\u0007' });
+  expect(JSON.parse(stdout).error.data).toEqual({ text: '\u001b]0;title\u0007\u009b2J\u202e' });
 });
 
 it('does not listen, whatever the environment says', async () => {

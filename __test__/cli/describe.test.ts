@@ -21,7 +21,7 @@ async function args(extra: Partial<MeshConfig> = {}, own: Partial<MeshConfig> = 
         },
         () => ({ id: '1' }),
       );
-      service.handle('any\u001b[2J\u202e', () => null);
+      service.handle('any\u001b[2J\u202e\nok', () => null);
     },
     extra,
   );
@@ -46,7 +46,7 @@ it('shows methods, kinds, schemas and limits', async () => {
 
 it('writes the name of a method so that it cannot command the terminal', async () => {
   const { stdout } = await command([...(await args()), 'describe', 'orders']);
-  expect(stdout).toContain('  any\\u001b[2J\\u202e  any kind\n');
+  expect(stdout).toContain('  any\\u001b[2J\\u202e\\nok  any kind\n');
 });
 
 it('writes the description as one document', async () => {
@@ -55,7 +55,7 @@ it('writes the description as one document', async () => {
     v: 1,
     service: 'orders',
     methods: [
-      { name: 'any\u001b[2J\u202e', kind: null },
+      { name: 'any\u001b[2J\u202e\nok', kind: null },
       { name: 'create', kind: 'unary' },
     ],
     truncated: false,

@@ -47,6 +47,7 @@ it.each([
 it.each([
   ['none.json', undefined, 'cannot be read'],
   ['torn.json', '{ "security": { "jwtSecret": "hush-hush-hush" ', 'is not JSON'],
+  ['bare.json', 'hush-hush', 'is not JSON'],
   ['list.json', '[]', 'holds no configuration, but an array'],
   ['empty.mjs', '', 'holds no configuration, but undefined'],
   ['broken.mjs', 'export default {', 'cannot be read'],
