@@ -98,6 +98,12 @@ export {
   type TokenPayload,
 } from './crypto/jwt-manager.js';
 export type { IdempotencyConfig } from './incoming/idempotency-limits.js';
+export type {
+  MethodDescription,
+  SchemaDescription,
+  ServiceDescription,
+} from './incoming/describe.js';
+export type { ObserveOption } from './incoming/observe.js';
 export { KeyManager, type KeyPair, type RsaKeySize } from './crypto/key-manager.js';
 export {
   KeyRotation,

@@ -3,7 +3,7 @@
 // there is one set of classes and one addon, however Node reaches the package.
 // dist/esm/ has the same as real ES modules, for bundlers (condition `module`),
 // whose ES output cannot hold CommonJS that requires Node's own modules.
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build, transform } from 'esbuild';
 import { BINARIES, binariesCommonJs, binariesWebpack } from './binaries.mjs';
@@ -14,7 +14,7 @@ const dist = join(root, 'dist');
 
 /** Writes the entry points of the package. */
 export async function buildBundle() {
-  progress('bundling dist/*.cjs, dist/*.mjs and dist/esm/*.mjs');
+  progress('bundling dist/*.cjs, dist/*.mjs, dist/esm/*.mjs and dist/cli.js');
   mkdirSync(join(dist, 'esm'), { recursive: true });
   const written = new Set([...(await writeCommonJs()), ...(await writeModules())]);
   for (const name of readdirSync(dist)) {
@@ -23,6 +23,44 @@ export async function buildBundle() {
   for (const name of readdirSync(join(dist, 'esm'))) {
     if (!written.has(`esm/${name}`)) rmSync(join(dist, 'esm', name));
   }
+  await writeCommand();
+}
+
+/** Writes the command line: one file with all that it needs beside the package itself. */
+async function writeCommand() {
+  const outfile = join(dist, 'cli.js');
+  await build({
+    absWorkingDir: root,
+    entryPoints: ['js/cli/main.ts'],
+    outfile,
+    bundle: true,
+    format: 'cjs',
+    platform: 'node',
+    target,
+    legalComments: 'none',
+    logLevel: 'warning',
+    define: { REPAIRS: JSON.stringify(repairs()) },
+    plugins: [
+      {
+        name: 'package',
+        setup: ({ onResolve }) =>
+          onResolve({ filter: /^(\.\.\/)+index\.js$/ }, () => ({
+            path: './index.cjs',
+            external: true,
+          })),
+      },
+    ],
+  });
+  chmodSync(outfile, 0o755);
+}
+
+/** What to do about an error by its reason: a column of docs/errors.md, which the core's table makes. */
+function repairs() {
+  const page = readFileSync(join(root, 'docs', 'errors.md'), 'utf8');
+  const rows = page.matchAll(/^\| `([A-Z_]+)` \| [^|]+ \| `[A-Z_`, ]+` \| ([^|]+) \| [^|]+ \|$/gm);
+  const found = Object.fromEntries(Array.from(rows, ([, reason, repair]) => [reason, repair]));
+  if (Object.keys(found).length < 50) throw new Error('docs/errors.md has another form');
+  return found;
 }
 
 /** The two entry points and the file that they share, as ES modules in memory. */

@@ -54,7 +54,7 @@ async function generate(entry, external) {
 function inputs() {
   const hash = createHash('sha256');
   const files = readdirSync(join(root, 'js'), { recursive: true })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => name.endsWith('.ts') && !name.startsWith('cli'))
     .map((name) => join('js', name))
     .toSorted();
   for (const file of [

@@ -16,6 +16,7 @@ export function run(
   name: string,
   settings: object = {},
   flags: string[] = [],
+  env: Record<string, string> = {},
 ): {
   told: () => Told[];
   next: () => Promise<any>;
@@ -28,6 +29,7 @@ export function run(
     [...flags, file, JSON.stringify({ keysDir, ...settings })],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
     },
   );
   let output = '';

@@ -33,6 +33,7 @@ const ABANDONED: Outcome = { answer: { failed: true, text: '' }, keep: false };
 /** Runs handlers, and sends exactly one answer to each request that is not aborted. */
 export class Router {
   readonly #routes = new Map<string, Route>();
+  readonly #builtIn = new Map<string, Route>();
   // The requests with a running handler. An aborted request is removed, so its handler's result is not sent.
   readonly #running = new IdTable<Context>();
   readonly #streams: RequestStreams;
@@ -68,6 +69,16 @@ export class Router {
   /** Whether no method has a handler. */
   get empty(): boolean {
     return this.#routes.size === 0;
+  }
+
+  /** The handlers of the application. */
+  routes(): Iterable<Route> {
+    return this.#routes.values();
+  }
+
+  /** Adds a built-in method. It does not count as a handler, and no middleware runs around it. */
+  addBuiltIn(route: Route): void {
+    this.#builtIn.set(route.method, route);
   }
 
   /** The middleware around every handler, outermost first. */
@@ -147,7 +158,7 @@ export class Router {
       this.refuse(id, 'INTERNAL', 'INTERNAL', 'a request of a session that is not known');
       return undefined;
     }
-    const route = this.#routes.get(method);
+    const route = this.#routes.get(method) ?? this.#builtIn.get(method);
     if (route === undefined) {
       const text = `no method ${JSON.stringify(method)} here`;
       this.refuse(id, 'UNIMPLEMENTED', 'METHOD_NOT_FOUND', text);
@@ -233,10 +244,15 @@ export class Router {
     this.#send(id, { failed: true, text });
   }
 
+  /** The middleware around a handler. */
+  #around({ method }: Route): readonly Middleware[] {
+    return this.#builtIn.has(method) ? [] : this.#middleware;
+  }
+
   #run(route: Route, context: Context, id: number, timeoutMs: number, input: unknown): void {
     let result: unknown;
     try {
-      result = runInScope(context, () => invoke(route, this.#middleware, context, input));
+      result = runInScope(context, () => invoke(route, this.#around(route), context, input));
       if (!isThenable(result)) {
         Context.end(context);
         this.#send(id, encodeResult(context, result, this.#logger));
@@ -295,7 +311,7 @@ export class Router {
     if (Context.isAborted(context)) return ABANDONED;
     try {
       const result = await runInScope(context, () =>
-        invoke(route, this.#middleware, context, input),
+        invoke(route, this.#around(route), context, input),
       );
       return { answer: encodeResult(context, result, this.#logger), keep: true };
     } catch (error) {
@@ -309,7 +325,7 @@ export class Router {
   #runStream(route: Route, context: Context, id: number, timeoutMs: number, input: unknown): void {
     this.#running.set(id, context);
     const timer = this.#limit(route, id, timeoutMs);
-    this.#streams.run(route, this.#middleware, context, id, input).then(
+    this.#streams.run(route, this.#around(route), context, id, input).then(
       (value) => {
         cancelTimer(timer);
         const answer = encodeResult(context, value, this.#logger);

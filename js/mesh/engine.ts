@@ -8,20 +8,24 @@ import { Providers } from '../discovery/providers.js';
 import { BatchReader } from '../frames/batches.js';
 import { readEvents, type EventSink } from '../frames/reader.js';
 import { CommandWriter } from '../frames/writer.js';
+import { describeRoute } from '../incoming/describe.js';
 import { idempotencyLimits } from '../incoming/idempotency-limits.js';
 import { Idempotency } from '../incoming/idempotency.js';
+import { checkObserve } from '../incoming/observe.js';
 import { Peers } from '../incoming/peers.js';
 import { checkNotReserved, type Route } from '../incoming/route.js';
 import { Router } from '../incoming/router.js';
 import { Monitoring } from '../monitoring/monitoring.js';
 import { Calls } from '../outgoing/calls.js';
 import { Outgoing, type Gate } from '../outgoing/outgoing.js';
+import type { Caller } from '../rpc/caller.js';
 import type { SecureMeshClient } from '../rpc/client.js';
 import type { Context } from '../rpc/context.js';
 import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
 import type { Contract } from '../rpc/contract.js';
 import { enableScope } from '../rpc/scope.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
+import { permittedTo } from './explain.js';
 import { KeepAlive } from './keep-alive.js';
 import { eventSink, meshStats, type MeshParts } from './mesh-parts.js';
 import { LIMITS } from './options.js';
@@ -128,6 +132,13 @@ export class Engine {
     };
     const kept = new Idempotency(idempotencyLimits(config.resilience?.idempotency), this.#logger);
     this.router = new Router(this.#writer, this.#peers, host, this.#logger, kept);
+    const described = {
+      service: this.#serviceId,
+      limits: { maxMessageBytes, callTimeoutMs },
+      routes: () => this.router.routes(),
+      permitted: (caller: Caller) => permittedTo(this.native, caller),
+    };
+    this.router.addBuiltIn(describeRoute(described, checkObserve(config.observe)));
     this.#parts = {
       calls: this.#calls,
       router: this.router,

@@ -3,6 +3,7 @@
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { wrapNative } from '../base/errors.js';
 import type { Addon } from '../base/native.js';
+import type { Caller } from '../rpc/caller.js';
 import type { AuthorizationExplanation, AuthorizationRequest } from './types.js';
 
 /**
@@ -36,4 +37,20 @@ export function explain(
     native.explain(from, spiffeId, method, JSON.stringify(metadata)),
   );
   return { allowed, rule: rule ?? null, why };
+}
+
+/** The decision of the policy about the methods that a caller may call without metadata. */
+export function permittedTo(
+  native: InstanceType<Addon['NativeMesh']>,
+  { serviceId: from, spiffeId }: Caller,
+): (method: string) => boolean {
+  if (native.policy() === null) return () => true;
+  return (method) => {
+    try {
+      return native.explain(from, spiffeId, method, '{}').allowed;
+    } catch {
+      // No rule can name the method.
+      return false;
+    }
+  };
 }

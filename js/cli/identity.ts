@@ -1,0 +1,111 @@
+// Who a command is in the mesh: its id, its key directory and the configuration of its own mesh.
+
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { SecureMesh, type MeshConfig, type ServiceConfig } from '../index.js';
+import type { Config, GlobalOptions } from './config.js';
+
+/** The service id of the command line, unless `--as` names another one. */
+export const OWN_ID = 'mesh-cli';
+
+/** Sections about serving, which do not concern a command that only calls. */
+const OF_SERVICES = [
+  'port',
+  'host',
+  'reusePort',
+  'authorization',
+  'resilience',
+  'monitoring',
+  'rotation',
+  'logger',
+  'observe',
+  'admin',
+  'tracing',
+];
+
+/** Variables that would make a command listen, as the service whose configuration it reads does. */
+const OF_LISTENERS = [
+  'SECURE_MESH_PORT',
+  'SECURE_MESH_HOST',
+  'SECURE_MESH_ADMIN_PORT',
+  'SECURE_MESH_ADMIN_TOKEN',
+];
+
+const variable = (name: string): string | undefined => process.env[name] || undefined;
+
+const hasCertificate = ({ security }: Config): boolean =>
+  security?.certificate !== undefined || variable('SECURE_MESH_CERT') !== undefined;
+
+/** Whether a configuration says nothing about trust, so that the user's own secret is the root of it. */
+export function isEmbedded(config: Config): boolean {
+  const secret = config.security?.jwtSecret ?? variable('SECURE_MESH_JWT_SECRET');
+  const pins = config.discovery?.services?.some(({ publicKey }) => publicKey !== undefined);
+  return secret === undefined && !hasCertificate(config) && pins !== true;
+}
+
+/** The id under which a command calls. A certificate names its service, so that one counts. */
+export function ownId(config: Config, { as }: GlobalOptions): string {
+  return as ?? (hasCertificate(config) ? (config.serviceId ?? OWN_ID) : OWN_ID);
+}
+
+/** The library's key directory when none is configured. */
+export function defaultKeysDir(): string {
+  const { platform } = process;
+  if (platform === 'win32') {
+    return join(variable('LOCALAPPDATA') ?? homedir(), 'secure-stack-mesh');
+  }
+  if (platform === 'darwin') {
+    return join(homedir(), 'Library', 'Application Support', 'secure-stack-mesh');
+  }
+  const state = variable('XDG_STATE_HOME') ?? join(homedir(), '.local', 'state');
+  return join(state, 'secure-stack-mesh');
+}
+
+/**
+ * The key directory of a command: that of the configuration. Without one, embedded trust needs the library's,
+ * where the secret is; otherwise the command keeps its key apart from those of services.
+ */
+export function keysDirOf(config: Config, { keysDir }: GlobalOptions): string {
+  const configured =
+    config.paths?.keysDir ?? config.security?.keysDir ?? variable('SECURE_MESH_KEYS_DIR');
+  return (
+    keysDir ??
+    configured ??
+    (isEmbedded(config) ? defaultKeysDir() : join(homedir(), '.secure-stack-mesh', 'cli'))
+  );
+}
+
+/** A mesh that only calls, with the trust of a configuration; not initialized. */
+export function callingMesh(
+  config: Config,
+  options: GlobalOptions,
+  services: ServiceConfig[] | undefined = config.discovery?.services,
+): SecureMesh {
+  const serviceId = ownId(config, options);
+  const kept = Object.entries(config).filter(([name]) => !OF_SERVICES.includes(name));
+  const { keysDir: _, privateKey, ...security } = config.security ?? {};
+  const own: MeshConfig = {
+    ...Object.fromEntries(kept),
+    serviceId,
+    security: {
+      ...security,
+      // The key of a service names that service and no other.
+      ...(serviceId === config.serviceId && privateKey !== undefined ? { privateKey } : {}),
+    },
+    paths: { keysDir: keysDirOf(config, options) },
+  };
+  if (services !== undefined) own.discovery = { ...config.discovery, services };
+  const hidden = serviceId === config.serviceId ? [] : ['SECURE_MESH_PRIVATE_KEY'];
+  return withoutVariables([...OF_LISTENERS, ...hidden], () => new SecureMesh(own));
+}
+
+/** Runs a function while some environment variables are not set. */
+function withoutVariables<T>(names: readonly string[], run: () => T): T {
+  const kept = names.map((name) => [name, process.env[name]] as const);
+  for (const name of names) delete process.env[name];
+  try {
+    return run();
+  } finally {
+    for (const [name, value] of kept) if (value !== undefined) process.env[name] = value;
+  }
+}

@@ -1,0 +1,66 @@
+// The commands, and how a process of them ends.
+
+import { Command, CommanderError } from 'commander';
+import { version } from '../index.js';
+import { addCall } from './call.js';
+import type { GlobalOptions } from './config.js';
+import { addDescribe } from './describe.js';
+import { addDoctor } from './doctor/doctor.js';
+import { exitCodeOf, USAGE } from './exits.js';
+import { addInit } from './init.js';
+import { addKeys } from './keys.js';
+import { Output } from './output.js';
+import { addPolicy } from './policy.js';
+import type { Action, Runner } from './runner.js';
+import { addSecret } from './secret.js';
+
+/** Runs the command of the arguments. It sets the exit code and does not reject. */
+export async function run(args: readonly string[]): Promise<void> {
+  // The reader of a pipe may leave, as `head` does.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    throw error;
+  });
+  try {
+    await program().parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // Commander has written the message. Help and version are no errors.
+      process.exitCode = error.exitCode === 0 ? 0 : USAGE;
+    } else {
+      new Output(args.includes('--json')).failed(error);
+      process.exitCode = exitCodeOf(error);
+    }
+  }
+  // A stream that is still read would keep the process alive.
+  process.stdin.destroy();
+}
+
+function program(): Command {
+  const root = new Command('secure-stack-mesh')
+    .description('Looks into a mesh, calls its services, and sets up new ones.')
+    .version(version)
+    .option(
+      '--config <file>',
+      'the configuration of the library: a JSON file or a JavaScript module',
+    )
+    .option('--as <id>', 'the service id to call as (default: mesh-cli)')
+    .option('--keys-dir <dir>', 'the key directory (default: that of the configuration)')
+    .option('--json', 'write one JSON document to stdout')
+    .showHelpAfterError('(--help explains the arguments)')
+    .exitOverride();
+  const runner: Runner =
+    <A extends unknown[]>(action: Action<A>) =>
+    async (...given: unknown[]): Promise<void> => {
+      // Commander appends the options and the command to the arguments.
+      const command = given.at(-1) as Command;
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const output = new Output(options.json === true);
+      const code = await action({ options, output }, ...(given.slice(0, -2) as A));
+      if (code !== undefined) process.exitCode = code;
+    };
+  for (const add of [addDoctor, addCall, addDescribe, addSecret, addKeys, addPolicy, addInit]) {
+    add(root, runner);
+  }
+  return root;
+}

@@ -1,0 +1,25 @@
+// What to do about an error, by its reason.
+
+import type { MeshError } from '../index.js';
+
+/** The column "what to do" of docs/errors.md by reason. The build puts it in. */
+declare const REPAIRS: Readonly<Record<string, string>>;
+
+/** A sentence that says what to do about an error; empty if nothing is known about its reason. */
+export function repairOf({ reason, code, service, remote }: MeshError): string {
+  // The application of a service makes reasons of its own, which may have any name.
+  const own = Object.hasOwn(REPAIRS, reason) ? (REPAIRS[reason] ?? '') : '';
+  if (reason === 'PEER_KEY_CHANGED' && !remote && service !== undefined) {
+    return `${own} Here that is also: secure-stack-mesh keys forget ${service}`;
+  }
+  if (reason === 'HANDSHAKE_REFUSED') {
+    return `${own} If the command line of another machine has called there under this id, take another one: --as <id>.`;
+  }
+  if (reason === 'CALL_KIND') return `${own} Here that is the option --kind.`;
+  return own === '' && code === 'UNAVAILABLE' ? 'Try again later.' : own;
+}
+
+/** The repair for a reason alone. */
+export function repairFor(reason: string): string {
+  return Object.hasOwn(REPAIRS, reason) ? (REPAIRS[reason] ?? '') : '';
+}
