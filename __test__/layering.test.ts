@@ -18,6 +18,7 @@ const ROOMS = [
   'monitoring',
   'crypto',
   'discovery',
+  'tracing',
   'outgoing',
   'incoming',
   'mesh',
@@ -25,6 +26,9 @@ const ROOMS = [
   'index.ts',
   'testing',
 ];
+
+/** The peer dependency that may be absent, and the rooms that may name it. */
+const OPTIONAL = { name: '@opentelemetry/api', rooms: ['base', 'tracing'] };
 
 /** Declarations at the root of js/, which every room may import: the addon's and Node's. */
 const DECLARATIONS = ['addon.d.ts', 'node-buffer.d.ts'];
@@ -85,6 +89,7 @@ describe('the check of the rooms', () => {
     ['base/b.ts', "import { x } from '../../__test__/support.js';"],
     ['base/b.ts', "import { x } from './missing.js';"],
     ['base/b.ts', "import { z } from 'zod';"],
+    ['rpc/b.ts', "import type { Span } from '@opentelemetry/api';"],
     ['base/b.ts', 'const m = await import(name);'],
     ['cellar/b.ts', ''],
     ['stray.ts', ''],
@@ -93,6 +98,7 @@ describe('the check of the rooms', () => {
   it.each([
     ['mesh/b.ts', "import { a } from '../base/a.js'; import { m } from './m.js';"],
     ['mesh/b.ts', "import { join } from 'node:path';"],
+    ['tracing/b.ts', "import type { Span } from '@opentelemetry/api';"],
     ['testing/b.ts', "import type { X } from '../index.js';"],
     ['base/b.ts', "// import { m } from '../mesh/m.js';\nconst text = `import '../mesh/m.js'`;"],
     ['base/b.ts', "import { version } from '../../package.json';"],
@@ -251,10 +257,11 @@ function violations(files: Files): string[] {
 
 /**
  * Returns the file of js/ that an import names; '' for a permitted import from elsewhere; undefined for a
- * forbidden one. (The package has no dependencies.)
+ * forbidden one. (The package has no dependencies but an optional one.)
  */
 function resolved(path: string, name: string, files: Files): string | undefined {
   if (name.startsWith('node:')) return '';
+  if (name === OPTIONAL.name && OPTIONAL.rooms.includes(placeOf(path))) return '';
   if (!name.startsWith('.')) return undefined;
   const target = posix.join('js', posix.dirname(path), name);
   if (target === 'package.json') return '';

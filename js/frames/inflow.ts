@@ -27,8 +27,10 @@ interface Waiting {
 /** The items of a stream as an async iterator. The core's windows bound the items that wait here. */
 export class Inflow implements AsyncIterableIterator<unknown> {
   readonly #source: Source;
-  #items: { value: unknown; cost: number }[] = [];
+  #queue: { value: unknown; cost: number }[] = [];
   #waiting: Waiting[] = [];
+  /** The items that have arrived. */
+  items = 0;
   #begun = false;
   #consumed = 0;
   /** The end of the stream, delivered after its items. */
@@ -41,9 +43,10 @@ export class Inflow implements AsyncIterableIterator<unknown> {
   /** Adds an item that arrived. */
   push(value: unknown, cost: number): void {
     if (this.#end !== undefined) return;
+    this.items += 1;
     const waiting = this.#waiting.shift();
     if (waiting === undefined) {
-      this.#items.push({ value, cost });
+      this.#queue.push({ value, cost });
       return;
     }
     this.#consume(cost);
@@ -61,7 +64,7 @@ export class Inflow implements AsyncIterableIterator<unknown> {
    * @param now whether to drop those items, which nobody wants any more
    */
   fail(error: unknown, now = false): void {
-    if (now) this.#items = [];
+    if (now) this.#queue = [];
     this.#close({ error });
   }
 
@@ -71,7 +74,7 @@ export class Inflow implements AsyncIterableIterator<unknown> {
       this.#begun = true;
       this.#source.begin?.();
     }
-    const item = this.#items.shift();
+    const item = this.#queue.shift();
     if (item !== undefined) {
       this.#consume(item.cost);
       return Promise.resolve({ done: false, value: item.value });
@@ -98,7 +101,7 @@ export class Inflow implements AsyncIterableIterator<unknown> {
 
   #leave(): void {
     const left = this.#end === undefined;
-    this.#items = [];
+    this.#queue = [];
     this.#end = {};
     for (const waiting of this.#waiting.splice(0))
       waiting.resolve({ done: true, value: undefined });

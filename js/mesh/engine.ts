@@ -20,6 +20,7 @@ import type { Context } from '../rpc/context.js';
 import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
 import type { Contract } from '../rpc/contract.js';
 import { enableScope } from '../rpc/scope.js';
+import { Tracing } from '../tracing/tracing.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
 import { KeepAlive } from './keep-alive.js';
 import { eventSink, meshStats, type MeshParts } from './mesh-parts.js';
@@ -83,6 +84,11 @@ export class Engine {
     this.#inMemory = network !== undefined;
     this.#serviceId = config.serviceId;
     this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
+    const tracing = Tracing.from(config.tracing, {
+      serviceId: config.serviceId,
+      services: config.discovery?.services ?? [],
+      address: () => this.native.address(),
+    });
     const callTimeoutMs = config.limits?.callTimeoutMs ?? LIMITS.callTimeoutMs;
     const maxMessageBytes = config.limits?.maxMessageBytes ?? LIMITS.maxMessageBytes;
     this.rotation = new Rotation(this.native, config, this.#logger);
@@ -92,7 +98,7 @@ export class Engine {
       enter: (service, method, nested) => this.#enter(service, method, nested),
       ready: () => this.initialize(),
     };
-    this.outgoing = new Outgoing(this.#calls, gate, callTimeoutMs);
+    this.outgoing = new Outgoing(this.#calls, gate, callTimeoutMs, tracing);
     const host = {
       connect: (
         context: Context,
@@ -105,7 +111,7 @@ export class Engine {
       serviceId: this.#serviceId,
     };
     const kept = new Idempotency(idempotencyLimits(config.resilience?.idempotency), this.#logger);
-    this.router = new Router(this.#writer, this.#peers, host, this.#logger, kept);
+    this.router = new Router(this.#writer, this.#peers, host, this.#logger, kept, tracing);
     this.#parts = {
       calls: this.#calls,
       router: this.router,

@@ -27,5 +27,6 @@ section! {
         "resilience";
         "monitoring";
         "rotation";
+        "tracing";
     }
 }
