@@ -7,6 +7,7 @@ import {
   SpanStatusCode,
   trace,
 } from '@opentelemetry/api';
+import { B3InjectEncoding, B3Propagator } from '@opentelemetry/propagator-b3';
 import { AlwaysOffSampler } from '@opentelemetry/sdk-trace-node';
 import { describe, expect, it } from 'vitest';
 import { MeshError, type Context } from '../../js/index.js';
@@ -415,5 +416,62 @@ describe('a trace that is sampled out', () => {
     const seen = await kit.connect('a').call('look');
     expect(seen).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
     expect(sdk.spans()).toEqual([]);
+  });
+});
+
+describe('tracing that is disabled', () => {
+  it('makes no span, and passes the trace of a request on', async () => {
+    const sdk = telemetry();
+    const kit = await services(
+      {
+        b: { look: (_, ctx: Context) => ctx.traceparent },
+        a: { look: (_, ctx: Context) => ctx.call('b', 'look') },
+      },
+      { tracing: { enabled: false } },
+    );
+    const metadata = { traceparent: TRACEPARENT };
+    const seen = await kit.connect('a').call('look', 1, { metadata });
+    expect(seen).toMatch(new RegExp(`^00-${TRACE}-[0-9a-f]{16}-01$`));
+    expect(sdk.spans()).toEqual([]);
+  });
+});
+
+describe('an SDK that is registered after the mesh is made', () => {
+  it('gets the spans from then on', async () => {
+    const { client } = await pair((mesh) => mesh.handle('echo', (input) => input));
+    await client.call('echo');
+    const sdk = telemetry();
+    await client.call('echo');
+    await until(() => sdk.spans().length === 2);
+  });
+});
+
+describe('the propagator', () => {
+  it.each([
+    [B3InjectEncoding.SINGLE_HEADER, ['b3']],
+    [B3InjectEncoding.MULTI_HEADER, ['x-b3-sampled', 'x-b3-spanid', 'x-b3-traceid']],
+  ])('of the application decides what travels: B3, %s', async (injectEncoding, names) => {
+    const sdk = telemetry({ propagator: new B3Propagator({ injectEncoding }) });
+    const { client } = await pair((mesh) =>
+      mesh.handle('look', (_, ctx) => Object.keys(ctx.metadata).toSorted()),
+    );
+    expect(await client.call('look')).toEqual(names);
+    const call = await sdk.span('client');
+    expect(parentOf(await sdk.span('server'))).toBe(call.spanContext().spanId);
+  });
+
+  it('may have names and values that metadata cannot carry', async () => {
+    const propagator = {
+      inject: (_: unknown, carrier: unknown, setter: { set: Function }) => {
+        setter.set(carrier, 'a name', 'x');
+        setter.set(carrier, 'number', 7);
+        setter.set(carrier, 'Good', 'x');
+      },
+      extract: <T>(given: T): T => given,
+      fields: () => ['a name', 'number', 'good'],
+    };
+    telemetry({ propagator: propagator as never });
+    const { client } = await pair((mesh) => mesh.handle('look', (_, ctx) => ctx.metadata));
+    expect(await client.call('look')).toEqual({ good: 'x' });
   });
 });
