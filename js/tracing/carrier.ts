@@ -10,9 +10,12 @@ const LAST = ['tracestate', 'baggage'];
 // `"idempotency-key":"…",` at its longest.
 const KEY_ROOM = 150;
 
+// A bound below this need not be exact.
+const SMALL = 1000;
+
 const setter = {
-  set: (fields: Map<string, string>, key: string, value: string): void => {
-    if (typeof value === 'string' && isName(key)) fields.set(key.toLowerCase(), value);
+  set: (fields: Record<string, string>, key: string, value: string): void => {
+    if (typeof value === 'string' && isName(key)) fields[key.toLowerCase()] = value;
   },
 };
 const getter = {
@@ -29,31 +32,49 @@ export function inject(
   context: Context,
   options: CallOptions | undefined,
 ): CallOptions | undefined {
-  const fields = new Map<string, string>();
+  const fields: Record<string, string> = {};
   try {
     api.propagation.inject(context, fields, setter);
   } catch {
     // A call does not fail because a propagator does.
   }
-  if (fields.size === 0) return options;
+  const names = Object.keys(fields);
+  if (names.length === 0) return options;
   const own = options?.metadata;
   // Invalid metadata is left to the check of the call.
   if (own !== undefined && (typeof own !== 'object' || own === null || Array.isArray(own))) {
     return options;
   }
   const metadata: Record<string, string> = { ...own };
-  for (const name of api.propagation.fields()) delete metadata[name.toLowerCase()];
-  let room = MAX_BYTES - Buffer.byteLength(JSON.stringify(metadata));
+  if (own !== undefined) {
+    for (const name of api.propagation.fields()) delete metadata[name.toLowerCase()];
+  }
+  let room = MAX_BYTES - sizeOf(metadata);
   if (options?.idempotencyKey !== undefined) room -= KEY_ROOM;
-  const names = [...fields.keys()].toSorted((a, b) => LAST.indexOf(a) - LAST.indexOf(b));
+  if (names.length > 1) names.sort((a, b) => LAST.indexOf(a) - LAST.indexOf(b));
   for (const name of names) {
-    const value = fields.get(name) as string;
-    const size = Buffer.byteLength(JSON.stringify(name) + JSON.stringify(value)) + 2;
+    const value = fields[name] as string;
+    const size = sizeOf({ [name]: value });
     if (size > room) continue;
     room -= size;
     metadata[name] = value;
   }
   return { ...options, metadata };
+}
+
+/** The size of metadata as JSON; for little of it, an upper bound. */
+function sizeOf(metadata: Metadata): number {
+  let bound = 2;
+  // The longest form of a character in JSON, and the quotes and signs around it.
+  for (const name in metadata) bound += 6 * (name.length + String(metadata[name]).length + 1);
+  return bound < SMALL ? bound : Buffer.byteLength(JSON.stringify(metadata));
+}
+
+/** Reads the trace context of a request from its metadata as JSON, '' for none. */
+export function readContext(api: Api, meta: string): Context {
+  if (meta === '') return api.ROOT_CONTEXT;
+  // The core has checked that it is an object of strings; the propagator picks those that it knows.
+  return extract(api, api.ROOT_CONTEXT, JSON.parse(meta) as Metadata);
 }
 
 /** Whether metadata has an entry of the propagator. */

@@ -82,11 +82,17 @@ export class MeshSpan {
     }
   }
 
-  #record({ code, type, message, reason, more }: End): void {
+  #record(end: End): void {
+    const recording = this.span.isRecording();
+    if (recording || this.#histogram !== undefined) this.#describe(end, recording);
+    else this.span.end();
+  }
+
+  #describe({ code, type, message, reason, more }: End, recording: boolean): void {
     const attributes: Attributes = {};
     if (code !== undefined) attributes[RPC_STATUS_CODE] = code;
     if (type !== undefined) attributes[ERROR_TYPE] = cut(type);
-    if (this.span.isRecording()) {
+    if (recording) {
       this.span.setAttributes({ ...attributes, ...more });
       if (reason !== undefined) this.span.setAttribute(REASON, cut(reason));
       if (this.#sent !== undefined) this.span.setAttribute(SENT, this.#sent.items);

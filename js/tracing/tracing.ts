@@ -2,12 +2,11 @@
 
 import type { Attributes, Context, Link, Span, SpanOptions } from '@opentelemetry/api';
 import { checkKeys, configured, invalidOption, show } from '../base/arguments.js';
-import type { CallKind } from '../base/boundary.js';
-import { decodeMetadata, type Metadata } from '../rpc/metadata.js';
+import type { Metadata } from '../rpc/metadata.js';
 import type { CallFacts, CallSpan, RequestFacts, RequestSpan, Spans } from '../rpc/spans.js';
 import { openTelemetry, type Api } from './api.js';
 import { OpenCall } from './call-span.js';
-import { extract, hasTrace } from './carrier.js';
+import { extract, hasTrace, readContext } from './carrier.js';
 import {
   ATTEMPT,
   CALL_KIND,
@@ -24,6 +23,9 @@ import {
 } from './conventions.js';
 import { Providers } from './providers.js';
 import { OpenRequest } from './request-span.js';
+
+/** The limit of the names for which attributes are kept, since an application may make them up. */
+const MAX_METHODS = 1000;
 
 /** An address, as attributes name it. */
 interface Address {
@@ -54,6 +56,7 @@ export class Tracing implements Spans {
   readonly #mesh: Described;
   readonly #addresses: ReadonlyMap<string, Attributes>;
   #own: Attributes | undefined;
+  readonly #methods = new Map<string, Attributes>();
 
   private constructor(api: Api, mesh: Described) {
     this.#api = api;
@@ -94,41 +97,33 @@ export class Tracing implements Spans {
     const { kind, service } = facts;
     // The check of the method follows.
     const method = typeof facts.method === 'string' ? cut(`${service}/${facts.method}`) : OTHER;
-    const common = {
-      [RPC_SYSTEM_NAME]: SYSTEM,
-      [RPC_METHOD]: method,
-      ...(this.#addresses.get(service) ?? { [SERVER_ADDRESS]: service }),
-    };
+    const address = this.#addresses.get(service);
+    const common = this.#common(method, address ?? { [SERVER_ADDRESS]: service });
     const { parent, links } = this.#parent(here, facts);
-    const span = this.#start(method, parent, {
-      kind: this.#api.SpanKind.CLIENT,
-      attributes: { ...common, [PEER_SERVICE]: service, ...streamed(kind) },
-      links,
-    });
+    const attributes: Attributes = { ...common, [PEER_SERVICE]: service };
+    if (kind !== 'unary') attributes[CALL_KIND] = kind;
+    const options = { kind: this.#api.SpanKind.CLIENT, attributes, links };
+    const span = this.#start(method, parent, options);
     return new OpenCall(this.#api, span, parent, common, this.#providers.durations()?.client);
   }
 
   request(facts: RequestFacts): RequestSpan | undefined {
     if (!this.#active()) return undefined;
     const { kind, caller, attempt } = facts;
-    const original = `${this.#mesh.serviceId}/${facts.method}`;
-    const common = {
-      [RPC_SYSTEM_NAME]: SYSTEM,
-      [RPC_METHOD]: facts.known ? cut(original) : OTHER,
-      ...this.#address(),
-    };
+    const original = cut(`${this.#mesh.serviceId}/${facts.method}`);
+    const common = this.#common(facts.known ? original : OTHER, this.#address());
     // The code that reads requests belongs to no trace.
-    const parent = extract(this.#api, this.#api.ROOT_CONTEXT, decodeMetadata(facts.meta));
-    const span = this.#start(facts.known ? cut(original) : SYSTEM, parent, {
-      kind: this.#api.SpanKind.SERVER,
-      attributes: {
-        ...common,
-        ...(facts.known ? {} : { [RPC_METHOD_ORIGINAL]: cut(original) }),
-        ...(caller && { [PEER_SERVICE]: caller.serviceId, [PEER_TRUST]: caller.trust }),
-        ...(attempt > 1 ? { [ATTEMPT]: attempt } : {}),
-        ...streamed(kind),
-      },
-    });
+    const parent = readContext(this.#api, facts.meta);
+    const attributes: Attributes = { ...common };
+    if (!facts.known) attributes[RPC_METHOD_ORIGINAL] = original;
+    if (caller !== undefined) {
+      attributes[PEER_SERVICE] = caller.serviceId;
+      attributes[PEER_TRUST] = caller.trust;
+    }
+    if (attempt > 1) attributes[ATTEMPT] = attempt;
+    if (kind !== 'unary') attributes[CALL_KIND] = kind;
+    const options = { kind: this.#api.SpanKind.SERVER, attributes };
+    const span = this.#start(facts.known ? original : SYSTEM, parent, options);
     return new OpenRequest(this.#api, span, parent, common, this.#providers.durations()?.server);
   }
 
@@ -183,6 +178,16 @@ export class Tracing implements Spans {
     return trace.getSpanContext(found) === undefined ? undefined : found;
   }
 
+  /** The attributes of a span that its duration has too. */
+  #common(method: string, address: Attributes): Attributes {
+    const known = this.#methods.get(method);
+    if (known !== undefined) return known;
+    const made = { [RPC_SYSTEM_NAME]: SYSTEM, [RPC_METHOD]: method, ...address };
+    // A mesh that does not listen yet has no address, and no request.
+    if (this.#methods.size < MAX_METHODS) this.#methods.set(method, made);
+    return made;
+  }
+
   /** The attributes of the address on which this service listens. */
   #address(): Attributes {
     if (this.#own !== undefined) return this.#own;
@@ -209,8 +214,4 @@ function attributesOf({ host, port }: Address): Attributes {
 
 function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::';
-}
-
-function streamed(kind: CallKind): Attributes {
-  return kind === 'unary' ? {} : { [CALL_KIND]: kind };
 }
