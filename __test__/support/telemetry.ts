@@ -6,6 +6,7 @@ import {
   SimpleSpanProcessor,
   type ReadableSpan,
   type Sampler,
+  type SpanProcessor,
 } from '@opentelemetry/sdk-trace-node';
 import { onTestFinished } from 'vitest';
 import { until } from './promises.js';
@@ -21,13 +22,18 @@ export interface Telemetry {
 
 /** Registers the SDK, for the duration of a test. */
 export function telemetry(
-  options: { sampler?: Sampler; propagator?: TextMapPropagator } = {},
+  options: {
+    sampler?: Sampler;
+    propagator?: TextMapPropagator;
+    /** Precedes the exporter. */
+    processor?: SpanProcessor;
+  } = {},
 ): Telemetry {
   const exporter = new InMemorySpanExporter();
-  const { sampler, propagator } = options;
+  const { sampler, propagator, processor } = options;
   const provider = new NodeTracerProvider({
     ...(sampler && { sampler }),
-    spanProcessors: [new SimpleSpanProcessor(exporter)],
+    spanProcessors: [...(processor ? [processor] : []), new SimpleSpanProcessor(exporter)],
   });
   provider.register(propagator && { propagator });
   onTestFinished(async () => {

@@ -351,15 +351,29 @@ describe('a failure', () => {
     ]);
   });
 
-  it('of the SDK does not fail a call', async () => {
+  describe('of the SDK does not fail a call', () => {
     const broken = (): never => {
       throw new Error('broken');
     };
-    const sampler = { shouldSample: broken, toString: () => 'broken' };
-    const propagator = { inject: broken, extract: broken, fields: () => ['traceparent'] };
-    telemetry({ sampler, propagator });
-    const { client } = await pair((mesh) => mesh.handle('echo', (input) => input));
-    expect(await client.call('echo', 7)).toBe(7);
+    const fields = () => ['traceparent'];
+    const none = async (): Promise<void> => {};
+    it.each([
+      ['a sampler', { sampler: { shouldSample: broken, toString: () => 'broken' } }],
+      ['a propagator that injects', { propagator: { inject: broken, extract: same, fields } }],
+      ['a propagator that extracts', { propagator: { inject: none, extract: broken, fields } }],
+      ['a processor at the start', { processor: processor(broken, none) }],
+      ['a processor at the end', { processor: processor(none, broken) }],
+    ])('%s', async (_, options) => {
+      telemetry(options as never);
+      const { client } = await pair((mesh) => mesh.handle('echo', (input) => input));
+      expect(await client.call('echo', 7, { metadata: { traceparent: TRACEPARENT } })).toBe(7);
+    });
+    function same<T>(context: T): T {
+      return context;
+    }
+    function processor(onStart: () => unknown, onEnd: () => unknown): object {
+      return { onStart, onEnd, forceFlush: none, shutdown: none };
+    }
   });
 });
 
@@ -458,6 +472,24 @@ describe('the propagator', () => {
     expect(await client.call('look')).toEqual(names);
     const call = await sdk.span('client');
     expect(parentOf(await sdk.span('server'))).toBe(call.spanContext().spanId);
+  });
+
+  it('may write the baggage first; it is still left out first', async () => {
+    const large = 'x'.repeat(4000);
+    const propagator = {
+      inject: (_: unknown, carrier: unknown, setter: { set: Function }) => {
+        setter.set(carrier, 'baggage', large);
+        setter.set(carrier, 'tracestate', large);
+        setter.set(carrier, 'traceparent', TRACEPARENT);
+      },
+      extract: <T>(given: T): T => given,
+      fields: () => ['traceparent', 'tracestate', 'baggage'],
+    };
+    telemetry({ propagator: propagator as never });
+    const { client } = await pair((mesh) =>
+      mesh.handle('look', (_, ctx) => Object.keys(ctx.metadata)),
+    );
+    expect(await client.call('look')).toEqual(['traceparent', 'tracestate']);
   });
 
   it('may have names and values that metadata cannot carry', async () => {
