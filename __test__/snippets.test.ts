@@ -37,7 +37,11 @@ beforeAll(() => {
   makeProject(directory);
   // Some preludes and guides import these.
   for (const name of ['zod', '@opentelemetry']) {
-    symlinkSync(join(root, 'node_modules', name), join(directory, 'node_modules', name), 'junction');
+    symlinkSync(
+      join(root, 'node_modules', name),
+      join(directory, 'node_modules', name),
+      'junction',
+    );
   }
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));

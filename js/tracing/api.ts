@@ -16,12 +16,12 @@ export function openTelemetry(): Api | undefined {
 
 /** Returns the module if it has all that is used here. */
 function usable(module: unknown): Api | undefined {
-  const api = module as Partial<Api> | undefined;
+  const api = module as Api | undefined;
   const complete =
     typeof api?.ProxyTracerProvider === 'function' &&
     typeof api.createNoopMeter === 'function' &&
     [api.trace, api.context, api.propagation, api.metrics].every(
       (part) => typeof part === 'object' && part !== null,
     );
-  return complete ? (api as Api) : undefined;
+  return complete ? api : undefined;
 }
