@@ -361,6 +361,10 @@ describe('a failure', () => {
       ['a sampler', { sampler: { shouldSample: broken, toString: () => 'broken' } }],
       ['a propagator that injects', { propagator: { inject: broken, extract: same, fields } }],
       ['a propagator that extracts', { propagator: { inject: none, extract: broken, fields } }],
+      [
+        'a propagator without names',
+        { propagator: { inject: none, extract: same, fields: broken } },
+      ],
       ['a processor at the start', { processor: processor(broken, none) }],
       ['a processor at the end', { processor: processor(none, broken) }],
     ])('%s', async (_, options) => {

@@ -47,7 +47,7 @@ export function inject(
   }
   const metadata: Record<string, string> = { ...own };
   if (own !== undefined) {
-    for (const name of api.propagation.fields()) delete metadata[name.toLowerCase()];
+    for (const name of fieldsOf(api)) delete metadata[name.toLowerCase()];
   }
   let room = MAX_BYTES - sizeOf(metadata);
   if (options?.idempotencyKey !== undefined) room -= KEY_ROOM;
@@ -70,6 +70,15 @@ function sizeOf(metadata: Metadata): number {
   return bound < SMALL ? bound : Buffer.byteLength(JSON.stringify(metadata));
 }
 
+/** The names that the propagator uses. */
+function fieldsOf(api: Api): string[] {
+  try {
+    return api.propagation.fields();
+  } catch {
+    return [];
+  }
+}
+
 /** Reads the trace context of a request from its metadata as JSON, '' for none. */
 export function readContext(api: Api, meta: string): Context {
   if (meta === '') return api.ROOT_CONTEXT;
@@ -79,7 +88,7 @@ export function readContext(api: Api, meta: string): Context {
 
 /** Whether metadata has an entry of the propagator. */
 export function hasTrace(api: Api, metadata: Metadata): boolean {
-  return api.propagation.fields().some((name) => Object.hasOwn(metadata, name.toLowerCase()));
+  return fieldsOf(api).some((name) => Object.hasOwn(metadata, name.toLowerCase()));
 }
 
 /** Reads a trace context, which may come from outside. A malformed one counts as missing. */

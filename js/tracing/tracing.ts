@@ -56,7 +56,9 @@ export class Tracing implements Spans {
   readonly #mesh: Described;
   readonly #addresses: ReadonlyMap<string, Attributes>;
   #own: Attributes | undefined;
-  readonly #methods = new Map<string, Attributes>();
+  // Apart, since a service may call itself.
+  readonly #calls = new Map<string, Attributes>();
+  readonly #requests = new Map<string, Attributes>();
 
   private constructor(api: Api, mesh: Described) {
     this.#api = api;
@@ -96,9 +98,10 @@ export class Tracing implements Spans {
   call(here: Context, facts: CallFacts): CallSpan {
     const { kind, service } = facts;
     // The check of the method follows.
-    const method = typeof facts.method === 'string' ? cut(`${service}/${facts.method}`) : OTHER;
+    const called = typeof facts.method === 'string' ? facts.method : OTHER;
+    const method = cut(`${service}/${called}`);
     const address = this.#addresses.get(service);
-    const common = this.#common(method, address ?? { [SERVER_ADDRESS]: service });
+    const common = commonOf(this.#calls, method, address ?? { [SERVER_ADDRESS]: service });
     const { parent, links } = this.#parent(here, facts);
     const attributes: Attributes = { ...common, [PEER_SERVICE]: service };
     if (kind !== 'unary') attributes[CALL_KIND] = kind;
@@ -111,7 +114,7 @@ export class Tracing implements Spans {
     if (!this.#active()) return undefined;
     const { kind, caller, attempt } = facts;
     const original = cut(`${this.#mesh.serviceId}/${facts.method}`);
-    const common = this.#common(facts.known ? original : OTHER, this.#address());
+    const common = commonOf(this.#requests, facts.known ? original : OTHER, this.#address());
     // The code that reads requests belongs to no trace.
     const parent = readContext(this.#api, facts.meta);
     const attributes: Attributes = { ...common };
@@ -178,24 +181,28 @@ export class Tracing implements Spans {
     return trace.getSpanContext(found) === undefined ? undefined : found;
   }
 
-  /** The attributes of a span that its duration has too. */
-  #common(method: string, address: Attributes): Attributes {
-    const known = this.#methods.get(method);
-    if (known !== undefined) return known;
-    const made = { [RPC_SYSTEM_NAME]: SYSTEM, [RPC_METHOD]: method, ...address };
-    // A mesh that does not listen yet has no address, and no request.
-    if (this.#methods.size < MAX_METHODS) this.#methods.set(method, made);
-    return made;
-  }
-
   /** The attributes of the address on which this service listens. */
   #address(): Attributes {
     if (this.#own !== undefined) return this.#own;
-    const address = this.#mesh.address();
-    if (address === null) return {};
-    this.#own = isWildcard(address.host) ? {} : attributesOf(address);
+    let address: Address | null = null;
+    try {
+      address = this.#mesh.address();
+    } catch {
+      // The mesh is about to close.
+    }
+    // A mesh in memory has no address.
+    this.#own = address === null || isWildcard(address.host) ? {} : attributesOf(address);
     return this.#own;
   }
+}
+
+/** The attributes of a span that its duration has too. */
+function commonOf(kept: Map<string, Attributes>, method: string, address: Attributes): Attributes {
+  const known = kept.get(method);
+  if (known !== undefined) return known;
+  const made = { [RPC_SYSTEM_NAME]: SYSTEM, [RPC_METHOD]: method, ...address };
+  if (kept.size < MAX_METHODS) kept.set(method, made);
+  return made;
 }
 
 /** The addresses of services with one instance. That of others is their id, by which the mesh finds them. */
