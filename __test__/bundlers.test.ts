@@ -2,7 +2,7 @@
 // program does the quick start and all kinds of calls, in its main thread and in a worker, and
 // exits by itself.
 import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,6 +12,7 @@ import { build, type Format } from 'esbuild';
 import { rollup } from 'rollup';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import webpack from 'webpack';
+import { root } from '../scripts/lib.mjs';
 import { Folder } from '../scripts/matrix/folder.mjs';
 import { pack } from '../scripts/pack-local.mjs';
 
@@ -162,3 +163,61 @@ it('a bundle without a node_modules says so, and runs with the binary beside it'
   await works('main.mjs', alone);
   await works('main.cjs', alone);
 }, 60_000);
+
+describe('@opentelemetry/api, where it is installed,', () => {
+  /** Without the package, the constructor throws. */
+  const PROGRAM = `
+    import { SecureMesh } from '@lemur-bookstores/secure-stack-mesh';
+    new SecureMesh({ serviceId: 'a', tracing: { enabled: true } });
+    console.log('found');
+  `;
+  const API = 'node_modules/@opentelemetry/api';
+  let entry: string;
+
+  beforeAll(() => {
+    cpSync(join(root, API), join(project, API), { recursive: true });
+    entry = join(project, 'traced.mjs');
+    writeFileSync(entry, PROGRAM);
+  });
+
+  async function finds(file: string): Promise<void> {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [file], {
+      cwd: project,
+    });
+    expect([stdout, stderr]).toEqual(['found\n', '']);
+  }
+
+  it.each(['cjs', 'esm'] as const)('is found from a bundle of esbuild, %s', async (format) => {
+    const outfile = join(project, 'traced', `esbuild.${format === 'cjs' ? 'cjs' : 'mjs'}`);
+    await build({ entryPoints: [entry], bundle: true, platform: 'node', format, outfile });
+    await finds(outfile);
+  });
+
+  it('is found from a bundle of rollup', async () => {
+    const plugins = [nodeResolve({ preferBuiltins: true })];
+    const bundle = await rollup({ input: entry, external: /^node:/, plugins });
+    const file = join(project, 'traced', 'rollup.mjs');
+    await bundle.write({ format: 'es', file });
+    await bundle.close();
+    await finds(file);
+  });
+
+  it.each([false, true])('is found from a bundle of webpack; an ES module: %s', async (module) => {
+    const path = join(project, 'traced');
+    const filename = module ? 'webpack.mjs' : 'webpack.cjs';
+    await promisify<webpack.Configuration, webpack.Stats | undefined>(webpack as never)({
+      context: project,
+      entry,
+      target: 'node20',
+      mode: 'production',
+      output: { path, filename, module },
+      experiments: { outputModule: module },
+    });
+    await finds(join(path, filename));
+  });
+
+  it('is traced by @vercel/nft', async () => {
+    const { fileList } = await nodeFileTrace([entry], { base: project });
+    expect([...fileList].some((file) => file.startsWith(API))).toBe(true);
+  });
+});

@@ -18,6 +18,7 @@ const ROOMS = [
   'monitoring',
   'crypto',
   'discovery',
+  'tracing',
   'outgoing',
   'incoming',
   'mesh',
@@ -32,6 +33,9 @@ const BUNDLED: Readonly<Record<string, readonly string[]>> = { cli: ['commander'
 
 /** The file whose purpose is to import a module that the user names. */
 const IMPORTS_BY_NAME = ['cli/config-module.ts'];
+
+/** The peer dependency that may be absent, and the rooms that may name it. */
+const OPTIONAL = { name: '@opentelemetry/api', rooms: ['base', 'tracing'] };
 
 /** Declarations at the root of js/, which every room may import: the addon's and Node's. */
 const DECLARATIONS = ['addon.d.ts', 'node-buffer.d.ts'];
@@ -92,6 +96,7 @@ describe('the check of the rooms', () => {
     ['base/b.ts', "import { x } from '../../__test__/support.js';"],
     ['base/b.ts', "import { x } from './missing.js';"],
     ['base/b.ts', "import { z } from 'zod';"],
+    ['rpc/b.ts', "import type { Span } from '@opentelemetry/api';"],
     ['base/b.ts', 'const m = await import(name);'],
     ['cli/b.ts', 'const m = await import(name);'],
     ['base/b.ts', "import { Command } from 'commander';"],
@@ -103,6 +108,7 @@ describe('the check of the rooms', () => {
   it.each([
     ['mesh/b.ts', "import { a } from '../base/a.js'; import { m } from './m.js';"],
     ['mesh/b.ts', "import { join } from 'node:path';"],
+    ['tracing/b.ts', "import type { Span } from '@opentelemetry/api';"],
     ['testing/b.ts', "import type { X } from '../index.js';"],
     ['cli/b.ts', "import { Command } from 'commander'; import { X } from '../index.js';"],
     ['cli/config-module.ts', 'const m = await import(name);'],
@@ -265,10 +271,11 @@ function violations(files: Files): string[] {
 
 /**
  * Returns the file of js/ that an import names; '' for a permitted import from elsewhere; undefined for a
- * forbidden one. (The package has no dependencies.)
+ * forbidden one. (The package has no dependencies but an optional one.)
  */
 function resolved(path: string, name: string, files: Files): string | undefined {
   if (name.startsWith('node:')) return '';
+  if (name === OPTIONAL.name && OPTIONAL.rooms.includes(placeOf(path))) return '';
   if (!name.startsWith('.')) return undefined;
   const target = posix.join('js', posix.dirname(path), name);
   if (target === 'package.json') return '';

@@ -105,7 +105,11 @@ it('has real ES modules for bundlers, with the same exports', () => {
     console.log(real.SecureMesh !== face.SecureMesh);`;
   expect(run('real.mjs', text)).toBe('true true\ntrue\n');
   for (const file of readdirSync(join(installed, 'dist/esm'))) {
-    const code = readFileSync(join(installed, 'dist/esm', file), 'utf8');
+    // The require of the optional package is in a try: some bundlers resolve it, elsewhere it throws.
+    const code = readFileSync(join(installed, 'dist/esm', file), 'utf8').replace(
+      /try \{\s+return require\("@opentelemetry\/api"\);/,
+      '',
+    );
     if (file !== 'webpack.mjs') expect(code).not.toMatch(/__dirname|(?<![.\w])require\(/);
   }
 });

@@ -35,8 +35,14 @@ let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-snippets-'));
   makeProject(directory);
-  // Some preludes import it.
-  symlinkSync(join(root, 'node_modules/zod'), join(directory, 'node_modules/zod'), 'junction');
+  // Some preludes and guides import these.
+  for (const name of ['zod', '@opentelemetry']) {
+    symlinkSync(
+      join(root, 'node_modules', name),
+      join(directory, 'node_modules', name),
+      'junction',
+    );
+  }
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 

@@ -124,6 +124,18 @@ export const targets = [
     },
   },
   {
+    what: 'CPU of a call with the API of OpenTelemetry and no SDK, against tracing off',
+    unit: '×',
+    ...most(1.005, undefined),
+    value: ({ tracing }) => tracing?.find(({ variant }) => variant === 'api')?.ratio ?? null,
+  },
+  {
+    what: 'CPU of a call with an SDK that samples 1 %, against tracing off',
+    unit: '×',
+    ...most(undefined, 1.05),
+    value: ({ tracing }) => tracing?.find(({ variant }) => variant === 'sampled')?.ratio ?? null,
+  },
+  {
     what: 'Event loop held at full load, at most',
     unit: 'ms',
     ...most(5, 2),

@@ -3,8 +3,10 @@
 import { SecureMesh } from '../lib/mesh.mjs';
 import { order } from '../lib/payloads.mjs';
 
-const mesh = (serviceId, { directory, ...options }) =>
-  new SecureMesh({ serviceId, paths: { keysDir: directory }, ...options });
+const mesh = async (serviceId, { directory, tracing, ...options }) => {
+  const traced = tracing && { tracing: (await import('../lib/telemetry.mjs')).trace(tracing) };
+  return new SecureMesh({ serviceId, paths: { keysDir: directory }, ...traced, ...options });
+};
 
 /** Adds the handlers for the clients of the measurements. */
 export function handlers(server) {
@@ -27,17 +29,17 @@ export default {
   package: undefined,
   bytes: true,
   streams: true,
-  async serve({ directory }) {
+  async serve({ directory, tracing }) {
     // No other peer has such a limit, and the calls of a pause in an open loop must wait here too.
     const limits = { maxConcurrentCalls: 10_000 };
-    const server = mesh('server', { directory, port: 0, limits });
+    const server = await mesh('server', { directory, tracing, port: 0, limits });
     handlers(server);
     await server.initialize();
     return server.address();
   },
-  async connect({ host, port }, { directory }) {
+  async connect({ host, port }, { directory, tracing }) {
     const services = [{ id: 'server', host, port }];
-    const client = mesh('client', { directory, discovery: { services } });
+    const client = await mesh('client', { directory, tracing, discovery: { services } });
     await client.initialize();
     const server = client.connect('server');
     return {

@@ -1,5 +1,6 @@
 // The figures of each suite as tables for both reports: a heading, columns, rows of cells.
 import { cellName } from '../suites/calls.mjs';
+import { VARIANTS } from '../suites/tracing.mjs';
 import { figure, mib } from './numbers.mjs';
 
 const spread = ({ p50, p99, p999 }) => [p50, p99, p999].map(figure);
@@ -75,6 +76,17 @@ const makers = {
         ['an RSA-4096 key is made', ...delays(keys), '', '', '', ''],
         ['nothing is done', ...delays(nothing), '', '', '', ''],
       ],
+    },
+  ],
+  tracing: (list) => [
+    {
+      heading: 'Tracing, 1 KiB of JSON × 64',
+      columns: ['', 'calls/s', 'CPU µs client', 'server', 'CPU against off'],
+      rows: list.map((one) => [
+        VARIANTS[one.variant],
+        ...[one.rate, one.clientCpuUs, one.serverCpuUs].map(figure),
+        `${one.ratio.toFixed(3)} ×`,
+      ]),
     },
   ],
   handshake: ({ full, resumption }) => [

@@ -7,5 +7,16 @@ import * as pace from './pace.mjs';
 import * as saturation from './saturation.mjs';
 import * as sessions from './sessions.mjs';
 import * as streams from './streams.mjs';
+import * as tracing from './tracing.mjs';
 
-export const suites = [calls, pace, streams, loop, handshake, crypto, sessions, saturation];
+export const suites = [
+  calls,
+  pace,
+  streams,
+  loop,
+  tracing,
+  handshake,
+  crypto,
+  sessions,
+  saturation,
+];

@@ -33,8 +33,10 @@ interface Waiting {
  */
 export class Inflow implements AsyncIterableIterator<unknown> {
   readonly #source: Source;
-  #items: { kept: Kept; cost: number }[] = [];
+  #queue: { kept: Kept; cost: number }[] = [];
   #waiting: Waiting[] = [];
+  /** The items that have arrived. */
+  items = 0;
   #begun = false;
   #consumed = 0;
   /** The end of the stream, delivered after its items. */
@@ -47,9 +49,10 @@ export class Inflow implements AsyncIterableIterator<unknown> {
   /** Adds an item that arrived. */
   push(payload: Incoming): void {
     if (this.#end !== undefined) return;
+    this.items += 1;
     const item = { kept: payload.keep(), cost: payload.size + ITEM_COST };
     const waiting = this.#waiting.shift();
-    if (waiting === undefined) this.#items.push(item);
+    if (waiting === undefined) this.#queue.push(item);
     else waiting.resolve(this.#deliver(item));
   }
 
@@ -64,7 +67,7 @@ export class Inflow implements AsyncIterableIterator<unknown> {
    * @param now whether to drop those items, which nobody wants any more
    */
   fail(error: unknown, now = false): void {
-    if (now) this.#items = [];
+    if (now) this.#queue = [];
     this.#close({ error });
   }
 
@@ -74,7 +77,7 @@ export class Inflow implements AsyncIterableIterator<unknown> {
       this.#begun = true;
       this.#source.begin?.();
     }
-    const item = this.#items.shift();
+    const item = this.#queue.shift();
     if (item !== undefined) return Promise.resolve(this.#deliver(item));
     if (this.#end !== undefined) return this.#ended();
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
@@ -104,7 +107,7 @@ export class Inflow implements AsyncIterableIterator<unknown> {
     try {
       value = decodeKept(item.kept);
     } catch (cause) {
-      this.#items = [];
+      this.#queue = [];
       this.#end = { error: this.#source.unreadable(cause) };
       // Whoever asked for this item hears of it; the others are at the end.
       const ended = this.#ended();
@@ -117,7 +120,7 @@ export class Inflow implements AsyncIterableIterator<unknown> {
 
   #leave(): void {
     const left = this.#end === undefined;
-    this.#items = [];
+    this.#queue = [];
     this.#end = {};
     for (const waiting of this.#waiting.splice(0))
       waiting.resolve({ done: true, value: undefined });

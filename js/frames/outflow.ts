@@ -12,6 +12,8 @@ export class Outflow {
   readonly #send: (payload: Payload) => number;
   readonly #limit: number;
   #iterator: AsyncIterator<unknown> | Iterator<unknown> | undefined;
+  /** The items that were sent. */
+  items = 0;
   #unsent = 0;
   #stopped = false;
   #resume: (() => void) | undefined;
@@ -51,6 +53,7 @@ export class Outflow {
         const item = prepare === undefined ? step.value : await prepare(step.value);
         if (this.#stopped) return false;
         this.#unsent += this.#send(encodePayload(item, this.#limit)) + ITEM_COST;
+        this.items += 1;
       }
     } catch (error) {
       this.stop();

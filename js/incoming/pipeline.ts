@@ -2,12 +2,13 @@
 // handler, the check of its output.
 
 import { isOfCall } from '../rpc/call-errors.js';
-import type { Context } from '../rpc/context.js';
+import { Context } from '../rpc/context.js';
 import { checkDeclared } from '../rpc/declared-errors.js';
 import type { Middleware } from '../rpc/handler-types.js';
 import { streamsIn } from '../rpc/kinds.js';
 import { compose } from '../rpc/middleware.js';
 import { validateInput, validateOutput } from '../rpc/schema.js';
+import { runInScope } from '../rpc/scope.js';
 import type { Route } from './route.js';
 
 /** Checks one input, or one item of a stream, for the handler. */
@@ -26,6 +27,12 @@ export function checkOutput(route: Route, value: unknown): unknown {
  */
 function checkError(route: Route, error: unknown): unknown {
   return route.errors === undefined || isOfCall(error) ? error : checkDeclared(route.errors, error);
+}
+
+/** Runs the steps of a request so that calls, spans and logs in them belong to it. */
+export function runInRequest<T>(context: Context, run: () => T): T {
+  const span = Context.span(context);
+  return runInScope(context, span === undefined ? run : () => span.run(run));
 }
 
 /**

@@ -10,8 +10,7 @@ import type { CommandWriter } from '../frames/writer.js';
 import { abortError, Context } from '../rpc/context.js';
 import type { Middleware } from '../rpc/handler-types.js';
 import { streamsIn, streamsOut } from '../rpc/kinds.js';
-import { runInScope } from '../rpc/scope.js';
-import { checkOutput, invokeStream } from './pipeline.js';
+import { checkOutput, invokeStream, runInRequest } from './pipeline.js';
 import type { Route } from './route.js';
 
 /** The streams of a request with a running handler. */
@@ -59,9 +58,10 @@ export class RequestStreams {
       ? new Outflow((item) => this.#writer.item(Side.Request, id, item), Context.limit(context))
       : undefined;
     this.#open.set(id, { inputs, outputs });
+    Context.span(context)?.count(outputs, inputs);
     const send = outputs && ((items: unknown) => sendItems(route, outputs, items));
     try {
-      return await runInScope(context, () =>
+      return await runInRequest(context, () =>
         invokeStream(route, middleware, context, inputs ?? input, send),
       );
     } finally {

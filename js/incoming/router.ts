@@ -9,16 +9,16 @@ import { after, cancelTimer, nowMs, type Timer } from '../base/timers.js';
 import type { Incoming } from '../frames/reader.js';
 import type { CommandWriter } from '../frames/writer.js';
 import type { Caller } from '../rpc/caller.js';
-import { Context, type ContextHost } from '../rpc/context.js';
+import { abortError, Context, type ContextHost } from '../rpc/context.js';
 import type { Middleware } from '../rpc/handler-types.js';
 import { streamsOut } from '../rpc/kinds.js';
 import { IDEMPOTENCY_KEY, isId } from '../rpc/metadata.js';
 import { checkMiddleware } from '../rpc/middleware.js';
-import { runInScope } from '../rpc/scope.js';
+import type { RequestFailure, RequestSpan, Spans } from '../rpc/spans.js';
 import { encodeError, encodeResult, writeAnswer, type Answer } from './answers.js';
 import { digestOf, type Idempotency, type Outcome } from './idempotency.js';
 import type { Peers } from './peers.js';
-import { invoke } from './pipeline.js';
+import { invoke, runInRequest } from './pipeline.js';
 import { RequestStreams } from './request-streams.js';
 import { wrongKind, type Route } from './route.js';
 
@@ -26,6 +26,7 @@ import { wrongKind, type Route } from './route.js';
 interface Admitted {
   readonly route: Route;
   readonly caller: Caller;
+  readonly span: RequestSpan | undefined;
 }
 
 const ABANDONED: Outcome = { answer: { failed: true, text: '' }, keep: false };
@@ -42,6 +43,7 @@ export class Router {
   readonly #host: ContextHost;
   readonly #logger: SafeLogger;
   readonly #idempotency: Idempotency;
+  readonly #spans: Spans | undefined;
   #middleware: readonly Middleware[] = [];
 
   /** Requests received. */
@@ -51,13 +53,16 @@ export class Router {
   /** Requests answered with an error. */
   failures = 0;
 
+  /** @param spans creates the spans of requests, if they have any */
   constructor(
     writer: CommandWriter,
     peers: Peers,
     host: ContextHost,
     logger: SafeLogger,
     idempotency: Idempotency,
+    spans?: Spans,
   ) {
+    this.#spans = spans;
     this.#idempotency = idempotency;
     this.#writer = writer;
     this.#streams = new RequestStreams(writer);
@@ -116,17 +121,17 @@ export class Router {
     depth: number,
     path: string,
   ): void {
-    const admitted = this.admit(id, session, method, kind);
+    const admitted = this.admit(id, session, method, kind, attempt, meta);
     if (admitted === undefined) return;
+    const { route, span } = admitted;
     let input: unknown;
     try {
       input = payload.decode();
     } catch {
-      this.refuse(id, 'INVALID_ARGUMENT', 'PAYLOAD', 'the input is not valid JSON');
+      this.refuse(id, 'INVALID_ARGUMENT', 'PAYLOAD', 'the input is not valid JSON', span);
       return;
     }
     const context = this.open(admitted, kind, id, timeoutMs, attempt, meta, depth, path);
-    const { route } = admitted;
     if (kind !== 'unary') {
       this.#runStream(route, context, id, timeoutMs, input);
       return;
@@ -136,7 +141,7 @@ export class Router {
       const key = context.metadata[IDEMPOTENCY_KEY];
       if (key !== undefined && !isId(key)) {
         const text = 'an idempotency key must be 1…128 visible ASCII characters';
-        this.refuse(id, 'INVALID_ARGUMENT', 'ARGUMENT', text);
+        this.refuse(id, 'INVALID_ARGUMENT', 'ARGUMENT', text, span);
         return;
       }
       if (key !== undefined) {
@@ -151,17 +156,26 @@ export class Router {
    * Admits a request if its method exists, its caller is known and allowed, and its kind fits. Refuses it
    * otherwise.
    */
-  admit(id: number, session: number, method: string, kind: CallKind): Admitted | undefined {
+  admit(
+    id: number,
+    session: number,
+    method: string,
+    kind: CallKind,
+    attempt: number,
+    meta: string,
+  ): Admitted | undefined {
     this.requests += 1;
     const caller = this.#peers.caller(session);
+    const route = this.#routes.get(method) ?? this.#builtIn.get(method);
+    const known = route !== undefined;
+    const span = this.#spans?.request({ kind, method, known, caller, attempt, meta });
     if (caller === undefined) {
-      this.refuse(id, 'INTERNAL', 'INTERNAL', 'a request of a session that is not known');
+      this.refuse(id, 'INTERNAL', 'INTERNAL', 'a request of a session that is not known', span);
       return undefined;
     }
-    const route = this.#routes.get(method) ?? this.#builtIn.get(method);
     if (route === undefined) {
       const text = `no method ${JSON.stringify(method)} here`;
-      this.refuse(id, 'UNIMPLEMENTED', 'METHOD_NOT_FOUND', text);
+      this.refuse(id, 'UNIMPLEMENTED', 'METHOD_NOT_FOUND', text, span);
       return undefined;
     }
     if (route.allow !== undefined && !route.allow.has(caller.serviceId)) {
@@ -170,20 +184,21 @@ export class Router {
         'PERMISSION_DENIED',
         'PERMISSION_DENIED',
         `${caller.serviceId} may not call ${method}`,
+        span,
       );
       return undefined;
     }
     const wrong = wrongKind(route, kind);
     if (wrong !== undefined) {
-      this.refuse(id, 'UNIMPLEMENTED', 'CALL_KIND', wrong);
+      this.refuse(id, 'UNIMPLEMENTED', 'CALL_KIND', wrong, span);
       return undefined;
     }
-    return { route, caller };
+    return { route, caller, span };
   }
 
   /** Creates the context of an admitted request. */
   open(
-    { route, caller }: Admitted,
+    { route, caller, span }: Admitted,
     kind: CallKind,
     id: number,
     timeoutMs: number,
@@ -195,7 +210,7 @@ export class Router {
     const left = shorter(timeoutMs, route.timeoutMs);
     const deadline = left === 0 ? Infinity : nowMs() + left;
     const { method, factories: errors } = route;
-    return new Context(this.#host, {
+    const context: Context = new Context(this.#host, {
       method,
       kind,
       caller,
@@ -207,6 +222,8 @@ export class Router {
       path,
       errors,
     });
+    Context.trace(context, span);
+    return context;
   }
 
   /** Delivers an item of a request's input. */
@@ -231,6 +248,7 @@ export class Router {
     this.#running.delete(id);
     Context.abort(context, cause);
     this.#streams.abort(id, cause);
+    Context.span(context)?.end(abortError(cause));
   }
 
   /** Aborts all requests. */
@@ -238,8 +256,19 @@ export class Router {
     for (const [id] of this.#running.entries()) this.abort(id, cause);
   }
 
-  /** Answers a request with an error of the mesh. */
-  refuse(id: number, code: MeshErrorCode, reason: string, message: string): void {
+  /**
+   * Answers a request with an error of the mesh.
+   *
+   * @param span the span of the request, which ends with the error
+   */
+  refuse(
+    id: number,
+    code: MeshErrorCode,
+    reason: string,
+    message: string,
+    span?: RequestSpan,
+  ): void {
+    span?.end({ code, reason, message });
     const text = repairJson(JSON.stringify({ code, reason, message, retryable: false }));
     this.#send(id, { failed: true, text });
   }
@@ -252,15 +281,13 @@ export class Router {
   #run(route: Route, context: Context, id: number, timeoutMs: number, input: unknown): void {
     let result: unknown;
     try {
-      result = runInScope(context, () => invoke(route, this.#around(route), context, input));
+      result = runInRequest(context, () => invoke(route, this.#around(route), context, input));
       if (!isThenable(result)) {
-        Context.end(context);
-        this.#send(id, encodeResult(context, result, this.#logger));
+        this.#finish(id, context, encodeResult(context, result, this.#logger));
         return;
       }
     } catch (error) {
-      Context.end(context);
-      this.#send(id, encodeError(context, error, this.#logger));
+      this.#finish(id, context, encodeError(context, error, this.#logger));
       return;
     }
     this.#running.set(id, context);
@@ -310,7 +337,7 @@ export class Router {
   async #outcome(route: Route, context: Context, input: unknown): Promise<Outcome> {
     if (Context.isAborted(context)) return ABANDONED;
     try {
-      const result = await runInScope(context, () =>
+      const result = await runInRequest(context, () =>
         invoke(route, this.#around(route), context, input),
       );
       return { answer: encodeResult(context, result, this.#logger), keep: true };
@@ -334,6 +361,7 @@ export class Router {
           return;
         }
         Context.end(context);
+        Context.span(context)?.end();
         this.#running.delete(id);
         this.answers += 1;
         this.#writer.end(Side.Request, id, answer.meta);
@@ -347,11 +375,11 @@ export class Router {
 
   /** Ends a request whose handler has finished; its caller may have given up. */
   #settle(id: number, context: Context, encode: () => Answer): void {
-    Context.end(context);
     if (this.#running.delete(id)) {
-      this.#send(id, encode());
+      this.#finish(id, context, encode());
       return;
     }
+    Context.end(context);
     // An aborted request keeps its place in the core until its handler has finished. This failure frees the
     // place and is not sent to the caller.
     this.#writer.fail(id, '');
@@ -369,11 +397,25 @@ export class Router {
     return after(route.timeoutMs, expire).unref();
   }
 
+  /** Ends a request with its answer. */
+  #finish(id: number, context: Context, answer: Answer): void {
+    Context.end(context);
+    Context.span(context)?.end(failureOf(answer));
+    this.#send(id, answer);
+  }
+
   #send(id: number, answer: Answer): void {
     this.answers += 1;
     if (answer.failed) this.failures += 1;
     writeAnswer(this.#writer, id, answer);
   }
+}
+
+/** The failure of which an answer informs the caller, if it does. */
+function failureOf(answer: Answer): RequestFailure | undefined {
+  return answer.failed && answer.text !== ''
+    ? (JSON.parse(answer.text) as RequestFailure)
+    : undefined;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -24,6 +24,7 @@ import type { Context } from '../rpc/context.js';
 import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
 import type { Contract } from '../rpc/contract.js';
 import { enableScope } from '../rpc/scope.js';
+import { Tracing } from '../tracing/tracing.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
 import { permittedTo } from './explain.js';
 import { KeepAlive } from './keep-alive.js';
@@ -109,6 +110,11 @@ export class Engine {
     const services = config.discovery?.services ?? [];
     this.#services = new Set(services.map((service) => service?.id)).size;
     this.#fixed = new Set(services.filter((one) => one?.host !== undefined).map((one) => one.id));
+    const tracing = Tracing.from(config.tracing, {
+      serviceId: config.serviceId,
+      services,
+      address: () => this.native.address(),
+    });
     const callTimeoutMs = config.limits?.callTimeoutMs ?? LIMITS.callTimeoutMs;
     const maxMessageBytes = config.limits?.maxMessageBytes ?? LIMITS.maxMessageBytes;
     this.rotation = new Rotation(this.native, config, this.#logger);
@@ -118,7 +124,7 @@ export class Engine {
       enter: (service, method, nested) => this.#enter(service, method, nested),
       ready: () => this.initialize(),
     };
-    this.outgoing = new Outgoing(this.#calls, gate, callTimeoutMs);
+    this.outgoing = new Outgoing(this.#calls, gate, callTimeoutMs, tracing);
     const host = {
       connect: (
         context: Context,
@@ -131,7 +137,7 @@ export class Engine {
       serviceId: this.#serviceId,
     };
     const kept = new Idempotency(idempotencyLimits(config.resilience?.idempotency), this.#logger);
-    this.router = new Router(this.#writer, this.#peers, host, this.#logger, kept);
+    this.router = new Router(this.#writer, this.#peers, host, this.#logger, kept, tracing);
     const described = {
       service: this.#serviceId,
       limits: { maxMessageBytes, callTimeoutMs },

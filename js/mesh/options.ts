@@ -450,4 +450,4 @@ export const LIMITS = {
 } as const;
 
 /** The sections whose options JavaScript declares. */
-export const OWN_SECTIONS = ['logger', 'resilience', 'monitoring', 'rotation'] as const;
+export const OWN_SECTIONS = ['logger', 'resilience', 'monitoring', 'rotation', 'tracing'] as const;

@@ -17,6 +17,7 @@ import { ofCall, ofRequest } from '../rpc/call-errors.js';
 import type { CallOptions, Items } from '../rpc/call-types.js';
 import { FIRST, type Chain } from '../rpc/chain.js';
 import { decodeMetadata, type Metadata } from '../rpc/metadata.js';
+import type { CallSpan } from '../rpc/spans.js';
 
 /** A pending call. */
 interface Pending {
@@ -33,6 +34,7 @@ interface Pending {
   readonly outflow: Outflow | undefined;
   /** Whether the call ends with the request on whose behalf it is made. */
   readonly inherits: boolean;
+  readonly span: CallSpan | undefined;
 }
 
 /** Sends calls, and settles each of them exactly once. */
@@ -75,6 +77,7 @@ export class Calls {
    * @param inflow receives the items, if the answer is a stream; the promise then settles at the end of the
    *   stream
    * @param chain the chain of the call
+   * @param span the span of the call, if it has one; the caller ends it
    */
   start(
     kind: CallKind,
@@ -85,10 +88,23 @@ export class Calls {
     wait: Promise<void> | undefined,
     inflow?: Inflow,
     chain: Chain = FIRST,
+    span?: CallSpan,
   ): Promise<unknown> {
     return new Promise((resolve, reject) => {
       try {
-        this.#begin(kind, service, method, input, options, wait, inflow, chain, resolve, reject);
+        this.#begin(
+          kind,
+          service,
+          method,
+          input,
+          options,
+          wait,
+          inflow,
+          chain,
+          span,
+          resolve,
+          reject,
+        );
       } catch (error) {
         // The caller is still on the stack; without the frames in between, its line comes first.
         if (error instanceof MeshError) Error.captureStackTrace(error, this.start);
@@ -106,6 +122,7 @@ export class Calls {
     wait: Promise<void> | undefined,
     inflow: Inflow | undefined,
     chain: Chain,
+    span: CallSpan | undefined,
     resolve: (value: unknown) => void,
     reject: (error: MeshError) => void,
   ): void {
@@ -136,7 +153,9 @@ export class Calls {
         ? new Outflow((item) => this.#writer.item(Side.Call, id, item), this.#limit)
         : undefined,
       inherits: chain.inherits,
+      span,
     };
+    span?.count(pending.outflow, inflow);
     this.#pending.set(id, pending);
     if (inflow !== undefined) this.#streams.set(inflow, id);
     if (this.#pending.size === 1) this.#onCount();
@@ -250,7 +269,9 @@ export class Calls {
     const id = this.#streams.get(inflow);
     if (id === undefined) return;
     this.#writer.cancel(id);
-    this.#take(id)?.resolve(undefined);
+    const pending = this.#take(id);
+    pending?.span?.left();
+    pending?.resolve(undefined);
   }
 
   /**

@@ -19,8 +19,16 @@ import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
 import { contractClient, serviceOf } from '../rpc/contract-client.js';
 import { isContract, type Contract } from '../rpc/contract.js';
 import { checkMiddleware, compose } from '../rpc/middleware.js';
-import { isOver, OuterScope, placeIn, type Origin, type ScopeOptions } from '../rpc/outer-scope.js';
+import {
+  isOver,
+  OuterScope,
+  placeIn,
+  traceOf,
+  type Origin,
+  type ScopeOptions,
+} from '../rpc/outer-scope.js';
 import { currentScope, enableScope, runInScope } from '../rpc/scope.js';
+import type { CallSpan, Spans } from '../rpc/spans.js';
 import type { Calls } from './calls.js';
 
 // The limit of the core.
@@ -45,11 +53,16 @@ export class Outgoing {
   readonly #calls: Calls;
   readonly #gate: Gate;
   readonly #callTimeoutMs: number;
+  readonly #spans: Spans | undefined;
   readonly #clients = new Map<string, SecureMeshClient>();
   #middleware: readonly ClientMiddleware[] = [];
 
-  /** @param callTimeoutMs the time a call has unless it says otherwise, in ms */
-  constructor(calls: Calls, gate: Gate, callTimeoutMs: number) {
+  /**
+   * @param callTimeoutMs the time a call has unless it says otherwise, in ms
+   * @param spans creates the spans of calls, if they have any
+   */
+  constructor(calls: Calls, gate: Gate, callTimeoutMs: number, spans?: Spans) {
+    this.#spans = spans;
     this.#calls = calls;
     this.#gate = gate;
     this.#callTimeoutMs = callTimeoutMs;
@@ -148,7 +161,8 @@ export class Outgoing {
     options: CallOptions | undefined,
     context: Context | undefined,
   ): Promise<unknown> {
-    return this.#begin(kind, service, method, input, options, originOf(context, options));
+    const origin = originOf(context, options);
+    return this.#begin(kind, service, method, input, options, origin, this.#spans?.here());
   }
 
   /** Makes a call with a stream of results. It begins when the consumer asks for the first result. */
@@ -161,9 +175,10 @@ export class Outgoing {
     context: Context | undefined,
   ): AsyncIterableIterator<unknown> {
     const origin = originOf(context, options);
+    const here = this.#spans?.here();
     const inflow: Inflow = new Inflow({
       begin: () => {
-        this.#begin(kind, service, method, input, options, origin, inflow).then(
+        this.#begin(kind, service, method, input, options, origin, here, inflow).then(
           () => inflow.finish(),
           (error: unknown) => inflow.fail(error),
         );
@@ -175,6 +190,11 @@ export class Outgoing {
     return inflow;
   }
 
+  /**
+   * Begins a call, with its span if it has one.
+   *
+   * @param here the trace context in which the call was made, if it gets a span
+   */
   #begin(
     kind: CallKind,
     service: string,
@@ -182,18 +202,41 @@ export class Outgoing {
     input: unknown,
     options: CallOptions | undefined,
     origin: Origin | undefined,
+    here: object | undefined,
     inflow?: Inflow,
+  ): Promise<unknown> {
+    if (here === undefined || this.#spans === undefined) {
+      return this.#place(kind, service, method, input, options, origin, undefined, inflow);
+    }
+    const inherited = traceOf(origin);
+    const span = this.#spans.call(here, { kind, service, method, options, inherited });
+    return span.follow(this.#place(kind, service, method, input, options, origin, span, inflow));
+  }
+
+  /** Adds to a call what it inherits, and sends it through the middleware. */
+  #place(
+    kind: CallKind,
+    service: string,
+    method: string,
+    input: unknown,
+    options: CallOptions | undefined,
+    origin: Origin | undefined,
+    span: CallSpan | undefined,
+    inflow: Inflow | undefined,
   ): Promise<unknown> {
     try {
       const { options: inherited, chain } =
         origin === undefined ? { options, chain: FIRST } : placeIn(origin, options, kind);
+      const traced = span === undefined ? inherited : span.inject(inherited);
       if (this.#middleware.length === 0) {
-        return this.#send(kind, service, method, input, inherited, chain, inflow);
+        return this.#send(kind, service, method, input, traced, chain, span, inflow);
       }
-      const call = outgoingCall(service, method, kind, input, inherited);
-      return compose(this.#middleware, call, () =>
-        this.#send(kind, service, method, call.input, call.options, chain, inflow),
-      );
+      const call = outgoingCall(service, method, kind, input, traced);
+      const pass = (): Promise<unknown> =>
+        compose(this.#middleware, call, () =>
+          this.#send(kind, service, method, call.input, call.options, chain, span, inflow),
+        );
+      return span === undefined ? pass() : span.run(pass);
     } catch (error) {
       if (error instanceof MeshError) Error.captureStackTrace(error, this.#begin);
       ofRequest(error);
@@ -208,10 +251,11 @@ export class Outgoing {
     input: unknown,
     options: CallOptions | undefined,
     chain: Chain,
+    span: CallSpan | undefined,
     inflow: Inflow | undefined,
   ): Promise<unknown> {
     const wait = this.#gate.enter(service, method, chain.parent !== 0);
-    return this.#calls.start(kind, service, method, input, options, wait, inflow, chain);
+    return this.#calls.start(kind, service, method, input, options, wait, inflow, chain, span);
   }
 }
 

@@ -20,6 +20,7 @@ import {
   TRACEPARENT,
   TRACESTATE,
 } from './metadata.js';
+import type { RequestSpan } from './spans.js';
 
 /** The part of a mesh that a context uses. */
 export interface ContextHost {
@@ -80,6 +81,7 @@ export class Context<TErrors extends ErrorMap = {}> {
   #controller: AbortController | undefined;
   #aborted: AbortCause | undefined;
   #ended = false;
+  #span: RequestSpan | undefined;
 
   /** @internal */
   constructor(host: ContextHost, facts: ContextFacts) {
@@ -181,6 +183,20 @@ export class Context<TErrors extends ErrorMap = {}> {
   /** @internal */
   static isAborted(context: Context): boolean {
     return context.#aborted !== undefined;
+  }
+
+  /** @internal */
+  static trace(context: Context, span: RequestSpan | undefined): void {
+    context.#span = span;
+  }
+
+  /**
+   * The span of the request, if it has one.
+   *
+   * @internal
+   */
+  static span(context: Context): RequestSpan | undefined {
+    return context.#span;
   }
 
   /**

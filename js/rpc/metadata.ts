@@ -22,8 +22,8 @@ const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 // Visible ASCII, because ids are compared and printed into logs.
 const ID = /^[\x21-\x7e]+$/;
 const MAX_ID = 128;
-// The protocol allows 8 KiB for metadata and a few other fields.
-const MAX_BYTES = 8000;
+/** The limit of metadata as JSON, in bytes. The protocol allows 8 KiB for metadata and a few other fields. */
+export const MAX_BYTES = 8000;
 
 /** Received metadata. */
 export type Metadata = Readonly<Record<string, string>>;
@@ -84,6 +84,11 @@ export function decodeMetadata(text: string): Metadata {
   const sent = JSON.parse(text) as Record<string, string>;
   for (const key of Object.keys(sent)) if (!NAME.test(key)) delete sent[key];
   return Object.freeze(sent);
+}
+
+/** Whether a text is a valid name of metadata. */
+export function isName(text: string): boolean {
+  return NAME.test(text);
 }
 
 /** Whether a value is a valid request id or idempotency key. */

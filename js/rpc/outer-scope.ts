@@ -8,7 +8,15 @@ import { prepareOptions } from './call-options.js';
 import type { CallKind, CallOptions } from './call-types.js';
 import { FIRST, type Chain } from './chain.js';
 import { abortError, Context } from './context.js';
-import { continueTrace, isId, readTraceparent, REQUEST_ID, TRACEPARENT } from './metadata.js';
+import {
+  continueTrace,
+  isId,
+  readTraceparent,
+  REQUEST_ID,
+  TRACEPARENT,
+  type Metadata,
+} from './metadata.js';
+import type { RequestSpan } from './spans.js';
 
 /** What the calls of a {@link SecureMesh.scope} have in common. */
 export interface ScopeOptions {
@@ -74,6 +82,14 @@ export class OuterScope {
     this.#ended = true;
   }
 
+  /** The trace that the calls in this scope continue. */
+  get trace(): RequestSpan | Metadata | undefined {
+    const { traceparent } = this.#options;
+    return readTraceparent(traceparent) === undefined || traceparent === undefined
+      ? traceOf(this.#above)
+      : { [TRACEPARENT]: traceparent };
+  }
+
   /**
    * Options of a call in this scope, and its chain.
    *
@@ -126,6 +142,12 @@ export function placeIn(origin: Origin, options: CallOptions | undefined, kind: 
   const inherited = Context.inherit(origin, options, kind);
   const chain = Context.chain(origin, inherited.timeoutMs !== options?.timeoutMs);
   return { options: inherited, chain };
+}
+
+/** The trace of a request or a scope: its span, or the metadata that came with it. */
+export function traceOf(origin: Origin | undefined): RequestSpan | Metadata | undefined {
+  if (origin instanceof OuterScope) return origin.trace;
+  return origin && (Context.span(origin) ?? origin.metadata);
 }
 
 /** Whether the request is answered, or the function of the scope is done. */

@@ -25,7 +25,7 @@ export type TestService =
 /** The configuration of test meshes. The kit sets their addresses and keys. */
 export type TestConfig = Pick<
   MeshConfig,
-  'authorization' | 'limits' | 'logger' | 'observe' | 'resilience' | 'monitoring'
+  'authorization' | 'limits' | 'logger' | 'observe' | 'resilience' | 'monitoring' | 'tracing'
 > & {
   /** As for any mesh, except for the keys, which have 2,048 bits. */
   security?: Omit<SecurityConfig, 'rsaKeySize' | 'keysDir'> | undefined;

@@ -199,7 +199,7 @@ fn page(root: &Path) -> Result<String, Failure> {
         }
     }
 
-    page.push_str("\n## Logger, resilience, monitoring, rotation\n");
+    page.push_str("\n## Logger, resilience, monitoring, rotation, tracing\n");
     page.push_str("\n| option | default | meaning |\n|---|---|---|\n");
     put_members(&mut page, root, "", &declared(root, CONFIG)?)?;
 

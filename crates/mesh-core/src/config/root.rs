@@ -33,5 +33,6 @@ section! {
         "resilience";
         "monitoring";
         "rotation";
+        "tracing";
     }
 }
