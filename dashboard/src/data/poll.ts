@@ -1,0 +1,91 @@
+// Reads the picture every two seconds and the history every half minute, while the tab is visible.
+import { parseHistory, parsePicture, NotUnderstood } from '../contract/picture';
+import { assemble } from '../figures/mesh';
+import { Pasts } from '../figures/past';
+import { Window } from '../figures/window';
+import { Denied, getJson, NoAnswer } from './http';
+import { current, update } from './store';
+
+const PICTURE_MS = 2000;
+const HISTORY_MS = 30_000;
+/** Reading a picture may take this share of the page's time; a large mesh is read less often. */
+const BUSY_SHARE = 0.05;
+/** A mesh with more edges gets its history in steps of a minute instead of ten seconds. */
+const MANY_EDGES = 200;
+
+let window_ = new Window();
+let timer: number | undefined;
+let historyAt = 0;
+let running = false;
+
+/** Begins to read. A hidden tab reads nothing. */
+export function start(): void {
+  document.addEventListener('visibilitychange', () => {
+    if (document.hidden) clearTimeout(timer);
+    else pollNow();
+  });
+  pollNow();
+}
+
+/** Reads at once, as after a login. */
+export function pollNow(): void {
+  clearTimeout(timer);
+  if (!running && !document.hidden) void poll();
+}
+
+async function poll(): Promise<void> {
+  running = true;
+  let busyMs = 0;
+  try {
+    busyMs = await readPicture();
+    if (Date.now() - historyAt >= HISTORY_MS) await readHistory();
+  } catch (error) {
+    failed(error);
+  } finally {
+    running = false;
+    if (!document.hidden) {
+      timer = window.setTimeout(() => void poll(), Math.max(PICTURE_MS, busyMs / BUSY_SHARE));
+    }
+  }
+}
+
+async function readPicture(): Promise<number> {
+  const raw = await getJson('api/v1/mesh');
+  const began = performance.now();
+  const picture = parsePicture(raw);
+  // After a pause the old pictures would make a "now" of many minutes.
+  const last = current().mesh?.picture.at ?? 0;
+  if (picture.at - last > 30_000) window_ = new Window();
+  window_.add(picture);
+  const readAt = Date.now();
+  update({
+    link: { phase: 'ok' },
+    mesh: assemble(picture, window_),
+    window: window_,
+    readAt,
+    clockAheadMs: picture.at > 0 ? picture.at - readAt : 0,
+  });
+  return performance.now() - began;
+}
+
+async function readHistory(): Promise<void> {
+  const edges = current().mesh?.edges.length ?? 0;
+  const step = edges > MANY_EDGES ? 60 : 10;
+  const history = parseHistory(await getJson(`api/v1/history?window=3600&step=${step}`));
+  historyAt = Date.now();
+  update({ pasts: new Pasts(history), events: history.events.toSorted((a, b) => b.at - a.at) });
+}
+
+function failed(error: unknown): void {
+  if (error instanceof Denied) {
+    update({ link: { phase: 'denied' } });
+    return;
+  }
+  const why =
+    error instanceof NoAnswer || error instanceof NotUnderstood
+      ? error.message
+      : `The page could not read the answer: ${String(error)}`;
+  const { link } = current();
+  const since = link.phase === 'lost' ? link.since : Date.now();
+  update({ link: { phase: 'lost', since, why } });
+}
