@@ -1,21 +1,48 @@
 // The page against answers about a shop with five faults.
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { shop } from './support/answers.js';
-import { describeInBrowser, go, settled, texts, useBrowser } from './support/browser.js';
+import {
+  describeInBrowser,
+  go,
+  type Opened,
+  settled,
+  texts,
+  useBrowser,
+  type VIEWS,
+} from './support/browser.js';
 import { type Port, serve } from './support/server.js';
 import { FAULTS } from './support/shop.js';
 
 const open = useBrowser();
 let port: Port;
+/** The page of the tests that only look. */
+let opened: Opened;
 beforeAll(async () => {
   port = await serve(shop());
+  opened = await open(port.url);
 });
 afterAll(() => port.kill());
 
+/** Goes to a view of the common page. */
+async function at(view: keyof typeof VIEWS): Promise<Page> {
+  await go(opened.page, view);
+  return opened.page;
+}
+
+/** Goes to the view of a service on the common page. */
+async function service(name: string): Promise<Page> {
+  const { page } = opened;
+  await page.evaluate((to) => {
+    location.hash = `#/service/${to}`;
+  }, name);
+  await page.waitForSelector(`h1:has-text("${name}")`);
+  return page;
+}
+
 describeInBrowser('the overview', () => {
   it('names each fault in words, with its repair, the severest first', async () => {
-    const { page } = await open(port.url);
-    await settled(page, 'overview');
+    const page = await at('overview');
     await page.click('.more');
     const rows = await page.locator('.problem').evaluateAll((items) =>
       items.map((item) => ({
@@ -35,8 +62,7 @@ describeInBrowser('the overview', () => {
   });
 
   it('computes figures of now from the differences of counts', async () => {
-    const { page } = await open(port.url);
-    await settled(page, 'overview');
+    const page = await at('overview');
     const row = page.locator('tbody tr', { hasText: 'payments' });
     const cells = (await row.locator('td').allInnerTexts()).map((text) => text.trim());
     // 71 and 9.4 calls a second, of which 38 % of the latter fail.
@@ -48,8 +74,7 @@ describeInBrowser('the overview', () => {
   });
 
   it('says whose word it is where a service does not report', async () => {
-    const { page } = await open(port.url);
-    await settled(page, 'overview');
+    const page = await at('overview');
     const row = page.locator('tbody tr', { hasText: 'legacy-billing' });
     expect(await row.innerText()).toContain('seen by orders only');
     expect(await texts(page, '.problem[data-kind=breaker-open] .meta')).toEqual([
@@ -59,8 +84,7 @@ describeInBrowser('the overview', () => {
   });
 
   it('is not coloured by a stranger who uses the name of a service', async () => {
-    const { page } = await open(port.url);
-    await settled(page, 'overview');
+    const page = await at('overview');
     // payments refused it; reporting itself is well.
     const refused = page.locator('.problem[data-kind=peer-refused] a');
     expect(await refused.innerText()).toBe('payments');
@@ -72,8 +96,7 @@ describeInBrowser('the overview', () => {
 
 describeInBrowser('the view of a service', () => {
   it('shows the failing method and its errors', async () => {
-    const { page } = await open(`${port.url}#/service/payments`);
-    await settled(page, 'service');
+    const page = await at('service');
     const [method] = await texts(page, '[aria-labelledby=card-methods] tbody tr');
     expect(method).toMatch(/^payments\.refund 6\d\.\d %/);
     const [error] = await texts(page, '[aria-labelledby=card-recent-errors] tbody tr');
@@ -83,39 +106,30 @@ describeInBrowser('the view of a service', () => {
   });
 
   it('shows the slow instance and the open breaker', async () => {
-    const { page } = await open(`${port.url}#/service/orders`);
-    await settled(page, 'service');
+    const page = await service('orders');
     const instances = (await texts(page, '[aria-labelledby=card-instances] tbody tr')).join('\n');
     expect(instances).toMatch(/10\.20\.2\.13:50051 ejected, \d+ s left 486 ms 3 %/);
-    await page.evaluate(() => {
-      location.hash = '#/service/inventory';
-    });
-    await page.waitForSelector('h1:has-text("inventory")');
+    await service('inventory');
     const broken = (await texts(page, '[aria-labelledby=card-instances] tbody tr')).join('\n');
     expect(broken).toContain('10.20.4.12:50051 breaker open at orders');
   });
 
   it('counts down to the end of a certificate', async () => {
-    const { page } = await open(`${port.url}#/service/users`);
-    await settled(page, 'service');
+    const page = await service('users');
     expect(await texts(page, '.countdown .tone-warning')).toContain('8 h 40 min left');
   });
 
   it('says so where a service has not reported, or does not exist', async () => {
-    const { page } = await open(`${port.url}#/service/legacy-billing`);
-    await page.waitForSelector('h1:has-text("legacy-billing")');
+    const page = await service('legacy-billing');
     expect(await page.innerText('main')).toContain('It does not allow observation');
-    await page.evaluate(() => {
-      location.hash = '#/service/nobody';
-    });
+    await service('nobody');
     await page.waitForSelector('text=No service of this name');
   });
 });
 
 describeInBrowser('the view of calls as they happen', () => {
   it('shows calls and gaps, filters, and stands still when paused', async () => {
-    const { page } = await open(`${port.url}#/live`);
-    await settled(page, 'live');
+    const page = await at('live');
     await page.fill('input[type=search]', 'users.session');
     await expect
       .poll(async () =>
@@ -139,8 +153,7 @@ describeInBrowser('the view of calls as they happen', () => {
 
 describeInBrowser('the view of security', () => {
   it('shows who may call whom, and the weak points', async () => {
-    const { page } = await open(`${port.url}#/security`);
-    await settled(page, 'security');
+    const page = await at('security');
     const cell = (from: string, to: string) =>
       page.locator(`.matrix td[title^="${from} → ${to}:"]`).getAttribute('class');
     expect(await cell('gateway', 'orders')).toBe('used');
@@ -162,8 +175,7 @@ describeInBrowser('the view of security', () => {
 
 describeInBrowser('the timeline', () => {
   it('lists events, newest first, by kind and by words', async () => {
-    const { page } = await open(`${port.url}#/timeline`);
-    await settled(page, 'timeline');
+    const page = await at('timeline');
     const all = await texts(page, '.events li');
     expect(all[0]).toContain('Refused payments refused a peer at 10.20.77.3');
     expect(all).toHaveLength(9);
@@ -177,7 +189,7 @@ describeInBrowser('the timeline', () => {
 
 describeInBrowser('the page', () => {
   it('keeps to its origin and its policy in every view', async () => {
-    const { page, faults, strays } = await open(port.url);
+    const { page, faults, strays } = opened;
     for (const view of ['overview', 'service', 'live', 'security', 'timeline'] as const) {
       await go(page, view);
     }

@@ -3,7 +3,7 @@ import { render } from 'preact';
 import { App } from './app';
 import { start } from './data/poll';
 import { apply } from './data/theme';
-import { serveLayouts } from './layout/worker';
+import { serveJobs } from './layout/worker';
 import './style/base.css';
 import './style/parts.css';
 import './style/graph.css';
@@ -11,7 +11,7 @@ import './style/views.css';
 import 'uplot/dist/uPlot.min.css';
 
 if (typeof document === 'undefined') {
-  serveLayouts();
+  serveJobs();
 } else {
   apply();
   const place = document.getElementById('app')!;

@@ -11,9 +11,7 @@ if (executable === undefined) {
 }
 
 /** `describe`, skipped where there is no Chromium. */
-export const describeInBrowser = (
-  executable === undefined ? describe.skip : describe
-) as SuiteAPI;
+export const describeInBrowser = (executable === undefined ? describe.skip : describe) as SuiteAPI;
 
 /** A page and its record. */
 export interface Opened {

@@ -82,7 +82,7 @@ function picture(
   });
   const nodes = names.map((service): MeshNode => ({
     service,
-    report: 'hearsay',
+    report: 'direct',
     instances: [],
     seenBy: ['service-000'],
   }));

@@ -8,8 +8,9 @@ import { current, update } from './store';
 
 const PICTURE_MS = 2000;
 const HISTORY_MS = 30_000;
-/** Reading a picture may take this share of the page's time; a large mesh is read less often. */
-const BUSY_SHARE = 0.05;
+/** Reading a picture may take this share of the page's time: a large mesh is read less often, but often enough. */
+const BUSY_SHARE = 0.08;
+const SLOWEST_MS = 8000;
 /** A mesh with more edges gets its history in steps of a minute instead of ten seconds. */
 const MANY_EDGES = 200;
 
@@ -35,6 +36,7 @@ export function pollNow(): void {
 
 async function poll(): Promise<void> {
   running = true;
+  const first = current().mesh === undefined;
   let busyMs = 0;
   try {
     busyMs = await readPicture();
@@ -44,7 +46,9 @@ async function poll(): Promise<void> {
   } finally {
     running = false;
     if (!document.hidden) {
-      timer = window.setTimeout(() => void poll(), Math.max(PICTURE_MS, busyMs / BUSY_SHARE));
+      const pause = Math.min(SLOWEST_MS, Math.max(PICTURE_MS, busyMs / BUSY_SHARE));
+      // The second picture is the first with figures.
+      timer = window.setTimeout(() => void poll(), first ? PICTURE_MS : pause);
     }
   }
 }

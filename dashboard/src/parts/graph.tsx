@@ -1,9 +1,9 @@
 // Who calls whom: services in layers, edges as thick as their rate and drawn by their success.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { byTrouble, type Mesh, type MeshEdge } from '../figures/mesh';
-import { percent, plain } from '../figures/format';
 import type { Placed, Plan } from '../layout/layers';
 import { placeAside } from '../layout/worker';
+import { Edges } from './edges';
 import { GraphNode } from './graph-node';
 
 /** So many services are drawn before the reader asks for all: the troubled and the busy ones. */
@@ -197,93 +197,6 @@ function nearest(places: readonly [number, number][], from: number, key: string)
     if (along > 4 && far < least) [best, least] = [i, far];
   });
   return best;
-}
-
-interface EdgesProps {
-  edges: readonly MeshEdge[];
-  paths: readonly string[];
-  width: number;
-  height: number;
-  focus: string;
-  dense: boolean;
-}
-
-/**
- * Edges of the same form share one path element: thousands of edges are some twenty elements, which is cheap
- * to draw and to change.
- */
-function Edges({ edges, paths, width, height, focus, dense }: EdgesProps) {
-  const groups = useMemo(() => {
-    const made = new Map<string, { class: string; width: number; d: string[] }>();
-    edges.forEach((edge, i) => {
-      const thick = thickness(edge.now.rate) * (dense ? 0.6 : 1);
-      const lit = focus !== '' && (edge.edge.from === focus || edge.edge.to === focus);
-      const name = `${edge.health} ${lit ? 'lit' : ''}`;
-      const key = `${name} ${thick}`;
-      const group = made.get(key) ?? { class: name, width: thick, d: [] };
-      group.d.push(paths[i] ?? '');
-      made.set(key, group);
-    });
-    return [...made.values()].sort((a, b) => order(a.class) - order(b.class));
-  }, [edges, paths, focus, dense]);
-  return (
-    <>
-      <svg class="edges" width={width} height={height} aria-hidden="true">
-        {groups.map((group) => (
-          <path
-            key={`${group.class}${group.width}`}
-            class={group.class}
-            d={group.d.join('')}
-            stroke-width={group.width}
-          />
-        ))}
-      </svg>
-      {!dense &&
-        edges.map((edge, i) =>
-          edge.health === 'critical' || edge.health === 'warning' ? (
-            <EdgeLabel key={i} edge={edge} path={paths[i] ?? ''} />
-          ) : null,
-        )}
-    </>
-  );
-}
-
-/** Troubled edges are drawn last, above the others. */
-const order = (name: string): number =>
-  ['unknown', 'ok', 'warning', 'critical'].indexOf(name.split(' ')[0]!) +
-  (name.endsWith('lit') ? 10 : 0);
-
-/** Returns one of seven widths, by the logarithm of the rate: 0.1 to 100,000 calls a second. */
-function thickness(rate: number | undefined): number {
-  if (rate === undefined || rate <= 0) return 1.25;
-  const step = Math.round(Math.min(6, Math.max(0, Math.log10(rate) + 1)));
-  return 1.5 + step * 1.1;
-}
-
-/** The share of failures, on the edge. */
-function EdgeLabel({ edge, path }: { edge: MeshEdge; path: string }) {
-  const [x, y] = middle(path);
-  const failing = edge.now.success === undefined ? undefined : 1 - edge.now.success;
-  return (
-    <span class={`edge-label ${edge.health}`} style={{ left: `${x}px`, top: `${y}px` }}>
-      {plain(percent(failing))}
-      <span class="hidden">
-        {' '}
-        of calls from {edge.edge.from} to {edge.edge.to} fail
-      </span>
-    </span>
-  );
-}
-
-/** Returns a point near the middle of a path of cubic pieces: of its middle piece, or between the middle two. */
-function middle(path: string): [number, number] {
-  const numbers = (path.match(/-?\d+(?:\.\d+)?/g) ?? []).map(Number);
-  const pieces = Math.floor((numbers.length - 2) / 6);
-  const at = Math.floor(pieces / 2) * 6;
-  if (pieces < 1 || pieces % 2 === 0) return [numbers[at] ?? 0, numbers[at + 1] ?? 0];
-  const [x0, y0, x1, y1, x2, y2, x3, y3] = numbers.slice(at, at + 8);
-  const mid = (a = 0, b = 0, c = 0, d = 0): number => (a + 3 * b + 3 * c + d) / 8;
-  return [mid(x0, x1, x2, x3), mid(y0, y1, y2, y3)];
 }
 
 function Legend() {

@@ -29,7 +29,8 @@ interface Props<T> {
 
 /** From so many rows on only those in sight are drawn. */
 const MANY = 60;
-const EXTRA = 8;
+/** Rows are drawn in blocks, so that scrolling draws once for each block and not for each row. */
+const BLOCK = 10;
 
 type Order = { key: string; down: boolean };
 
@@ -161,18 +162,16 @@ function Scroller(props: {
     if (many && box.current)
       setView({ top: box.current.scrollTop, height: box.current.clientHeight });
   }, [many]);
+  const blocks = (top: number, height: number): [from: number, to: number] => [
+    Math.max(0, Math.floor(top / rowHeight / BLOCK) - 1) * BLOCK,
+    Math.min(count, (Math.ceil((top + height) / rowHeight / BLOCK) + 1) * BLOCK),
+  ];
+  const [from, to] = many ? blocks(view.top, view.height) : [0, count];
   const scrolled = (): void => {
     const { scrollTop, clientHeight } = box.current!;
-    const row = Math.floor(scrollTop / rowHeight);
-    // Drawn again only when another row comes into sight.
-    if (row !== Math.floor(view.top / rowHeight) || clientHeight !== view.height) {
-      setView({ top: scrollTop, height: clientHeight });
-    }
+    const [first, last] = blocks(scrollTop, clientHeight);
+    if (first !== from || last !== to) setView({ top: scrollTop, height: clientHeight });
   };
-  const from = many ? Math.max(0, Math.floor(view.top / rowHeight) - EXTRA) : 0;
-  const to = many
-    ? Math.min(count, Math.ceil((view.top + view.height) / rowHeight) + EXTRA)
-    : count;
   return (
     <div
       ref={box}

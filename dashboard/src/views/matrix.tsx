@@ -54,7 +54,12 @@ export function Matrix({ pairs }: { pairs: Pair[] }) {
   const present = new Set(pairs.map((pair) => pair.access));
   return (
     <>
-      <div class="scroller matrix-box" tabIndex={0} role="region" aria-label="Callers in rows, called services in columns">
+      <div
+        class="scroller matrix-box"
+        tabIndex={0}
+        role="region"
+        aria-label="Callers in rows, called services in columns"
+      >
         <table class="matrix">
           <thead>
             <tr>

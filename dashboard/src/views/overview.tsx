@@ -69,7 +69,7 @@ function Headline({ mesh }: { mesh: Mesh }) {
   const { total } = mesh;
   return (
     <div class="headline">
-      <h1>{sentence(critical, warnings)}</h1>
+      <h1>{sentence(critical, warnings, services)}</h1>
       <Facts
         items={[
           {
@@ -92,12 +92,16 @@ function Headline({ mesh }: { mesh: Mesh }) {
   );
 }
 
-function sentence(critical: number, warnings: number): string {
+function sentence(critical: number, warnings: number, services: readonly Service[]): string {
   const things = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`;
   if (critical > 0 && warnings > 0) {
     return `${things(critical, 'critical problem', 'critical problems')}, ${things(warnings, 'warning', 'warnings')}`;
   }
   if (critical > 0) return things(critical, 'critical problem', 'critical problems');
   if (warnings > 0) return things(warnings, 'warning', 'warnings');
+  const failing = services.filter(
+    ({ health }) => health === 'critical' || health === 'warning',
+  ).length;
+  if (failing > 0) return `Calls fail at ${things(failing, 'service', 'services')}`;
   return 'Everything is well';
 }
