@@ -330,7 +330,7 @@ const CORE = 'crates/mesh-core/src';
 
 /** Folders of the repository whose paths are written from its root. */
 const FOLDERS =
-  'js|src|__test__|crates|scripts|bench|examples|xtask|proto|npm|docs/(?:snippets|guides|decisions)';
+  'js|src|dashboard|__test__|crates|scripts|bench|examples|xtask|proto|npm|docs/(?:snippets|guides|decisions)';
 
 /** Folders that programs create and that are not committed. */
 const MADE = ['bench/node_modules', 'bench/results'];

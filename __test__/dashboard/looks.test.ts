@@ -92,8 +92,15 @@ describeInBrowser('the images of the guide', () => {
     // Long enough for figures over the whole window.
     await page.waitForTimeout(2500);
     const path = join(folder, `dashboard-${view}-${colorScheme}.png`);
-    const height = await page.evaluate(() => document.documentElement.scrollHeight);
-    const clip = { x: 0, y: 0, width: 1280, height: Math.min(height, 1750) };
+    // Down to the end of a section.
+    const bottom = await page.evaluate(() =>
+      Math.max(
+        ...[...document.querySelectorAll('.card')]
+          .map((card) => card.getBoundingClientRect().bottom + scrollY)
+          .filter((end) => end < 1900),
+      ),
+    );
+    const clip = { x: 0, y: 0, width: 1280, height: Math.ceil(bottom) + 20 };
     const image = await page.screenshot({ path, fullPage: true, clip });
     expect(image.byteLength).toBeGreaterThan(50_000);
     expect(image.byteLength).toBeLessThan(600_000);

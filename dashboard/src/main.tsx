@@ -4,11 +4,16 @@ import { App } from './app';
 import { start } from './data/poll';
 import { apply } from './data/theme';
 import { serveJobs } from './layout/worker';
+import 'uplot/dist/uPlot.min.css';
+import './style/colors.css';
 import './style/base.css';
 import './style/parts.css';
+import './style/tables.css';
+import './style/fields.css';
 import './style/graph.css';
 import './style/views.css';
-import 'uplot/dist/uPlot.min.css';
+// Last, since it changes the others.
+import './style/narrow.css';
 
 if (typeof document === 'undefined') {
   serveJobs();

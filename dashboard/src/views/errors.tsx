@@ -8,7 +8,13 @@ const SHOWN = 50;
 
 function columns(now: number): Column<CallError>[] {
   return [
-    { key: 'at', title: 'Time', by: (e) => e.at, cell: (e) => <Clock at={e.at} now={now} /> },
+    {
+      key: 'at',
+      title: 'Time',
+      rank: 2,
+      by: (e) => e.at,
+      cell: (e) => <Clock at={e.at} now={now} />,
+    },
     {
       key: 'code',
       title: 'Code and reason',

@@ -106,6 +106,7 @@ function columns(now: number): Column<Entry>[] {
     {
       key: 'peer',
       title: 'Peer',
+      rank: 2,
       cell: (e) =>
         e.type === 'call' && (
           <span class="clip" title={e.call.peer}>

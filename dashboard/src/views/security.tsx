@@ -255,6 +255,7 @@ function Denials({ mesh, now }: { mesh: Mesh; now: number }) {
       key: 'last',
       title: 'Last',
       right: true,
+      rank: 2,
       by: (d) => d.lastAt,
       cell: (d) => (
         <span>

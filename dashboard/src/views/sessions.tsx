@@ -32,6 +32,7 @@ function columns(now: number): Column<SessionView>[] {
       key: 'age',
       title: 'Age',
       right: true,
+      rank: 2,
       by: (s) => now - s.openedAt,
       cell: (s) => <Ago at={s.openedAt} now={now} />,
     },
