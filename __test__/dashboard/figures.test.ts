@@ -15,14 +15,18 @@ import { large } from './support/large.js';
 import { shopPicture } from './support/picture.js';
 
 /** A picture of one edge with so many calls, of which a tenth took 30 ms and the others 3 ms. */
-function picture(at: number, total: number, instance = 'i1', failed = 0): MeshPicture {
+function picture(at: number, total: number, process = 'b1', failed = 0): MeshPicture {
   const nine = Math.floor(total * 0.9);
   const buckets = [0, 0, 0, 0, 0, nine, nine, nine, total];
   return parsePicture({
     v: 1,
     at,
     observer: 'a',
-    nodes: ['a', 'b'].map((service) => ({ service, report: 'direct', instances: [{ instance }] })),
+    nodes: ['a', 'b'].map((service) => ({
+      service,
+      report: 'direct',
+      instances: [{ instance: process.startsWith(service) ? process : `${service}1` }],
+    })),
     edges: [{ from: 'a', to: 'b', figures: { total, failed, buckets } }],
     problems: [],
   });
@@ -33,7 +37,7 @@ describe('figures of now', () => {
     const window = new Window();
     window.add(picture(1000, 100));
     expect(window.edge('a', 'b')).toBeUndefined();
-    window.add(picture(3000, 300, 'i1', 20));
+    window.add(picture(3000, 300, 'b1', 20));
     const now = window.edge('a', 'b');
     expect(perSecond(now)).toBe(100);
     expect(success(now)).toBe(0.9);
@@ -51,7 +55,8 @@ describe('figures of now', () => {
 
   it.each([
     ['a process that restarts', picture(3000, 40)],
-    ['a process that joins with counts of days', picture(3000, 1_000_000, 'i2')],
+    ['a called process that joins with counts of days', picture(3000, 1_000_000, 'b2')],
+    ['a calling process that joins with counts of days', picture(3000, 1_000_000, 'a2')],
   ])('do not jump with %s', (_, next) => {
     const window = new Window();
     window.add(picture(1000, 100));

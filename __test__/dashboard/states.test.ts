@@ -47,6 +47,7 @@ describeInBrowser('the page', () => {
     expect(await page.innerText('.lost')).toMatch(
       /No answer from the admin port since \d\d:\d\d:\d\d\. The connection failed\./,
     );
+    expect(await page.innerText('.lost .repair')).toContain('Check that the process runs');
     expect(await page.getAttribute('main', 'class')).toContain('stale');
     expect(await texts(page, 'tbody tr')).toHaveLength(10);
     await port.revive();
@@ -60,6 +61,15 @@ describeInBrowser('the page', () => {
     await page.waitForSelector('h1:has-text("does not answer")');
     expect(await page.innerText('main')).toContain('The answer is not JSON.');
     expect(await page.innerText('main')).toContain('Check that the process runs');
+  });
+
+  it('shows the picture where only the history cannot be read', async () => {
+    const port = await start({ ...shop(), history: () => 'no JSON' });
+    const { page } = await open(`${port.url}#/service/payments`);
+    await page.waitForSelector('text=The history could not be read. The answer is not JSON.');
+    await page.waitForTimeout(2200);
+    expect(await page.locator('.lost').count()).toBe(0);
+    expect(await page.locator('.problem').count()).toBe(2);
   });
 
   it('explains an empty mesh', async () => {

@@ -11,12 +11,14 @@ const MIB = 1024 * 1024;
 export const MAX_BYTES = 32 * MIB;
 const TIMEOUT_MS = 10_000;
 
-/** Reads JSON. Throws `Denied` or `NoAnswer`. */
-export async function getJson(path: string): Promise<unknown> {
+/** Reads JSON, and says how long it took to decode. Throws `Denied` or `NoAnswer`. */
+export async function getJson(path: string): Promise<{ value: unknown; busyMs: number }> {
   const response = await request(path, { headers: { accept: 'application/json' } });
   const text = await bounded(response);
+  const began = performance.now();
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return { value, busyMs: performance.now() - began };
   } catch {
     throw new NoAnswer('The answer is not JSON.');
   }

@@ -19,16 +19,13 @@ let timer: number | undefined;
 let historyAt = 0;
 let running = false;
 
-/** Begins to read. A hidden tab reads nothing. */
+/** Begins to read. */
 export function start(): void {
-  document.addEventListener('visibilitychange', () => {
-    if (document.hidden) clearTimeout(timer);
-    else pollNow();
-  });
+  document.addEventListener('visibilitychange', pollNow);
   pollNow();
 }
 
-/** Reads at once, as after a login. */
+/** Reads at once, as after a login, and then regularly. A hidden tab reads nothing. */
 export function pollNow(): void {
   clearTimeout(timer);
   if (!running && !document.hidden) void poll();
@@ -54,9 +51,9 @@ async function poll(): Promise<void> {
 }
 
 async function readPicture(): Promise<number> {
-  const raw = await getJson('api/v1/mesh');
+  const { value, busyMs } = await getJson('api/v1/mesh');
   const began = performance.now();
-  const picture = parsePicture(raw);
+  const picture = parsePicture(value);
   // After a pause the old pictures would make a "now" of many minutes.
   const last = current().mesh?.picture.at ?? 0;
   if (picture.at - last > 30_000) window_ = new Window();
@@ -69,15 +66,26 @@ async function readPicture(): Promise<number> {
     readAt,
     clockAheadMs: picture.at > 0 ? picture.at - readAt : 0,
   });
-  return performance.now() - began;
+  return busyMs + performance.now() - began;
 }
 
 async function readHistory(): Promise<void> {
   const edges = current().mesh?.edges.length ?? 0;
   const step = edges > MANY_EDGES ? 60 : 10;
-  const history = parseHistory(await getJson(`api/v1/history?window=3600&step=${step}`));
   historyAt = Date.now();
-  update({ pasts: new Pasts(history), events: history.events.toSorted((a, b) => b.at - a.at) });
+  try {
+    const { value } = await getJson(`api/v1/history?window=3600&step=${step}`);
+    const history = parseHistory(value);
+    update({
+      pasts: new Pasts(history),
+      pastProblem: '',
+      events: history.events.toSorted((a, b) => b.at - a.at),
+    });
+  } catch (error) {
+    if (!(error instanceof NoAnswer)) throw error;
+    // The picture is there; only the past is not.
+    update({ pastProblem: error.message });
+  }
 }
 
 function failed(error: unknown): void {

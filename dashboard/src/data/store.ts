@@ -18,13 +18,21 @@ export interface State {
   mesh?: Mesh;
   window?: Window;
   pasts?: Pasts;
+  /** Says why the history could not be read; '' where it could. */
+  pastProblem: string;
   events: MeshEvent[];
   /** The local time of the last picture, by `Date.now()`, and how far the mesh's clock is ahead of it. */
   readAt: number;
   clockAheadMs: number;
 }
 
-let state: State = { link: { phase: 'loading' }, events: [], readAt: 0, clockAheadMs: 0 };
+let state: State = {
+  link: { phase: 'loading' },
+  events: [],
+  pastProblem: '',
+  readAt: 0,
+  clockAheadMs: 0,
+};
 const listeners = new Set<() => void>();
 
 /** Returns the state now. */

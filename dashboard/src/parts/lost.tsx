@@ -5,11 +5,18 @@ import { span } from '../figures/format';
 
 /** Says since when there is no answer, why, and that the picture is old. */
 export function LostBanner({ since, why }: { since: number; why: string }) {
-  const now = useSeconds();
   return (
     <div class="lost" role="alert">
-      <strong>No answer from the admin port</strong> since <Clock at={since} now={now} />. {why} The
-      page keeps its last picture and tries again every 2 s.
+      <p>
+        <strong>No answer from the admin port</strong> since <Clock at={since} now={Date.now()} />.{' '}
+        {why} The page shows its last picture and tries again every 2 s.
+      </p>
+      <p class="repair">
+        <span class="arrow" aria-hidden="true">
+          →
+        </span>
+        Check that the process runs and that this machine reaches its port.
+      </p>
     </div>
   );
 }

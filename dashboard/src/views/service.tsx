@@ -90,6 +90,11 @@ function Known({ service, mesh, state }: { service: Service; mesh: Mesh; state: 
           </div>
         </Card>
       )}
+      {state.pastProblem !== '' && (
+        <p class="left-out" role="status">
+          The history could not be read. {state.pastProblem} The page tries again in half a minute.
+        </p>
+      )}
       <Methods rows={rows} />
       <Instances mesh={mesh} service={service} now={now} />
       <div class="pair">
