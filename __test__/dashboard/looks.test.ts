@@ -60,7 +60,7 @@ describeInBrowser.each(['light', 'dark'] as const)('in %s', (colorScheme) => {
       await go(page, view);
       const widths = await page.evaluate(() => ({
         page: document.documentElement.scrollWidth,
-        // What is wider than the page without a box of its own that scrolls.
+        // Elements that are wider than the page, outside of boxes that scroll by themselves.
         wide: [...document.querySelectorAll('main *')]
           .filter((e) => e.getBoundingClientRect().right > 321)
           .filter((e) => !e.closest('.scroller, .graph-scroll, pre, .hidden'))

@@ -15,7 +15,7 @@ const TYPES: Record<string, string> = {
   'app.css': 'text/css; charset=utf-8',
 };
 
-/** What the server answers. Each may return a value, or a string that is sent as it is. */
+/** The answers of the server. Each may return a value, or a string that is sent as it is. */
 export interface Answers {
   mesh: () => unknown;
   history?: (windowS: number, stepS: number) => unknown;

@@ -1,4 +1,4 @@
-// Who may call whom, by the policies that services report, beside who does.
+// The calls that policies permit, beside those that services make.
 import type { CertificateView, Denial, Report, Rule } from '../contract/types';
 import { edgeKey } from './window';
 import type { Mesh, Service } from './mesh';
@@ -99,7 +99,7 @@ function spiffeIds(mesh: Mesh): Map<string, string> {
   return ids;
 }
 
-/** What protects a service. */
+/** The protection of a service: its identity, its listener, its policy. */
 export interface Protection {
   service: Service;
   modes: string[];

@@ -9,7 +9,7 @@ export interface Instance {
   id: string | undefined;
   zone: string | undefined;
   report: Report | undefined;
-  /** What callers see, with the service that does. */
+  /** The views of callers, each with the service that has it. */
   seen: { by: string; view: InstanceView }[];
   weight: number | undefined;
   /** The largest that a caller measures. */

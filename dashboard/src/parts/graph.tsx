@@ -1,4 +1,4 @@
-// Who calls whom: services in layers, edges as thick as their rate and drawn by their success.
+// The topology: services in layers, edges as thick as their rate and drawn by their success.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { byTrouble, type Mesh, type MeshEdge } from '../figures/mesh';
 import type { Placed, Plan } from '../layout/layers';

@@ -1,4 +1,4 @@
-// Who may call whom, and the weak points.
+// Permitted and observed calls between services, and the weak points.
 import { useMemo, useState } from 'preact/hooks';
 import type { CertificateView, Denial, Problem } from '../contract/types';
 import { serviceHref } from '../data/route';
