@@ -7,7 +7,7 @@ export default defineConfig(
   // Not in tsconfig.json: tests compile them, each in its own way.
   { ignores: ['**/*.d.ts', '__test__/types/**'] },
   {
-    files: ['js/**/*.ts', '__test__/**/*.ts'],
+    files: ['js/**/*.ts', 'dashboard/src/**/*.{ts,tsx}', '__test__/**/*.ts'],
     languageOptions: {
       parser: tseslint.parser,
       parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname },
@@ -48,6 +48,12 @@ export default defineConfig(
       'no-template-curly-in-string': 'error',
       // This package never prints.
       'no-console': 'error',
+    },
+  },
+  {
+    files: ['dashboard/src/**/*.{ts,tsx}', '__test__/dashboard/**/*.ts'],
+    languageOptions: {
+      parserOptions: { project: './dashboard/tsconfig.json', tsconfigRootDir: import.meta.dirname },
     },
   },
   {

@@ -40,8 +40,8 @@ const OPTIONAL = { name: '@opentelemetry/api', rooms: ['base', 'tracing'] };
 /** Declarations at the root of js/, which every room may import: the addon's and Node's. */
 const DECLARATIONS = ['addon.d.ts', 'node-buffer.d.ts'];
 
-/** Folders of __test__ that belong to no room: helpers, processes, attacks, type tests. */
-const TEST_FOLDERS = ['support', 'fixtures', 'hostile', 'attacks', 'types'];
+/** Folders of __test__ that belong to no room: helpers, processes, attacks, type tests, the page in dashboard/. */
+const TEST_FOLDERS = ['support', 'fixtures', 'hostile', 'attacks', 'types', 'dashboard'];
 
 /** The limit above which a file is split by purpose. */
 const MAX_LINES = 500;
@@ -354,7 +354,7 @@ const CORE = 'crates/mesh-core/src';
 
 /** Folders of the repository whose paths are written from its root. */
 const FOLDERS =
-  'js|src|__test__|crates|scripts|bench|examples|xtask|proto|npm|docs/(?:snippets|guides|decisions)';
+  'js|src|dashboard|__test__|crates|scripts|bench|examples|xtask|proto|npm|docs/(?:snippets|guides|decisions)';
 
 /** Folders that programs create and that are not committed. */
 const MADE = ['bench/node_modules', 'bench/results'];

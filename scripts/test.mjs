@@ -2,11 +2,14 @@
 // vitest: npm test -- codec
 import { hasCargo, main, progress, run, tool } from './lib.mjs';
 import { build } from './build.mjs';
+import { chromium } from './chromium.mjs';
 
 await main(async () => {
   await build();
   const filters = process.argv.slice(2);
   if (filters.length === 0) await rust();
+  // The tests of the dashboard use it; without it they are skipped, except in CI.
+  await chromium();
   progress('JavaScript tests');
   await run(process.execPath, [tool('vitest'), 'run', ...filters]);
 });
