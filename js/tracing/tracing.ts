@@ -131,7 +131,9 @@ export class Tracing implements Spans {
   }
 
   #active(): boolean {
-    return this.#providers.tracer() !== undefined || this.#providers.durations() !== undefined;
+    const providers = this.#providers;
+    if (providers.none) return false;
+    return providers.tracer() !== undefined || providers.durations() !== undefined;
   }
 
   #start(name: string, parent: Context, options: SpanOptions): Span {
