@@ -345,6 +345,7 @@ impl NativeMesh {
         if let Some(stats) = mesh.certificates().await {
             value["certificate"] = certificate(&stats.own);
             value["certificateVerifications"] = stats.verifications.into();
+            value["certificateProblem"] = stats.problem.into();
         }
         Settled(Ok(value.to_string()))
     }

@@ -100,6 +100,17 @@ impl Anchors {
         }
     }
 
+    /// Says that a list has ended by `now`, and the meaning of that.
+    pub(super) fn lists_fault(&self, now: Timestamp) -> Option<String> {
+        let until = self.lists.iter().filter_map(|list| list.until).min().filter(|until| *until <= now)?;
+        let hours = now.since(until).as_secs() / 3600;
+        let meaning = match self.policy {
+            CrlPolicy::Refuse => "certificates that it should tell of are refused",
+            CrlPolicy::Warn => "certificates that it should tell of are accepted, revoked or not",
+        };
+        Some(format!("a revocation list of {CRL} ended {hours} hours ago; renew it: {meaning}"))
+    }
+
     /// Whether an anchor has the name `subject`, valid or not.
     pub(super) fn has(&self, subject: &[u8]) -> bool {
         self.trusted.iter().any(|anchor| anchor.facts.subject == subject)

@@ -104,6 +104,12 @@ impl Credential {
         self.leaf.fingerprint
     }
 
+    /// Whether both have the same chain.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.chain == other.chain
+    }
+
     /// Signs that `mesh_key` is the key of `service`, for 24 hours or until the
     /// chain ends. Each key is named by one delegation only.
     pub fn delegate(

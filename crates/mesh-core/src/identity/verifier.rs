@@ -29,7 +29,7 @@ use crate::{clock::Timestamp, crypto::mac::sha256, id::ServiceId};
 /// Another set is another verifier, whose cache is empty.
 #[derive(Debug)]
 pub struct Verifier {
-    anchors: Anchors,
+    anchors: Arc<Anchors>,
     names: Names,
     revocations: Arc<Revocations>,
     cache: Mutex<Cache>,
@@ -41,13 +41,19 @@ impl Verifier {
     /// For a service that has the credential `own`.
     #[must_use]
     pub fn new(
-        anchors: Anchors,
+        anchors: impl Into<Arc<Anchors>>,
         rule: &NameRule,
         own: &Credential,
         revocations: Arc<Revocations>,
         signatures: Arc<AtomicU64>,
     ) -> Self {
-        Self { anchors, names: Names::new(rule, &own.leaf), revocations, cache: Mutex::default(), signatures }
+        Self {
+            anchors: anchors.into(),
+            names: Names::new(rule, &own.leaf),
+            revocations,
+            cache: Mutex::default(),
+            signatures,
+        }
     }
 
     /// How many signatures were verified.
@@ -76,6 +82,12 @@ impl Verifier {
             return Err(IdentityError::Revoked { service: service.clone(), by: "revoke() of this service" });
         }
         Ok(certified)
+    }
+
+    /// The fault of the revocation lists at `now`, with its meaning, if there are lists and one has ended.
+    #[must_use]
+    pub fn lists_fault(&self, now: Timestamp) -> Option<String> {
+        self.anchors.lists_fault(now)
     }
 
     /// Revokes: nothing that this names is accepted any longer.

@@ -89,6 +89,7 @@ pub(super) async fn run(
     }
     tokio::spawn(Arc::clone(&core).tick());
     tokio::spawn(Arc::clone(&core.authorization).follow());
+    tokio::spawn(Arc::clone(&core).follow_certificate());
     if let Some(mut listener) = listener {
         tokio::spawn(log_troubles(Arc::clone(shared), listener.troubles()));
         let acceptor = Arc::new(Acceptor(Arc::clone(&core.server)));

@@ -82,6 +82,9 @@ pub struct CertificateStats {
     pub peers: Vec<Arc<Certified>>,
     /// Signature verifications of certificates and delegations, since the start.
     pub verifications: u64,
+    /// What an operator has to mend: files that are not in use, a certificate or a revocation list that ends
+    /// soon or has ended.
+    pub problem: Option<String>,
 }
 
 impl Counters {

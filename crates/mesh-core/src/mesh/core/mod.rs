@@ -1,5 +1,6 @@
 //! The parts of a mesh, and its life from start to close.
 
+mod certificate_files;
 mod certificates;
 
 use std::{sync::Arc, time::Duration};

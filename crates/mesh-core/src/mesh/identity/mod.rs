@@ -3,6 +3,8 @@
 
 mod certificates;
 mod keys;
+mod material;
+mod reload;
 mod rotation;
 mod trust;
 mod wallet;
@@ -33,7 +35,7 @@ use crate::{
     identity::{IdentityError, Revocation},
 };
 
-pub(crate) use self::trust::NotRemembered;
+pub(crate) use self::{reload::Reread, trust::NotRemembered};
 
 /// Who this service is, and what it knows of others.
 pub(crate) struct Identity {
@@ -48,7 +50,7 @@ pub(crate) struct Identity {
     /// This service's public key, for the application.
     pub(crate) shown: Arc<Mutex<PublicKey>>,
     /// Rotations of the key, one at a time.
-    rotation: tokio::sync::Mutex<()>,
+    rotation: Arc<tokio::sync::Mutex<()>>,
     /// RSA private operations of keys that another took the place of.
     previous_operations: AtomicU64,
 }
@@ -101,7 +103,7 @@ impl Identity {
             key_is_new,
             shown: Arc::new(Mutex::new(local.key.public_key().clone())),
             local: Mutex::new(Arc::new(local)),
-            rotation: tokio::sync::Mutex::default(),
+            rotation: Arc::default(),
             previous_operations: AtomicU64::new(0),
             shared,
         })
@@ -152,9 +154,9 @@ impl Identity {
         }
     }
 
-    /// The warning about the end of this service's certificate, if it is due.
-    pub(crate) fn certificate_warning(&self, now: Timestamp) -> Option<String> {
-        self.certificates.as_ref()?.warning(now)
+    /// The warnings about certificates and revocation lists that are due, with their events.
+    pub(crate) fn certificate_warnings(&self, now: Timestamp) -> Vec<(&'static str, String)> {
+        self.certificates.as_ref().map(|certificates| certificates.warnings(now)).unwrap_or_default()
     }
 
     /// Refuses what this names from now on.

@@ -21,12 +21,12 @@ fn now_valid(params: &mut CertificateParams) {
     valid(params, before(now, HOUR), now + 30 * 24 * HOUR);
 }
 
-fn root() -> Authority {
+pub(super) fn root() -> Authority {
     Authority::root_with("root", &now_valid)
 }
 
 /// The texts of the three options.
-fn texts(root: &Authority, id: &str, change: &dyn Fn(&mut CertificateParams)) -> [String; 3] {
+pub(super) fn texts(root: &Authority, id: &str, change: &dyn Fn(&mut CertificateParams)) -> [String; 3] {
     let issued = root.issue(id, &|params| {
         now_valid(params);
         change(params);
@@ -34,13 +34,13 @@ fn texts(root: &Authority, id: &str, change: &dyn Fn(&mut CertificateParams)) ->
     [issued.pem(), pem("PRIVATE KEY", &[issued.key.serialize_der()]), pem("CERTIFICATE", &[root.der()])]
 }
 
-fn inline(root: &Authority, id: &str) -> Value {
+pub(super) fn inline(root: &Authority, id: &str) -> Value {
     let [cert, key, ca] = texts(root, id, &|_| ());
     json!({ "security": { "jwtSecret": null, "certificate": { "cert": cert, "key": key, "ca": ca } } })
 }
 
 /// The same in files.
-fn write(directory: &Path, [cert, key, ca]: [String; 3]) {
+pub(super) fn write(directory: &Path, [cert, key, ca]: [String; 3]) {
     fs::create_dir_all(directory).unwrap();
     let key_file = directory.join("tls.key");
     fs::write(&key_file, key).unwrap();
@@ -53,7 +53,7 @@ fn write(directory: &Path, [cert, key, ca]: [String; 3]) {
     fs::write(directory.join("ca.crt"), ca).unwrap();
 }
 
-fn files(directory: &Path) -> Value {
+pub(super) fn files(directory: &Path) -> Value {
     let file = |name: &str| directory.join(name);
     json!({ "security": { "jwtSecret": null, "certificate": {
         "cert": file("tls.crt"), "key": file("tls.key"), "ca": file("ca.crt"),
@@ -67,7 +67,7 @@ async fn certified_pair() -> (Authority, Node, Node) {
     (root, server, client)
 }
 
-fn name(id: &str) -> Revocation {
+pub(super) fn name(id: &str) -> Revocation {
     Revocation::Name(format!("{PATH}{id}"))
 }
 

@@ -3,6 +3,7 @@
 mod authorization;
 mod backpressure;
 mod calls;
+mod certificate_files;
 mod certificates;
 mod clocks;
 mod faults;
