@@ -340,12 +340,13 @@ impl NativeMesh {
             "hellosReplayed": stats.hellos_replayed,
             "hellosOverBudget": stats.hellos_over_budget,
             "privateKeyOperations": stats.private_operations,
+            "leafSignatures": stats.leaf_signatures,
             "keyDirectoryFault": stats.key_directory_fault,
+            "certificateProblem": stats.certificate_problem,
         });
         if let Some(stats) = mesh.certificates().await {
             value["certificate"] = certificate(&stats.own);
             value["certificateVerifications"] = stats.verifications.into();
-            value["certificateProblem"] = stats.problem.into();
         }
         Settled(Ok(value.to_string()))
     }

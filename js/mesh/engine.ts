@@ -172,7 +172,8 @@ export class Engine {
       if (state === 'ready') Object.assign(health.details, JSON.parse(await this.native.stats()));
       // Services that are known are served, or this one's certificate is good for a while.
       const faults = ['keyDirectoryFault', 'certificateProblem'];
-      if (faults.some((fault) => typeof health.details[fault] === 'string')) health.status = 'degraded';
+      if (faults.some((fault) => typeof health.details[fault] === 'string'))
+        health.status = 'degraded';
     } catch (error) {
       // The mesh was closed during the await.
       health.status = 'unhealthy';

@@ -74,12 +74,20 @@ export interface SecurityConfig {
   keysDir?: string | undefined;
   /** Certificates as the trust of this mesh. */
   certificate?: CertificateConfig | undefined;
+  /**
+   * TLS 1.3 beneath the streams. `'auto'`: with `security.certificate`, which carries it;
+   * `'required'`: the same, and without one the start is refused; `'off'`: plain HTTP/2. An object
+   * gives certificates that only carry TLS. A service with TLS refuses peers without it. Default:
+   * `'auto'`.
+   */
+  tls?: 'auto' | 'required' | 'off' | TlsConfig | undefined;
 }
 
 /**
  * The certificate of this service, and the authorities that it trusts. With it, certificates are
  * the only trust: neither a secret nor pinned keys count. Each file is given as an absolute path or
- * as PEM; `reloadIdentity()` reads them again.
+ * as PEM. Files are watched: a mesh uses what is there a moment after it changes, and keeps the
+ * previous contents while it is no good.
  */
 export interface CertificateConfig {
   /** The certificate, and the intermediates behind it. Environment: `SECURE_MESH_CERT`. */
@@ -121,6 +129,22 @@ export interface CertificateConfig {
    * Default: the last segment of a path that otherwise equals this certificate's.
    */
   id?: string | undefined;
+}
+
+/**
+ * Certificates that carry TLS beneath a mesh whose trust is a secret or pinned keys. All of its
+ * services need them: a service with TLS refuses connections without it. Files are watched.
+ */
+export interface TlsConfig {
+  /**
+   * The certificate, and the intermediates behind it. It names the service as
+   * `security.certificate` says, or by a DNS name that equals the `serviceId`.
+   */
+  cert?: string | undefined;
+  /** The private key of the certificate. */
+  key?: string | undefined;
+  /** The trust anchors for the certificates of the other services. */
+  ca?: string | undefined;
 }
 
 /** Where services are. */

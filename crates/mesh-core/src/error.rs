@@ -179,6 +179,9 @@ reasons! {
     /// The peer's kind of trust is not the one configured.
     Mode = "MODE", [Unauthenticated], Never,
         "Give both sides the same `security.jwtSecret`, or neither.";
+    /// One side requires TLS, and the other speaks none.
+    TlsRequired = "TLS_REQUIRED", [FailedPrecondition], Never,
+        "Give the side without TLS a certificate: security.certificate, or security.tls with cert, key and ca.";
     /// No protocol version in common.
     Version = "VERSION", [FailedPrecondition], Never,
         "Install versions of this package on both sides that have a protocol version in common.";
@@ -395,6 +398,7 @@ impl Reason {
                 | Self::CertMaterial
                 | Self::Downgrade
                 | Self::Mode
+                | Self::TlsRequired
                 | Self::Version
                 | Self::HandshakeState
                 | Self::HandshakeExpired

@@ -16,6 +16,7 @@ mod config {
     pub(crate) mod rules;
     pub(crate) mod security;
     pub(crate) mod services;
+    pub(crate) mod tls;
 }
 
 use std::{fs, path::Path};
@@ -30,10 +31,11 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with the paths of their options.
-const SECTIONS: [(&str, Section); 10] = [
+const SECTIONS: [(&str, Section); 11] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("security.certificate.", config::certificate::SECTION),
+    ("security.tls.", config::tls::SECTION),
     ("discovery.", config::discovery::SECTION),
     ("discovery.services[].", config::services::SECTION),
     ("authorization.", config::authorization::SECTION),

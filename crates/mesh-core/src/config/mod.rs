@@ -27,6 +27,7 @@ mod service;
 mod services;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod weakness;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -44,7 +45,7 @@ use self::{
 pub use self::{
     error::ConfigError,
     limits::Limits,
-    material::{Certificate, Material},
+    material::{Certificate, Material, Tls},
     patterns::{CallerPattern, MethodPattern, is_spiffe_id},
     policy::{
         Effect, MAX_PAIRS, MAX_POLICY_FILE, MAX_RULES, Mode, PolicyFileError, PolicyRules, PolicySource, Rule,
@@ -78,6 +79,8 @@ pub struct MeshConfig {
     pub private_key: Option<PrivateKey>,
     /// `security.certificate`.
     pub certificate: Option<Certificate>,
+    /// `security.tls`.
+    pub tls: Tls,
     /// `security.jwtExpiration`.
     pub token_lifetime: Duration,
     /// `security.sessionTimeout`.
@@ -126,6 +129,7 @@ impl MeshConfig {
         let root = Root::read(&options, env)?;
         let paths = Paths::read(&paths, env)?;
         let certificate = Certificate::read(&security, env)?;
+        let tls = Tls::read(&security, certificate.as_ref(), env)?;
         let security = Security::read(&security, env)?;
         let mut warnings = Vec::new();
         if root.port.is_none()
@@ -154,6 +158,7 @@ impl MeshConfig {
             secret: security.secret,
             private_key: security.private_key,
             certificate,
+            tls,
             token_lifetime: security.token_lifetime,
             session_timeout: security.session_timeout,
             session_lifetime: security.session_lifetime,

@@ -67,6 +67,11 @@ impl<'a> Options<'a> {
         self.error(key, expected, "nothing".to_owned())
     }
 
+    /// The option, if it is a string.
+    pub(super) fn word(&self, key: &str) -> Option<&'a str> {
+        self.get(key).and_then(Value::as_str)
+    }
+
     pub(super) fn object(&self, key: &str, known: &[&str]) -> Result<Self, ConfigError> {
         match self.get(key) {
             Some(value) => Self::new(self.path_of(key), value, known),

@@ -71,6 +71,12 @@ pub struct Stats {
     pub private_operations: u64,
     /// A fault of the key directory that keeps peers out, with path and repair.
     pub key_directory_fault: Option<String>,
+    /// Signatures of the certificate's key that connections over TLS have caused, those of strangers
+    /// included.
+    pub leaf_signatures: u64,
+    /// What an operator has to mend about certificates: files that are not in use, a certificate or a
+    /// revocation list that ends soon or has ended.
+    pub certificate_problem: Option<String>,
 }
 
 /// The certificates of a mesh at one moment.
@@ -82,9 +88,6 @@ pub struct CertificateStats {
     pub peers: Vec<Arc<Certified>>,
     /// Signature verifications of certificates and delegations, since the start.
     pub verifications: u64,
-    /// What an operator has to mend: files that are not in use, a certificate or a revocation list that ends
-    /// soon or has ended.
-    pub problem: Option<String>,
 }
 
 impl Counters {

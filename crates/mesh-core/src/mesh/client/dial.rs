@@ -16,7 +16,7 @@ use crate::{
         session::handshake_message,
         shared::Shared,
     },
-    transport::{Duplex, TransportError, connect},
+    transport::{Duplex, TransportError, connect_over},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -104,13 +104,14 @@ impl Dialler<'_> {
             let hint = self.identity.trust.hint(&error);
             DialError::Handshake(error, hint)
         };
-        let mut duplex =
-            connect(self.shared.config.network.as_ref(), target, self.shared.config.limits.max_message)
-                .await?;
+        let tls = self.identity.tls_dial(service).map_err(|error| DialError::Setup(error.to_string()))?;
+        let (network, most) = (self.shared.config.network.as_ref(), self.shared.config.limits.max_message);
+        let mut duplex = connect_over(network, target, most, tls).await?;
         let expectation = self.expectation(service).await?;
         let ticket = self.identity.wallet.take(service);
         let (m1, state) = Initiator::start(local, service.clone(), expectation, ticket, self.shared.now())
             .map_err(explain)?;
+        let state = state.bound_to(duplex.exporter);
         duplex.outgoing.send(m1.into()).await;
         let m2 = match handshake_message(&mut duplex).await {
             Ok(m2) => m2,

@@ -139,11 +139,6 @@ impl Core {
         let mut peers: Vec<_> = sessions.filter_map(|info| info.certified.clone()).collect();
         peers.sort_by(|a, b| (&a.service, &a.serial).cmp(&(&b.service, &b.serial)));
         peers.dedup_by(|a, b| (&a.service, &a.serial) == (&b.service, &b.serial));
-        Some(CertificateStats {
-            own: certificates.own(),
-            peers,
-            verifications: certificates.signatures(),
-            problem: certificates.problem(self.shared.now()),
-        })
+        Some(CertificateStats { own: certificates.own(), peers, verifications: certificates.signatures() })
     }
 }

@@ -238,6 +238,11 @@ impl Certificates {
         due
     }
 
+    /// The certificate in use.
+    pub(super) fn credential(&self) -> Arc<Credential> {
+        Arc::clone(&lock(&self.current).credential)
+    }
+
     /// The checks of peers under the present anchors and lists.
     pub(crate) fn verifier(&self) -> Arc<Verifier> {
         Arc::clone(&lock(&self.current).verifier)

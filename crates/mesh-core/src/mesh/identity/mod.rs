@@ -1,11 +1,13 @@
 //! Who this service is, and what it knows of others: its key and secrets, the
 //! keys of its peers, the tickets it was given.
 
+mod carrier;
 mod certificates;
 mod keys;
 mod material;
 mod reload;
 mod rotation;
+mod tls;
 mod trust;
 mod wallet;
 
@@ -18,6 +20,7 @@ use std::{
 };
 
 use self::{
+    carrier::Tls,
     certificates::{Certificates, Delegated},
     keys::{OwnKey, open_store, own_key},
     trust::TrustStore,
@@ -43,6 +46,8 @@ pub(crate) struct Identity {
     pub(crate) wallet: Wallet,
     /// With certificates: this service's, and the judgement of its peers'.
     pub(crate) certificates: Option<Certificates>,
+    /// TLS beneath, if it is spoken.
+    tls: Option<Tls>,
     /// This service made a new key when it started: nobody remembers it.
     pub(crate) key_is_new: bool,
     shared: Arc<Shared>,
@@ -69,6 +74,7 @@ impl Identity {
             Some(given) => Certificates::load(&shared, given).map(|(all, made)| (Some(all), Some(made)))?,
             None => (None, None),
         };
+        let tls = Tls::load(&shared)?;
         let (OwnKey { key, is_new: key_is_new, succession }, certificate) = match delegated {
             // The certificate says which key it is, so nobody has to remember it.
             Some(Delegated { key, certificate }) => {
@@ -100,6 +106,7 @@ impl Identity {
             trust: TrustStore::new(pins, store, config.enforce_peer_keys && !local.secrets.is_empty()),
             wallet: Wallet::default(),
             certificates,
+            tls,
             key_is_new,
             shown: Arc::new(Mutex::new(local.key.public_key().clone())),
             local: Mutex::new(Arc::new(local)),

@@ -141,7 +141,7 @@ async fn respond(
 ) -> Result<(Established, Seat), Refused> {
     let m1 = handshake_message(duplex).await?;
     let (shared, admission) = (&server.shared, &server.admission);
-    let hello = Responder::look_at(Arc::clone(local), &m1, shared.now())?;
+    let hello = Responder::look_at(Arc::clone(local), &m1, shared.now())?.bound_to(duplex.exporter);
     let mac = hello.mac();
     if lock(&admission.replays).has(&mac) {
         return Err(Refused::Replayed);
@@ -160,6 +160,9 @@ async fn respond(
     let m3 = handshake_message(duplex).await?;
     let proved = state.on_finish(&m3, shared.now())?;
     cost.refund();
+    if duplex.exporter.is_some() {
+        lock(&admission.connections).refund(connection.subject(), Instant::now());
+    }
     let seat = Seat::take(&server.seats, &shared.config.limits, proved.client()).map_err(Refused::Busy)?;
     // The seat takes over: its number is limited too.
     drop(place);

@@ -31,7 +31,7 @@ fn count(node: &Node, event: &str) -> usize {
 }
 
 async fn problem(node: &Node) -> Option<String> {
-    node.mesh.certificates().await.unwrap().problem
+    node.stats().await.certificate_problem
 }
 
 async fn serial(node: &Node) -> String {

@@ -39,6 +39,11 @@ pub(super) fn inline(root: &Authority, id: &str) -> Value {
     json!({ "security": { "jwtSecret": null, "certificate": { "cert": cert, "key": key, "ca": ca } } })
 }
 
+pub(super) fn without_tls(mut options: Value) -> Value {
+    merge(&mut options, json!({ "security": { "tls": "off" } }));
+    options
+}
+
 /// The same in files.
 pub(super) fn write(directory: &Path, [cert, key, ca]: [String; 3]) {
     fs::create_dir_all(directory).unwrap();
@@ -90,7 +95,6 @@ async fn services_know_each_other_by_certificates() {
 async fn what_is_not_certified_is_refused_with_the_same_answer() {
     let (root, server, client) = certified_pair().await;
     client.call("echo", b"1").await.unwrap();
-    let port = server.mesh.address().unwrap().port();
     let mut impostor = inline(&root, "client");
     merge(
         &mut impostor,
@@ -105,9 +109,13 @@ async fn what_is_not_certified_is_refused_with_the_same_answer() {
     );
     let other = Authority::root_with("root", &now_valid);
     for (options, reason) in [(inline(&other, "client"), Reason::CertUntrusted), (json!({}), Reason::Mode)] {
-        let stranger = Node::client_at(port, options).await;
+        // Over TLS the client would be the one that refuses.
+        let server = Node::server(without_tls(inline(&root, "server")), echo()).await;
+        let port = server.mesh.address().unwrap().port();
+        let stranger = Node::client_at(port, without_tls(options)).await;
         assert_eq!(stranger.reason("echo").await, "HANDSHAKE_REFUSED");
         assert!(server.logged(reason), "{reason}");
+        assert_eq!(server.stats().await.private_operations, 0);
     }
     assert_eq!(server.stats().await.private_operations, 1);
     client.call("echo", b"2").await.unwrap();
@@ -197,7 +205,7 @@ async fn a_certificate_and_its_anchor_are_replaced_without_a_lost_call() {
     assert_eq!(stats.peers[0].issuer, "CN=new root");
     // A service that stayed with the old anchor is alone.
     let straggler = Node::client_of(&server, inline(&old, "client")).await;
-    assert_eq!(straggler.reason("echo").await, "HANDSHAKE_REFUSED");
+    assert_eq!(straggler.reason("echo").await, "CERT_UNTRUSTED");
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ mod slow_readers;
 mod strangers;
 mod streams;
 mod teardown;
+mod tls;
 mod trust;
 mod wrong_port;
 

@@ -43,7 +43,7 @@ impl RawServer {
         let stop = CancellationToken::new();
         let listener = Listener::bind(Some("127.0.0.1"), 0, limit, patience, stop).await.unwrap();
         let port = listener.address().unwrap().port();
-        tokio::spawn(serve(listener, Arc::new(Door(sender)), 1 << 20));
+        tokio::spawn(serve(listener, Arc::new(Door(sender)), None, 1 << 20));
         Self { port, streams, proved: Vec::new() }
     }
 
