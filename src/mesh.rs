@@ -342,6 +342,10 @@ impl NativeMesh {
             "privateKeyOperations": stats.private_operations,
             "leafSignatures": stats.leaf_signatures,
             "keyDirectoryFault": stats.key_directory_fault,
+            "accepts": stats.accepts.map(|accept| serde_json::json!({
+                "trust": accept.trust.as_str(),
+                "until": accept.until.as_millis(),
+            })),
             "certificateProblem": stats.certificate_problem,
         });
         if let Some(stats) = mesh.certificates().await {

@@ -179,6 +179,9 @@ reasons! {
     /// The peer's kind of trust is not the one configured.
     Mode = "MODE", [Unauthenticated], Never,
         "Give both sides the same `security.jwtSecret`, or neither.";
+    /// A peer that has proved a certificate before comes with less.
+    TrustDowngrade = "TRUST_DOWNGRADE", [Unauthenticated], Never,
+        "Give the peer its certificate again. If it has none any more on purpose, remove the file that the message names.";
     /// One side requires TLS, and the other speaks none.
     TlsRequired = "TLS_REQUIRED", [FailedPrecondition], Never,
         "Give the side without TLS a certificate: security.certificate, or security.tls with cert, key and ca.";
@@ -398,6 +401,7 @@ impl Reason {
                 | Self::CertMaterial
                 | Self::Downgrade
                 | Self::Mode
+                | Self::TrustDowngrade
                 | Self::TlsRequired
                 | Self::Version
                 | Self::HandshakeState

@@ -6,6 +6,7 @@ mod typescript;
 
 #[path = "../../../crates/mesh-core/src/config"]
 mod config {
+    pub(crate) mod accepted;
     pub(crate) mod authorization;
     pub(crate) mod certificate;
     pub(crate) mod conditions;
@@ -31,11 +32,12 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with the paths of their options.
-const SECTIONS: [(&str, Section); 11] = [
+const SECTIONS: [(&str, Section); 12] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("security.certificate.", config::certificate::SECTION),
     ("security.tls.", config::tls::SECTION),
+    ("security.accept[].", config::accepted::SECTION),
     ("discovery.", config::discovery::SECTION),
     ("discovery.services[].", config::services::SECTION),
     ("authorization.", config::authorization::SECTION),

@@ -6,6 +6,8 @@
 #[macro_use]
 mod section;
 
+mod accept;
+mod accepted;
 mod authorization;
 mod certificate;
 mod conditions;
@@ -35,14 +37,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use serde_json::Value;
 
 pub(crate) use self::secret::check_secret;
-use self::{
-    discovery::Discovery,
-    paths::Paths,
-    read::{Env, Options},
-    root::Root,
-    security::Security,
-};
 pub use self::{
+    accept::{Accept, WeakerTrust},
     error::ConfigError,
     limits::Limits,
     material::{Certificate, Material, Tls},
@@ -56,6 +52,13 @@ pub use self::{
     secret::Secret,
     service::Service,
     weakness::{MAKE_SECRET, MIN_SECRET, Weakness},
+};
+use self::{
+    discovery::Discovery,
+    paths::Paths,
+    read::{Env, Options},
+    root::Root,
+    security::Security,
 };
 use crate::id::ServiceId;
 
@@ -79,6 +82,8 @@ pub struct MeshConfig {
     pub private_key: Option<PrivateKey>,
     /// `security.certificate`.
     pub certificate: Option<Certificate>,
+    /// `security.accept`.
+    pub accept: Option<Accept>,
     /// `security.tls`.
     pub tls: Tls,
     /// `security.jwtExpiration`.
@@ -130,6 +135,7 @@ impl MeshConfig {
         let paths = Paths::read(&paths, env)?;
         let certificate = Certificate::read(&security, env)?;
         let tls = Tls::read(&security, certificate.as_ref(), env)?;
+        let accept = Accept::read(&security, certificate.is_some(), env)?;
         let security = Security::read(&security, env)?;
         let mut warnings = Vec::new();
         if root.port.is_none()
@@ -146,8 +152,10 @@ impl MeshConfig {
         }
         let (keys_dir, keys_dir_variable) = paths.keys_dir;
         let services = Discovery::read(&discovery, env)?.services;
-        if certificate.is_some() {
-            only_trust(&security, &services)?;
+        match accept {
+            Some(accept) => accept.check(&security, &services)?,
+            None if certificate.is_some() => only_trust(&security, &services)?,
+            None => {}
         }
         Ok(Self {
             service_id: root.service_id,
@@ -158,6 +166,7 @@ impl MeshConfig {
             secret: security.secret,
             private_key: security.private_key,
             certificate,
+            accept,
             tls,
             token_lifetime: security.token_lifetime,
             session_timeout: security.session_timeout,
@@ -182,8 +191,10 @@ impl MeshConfig {
     /// Whether nothing of this mesh is kept on a disk: its key is given, and no peer's is remembered.
     #[must_use]
     pub fn needs_no_directory(&self) -> bool {
-        let forgets_peers = !self.enforce_peer_keys || self.secret.is_none();
-        self.certificate.is_some() || (self.private_key.is_some() && !self.is_embedded() && forgets_peers)
+        let forgets_peers = self.accept.is_none() && (!self.enforce_peer_keys || self.secret.is_none());
+        // Beside a weaker trust it is kept who has proved a certificate, and a key of its own.
+        let only_certificates = self.certificate.is_some() && self.accept.is_none();
+        only_certificates || (self.private_key.is_some() && !self.is_embedded() && forgets_peers)
     }
 
     /// Whether nothing at all was said about trust, so that the user's own

@@ -64,6 +64,7 @@ pub(super) mod prelude {
     pub(in super::super) use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
     pub(in super::super) use super::super::{
+        accept::WeakerTrust,
         conditions::Conditions,
         error::ConfigError,
         material::Material,
@@ -76,7 +77,7 @@ pub(super) mod prelude {
         services::Instance,
     };
     pub(in super::super) use super::{DAY, HOUR, MONTH, default};
-    pub(in super::super) use crate::id::ServiceId;
+    pub(in super::super) use crate::{clock::Timestamp, id::ServiceId};
 }
 
 use std::time::Duration;

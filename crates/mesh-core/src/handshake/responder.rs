@@ -44,6 +44,12 @@ impl Responder {
         Self::look_at(local, m1, now)?.answer(expect, now)
     }
 
+    /// Whether M1 comes with a certificate; false also for what is no M1.
+    #[must_use]
+    pub fn shows_certificate(m1: &[u8]) -> bool {
+        ClientHello::decode(m1).is_ok_and(|hello| Mode::from_number(hello.mode) == Some(Mode::Certificate))
+    }
+
     /// Checks of M1 what costs little: its form, whom it is for, and whether its
     /// sender knows the mesh secret, if there is one.
     pub fn look_at(local: Arc<Local>, m1: &[u8], now: Timestamp) -> Result<Hello, HandshakeError> {

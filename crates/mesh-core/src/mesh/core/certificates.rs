@@ -85,6 +85,26 @@ impl Core {
         Ok(ended)
     }
 
+    /// Lets the sessions without a certificate end with the calls they carry, once nothing less is accepted.
+    pub(super) fn end_weaker_trust(&self, now: Timestamp) {
+        if !self.identity.weaker_ends(now) {
+            return;
+        }
+        for session in self.client.sessions().list() {
+            if session.info.certified.is_none() {
+                self.client.leave(&session, u32::MAX);
+            }
+        }
+        for session in self.server.sessions().list() {
+            if session.info.certified.is_none() {
+                session.leave();
+            }
+        }
+        let text = "security.accept has ended: certificates alone are accepted".to_owned();
+        self.shared.log(Level::Warn, "accept.ended", text, Vec::new());
+        self.shared.events.flush();
+    }
+
     /// Ends the sessions whose peers' identities ended a while ago. They were left
     /// politely then; a call that lasts for ever must not prolong an identity.
     fn end_outlived_sessions(&self, now: Timestamp) {

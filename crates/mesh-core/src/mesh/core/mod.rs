@@ -73,6 +73,7 @@ impl Core {
             self.renew_sessions();
         }
         self.keep_certificate(now);
+        self.end_weaker_trust(now);
         self.shared.log_withheld();
         self.sweep_streams();
         let config = &self.shared.config;

@@ -10,6 +10,7 @@ mod rotation;
 mod tls;
 mod trust;
 mod wallet;
+mod weaker;
 
 use std::{
     collections::HashMap,
@@ -25,15 +26,17 @@ use self::{
     keys::{OwnKey, open_store, own_key},
     trust::TrustStore,
     wallet::Wallet,
+    weaker::Weaker,
 };
 use super::{error::Error, events::SessionInfo, shared::Shared, sync::lock};
 use crate::{
     clock::Timestamp,
+    config::{Accept, MeshConfig},
     crypto::{
         aead::AesKeySize,
         rsa::{PublicKey, Thumbprint},
     },
-    handshake::{Local, MeshSecret, Parameters, Retired, Suite, Tickets},
+    handshake::{Certificate, Local, MeshSecret, Parameters, Retired, Suite, Tickets},
     id::ServiceId,
     identity::{IdentityError, Revocation},
 };
@@ -46,6 +49,8 @@ pub(crate) struct Identity {
     pub(crate) wallet: Wallet,
     /// With certificates: this service's, and the judgement of its peers'.
     pub(crate) certificates: Option<Certificates>,
+    /// The trust that is accepted beside certificates.
+    weaker: Option<Weaker>,
     /// TLS beneath, if it is spoken.
     tls: Option<Tls>,
     /// This service made a new key when it started: nobody remembers it.
@@ -75,38 +80,38 @@ impl Identity {
             None => (None, None),
         };
         let tls = Tls::load(&shared)?;
-        let (OwnKey { key, is_new: key_is_new, succession }, certificate) = match delegated {
+        let (local, weaker, key_is_new) = match delegated {
             // The certificate says which key it is, so nobody has to remember it.
             Some(Delegated { key, certificate }) => {
-                (OwnKey { key, is_new: false, succession: None }, Some(certificate))
+                let local = local(
+                    config,
+                    OwnKey { key, is_new: false, succession: None },
+                    Vec::new(),
+                    Some(certificate),
+                )?;
+                let weaker = Weaker::load(&shared, |config| {
+                    self::local(config, own_key(config, &store)?, secrets.clone(), None)
+                })?;
+                (local, weaker, false)
             }
-            None => (own_key(config, &store)?, None),
-        };
-        let tickets = Tickets::new(&config.service_id, &key, &secrets)?;
-        let local = Local {
-            id: config.service_id.clone(),
-            key,
-            secrets,
-            suites: vec![Suite::Hybrid, Suite::X25519],
-            aes: AesKeySize::from_bits(config.aes_bits).unwrap_or(AesKeySize::Aes256),
-            token_lifetime: config.token_lifetime,
-            parameters: Parameters {
-                max_message: config.limits.max_message,
-                max_calls: config.limits.max_calls,
-            },
-            handshake_timeout: config.limits.handshake_timeout,
-            tickets: Arc::new(tickets),
-            holders: Arc::default(),
-            retired: Retired::default(),
-            succession,
-            certificate,
+            None => {
+                let own = own_key(config, &store)?;
+                let is_new = own.is_new;
+                (local(config, own, secrets.clone(), None)?, None, is_new)
+            }
         };
         Ok(Self {
             // Without a secret only pins count; nothing is looked up for strangers.
-            trust: TrustStore::new(pins, store, config.enforce_peer_keys && !local.secrets.is_empty()),
+            trust: TrustStore::new(
+                pins,
+                store,
+                config.enforce_peer_keys && !secrets.is_empty(),
+                weaker.is_some(),
+            ),
             wallet: Wallet::default(),
             certificates,
             tls,
+            weaker,
             key_is_new,
             shown: Arc::new(Mutex::new(local.key.public_key().clone())),
             local: Mutex::new(Arc::new(local)),
@@ -119,6 +124,21 @@ impl Identity {
     /// What this side says of itself now.
     pub(crate) fn local(&self) -> Arc<Local> {
         Arc::clone(&lock(&self.local))
+    }
+
+    /// This side in the weaker trust that is accepted beside certificates, if one is.
+    pub(crate) fn weaker(&self) -> Option<Arc<Local>> {
+        self.weaker.as_ref()?.local(self.shared.now())
+    }
+
+    /// The weaker trust that is accepted now.
+    pub(crate) fn accepts(&self) -> Option<Accept> {
+        self.weaker.as_ref()?.accepted(self.shared.now())
+    }
+
+    /// Whether the weaker trust has ended since this was last asked.
+    pub(crate) fn weaker_ends(&self, now: Timestamp) -> bool {
+        self.weaker.as_ref().is_some_and(|weaker| weaker.ends(now))
     }
 
     /// Whether a key or a secret was rotated since `local` was current.
@@ -176,4 +196,29 @@ impl Identity {
     pub(crate) fn private_operations(&self) -> u64 {
         self.previous_operations.load(Ordering::Relaxed) + self.local().key.private_ops()
     }
+}
+
+/// What a side says of itself with this key.
+fn local(
+    config: &MeshConfig,
+    OwnKey { key, succession, .. }: OwnKey,
+    secrets: Vec<MeshSecret>,
+    certificate: Option<Certificate>,
+) -> Result<Local, Error> {
+    let tickets = Tickets::new(&config.service_id, &key, &secrets)?;
+    Ok(Local {
+        id: config.service_id.clone(),
+        key,
+        secrets,
+        suites: vec![Suite::Hybrid, Suite::X25519],
+        aes: AesKeySize::from_bits(config.aes_bits).unwrap_or(AesKeySize::Aes256),
+        token_lifetime: config.token_lifetime,
+        parameters: Parameters { max_message: config.limits.max_message, max_calls: config.limits.max_calls },
+        handshake_timeout: config.limits.handshake_timeout,
+        tickets: Arc::new(tickets),
+        holders: Arc::default(),
+        retired: Retired::default(),
+        succession,
+        certificate,
+    })
 }

@@ -64,7 +64,7 @@ impl Identity {
 
     /// Uses `secret` from now on, and accepts the previous one for `grace` more.
     pub(crate) fn rotate_secret(&self, secret: &str, grace: Duration) -> Result<(), Error> {
-        if self.shared.config.secret.is_none() {
+        if self.shared.config.secret.is_none() || self.certificates.is_some() {
             return Err(Error::NoSecret);
         }
         config::check_secret("secret", secret)?;

@@ -21,7 +21,8 @@ pub(crate) struct Port(pub(crate) Arc<Server>);
 
 impl TlsPort for Port {
     fn is_required(&self) -> bool {
-        true
+        // Services that have less than a certificate have no TLS.
+        self.0.identity.accepts().is_none()
     }
 
     fn answer(&self, from: IpAddr, answer: Answer) -> Pin<Box<dyn Future<Output = ()> + Send>> {

@@ -253,7 +253,7 @@ async fn other_anchors_end_the_sessions_that_rest_on_the_former() {
 }
 
 /// A clock that a test moves, ahead of the system's.
-fn clock() -> (Arc<AtomicU64>, Platform) {
+pub(super) fn clock() -> (Arc<AtomicU64>, Platform) {
     let ahead = Arc::new(AtomicU64::new(0));
     let moved = Arc::clone(&ahead);
     let time = move || Timestamp::now() + Duration::from_millis(moved.load(Ordering::SeqCst));

@@ -12,6 +12,7 @@ mod goaway;
 mod hostile;
 mod lifecycle;
 mod memory;
+mod migration;
 mod networks;
 mod newcomers;
 mod quotas;
