@@ -1284,11 +1284,25 @@ interface SecurityConfig {
     keysDir?: string | undefined;
     /** Certificates as the trust of this mesh. */
     certificate?: CertificateConfig | undefined;
+    /**
+     * During a migration: a weaker trust that is accepted beside certificates, and until when; one
+     * element at most. A service that has once proved a certificate here is accepted by nothing less.
+     * Default: none.
+     */
+    accept?: AcceptedTrustConfig[] | undefined;
+    /**
+     * TLS 1.3 beneath the streams. `'auto'`: with `security.certificate`, which carries it;
+     * `'required'`: the same, and without one the start is refused; `'off'`: plain HTTP/2. An object
+     * gives certificates that only carry TLS. A service with TLS refuses peers without it. Default:
+     * `'auto'`.
+     */
+    tls?: 'auto' | 'required' | 'off' | TlsConfig | undefined;
 }
 /**
  * The certificate of this service, and the authorities that it trusts. With it, certificates are
  * the only trust: neither a secret nor pinned keys count. Each file is given as an absolute path or
- * as PEM; `reloadIdentity()` reads them again.
+ * as PEM. Files are watched: a mesh uses what is there a moment after it changes, and keeps the
+ * previous contents while it is no good.
  */
 interface CertificateConfig {
     /** The certificate, and the intermediates behind it. Environment: `SECURE_MESH_CERT`. */
@@ -1330,6 +1344,31 @@ interface CertificateConfig {
      * Default: the last segment of a path that otherwise equals this certificate's.
      */
     id?: string | undefined;
+}
+/**
+ * Certificates that carry TLS beneath a mesh whose trust is a secret or pinned keys. All of its
+ * services need them: a service with TLS refuses connections without it. Files are watched.
+ */
+interface TlsConfig {
+    /**
+     * The certificate, and the intermediates behind it. It names the service as
+     * `security.certificate` says, or by a DNS name that equals the `serviceId`.
+     */
+    cert?: string | undefined;
+    /** The private key of the certificate. */
+    key?: string | undefined;
+    /** The trust anchors for the certificates of the other services. */
+    ca?: string | undefined;
+}
+/** A weaker trust that is accepted beside certificates during a migration. */
+interface AcceptedTrustConfig {
+    /**
+     * The trust: the common secret (`security.jwtSecret`), or the keys that `discovery.services`
+     * pins.
+     */
+    trust: 'shared-secret' | 'pinned';
+    /** The end: the first day, in UTC, on which it is accepted no more, as in `'2027-03-01'`. */
+    until: string;
 }
 /** Where services are. */
 interface DiscoveryConfig {
@@ -1596,7 +1635,9 @@ interface MeshHealth {
     /**
      * `healthy` while calls can be made and answered, else `unhealthy`. `degraded` while it starts or drains,
      * while its policy file is broken, and while its key directory keeps new services out:
-     * `details.keyDirectoryFault` says why, with the path and the repair.
+     * `details.keyDirectoryFault` says why, with the path and the repair. `degraded` also while
+     * `details.certificateProblem` says that the files of the certificate are not in use, or that it or a
+     * revocation list ends soon or has ended.
      */
     status: 'healthy' | 'degraded' | 'unhealthy';
     /** The number of services in discovery. */
@@ -1854,8 +1895,9 @@ declare class SecureMesh {
      */
     rotateSecret(secret: string, options?: RotateMeshSecretOptions): Promise<void>;
     /**
-     * Reads `security.certificate` again: certificate, key, anchors and revocation lists. What is there
-     * counts if it passes the checks of `initialize()`. New sessions prove the new certificate at once;
+     * Reads `security.certificate` again, at once: certificate, key, anchors and revocation
+     * lists. Files that change are followed without it. They count if they pass the checks of
+     * `initialize()`. New sessions prove the new certificate at once;
      * sessions under way end with the calls they carry, and no call is lost. Sessions whose peers the
      * new anchors or lists refuse end at once.
      *

@@ -75,6 +75,12 @@ export interface SecurityConfig {
   /** Certificates as the trust of this mesh. */
   certificate?: CertificateConfig | undefined;
   /**
+   * During a migration: a weaker trust that is accepted beside certificates, and until when; one
+   * element at most. A service that has once proved a certificate here is accepted by nothing less.
+   * Default: none.
+   */
+  accept?: AcceptedTrustConfig[] | undefined;
+  /**
    * TLS 1.3 beneath the streams. `'auto'`: with `security.certificate`, which carries it;
    * `'required'`: the same, and without one the start is refused; `'off'`: plain HTTP/2. An object
    * gives certificates that only carry TLS. A service with TLS refuses peers without it. Default:
@@ -145,6 +151,17 @@ export interface TlsConfig {
   key?: string | undefined;
   /** The trust anchors for the certificates of the other services. */
   ca?: string | undefined;
+}
+
+/** A weaker trust that is accepted beside certificates during a migration. */
+export interface AcceptedTrustConfig {
+  /**
+   * The trust: the common secret (`security.jwtSecret`), or the keys that `discovery.services`
+   * pins.
+   */
+  trust: 'shared-secret' | 'pinned';
+  /** The end: the first day, in UTC, on which it is accepted no more, as in `'2027-03-01'`. */
+  until: string;
 }
 
 /** Where services are. */
