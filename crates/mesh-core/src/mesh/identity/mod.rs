@@ -80,25 +80,16 @@ impl Identity {
             None => (None, None),
         };
         let tls = Tls::load(&shared)?;
-        let (local, weaker, key_is_new) = match delegated {
+        let by_secret = |own| local(config, own, secrets.clone(), None);
+        let (local, weaker, key_is_new) = if let Some(Delegated { key, certificate }) = delegated {
             // The certificate says which key it is, so nobody has to remember it.
-            Some(Delegated { key, certificate }) => {
-                let local = local(
-                    config,
-                    OwnKey { key, is_new: false, succession: None },
-                    Vec::new(),
-                    Some(certificate),
-                )?;
-                let weaker = Weaker::load(&shared, |config| {
-                    self::local(config, own_key(config, &store)?, secrets.clone(), None)
-                })?;
-                (local, weaker, false)
-            }
-            None => {
-                let own = own_key(config, &store)?;
-                let is_new = own.is_new;
-                (local(config, own, secrets.clone(), None)?, None, is_new)
-            }
+            let own = OwnKey { key, is_new: false, succession: None };
+            let weaker = Weaker::load(&shared, |config| by_secret(own_key(config, &store)?))?;
+            (local(config, own, Vec::new(), Some(certificate))?, weaker, false)
+        } else {
+            let own = own_key(config, &store)?;
+            let is_new = own.is_new;
+            (by_secret(own)?, None, is_new)
         };
         Ok(Self {
             // Without a secret only pins count; nothing is looked up for strangers.
