@@ -61,6 +61,7 @@ it('installs itself and its binary, and nothing else', () => {
     'README.md',
     'SECURITY.md',
     'dist',
+    'docs',
     'index.d.ts',
     'package.json',
   ]);

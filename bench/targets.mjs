@@ -17,6 +17,13 @@ function ratio(results, peer, field, kind, size, inFlight) {
   return ours && theirs ? ours[field] / theirs[field] : null;
 }
 
+/** The CPU of a call over TLS, of both sides, as a multiple of that of a call without. */
+function overTls(results) {
+  const [plain, tls] = ['mesh', 'mesh-tls'].map((peer) => cell(results, peer, 'json', 1024, 64));
+  const cpu = ({ clientCpuUs, serverCpuUs }) => clientCpuUs + serverCpuUs;
+  return plain && tls ? cpu(tls) / cpu(plain) : null;
+}
+
 const part = (results, name) => results.crypto?.find((one) => one.name === name);
 const core = (name) => (results) => part(results, name)?.core ?? null;
 
@@ -76,6 +83,12 @@ export const targets = [
     ...most(6, 3),
     value: ({ handshake }) =>
       handshake ? Math.max(handshake.full.clientMs, handshake.full.serverMs) : null,
+  },
+  {
+    what: 'Calls over TLS, 1 KiB × 64: CPU of both sides, against without',
+    unit: '×',
+    ...most(1.1, undefined),
+    value: overTls,
   },
   {
     what: 'Resumption: CPU of the costlier side, connection and call included',

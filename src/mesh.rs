@@ -386,8 +386,14 @@ impl NativeMesh {
             "hellosReplayed": stats.hellos_replayed,
             "hellosOverBudget": stats.hellos_over_budget,
             "privateKeyOperations": stats.private_operations,
+            "leafSignatures": stats.leaf_signatures,
             "keyDirectoryFault": stats.key_directory_fault,
             "memoryBytes": stats.memory.used,
+            "accepts": stats.accepts.map(|accept| serde_json::json!({
+                "trust": accept.trust.as_str(),
+                "until": accept.until.as_millis(),
+            })),
+            "certificateProblem": stats.certificate_problem,
         });
         if let Some(stats) = mesh.certificates().await {
             value["certificate"] = certificate(&stats.own);

@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { SecureMesh, type MeshConfig } from '../../js/index.js';
 import { Authority } from '../support/authority.js';
@@ -91,7 +92,8 @@ describe('services with certificates', () => {
     const other = await start('gateway', new Authority().issue('gateway'), where);
     expect(await errorOf(other.connect('orders').call('echo', 1))).toMatchObject({
       code: 'UNAUTHENTICATED',
-      reason: 'HANDSHAKE_REFUSED',
+      // The caller refuses the certificate that it is shown.
+      reason: 'CERT_UNTRUSTED',
     });
     const secret = new SecureMesh({
       serviceId: 'gateway',
@@ -101,7 +103,7 @@ describe('services with certificates', () => {
     onTestFinished(() => secret.cleanup());
     await secret.initialize();
     expect(await errorOf(secret.connect('orders').call('echo', 1))).toMatchObject({
-      reason: 'HANDSHAKE_REFUSED',
+      reason: 'TLS_REQUIRED',
     });
   });
 
@@ -141,6 +143,47 @@ describe('services with certificates', () => {
       message: expect.stringContaining('security.certificate.cert'),
     });
     expect(await caller.connect('server').call('echo', 1)).toBe(1);
+  });
+});
+
+describe('a migration from a secret', () => {
+  it('goes service by service, and back to the secret for none', async () => {
+    const authority = new Authority();
+    const jwtSecret = 'a secret of the certificate tests, more than 32 bytes';
+    const accept = [{ trust: 'shared-secret' as const, until: '2999-01-01' }];
+    const keysDir = (): { keysDir: string } => ({
+      keysDir: mkdtempSync(join(authority.directory, 'keys-')),
+    });
+    const make = async (
+      serviceId: string,
+      security: MeshConfig['security'],
+      extra: Partial<MeshConfig>,
+    ): Promise<SecureMesh> => {
+      const mesh = new SecureMesh({
+        serviceId,
+        host: '127.0.0.1',
+        paths: keysDir(),
+        ...extra,
+        security: { rsaKeySize: 2048, jwtSecret, ...security },
+      });
+      onTestFinished(() => mesh.cleanup());
+      mesh.handle('trust', (_input, { caller }) => caller.trust);
+      await mesh.initialize();
+      return mesh;
+    };
+    const certificate = authority.issue('server');
+    const server = await make('server', { certificate, accept }, { port: 0 });
+    const where = at('server', server.address()!);
+    const before = await make('caller', {}, where);
+    expect(await before.connect('server').call('trust')).toBe('shared-secret');
+    const after = await make('caller', { certificate: authority.issue('caller'), accept }, where);
+    expect(await after.connect('server').call('trust')).toBe('certificate');
+    const thief = await make('caller', {}, where);
+    expect(await errorOf(thief.connect('server').call('trust'))).toMatchObject({
+      reason: 'HANDSHAKE_REFUSED',
+    });
+    const { details } = await server.healthCheck();
+    expect(details['accepts']).toEqual({ trust: 'shared-secret', until: Date.UTC(2999, 0, 1) });
   });
 });
 

@@ -8,6 +8,12 @@ const mesh = async (serviceId, { directory, tracing, ...options }) => {
   return new SecureMesh({ serviceId, paths: { keysDir: directory }, ...traced, ...options });
 };
 
+/** Trust by the certificates of this run, with TLS beneath or without. */
+export const certified = ({ ca, cert, key }, tls) => ({
+  certificate: { ca, cert, key, names: 'dns' },
+  tls,
+});
+
 /** Adds the handlers for the clients of the measurements. */
 export function handlers(server) {
   server.handle('json', (input) => input);
@@ -23,23 +29,25 @@ export function handlers(server) {
   });
 }
 
-export default {
-  title: 'secure-stack-mesh',
+/** This package with the security options that `security` makes of the context. */
+export const peer = (title, security) => ({
+  title,
   secure: true,
   package: undefined,
   bytes: true,
   streams: true,
-  async serve({ directory, tracing }) {
+  async serve({ directory, tracing, tls }) {
     // No other peer has such a limit, and the calls of a pause in an open loop must wait here too.
     const limits = { maxConcurrentCalls: 10_000 };
-    const server = await mesh('server', { directory, tracing, port: 0, limits });
+    const server = await mesh('server', { directory, tracing, port: 0, limits, security: security(tls) });
     handlers(server);
     await server.initialize();
     return server.address();
   },
-  async connect({ host, port }, { directory, tracing }) {
+  async connect({ host, port }, { directory, tracing, tls }) {
     const services = [{ id: 'server', host, port }];
-    const client = await mesh('client', { directory, tracing, discovery: { services } });
+    const discovery = { services };
+    const client = await mesh('client', { directory, tracing, discovery, security: security(tls) });
     await client.initialize();
     const server = client.connect('server');
     return {
@@ -51,7 +59,9 @@ export default {
       up: (count, value) => server.clientStream('up', repeat(count, value)),
     };
   },
-};
+});
+
+export default peer('secure-stack-mesh', () => undefined);
 
 function* repeat(count, value) {
   for (let sent = 0; sent < count; sent += 1) yield value;

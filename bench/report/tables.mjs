@@ -89,7 +89,7 @@ const makers = {
       ]),
     },
   ],
-  handshake: ({ full, resumption }) => [
+  handshake: ({ full, resumption, certificate, tls }) => [
     {
       heading: 'A client’s first call: connection, handshake and the call',
       columns: ['', 'CPU ms client', 'server', 'elapsed ms'],
@@ -101,6 +101,13 @@ const makers = {
               ...[resumption.clientMs, resumption.serverMs, resumption.wallMs].map(figure),
             ]
           : ['resumed', 'not measured', '', ''],
+        // Reports of earlier versions have none.
+        ...[
+          ['with certificates of P-256, verified anew', certificate],
+          ['with certificates, over TLS 1.3', tls],
+        ]
+          .filter(([, one]) => one)
+          .map(([name, one]) => [name, ...[one.clientMs, one.serverMs, one.wallMs].map(figure)]),
       ],
     },
   ],

@@ -35,7 +35,7 @@ function cells(quick) {
 export const cellName = ({ kind, size, inFlight }) => `${kind}, ${sizeName(size)} × ${inFlight}`;
 
 /** The peers in the targets. */
-const QUICK = ['mesh', 'grpc-mtls', 'moleculer', 'tcp', 'tls'];
+const QUICK = ['mesh', 'mesh-tls', 'grpc-mtls', 'moleculer', 'tcp', 'tls'];
 
 /** Returns a list of `{ peer, kind, size, inFlight, …medians }`. */
 export async function run({ quick, rounds, context, progress, failed }) {

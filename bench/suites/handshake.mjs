@@ -3,25 +3,34 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { measure } from '../lib/pairs.mjs';
 import { start } from '../lib/processes.mjs';
+import { certified } from '../peers/mesh.mjs';
 
 export const name = 'handshake';
 export const title = 'A session, ms of CPU on each side';
 
 /**
- * Returns `{ full, resumption }`, each `{ count, clientMs, serverMs, wallMs }`; `resumption` is null if none
- * was resumed.
+ * Returns `{ full, resumption, certificate, tls }`, each `{ count, clientMs, serverMs, wallMs }`; `resumption` is
+ * null if none was resumed. `certificate` is a full handshake with certificates whose chains are verified anew, `tls`
+ * the same over TLS.
  */
-export async function run({ quick, context: { directory } }) {
+export async function run({ quick, context: { directory, tls } }) {
   const count = quick ? 10 : 40;
+  const { full, resumption } = await sessions({ count, directory });
+  const certificate = await sessions({ count, directory, security: certified(tls, 'off') });
+  const overTls = await sessions({ count, directory, security: certified(tls, 'required') });
+  return { full, resumption, certificate: certificate.full, tls: overTls.full };
+}
+
+async function sessions({ count, directory, security }) {
   const paths = { keysDir: directory };
   const server = start('mesh-server');
   const client = start('clients');
-  const address = await server.run('serve', { serviceId: 'server', port: 0, paths });
+  const address = await server.run('serve', { serviceId: 'server', port: 0, paths, security });
   const config = {
     serviceId: 'client',
     paths,
     // The shortest timeout, so that idle sessions end soon.
-    security: { sessionTimeout: '1s' },
+    security: { ...security, sessionTimeout: '1s' },
     discovery: { services: [{ id: 'server', ...address }] },
   };
   const each = ({ seconds, ...result }) => ({

@@ -241,8 +241,10 @@ export class Engine {
           health.details.degraded = `${usedBytes} of ${limitBytes} bytes are held (limits.maxMemoryBytes)`;
         }
       }
-      // Services that are known are served; new ones are not.
-      if (typeof health.details['keyDirectoryFault'] === 'string') health.status = 'degraded';
+      // Services that are known are served, or this one's certificate is good for a while.
+      const faults = ['keyDirectoryFault', 'certificateProblem'];
+      if (faults.some((fault) => typeof health.details[fault] === 'string'))
+        health.status = 'degraded';
     } catch (error) {
       // The mesh was closed during the await.
       health.status = 'unhealthy';

@@ -348,8 +348,9 @@ export class SecureMesh {
   }
 
   /**
-   * Reads `security.certificate` again: certificate, key, anchors and revocation lists. What is there
-   * counts if it passes the checks of `initialize()`. New sessions prove the new certificate at once;
+   * Reads `security.certificate` again, at once: certificate, key, anchors and revocation
+   * lists. Files that change are followed without it. They count if they pass the checks of
+   * `initialize()`. New sessions prove the new certificate at once;
    * sessions under way end with the calls they carry, and no call is lost. Sessions whose peers the
    * new anchors or lists refuse end at once.
    *

@@ -77,12 +77,26 @@ export interface SecurityConfig {
   keysDir?: string | undefined;
   /** Certificates as the trust of this mesh. */
   certificate?: CertificateConfig | undefined;
+  /**
+   * During a migration: a weaker trust that is accepted beside certificates, and until when; one
+   * element at most. A service that has once proved a certificate here is accepted by nothing less.
+   * Default: none.
+   */
+  accept?: AcceptedTrustConfig[] | undefined;
+  /**
+   * TLS 1.3 beneath the streams. `'auto'`: with `security.certificate`, which carries it;
+   * `'required'`: the same, and without one the start is refused; `'off'`: plain HTTP/2. An object
+   * gives certificates that only carry TLS. A service with TLS refuses peers without it. Default:
+   * `'auto'`.
+   */
+  tls?: 'auto' | 'required' | 'off' | TlsConfig | undefined;
 }
 
 /**
  * The certificate of this service, and the authorities that it trusts. With it, certificates are
  * the only trust: neither a secret nor pinned keys count. Each file is given as an absolute path or
- * as PEM; `reloadIdentity()` reads them again.
+ * as PEM. Files are watched: a mesh uses what is there a moment after it changes, and keeps the
+ * previous contents while it is no good.
  */
 export interface CertificateConfig {
   /** The certificate, and the intermediates behind it. Environment: `SECURE_MESH_CERT`. */
@@ -124,6 +138,33 @@ export interface CertificateConfig {
    * Default: the last segment of a path that otherwise equals this certificate's.
    */
   id?: string | undefined;
+}
+
+/**
+ * Certificates that carry TLS beneath a mesh whose trust is a secret or pinned keys. All of its
+ * services need them: a service with TLS refuses connections without it. Files are watched.
+ */
+export interface TlsConfig {
+  /**
+   * The certificate, and the intermediates behind it. It names the service as
+   * `security.certificate` says, or by a DNS name that equals the `serviceId`.
+   */
+  cert?: string | undefined;
+  /** The private key of the certificate. */
+  key?: string | undefined;
+  /** The trust anchors for the certificates of the other services. */
+  ca?: string | undefined;
+}
+
+/** A weaker trust that is accepted beside certificates during a migration. */
+export interface AcceptedTrustConfig {
+  /**
+   * The trust: the common secret (`security.jwtSecret`), or the keys that `discovery.services`
+   * pins.
+   */
+  trust: 'shared-secret' | 'pinned';
+  /** The end: the first day, in UTC, on which it is accepted no more, as in `'2027-03-01'`. */
+  until: string;
 }
 
 /** Where services are. */

@@ -188,7 +188,9 @@ export interface MeshHealth {
    * `healthy` while calls can be made and answered, else `unhealthy`. `degraded` while it starts or drains,
    * while its policy file is broken, while more than nine tenths of
    * `limits.maxMemoryBytes` are held, and while its key directory keeps new services out:
-   * `details.keyDirectoryFault` says why, with the path and the repair.
+   * `details.keyDirectoryFault` says why, with the path and the repair. `degraded` also while
+   * `details.certificateProblem` says that the files of the certificate are not in use, or that it or a
+   * revocation list ends soon or has ended.
    */
   status: 'healthy' | 'degraded' | 'unhealthy';
   /** The number of services in discovery. */

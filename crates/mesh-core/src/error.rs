@@ -179,6 +179,12 @@ reasons! {
     /// The peer's kind of trust is not the one configured.
     Mode = "MODE", [Unauthenticated], Never,
         "Give both sides the same `security.jwtSecret`, or neither.";
+    /// A peer that has proved a certificate before comes with less.
+    TrustDowngrade = "TRUST_DOWNGRADE", [Unauthenticated], Never,
+        "Give the peer its certificate again. If it has none any more on purpose, remove the file that the message names.";
+    /// One side requires TLS, and the other speaks none.
+    TlsRequired = "TLS_REQUIRED", [FailedPrecondition], Never,
+        "Give the side without TLS a certificate: security.certificate, or security.tls with cert, key and ca.";
     /// No protocol version in common.
     Version = "VERSION", [FailedPrecondition], Never,
         "Install versions of this package on both sides that have a protocol version in common.";
@@ -398,6 +404,8 @@ impl Reason {
                 | Self::CertMaterial
                 | Self::Downgrade
                 | Self::Mode
+                | Self::TrustDowngrade
+                | Self::TlsRequired
                 | Self::Version
                 | Self::HandshakeState
                 | Self::HandshakeExpired

@@ -14,6 +14,7 @@ pub mod error;
 pub mod handshake;
 pub mod id;
 pub mod identity;
+mod json;
 pub mod mesh;
 pub mod providers;
 pub mod record;

@@ -19,7 +19,7 @@ use files::{circles, graph};
 /// Modules by layer. Layer 0 shares a vocabulary, so its modules may use each
 /// other; everywhere else a module sees the layers below it and itself.
 const LAYERS: [&[&str]; 6] = [
-    &["error", "id", "config", "clock", "duration", "wire"],
+    &["error", "id", "config", "clock", "duration", "json", "wire"],
     &["crypto"],
     &["auth", "authz", "balance", "budget", "discovery", "identity", "resilience", "telemetry"],
     &["handshake", "record"],

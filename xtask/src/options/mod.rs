@@ -6,6 +6,7 @@ mod typescript;
 
 #[path = "../../../crates/mesh-core/src/config"]
 mod config {
+    pub(crate) mod accepted;
     pub(crate) mod authorization;
     pub(crate) mod balancing;
     pub(crate) mod certificate;
@@ -21,6 +22,7 @@ mod config {
     pub(crate) mod rules;
     pub(crate) mod security;
     pub(crate) mod services;
+    pub(crate) mod tls;
 }
 
 use std::{fs, path::Path};
@@ -35,10 +37,12 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with the paths of their options.
-const SECTIONS: [(&str, Section); 15] = [
+const SECTIONS: [(&str, Section); 17] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("security.certificate.", config::certificate::SECTION),
+    ("security.tls.", config::tls::SECTION),
+    ("security.accept[].", config::accepted::SECTION),
     ("discovery.", config::discovery::SECTION),
     ("discovery.services[].", config::services::SECTION),
     ("discovery.", config::file_provider::SECTION),

@@ -1,12 +1,8 @@
-//! A parser of untrusted JSON objects: it rejects duplicate members and deep nesting.
-//!
-//! Two parsers may disagree about which of two duplicate members counts. Then one parser checks a claim, and
-//! the other acts on a different one.
+//! The JSON of tokens.
 
-use std::fmt;
+use serde_json::{Map, Value};
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use crate::json;
 
 /// A JSON object without duplicate members at any level.
 pub(super) type Object = Map<String, Value>;
@@ -16,85 +12,9 @@ const MAX_DEPTH: u8 = 4;
 
 /// Parses `bytes` as exactly one object; `None` for anything else.
 pub(super) fn parse_object(bytes: &[u8]) -> Option<Object> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth: 0 }.deserialize(&mut deserializer).ok()?;
-    deserializer.end().ok()?;
-    match value {
+    match json::parse(bytes, MAX_DEPTH).ok()? {
         Value::Object(object) => Some(object),
         _ => None,
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Strict {
-    depth: u8,
-}
-
-impl Strict {
-    fn deeper<E: Error>(self) -> Result<Self, E> {
-        let depth = self.depth + 1;
-        if depth > MAX_DEPTH { Err(E::custom("too deep")) } else { Ok(Self { depth }) }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON without duplicate members")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("no number"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let seed = self.deeper()?;
-        let mut array = Vec::new();
-        while let Some(item) = items.next_element_seed(seed)? {
-            array.push(item);
-        }
-        Ok(Value::Array(array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let seed = self.deeper()?;
-        let mut object = Object::new();
-        while let Some(name) = members.next_key::<String>()? {
-            let value = members.next_value_seed(seed)?;
-            if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("duplicate member"));
-            }
-        }
-        Ok(Value::Object(object))
     }
 }
 

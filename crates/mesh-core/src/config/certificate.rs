@@ -1,7 +1,8 @@
 section! {
     /// The certificate of this service, and the authorities that it trusts. With it, certificates
     /// are the only trust: neither a secret nor pinned keys count. Each file is given as an
-    /// absolute path or as PEM; `reloadIdentity()` reads them again.
+    /// absolute path or as PEM. Files are watched: a mesh uses what is there a moment after it changes,
+    /// and keeps the previous contents while it is no good.
     CertificateOptions as CertificateConfig {
         /// The certificate, and the intermediates behind it.
         cert: Option<Material> = "cert" ("string") or "SECURE_MESH_CERT", absent(""),

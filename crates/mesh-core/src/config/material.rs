@@ -7,6 +7,7 @@ use super::{
     error::ConfigError,
     private_key::KeySource,
     read::{At, Env, Options},
+    tls::TlsOptions,
 };
 
 /// A certificate, key, bundle or list as it is given: PEM, or a file that holds it.
@@ -83,5 +84,82 @@ impl Certificate {
             dns_suffix: read.dns_suffix,
             template: read.template,
         }))
+    }
+}
+
+/// `security.tls`: TLS beneath the streams.
+#[derive(Clone, Debug)]
+pub enum Tls {
+    /// TLS if there is `security.certificate` to carry it.
+    Auto,
+    /// The same, and without a certificate the start is refused.
+    Required,
+    /// Plain HTTP/2.
+    Off,
+    /// Certificates that only carry TLS.
+    Given(Box<Certificate>),
+}
+
+const TLS: &str = "'auto', 'required', 'off', or an object with cert, key and ca";
+
+impl Tls {
+    pub(super) fn read(
+        security: &Options<'_>,
+        certificate: Option<&Certificate>,
+        env: Env<'_>,
+    ) -> Result<Self, ConfigError> {
+        let tls = match security.word("tls") {
+            Some("auto") => Self::Auto,
+            Some("required") => Self::Required,
+            Some("off") => Self::Off,
+            Some(_) => return Err(security.wrong("tls", TLS)),
+            None => {
+                let options = security.object("tls", TlsOptions::KEYS)?;
+                if options.is_absent() {
+                    Self::Auto
+                } else {
+                    Self::Given(Box::new(Certificate::of_tls(&options, env)?))
+                }
+            }
+        };
+        match (&tls, certificate) {
+            (Self::Required, None) => Err(ConfigError::Value {
+                path: "security.tls".to_owned(),
+                expected:
+                    "an object with cert, key and ca, or 'required' beside security.certificate: TLS needs a \
+                           certificate that carries it"
+                        .to_owned(),
+                got: "'required' alone".to_owned(),
+            }),
+            (Self::Given(_), Some(_)) => Err(ConfigError::Value {
+                path: "security.tls".to_owned(),
+                expected:
+                    "'auto', 'required' or 'off' beside security.certificate, which carries TLS as well"
+                        .to_owned(),
+                got: "an object".to_owned(),
+            }),
+            _ => Ok(tls),
+        }
+    }
+}
+
+impl Certificate {
+    /// Of `security.tls`: named by a SPIFFE id, or by a DNS name that equals the service id.
+    fn of_tls(options: &Options<'_>, env: Env<'_>) -> Result<Self, ConfigError> {
+        let read = TlsOptions::read(options, env)?;
+        let given = |key, material: Option<Material>| {
+            material.ok_or_else(|| options.missing(key, "PEM, or the absolute path of a file"))
+        };
+        Ok(Self {
+            cert: given("cert", read.cert)?,
+            key: given("key", read.key)?,
+            ca: given("ca", read.ca)?,
+            crl: None,
+            crl_warns: false,
+            trust_domain: None,
+            dns: true,
+            dns_suffix: None,
+            template: None,
+        })
     }
 }

@@ -6,6 +6,8 @@
 #[macro_use]
 mod section;
 
+mod accept;
+mod accepted;
 mod authorization;
 mod balancing;
 mod certificate;
@@ -36,6 +38,7 @@ mod service;
 mod services;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod weakness;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -44,6 +47,7 @@ use serde_json::Value;
 
 pub(crate) use self::secret::check_secret;
 pub use self::{
+    accept::{Accept, WeakerTrust},
     balancing::Balancing,
     dns_provider::DnsProvider,
     ejection::Ejection,
@@ -51,7 +55,7 @@ pub use self::{
     etcd_provider::EtcdProvider,
     file_provider::FileProvider,
     limits::Limits,
-    material::{Certificate, Material},
+    material::{Certificate, Material, Tls},
     password::Password,
     patterns::{CallerPattern, MethodPattern, is_spiffe_id},
     policy::{
@@ -97,6 +101,10 @@ pub struct MeshConfig {
     pub private_key: Option<PrivateKey>,
     /// `security.certificate`.
     pub certificate: Option<Certificate>,
+    /// `security.accept`.
+    pub accept: Option<Accept>,
+    /// `security.tls`.
+    pub tls: Tls,
     /// `security.jwtExpiration`.
     pub token_lifetime: Duration,
     /// `security.sessionTimeout`.
@@ -151,6 +159,8 @@ impl MeshConfig {
         let paths = Paths::read(&paths, env)?;
         let certificate = Certificate::read(&security, env)?;
         let discovery = Discovery::read(&discovery, env)?;
+        let tls = Tls::read(&security, certificate.as_ref(), env)?;
+        let accept = Accept::read(&security, certificate.is_some(), env)?;
         let security = Security::read(&security, env)?;
         let mut warnings = Vec::new();
         if root.port.is_none()
@@ -166,8 +176,10 @@ impl MeshConfig {
             warnings.push("paths.protoFile is ignored: the protocol is built in".to_owned());
         }
         let (keys_dir, keys_dir_variable) = paths.keys_dir;
-        if certificate.is_some() {
-            only_trust(&security, &discovery.services)?;
+        match accept {
+            Some(accept) => accept.check(&security, &discovery.services)?,
+            None if certificate.is_some() => only_trust(&security, &discovery.services)?,
+            None => {}
         }
         Ok(Self {
             service_id: root.service_id,
@@ -179,6 +191,8 @@ impl MeshConfig {
             secret: security.secret,
             private_key: security.private_key,
             certificate,
+            accept,
+            tls,
             token_lifetime: security.token_lifetime,
             session_timeout: security.session_timeout,
             session_lifetime: security.session_lifetime,
@@ -204,8 +218,10 @@ impl MeshConfig {
     /// Whether nothing of this mesh is kept on a disk: its key is given, and no peer's is remembered.
     #[must_use]
     pub fn needs_no_directory(&self) -> bool {
-        let forgets_peers = !self.enforce_peer_keys || self.secret.is_none();
-        self.certificate.is_some() || (self.private_key.is_some() && !self.is_embedded() && forgets_peers)
+        let forgets_peers = self.accept.is_none() && (!self.enforce_peer_keys || self.secret.is_none());
+        // Beside a weaker trust it is kept who has proved a certificate, and a key of its own.
+        let only_certificates = self.certificate.is_some() && self.accept.is_none();
+        only_certificates || (self.private_key.is_some() && !self.is_embedded() && forgets_peers)
     }
 
     /// Whether nothing at all was said about trust, so that the user's own

@@ -15,7 +15,10 @@ use super::{
     read::{At, Env, Options},
     rules::RuleOptions,
 };
-use crate::error::{Code, Coded, Reason};
+use crate::{
+    error::{Code, Coded, Reason},
+    json,
+};
 
 /// The largest policy file, in bytes.
 pub const MAX_POLICY_FILE: usize = 4 << 20;
@@ -25,6 +28,8 @@ pub const MAX_RULES: usize = 10_000;
 pub const MAX_PAIRS: usize = 500_000;
 /// The most conditions of one rule.
 pub(super) const MAX_CONDITIONS: usize = 64;
+/// The limit of nesting in a policy file; a rule with conditions has 5.
+const MAX_DEPTH: u8 = 16;
 /// The longest name of a rule.
 const MAX_NAME: usize = 128;
 
@@ -227,7 +232,8 @@ impl PolicyRules {
     /// # Errors
     /// `INVALID_ARGUMENT`, `FILE`, with the file and the path of the option in it.
     pub fn of_file(path: &Path, bytes: &[u8]) -> Result<Self, PolicyFileError> {
-        let value: Value = serde_json::from_slice(bytes)
+        // Of two members with one name, one would be overlooked.
+        let value = json::parse(bytes, MAX_DEPTH)
             .map_err(|error| PolicyFileError::Json { path: path.into(), detail: error.to_string() })?;
         Self::of_value(value).map_err(|source| PolicyFileError::Option { path: path.into(), source })
     }

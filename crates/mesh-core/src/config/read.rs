@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::error::ConfigError;
 use crate::{
+    clock::Timestamp,
     duration,
     id::{ID_RULE, ServiceId},
 };
@@ -75,6 +76,11 @@ impl<'a> Options<'a> {
 
     pub(super) fn missing(&self, key: &str, expected: &str) -> ConfigError {
         self.error(key, expected, "nothing".to_owned())
+    }
+
+    /// The option, if it is a string.
+    pub(super) fn word(&self, key: &str) -> Option<&'a str> {
+        self.get(key).and_then(Value::as_str)
     }
 
     pub(super) fn object(&self, key: &str, known: &[&str]) -> Result<Self, ConfigError> {
@@ -308,6 +314,12 @@ impl<'a> At<'a> {
         })
     }
 
+    /// The beginning of a day in UTC, as in `2027-03-01`.
+    pub(super) fn date(&self) -> Result<Option<Timestamp>, ConfigError> {
+        let Some(text) = self.string()? else { return Ok(None) };
+        day(&text).map(Some).ok_or_else(|| self.wrong("a date, as in '2027-03-01'"))
+    }
+
     /// A duration of a second or more.
     pub(super) fn duration(&self, max: Duration) -> Result<Option<Duration>, ConfigError> {
         self.time(Duration::from_secs(1), max)
@@ -417,6 +429,26 @@ impl<'a> At<'a> {
             .map(|(index, item)| read(&Options::new(format!("{path}[{index}]"), item, known)?, self.env))
             .collect()
     }
+}
+
+/// The beginning of the day `YYYY-MM-DD` in UTC, from 1970 on.
+fn day(text: &str) -> Option<Timestamp> {
+    let mut parts = text.split('-').map(|part| {
+        let digits = part.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| part.parse::<u64>().ok()).flatten()
+    });
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let february = if is_leap(year) { 29 } else { 28 };
+    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let before = months.get(..usize::try_from(month).ok()?.checked_sub(1)?)?;
+    let length = *months.get(before.len())?;
+    if text.len() != 10 || parts.next().is_some() || year < 1970 || !(1..=length).contains(&day) {
+        return None;
+    }
+    let years: u64 = (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum();
+    Some(Timestamp::from_secs((years + before.iter().sum::<u64>() + day - 1) * 86_400))
 }
 
 /// A host name or an address: what a URI's authority may hold between `@` and `:`.

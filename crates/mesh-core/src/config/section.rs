@@ -64,6 +64,7 @@ pub(super) mod prelude {
     pub(in super::super) use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
     pub(in super::super) use super::super::{
+        accept::WeakerTrust,
         conditions::Conditions,
         ejection::Ejection,
         error::ConfigError,
@@ -80,7 +81,7 @@ pub(super) mod prelude {
         services::Instance,
     };
     pub(in super::super) use super::{DAY, HOUR, MEMORY_PER_MESSAGE, MONTH, default};
-    pub(in super::super) use crate::id::ServiceId;
+    pub(in super::super) use crate::{clock::Timestamp, id::ServiceId};
 }
 
 use std::time::Duration;

@@ -37,5 +37,14 @@ section! {
     elsewhere {
         /// Certificates as the trust of this mesh.
         "certificate" ("CertificateConfig");
+        /// During a migration: a weaker trust that is accepted beside certificates, and until when; one
+        /// element at most. A service that has once proved a certificate here is accepted by nothing less.
+        /// Default: none.
+        "accept" ("AcceptedTrustConfig[]");
+        /// TLS 1.3 beneath the streams. `'auto'`: with `security.certificate`, which carries it;
+        /// `'required'`: the same, and without one the start is refused; `'off'`: plain HTTP/2. An object
+        /// gives certificates that only carry TLS. A service with TLS refuses peers without it. Default:
+        /// `'auto'`.
+        "tls" ("'auto' | 'required' | 'off' | TlsConfig");
     }
 }

@@ -432,5 +432,12 @@ fn the_default_is_to_deny_once_there_is_a_rule_or_a_file() {
     let of_file = |text: &str| PolicyRules::of_file("p".as_ref(), text.as_bytes()).unwrap().default;
     assert_eq!(of_file(r#"{ "$schema": "x", "rules": [] }"#), Effect::Deny);
     assert_eq!(of_file(r#"{ "default": "allow", "rules": [] }"#), Effect::Allow);
+    for twice in [
+        r#"{ "rules": [{ "from": ["a"], "to": ["b"] }], "rules": [] }"#,
+        r#"{ "rules": [{ "from": ["a"], "to": ["b"], "\u0074o": ["*"] }] }"#,
+    ] {
+        let text = PolicyRules::of_file("p".as_ref(), twice.as_bytes()).unwrap_err().to_string();
+        assert!(text.contains("a member occurs twice"), "{text}");
+    }
     assert!(parse(&json!({ "serviceId": "a" })).unwrap().authorization.is_none());
 }

@@ -65,6 +65,9 @@ pub enum HandshakeError {
     /// The peer's key changed since it was first seen.
     #[error("{0} shows another key than the one it was first seen with")]
     PeerKeyChanged(ServiceId),
+    /// The peer has proved a certificate before, and comes with less.
+    #[error("{0} has proved a certificate here before, and is accepted by nothing less since")]
+    ProvedMore(ServiceId),
     /// The peer's key is remembered as another service's.
     #[error("{peer} shows the key of {owner}; one key names one service")]
     PeerKeyInUse {
@@ -128,6 +131,7 @@ impl Coded for HandshakeError {
             Self::KeyMismatch(_) => Reason::KeyMismatch,
             Self::PeerKeyChanged(_) => Reason::PeerKeyChanged,
             Self::PeerKeyInUse { .. } => Reason::PeerKeyInUse,
+            Self::ProvedMore(_) => Reason::TrustDowngrade,
             Self::BadPeerKey => Reason::BadPeerKey,
             Self::BadShare => Reason::BadShare,
             Self::Identity(error) => error.reason(),

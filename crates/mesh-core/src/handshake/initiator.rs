@@ -11,7 +11,7 @@ use super::{
     parameters::PROTOCOL_VERSION,
     recognise::recognise,
     resumption::{Holder, Ticket},
-    schedule::{ClientStage, Hash, ServerStage, transcript, transcript_of_hellos},
+    schedule::{Channel, ClientStage, Exporter, Hash, ServerStage, transcript, transcript_of_hellos},
     trust::Recognised,
     unwrap_secret,
 };
@@ -76,6 +76,7 @@ impl Initiator {
             ml_kem,
             ticket,
             m1: m1.clone(),
+            exporter: None,
         };
         Ok((m1, state))
     }
@@ -93,10 +94,18 @@ pub struct AwaitHello {
     ml_kem: Option<MlKemSecret>,
     ticket: Option<Ticket>,
     m1: Vec<u8>,
+    exporter: Option<Exporter>,
     deadline: Timestamp,
 }
 
 impl AwaitHello {
+    /// Binds the handshake to the TLS connection beneath, if there is one: with another one beneath at the
+    /// server it fails.
+    #[must_use]
+    pub fn bound_to(self, exporter: Option<Exporter>) -> Self {
+        Self { exporter, ..self }
+    }
+
     /// Gives the handshake up and the ticket back: the server was too busy to
     /// look at it.
     #[must_use]
@@ -132,6 +141,7 @@ impl AwaitHello {
             _ => return Err(HandshakeError::BadShare),
         };
         let x25519 = self.x25519.agree(&hello.shares.x25519).map_err(|_| HandshakeError::BadShare)?;
+        let channel = Channel { mode: self.mode, exporter: self.exporter };
         let proof = if let Some(accepted) = &hello.shares.resumption {
             let ticket = self.ticket.ok_or(HandshakeError::Format)?;
             if !(accepted.is_empty() && wrapped.is_empty()) {
@@ -144,7 +154,7 @@ impl AwaitHello {
             Proof::Ticket { psk: ticket.psk, held, holder: ticket.holder }
         } else {
             Proof::Key {
-                label: transcript_of_hellos(&[&self.m1, &m2[..prefix]], self.mode),
+                label: transcript_of_hellos(&[&self.m1, &m2[..prefix]], channel),
                 wrapped: wrapped.to_vec(),
             }
         };
@@ -160,6 +170,7 @@ impl AwaitHello {
             shared: ml_kem.into_iter().chain([x25519]).collect(),
             proof,
             messages,
+            channel,
             deadline: self.deadline,
         })
     }
@@ -202,6 +213,7 @@ pub struct Unproved {
     pub(super) shared: Vec<Secret<32>>,
     pub(super) proof: Proof,
     messages: Vec<u8>,
+    channel: Channel,
     deadline: Timestamp,
 }
 
@@ -217,7 +229,7 @@ impl Unproved {
     pub fn prove(self, now: Timestamp) -> Result<(Vec<u8>, AwaitFinish), HandshakeError> {
         self.local.check_deadline(self.deadline, now)?;
         let resumed = self.is_resumed();
-        let th2 = transcript_of_hellos(&[&self.messages], self.choice.mode);
+        let th2 = transcript_of_hellos(&[&self.messages], self.channel);
         let stage = |proof: &[&Secret<32>]| ClientStage::new(&self.secret, th2, &self.shared, proof);
         let (stage, k_c, wrapped, holder) = match self.proof {
             Proof::Key { label, wrapped } => {

@@ -44,6 +44,7 @@ pub use self::{
     responder::{AwaitProof, Hello, Proved, Responder},
     resumption::{Holders, MAX_TICKET, Ticket, Tickets},
     retired::Retired,
+    schedule::Exporter,
     succession::Succession,
     trust::{Expectation, MeshSecret, Mode, Trust},
 };

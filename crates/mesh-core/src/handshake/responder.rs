@@ -11,7 +11,7 @@ use super::{
     parameters::PROTOCOL_VERSION,
     recognise::recognise,
     resumption::{Note, SignedHolder, TICKET_LIFETIME},
-    schedule::{ClientStage, transcript, transcript_of_hellos},
+    schedule::{Channel, ClientStage, Exporter, transcript, transcript_of_hellos},
     trust::Recognised,
     unwrap_secret,
 };
@@ -42,6 +42,12 @@ impl Responder {
         now: Timestamp,
     ) -> Result<(Vec<u8>, AwaitProof), HandshakeError> {
         Self::look_at(local, m1, now)?.answer(expect, now)
+    }
+
+    /// Whether M1 comes with a certificate; false also for what is no M1.
+    #[must_use]
+    pub fn shows_certificate(m1: &[u8]) -> bool {
+        ClientHello::decode(m1).is_ok_and(|hello| Mode::from_number(hello.mode) == Some(Mode::Certificate))
     }
 
     /// Checks of M1 what costs little: its form, whom it is for, and whether its
@@ -79,7 +85,7 @@ impl Responder {
             let retired = local.has_retired(hello.shares.secret_id, now);
             return Err(if retired { HandshakeError::SecretRetired } else { HandshakeError::HelloMac });
         }
-        Ok(Hello { local, m1: m1.to_vec(), parsed: hello, mode, secret })
+        Ok(Hello { local, m1: m1.to_vec(), parsed: hello, channel: mode.into(), secret })
     }
 }
 
@@ -89,7 +95,7 @@ pub struct Hello {
     local: Arc<Local>,
     m1: Vec<u8>,
     parsed: ClientHello,
-    mode: Mode,
+    channel: Channel,
     secret: MeshSecret,
 }
 
@@ -100,13 +106,21 @@ impl Hello {
         self.m1.last_chunk().copied().unwrap_or_default()
     }
 
+    /// Binds the handshake to the TLS connection beneath, if there is one: with another one beneath at the
+    /// client it fails.
+    #[must_use]
+    pub fn bound_to(self, exporter: Option<Exporter>) -> Self {
+        Self { channel: Channel { exporter, ..self.channel }, ..self }
+    }
+
     /// Checks the rest of M1 and makes M2, as [`Responder::on_hello`] does.
     pub fn answer(
         self,
         expect: impl FnOnce(&ServiceId) -> Expectation,
         now: Timestamp,
     ) -> Result<(Vec<u8>, AwaitProof), HandshakeError> {
-        let Self { local, m1, parsed: hello, mode, secret } = self;
+        let Self { local, m1, parsed: hello, channel, secret } = self;
+        let mode = channel.mode;
         let client = &hello.shares.client;
         let (client_key, recognised) =
             recognise(&local, client, &hello.shares, || expect(client), mode, now)?;
@@ -121,7 +135,8 @@ impl Hello {
         let note = ticket.and_then(|ticket| local.tickets.take(ticket, client, &client_key, now));
         let name = recognised.certified.as_ref().map(|certified| certified.name.as_str());
         let note = note.filter(|note| note.name.as_deref() == name);
-        answer(local, &m1, &hello.shares, Checked { secret, choice, client_key, recognised, note }, now)
+        let checked = Checked { secret, choice, channel, client_key, recognised, note };
+        answer(local, &m1, &hello.shares, checked, now)
     }
 }
 
@@ -129,6 +144,7 @@ impl Hello {
 struct Checked {
     secret: MeshSecret,
     choice: Choice,
+    channel: Channel,
     client_key: PublicKey,
     recognised: Recognised,
     note: Option<Note>,
@@ -142,7 +158,7 @@ fn answer(
     checked: Checked,
     now: Timestamp,
 ) -> Result<(Vec<u8>, AwaitProof), HandshakeError> {
-    let Checked { secret, choice, client_key, recognised, note } = checked;
+    let Checked { secret, choice, channel, client_key, recognised, note } = checked;
     let ml_kem = match choice.suite {
         Suite::Hybrid => Some(encapsulate(&client.ml_kem).map_err(|_| HandshakeError::BadShare)?),
         Suite::X25519 => None,
@@ -176,7 +192,7 @@ fn answer(
     .encode(if note.is_some() { 0 } else { client_key.size() })?;
     let k_s = Secret::random()?;
     let wrapped = match &note {
-        None => client_key.oaep_encrypt(k_s.as_bytes(), &transcript_of_hellos(&[m1, &m2], choice.mode))?,
+        None => client_key.oaep_encrypt(k_s.as_bytes(), &transcript_of_hellos(&[m1, &m2], channel))?,
         Some(_) => Vec::new(),
     };
     m2.put_vec16(&wrapped)?;
@@ -189,7 +205,7 @@ fn answer(
         (Some(note), Some(held)) => vec![&note.psk, held],
         _ => vec![&k_s],
     };
-    let th2 = transcript_of_hellos(&[&messages], choice.mode);
+    let th2 = transcript_of_hellos(&[&messages], channel);
     let keys = ClientStage::new(&secret, th2, &shared, &proof);
     let descent = note.as_ref().map_or(now + TICKET_LIFETIME, |note| note.expires);
     let expires = recognised.certified.as_ref().map_or(descent, |certified| descent.min(certified.expires));
@@ -200,6 +216,7 @@ fn answer(
         client_key,
         recognised,
         choice,
+        channel,
         stage: keys,
         messages,
         expires,
@@ -216,6 +233,7 @@ pub struct AwaitProof {
     client_key: PublicKey,
     recognised: Recognised,
     choice: Choice,
+    channel: Channel,
     stage: ClientStage,
     messages: Vec<u8>,
     /// Until when sessions may descend from this one.
@@ -237,7 +255,7 @@ impl AwaitProof {
         if self.psk.is_some() && !wrapped.is_empty() {
             return Err(HandshakeError::Format);
         }
-        let th2 = transcript_of_hellos(&[&self.messages], self.choice.mode);
+        let th2 = transcript_of_hellos(&[&self.messages], self.channel);
         let plaintext = self.stage.sealing()?.open(&[&th2[..], wrapped].concat(), sealed)?;
         let Sealed { token, parameters, holder, .. } = Sealed::decode(&plaintext)?;
         let claims = TokenVerifier::new(

@@ -114,19 +114,40 @@ impl SealingKey {
     }
 }
 
-/// The binding `B` of the channel beneath the stream. With certificates it is
-/// the channel's exporter value behind its length: none without TLS beneath.
-pub(super) fn channel(mode: Mode) -> &'static [u8] {
-    match mode {
-        Mode::Secret | Mode::Pinned => &[],
-        Mode::Certificate => &[0],
+/// The exporter value of RFC 9266 of the TLS connection that carries a stream.
+pub type Exporter = [u8; 32];
+
+/// The channel beneath the stream, which the handshake binds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Channel {
+    pub(super) mode: Mode,
+    pub(super) exporter: Option<Exporter>,
+}
+
+impl From<Mode> for Channel {
+    /// A channel without TLS.
+    fn from(mode: Mode) -> Self {
+        Self { mode, exporter: None }
+    }
+}
+
+impl Channel {
+    /// `B` of the protocol: over TLS the exporter value behind its length. Without TLS it is an empty value
+    /// with certificates, and otherwise nothing, as before there was TLS.
+    pub(super) fn binding(&self) -> Vec<u8> {
+        match (&self.exporter, self.mode) {
+            (Some(exporter), _) => [&[exporter.len() as u8], &exporter[..]].concat(),
+            (None, Mode::Certificate) => vec![0],
+            (None, Mode::Secret | Mode::Pinned) => Vec::new(),
+        }
     }
 }
 
 /// The transcript hash over M1 and M2 (`messages`), whole or so far as the label
 /// of `ct_s` covers M2, and the channel.
-pub(super) fn transcript_of_hellos(messages: &[&[u8]], mode: Mode) -> Hash {
-    sha256(&[messages, &[channel(mode)]].concat())
+pub(super) fn transcript_of_hellos(messages: &[&[u8]], channel: impl Into<Channel>) -> Hash {
+    let channel: Channel = channel.into();
+    sha256(&[messages, &[&channel.binding()]].concat())
 }
 
 /// The transcript hash over whole messages.

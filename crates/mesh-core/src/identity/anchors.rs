@@ -100,6 +100,17 @@ impl Anchors {
         }
     }
 
+    /// Says that a list has ended by `now`, and the meaning of that.
+    pub(super) fn lists_fault(&self, now: Timestamp) -> Option<String> {
+        let until = self.lists.iter().filter_map(|list| list.until).min().filter(|until| *until <= now)?;
+        let hours = now.since(until).as_secs() / 3600;
+        let meaning = match self.policy {
+            CrlPolicy::Refuse => "certificates that it should tell of are refused",
+            CrlPolicy::Warn => "certificates that it should tell of are accepted, revoked or not",
+        };
+        Some(format!("a revocation list of {CRL} ended {hours} hours ago; renew it: {meaning}"))
+    }
+
     /// Whether an anchor has the name `subject`, valid or not.
     pub(super) fn has(&self, subject: &[u8]) -> bool {
         self.trusted.iter().any(|anchor| anchor.facts.subject == subject)
@@ -111,6 +122,7 @@ impl Anchors {
     pub(super) fn verify(
         &self,
         chain: &[CertificateDer<'_>],
+        usages: Usages,
         now: Timestamp,
         count: &AtomicU64,
     ) -> Result<Path, PathError> {
@@ -137,7 +149,7 @@ impl Anchors {
                 .flatten();
             let time = UnixTime::since_unix_epoch(std::time::Duration::from_millis(now.as_millis()));
             let path =
-                leaf.verify_for_usage(&counted, &trust, intermediates, time, BothUsages, revocation, None)?;
+                leaf.verify_for_usage(&counted, &trust, intermediates, time, usages, revocation, None)?;
             let found = path.anchor();
             let same = |anchor: &&&Anchor| anchor.trust == *found;
             // A root that was renewed with its key is the same anchor: the longer one counts.
@@ -218,13 +230,18 @@ fn lists(bytes: &[u8]) -> Result<Vec<List>, MaterialError> {
 const SERVER_AUTH: KeyPurposeId<'_> = KeyPurposeId::new(&[0x2b, 6, 1, 5, 5, 7, 3, 1]);
 const CLIENT_AUTH: KeyPurposeId<'_> = KeyPurposeId::new(&[0x2b, 6, 1, 5, 5, 7, 3, 2]);
 
-/// Accepts certificates without an extended key usage, and those for clients
-/// and servers alike: a service is both.
-struct BothUsages;
+/// The extended key usages that a certificate needs, if it has any.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Usages {
+    /// For clients and servers alike: a service is both.
+    Both,
+    /// For servers: TLS proves no client.
+    Server,
+}
 
-impl ExtendedKeyUsageValidator for BothUsages {
+impl ExtendedKeyUsageValidator for Usages {
     fn validate(&self, purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), PathError> {
-        let (mut any, mut client, mut server) = (false, false, false);
+        let (mut any, mut client, mut server) = (false, matches!(self, Self::Server), false);
         for purpose in purposes {
             let purpose = purpose?;
             any = true;

@@ -1,5 +1,5 @@
-//! The private key of this service's certificate. It signs delegations and
-//! nothing else; it never decrypts, and is never the mesh key.
+//! The private key of this service's certificate. It signs delegations, and the
+//! handshakes of TLS; it never decrypts, and is never the mesh key.
 
 use std::fmt;
 

@@ -12,7 +12,11 @@ use super::{
     error::{IdentityError, MaterialError},
     leaf_key::{LeafKey, NotTheKey},
 };
-use crate::{clock::Timestamp, crypto::rsa::PublicKey, id::ServiceId};
+use crate::{
+    clock::Timestamp,
+    crypto::{CryptoError, rsa::PublicKey},
+    id::ServiceId,
+};
 
 const CERT: &str = "security.certificate.cert";
 const KEY: &str = "security.certificate.key";
@@ -102,6 +106,28 @@ impl Credential {
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
         self.leaf.fingerprint
+    }
+
+    /// Whether both have the same chain.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.chain == other.chain
+    }
+
+    /// The chain, the leaf first.
+    #[must_use]
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.chain
+    }
+
+    /// The leaf's public key in DER.
+    pub(super) fn leaf_spki(&self) -> &[u8] {
+        &self.leaf.spki
+    }
+
+    /// Signs a message of TLS, which no delegation can be mistaken for.
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        self.key.sign(message)
     }
 
     /// Signs that `mesh_key` is the key of `service`, for 24 hours or until the

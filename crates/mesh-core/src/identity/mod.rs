@@ -17,6 +17,7 @@
 //! | `revocation` | what `revoke()` has named |
 //! | `cache` | verified identities |
 //! | `verifier` | the checks in their order |
+//! | `tls` | the same certificates and checks, for TLS |
 
 mod algorithms;
 mod anchors;
@@ -31,6 +32,7 @@ mod names;
 mod revocation;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod tls;
 mod verifier;
 
 pub use self::{

@@ -120,11 +120,20 @@ impl Revocations {
         &self,
         name: &str,
         mesh_key: Thumbprint,
+        path: impl Iterator<Item = &'f PathCertificate>,
+    ) -> bool {
+        let by_key = self.lock().mesh_keys.contains(&mesh_key);
+        by_key || self.names_chain(name, path)
+    }
+
+    /// The same for a chain without a mesh key.
+    pub(super) fn names_chain<'f>(
+        &self,
+        name: &str,
         mut path: impl Iterator<Item = &'f PathCertificate>,
     ) -> bool {
         let revoked = self.lock();
         revoked.names.contains(name)
-            || revoked.mesh_keys.contains(&mesh_key)
             || path.any(|certificate| {
                 let issuers = revoked.serials.get(&certificate.serial);
                 let by_serial = issuers.is_some_and(|issuers| {

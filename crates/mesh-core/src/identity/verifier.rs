@@ -13,11 +13,11 @@ use webpki::{EndEntityCert, Error as PathError};
 
 use super::{
     algorithms::Counted,
-    anchors::Anchors,
+    anchors::{Anchors, Path, Usages},
     cache::Cache,
     certificate::{Facts, KeyKind},
     certified::Certified,
-    delegation::{Delegation, MAX_DELEGATION, signed_bytes},
+    delegation::{Delegation, MAX_DELEGATION, encode_chain, signed_bytes},
     error::{IdentityError, MaterialError},
     material::Credential,
     names::{NameRule, Names},
@@ -29,7 +29,7 @@ use crate::{clock::Timestamp, crypto::mac::sha256, id::ServiceId};
 /// Another set is another verifier, whose cache is empty.
 #[derive(Debug)]
 pub struct Verifier {
-    anchors: Anchors,
+    anchors: Arc<Anchors>,
     names: Names,
     revocations: Arc<Revocations>,
     cache: Mutex<Cache>,
@@ -41,13 +41,19 @@ impl Verifier {
     /// For a service that has the credential `own`.
     #[must_use]
     pub fn new(
-        anchors: Anchors,
+        anchors: impl Into<Arc<Anchors>>,
         rule: &NameRule,
         own: &Credential,
         revocations: Arc<Revocations>,
         signatures: Arc<AtomicU64>,
     ) -> Self {
-        Self { anchors, names: Names::new(rule, &own.leaf), revocations, cache: Mutex::default(), signatures }
+        Self {
+            anchors: anchors.into(),
+            names: Names::new(rule, &own.leaf),
+            revocations,
+            cache: Mutex::default(),
+            signatures,
+        }
     }
 
     /// How many signatures were verified.
@@ -78,6 +84,12 @@ impl Verifier {
         Ok(certified)
     }
 
+    /// The fault of the revocation lists at `now`, with its meaning, if there are lists and one has ended.
+    #[must_use]
+    pub fn lists_fault(&self, now: Timestamp) -> Option<String> {
+        self.anchors.lists_fault(now)
+    }
+
     /// Revokes: nothing that this names is accepted any longer.
     pub fn revoke(&self, revocation: Revocation) -> Result<(), MaterialError> {
         self.revocations.add(revocation)
@@ -89,6 +101,42 @@ impl Verifier {
         self.revocations.hit(&certified.name, certified.mesh_key.thumbprint(), certified.path.iter())
     }
 
+    /// Checks that a chain without a delegation, leaf first, is of `service` at `now`: of TLS, where the
+    /// leaf's key proves itself by signing the handshake.
+    pub fn verify_chain(
+        &self,
+        chain: &[CertificateDer<'_>],
+        service: &ServiceId,
+        now: Timestamp,
+    ) -> Result<(), IdentityError> {
+        encode_chain(chain)?;
+        let Chain { facts, name, path, .. } = self.check_chain(chain, Usages::Server, service, now)?;
+        let path: Vec<PathCertificate> = facts.iter().chain([&path.anchor]).map(Into::into).collect();
+        if self.revocations.names_chain(&name, path.iter()) {
+            return Err(IdentityError::Revoked { service: service.clone(), by: "revoke() of this service" });
+        }
+        Ok(())
+    }
+
+    /// The checks of a chain, except those of `revoke()`.
+    fn check_chain(
+        &self,
+        chain: &[CertificateDer<'_>],
+        usages: Usages,
+        service: &ServiceId,
+        now: Timestamp,
+    ) -> Result<Chain, IdentityError> {
+        let facts = read_chain(chain, service)?;
+        let Some(leaf) = facts.first() else { return Err(IdentityError::Format) };
+        let kind = check_leaf(leaf, service)?;
+        let name = self.names.check(leaf, service)?;
+        let path = self
+            .anchors
+            .verify(chain, usages, now, &self.signatures)
+            .map_err(|error| self.explain(&error, &facts, service, now))?;
+        Ok(Chain { facts, kind, name, path })
+    }
+
     fn verify_anew(
         &self,
         identity: &[u8],
@@ -97,14 +145,9 @@ impl Verifier {
         service: &ServiceId,
         now: Timestamp,
     ) -> Result<Arc<Certified>, IdentityError> {
-        let facts = read_chain(&delegation.chain, service)?;
+        let Chain { facts, kind, name, path } =
+            self.check_chain(&delegation.chain, Usages::Both, service, now)?;
         let Some(leaf) = facts.first() else { return Err(IdentityError::Format) };
-        let kind = check_leaf(leaf, service)?;
-        let name = self.names.check(leaf, service)?;
-        let path = self
-            .anchors
-            .verify(&delegation.chain, now, &self.signatures)
-            .map_err(|error| self.explain(&error, &facts, service, now))?;
         let chain_expires = facts.iter().map(|one| one.expires).min().unwrap_or_default();
         self.check_delegation(delegation, leaf, kind, chain_expires, service)?;
 
@@ -214,6 +257,14 @@ impl Verifier {
     pub(super) fn cached(&self) -> usize {
         self.lock().len()
     }
+}
+
+/// A chain that has passed its checks.
+struct Chain {
+    facts: Vec<Facts>,
+    kind: KeyKind,
+    name: String,
+    path: Path,
 }
 
 /// The rule of RFC 5280 that a path breaks.

@@ -80,6 +80,9 @@ pub(super) fn stats(core: &Core) -> Stats {
         requests_in_flight: core.server.count().0,
         strangers_displaced: connections_displaced(core) + core.server.gave_way(),
         private_operations: core.identity.private_operations(),
+        leaf_signatures: core.identity.leaf_signatures(),
+        accepts: core.identity.accepts(),
+        certificate_problem: core.identity.certificate_problem(core.shared.now()),
         key_directory_fault: core.identity.trust.fault(),
         memory: core.shared.budget.figures(),
         ..core.shared.stats.read()

@@ -21,7 +21,7 @@ use super::{
     io::Io,
     lookout::Lookout,
     platform::Platform,
-    server::{Acceptor, Authorization},
+    server::{Acceptor, Authorization, Port},
     shared::Shared,
 };
 use crate::{
@@ -94,10 +94,13 @@ pub(super) async fn run(
     tokio::spawn(Arc::clone(&core.authorization).follow());
     tokio::spawn(Arc::clone(&core.client).place_queued());
     core.client.follow_names();
+    tokio::spawn(Arc::clone(&core).follow_certificate());
+    tokio::spawn(Arc::clone(&core).follow_tls());
     if let Some(mut listener) = listener {
         tokio::spawn(log_troubles(Arc::clone(shared), listener.troubles()));
         let acceptor = Arc::new(Acceptor(Arc::clone(&core.server)));
-        tokio::spawn(serve(listener, acceptor, shared.config.limits.max_message));
+        let tls = core.identity.speaks_tls().then(|| Arc::new(Port(Arc::clone(&core.server))) as _);
+        tokio::spawn(serve(listener, acceptor, tls, shared.config.limits.max_message));
     }
     let io = Io(Arc::clone(&core));
     let mut lookout = Lookout::new(shared.platform.cores);

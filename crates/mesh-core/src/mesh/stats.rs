@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use crate::identity::Certified;
+use crate::{config::Accept, identity::Certified};
 
 use crate::budget::MemoryFigures;
 
@@ -83,6 +83,14 @@ pub struct Stats {
     pub key_directory_fault: Option<String>,
     /// The memory that is held for peers and calls.
     pub memory: MemoryFigures,
+    /// Signatures of the certificate's key that connections over TLS have caused, those of strangers
+    /// included.
+    pub leaf_signatures: u64,
+    /// The weaker trust that is accepted beside certificates, and its end.
+    pub accepts: Option<Accept>,
+    /// What an operator has to mend about certificates: files that are not in use, a certificate or a
+    /// revocation list that ends soon or has ended.
+    pub certificate_problem: Option<String>,
 }
 
 /// The certificates of a mesh at one moment.

@@ -1,6 +1,6 @@
 //! Connections to peers.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use hyper_util::client::legacy::connect::HttpConnector;
 use tokio_stream::StreamExt;
@@ -15,23 +15,37 @@ use super::{
     max_frame,
     memory::Connector,
     meter::{Meter, MeteredChannel},
+    tls::{Outcome, Shaken, TlsConnector, TlsDial},
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const STREAM_WINDOW: u32 = 1 << 20;
 
-/// Opens one stream on a connection of its own, over a socket or on a
-/// `network` in memory.
+/// Opens one stream on a connection of its own without TLS.
+#[cfg(test)]
 pub(crate) async fn connect(
     network: Option<&NetworkName>,
     address: &Address,
     max_message: u32,
 ) -> Result<Duplex, TransportError> {
+    connect_over(network, address, max_message, None).await
+}
+
+/// Opens one stream on a connection of its own, over a socket or on a
+/// `network` in memory, over TLS if there is `tls`.
+pub(crate) async fn connect_over(
+    network: Option<&NetworkName>,
+    address: &Address,
+    max_message: u32,
+    tls: Option<TlsDial>,
+) -> Result<Duplex, TransportError> {
     let failed = |error: tonic::transport::Error| TransportError::Connect {
         target: address.to_string(),
         detail: root_cause(&error),
     };
-    let seen = FirstBytes::default();
+    let (seen, outcome) = (FirstBytes::default(), Outcome::default());
+    let is_plain = tls.is_none();
+    let found = || if is_plain { seen.look_like() } else { seen.look_like_without_tls() };
     let not_a_mesh = |found| TransportError::NotAMesh { target: address.to_string(), found };
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(failed)?
@@ -42,26 +56,51 @@ pub(crate) async fn connect(
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true);
-    let channel = match network {
-        None => {
-            let mut tcp = HttpConnector::new();
-            tcp.set_nodelay(true);
-            tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-            endpoint.connect_with_connector(first_bytes::Connector::new(tcp, seen.clone())).await
-        }
-        Some(network) => endpoint.connect_with_connector(Connector::new(network, address.port.get())).await,
+    let tcp = || {
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        first_bytes::Connector::new(tcp, seen.clone())
     };
-    let channel = channel.map_err(|error| seen.look_like().map_or_else(|| failed(error), not_a_mesh))?;
+    let memory = |network| Connector::new(network, address.port.get());
+    let over = |tls: &TlsDial| (Arc::clone(&tls.config), outcome.clone());
+    let channel = match (network, &tls) {
+        (None, None) => endpoint.connect_with_connector(tcp()).await,
+        (Some(network), None) => endpoint.connect_with_connector(memory(network)).await,
+        (None, Some(tls)) => {
+            let (config, outcome) = over(tls);
+            endpoint.connect_with_connector(TlsConnector::new(tcp(), config, outcome)).await
+        }
+        (Some(network), Some(tls)) => {
+            let (config, outcome) = over(tls);
+            endpoint.connect_with_connector(TlsConnector::new(memory(network), config, outcome)).await
+        }
+    };
+    let channel = channel.map_err(|error| {
+        let target = address.to_string();
+        let refusal = tls.as_ref().and_then(|tls| tls.refusal.get().cloned());
+        match (outcome.get(), refusal) {
+            (_, Some(source)) => TransportError::Certificate { target, source },
+            (Some(Shaken::Refused), None) => TransportError::TlsRefused { target },
+            (Some(Shaken::NoTls), None) => found().map_or(TransportError::NoTls { target }, not_a_mesh),
+            (Some(Shaken::Other), None) => not_a_mesh("a TLS server that does not speak as a mesh does"),
+            (Some(Shaken::Done(_)) | None, None) => found().map_or_else(|| failed(error), not_a_mesh),
+        }
+    })?;
     let (outgoing, frames) = Outgoing::queue();
     let meter = Meter::default();
     let channel = MeteredChannel { channel, meter: meter.clone() };
     let mut client = MeshClient::new(channel).max_decoding_message_size(max_frame(max_message));
     let opened = client.session(frames.map_while(Result::ok)).await;
-    let opened = opened.map_err(|status| seen.look_like().map_or_else(|| status.into(), not_a_mesh))?;
+    let opened = opened.map_err(|status| found().map_or_else(|| status.into(), not_a_mesh))?;
     if !is_grpc(&opened) {
         return Err(not_a_mesh("an HTTP/2 server that does not speak gRPC"));
     }
-    Ok(Duplex { incoming: Incoming::new(opened.into_inner(), meter), outgoing })
+    let exporter = match outcome.get() {
+        Some(Shaken::Done(exporter)) => Some(exporter),
+        _ => None,
+    };
+    Ok(Duplex { incoming: Incoming::new(opened.into_inner(), meter), outgoing, exporter })
 }
 
 /// Whether an answer is one of a gRPC server's, whatever it says.

@@ -4,6 +4,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -24,7 +25,7 @@ use super::{
     connections::{Connections, Entry, Hold, Member, Progress},
     memory::{self, Wire},
 };
-use crate::config::NetworkName;
+use crate::{config::NetworkName, handshake::Exporter};
 
 /// A bound TCP socket, or a bound port of a network in memory.
 #[derive(Debug)]
@@ -174,7 +175,8 @@ impl Stream for Listener {
                     let Some(entry) = self.connections.enter(subject) else {
                         continue; // dropped, which closes it
                     };
-                    let info = ConnectionInfo { address, subject, member: entry.member().clone() };
+                    let (member, exporter) = (entry.member().clone(), Arc::default());
+                    let info = ConnectionInfo { address, subject, member, exporter };
                     return Poll::Ready(Some(Ok(Connection::new(stream, info, entry, self.patience))));
                 }
                 // The connection is gone or the system is out of something;
@@ -202,6 +204,8 @@ pub(crate) struct ConnectionInfo {
     pub(crate) address: SocketAddr,
     subject: IpAddr,
     member: Member,
+    /// That of TLS beneath, once its handshake is over.
+    exporter: Arc<OnceLock<Exporter>>,
 }
 
 impl ConnectionInfo {
@@ -224,6 +228,17 @@ impl ConnectionInfo {
     /// The connection's number, which no other one has.
     pub(crate) fn number(&self) -> u64 {
         self.member.id()
+    }
+
+    /// The value that names the TLS connection beneath; `None` without TLS.
+    pub(crate) fn exporter(&self) -> Option<Exporter> {
+        self.exporter.get().copied()
+    }
+
+    /// The handshake of TLS is over.
+    pub(super) fn set_exporter(&self, exporter: Exporter) {
+        // A connection has one handshake.
+        let _ = self.exporter.set(exporter);
     }
 
     /// The address limits are counted by.

@@ -13,6 +13,7 @@ pub(crate) mod memory;
 mod meter;
 mod server;
 mod status;
+mod tls;
 
 use std::{
     pin::Pin,
@@ -28,12 +29,14 @@ use tokio_stream::Stream;
 use crate::{
     budget::{Account, Charge},
     error::{Code, Coded, Reason},
+    handshake::Exporter,
+    identity::IdentityError,
 };
 
 use self::meter::Meter;
 pub(crate) use self::{
     bind::Place,
-    client::connect,
+    client::connect_over,
     codec::FrameCodec,
     connections::Connections,
     generated::Frame,
@@ -42,7 +45,11 @@ pub(crate) use self::{
     meter::FrameFault,
     server::{Accept, serve},
     status::{busy, refusal, shutting_down, unable},
+    tls::{Answer, TlsDial, TlsPort},
 };
+
+#[cfg(test)]
+pub(crate) use self::client::connect;
 
 /// A connection that is quiet for so long is probed with an HTTP/2 PING, from
 /// either side.
@@ -79,6 +86,29 @@ pub enum TransportError {
         /// What it looks like, as in `an SSH server`.
         found: &'static str,
     },
+    /// The peer speaks no TLS, and this side no plain HTTP/2 with it.
+    #[error(
+        "{target} speaks no TLS, which this service requires; give that service a certificate (security.certificate, or \
+         security.tls with cert, key and ca), or set security.tls: 'off' here"
+    )]
+    NoTls {
+        /// Host and port.
+        target: String,
+    },
+    /// The certificate that the peer shows in TLS is refused here.
+    #[error("TLS with {target}: {source}")]
+    Certificate {
+        /// Host and port.
+        target: String,
+        /// The check that failed.
+        source: IdentityError,
+    },
+    /// The peer refuses the handshake of TLS, or shows no certificate of its own.
+    #[error("{target} refuses the handshake of TLS, or does not hold the key of its certificate")]
+    TlsRefused {
+        /// Host and port.
+        target: String,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {detail}")]
     Listen {
@@ -97,6 +127,10 @@ fn describe(status: &tonic::Status) -> &'static str {
     match status.code() {
         tonic::Code::Unauthenticated => "handshake refused",
         tonic::Code::ResourceExhausted => "too many handshakes, sessions or bytes",
+        tonic::Code::FailedPrecondition if status.message() == tls::TLS_REQUIRED => {
+            "it requires TLS; give this service a certificate (security.certificate, or security.tls with cert, key \
+             and ca)"
+        }
         tonic::Code::FailedPrecondition => "it speaks other protocol versions",
         tonic::Code::Unimplemented => "it is a gRPC server, and not one of a mesh",
         // Said by the peer, and not made of an error of this side's connection.
@@ -118,6 +152,8 @@ impl From<tonic::Status> for TransportError {
 pub(crate) struct Duplex {
     pub(crate) incoming: Incoming,
     pub(crate) outgoing: Outgoing,
+    /// The value that names the TLS connection beneath; `None` without TLS.
+    pub(crate) exporter: Option<Exporter>,
 }
 
 impl Duplex {
@@ -230,7 +266,8 @@ impl Coded for TransportError {
     fn code(&self) -> Code {
         match self {
             Self::Connect { .. } => Code::Unavailable,
-            Self::NotAMesh { .. } | Self::Listen { .. } => Code::FailedPrecondition,
+            Self::NotAMesh { .. } | Self::Listen { .. } | Self::NoTls { .. } => Code::FailedPrecondition,
+            Self::Certificate { .. } | Self::TlsRefused { .. } => Code::Unauthenticated,
             Self::Status(status) => match status.code() {
                 tonic::Code::Unauthenticated => Code::Unauthenticated,
                 tonic::Code::ResourceExhausted => Code::ResourceExhausted,
@@ -248,9 +285,15 @@ impl Coded for TransportError {
             Self::Connect { .. } => Reason::ConnectFailed,
             Self::NotAMesh { .. } => Reason::WrongPort,
             Self::Listen { .. } => Reason::Listen,
+            Self::NoTls { .. } => Reason::TlsRequired,
+            Self::Certificate { source, .. } => source.reason(),
+            Self::TlsRefused { .. } => Reason::HandshakeRefused,
             Self::Status(status) => match status.code() {
                 tonic::Code::Unauthenticated => Reason::HandshakeRefused,
                 tonic::Code::ResourceExhausted => Reason::Busy,
+                tonic::Code::FailedPrecondition if status.message() == tls::TLS_REQUIRED => {
+                    Reason::TlsRequired
+                }
                 tonic::Code::FailedPrecondition => Reason::Version,
                 tonic::Code::Unimplemented => Reason::HandshakeFormat,
                 _ => Reason::SessionLost,

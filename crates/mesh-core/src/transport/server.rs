@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status, Streaming, service::InterceptorLayer, transport::Server};
 
 use super::{
@@ -14,6 +15,7 @@ use super::{
     },
     max_frame,
     meter::{Meter, MeteredService},
+    tls::{Secured, TLS_REQUIRED, TlsPort},
 };
 
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -49,7 +51,8 @@ impl Mesh for Service {
         let (outgoing, frames) = Outgoing::queue();
         // Each request of a metered service has its meter.
         let meter = request.extensions().get::<Meter>().cloned().unwrap_or_default();
-        let duplex = Duplex { incoming: Incoming::new(request.into_inner(), meter), outgoing };
+        let exporter = connection.exporter();
+        let duplex = Duplex { incoming: Incoming::new(request.into_inner(), meter), outgoing, exporter };
         self.0.accept(duplex, connection);
         Ok(Response::new(frames))
     }
@@ -59,6 +62,7 @@ impl Mesh for Service {
 pub(crate) async fn serve(
     listener: Listener,
     accept: Arc<dyn Accept>,
+    tls: Option<Arc<dyn TlsPort>>,
     max_message: u32,
 ) -> Result<(), TransportError> {
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -72,13 +76,19 @@ pub(crate) async fn serve(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(internal)?;
-    let touch = InterceptorLayer::new(|request: Request<()>| {
+    let port = tls.clone();
+    let touch = InterceptorLayer::new(move |request: Request<()>| {
         if let Some(connection) = request.extensions().get::<ConnectionInfo>() {
+            let required = port.as_ref().is_some_and(|tls| tls.is_required());
+            if required && connection.exporter().is_none() {
+                return Err(Status::failed_precondition(TLS_REQUIRED));
+            }
             connection.touch();
         }
         Ok(request)
     });
     let mesh = MeshServer::new(Service(accept)).max_decoding_message_size(max_frame(max_message));
+    let incoming = listener.map(move |accepted| accepted.map(|stream| Secured::new(stream, tls.clone())));
     Server::builder()
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(2 * STREAM_WINDOW)
@@ -92,7 +102,7 @@ pub(crate) async fn serve(
         .add_service(MeteredService(mesh))
         .add_service(health_service)
         .add_service(reflection)
-        .serve_with_incoming(listener)
+        .serve_with_incoming(incoming)
         .await
         .map_err(|error| TransportError::Listen { address: "server".to_owned(), detail: error.to_string() })
 }

@@ -54,7 +54,7 @@ const DIRECTORY: &str = "secure-stack-mesh";
 const MESH_SECRET: &str = "mesh-secret";
 const TEMPORARY_PREFIX: &str = "tmp-";
 /// Prefixes of the files that are created for other services.
-const PEER_PREFIXES: [&str; 2] = ["peer-", "pub-"];
+const PEER_PREFIXES: [&str; 3] = ["peer-", "pub-", "certified-"];
 
 /// Size limits, above any valid file: 64 digits for the secret, a PEM of 4096
 /// bits for a key.

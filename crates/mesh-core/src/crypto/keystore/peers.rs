@@ -87,6 +87,30 @@ impl KeyStore {
         self.path().join(peer_file(id))
     }
 
+    /// Whether the service `id` has once proved a certificate.
+    pub fn has_certified(&self, id: &ServiceId) -> Result<bool, KeyStoreError> {
+        Ok(self.read_text(&certified_file(id), MAX_PEER_FILE)?.is_some())
+    }
+
+    /// Remembers that the service `id` has proved a certificate.
+    ///
+    /// # Errors
+    /// `KEYDIR_FULL` at [`MAX_KNOWN_PEERS`](super::MAX_KNOWN_PEERS).
+    pub fn remember_certified(&self, id: &ServiceId) -> Result<(), KeyStoreError> {
+        if self.has_certified(id)? {
+            return Ok(());
+        }
+        self.check_room()?;
+        self.directory.create(&certified_file(id), format!("{id}\n").as_bytes()).map(drop)
+    }
+
+    /// The file that remembers that `id` has proved a certificate. After its removal it can be accepted by
+    /// less.
+    #[must_use]
+    pub fn certified_path(&self, id: &ServiceId) -> PathBuf {
+        self.path().join(certified_file(id))
+    }
+
     /// Records `id` as the key's owner, unless another service owns the key.
     fn claim_key(&self, id: &ServiceId, thumbprint: &Thumbprint) -> Result<(), KeyStoreError> {
         let name = owner_file(thumbprint);
@@ -127,6 +151,10 @@ fn peer_line(id: &ServiceId, thumbprint: &Thumbprint) -> String {
 
 pub(super) fn peer_file(id: &ServiceId) -> String {
     format!("peer-{}.jkt", hash(id))
+}
+
+fn certified_file(id: &ServiceId) -> String {
+    format!("certified-{}.id", hash(id))
 }
 
 fn owner_file(thumbprint: &Thumbprint) -> String {

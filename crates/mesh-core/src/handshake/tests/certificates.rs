@@ -278,7 +278,7 @@ fn a_succession_has_no_place_beside_a_certificate() {
 
 #[test]
 fn the_channel_is_part_of_the_transcript() {
-    use super::super::schedule::{transcript, transcript_of_hellos};
+    use super::super::schedule::{Channel, transcript, transcript_of_hellos};
     let hellos: [&[u8]; 2] = [b"m1", b"m2"];
     for mode in [Mode::Secret, Mode::Pinned] {
         assert_eq!(
@@ -289,6 +289,10 @@ fn the_channel_is_part_of_the_transcript() {
     }
     let bound = transcript_of_hellos(&hellos, Mode::Certificate);
     assert_eq!(bound, transcript(&[b"m1m2", &[0]]));
+    for mode in [Mode::Secret, Mode::Pinned, Mode::Certificate] {
+        let over_tls = Channel { mode, exporter: Some([7; 32]) };
+        assert_eq!(transcript_of_hellos(&hellos, over_tls), transcript(&[b"m1m2", &[32], &[7; 32]]));
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod material;
 mod names;
 mod openssl;
 mod paths;
-mod revocations;
+pub(crate) mod revocations;
 
 use std::{
     sync::{Arc, OnceLock, atomic::AtomicU64},

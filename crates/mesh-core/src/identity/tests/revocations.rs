@@ -5,7 +5,7 @@ use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, Ser
 use super::*;
 
 /// A list of `authority` that revokes these serial numbers, valid until `until`.
-fn list(authority: &Authority, serials: &[u64], until: Timestamp) -> Vec<u8> {
+pub(crate) fn list(authority: &Authority, serials: &[u64], until: Timestamp) -> Vec<u8> {
     let at = |time: Timestamp| date_time_ymd(1970, 1, 1) + Duration::from_secs(time.as_secs());
     let revoked = serials.iter().map(|serial| RevokedCertParams {
         serial_number: SerialNumber::from(*serial),
@@ -24,7 +24,7 @@ fn list(authority: &Authority, serials: &[u64], until: Timestamp) -> Vec<u8> {
     params.signed_by(&authority.0).unwrap().der().to_vec()
 }
 
-fn numbered(serial: u64) -> impl Fn(&mut CertificateParams) {
+pub(crate) fn numbered(serial: u64) -> impl Fn(&mut CertificateParams) {
     move |params| params.serial_number = Some(SerialNumber::from(serial))
 }
 

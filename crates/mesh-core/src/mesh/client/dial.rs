@@ -16,7 +16,7 @@ use crate::{
         session::handshake_message,
         shared::Shared,
     },
-    transport::{Duplex, TransportError, connect},
+    transport::{Duplex, TlsDial, TransportError, connect_over},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -75,16 +75,28 @@ impl Dialler<'_> {
 
     /// Connects; to a peer that refuses the current secret with a former one that
     /// is still in its grace, since the peer may not have been given the current one.
+    /// During a migration, to a peer that has no certificate yet with less.
     async fn open(
         self,
         service: &ServiceId,
         target: &Address,
         local: &Arc<Local>,
     ) -> Result<(Established, Duplex), DialError> {
+        let tls = self.identity.tls_dial(service).map_err(|error| DialError::Setup(error.to_string()))?;
         let mut refused = None;
-        for offer in local.offers(self.shared.now()) {
-            match self.open_with(service, target, offer).await {
-                Err(DialError::Transport(error)) if error.reason() == Reason::HandshakeRefused => {
+        let mut offers = local.offers(self.shared.now()).into_iter().map(|local| (local, tls.clone()));
+        let mut weaker = None;
+        while let Some((offer, tls)) = offers.next().or_else(|| weaker.take()) {
+            let is_certified = offer.certificate.is_some();
+            match self.open_with(service, target, offer, tls.clone()).await {
+                Err(DialError::Transport(error))
+                    if matches!(error.reason(), Reason::HandshakeRefused)
+                        || (is_certified && matches!(error, TransportError::NoTls { .. })) =>
+                {
+                    if is_certified {
+                        let tls = tls.filter(|_| error.reason() == Reason::HandshakeRefused);
+                        weaker = self.weaker(service).await?.map(|local| (local, tls));
+                    }
                     // What the current secret met with is what is told.
                     refused.get_or_insert(error);
                 }
@@ -94,23 +106,33 @@ impl Dialler<'_> {
         Err(refused.map_or_else(|| Stopped.into(), DialError::Transport))
     }
 
+    /// This side with less than a certificate, if that is accepted and the service has never proved one.
+    async fn weaker(self, service: &ServiceId) -> Result<Option<Arc<Local>>, DialError> {
+        let Some(local) = self.identity.weaker() else { return Ok(None) };
+        let (identity, peer) = (Arc::clone(self.identity), service.clone());
+        let proved_more = self.shared.platform.blocking(move || identity.trust.has_certified(&peer)).await?;
+        let proved_more = proved_more.map_err(|error| DialError::Setup(error.to_string()))?;
+        Ok(Some(local).filter(|_| !proved_more))
+    }
+
     async fn open_with(
         self,
         service: &ServiceId,
         target: &Address,
         local: Arc<Local>,
+        tls: Option<TlsDial>,
     ) -> Result<(Established, Duplex), DialError> {
         let explain = |error: HandshakeError| {
             let hint = self.identity.trust.hint(&error);
             DialError::Handshake(error, hint)
         };
-        let mut duplex =
-            connect(self.shared.config.network.as_ref(), target, self.shared.config.limits.max_message)
-                .await?;
+        let (network, most) = (self.shared.config.network.as_ref(), self.shared.config.limits.max_message);
+        let mut duplex = connect_over(network, target, most, tls).await?;
         let expectation = self.expectation(service).await?;
         let ticket = self.identity.wallet.take(service);
         let (m1, state) = Initiator::start(local, service.clone(), expectation, ticket, self.shared.now())
             .map_err(explain)?;
+        let state = state.bound_to(duplex.exporter);
         duplex.outgoing.send(m1.into()).await;
         let m2 = match handshake_message(&mut duplex).await {
             Ok(m2) => m2,

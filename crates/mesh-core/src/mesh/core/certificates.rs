@@ -12,9 +12,11 @@ use crate::{
     mesh::{
         error::Error,
         events::{Level, SessionInfo},
+        identity::Reread,
         session::{End, Session},
         stats::CertificateStats,
     },
+    providers::files::Contents,
 };
 
 /// How long the calls under way may go on after the peer's identity has ended.
@@ -23,8 +25,8 @@ const LAST_CALLS: Duration = Duration::from_hours(1);
 impl Core {
     /// Renews the delegation when it is time, and warns of an end that is near.
     pub(super) fn keep_certificate(&self, now: Timestamp) {
-        if let Some(text) = self.identity.certificate_warning(now) {
-            self.shared.log(Level::Warn, "certificate.expiring", text, Vec::new());
+        for (event, text) in self.identity.certificate_warnings(now) {
+            self.shared.log(Level::Warn, event, text, Vec::new());
             self.shared.events.flush();
         }
         self.end_outlived_sessions(now);
@@ -46,7 +48,27 @@ impl Core {
 
     /// Reads the certificate again, as [`Mesh::reload_identity`](crate::mesh::Mesh::reload_identity) says.
     pub(in crate::mesh) async fn reload_identity(&self) -> Result<PublicKey, Error> {
-        let key = self.identity.reload_certificate().await?;
+        let reread = self.reread(None).await?;
+        let key = self.take_over(reread).await?;
+        self.identity.set_file_fault(None);
+        Ok(key)
+    }
+
+    /// Reads the files, or takes those that were delivered, and ends the sessions of peers that are refused by
+    /// their anchors and lists. That does not wait for the key of a new certificate, which takes a while to make.
+    pub(super) async fn reread(&self, contents: Option<Contents>) -> Result<Reread, Error> {
+        let reread = self.identity.reread(contents).await?;
+        if reread.judges_anew {
+            self.client.forgive();
+            self.end_refused_sessions().await?;
+            self.shared.events.flush();
+        }
+        Ok(reread)
+    }
+
+    /// Uses the certificate of the files from now on.
+    pub(super) async fn take_over(&self, reread: Reread) -> Result<PublicKey, Error> {
+        let key = self.identity.take_over(reread).await?;
         // A peer that refused the former certificate may accept this one.
         self.client.forgive();
         self.renew_sessions();
@@ -61,6 +83,26 @@ impl Core {
         let ended = self.end_refused_sessions().await?;
         self.shared.events.flush();
         Ok(ended)
+    }
+
+    /// Lets the sessions without a certificate end with the calls they carry, once nothing less is accepted.
+    pub(super) fn end_weaker_trust(&self, now: Timestamp) {
+        if !self.identity.weaker_ends(now) {
+            return;
+        }
+        for session in self.client.sessions().list() {
+            if session.info.certified.is_none() {
+                self.client.leave(&session, u32::MAX);
+            }
+        }
+        for session in self.server.sessions().list() {
+            if session.info.certified.is_none() {
+                session.leave();
+            }
+        }
+        let text = "security.accept has ended: certificates alone are accepted".to_owned();
+        self.shared.log(Level::Warn, "accept.ended", text, Vec::new());
+        self.shared.events.flush();
     }
 
     /// Ends the sessions whose peers' identities ended a while ago. They were left

@@ -1,5 +1,6 @@
 //! The parts of a mesh, and its life from start to close.
 
+mod certificate_files;
 mod certificates;
 
 use std::{sync::Arc, time::Duration};
@@ -74,6 +75,7 @@ impl Core {
             self.renew_sessions();
         }
         self.keep_certificate(now);
+        self.end_weaker_trust(now);
         self.shared.log_withheld();
         self.sweep_streams();
         let config = &self.shared.config;

@@ -2,9 +2,6 @@
 //! to a mesh key that is made anew for each delegation.
 
 use std::{
-    fs::File,
-    io::Read,
-    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -12,23 +9,19 @@ use std::{
     time::Duration,
 };
 
-use zeroize::Zeroizing;
-
-use super::super::{error::Error, shared::Shared, sync::lock};
+use super::{
+    super::{error::Error, shared::Shared, sync::lock},
+    material::{self, Given},
+};
 use crate::{
     clock::Timestamp,
-    config::{self, ConfigError, KeySource, Material},
-    crypto::{keystore::read_secret_file, rsa::KeyPair},
+    config::{self, ConfigError},
+    crypto::rsa::KeyPair,
+    error::{Coded, Reason},
     handshake::Certificate,
-    identity::{
-        Anchors, Certified, Credential, CrlPolicy, MaterialError, NameRule, Revocation, Revocations, Verifier,
-    },
+    identity::{Anchors, Certified, Credential, MaterialError, NameRule, Revocation, Revocations, Verifier},
+    providers::files::{Contents, Watched},
 };
-
-/// Largest files: a key, a chain or a bundle, revocation lists.
-const MAX_KEY: usize = 16 * 1024;
-const MAX_CERTIFICATES: usize = 1024 * 1024;
-const MAX_LISTS: usize = 16 * 1024 * 1024;
 
 /// How often a certificate that is about to end is mentioned again.
 const DAILY: Duration = Duration::from_hours(24);
@@ -44,17 +37,27 @@ pub(crate) struct Certificates {
     current: Mutex<Current>,
     /// A renewal is under way.
     renewing: AtomicBool,
+    /// The files, until somebody follows them.
+    watched: Mutex<Option<Watched>>,
+    /// Why the files as they are now are not in use.
+    fault: Mutex<Option<String>>,
 }
 
 struct Current {
     credential: Arc<Credential>,
     verifier: Arc<Verifier>,
+    /// The hash of the anchors and lists that it judges by.
+    trust: [u8; 32],
     /// The findings of this side's own checks.
     own: Arc<Certified>,
+    /// A revocation list names this service's own certificate.
+    is_revoked: bool,
     /// When the next delegation is made.
     renew_at: Timestamp,
     /// When its end is mentioned next.
     warn_at: Timestamp,
+    /// When an ended revocation list is mentioned next.
+    lists_warn_at: Timestamp,
 }
 
 /// A mesh key, and the certificate that names it.
@@ -88,15 +91,13 @@ impl Certificates {
             }));
         }
         let (revocations, signatures) = (Arc::<Revocations>::default(), Arc::<AtomicU64>::default());
-        let read = read(config, &rule, &revocations, &signatures)?;
-        let Checked { credential, verifier, own, delegated } = check(shared, read.0, read.1)?;
-        let current = Current {
-            renew_at: renewal(shared, &credential, &delegated.certificate),
-            warn_at: warning(&credential),
-            credential,
-            verifier,
-            own,
-        };
+        let (contents, watched) =
+            material::watch(config).map_or((None, None), |(first, all)| (first, Some(all)));
+        let Given { credential, anchors, trust } = material::read(config, contents.as_ref())?;
+        let (revoked, counted) = (Arc::clone(&revocations), Arc::clone(&signatures));
+        let verifier = Verifier::new(anchors, &rule, &credential, revoked, counted);
+        let checked = check(shared, Arc::new(credential), Arc::new(verifier))?;
+        let (current, delegated) = Current::new(shared, checked, trust);
         let certificates = Self {
             config: config.clone(),
             rule,
@@ -104,34 +105,105 @@ impl Certificates {
             signatures,
             current: Mutex::new(current),
             renewing: AtomicBool::new(false),
+            watched: Mutex::new(watched),
+            fault: Mutex::default(),
         };
         Ok((certificates, delegated))
     }
 
-    /// Reads the files again. What is there now counts if it passes every check;
-    /// otherwise the former certificate stays. Blocks.
-    pub(super) fn reload(&self, shared: &Shared) -> Result<Delegated, Error> {
-        let (credential, verifier) = read(&self.config, &self.rule, &self.revocations, &self.signatures)?;
-        Ok(self.take_over(shared, check(shared, credential, verifier)?))
+    /// Reads the files, or takes those that were delivered. Blocks.
+    pub(super) fn read(&self, contents: Option<&Contents>) -> Result<Given, Error> {
+        material::read(&self.config, contents)
+    }
+
+    /// Judges peers by the anchors and lists of `given` from now on, under the certificate in use, whose
+    /// identity is `identity`. Returns the new checks; `None` if there is nothing new, or if the certificate in
+    /// use needs the former anchors.
+    ///
+    /// A list that names this service's own certificate counts: it may name others as well.
+    pub(super) fn judge_by(&self, shared: &Shared, given: &Given, identity: &[u8]) -> Option<Arc<Verifier>> {
+        let credential = {
+            let current = lock(&self.current);
+            if current.trust == given.trust {
+                return None;
+            }
+            Arc::clone(&current.credential)
+        };
+        let verifier = self.verifier_of(Arc::clone(&given.anchors), &credential);
+        let own = verifier.verify(identity, &shared.config.service_id, shared.now());
+        let mut current = lock(&self.current);
+        match own {
+            Ok(own) => (current.own, current.is_revoked) = (own, false),
+            Err(error) if error.reason() == Reason::Revoked => current.is_revoked = true,
+            Err(_) => return None,
+        }
+        (current.verifier, current.trust) = (Arc::clone(&verifier), given.trust);
+        current.lists_warn_at = Timestamp::default();
+        Some(verifier)
+    }
+
+    /// Whether `given` has the certificate in use, and that may stay in use.
+    pub(super) fn is_in_use(&self, given: &Given) -> bool {
+        let current = lock(&self.current);
+        current.trust == given.trust && !current.is_revoked && current.credential.is_same(&given.credential)
+    }
+
+    /// Delegates under the certificate of `given` if it passes every check; otherwise the former
+    /// certificate stays. Blocks.
+    pub(super) fn take_over(&self, shared: &Shared, given: Given) -> Result<Delegated, Error> {
+        let verifier = self.verifier_of(given.anchors, &given.credential);
+        Ok(self.replace(shared, check(shared, Arc::new(given.credential), verifier)?, given.trust))
     }
 
     /// Delegates to a fresh mesh key under the certificate that is there. Blocks.
     pub(super) fn renew(&self, shared: &Shared) -> Result<Delegated, Error> {
-        let (credential, verifier) = {
+        let (credential, verifier, trust) = {
             let current = lock(&self.current);
-            (Arc::clone(&current.credential), Arc::clone(&current.verifier))
+            (Arc::clone(&current.credential), Arc::clone(&current.verifier), current.trust)
         };
-        Ok(self.take_over(shared, check(shared, credential, verifier)?))
+        Ok(self.replace(shared, check(shared, credential, verifier)?, trust))
     }
 
-    fn take_over(&self, shared: &Shared, checked: Checked) -> Delegated {
-        let Checked { credential, verifier, own, delegated } = checked;
-        let renew_at = renewal(shared, &credential, &delegated.certificate);
+    fn replace(&self, shared: &Shared, checked: Checked, trust: [u8; 32]) -> Delegated {
+        let (mut next, delegated) = Current::new(shared, checked, trust);
         let mut current = lock(&self.current);
-        let is_another = current.credential.fingerprint() != credential.fingerprint();
-        let warn_at = if is_another { warning(&credential) } else { current.warn_at };
-        *current = Current { credential, verifier, own, renew_at, warn_at };
+        if current.credential.fingerprint() == next.credential.fingerprint() {
+            next.warn_at = current.warn_at;
+        }
+        *current = next;
         delegated
+    }
+
+    fn verifier_of(&self, anchors: Arc<Anchors>, credential: &Credential) -> Arc<Verifier> {
+        let (revocations, signatures) = (Arc::clone(&self.revocations), Arc::clone(&self.signatures));
+        Arc::new(Verifier::new(anchors, &self.rule, credential, revocations, signatures))
+    }
+
+    /// The files to follow, once.
+    pub(super) fn watched(&self) -> Option<Watched> {
+        lock(&self.watched).take()
+    }
+
+    /// The files as they are now are in use, or are not: the text says why.
+    pub(super) fn set_fault(&self, fault: Option<String>) {
+        *lock(&self.fault) = fault;
+    }
+
+    /// What an operator has to mend, if there is something.
+    pub(crate) fn problem(&self, now: Timestamp) -> Option<String> {
+        if let Some(fault) = lock(&self.fault).clone() {
+            return Some(fault);
+        }
+        let current = lock(&self.current);
+        if current.is_revoked {
+            return Some(
+                "a revocation list names the certificate of this service; have another one issued".to_owned(),
+            );
+        }
+        if now >= warning(&current.credential) {
+            return Some(ending(&current.own, now));
+        }
+        current.verifier.lists_fault(now)
     }
 
     /// Whether it is time for another delegation; true once until
@@ -148,22 +220,27 @@ impl Certificates {
         self.renewing.store(false, Ordering::Relaxed);
     }
 
-    /// The warning that is due: once a day from a third of the lifetime before the end.
-    pub(super) fn warning(&self, now: Timestamp) -> Option<String> {
+    /// The warnings that are due, with their events, each once a day: of the certificate's end from a third of
+    /// its lifetime before it, and of revocation lists that have ended.
+    pub(super) fn warnings(&self, now: Timestamp) -> Vec<(&'static str, String)> {
         let mut current = lock(&self.current);
-        if now < current.warn_at {
-            return None;
+        let mut due = Vec::new();
+        if now >= current.warn_at {
+            current.warn_at = now + DAILY;
+            due.push(("certificate.expiring", ending(&current.own, now)));
         }
-        current.warn_at = now + DAILY;
-        let left = current.own.certificate_expires.since(now);
-        Some(if left.is_zero() {
-            "the certificate of this service has ended; peers refuse it".to_owned()
-        } else {
-            format!(
-                "the certificate of this service ends in {} minutes; renew it, and call reloadIdentity()",
-                left.as_secs() / 60
-            )
-        })
+        if now >= current.lists_warn_at
+            && let Some(fault) = current.verifier.lists_fault(now)
+        {
+            current.lists_warn_at = now + DAILY;
+            due.push(("certificate.crl", fault));
+        }
+        due
+    }
+
+    /// The certificate in use.
+    pub(super) fn credential(&self) -> Arc<Credential> {
+        Arc::clone(&lock(&self.current).credential)
     }
 
     /// The checks of peers under the present anchors and lists.
@@ -187,24 +264,21 @@ impl Certificates {
     }
 }
 
-/// The credential and the checks of peers, from the files as they are now.
-fn read(
-    config: &config::Certificate,
-    rule: &NameRule,
-    revocations: &Arc<Revocations>,
-    signatures: &Arc<AtomicU64>,
-) -> Result<(Arc<Credential>, Arc<Verifier>), Error> {
-    let (cert, ca) = (public(&config.cert, MAX_CERTIFICATES)?, public(&config.ca, MAX_CERTIFICATES)?);
-    let crl = config.crl.as_ref().map(|crl| public(crl, MAX_LISTS)).transpose()?;
-    let key = match &config.key.source {
-        KeySource::Pem(pem) => Zeroizing::new(pem.as_bytes().to_vec()),
-        KeySource::File(path) => read_secret_file(path, MAX_KEY)?,
-    };
-    let credential = Credential::new(&cert, &key)?;
-    let policy = if config.crl_warns { CrlPolicy::Warn } else { CrlPolicy::Refuse };
-    let anchors = Anchors::new(&ca, crl.as_deref(), policy)?;
-    let verifier = Verifier::new(anchors, rule, &credential, Arc::clone(revocations), Arc::clone(signatures));
-    Ok((Arc::new(credential), Arc::new(verifier)))
+impl Current {
+    fn new(shared: &Shared, checked: Checked, trust: [u8; 32]) -> (Self, Delegated) {
+        let Checked { credential, verifier, own, delegated } = checked;
+        let current = Self {
+            renew_at: renewal(shared, &credential, &delegated.certificate),
+            warn_at: warning(&credential),
+            credential,
+            verifier,
+            trust,
+            own,
+            is_revoked: false,
+            lists_warn_at: Timestamp::default(),
+        };
+        (current, delegated)
+    }
 }
 
 /// Makes a mesh key, delegates to it, and looks at the result as a peer would.
@@ -240,28 +314,12 @@ fn warning(credential: &Credential) -> Timestamp {
     credential.not_before() + life * 2 / 3
 }
 
-/// The bytes of what is no secret.
-fn public(material: &Material, most: usize) -> Result<Vec<u8>, Error> {
-    let path = match &material.source {
-        KeySource::Pem(pem) => return Ok(pem.as_bytes().to_vec()),
-        KeySource::File(path) => path,
-    };
-    let fault = |why: String| MaterialError::Unusable {
-        option: material.option,
-        why: format!("cannot be read from {}: {why}", path.display()),
-    };
-    let read = |path: &Path| {
-        // A pipe would block here, and has no size to check.
-        if !std::fs::metadata(path)?.is_file() {
-            return Err(std::io::Error::other("it is not a regular file"));
-        }
-        let mut bytes = Vec::new();
-        File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read(path).map_err(|error| fault(error.to_string()))?;
-    if bytes.len() > most {
-        return Err(fault(format!("it has more than {most} bytes")).into());
+/// How much of the certificate's time is left.
+fn ending(own: &Certified, now: Timestamp) -> String {
+    let left = own.certificate_expires.since(now);
+    if left.is_zero() {
+        "the certificate of this service has ended; peers refuse it".to_owned()
+    } else {
+        format!("the certificate of this service ends in {} minutes; renew it", left.as_secs() / 60)
     }
-    Ok(bytes)
 }

@@ -1,11 +1,16 @@
 //! Who this service is, and what it knows of others: its key and secrets, the
 //! keys of its peers, the tickets it was given.
 
+mod carrier;
 mod certificates;
 mod keys;
+mod material;
+mod reload;
 mod rotation;
+mod tls;
 mod trust;
 mod wallet;
+mod weaker;
 
 use std::{
     collections::HashMap,
@@ -16,24 +21,27 @@ use std::{
 };
 
 use self::{
+    carrier::Tls,
     certificates::{Certificates, Delegated},
     keys::{OwnKey, open_store, own_key},
     trust::TrustStore,
     wallet::Wallet,
+    weaker::Weaker,
 };
 use super::{error::Error, events::SessionInfo, shared::Shared, sync::lock};
 use crate::{
     clock::Timestamp,
+    config::{Accept, MeshConfig},
     crypto::{
         aead::AesKeySize,
         rsa::{PublicKey, Thumbprint},
     },
-    handshake::{Local, MeshSecret, Parameters, Retired, Suite, Tickets},
+    handshake::{Certificate, Local, MeshSecret, Parameters, Retired, Suite, Tickets},
     id::ServiceId,
     identity::{IdentityError, Revocation},
 };
 
-pub(crate) use self::trust::NotRemembered;
+pub(crate) use self::{reload::Reread, trust::NotRemembered};
 
 /// Who this service is, and what it knows of others.
 pub(crate) struct Identity {
@@ -41,6 +49,10 @@ pub(crate) struct Identity {
     pub(crate) wallet: Wallet,
     /// With certificates: this service's, and the judgement of its peers'.
     pub(crate) certificates: Option<Certificates>,
+    /// The trust that is accepted beside certificates.
+    weaker: Option<Weaker>,
+    /// TLS beneath, if it is spoken.
+    tls: Option<Tls>,
     /// This service made a new key when it started: nobody remembers it.
     pub(crate) key_is_new: bool,
     shared: Arc<Shared>,
@@ -48,7 +60,7 @@ pub(crate) struct Identity {
     /// This service's public key, for the application.
     pub(crate) shown: Arc<Mutex<PublicKey>>,
     /// Rotations of the key, one at a time.
-    rotation: tokio::sync::Mutex<()>,
+    rotation: Arc<tokio::sync::Mutex<()>>,
     /// RSA private operations of keys that another took the place of.
     previous_operations: AtomicU64,
 }
@@ -67,41 +79,34 @@ impl Identity {
             Some(given) => Certificates::load(&shared, given).map(|(all, made)| (Some(all), Some(made)))?,
             None => (None, None),
         };
-        let (OwnKey { key, is_new: key_is_new, succession }, certificate) = match delegated {
+        let tls = Tls::load(&shared)?;
+        let by_secret = |own| local(config, own, secrets.clone(), None);
+        let (local, weaker, key_is_new) = if let Some(Delegated { key, certificate }) = delegated {
             // The certificate says which key it is, so nobody has to remember it.
-            Some(Delegated { key, certificate }) => {
-                (OwnKey { key, is_new: false, succession: None }, Some(certificate))
-            }
-            None => (own_key(config, &store)?, None),
-        };
-        let tickets = Tickets::new(&config.service_id, &key, &secrets)?;
-        let local = Local {
-            id: config.service_id.clone(),
-            key,
-            secrets,
-            suites: vec![Suite::Hybrid, Suite::X25519],
-            aes: AesKeySize::from_bits(config.aes_bits).unwrap_or(AesKeySize::Aes256),
-            token_lifetime: config.token_lifetime,
-            parameters: Parameters {
-                max_message: config.limits.max_message,
-                max_calls: config.limits.max_calls,
-            },
-            handshake_timeout: config.limits.handshake_timeout,
-            tickets: Arc::new(tickets),
-            holders: Arc::default(),
-            retired: Retired::default(),
-            succession,
-            certificate,
+            let own = OwnKey { key, is_new: false, succession: None };
+            let weaker = Weaker::load(&shared, |config| by_secret(own_key(config, &store)?))?;
+            (local(config, own, Vec::new(), Some(certificate))?, weaker, false)
+        } else {
+            let own = own_key(config, &store)?;
+            let is_new = own.is_new;
+            (by_secret(own)?, None, is_new)
         };
         Ok(Self {
             // Without a secret only pins count; nothing is looked up for strangers.
-            trust: TrustStore::new(pins, store, config.enforce_peer_keys && !local.secrets.is_empty()),
+            trust: TrustStore::new(
+                pins,
+                store,
+                config.enforce_peer_keys && !secrets.is_empty(),
+                weaker.is_some(),
+            ),
             wallet: Wallet::default(),
             certificates,
+            tls,
+            weaker,
             key_is_new,
             shown: Arc::new(Mutex::new(local.key.public_key().clone())),
             local: Mutex::new(Arc::new(local)),
-            rotation: tokio::sync::Mutex::default(),
+            rotation: Arc::default(),
             previous_operations: AtomicU64::new(0),
             shared,
         })
@@ -110,6 +115,21 @@ impl Identity {
     /// What this side says of itself now.
     pub(crate) fn local(&self) -> Arc<Local> {
         Arc::clone(&lock(&self.local))
+    }
+
+    /// This side in the weaker trust that is accepted beside certificates, if one is.
+    pub(crate) fn weaker(&self) -> Option<Arc<Local>> {
+        self.weaker.as_ref()?.local(self.shared.now())
+    }
+
+    /// The weaker trust that is accepted now.
+    pub(crate) fn accepts(&self) -> Option<Accept> {
+        self.weaker.as_ref()?.accepted(self.shared.now())
+    }
+
+    /// Whether the weaker trust has ended since this was last asked.
+    pub(crate) fn weaker_ends(&self, now: Timestamp) -> bool {
+        self.weaker.as_ref().is_some_and(|weaker| weaker.ends(now))
     }
 
     /// Whether a key or a secret was rotated since `local` was current.
@@ -152,9 +172,9 @@ impl Identity {
         }
     }
 
-    /// The warning about the end of this service's certificate, if it is due.
-    pub(crate) fn certificate_warning(&self, now: Timestamp) -> Option<String> {
-        self.certificates.as_ref()?.warning(now)
+    /// The warnings about certificates and revocation lists that are due, with their events.
+    pub(crate) fn certificate_warnings(&self, now: Timestamp) -> Vec<(&'static str, String)> {
+        self.certificates.as_ref().map(|certificates| certificates.warnings(now)).unwrap_or_default()
     }
 
     /// Refuses what this names from now on.
@@ -167,4 +187,29 @@ impl Identity {
     pub(crate) fn private_operations(&self) -> u64 {
         self.previous_operations.load(Ordering::Relaxed) + self.local().key.private_ops()
     }
+}
+
+/// What a side says of itself with this key.
+fn local(
+    config: &MeshConfig,
+    OwnKey { key, succession, .. }: OwnKey,
+    secrets: Vec<MeshSecret>,
+    certificate: Option<Certificate>,
+) -> Result<Local, Error> {
+    let tickets = Tickets::new(&config.service_id, &key, &secrets)?;
+    Ok(Local {
+        id: config.service_id.clone(),
+        key,
+        secrets,
+        suites: vec![Suite::Hybrid, Suite::X25519],
+        aes: AesKeySize::from_bits(config.aes_bits).unwrap_or(AesKeySize::Aes256),
+        token_lifetime: config.token_lifetime,
+        parameters: Parameters { max_message: config.limits.max_message, max_calls: config.limits.max_calls },
+        handshake_timeout: config.limits.handshake_timeout,
+        tickets: Arc::new(tickets),
+        holders: Arc::default(),
+        retired: Retired::default(),
+        succession,
+        certificate,
+    })
 }

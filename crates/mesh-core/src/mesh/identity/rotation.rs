@@ -6,16 +6,13 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Identity,
-    certificates::{Certificates, Delegated},
-};
+use super::Identity;
 use crate::{
     clock::Timestamp,
     config,
     crypto::rsa::{KeyPair, PublicKey},
     handshake::MeshSecret,
-    mesh::{error::Error, events::Level, shared::Shared, sync::lock},
+    mesh::{error::Error, events::Level, sync::lock},
 };
 
 impl Identity {
@@ -35,46 +32,6 @@ impl Identity {
         drop(one_at_a_time);
         let fields = vec![("thumbprint", key.thumbprint().to_string())];
         self.shared.log(Level::Info, "key.rotated", "this service has another key".to_owned(), fields);
-        Ok(key)
-    }
-
-    /// Delegates to a fresh mesh key under the certificate that is there, and
-    /// uses it from now on. Sessions under way are not touched: the former
-    /// delegation is valid for a while.
-    pub(crate) async fn renew_delegation(self: &Arc<Self>) -> Result<PublicKey, Error> {
-        self.delegate("key.rotated", "this service has another key", Certificates::renew).await
-    }
-
-    /// Reads certificate, key, anchors and lists again, and uses them from now
-    /// on. After a failure the former ones stay.
-    pub(crate) async fn reload_certificate(self: &Arc<Self>) -> Result<PublicKey, Error> {
-        let text = "this service has read its certificate again";
-        self.delegate("certificate.loaded", text, Certificates::reload).await
-    }
-
-    async fn delegate(
-        self: &Arc<Self>,
-        event: &'static str,
-        text: &str,
-        step: fn(&Certificates, &Shared) -> Result<Delegated, Error>,
-    ) -> Result<PublicKey, Error> {
-        let one_at_a_time = self.rotation.lock().await;
-        let identity = Arc::clone(self);
-        let made = self.shared.platform.blocking(move || {
-            let certificates = identity.certificates.as_ref().ok_or(Error::NoCertificate)?;
-            let Delegated { key, certificate } = step(certificates, &identity.shared)?;
-            let public = key.public_key().clone();
-            let mut local = lock(&identity.local);
-            let previous = Arc::clone(&local);
-            *local = Arc::new(previous.with_certificate(key, certificate)?);
-            lock(&identity.shown).clone_from(&public);
-            identity.previous_operations.fetch_add(previous.key.private_ops(), Ordering::Relaxed);
-            Ok::<_, Error>(public)
-        });
-        let key = made.await.map_err(|_| Error::Thread)??;
-        drop(one_at_a_time);
-        let fields = vec![("thumbprint", key.thumbprint().to_string())];
-        self.shared.log(Level::Info, event, text.to_owned(), fields);
         Ok(key)
     }
 
@@ -107,7 +64,7 @@ impl Identity {
 
     /// Uses `secret` from now on, and accepts the previous one for `grace` more.
     pub(crate) fn rotate_secret(&self, secret: &str, grace: Duration) -> Result<(), Error> {
-        if self.shared.config.secret.is_none() {
+        if self.shared.config.secret.is_none() || self.certificates.is_some() {
             return Err(Error::NoSecret);
         }
         config::check_secret("secret", secret)?;

@@ -29,6 +29,8 @@ pub(crate) struct TrustStore {
     pins: HashMap<ServiceId, Thumbprint>,
     store: KeyStore,
     enforce: bool,
+    /// Whether it is kept who has proved a certificate, since less is accepted of others.
+    keeps_certified: bool,
     fault: Mutex<Option<Fault>>,
 }
 
@@ -41,8 +43,22 @@ struct Fault {
 }
 
 impl TrustStore {
-    pub(crate) fn new(pins: HashMap<ServiceId, Thumbprint>, store: KeyStore, enforce: bool) -> Self {
-        Self { pins, store, enforce, fault: Mutex::default() }
+    pub(crate) fn new(
+        pins: HashMap<ServiceId, Thumbprint>,
+        store: KeyStore,
+        enforce: bool,
+        keeps_certified: bool,
+    ) -> Self {
+        Self { pins, store, enforce, keeps_certified, fault: Mutex::default() }
+    }
+
+    /// Whether `peer` has once proved a certificate, so that nothing less counts. Reads a small file: runs on
+    /// the blocking pool.
+    pub(crate) fn has_certified(&self, peer: &ServiceId) -> Result<bool, KeyStoreError> {
+        if !self.keeps_certified {
+            return Ok(false);
+        }
+        self.store.has_certified(peer).inspect_err(|error| self.found(peer, error))
     }
 
     /// Where what is remembered is kept.
@@ -94,6 +110,10 @@ impl TrustStore {
         admit: impl FnOnce() -> bool,
     ) -> Result<(), NotRemembered> {
         let peer = &established.peer;
+        if established.trust == Trust::Certificate && self.keeps_certified {
+            let kept = self.store.remember_certified(peer).inspect_err(|error| self.found(peer, error));
+            return kept.map_err(NotRemembered::Store);
+        }
         if established.trust != Trust::Secret || !self.enforce {
             return Ok(());
         }
@@ -139,6 +159,10 @@ impl TrustStore {
                  key of its own: give them one key (security.privateKey or SECURE_MESH_PRIVATE_KEY at {peer}), \
                  or set security.peerKeys: 'ignore' here",
                 Shown(&self.store.known_peer_path(peer))
+            ),
+            HandshakeError::ProvedMore(peer) => format!(
+                "; if {peer} has no certificate any more on purpose, remove here: {}",
+                Shown(&self.store.certified_path(peer))
             ),
             HandshakeError::PeerKeyInUse { owner, .. } => {
                 format!("; if {owner} was renamed, remove its file owner-….id from the key directory")

@@ -141,7 +141,11 @@ async fn respond(
 ) -> Result<(Established, Seat), Refused> {
     let m1 = handshake_message(duplex).await?;
     let (shared, admission) = (&server.shared, &server.admission);
-    let hello = Responder::look_at(Arc::clone(local), &m1, shared.now())?;
+    // During a migration a peer without a certificate may have less.
+    let weaker = server.identity.weaker().filter(|_| !Responder::shows_certificate(&m1));
+    let is_weaker = weaker.is_some();
+    let local = weaker.as_ref().unwrap_or(local);
+    let hello = Responder::look_at(Arc::clone(local), &m1, shared.now())?.bound_to(duplex.exporter);
     let mac = hello.mac();
     if lock(&admission.replays).has(&mac) {
         return Err(Refused::Replayed);
@@ -155,11 +159,14 @@ async fn respond(
     let _hold = connection.hold_for_handshake();
     lock(&admission.replays).remember(mac);
     let turn = admission.turns.take(class).await.ok_or(Refused::OverBudget)?;
-    let (m2, state) = answer(server, hello, turn).await?;
+    let (m2, state) = answer(server, hello, is_weaker, turn).await?;
     duplex.outgoing.send(m2.into()).await;
     let m3 = handshake_message(duplex).await?;
     let proved = state.on_finish(&m3, shared.now())?;
     cost.refund();
+    if duplex.exporter.is_some() {
+        lock(&admission.connections).refund(connection.subject(), Instant::now());
+    }
     let seat = Seat::take(&server.seats, &shared.config.limits, proved.client()).map_err(Refused::Busy)?;
     // The seat takes over: its number is limited too.
     drop(place);
@@ -194,11 +201,23 @@ impl<'a> Cost<'a> {
 }
 
 /// Answers a first message away from the I/O thread, since strangers can cause it.
-async fn answer(server: &Arc<Server>, hello: Hello, turn: Turn) -> Result<(Vec<u8>, AwaitProof), Refused> {
+async fn answer(
+    server: &Arc<Server>,
+    hello: Hello,
+    is_weaker: bool,
+    turn: Turn,
+) -> Result<(Vec<u8>, AwaitProof), Refused> {
     let answering = Arc::clone(server);
     let answer = server.shared.platform.blocking(move || {
         let mut failure = None;
         let expect = |peer: &ServiceId| {
+            let proved_more =
+                if is_weaker { answering.identity.trust.has_certified(peer) } else { Ok(false) };
+            match proved_more {
+                Ok(false) => {}
+                Ok(true) => failure = Some(HandshakeError::ProvedMore(peer.clone()).into()),
+                Err(error) => failure = Some(Refused::Setup(error.reason(), error.to_string())),
+            }
             answering.identity.trust.expectation(peer).unwrap_or_else(|error| {
                 failure = Some(Refused::Setup(error.reason(), error.to_string()));
                 Expectation::Unknown

@@ -21,6 +21,8 @@ pub(crate) struct Admission {
     pub(super) replays: Mutex<Replays>,
     /// Handshakes that each address has left unfinished.
     pub(super) unfinished: Mutex<Accounts>,
+    /// Handshakes of TLS that each address has begun.
+    pub(super) connections: Mutex<Accounts>,
     /// Services that each address has made this one remember.
     pub(super) newcomers: Mutex<Accounts>,
     /// Answers to first messages.
@@ -33,6 +35,7 @@ impl Admission {
             places: Places::new(limits),
             replays: Mutex::default(),
             unfinished: Mutex::new(Accounts::of_unfinished()),
+            connections: Mutex::new(Accounts::of_unfinished()),
             newcomers: Mutex::new(Accounts::of_newcomers()),
             turns: Turns::new(platform.cores, platform.chance.clone()),
         }
@@ -59,6 +62,23 @@ impl Admission {
     pub(crate) fn bring(&self, address: IpAddr, now: Instant) -> usize {
         let mut accounts = lock(&self.newcomers);
         std::iter::from_fn(|| accounts.charge(address, now).then_some(())).count()
+    }
+
+    /// Charges an address for all the handshakes of TLS that it may begin; returns how many those were.
+    #[cfg(test)]
+    pub(crate) fn begin_connections(&self, address: IpAddr, now: Instant) -> usize {
+        let mut accounts = lock(&self.connections);
+        std::iter::from_fn(|| accounts.charge(address, now).then_some(())).count()
+    }
+
+    /// Takes so many turns, for as long as the result lives.
+    #[cfg(test)]
+    pub(crate) async fn hold_turns(&self, count: usize) -> Box<dyn Send> {
+        let mut held = Vec::new();
+        for _ in 0..count {
+            held.push(self.turns.take(Class::Within).await);
+        }
+        Box::new(held)
     }
 
     /// How many first messages wait for their turn: of addresses within their account,

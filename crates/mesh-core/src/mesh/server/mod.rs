@@ -4,7 +4,7 @@
 //! `requests` holds them until they are.
 //! `admission` holds the `places` of newcomers, the first messages seen
 //! (`replays`), the `accounts` of addresses and the `turns` of answers; `seats` are
-//! those of sessions.
+//! those of sessions. `tls` answers the handshakes of TLS beneath.
 
 mod accept;
 mod accounts;
@@ -17,7 +17,8 @@ mod replays;
 mod requests;
 mod seats;
 mod session;
+mod tls;
 mod turns;
 
 pub use self::authorization::PolicyStatus;
-pub(crate) use self::{accept::Acceptor, authorization::Authorization, requests::Server};
+pub(crate) use self::{accept::Acceptor, authorization::Authorization, requests::Server, tls::Port};

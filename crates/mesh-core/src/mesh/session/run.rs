@@ -14,6 +14,7 @@ use super::{
     write::write,
 };
 use crate::{
+    error::Reason,
     handshake::Established,
     mesh::{events::SessionInfo, shared::Shared},
     record::{Opener, RecordError, Sealer, message::Encoded},
@@ -38,6 +39,15 @@ pub(crate) fn prepare<H: From<Session>>(
     established: Established,
     inbound: bool,
 ) -> Result<Prepared<H>, RecordError> {
+    if let Some(certified) = established.certified.as_ref().filter(|certified| certified.is_unchecked) {
+        let service = &certified.service;
+        let text = format!(
+            "no revocation list in force tells whether the certificate of {service} is revoked; it is accepted, \
+             since crlPolicy is 'warn'"
+        );
+        let fields = vec![("peer", service.to_string()), ("reason", Reason::CrlUnusable.to_string())];
+        shared.log_refusal("certificate.unchecked", service.to_string(), text, fields);
+    }
     let info = SessionInfo {
         handle: shared.next_handle(),
         id: established.session,

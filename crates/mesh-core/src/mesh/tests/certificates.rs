@@ -21,12 +21,12 @@ fn now_valid(params: &mut CertificateParams) {
     valid(params, before(now, HOUR), now + 30 * 24 * HOUR);
 }
 
-fn root() -> Authority {
+pub(super) fn root() -> Authority {
     Authority::root_with("root", &now_valid)
 }
 
 /// The texts of the three options.
-fn texts(root: &Authority, id: &str, change: &dyn Fn(&mut CertificateParams)) -> [String; 3] {
+pub(super) fn texts(root: &Authority, id: &str, change: &dyn Fn(&mut CertificateParams)) -> [String; 3] {
     let issued = root.issue(id, &|params| {
         now_valid(params);
         change(params);
@@ -34,13 +34,18 @@ fn texts(root: &Authority, id: &str, change: &dyn Fn(&mut CertificateParams)) ->
     [issued.pem(), pem("PRIVATE KEY", &[issued.key.serialize_der()]), pem("CERTIFICATE", &[root.der()])]
 }
 
-fn inline(root: &Authority, id: &str) -> Value {
+pub(super) fn inline(root: &Authority, id: &str) -> Value {
     let [cert, key, ca] = texts(root, id, &|_| ());
     json!({ "security": { "jwtSecret": null, "certificate": { "cert": cert, "key": key, "ca": ca } } })
 }
 
+pub(super) fn without_tls(mut options: Value) -> Value {
+    merge(&mut options, json!({ "security": { "tls": "off" } }));
+    options
+}
+
 /// The same in files.
-fn write(directory: &Path, [cert, key, ca]: [String; 3]) {
+pub(super) fn write(directory: &Path, [cert, key, ca]: [String; 3]) {
     fs::create_dir_all(directory).unwrap();
     let key_file = directory.join("tls.key");
     fs::write(&key_file, key).unwrap();
@@ -53,7 +58,7 @@ fn write(directory: &Path, [cert, key, ca]: [String; 3]) {
     fs::write(directory.join("ca.crt"), ca).unwrap();
 }
 
-fn files(directory: &Path) -> Value {
+pub(super) fn files(directory: &Path) -> Value {
     let file = |name: &str| directory.join(name);
     json!({ "security": { "jwtSecret": null, "certificate": {
         "cert": file("tls.crt"), "key": file("tls.key"), "ca": file("ca.crt"),
@@ -67,7 +72,7 @@ async fn certified_pair() -> (Authority, Node, Node) {
     (root, server, client)
 }
 
-fn name(id: &str) -> Revocation {
+pub(super) fn name(id: &str) -> Revocation {
     Revocation::Name(format!("{PATH}{id}"))
 }
 
@@ -90,7 +95,6 @@ async fn services_know_each_other_by_certificates() {
 async fn what_is_not_certified_is_refused_with_the_same_answer() {
     let (root, server, client) = certified_pair().await;
     client.call("echo", b"1").await.unwrap();
-    let port = server.mesh.address().unwrap().port();
     let mut impostor = inline(&root, "client");
     merge(
         &mut impostor,
@@ -105,9 +109,13 @@ async fn what_is_not_certified_is_refused_with_the_same_answer() {
     );
     let other = Authority::root_with("root", &now_valid);
     for (options, reason) in [(inline(&other, "client"), Reason::CertUntrusted), (json!({}), Reason::Mode)] {
-        let stranger = Node::client_at(port, options).await;
+        // Over TLS the client would be the one that refuses.
+        let server = Node::server(without_tls(inline(&root, "server")), echo()).await;
+        let port = server.mesh.address().unwrap().port();
+        let stranger = Node::client_at(port, without_tls(options)).await;
         assert_eq!(stranger.reason("echo").await, "HANDSHAKE_REFUSED");
         assert!(server.logged(reason), "{reason}");
+        assert_eq!(server.stats().await.private_operations, 0);
     }
     assert_eq!(server.stats().await.private_operations, 1);
     client.call("echo", b"2").await.unwrap();
@@ -197,7 +205,7 @@ async fn a_certificate_and_its_anchor_are_replaced_without_a_lost_call() {
     assert_eq!(stats.peers[0].issuer, "CN=new root");
     // A service that stayed with the old anchor is alone.
     let straggler = Node::client_of(&server, inline(&old, "client")).await;
-    assert_eq!(straggler.reason("echo").await, "HANDSHAKE_REFUSED");
+    assert_eq!(straggler.reason("echo").await, "CERT_UNTRUSTED");
 }
 
 #[tokio::test]
@@ -245,7 +253,7 @@ async fn other_anchors_end_the_sessions_that_rest_on_the_former() {
 }
 
 /// A clock that a test moves, ahead of the system's.
-fn clock() -> (Arc<AtomicU64>, Platform) {
+pub(super) fn clock() -> (Arc<AtomicU64>, Platform) {
     let ahead = Arc::new(AtomicU64::new(0));
     let moved = Arc::clone(&ahead);
     let time = move || Timestamp::now() + Duration::from_millis(moved.load(Ordering::SeqCst));

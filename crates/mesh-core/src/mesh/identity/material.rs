@@ -1,0 +1,108 @@
+//! The files of the certificate: read when a mesh starts, when the application asks, and when they change.
+
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    config::{self, KeySource, Material},
+    crypto::{keystore::read_secret_file, mac::sha256},
+    identity::{Anchors, Credential, CrlPolicy, MaterialError},
+    mesh::error::Error,
+    providers::files::{Contents, Watched},
+};
+
+/// Largest files: a key, a chain or a bundle, revocation lists.
+const MAX_KEY: usize = 16 * 1024;
+const MAX_CERTIFICATES: usize = 1024 * 1024;
+const MAX_LISTS: usize = 16 * 1024 * 1024;
+
+/// The certificate, and the anchors and lists that peers are judged by.
+pub(super) struct Given {
+    pub(super) credential: Credential,
+    pub(super) anchors: Arc<Anchors>,
+    /// The hash of anchors and lists.
+    pub(super) trust: [u8; 32],
+}
+
+/// Watches the files that the options name, if there is one, and returns their contents, if all could be
+/// read. Blocks.
+pub(super) fn watch(config: &config::Certificate) -> Option<(Option<Contents>, Watched)> {
+    // The key is watched too: its change alone makes a pair that fits.
+    let paths: Vec<PathBuf> =
+        public(config).map(|(material, _)| material).chain([&config.key]).filter_map(path).cloned().collect();
+    if paths.is_empty() {
+        return None;
+    }
+    let (first, watched) = Watched::new(paths, MAX_LISTS);
+    Some((first.ok(), watched))
+}
+
+/// Reads the files that the options name; those that are no secret from `contents`, if they were delivered
+/// there together. The key is always read under its rule of owner and mode. Blocks.
+pub(super) fn read(config: &config::Certificate, contents: Option<&Contents>) -> Result<Given, Error> {
+    let mut delivered = contents.into_iter().flat_map(Contents::files);
+    let mut files = Vec::with_capacity(3);
+    for (material, most) in public(config) {
+        let bytes = match path(material).and_then(|_| delivered.next()) {
+            Some(bytes) => bytes.to_vec(),
+            None => load(material, most)?,
+        };
+        if bytes.len() > most {
+            let why = format!("has more than {most} bytes");
+            return Err(MaterialError::Unusable { option: material.option, why }.into());
+        }
+        files.push(bytes);
+    }
+    let key = match &config.key.source {
+        KeySource::Pem(pem) => Zeroizing::new(pem.as_bytes().to_vec()),
+        KeySource::File(path) => read_secret_file(path, MAX_KEY)?,
+    };
+    let file = |at: usize| files.get(at).map(Vec::as_slice);
+    let (ca, crl) = (file(1).unwrap_or_default(), file(2));
+    let policy = if config.crl_warns { CrlPolicy::Warn } else { CrlPolicy::Refuse };
+    Ok(Given {
+        credential: Credential::new(file(0).unwrap_or_default(), &key)?,
+        anchors: Arc::new(Anchors::new(ca, crl, policy)?),
+        trust: sha256(&[&sha256(&[ca]), crl.unwrap_or_default()]),
+    })
+}
+
+/// What is no secret, in the order of watching, with its largest size.
+fn public(config: &config::Certificate) -> impl Iterator<Item = (&Material, usize)> {
+    let lists = config.crl.as_ref().map(|crl| (crl, MAX_LISTS));
+    [(&config.cert, MAX_CERTIFICATES), (&config.ca, MAX_CERTIFICATES)].into_iter().chain(lists)
+}
+
+fn path(material: &Material) -> Option<&PathBuf> {
+    match &material.source {
+        KeySource::Pem(_) => None,
+        KeySource::File(path) => Some(path),
+    }
+}
+
+/// The bytes of what is no secret.
+fn load(material: &Material, most: usize) -> Result<Vec<u8>, Error> {
+    let path = match &material.source {
+        KeySource::Pem(pem) => return Ok(pem.as_bytes().to_vec()),
+        KeySource::File(path) => path,
+    };
+    let read = |path: &Path| {
+        // A pipe would block here, and has no size to check.
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(std::io::Error::other("it is not a regular file"));
+        }
+        let mut bytes = Vec::new();
+        File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read(path).map_err(|error| {
+        let why = format!("cannot be read from {}: {error}", path.display());
+        MaterialError::Unusable { option: material.option, why }.into()
+    })
+}

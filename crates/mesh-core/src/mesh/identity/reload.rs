@@ -1,0 +1,118 @@
+//! Another delegation, certificate, or set of anchors for a mesh that runs. The sessions that rest on the
+//! previous ones are for the caller to end.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::{
+    Identity,
+    certificates::{Certificates, Delegated},
+    material::Given,
+};
+use crate::{
+    crypto::rsa::PublicKey,
+    handshake::{Certificate, Local},
+    mesh::{error::Error, events::Level, shared::Shared, sync::lock},
+    providers::files::{Contents, Watched},
+};
+
+/// The files as they are now. Peers are judged by their anchors and lists; their certificate is not in use yet.
+pub(crate) struct Reread {
+    given: Given,
+    /// Peers may be judged otherwise than before.
+    pub(crate) judges_anew: bool,
+    /// Rotations go one at a time.
+    turn: OwnedMutexGuard<()>,
+}
+
+impl Identity {
+    /// Delegates to a fresh mesh key under the certificate that is there, and
+    /// uses it from now on. Sessions under way are not touched: the former
+    /// delegation is valid for a while.
+    pub(crate) async fn renew_delegation(self: &Arc<Self>) -> Result<PublicKey, Error> {
+        let turn = Arc::clone(&self.rotation).lock_owned().await;
+        let text = "this service has another key";
+        self.delegate("key.rotated", text, turn, Certificates::renew).await
+    }
+
+    /// Reads the files, or takes those that were delivered, and judges peers by them from now on. Nothing
+    /// changes if any of them is no good.
+    pub(crate) async fn reread(self: &Arc<Self>, contents: Option<Contents>) -> Result<Reread, Error> {
+        let turn = Arc::clone(&self.rotation).lock_owned().await;
+        let identity = Arc::clone(self);
+        let read = self.shared.platform.blocking(move || {
+            let certificates = identity.certificates.as_ref().ok_or(Error::NoCertificate)?;
+            let given = certificates.read(contents.as_ref())?;
+            let judges_anew = identity.judge_by(certificates, &given);
+            Ok::<_, Error>(Reread { given, judges_anew, turn })
+        });
+        let reread = read.await.map_err(|_| Error::Thread)??;
+        if reread.judges_anew {
+            let text = "peers are judged by other anchors or revocation lists";
+            self.shared.log(Level::Info, "certificate.anchors", text.to_owned(), Vec::new());
+        }
+        Ok(reread)
+    }
+
+    /// Whether the certificate of the files is in use already.
+    pub(crate) fn is_in_use(&self, reread: &Reread) -> bool {
+        self.certificates.as_ref().is_some_and(|certificates| certificates.is_in_use(&reread.given))
+    }
+
+    /// Delegates to a fresh mesh key under the certificate of the files, and uses it from now on. After a
+    /// failure the former one stays.
+    pub(crate) async fn take_over(self: &Arc<Self>, reread: Reread) -> Result<PublicKey, Error> {
+        let Reread { given, turn, .. } = reread;
+        let text = "this service has read its certificate again";
+        let step = move |certificates: &Certificates, shared: &Shared| certificates.take_over(shared, given);
+        self.delegate("certificate.loaded", text, turn, step).await
+    }
+
+    /// The files of the certificate, for one follower.
+    pub(crate) fn watched_files(&self) -> Option<Watched> {
+        self.certificates.as_ref()?.watched()
+    }
+
+    /// The files as they are now are in use, or are not: the text says why.
+    pub(crate) fn set_file_fault(&self, fault: Option<String>) {
+        if let Some(certificates) = &self.certificates {
+            certificates.set_fault(fault);
+        }
+    }
+
+    fn judge_by(&self, certificates: &Certificates, given: &Given) -> bool {
+        let Some(own) = self.local().certificate.clone() else { return false };
+        let Some(verifier) = certificates.judge_by(&self.shared, given, &own.identity) else { return false };
+        let mut local = lock(&self.local);
+        let next = Local { certificate: Some(Certificate { verifier, ..own }), ..(**local).clone() };
+        *local = Arc::new(next);
+        true
+    }
+
+    async fn delegate(
+        self: &Arc<Self>,
+        event: &'static str,
+        text: &str,
+        turn: OwnedMutexGuard<()>,
+        step: impl FnOnce(&Certificates, &Shared) -> Result<Delegated, Error> + Send + 'static,
+    ) -> Result<PublicKey, Error> {
+        let identity = Arc::clone(self);
+        let made = self.shared.platform.blocking(move || {
+            let certificates = identity.certificates.as_ref().ok_or(Error::NoCertificate)?;
+            let Delegated { key, certificate } = step(certificates, &identity.shared)?;
+            let public = key.public_key().clone();
+            let mut local = lock(&identity.local);
+            let previous = Arc::clone(&local);
+            *local = Arc::new(previous.with_certificate(key, certificate)?);
+            lock(&identity.shown).clone_from(&public);
+            identity.previous_operations.fetch_add(previous.key.private_ops(), Ordering::Relaxed);
+            Ok::<_, Error>(public)
+        });
+        let key = made.await.map_err(|_| Error::Thread)??;
+        drop(turn);
+        let fields = vec![("thumbprint", key.thumbprint().to_string())];
+        self.shared.log(Level::Info, event, text.to_owned(), fields);
+        Ok(key)
+    }
+}
