@@ -30,7 +30,7 @@ const ROOMS = [
 const DECLARATIONS = ['addon.d.ts', 'node-buffer.d.ts'];
 
 /** Folders of __test__ that belong to no room: helpers, processes, attacks, type tests. */
-const TEST_FOLDERS = ['support', 'fixtures', 'hostile', 'attacks', 'types'];
+const TEST_FOLDERS = ['support', 'fixtures', 'hostile', 'attacks', 'types', 'admin'];
 
 /** The limit above which a file is split by purpose. */
 const MAX_LINES = 500;

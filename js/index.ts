@@ -120,6 +120,7 @@ export {
   type RetryOptions,
   type RetryPolicyConfig,
 } from './resilience/retry-policy.js';
+export type { ReadinessCheck } from './mesh/readiness.js';
 export type { Revocation, RotateMeshSecretOptions } from './mesh/rotation.js';
 export {
   SessionManager,
@@ -144,6 +145,7 @@ export type { Caller, Trust } from './rpc/caller.js';
 export type { PeerCertificate, PeerSession } from './incoming/peers.js';
 export { version } from './base/version.js';
 export type {
+  AdminConfig,
   AuthorizationConditions,
   AuthorizationConfig,
   AuthorizationRule,

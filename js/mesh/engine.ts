@@ -24,6 +24,7 @@ import { encodeConfig, encodeEnvironment } from './config.js';
 import { KeepAlive } from './keep-alive.js';
 import { eventSink, meshStats, type MeshParts } from './mesh-parts.js';
 import { LIMITS } from './options.js';
+import { Readiness } from './readiness.js';
 import { Rotation } from './rotation.js';
 import type { MeshConfig, MeshHealth, MeshStats } from './types.js';
 
@@ -45,6 +46,8 @@ export class Engine {
   readonly router: Router;
   readonly #peers = new Peers();
   readonly #monitoring: Monitoring | undefined;
+  /** Asks the dependencies of this process. */
+  readonly readiness: Readiness;
   /** Replaces keys and secrets. */
   readonly rotation: Rotation;
   readonly #parts: MeshParts;
@@ -85,6 +88,7 @@ export class Engine {
     this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
     const callTimeoutMs = config.limits?.callTimeoutMs ?? LIMITS.callTimeoutMs;
     const maxMessageBytes = config.limits?.maxMessageBytes ?? LIMITS.maxMessageBytes;
+    this.readiness = new Readiness(this.native);
     this.rotation = new Rotation(this.native, config, this.#logger);
     this.#writer = new CommandWriter((batch) => this.#submit(batch));
     this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive(), maxMessageBytes);
@@ -198,6 +202,7 @@ export class Engine {
       // A mesh in memory does not count as listening: no other process can call it.
       this.#listening = !this.#inMemory && this.native.address() !== null;
       if (this.#state === 'starting') this.#state = 'ready';
+      this.readiness.begin();
       this.#monitoring?.start();
       this.rotation.start();
     } catch (error) {
@@ -215,6 +220,7 @@ export class Engine {
     if (this.#state === 'closed') return;
     const starting = this.#state === 'starting' ? this.#starting : undefined;
     this.rotation.stop();
+    this.readiness.stop();
     this.#state = drainMs > 0 && this.#state !== 'closing' ? 'draining' : 'closing';
     this.#updateKeepAlive();
     await starting?.catch(() => {

@@ -26,6 +26,14 @@ export interface CoreConfig {
   discovery?: DiscoveryConfig | undefined;
   /** Rules that permit services to call methods of this one. */
   authorization?: AuthorizationConfig | undefined;
+  /** The admin port. */
+  admin?: AdminConfig | undefined;
+  /**
+   * The services that may ask this one for its report, for the admin port of theirs: all, none, or
+   * those with these service ids or SPIFFE ids. Default: all under embedded trust, where every
+   * service belongs to one user of one machine; otherwise none.
+   */
+  observe?: boolean | { readonly from: readonly string[] } | undefined;
   /** Bounds on what the mesh holds and accepts. */
   limits?: MeshLimits | undefined;
   /** Directories. */
@@ -216,6 +224,36 @@ export interface AuthorizationConditions {
    * metadata; nothing proves it.
    */
   metadata: Record<string, string>;
+}
+
+/**
+ * The admin port: health, metrics and the state of the mesh over HTTP, for people, probes and
+ * Prometheus. Without `port` there is none.
+ */
+export interface AdminConfig {
+  /**
+   * The port to listen on; 0 lets the system choose one. Environment: `SECURE_MESH_ADMIN_PORT`.
+   * Default: no admin port.
+   */
+  port?: number | undefined;
+  /**
+   * The address to listen on. Any other than a loopback address needs a `token`. Default:
+   * `'127.0.0.1'`.
+   */
+  host?: string | undefined;
+  /**
+   * The token that requests show, 16 to 256 printable characters: `Authorization: Bearer …`, or
+   * once at the page. `/livez` and `/readyz` need none. Environment: `SECURE_MESH_ADMIN_TOKEN`.
+   * Default: none: everybody on this machine may read.
+   */
+  token?: string | undefined;
+  /**
+   * Names by which browsers reach the port beside `localhost`, at most 32. Another `Host` is
+   * refused, unless the request shows the token. Default: none.
+   */
+  hosts?: string[] | undefined;
+  /** The directory that keeps the history over a restart. Default: an hour in memory. */
+  history?: string | undefined;
 }
 
 /** Directories. */

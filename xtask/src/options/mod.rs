@@ -6,6 +6,7 @@ mod typescript;
 
 #[path = "../../../crates/mesh-core/src/config"]
 mod config {
+    pub(crate) mod admin;
     pub(crate) mod authorization;
     pub(crate) mod certificate;
     pub(crate) mod conditions;
@@ -30,7 +31,7 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with the paths of their options.
-const SECTIONS: [(&str, Section); 10] = [
+const SECTIONS: [(&str, Section); 11] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("security.certificate.", config::certificate::SECTION),
@@ -39,6 +40,7 @@ const SECTIONS: [(&str, Section); 10] = [
     ("authorization.", config::authorization::SECTION),
     ("authorization.rules[].", config::rules::SECTION),
     ("authorization.rules[].when.", config::conditions::SECTION),
+    ("admin.", config::admin::SECTION),
     ("paths.", config::paths::SECTION),
     ("limits.", config::limits::SECTION),
 ];

@@ -6,6 +6,8 @@
 #[macro_use]
 mod section;
 
+mod admin;
+mod admin_port;
 mod authorization;
 mod certificate;
 mod conditions;
@@ -13,6 +15,7 @@ mod discovery;
 mod error;
 mod limits;
 mod material;
+mod observe;
 mod paths;
 mod patterns;
 mod policy;
@@ -42,9 +45,11 @@ use self::{
     security::Security,
 };
 pub use self::{
+    admin_port::{Admin, AdminToken},
     error::ConfigError,
     limits::Limits,
     material::{Certificate, Material},
+    observe::Observe,
     patterns::{CallerPattern, MethodPattern, is_spiffe_id},
     policy::{
         Effect, MAX_PAIRS, MAX_POLICY_FILE, MAX_RULES, Mode, PolicyFileError, PolicyRules, PolicySource, Rule,
@@ -92,6 +97,10 @@ pub struct MeshConfig {
     pub keys_dir: Option<PathBuf>,
     /// `authorization`; `None` if nothing is said about it.
     pub authorization: Option<PolicySource>,
+    /// `admin`; `None` without an admin port.
+    pub admin: Option<Admin>,
+    /// `observe`.
+    pub observe: Observe,
     /// `limits`.
     pub limits: Limits,
     /// `resilience`.
@@ -161,6 +170,8 @@ impl MeshConfig {
             services,
             keys_dir: keys_dir.or(security.keys_dir).or(keys_dir_variable).map(PathBuf::from),
             authorization: PolicySource::read(&options, env)?,
+            admin: Admin::read(&options, env)?,
+            observe: Observe::read(&options, env)?,
             limits: Limits::read(&limits, env)?,
             resilience: Resilience::read(&options, env)?,
             network: None,

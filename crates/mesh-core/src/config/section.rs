@@ -64,6 +64,7 @@ pub(super) mod prelude {
     pub(in super::super) use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
     pub(in super::super) use super::super::{
+        admin_port::AdminToken,
         conditions::Conditions,
         error::ConfigError,
         material::Material,

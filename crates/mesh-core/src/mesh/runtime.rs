@@ -18,7 +18,8 @@ use super::{
     build::build,
     error::Error,
     events::Events,
-    io::Io,
+    figures::note_moments,
+    io::{Io, Job},
     lookout::Lookout,
     platform::Platform,
     server::{Acceptor, Authorization},
@@ -28,11 +29,9 @@ use crate::{
     config::MeshConfig,
     crypto::{keystore::repair, rsa::PublicKey},
     error::Reason,
+    telemetry::Recorder,
     transport::{Listener, serve},
 };
-
-/// A piece of work for the I/O thread.
-pub(super) type Job = Box<dyn FnOnce(&Io) + Send>;
 
 /// A mesh that serves.
 pub(super) struct Started {
@@ -64,12 +63,13 @@ pub(super) async fn run(
     platform: Platform,
     config: MeshConfig,
     events: Arc<dyn Events>,
+    sight: Arc<Recorder>,
     mut queue: mpsc::UnboundedReceiver<Job>,
     mut started: oneshot::Sender<Result<Started, Error>>,
 ) {
     let starting = tokio::select! {
         biased;
-        starting = build(platform, config, events) => starting,
+        starting = build(platform, config, events, sight) => starting,
         () = started.closed() => return,
     };
     let (core, listener) = match starting {
@@ -88,6 +88,10 @@ pub(super) async fn run(
         return;
     }
     tokio::spawn(Arc::clone(&core).tick());
+    shared.sight.event("start", shared.sight.service(), "the mesh started", shared.elapsed());
+    if shared.sight.records() {
+        tokio::spawn(note_moments(Arc::clone(&core)));
+    }
     tokio::spawn(Arc::clone(&core.authorization).follow());
     if let Some(mut listener) = listener {
         tokio::spawn(log_troubles(Arc::clone(shared), listener.troubles()));

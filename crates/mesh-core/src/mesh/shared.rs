@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{sync::Semaphore, time::Instant};
@@ -15,12 +16,17 @@ use tokio_util::sync::CancellationToken;
 use super::{
     events::{Events, Level, LogEvent},
     platform::{Platform, Stopped},
+    sight::note,
     stats::Counters,
     sync::lock,
     throttle::{Kind, Throttle},
     timers::Timers,
 };
-use crate::{clock::Timestamp, config::MeshConfig, telemetry::Metrics};
+use crate::{
+    clock::Timestamp,
+    config::MeshConfig,
+    telemetry::{Metrics, Recorder},
+};
 
 /// Details of a log line: names and values.
 pub(super) type Fields = Vec<(&'static str, String)>;
@@ -32,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) events: Arc<dyn Events>,
     pub(crate) timers: Timers,
     pub(crate) stats: Counters,
+    /// The record of this mesh.
+    pub(crate) sight: Arc<Recorder>,
     /// No more requests are taken.
     pub(crate) draining: CancellationToken,
     /// Everything ends.
@@ -51,12 +59,14 @@ impl Shared {
         platform: Platform,
         events: Arc<dyn Events>,
         draining: CancellationToken,
+        sight: Arc<Recorder>,
     ) -> Self {
         let cores = platform.cores;
         Self {
             config,
             platform,
             metrics: events.metrics(),
+            sight,
             started: Instant::now(),
             events,
             timers: Timers::default(),
@@ -79,6 +89,11 @@ impl Shared {
     /// quotas and breakers.
     pub(crate) fn uptime(&self) -> Timestamp {
         Timestamp::default() + self.started.elapsed()
+    }
+
+    /// The same for the record of the mesh.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Whether the application wants figures.
@@ -143,7 +158,9 @@ impl Shared {
     }
 
     pub(crate) fn log(&self, level: Level, event: &'static str, message: String, fields: Fields) {
-        self.events.log(LogEvent { level, event, message, fields });
+        let line = LogEvent { level, event, message, fields };
+        note(&self.sight, &line, self.elapsed());
+        self.events.log(line);
     }
 
     /// The same for what others can cause as often as they like. Lines of one

@@ -47,6 +47,12 @@ impl RetryBudget {
         self.balance = (self.balance + self.share).min(self.max);
     }
 
+    /// The retries that are left.
+    #[must_use]
+    pub fn left(&self) -> f64 {
+        self.balance as f64 / CALL as f64
+    }
+
     /// Withdraws a retry. Returns whether the balance had one.
     #[must_use]
     pub fn withdraw(&mut self) -> bool {

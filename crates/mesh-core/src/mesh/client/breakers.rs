@@ -86,6 +86,11 @@ impl Breakers {
         if usable.is_empty() { Err(ResilienceError::CircuitOpen(wait)) } else { Ok(Some(usable)) }
     }
 
+    /// The state of the breaker of an instance, if it has one.
+    pub(super) fn state(&self, service: &ServiceId, target: &Address) -> Option<BreakerState> {
+        Some(self.services.get(service)?.get(target)?.state())
+    }
+
     /// A call is about to be sent to an instance.
     pub(super) fn enter(
         &mut self,

@@ -116,7 +116,7 @@ impl Client {
             }
             Err(error) => {
                 if let Some(measured) = measured {
-                    measured.end(&self.shared, spec.service, Some(error.code));
+                    measured.end(&self.shared, spec.service, Some(&error));
                 }
                 self.shared.events.settled(id, Err(error));
             }
@@ -350,7 +350,7 @@ impl Client {
             self.shared.timers.remove(key);
         }
         if let Some(measured) = &call.measured {
-            measured.end(&self.shared, call.service.as_str(), failure.map(|error| error.code));
+            measured.end(&self.shared, call.service.as_str(), failure);
         }
         if let Some((session, number)) = &call.placed {
             call.streams.release(session, *number);

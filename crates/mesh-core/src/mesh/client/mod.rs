@@ -15,5 +15,6 @@ mod retries;
 mod session;
 mod slow_dials;
 mod stack;
+mod view;
 
 pub(crate) use self::calls::Client;

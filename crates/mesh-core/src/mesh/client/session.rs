@@ -65,7 +65,7 @@ impl ClientSession {
     }
 
     /// The instance it leads to.
-    pub(super) fn target(&self) -> Option<&Address> {
+    pub(crate) fn target(&self) -> Option<&Address> {
         self.target.get()
     }
 
@@ -79,6 +79,12 @@ impl ClientSession {
         numbers.last = number;
         numbers.pending.insert(number, id);
         Ok(number)
+    }
+
+    /// Calls under way, and calls that it has carried in all.
+    pub(crate) fn load(&self) -> (usize, u32) {
+        let numbers = lock(&self.numbers);
+        (numbers.pending.len(), numbers.last)
     }
 
     /// Whether each number has been used.

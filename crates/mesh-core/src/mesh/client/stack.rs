@@ -145,6 +145,7 @@ impl Client {
         let mut under_way = self.under_way();
         let Some(call) = under_way.calls.get_mut(&id) else { return false };
         let Some(delay) = call.next_try(&mut lock(retries), error, chance) else { return false };
+        self.shared.sight.retried();
         let placed = call.placed.take();
         call.pause = Some(self.shared.timers.insert(Timer::Retry(id), delay));
         drop(under_way);

@@ -22,6 +22,7 @@ use crate::{
         RecordError,
         message::{CancelCause, Encoded, Failure, Message},
     },
+    telemetry::{Begun, Direction, FlowKind},
 };
 
 impl Side for Server {
@@ -79,15 +80,24 @@ impl Server {
             }
             Arrival::New { others } => others,
         };
+        let begun = Begun {
+            direction: Direction::In,
+            peer: session.info.peer.as_str(),
+            method: request.method,
+            kind: FlowKind::from_number(request.fields.kind as u8),
+            metadata: request.fields.metadata,
+        };
         if let Some(refusal) = self.policy.refusal(&session.info, request, token, others) {
             self.shared.stats.count_request(false);
+            self.shared.sight.refused_request(begun, refusal.code(), self.shared.elapsed());
             session.send(Encoded::error(request.number, &refusal.failure()));
             return Ok(());
         }
         let kind = request.fields.kind;
         let time_left = time_left(request.time_left_ms, kind.is_stream());
         let streams = Streams::of_request(kind, request.method);
-        let id = self.begin(session, request.number, streams, time_left);
+        let watched = self.shared.sight.begin(begun, self.shared.elapsed());
+        let id = self.begin(session, request.number, streams, time_left, watched);
         self.shared.events.request(Request {
             id,
             session: &session.info,

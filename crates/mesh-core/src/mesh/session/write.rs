@@ -53,6 +53,7 @@ pub(super) async fn write<C: Carrier>(
             session.end(end);
             break;
         }
+        carrier.shared().sight.rekeyed(session.has_epoch(sealer.epoch()));
         let written = outbox.take_count();
         if !frame.is_empty() {
             let sent = tokio::select! {
