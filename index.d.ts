@@ -681,6 +681,50 @@ interface Logger {
     error?(message: string, fields?: Record<string, unknown>): void;
 }
 
+/** The events of a mesh by their names. */
+interface MeshEventMap {
+    /** A session was opened or closed. */
+    session: {
+        state: 'opened' | 'closed';
+        service: string;
+        sessionId: string;
+        trust: string;
+    };
+    /** The breaker of an instance changed. */
+    breaker: {
+        service: string;
+        target: string;
+        state: 'closed' | 'open' | 'half_open';
+    };
+    /** This service's key, secret or certificate changed, or is about to end. */
+    identity: {
+        what: string;
+        message: string;
+    };
+    /** A peer was refused, or one of its requests; `count` times, where a line of the log stands for several. */
+    refused: {
+        subject: string;
+        reason: string;
+        message: string;
+        count: number;
+    };
+    /** A stream stands still. */
+    stall: {
+        service: string;
+        method: string;
+        reader: 'peer' | 'application';
+        bytes: number;
+    };
+}
+/** A listener of events. */
+type MeshListener<K extends keyof MeshEventMap> = (event: MeshEventMap[K]) => void;
+
+/**
+ * A check of a dependency. The dependency is well if the check returns, or resolves to, anything but `false`; an
+ * error says what is wrong.
+ */
+type ReadinessCheck = () => unknown;
+
 /** One entry of the audit log. */
 interface MeshAuditEvent {
     /** Unique name. */
@@ -1237,6 +1281,16 @@ interface CoreConfig {
     discovery?: DiscoveryConfig | undefined;
     /** Rules that permit services to call methods of this one. */
     authorization?: AuthorizationConfig | undefined;
+    /** The admin port. */
+    admin?: AdminConfig | undefined;
+    /**
+     * The services that may ask this one for its report, for the admin port of theirs: all, none, or
+     * those with these service ids or SPIFFE ids. Default: all under embedded trust, where every
+     * service belongs to one user of one machine; otherwise none.
+     */
+    observe?: boolean | {
+        readonly from: readonly string[];
+    } | undefined;
     /** Bounds on what the mesh holds and accepts. */
     limits?: MeshLimits | undefined;
     /** Directories. */
@@ -1420,6 +1474,35 @@ interface AuthorizationConditions {
      * metadata; nothing proves it.
      */
     metadata: Record<string, string>;
+}
+/**
+ * The admin port: health, metrics and the state of the mesh over HTTP, for people, probes and
+ * Prometheus. Without `port` there is none.
+ */
+interface AdminConfig {
+    /**
+     * The port to listen on; 0 lets the system choose one. Environment: `SECURE_MESH_ADMIN_PORT`.
+     * Default: no admin port.
+     */
+    port?: number | undefined;
+    /**
+     * The address to listen on. Any other than a loopback address needs a `token`. Default:
+     * `'127.0.0.1'`.
+     */
+    host?: string | undefined;
+    /**
+     * The token that requests show, 16 to 256 printable characters: `Authorization: Bearer …`, or
+     * once at the page. `/livez` and `/readyz` need none. Environment: `SECURE_MESH_ADMIN_TOKEN`.
+     * Default: none: everybody on this machine may read.
+     */
+    token?: string | undefined;
+    /**
+     * Names by which browsers reach the port beside `localhost`, at most 32. Another `Host` is
+     * refused, unless the request shows the token. Default: none.
+     */
+    hosts?: string[] | undefined;
+    /** The directory that keeps the history over a restart. Default: an hour in memory. */
+    history?: string | undefined;
 }
 /** Directories. */
 interface PathsConfig {
@@ -1816,6 +1899,46 @@ declare class SecureMesh {
      * listen.
      */
     address(): MeshAddress | null;
+    /**
+     * The address of the admin port (`admin`); `null` before the mesh is initialized, and without one.
+     */
+    adminAddress(): MeshAddress | null;
+    /**
+     * The figures of this mesh in the OpenMetrics text format, for Prometheus: calls and requests by method and
+     * code, sessions, handshakes, limits and so on. It needs no admin port; the calls are counted with `admin`,
+     * with `monitoring.enabled`, and where `observe` permits somebody. Send it as
+     * `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+     *
+     * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before the mesh is initialized
+     */
+    metricsText(): string;
+    /**
+     * Adds something that this process depends on. The admin port answers `/readyz` with 503, and the name, while
+     * the check returns `false`, throws, or takes longer than 5 s. The mesh asks every 3 s, which does not keep
+     * the process alive.
+     *
+     * @example
+     * ```js
+     * mesh.readiness('database', () => pool.query('select 1'));
+     * ```
+     * @param name the name that `/readyz` shows, at most 200 characters
+     * @param check the check; at most 64 in all
+     * @returns a function that removes the check
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    readiness(name: string, check: ReadinessCheck): () => void;
+    /**
+     * Adds a listener for events of this mesh: `session`, `breaker`, `identity`, `refused`, `stall`. What others
+     * can cause often is told a few times a minute, then counted. Listeners do not keep the process alive.
+     *
+     * @example
+     * ```js
+     * mesh.on('breaker', ({ service, target, state }) => alert(service, target, state));
+     * ```
+     * @returns a function that removes the listener
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    on<K extends keyof MeshEventMap>(event: K, listener: MeshListener<K>): () => void;
     /**
      * This service's public key as PEM (SPKI), for the option `publicKey` of other services.
      *
@@ -2923,4 +3046,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, toHttpStatus, toProblem, unary, version };
-export type { AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export type { AdminConfig, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshEventMap, MeshHealth, MeshLimits, MeshListener, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, ReadinessCheck, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };

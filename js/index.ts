@@ -120,6 +120,7 @@ export {
   type RetryOptions,
   type RetryPolicyConfig,
 } from './resilience/retry-policy.js';
+export type { MeshEventMap, MeshListener } from './mesh/events.js';
 export type { ReadinessCheck } from './mesh/readiness.js';
 export type { Revocation, RotateMeshSecretOptions } from './mesh/rotation.js';
 export {

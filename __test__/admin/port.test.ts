@@ -11,14 +11,18 @@ const SECRET = 'a secret of these tests, longer than 32 bytes';
 const TOKEN = 'a-token-of-these-tests-0123456789';
 
 /** The answer of an admin port. */
-async function get(mesh: SecureMesh, path: string, headers: Record<string, string> = {}): Promise<Response> {
+async function get(
+  mesh: SecureMesh,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<Response> {
   const { host, port } = mesh.adminAddress()!;
   return fetch(`http://${host}:${port}${path}`, { headers });
 }
 
 /** Repeats `look` until it returns something. */
 async function until<T>(look: () => Promise<T | undefined | false>): Promise<T> {
-  for (const end = Date.now() + 15_000; ; ) {
+  for (const end = Date.now() + 15_000; ;) {
     const seen = await look();
     if (seen !== undefined && seen !== false) return seen;
     if (Date.now() > end) throw new Error('it never happened');
@@ -29,7 +33,7 @@ async function until<T>(look: () => Promise<T | undefined | false>): Promise<T> 
 describe('the option admin', () => {
   const refused = (admin: object): string => {
     try {
-      make('a', { admin: admin as never });
+      make('a', { admin: admin });
     } catch (error) {
       expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'CONFIG' });
       return (error as Error).message;
@@ -114,7 +118,11 @@ describe('readiness', () => {
 
 describe('the data', () => {
   async function two(): Promise<{ server: SecureMesh; mesh: SecureMesh }> {
-    const extra = { admin: { port: 0, token: TOKEN }, security: { jwtSecret: SECRET }, observe: true };
+    const extra = {
+      admin: { port: 0, token: TOKEN },
+      security: { jwtSecret: SECRET },
+      observe: true,
+    };
     const server = await serve(
       'server',
       (own) => {
@@ -126,7 +134,8 @@ describe('the data', () => {
       { host: '127.0.0.1', ...extra },
     );
     const { mesh, client } = await call(server, extra);
-    for (let index = 0; index < 10; index += 1) await client.call('echo', { secret: 'payload-4711' });
+    for (let index = 0; index < 10; index += 1)
+      await client.call('echo', { secret: 'payload-4711' });
     for (let index = 0; index < 5; index += 1) await errorOf(client.call('fail'));
     await errorOf(client.call('no.such.method'));
     return { server, mesh };
@@ -135,17 +144,37 @@ describe('the data', () => {
 
   it('is the report of each side, with nothing secret in it', async () => {
     const { server, mesh } = await two();
-    const own = (await (await get(mesh, '/api/v1/self', bearer)).json()) as any;
-    expect(own).toMatchObject({ v: 1, service: 'caller', state: 'ready', mode: 'shared-secret', tls: false });
+    const own = (await (await get(mesh, '/api/v1/self', bearer)).json());
+    expect(own).toMatchObject({
+      v: 1,
+      service: 'caller',
+      state: 'ready',
+      mode: 'shared-secret',
+      tls: false,
+    });
     expect(own.instance).toMatch(/^[0-9a-f]{16}$/);
     const echo = own.outbound.find((flow: any) => flow.method === 'echo');
-    expect(echo).toMatchObject({ peer: 'server', kind: 'unary', total: 10, failed: 0, inFlight: 0 });
+    expect(echo).toMatchObject({
+      peer: 'server',
+      kind: 'unary',
+      total: 10,
+      failed: 0,
+      inFlight: 0,
+    });
     expect(echo.codes).toEqual({ OK: 10 });
     expect(echo.buckets).toHaveLength(17);
     expect(echo.buckets[16]).toBe(10);
-    expect(own.instances[0]).toMatchObject({ service: 'server', connected: true, breaker: 'closed' });
-    expect(own.sessions[0]).toMatchObject({ peer: 'server', direction: 'out', trust: 'shared-secret' });
-    const theirs = (await (await get(server, '/api/v1/self', bearer)).json()) as any;
+    expect(own.instances[0]).toMatchObject({
+      service: 'server',
+      connected: true,
+      breaker: 'closed',
+    });
+    expect(own.sessions[0]).toMatchObject({
+      peer: 'server',
+      direction: 'out',
+      trust: 'shared-secret',
+    });
+    const theirs = (await (await get(server, '/api/v1/self', bearer)).json());
     const fail = theirs.inbound.find((flow: any) => flow.method === 'fail');
     expect(fail).toMatchObject({ peer: 'caller', total: 5, failed: 5, codes: { INTERNAL: 5 } });
     // A name that the caller made up gets no row.
@@ -159,10 +188,25 @@ describe('the data', () => {
   it('holds no secret, token, key or payload, wherever one looks', async () => {
     const { server, mesh } = await two();
     for (const at of [server, mesh]) {
-      for (const path of ['/', '/metrics', '/readyz', '/api/v1/self', '/api/v1/mesh', '/api/v1/history']) {
+      for (const path of [
+        '/',
+        '/metrics',
+        '/readyz',
+        '/api/v1/self',
+        '/api/v1/mesh',
+        '/api/v1/history',
+      ]) {
         const response = await get(at, path, bearer);
         const text = (await response.text()) + JSON.stringify([...response.headers]);
-        for (const secret of [SECRET, TOKEN, 'PRIVATE KEY', 'PUBLIC KEY', 'payload-4711', 'only the log', 'eyJ']) {
+        for (const secret of [
+          SECRET,
+          TOKEN,
+          'PRIVATE KEY',
+          'PUBLIC KEY',
+          'payload-4711',
+          'only the log',
+          'eyJ',
+        ]) {
           expect(text, `${path} has ${secret}`).not.toContain(secret);
         }
       }
@@ -171,7 +215,7 @@ describe('the data', () => {
 
   it('is merged over the mesh itself, and what the callee says counts', async () => {
     const { mesh } = await two();
-    const picture = (await (await get(mesh, '/api/v1/mesh', bearer)).json()) as any;
+    const picture = (await (await get(mesh, '/api/v1/mesh', bearer)).json());
     expect(picture).toMatchObject({ v: 1, observer: 'caller' });
     const words = picture.nodes.map((node: any) => [node.service, node.report]);
     expect(words).toEqual([
@@ -195,7 +239,7 @@ describe('the data', () => {
     });
     const { mesh, client } = await call(server, extra);
     await client.call('echo', 1);
-    const picture = (await (await get(mesh, '/api/v1/mesh')).json()) as any;
+    const picture = (await (await get(mesh, '/api/v1/mesh')).json());
     const node = picture.nodes.find((one: any) => one.service === 'server');
     expect(node).toMatchObject({ report: 'hearsay', instances: [], seenBy: ['caller'] });
     expect(node.unreachable).toContain('observe');
@@ -217,14 +261,17 @@ describe('the data', () => {
     await client.call('echo', 1);
     await until(async () => seen.includes('event: call') && seen.includes('event: event'));
     const data = seen.split('\n').filter((line) => line.startsWith('data: '));
-    const lines = data.map((line) => JSON.parse(line.slice(6)) as any);
+    const lines = data.map((line) => JSON.parse(line.slice(6)));
     expect(lines.find((line) => line.type === 'call')).toMatchObject({
       direction: 'in',
       peer: 'caller',
       method: 'echo',
       code: 'OK',
     });
-    expect(lines.find((line) => line.kind === 'session')).toMatchObject({ type: 'event', service: 'server' });
+    expect(lines.find((line) => line.kind === 'session')).toMatchObject({
+      type: 'event',
+      service: 'server',
+    });
   });
 });
 

@@ -93,14 +93,15 @@ describe.skipIf(!installed)('the page of metrics', () => {
     const query = async (text: string): Promise<any[]> => {
       const url = `http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(text)}`;
       const answer = await fetch(url).then(
-        (response) => response.json() as Promise<any>,
+        (response) => response.json(),
         () => undefined,
       );
       return answer?.data?.result ?? [];
     };
-    const echo = 'rpc_server_call_duration_seconds_count{rpc_method="server/echo",rpc_response_status_code="OK"}';
+    const echo =
+      'rpc_server_call_duration_seconds_count{rpc_method="server/echo",rpc_response_status_code="OK"}';
     let found: any[] = [];
-    for (const end = Date.now() + 40_000; found.length === 0 && Date.now() < end; ) {
+    for (const end = Date.now() + 40_000; found.length === 0 && Date.now() < end;) {
       await new Promise((resolve) => setTimeout(resolve, 200));
       found = await query(echo);
     }
@@ -115,7 +116,11 @@ describe.skipIf(!installed)('the page of metrics', () => {
 
 describe.skipIf(!installed)('the alert rules', () => {
   it('have no fault for promtool', () => {
-    const { status, output } = promtool(['check', 'rules', join(root, 'docs', 'monitoring', 'alerts.yml')]);
+    const { status, output } = promtool([
+      'check',
+      'rules',
+      join(root, 'docs', 'monitoring', 'alerts.yml'),
+    ]);
     expect(status, output).toBe(0);
   });
 });

@@ -14,6 +14,8 @@
 /** Every peer, in the order of the tables. Each is loaded only by the processes that run it. */
 export const peers = {
   mesh: () => import('./mesh.mjs'),
+  'mesh-unrecorded': () => import('./mesh-unrecorded.mjs'),
+  'mesh-admin': () => import('./mesh-admin.mjs'),
   'grpc-mtls': () => import('./grpc-mtls.mjs'),
   'grpc-plain': () => import('./grpc-plain.mjs'),
   moleculer: () => import('./moleculer.mjs'),

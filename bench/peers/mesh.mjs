@@ -21,8 +21,12 @@ export function handlers(server) {
   });
 }
 
-export default {
-  title: 'secure-stack-mesh',
+/**
+ * This package as a peer, with options of both sides. `after` is called with each mesh that has started, and returns
+ * nothing that is waited for.
+ */
+export const peer = (title, extra = {}, after = () => {}) => ({
+  title,
   secure: true,
   package: undefined,
   bytes: true,
@@ -30,15 +34,17 @@ export default {
   async serve({ directory }) {
     // No other peer has such a limit, and the calls of a pause in an open loop must wait here too.
     const limits = { maxConcurrentCalls: 10_000 };
-    const server = mesh('server', { directory, port: 0, limits });
+    const server = mesh('server', { directory, port: 0, limits, ...extra });
     handlers(server);
     await server.initialize();
+    after(server);
     return server.address();
   },
   async connect({ host, port }, { directory }) {
     const services = [{ id: 'server', host, port }];
-    const client = mesh('client', { directory, discovery: { services } });
+    const client = mesh('client', { directory, discovery: { services }, ...extra });
     await client.initialize();
+    after(client);
     const server = client.connect('server');
     return {
       json: (value) => server.call('json', value),
@@ -49,7 +55,9 @@ export default {
       up: (count, value) => server.clientStream('up', repeat(count, value)),
     };
   },
-};
+});
+
+export default peer('secure-stack-mesh');
 
 function* repeat(count, value) {
   for (let sent = 0; sent < count; sent += 1) yield value;

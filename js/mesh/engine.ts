@@ -21,6 +21,7 @@ import type { ConnectOptions, ContractClient } from '../rpc/contract-client.js';
 import type { Contract } from '../rpc/contract.js';
 import { enableScope } from '../rpc/scope.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
+import { MeshEvents } from './events.js';
 import { KeepAlive } from './keep-alive.js';
 import { eventSink, meshStats, type MeshParts } from './mesh-parts.js';
 import { LIMITS } from './options.js';
@@ -46,6 +47,8 @@ export class Engine {
   readonly router: Router;
   readonly #peers = new Peers();
   readonly #monitoring: Monitoring | undefined;
+  /** Tells the application what happens. */
+  readonly events: MeshEvents;
   /** Asks the dependencies of this process. */
   readonly readiness: Readiness;
   /** Replaces keys and secrets. */
@@ -88,6 +91,7 @@ export class Engine {
     this.#services = new Set(config.discovery?.services?.map((service) => service?.id)).size;
     const callTimeoutMs = config.limits?.callTimeoutMs ?? LIMITS.callTimeoutMs;
     const maxMessageBytes = config.limits?.maxMessageBytes ?? LIMITS.maxMessageBytes;
+    this.events = new MeshEvents(this.#logger);
     this.readiness = new Readiness(this.native);
     this.rotation = new Rotation(this.native, config, this.#logger);
     this.#writer = new CommandWriter((batch) => this.#submit(batch));
@@ -116,6 +120,7 @@ export class Engine {
       peers: this.#peers,
       monitoring: this.#monitoring,
       logger: this.#logger,
+      events: this.events,
     };
     this.#sink = eventSink(this.#parts, () => this.#state === 'closed', this.#batches.more);
     if (this.#services > 0) enableScope();

@@ -23,6 +23,7 @@ import type {
 import type { ScopeOptions } from '../rpc/outer-scope.js';
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../rpc/schema.js';
 import { Engine } from './engine.js';
+import type { MeshEventMap, MeshListener } from './events.js';
 import { explain } from './explain.js';
 import type { ReadinessCheck } from './readiness.js';
 import { type Revocation, type RotateMeshSecretOptions } from './rotation.js';
@@ -318,6 +319,21 @@ export class SecureMesh {
    */
   readiness(name: string, check: ReadinessCheck): () => void {
     return this.#engine.readiness.add(name, check);
+  }
+
+  /**
+   * Adds a listener for events of this mesh: `session`, `breaker`, `identity`, `refused`, `stall`. What others
+   * can cause often is told a few times a minute, then counted. Listeners do not keep the process alive.
+   *
+   * @example
+   * ```js
+   * mesh.on('breaker', ({ service, target, state }) => alert(service, target, state));
+   * ```
+   * @returns a function that removes the listener
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+   */
+  on<K extends keyof MeshEventMap>(event: K, listener: MeshListener<K>): () => void {
+    return this.#engine.events.on(event, listener);
   }
 
   /**

@@ -29,9 +29,23 @@ const LAYERS: [&[&str]; 6] = [
 
 /// The rooms of `mesh`, by storey: a room sees the storeys above it in this table
 /// and itself. Those of the first storey are single files that may use each other.
-const MESH: [&[&str]; 9] = [
+const MESH: [&[&str]; 10] = [
     &[
-        "chain", "error", "events", "gate", "lookout", "metadata", "platform", "sight", "stats", "sync", "throttle", "timers",
+        "chain",
+        "error",
+        "events",
+        "gate",
+        "lookout",
+        "metadata",
+        "own_calls",
+        "platform",
+        "reporter",
+        "shelf",
+        "sight",
+        "stats",
+        "sync",
+        "throttle",
+        "timers",
     ],
     &["shared"],
     &["session", "identity"],
@@ -39,6 +53,7 @@ const MESH: [&[&str]; 9] = [
     &["core"],
     &["build", "figures", "io"],
     &["report"],
+    &["asking"],
     &["facts"],
     &["runtime"],
 ];

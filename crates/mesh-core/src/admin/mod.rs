@@ -34,6 +34,14 @@ pub enum AdminError {
         /// The system's word.
         detail: String,
     },
+    /// The history cannot be kept.
+    #[error("admin.history: {path} cannot be used: {detail}")]
+    History {
+        /// The file.
+        path: String,
+        /// The system's word.
+        detail: String,
+    },
     /// Its thread cannot be started.
     #[error("admin.port: the thread of the admin port could not be started")]
     Thread,
@@ -43,6 +51,7 @@ impl Coded for AdminError {
     fn code(&self) -> Code {
         match self {
             Self::Listen { .. } => Code::FailedPrecondition,
+            Self::History { .. } => Code::InvalidArgument,
             Self::Thread => Code::Internal,
         }
     }
@@ -50,6 +59,7 @@ impl Coded for AdminError {
     fn reason(&self) -> Reason {
         match self {
             Self::Listen { .. } => Reason::Listen,
+            Self::History { .. } => Reason::File,
             Self::Thread => Reason::Internal,
         }
     }
@@ -79,6 +89,8 @@ pub(crate) trait Source: Send + Sync + 'static {
     fn picture(&self) -> Later;
     /// The history of so many seconds, in steps of so many, as JSON.
     fn history(&self, window: u32, step: u32) -> Later;
+    /// Adds this moment to the history.
+    fn remember(&self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
     /// Calls and events as they happen.
     fn tail(&self) -> Arc<Tail>;
 }

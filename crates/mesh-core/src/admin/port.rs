@@ -11,7 +11,7 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::oneshot,
-    time::{sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -24,7 +24,7 @@ use super::{
     routes::{Desk, router},
     writing::Impatient,
 };
-use crate::config::Admin;
+use crate::{config::Admin, telemetry::STEP_MS};
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 256;
@@ -90,7 +90,8 @@ async fn serve(
     opened: oneshot::Sender<io::Result<SocketAddr>>,
 ) {
     let bound = TcpListener::bind((admin.host.as_str(), admin.port)).await;
-    let (listener, address) = match bound.and_then(|listener| listener.local_addr().map(|at| (listener, at))) {
+    let (listener, address) = match bound.and_then(|listener| listener.local_addr().map(|at| (listener, at)))
+    {
         Ok(bound) => bound,
         Err(error) => {
             let _ = opened.send(Err(error));
@@ -101,6 +102,7 @@ async fn serve(
         return;
     }
     let guard = Arc::new(Guard::new(&admin.host, &admin.hosts, Login::new(admin.token)));
+    tokio::spawn(remember(Arc::clone(&source)));
     let desk = Desk { source, guard, streams: Streams::default(), stop: stop.clone() };
     let (router, connections) = (router(desk), Connections::new(MAX_CONNECTIONS));
     loop {
@@ -116,6 +118,17 @@ async fn serve(
             // No file descriptor is left, for one.
             Err(_) => sleep(PAUSE).await,
         }
+    }
+}
+
+/// Keeps the history, as long as the port is open.
+async fn remember(source: Arc<dyn Source>) {
+    let every = Duration::from_millis(STEP_MS);
+    let mut step = interval_at(Instant::now() + every, every);
+    step.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        step.tick().await;
+        source.remember().await;
     }
 }
 

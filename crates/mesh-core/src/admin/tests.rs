@@ -46,6 +46,10 @@ impl Source for Facts {
         Box::pin(async move { Some(format!("[{window},{step}]")) })
     }
 
+    fn remember(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async {})
+    }
+
     fn tail(&self) -> Arc<Tail> {
         Arc::clone(&self.tail)
     }
@@ -119,7 +123,11 @@ async fn a_name_that_somebody_points_here_is_no_host_of_this_port() {
         let host = format!("Host: {host}:{own}");
         assert_eq!(status(&port, "GET /", &[&host]).await, 421, "{host}");
         let bearer = format!("Authorization: Bearer {TOKEN}");
-        assert_eq!(status(&port, "GET /api/v1/self", &[&host, &bearer]).await, 200, "the token stands for it");
+        assert_eq!(
+            status(&port, "GET /api/v1/self", &[&host, &bearer]).await,
+            200,
+            "the token stands for it"
+        );
         assert_eq!(status(&port, "GET /livez", &[&host]).await, 200, "a probe sends any");
     }
     for host in ["localhost", "127.0.0.1", "[::1]", "mesh.example", "LOCALHOST"] {
@@ -327,7 +335,9 @@ async fn a_stream_that_is_read_tells_what_happens_and_one_that_is_not_holds_noth
         }
     }
     assert!(seen.contains("text/event-stream") && seen.contains("event: event"), "{}", &seen[..500]);
-    assert!(seen.contains("event: gap\r\n") || seen.contains("event: gap\ndata: {\"type\":\"gap\",\"missed\":"));
+    assert!(
+        seen.contains("event: gap\r\n") || seen.contains("event: gap\ndata: {\"type\":\"gap\",\"missed\":")
+    );
     assert_eq!(status(&port, "GET /livez", &[]).await, 200);
     drop(unread);
 }

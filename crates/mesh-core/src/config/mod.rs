@@ -37,13 +37,6 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use serde_json::Value;
 
 pub(crate) use self::secret::check_secret;
-use self::{
-    discovery::Discovery,
-    paths::Paths,
-    read::{Env, Options},
-    root::Root,
-    security::Security,
-};
 pub use self::{
     admin_port::{Admin, AdminToken},
     error::ConfigError,
@@ -60,6 +53,13 @@ pub use self::{
     secret::Secret,
     service::Service,
     weakness::{MAKE_SECRET, MIN_SECRET, Weakness},
+};
+use self::{
+    discovery::Discovery,
+    paths::Paths,
+    read::{Env, Options},
+    root::Root,
+    security::Security,
 };
 use crate::id::ServiceId;
 

@@ -40,7 +40,8 @@ impl Observe {
             _ => expected(),
         })?;
         let from = At { options: &options, key: "from", variable: None, env };
-        let name = |text: &str| (is_spiffe_id(text) || text.parse::<ServiceId>().is_ok()).then(|| text.to_owned());
+        let name =
+            |text: &str| (is_spiffe_id(text) || text.parse::<ServiceId>().is_ok()).then(|| text.to_owned());
         let names = from.each_text(MAX_NAMES, "a service id or a SPIFFE id", name)?.ok_or_else(expected)?;
         Ok(Self::From(names.into_iter().collect()))
     }

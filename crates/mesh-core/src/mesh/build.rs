@@ -35,13 +35,11 @@ pub(super) async fn build(
         None => None,
         Some(port) => Some(bind(&config, port, draining.clone()).await?),
     };
-    let listening = listener
-        .as_ref()
-        .map(|listener| Listening {
-            address: listener.address(),
-            connections: listener.connections(),
-            released: listener.released(),
-        });
+    let listening = listener.as_ref().map(|listener| Listening {
+        address: listener.address(),
+        connections: listener.connections(),
+        released: listener.released(),
+    });
     let shared = Arc::new(Shared::new(config, platform, events, draining, sight));
     let loading = Arc::clone(&shared);
     let loaded = shared.platform.blocking(move || load(loading, listening)).await;

@@ -63,7 +63,10 @@ impl Gate {
         let mut obstacles: Vec<String> = state.map(str::to_owned).into_iter().collect();
         for (name, (told, problem)) in &*lock(&self.checks) {
             if told.elapsed() > FRESH {
-                obstacles.push(format!("{name}: the application has not answered for {} s", told.elapsed().as_secs()));
+                obstacles.push(format!(
+                    "{name}: the application has not answered for {} s",
+                    told.elapsed().as_secs()
+                ));
             } else if let Some(problem) = problem {
                 obstacles.push(format!("{name}: {problem}"));
             }

@@ -6,6 +6,7 @@
 //! (`client`) and the requests it answers (`server`). Both sides run their
 //! sessions by `session`, and neither knows the other.
 
+mod asking;
 mod build;
 mod chain;
 mod client;
@@ -19,12 +20,15 @@ mod identity;
 mod io;
 mod lookout;
 mod metadata;
+mod own_calls;
 mod platform;
 mod report;
+mod reporter;
 mod runtime;
 mod server;
 mod session;
 mod shared;
+mod shelf;
 mod sight;
 mod stats;
 mod sync;
@@ -58,6 +62,7 @@ use self::{
     facts::Facts,
     gate::Gate,
     io::Job,
+    own_calls::{Beside, OwnCalls},
     platform::Platform,
     runtime::{Started, run},
     server::Authorization,
@@ -100,11 +105,17 @@ impl Mesh {
         config: MeshConfig,
         events: Arc<dyn Events>,
     ) -> Result<Self, Error> {
-        let admin = config.admin.clone();
+        let (admin, now) = (config.admin.clone(), platform.clock.now());
         let (facts, ready, running) = Self::parts(platform, config, events);
         // Before anything else: where the port is taken, nothing has happened.
         let admin = match &admin {
-            Some(admin) => Some(AdminPort::open(admin, Arc::new(facts)).await?),
+            Some(admin) => {
+                let facts = match &admin.history {
+                    Some(directory) => facts.keep_history(directory, now)?,
+                    None => facts,
+                };
+                Some(AdminPort::open(admin, Arc::new(facts)).await?)
+            }
             None => None,
         };
         runtime::spawn(running)?;
@@ -138,7 +149,12 @@ impl Mesh {
         let version = env!("CARGO_PKG_VERSION");
         let sight = Arc::new(Recorder::new(service, version, platform.clock.now(), records));
         let gate = Arc::new(Gate::default());
-        let facts = Facts { jobs: jobs.downgrade(), gate: Arc::clone(&gate), sight: Arc::clone(&sight) };
+        let own = Arc::<OwnCalls>::default();
+        let events: Arc<dyn Events> = match &config.admin {
+            Some(_) => Arc::new(Beside { application: events, own: Arc::clone(&own) }),
+            None => events,
+        };
+        let facts = Facts::new(jobs.downgrade(), own, Arc::clone(&gate), Arc::clone(&sight));
         let recorder = Arc::clone(&sight);
         let ready = async {
             let started = ready.await.map_err(|_| Error::Thread)??;

@@ -10,7 +10,8 @@ use crate::{
     telemetry::{
         problems::{Background, problems},
         report::{
-            CertificateView, FlowView, IdentityView, PolicyView, REPORT_VERSION, Report, RuleView, SessionView,
+            CertificateView, FlowView, IdentityView, PolicyView, REPORT_VERSION, Report, RuleView,
+            SessionView,
         },
     },
 };

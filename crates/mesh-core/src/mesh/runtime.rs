@@ -22,6 +22,7 @@ use super::{
     io::{Io, Job},
     lookout::Lookout,
     platform::Platform,
+    report::report,
     server::{Acceptor, Authorization},
     shared::Shared,
 };
@@ -80,6 +81,8 @@ pub(super) async fn run(
         }
     };
     let shared = &core.shared;
+    let parts = Arc::downgrade(&core);
+    shared.reporter.is_made_by(move || parts.upgrade().map(|core| report(&core)));
     let address = listener.as_ref().and_then(Listener::address);
     let public_key = Arc::clone(&core.identity.shown);
     let authorization = Arc::clone(&core.authorization);

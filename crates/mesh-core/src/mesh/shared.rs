@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     events::{Events, Level, LogEvent},
     platform::{Platform, Stopped},
+    reporter::Reporter,
     sight::note,
     stats::Counters,
     sync::lock,
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) stats: Counters,
     /// The record of this mesh.
     pub(crate) sight: Arc<Recorder>,
+    /// The report of this process.
+    pub(crate) reporter: Reporter,
     /// No more requests are taken.
     pub(crate) draining: CancellationToken,
     /// Everything ends.
@@ -67,6 +70,7 @@ impl Shared {
             platform,
             metrics: events.metrics(),
             sight,
+            reporter: Reporter::default(),
             started: Instant::now(),
             events,
             timers: Timers::default(),

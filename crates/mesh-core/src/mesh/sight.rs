@@ -24,8 +24,10 @@ fn kind(event: &str) -> Option<&'static str> {
 /// Records a line of the log.
 pub(crate) fn note(recorder: &Recorder, line: &LogEvent, now: Duration) {
     let Some(kind) = kind(line.event) else { return };
-    let field = |name: &str| line.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.as_str());
-    let peer = field("peer").or_else(|| field("service")).or_else(|| field("address")).or_else(|| field("subject"));
+    let field =
+        |name: &str| line.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.as_str());
+    let peer =
+        field("peer").or_else(|| field("service")).or_else(|| field("address")).or_else(|| field("subject"));
     let subject = peer.unwrap_or(recorder.service());
     if matches!(line.event, "session.opened" | "session.closed") {
         let text = match line.event {
@@ -58,7 +60,11 @@ mod tests {
             fields: fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
         };
         let now = Duration::from_secs(1);
-        note(&recorder, &line("handshake.refused", &[("address", "10.0.0.1:999"), ("reason", "HELLO_MAC")]), now);
+        note(
+            &recorder,
+            &line("handshake.refused", &[("address", "10.0.0.1:999"), ("reason", "HELLO_MAC")]),
+            now,
+        );
         let more = [("subject", "10.0.0.1"), ("reason", "HELLO_MAC"), ("count", "7")];
         note(&recorder, &line("handshake.refused", &more), now);
         note(&recorder, &line("circuit.changed", &[("service", "orders"), ("state", "open")]), now);

@@ -158,8 +158,7 @@ fn durations(
         Direction::Out => ("rpc_client_call_duration", "Duration of calls made here"),
         Direction::In => ("rpc_server_call_duration", "Duration of requests answered here"),
     };
-    let mut metric =
-        encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+    let mut metric = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
     for flow in &flows {
         // The convention's full name of a method: its service, then its own.
         let callee = if direction == Direction::Out { &flow.peer } else { recorder.service() };
@@ -243,12 +242,7 @@ fn gauges(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<()
             None,
             Some(moment.streams_stalled as f64),
         ),
-        (
-            "securestack_retry_budget",
-            "Retries that the budget has left",
-            None,
-            moment.retry_budget,
-        ),
+        ("securestack_retry_budget", "Retries that the budget has left", None, moment.retry_budget),
         (
             "securestack_certificate_expiry_timestamp",
             "End of this service's certificate, since the Unix epoch",
@@ -279,7 +273,11 @@ fn counters(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<
     let (moment, [retries, rekeys, quota]) = (recorder.moment(), recorder.counts());
     for (name, help, count) in [
         ("securestack_sessions_resumed", "Handshakes that resumed a session", moment.handshakes_resumed),
-        ("securestack_rsa_operations", "RSA private operations with this service's key", moment.private_operations),
+        (
+            "securestack_rsa_operations",
+            "RSA private operations with this service's key",
+            moment.private_operations,
+        ),
         ("securestack_rekeys", "Changes of the keys of sessions", rekeys),
         ("securestack_retries", "Calls tried again", retries),
         ("securestack_quota_refusals", "Requests beyond the quota of their caller", quota),
@@ -329,10 +327,9 @@ fn breakers(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<
 
 fn limits(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<(), Error> {
     let moment = recorder.moment();
-    for (name, help, of) in [
-        ("securestack_limit_used", "Use of a limit", false),
-        ("securestack_limit_max", "A limit", true),
-    ] {
+    for (name, help, of) in
+        [("securestack_limit_used", "Use of a limit", false), ("securestack_limit_max", "A limit", true)]
+    {
         let rows = moment.limits.iter().map(|limit| {
             let value = if of { limit.max } else { limit.used };
             (vec![("limit", limit.name.as_str())], Value::Gauge(value as f64))
@@ -408,7 +405,10 @@ mod tests {
     #[test]
     fn the_older_format_has_its_names_of_counters_and_no_end() {
         let page = prometheus(&recorder());
-        assert!(page.contains("# TYPE securestack_rekeys_total counter\nsecurestack_rekeys_total 0\n"), "{page}");
+        assert!(
+            page.contains("# TYPE securestack_rekeys_total counter\nsecurestack_rekeys_total 0\n"),
+            "{page}"
+        );
         assert!(page.contains("# TYPE securestack_build_info gauge\n"));
         assert!(!page.contains("# EOF") && !page.contains("# UNIT"));
     }

@@ -255,9 +255,7 @@ impl Flows {
         let mut figures: Vec<_> = flows.iter().map(|flow| flow.read()).collect();
         figures.retain(|flow| !flow.codes.is_empty() || flow.in_flight > 0);
         let key = |flow: &FlowFigures| std::cmp::Reverse(flow.durations().total());
-        figures.sort_by(|a, b| {
-            (key(a), &a.peer, &a.method).cmp(&(key(b), &b.peer, &b.method))
-        });
+        figures.sort_by(|a, b| (key(a), &a.peer, &a.method).cmp(&(key(b), &b.peer, &b.method)));
         let other = self.other.read();
         if !other.codes.is_empty() || other.in_flight > 0 {
             figures.push(other);

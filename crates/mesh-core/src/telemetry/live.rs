@@ -149,7 +149,8 @@ impl Reader {
     /// The entries since the last time.
     pub fn read(&mut self) -> Batch {
         let ring = self.tail.ring();
-        let entries: Vec<_> = ring.entries.iter().filter(|(number, _)| *number >= self.next).cloned().collect();
+        let entries: Vec<_> =
+            ring.entries.iter().filter(|(number, _)| *number >= self.next).cloned().collect();
         let missed = ring.next - self.next - entries.len() as u64;
         self.next = ring.next;
         Batch { entries, missed, next: ring.next }

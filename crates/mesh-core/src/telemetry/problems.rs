@@ -62,7 +62,8 @@ pub fn problems(report: &Report, background: &Background) -> Vec<Problem> {
         found.add(Severity::Critical, "key-directory", &report.service, fault.clone(), repair);
     }
     if background.stalled > 0 {
-        let text = format!("{} streams stand still: their readers have not read for 10 s", background.stalled);
+        let text =
+            format!("{} streams stand still: their readers have not read for 10 s", background.stalled);
         let repair = "Look for `stall` in the log: it names the peer, the method, and whose reader it is.";
         found.add(Severity::Warning, "stalled-stream", &report.service, text, repair);
     }
@@ -107,8 +108,12 @@ fn methods(found: &mut Found, background: &Background) {
                 format!("Look at the recent errors of {method} below; its service's log has each errorId."),
             ),
             Direction::In => (
-                format!("{faults} of the last {calls} requests of {peer} for {method} failed here ({percent} %)"),
-                format!("Find the errorIds of {method} in the log of this service: they lead to the exceptions."),
+                format!(
+                    "{faults} of the last {calls} requests of {peer} for {method} failed here ({percent} %)"
+                ),
+                format!(
+                    "Find the errorIds of {method} in the log of this service: they lead to the exceptions."
+                ),
             ),
         };
         let severity = if share >= BROKEN { Severity::Critical } else { Severity::Warning };
@@ -132,7 +137,8 @@ fn instances(found: &mut Found, report: &Report) {
         }
         if let Some(until) = instance.ejected_until.filter(|until| *until > report.at) {
             let left = (until - report.at).div_ceil(1_000);
-            let text = format!("{service} at {address} fails more than the others, and is left out for {left} s");
+            let text =
+                format!("{service} at {address} fails more than the others, and is left out for {left} s");
             let repair = "Find out why this instance fails; it gets calls again by itself.";
             found.add(Severity::Warning, "instance-ejected", &subject, text, repair);
         }
@@ -187,7 +193,8 @@ fn trust(found: &mut Found, report: &Report, background: &Background) {
     if background.secrets_in_grace > 0 {
         let count = background.secrets_in_grace;
         let text = format!("{count} former secrets are still accepted, until their grace is over");
-        let repair = "Give every service the new secret; rotateSecret with graceMs: 0 ends the grace at once.";
+        let repair =
+            "Give every service the new secret; rotateSecret with graceMs: 0 ends the grace at once.";
         found.add(Severity::Info, "secret-in-grace", service, text, repair);
     }
     if background.first_contact > 0 {
@@ -197,9 +204,10 @@ fn trust(found: &mut Found, report: &Report, background: &Background) {
         found.add(Severity::Info, "first-contact-trust", service, text, repair);
     }
     if report.address.is_some() && !report.tls && background.is_exposed {
-        let text = "the listener speaks no TLS: calls are encrypted, the names of services in handshakes and \
+        let text =
+            "the listener speaks no TLS: calls are encrypted, the names of services in handshakes and \
                     the times of calls can be seen on the network"
-            .to_owned();
+                .to_owned();
         let repair = "Nothing, if that is acceptable; otherwise put the mesh behind TLS.";
         found.add(Severity::Info, "plaintext-listener", service, text, repair);
     }
@@ -252,7 +260,8 @@ mod tests {
     #[test]
     fn each_fault_is_found_and_the_worst_is_first() {
         let now = 1_000_000_000;
-        let certificate = Some(CertificateView { not_after: now + 5 * 86_400_000, ..CertificateView::default() });
+        let certificate =
+            Some(CertificateView { not_after: now + 5 * 86_400_000, ..CertificateView::default() });
         let ejected = InstanceView { ejected_until: Some(now + 1_500), ..instance("a:3", 2.0, "closed") };
         let report = Report {
             at: now,
@@ -260,7 +269,12 @@ mod tests {
             instances: vec![instance("a:1", 2.0, "open"), instance("a:2", 300.0, "closed"), ejected],
             identity: IdentityView { thumbprint: String::new(), certificate },
             policy: Some(PolicyView { problem: Some("x".to_owned()), ..PolicyView::default() }),
-            limits: vec![LimitView { name: "limits.maxSessions".to_owned(), used: 9, max: 10, ..LimitView::default() }],
+            limits: vec![LimitView {
+                name: "limits.maxSessions".to_owned(),
+                used: 9,
+                max: 10,
+                ..LimitView::default()
+            }],
             ..Report::default()
         };
         let key = (Direction::Out, "orders".to_owned(), "get".to_owned());

@@ -124,6 +124,15 @@ impl Client {
         self.shared.events.flush();
     }
 
+    /// Takes in a call of the mesh itself that has been sent.
+    pub(super) fn adopt(&self, id: CallId, mut call: Call) {
+        if let Some(deadline) = call.deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            call.timer = Some(self.shared.timers.insert(Timer::Call(id), left));
+        }
+        self.under_way().calls.insert(id, call);
+    }
+
     fn begin(&self, spec: &CallSpec<'_>, inherited: Option<Instant>) -> Result<Call, CallError> {
         if self.shared.stop.is_cancelled() {
             let text = "the mesh is closed";

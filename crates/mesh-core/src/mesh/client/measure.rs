@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use crate::{
     mesh::{
         events::{CallError, CallSpec},
+        own_calls::OBSERVE,
         shared::Shared,
     },
     telemetry::{Begun, Direction, Failed, FlowKind, Metrics, Watched},
@@ -22,6 +23,10 @@ pub(super) struct Measured {
 impl Measured {
     /// A call begins. `None` if nobody wants its figures.
     pub(super) fn begin(shared: &Shared, spec: &CallSpec<'_>) -> Option<Self> {
+        if spec.method == OBSERVE {
+            // A reader of pages would see its own questions.
+            return None;
+        }
         let call = Begun {
             direction: Direction::Out,
             peer: spec.service,

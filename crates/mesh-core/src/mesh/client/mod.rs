@@ -4,6 +4,7 @@
 //! which instances are left alone, and `dial` opens a connection; `slow_dials`
 //! helps the calls that wait for it.
 
+mod ask;
 mod breakers;
 mod call;
 mod calls;

@@ -4,10 +4,7 @@ use std::collections::HashMap;
 
 use super::calls::Client;
 use crate::{
-    discovery::Address,
-    id::ServiceId,
-    mesh::sync::lock,
-    resilience::BreakerState,
+    discovery::Address, id::ServiceId, mesh::sync::lock, resilience::BreakerState,
     telemetry::report::InstanceView,
 };
 

@@ -15,6 +15,7 @@ use crate::{
     mesh::{
         chain::time_left,
         events::{AbortCause, Request, RequestId, StreamId},
+        own_calls::OBSERVE,
         session::{Carrier, End, Session, Sessions, Side, StreamError, Streams},
         shared::Shared,
     },
@@ -63,7 +64,7 @@ impl Side for Server {
 
 impl Server {
     fn on_request(
-        &self,
+        self: &Arc<Self>,
         session: &Arc<ServerSession>,
         request: &Arriving<'_>,
         token: Result<(), AuthError>,
@@ -91,6 +92,10 @@ impl Server {
             self.shared.stats.count_request(false);
             self.shared.sight.refused_request(begun, refusal.code(), self.shared.elapsed());
             session.send(Encoded::error(request.number, &refusal.failure()));
+            return Ok(());
+        }
+        if request.method == OBSERVE {
+            self.observe(session, request);
             return Ok(());
         }
         let kind = request.fields.kind;

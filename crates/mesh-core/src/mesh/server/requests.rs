@@ -255,7 +255,8 @@ impl Server {
             return;
         }
         self.shared.stats.count_request(false);
-        let gave_up = Failure::new(Code::Cancelled, Reason::Cancelled, "nobody waits for the answer any more");
+        let gave_up =
+            Failure::new(Code::Cancelled, Reason::Cancelled, "nobody waits for the answer any more");
         self.ended(active.watched, Some(failure.unwrap_or(&gave_up)));
         active.session.abandon();
         self.requests().abandoned.insert(id, (active.session, cause));

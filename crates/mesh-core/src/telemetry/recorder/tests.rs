@@ -17,7 +17,8 @@ fn failed(code: Code, reason: &str) -> Failed<'_> {
 #[test]
 fn a_failure_is_kept_with_its_trace_and_nothing_else_of_its_metadata() {
     let recorder = recorder();
-    let metadata = br#"{"secret":"x","traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}"#;
+    let metadata =
+        br#"{"secret":"x","traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}"#;
     let watched = recorder.begin(begun(Direction::Out, "get", metadata), SECOND).unwrap();
     recorder.end(&watched, Some(failed(Code::Internal, "HANDLER")), 3 * SECOND);
     let errors = recorder.errors();
@@ -79,5 +80,8 @@ fn no_list_grows_without_a_limit() {
 fn a_trace_is_read_only_where_it_is_one() {
     assert_eq!(trace_id(b""), None);
     assert_eq!(trace_id(br#"{"traceparent":"00-short"}"#), None);
-    assert_eq!(trace_id(br#"{"traceparent":"00-zzf7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}"#), None);
+    assert_eq!(
+        trace_id(br#"{"traceparent":"00-zzf7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}"#),
+        None
+    );
 }
