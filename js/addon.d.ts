@@ -162,7 +162,7 @@ export declare class NativeMesh {
   address(): NativeAddress | null
   /** The address of the admin port; `null` before the mesh has started, or without one. */
   adminAddress(): NativeAddress | null
-  /** The figures in the OpenMetrics text format; throws before the mesh has started. */
+  /** The figures in the text format of `OpenMetrics`; throws before the mesh has started. */
   metricsText(): string
   /** Tells what is wrong with a dependency, or that nothing is. Nothing happens before the mesh has started. */
   setReadiness(name: string, problem?: string | undefined | null): void

@@ -192,7 +192,7 @@ impl NativeMesh {
         Some(NativeAddress { host: address.ip().to_string(), port: address.port().into() })
     }
 
-    /// The figures in the OpenMetrics text format; throws before the mesh has started.
+    /// The figures in the text format of `OpenMetrics`; throws before the mesh has started.
     #[napi(catch_unwind)]
     pub fn metrics_text(&self, env: Env) -> Result<String> {
         let mesh = self.inner.running().ok_or_else(|| throw(env, not_running()))?;

@@ -144,7 +144,7 @@ describe('the data', () => {
 
   it('is the report of each side, with nothing secret in it', async () => {
     const { server, mesh } = await two();
-    const own = (await (await get(mesh, '/api/v1/self', bearer)).json());
+    const own = await (await get(mesh, '/api/v1/self', bearer)).json();
     expect(own).toMatchObject({
       v: 1,
       service: 'caller',
@@ -174,7 +174,7 @@ describe('the data', () => {
       direction: 'out',
       trust: 'shared-secret',
     });
-    const theirs = (await (await get(server, '/api/v1/self', bearer)).json());
+    const theirs = await (await get(server, '/api/v1/self', bearer)).json();
     const fail = theirs.inbound.find((flow: any) => flow.method === 'fail');
     expect(fail).toMatchObject({ peer: 'caller', total: 5, failed: 5, codes: { INTERNAL: 5 } });
     // A name that the caller made up gets no row.
@@ -215,7 +215,7 @@ describe('the data', () => {
 
   it('is merged over the mesh itself, and what the callee says counts', async () => {
     const { mesh } = await two();
-    const picture = (await (await get(mesh, '/api/v1/mesh', bearer)).json());
+    const picture = await (await get(mesh, '/api/v1/mesh', bearer)).json();
     expect(picture).toMatchObject({ v: 1, observer: 'caller' });
     const words = picture.nodes.map((node: any) => [node.service, node.report]);
     expect(words).toEqual([
@@ -239,7 +239,7 @@ describe('the data', () => {
     });
     const { mesh, client } = await call(server, extra);
     await client.call('echo', 1);
-    const picture = (await (await get(mesh, '/api/v1/mesh')).json());
+    const picture = await (await get(mesh, '/api/v1/mesh')).json();
     const node = picture.nodes.find((one: any) => one.service === 'server');
     expect(node).toMatchObject({ report: 'hearsay', instances: [], seenBy: ['caller'] });
     expect(node.unreachable).toContain('observe');

@@ -54,8 +54,8 @@ impl Streams {
         let (sender, receiver) = mpsc::channel::<Result<Bytes, Infallible>>(AHEAD);
         tokio::spawn(async move {
             let _open = open;
-            let mut step = interval(STEP);
-            step.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut ticks = interval(STEP);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut quiet = 0;
             let mut first = true;
             loop {
@@ -63,7 +63,7 @@ impl Streams {
                     biased;
                     () = stop.cancelled() => return,
                     () = sender.closed() => return,
-                    _ = step.tick() => {}
+                    _ = ticks.tick() => {}
                 }
                 let text = written(&reader.read());
                 let text = if !text.is_empty() {

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header, uri::Authority};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::Authority};
 use tokio::time::Instant;
 
 use super::login::{COOKIE, Login, Verdict};
@@ -70,7 +70,7 @@ impl Guard {
                 "this is not a host of this port: use localhost, name it in admin.hosts, or show the token",
             );
         }
-        self.same_origin(asked)?;
+        same_origin(asked)?;
         // The page asks for the token itself; it holds nothing.
         let is_open = logs_in || !(path == "/metrics" || path.starts_with("/api/"));
         if is_open || bearer || !self.login.is_needed() || self.has_cookie(asked.headers, now) {
@@ -116,25 +116,6 @@ impl Guard {
         is_own_address || self.hosts.iter().any(|known| known == bare)
     }
 
-    /// Refuses requests that another site caused. A link to the page may be followed.
-    fn same_origin(&self, asked: Asked<'_>) -> Result<(), Refusal> {
-        let text = |name: &str| asked.headers.get(name).and_then(|value| value.to_str().ok());
-        let is_page = asked.method == Method::GET && asked.uri.path() == "/";
-        let is_visit = is_page && text("sec-fetch-mode") == Some("navigate");
-        let site = text("sec-fetch-site");
-        if !is_visit && site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
-            return refuse(StatusCode::FORBIDDEN, "a page of another site may not read this port");
-        }
-        let Some(origin) = asked.headers.get(header::ORIGIN) else { return Ok(()) };
-        let host = asked.headers.get(header::HOST).map(|host| host.as_bytes());
-        let origin = origin.as_bytes();
-        let named = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
-        if named.is_some() && named == host {
-            return Ok(());
-        }
-        refuse(StatusCode::FORBIDDEN, "a page of another site may not read this port")
-    }
-
     fn has_cookie(&self, headers: &HeaderMap, now: Instant) -> bool {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         cookies
@@ -142,6 +123,25 @@ impl Guard {
             .filter_map(|cookie| cookie.trim().split_once('='))
             .any(|(name, value)| name == COOKIE && self.login.knows(value, now))
     }
+}
+
+/// Refuses requests that another site caused. A link to the page may be followed.
+fn same_origin(asked: Asked<'_>) -> Result<(), Refusal> {
+    let text = |name: &str| asked.headers.get(name).and_then(|value| value.to_str().ok());
+    let is_page = asked.method == Method::GET && asked.uri.path() == "/";
+    let is_visit = is_page && text("sec-fetch-mode") == Some("navigate");
+    let site = text("sec-fetch-site");
+    if !is_visit && site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+        return refuse(StatusCode::FORBIDDEN, "a page of another site may not read this port");
+    }
+    let Some(origin) = asked.headers.get(header::ORIGIN) else { return Ok(()) };
+    let host = asked.headers.get(header::HOST).map(HeaderValue::as_bytes);
+    let origin = origin.as_bytes();
+    let named = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
+    if named.is_some() && named == host {
+        return Ok(());
+    }
+    refuse(StatusCode::FORBIDDEN, "a page of another site may not read this port")
 }
 
 /// Too many tokens were wrong.

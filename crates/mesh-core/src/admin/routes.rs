@@ -181,7 +181,7 @@ async fn login(State(desk): State<Desk>, request: Request) -> Answer {
         return text(StatusCode::NOT_FOUND, "no token is configured\n");
     }
     let is_json = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    if !is_json.is_some_and(|kind| kind.split(';').next() == Some(JSON)) {
+    if is_json.is_none_or(|kind| kind.split(';').next() != Some(JSON)) {
         // A form of another site cannot send this type.
         return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json\n");
     }

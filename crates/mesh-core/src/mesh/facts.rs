@@ -62,8 +62,8 @@ impl Facts {
 
     /// The same with a history that a restart does not end. Blocks.
     pub(super) fn keep_history(self, directory: &Path, now: Timestamp) -> Result<Self, AdminError> {
-        let shelf = Shelf::open(directory, self.sight.service(), &mut lock(&self.history), now)?;
-        Ok(Self { shelf: Some(Arc::new(Mutex::new(shelf))), ..self })
+        let kept = Shelf::open(directory, self.sight.service(), &mut lock(&self.history), now)?;
+        Ok(Self { shelf: Some(Arc::new(Mutex::new(kept))), ..self })
     }
 
     /// The picture of a moment ago, or a new one. Those who ask at once wait for the same.
@@ -125,13 +125,13 @@ impl Source for Facts {
     }
 
     fn remember(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let (merged, history, shelf) = (self.merged(), Arc::clone(&self.history), self.shelf.clone());
+        let (merging, history, file) = (self.merged(), Arc::clone(&self.history), self.shelf.clone());
         Box::pin(async move {
-            let Some((picture, _)) = merged.await else { return };
+            let Some((picture, _)) = merging.await else { return };
             lock(&history).add(&picture);
-            if let Some(shelf) = shelf {
+            if let Some(file) = file {
                 // A disk that is full or away for a while costs the history of that while.
-                let write = move || lock(&shelf).write(&lock(&history), picture.at);
+                let write = move || lock(&file).write(&lock(&history), picture.at);
                 let _ = tokio::task::spawn_blocking(write).await;
             }
         })

@@ -124,12 +124,12 @@ fn moment(core: &Core) -> Moment {
     if core.client.has_breakers() {
         for instance in core.client.instances() {
             let counts = breakers.entry(instance.service).or_default();
-            let state = match instance.breaker.as_str() {
+            let at = match instance.breaker.as_str() {
                 "open" => 1,
                 "half-open" => 2,
                 _ => 0,
             };
-            counts[state] += 1;
+            counts[at] += 1;
         }
     }
     Moment {

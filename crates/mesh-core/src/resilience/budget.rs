@@ -1,5 +1,7 @@
 //! The limit on all retries together.
 
+#![allow(clippy::cast_precision_loss, reason = "figures for people; beyond 2^53 they are estimates")]
+
 use super::ResilienceError;
 
 /// Thousandths, so that a share of a call is a whole number.

@@ -1,5 +1,7 @@
 //! The record of a mesh as a page for Prometheus, in `OpenMetrics` or in the older text format.
 
+#![allow(clippy::cast_precision_loss, reason = "figures for people; beyond 2^53 they are estimates")]
+
 use std::{
     fmt::{Error, Write},
     sync::Arc,
@@ -45,11 +47,11 @@ pub fn prometheus(recorder: &Arc<Recorder>) -> String {
 /// counter includes its suffix.
 fn older(page: &str) -> String {
     let mut out = String::with_capacity(page.len());
-    let mut held: Option<(&str, &str)> = None;
+    let mut pending: Option<(&str, &str)> = None;
     for line in page.lines() {
         let mut words = line.splitn(4, ' ');
         match (words.next(), words.next(), words.next(), words.next()) {
-            (Some("#"), Some("HELP"), Some(name), help) => held = Some((name, help.unwrap_or_default())),
+            (Some("#"), Some("HELP"), Some(name), help) => pending = Some((name, help.unwrap_or_default())),
             (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
                 let (suffix, kind) = match kind {
                     "counter" => ("_total", "counter"),
@@ -57,7 +59,7 @@ fn older(page: &str) -> String {
                     "unknown" => ("", "untyped"),
                     kind => ("", kind),
                 };
-                if let Some((_, help)) = held.take().filter(|(held, _)| *held == name) {
+                if let Some((_, help)) = pending.take().filter(|(of, _)| *of == name) {
                     let _ = writeln!(out, "# HELP {name}{suffix} {help}");
                 }
                 let _ = writeln!(out, "# TYPE {name}{suffix} {kind}");

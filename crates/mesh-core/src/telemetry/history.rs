@@ -2,6 +2,8 @@
 //!
 //! Memory: at most 2,000 edges of 360 points of 24 bytes, 17 MiB in all.
 
+#![allow(clippy::cast_precision_loss, reason = "figures for people; beyond 2^53 they are estimates")]
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, VecDeque},

@@ -270,7 +270,9 @@ fn edge(from: String, to: String, pair: Pair) -> Option<Edge> {
         (false, false) => (By::Both, pair.by_callee),
     };
     let mut figures = Figures { buckets: vec![0; BUCKETS], ..Figures::default() };
-    methods.iter().for_each(|flow| figures.add(&flow.figures));
+    for flow in &methods {
+        figures.add(&flow.figures);
+    }
     Some(Edge { from, to, figures, methods, by })
 }
 

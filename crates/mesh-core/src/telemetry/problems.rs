@@ -1,5 +1,7 @@
 //! What is wrong with a process, in sentences that say what to do.
 
+#![allow(clippy::cast_precision_loss, reason = "figures for people; beyond 2^53 they are estimates")]
+
 use std::collections::BTreeMap;
 
 use super::{

@@ -273,7 +273,7 @@ impl Recorder {
         let handshakes = &mut self.notes().handshakes;
         let mut key = (direction, short(reason));
         if !handshakes.contains_key(&key) && handshakes.len() >= MAX_REASONS {
-            key.1 = super::flows::OTHER.to_owned();
+            super::flows::OTHER.clone_into(&mut key.1);
         }
         *handshakes.entry(key).or_default() += 1;
     }

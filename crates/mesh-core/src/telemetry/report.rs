@@ -1,6 +1,8 @@
 //! The report of a process about itself: `docs/schemas/admin-api.schema.json` in Rust. Every list has a limit,
 //! which [`Report::bound`] keeps, whoever made the report.
 
+#![allow(clippy::cast_precision_loss, reason = "figures for people; beyond 2^53 they are estimates")]
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

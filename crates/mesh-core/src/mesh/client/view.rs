@@ -1,5 +1,7 @@
 //! The instances of other services as this side sees them, for reports.
 
+#![allow(clippy::cast_precision_loss, reason = "figures for people; beyond 2^53 they are estimates")]
+
 use std::collections::HashMap;
 
 use super::calls::Client;

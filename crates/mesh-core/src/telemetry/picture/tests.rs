@@ -123,7 +123,9 @@ fn invented_services_and_edges_have_a_limit_and_no_strange_names() {
     let heard: BTreeMap<_, _> = (0..20)
         .map(|number| {
             let mut report = evil.clone();
-            report.inbound.iter_mut().for_each(|flow| flow.peer.push_str(&format!("y{number}")));
+            for flow in &mut report.inbound {
+                flow.peer = format!("{}y{number}", flow.peer);
+            }
             (format!("evil{number}"), Heard::Reports(vec![report]))
         })
         .collect();
