@@ -41,7 +41,7 @@ const OPTIONAL = { name: '@opentelemetry/api', rooms: ['base', 'tracing'] };
 const DECLARATIONS = ['addon.d.ts', 'node-buffer.d.ts'];
 
 /** Folders of __test__ that belong to no room: helpers, processes, attacks, type tests, the page in dashboard/. */
-const TEST_FOLDERS = ['support', 'fixtures', 'hostile', 'attacks', 'types', 'dashboard'];
+const TEST_FOLDERS = ['support', 'fixtures', 'hostile', 'attacks', 'types', 'dashboard', 'admin'];
 
 /** The limit above which a file is split by purpose. */
 const MAX_LINES = 500;

@@ -160,6 +160,16 @@ export declare class NativeMesh {
    * if it does not listen.
    */
   address(): NativeAddress | null
+  /** The address of the admin port; `null` before the mesh has started, or without one. */
+  adminAddress(): NativeAddress | null
+  /** The figures in the text format of `OpenMetrics`; throws before the mesh has started. */
+  metricsText(): string
+  /** Tells what is wrong with a dependency, or that nothing is. Nothing happens before the mesh has started. */
+  setReadiness(name: string, problem?: string | undefined | null): void
+  /** Forgets a dependency. */
+  forgetReadiness(name: string): void
+  /** The application has told of its dependencies: from now on the process may be ready. */
+  open(): void
   /** Breaks the inbound connections of a mesh on a network in memory. */
   sever(): void
   /** This service's RSA public key in PEM; throws before the mesh has started. */

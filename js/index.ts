@@ -126,6 +126,8 @@ export {
   type RetryOptions,
   type RetryPolicyConfig,
 } from './resilience/retry-policy.js';
+export type { MeshEventMap, MeshListener } from './mesh/events.js';
+export type { ReadinessCheck } from './mesh/readiness.js';
 export type { Revocation, RotateMeshSecretOptions } from './mesh/rotation.js';
 export {
   SessionManager,
@@ -157,6 +159,7 @@ export type { Caller, Trust } from './rpc/caller.js';
 export type { PeerCertificate, PeerSession } from './incoming/peers.js';
 export { version } from './base/version.js';
 export type {
+  AdminConfig,
   AuthorizationConditions,
   AuthorizationConfig,
   AuthorizationRule,

@@ -202,6 +202,44 @@ impl NativeMesh {
         Some(NativeAddress { host: address.ip().to_string(), port: address.port().into() })
     }
 
+    /// The address of the admin port; `null` before the mesh has started, or without one.
+    #[napi(catch_unwind)]
+    pub fn admin_address(&self) -> Option<NativeAddress> {
+        let address = self.inner.running()?.admin_address()?;
+        Some(NativeAddress { host: address.ip().to_string(), port: address.port().into() })
+    }
+
+    /// The figures in the text format of `OpenMetrics`; throws before the mesh has started.
+    #[napi(catch_unwind)]
+    pub fn metrics_text(&self, env: Env) -> Result<String> {
+        let mesh = self.inner.running().ok_or_else(|| throw(env, not_running()))?;
+        Ok(mesh.metrics_text())
+    }
+
+    /// Tells what is wrong with a dependency, or that nothing is. Nothing happens before the mesh has started.
+    #[napi(catch_unwind)]
+    pub fn set_readiness(&self, name: String, problem: Option<String>) {
+        if let Some(mesh) = self.inner.running() {
+            mesh.set_readiness(&name, problem);
+        }
+    }
+
+    /// Forgets a dependency.
+    #[napi(catch_unwind)]
+    pub fn forget_readiness(&self, name: String) {
+        if let Some(mesh) = self.inner.running() {
+            mesh.forget_readiness(&name);
+        }
+    }
+
+    /// The application has told of its dependencies: from now on the process may be ready.
+    #[napi(catch_unwind)]
+    pub fn open(&self) {
+        if let Some(mesh) = self.inner.running() {
+            mesh.open();
+        }
+    }
+
     /// Breaks the inbound connections of a mesh on a network in memory.
     #[napi(catch_unwind)]
     pub fn sever(&self) {

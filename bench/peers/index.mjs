@@ -15,6 +15,8 @@
 export const peers = {
   mesh: () => import('./mesh.mjs'),
   'mesh-tls': () => import('./mesh-tls.mjs'),
+  'mesh-unrecorded': () => import('./mesh-unrecorded.mjs'),
+  'mesh-admin': () => import('./mesh-admin.mjs'),
   'grpc-mtls': () => import('./grpc-mtls.mjs'),
   'grpc-plain': () => import('./grpc-plain.mjs'),
   moleculer: () => import('./moleculer.mjs'),

@@ -29,8 +29,11 @@ export function handlers(server) {
   });
 }
 
-/** This package with the security options that `security` makes of the context. */
-export const peer = (title, security) => ({
+/**
+ * This package as a peer, with options of both sides that are made of the material for TLS. `after` is called with each
+ * mesh that has started, and returns nothing that is waited for.
+ */
+export const peer = (title, extra = () => ({}), after = () => {}) => ({
   title,
   secure: true,
   package: undefined,
@@ -39,16 +42,18 @@ export const peer = (title, security) => ({
   async serve({ directory, tracing, tls }) {
     // No other peer has such a limit, and the calls of a pause in an open loop must wait here too.
     const limits = { maxConcurrentCalls: 10_000 };
-    const server = await mesh('server', { directory, tracing, port: 0, limits, security: security(tls) });
+    const server = await mesh('server', { directory, tracing, port: 0, limits, ...extra(tls) });
     handlers(server);
     await server.initialize();
+    after(server);
     return server.address();
   },
   async connect({ host, port }, { directory, tracing, tls }) {
     const services = [{ id: 'server', host, port }];
     const discovery = { services };
-    const client = await mesh('client', { directory, tracing, discovery, security: security(tls) });
+    const client = await mesh('client', { directory, tracing, discovery, ...extra(tls) });
     await client.initialize();
+    after(client);
     const server = client.connect('server');
     return {
       json: (value) => server.call('json', value),
@@ -61,7 +66,7 @@ export const peer = (title, security) => ({
   },
 });
 
-export default peer('secure-stack-mesh', () => undefined);
+export default peer('secure-stack-mesh');
 
 function* repeat(count, value) {
   for (let sent = 0; sent < count; sent += 1) yield value;

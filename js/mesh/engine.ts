@@ -26,10 +26,12 @@ import type { Contract } from '../rpc/contract.js';
 import { enableScope } from '../rpc/scope.js';
 import { Tracing } from '../tracing/tracing.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
+import { MeshEvents } from './events.js';
 import { permittedTo } from './explain.js';
 import { KeepAlive } from './keep-alive.js';
 import { eventSink, meshStats, type MeshParts } from './mesh-parts.js';
 import { LIMITS } from './options.js';
+import { Readiness } from './readiness.js';
 import { Rotation } from './rotation.js';
 import type { MemoryStats, MeshConfig, MeshHealth, MeshStats } from './types.js';
 
@@ -60,6 +62,10 @@ export class Engine {
   readonly #peers = new Peers();
   readonly #monitoring: Monitoring | undefined;
   readonly #providers: Providers | undefined;
+  /** Tells the application what happens. */
+  readonly events: MeshEvents;
+  /** Asks the dependencies of this process. */
+  readonly readiness: Readiness;
   /** Replaces keys and secrets. */
   readonly rotation: Rotation;
   readonly #parts: MeshParts;
@@ -117,6 +123,8 @@ export class Engine {
     });
     const callTimeoutMs = config.limits?.callTimeoutMs ?? LIMITS.callTimeoutMs;
     const maxMessageBytes = config.limits?.maxMessageBytes ?? LIMITS.maxMessageBytes;
+    this.events = new MeshEvents(this.#logger);
+    this.readiness = new Readiness(this.native);
     this.rotation = new Rotation(this.native, config, this.#logger);
     this.#writer = new CommandWriter((batch) => this.#submit(batch));
     this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive(), maxMessageBytes);
@@ -152,6 +160,7 @@ export class Engine {
       monitoring: this.#monitoring,
       logger: this.#logger,
       providers: this.#providers,
+      events: this.events,
     };
     this.#sink = eventSink(this.#parts, () => this.#state === 'closed', this.#batches.more);
     if (this.#services > 0 || this.#providers !== undefined) enableScope();
@@ -272,6 +281,7 @@ export class Engine {
       this.#listening = !this.#inMemory && this.native.address() !== null;
       await this.#register();
       if (this.#state === 'starting') this.#state = 'ready';
+      this.readiness.begin();
       this.#monitoring?.start();
       this.rotation.start();
     } catch (error) {
@@ -303,6 +313,7 @@ export class Engine {
     if (this.#state === 'closed') return;
     const starting = this.#state === 'starting' ? this.#starting : undefined;
     this.rotation.stop();
+    this.readiness.stop();
     this.#state = drainMs > 0 && this.#state !== 'closing' ? 'draining' : 'closing';
     this.#updateKeepAlive();
     await starting?.catch(() => {

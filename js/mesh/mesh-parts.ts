@@ -9,6 +9,7 @@ import type { Router } from '../incoming/router.js';
 import { MetricsCollector } from '../monitoring/metrics-collector.js';
 import type { Monitoring } from '../monitoring/monitoring.js';
 import type { Calls } from '../outgoing/calls.js';
+import type { MeshEvents } from './events.js';
 import type { MeshStats } from './types.js';
 
 /** The parts of a mesh that receive events. */
@@ -19,6 +20,7 @@ export interface MeshParts {
   readonly monitoring: Monitoring | undefined;
   readonly logger: SafeLogger;
   readonly providers: Providers | undefined;
+  readonly events: MeshEvents;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface MeshParts {
  * @param more requests the next batch of events
  */
 export function eventSink(parts: MeshParts, isClosed: () => boolean, more: () => void): EventSink {
-  const { calls, router, peers, monitoring, logger, providers } = parts;
+  const { calls, router, peers, monitoring, logger, providers, events } = parts;
   return {
     result: (id, meta, payload) => calls.result(id, meta, payload),
     error: (id, text) => calls.error(id, text),
@@ -53,6 +55,7 @@ export function eventSink(parts: MeshParts, isClosed: () => boolean, more: () =>
     log: (entry) => {
       logger.forward(entry);
       monitoring?.entry(entry);
+      events.entry(entry);
     },
     more,
     broken: (error) =>

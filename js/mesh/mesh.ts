@@ -23,7 +23,9 @@ import type {
 import type { ScopeOptions } from '../rpc/outer-scope.js';
 import type { SchemaInput, SchemaOutput, StandardSchema } from '../rpc/schema.js';
 import { Engine } from './engine.js';
+import type { MeshEventMap, MeshListener } from './events.js';
 import { explain } from './explain.js';
+import type { ReadinessCheck } from './readiness.js';
 import { type Revocation, type RotateMeshSecretOptions } from './rotation.js';
 import type {
   AuthorizationExplanation,
@@ -299,6 +301,58 @@ export class SecureMesh {
    */
   address(): MeshAddress | null {
     return wrapNative(() => this.#engine.native.address());
+  }
+
+  /**
+   * The address of the admin port (`admin`); `null` before the mesh is initialized, and without one.
+   */
+  adminAddress(): MeshAddress | null {
+    return wrapNative(() => this.#engine.native.adminAddress());
+  }
+
+  /**
+   * The figures of this mesh in the OpenMetrics text format, for Prometheus: calls and requests by method and
+   * code, sessions, handshakes, limits and so on. It needs no admin port; the calls are counted with `admin`,
+   * with `monitoring.enabled`, and where `observe` permits somebody. Send it as
+   * `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+   *
+   * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before the mesh is initialized
+   */
+  metricsText(): string {
+    return wrapNative(() => this.#engine.native.metricsText());
+  }
+
+  /**
+   * Adds something that this process depends on. The admin port answers `/readyz` with 503, and the name, while
+   * the check returns `false`, throws, or takes longer than 5 s. The mesh asks every 3 s, which does not keep
+   * the process alive.
+   *
+   * @example
+   * ```js
+   * mesh.readiness('database', () => pool.query('select 1'));
+   * ```
+   * @param name the name that `/readyz` shows, at most 200 characters
+   * @param check the check; at most 64 in all
+   * @returns a function that removes the check
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+   */
+  readiness(name: string, check: ReadinessCheck): () => void {
+    return this.#engine.readiness.add(name, check);
+  }
+
+  /**
+   * Adds a listener for events of this mesh: `session`, `breaker`, `identity`, `refused`, `stall`. What others
+   * can cause often is told a few times a minute, then counted. Listeners do not keep the process alive.
+   *
+   * @example
+   * ```js
+   * mesh.on('breaker', ({ service, target, state }) => alert(service, target, state));
+   * ```
+   * @returns a function that removes the listener
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+   */
+  on<K extends keyof MeshEventMap>(event: K, listener: MeshListener<K>): () => void {
+    return this.#engine.events.on(event, listener);
   }
 
   /**

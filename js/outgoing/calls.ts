@@ -352,9 +352,9 @@ export class Calls {
   }
 
   #nextId(): number {
-    // Ids wrap around after 2^31 calls, since the core has the others; an id that is still in use is skipped.
+    // Ids wrap around after 2^31 calls, since higher ones are the core's own; an id in use is skipped.
     do {
-      this.#lastId = (this.#lastId + 1) & 0x7fffffff;
+      this.#lastId = (this.#lastId + 1) & 0x7fff_ffff;
     } while (this.#pending.has(this.#lastId));
     return this.#lastId;
   }

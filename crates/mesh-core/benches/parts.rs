@@ -25,6 +25,7 @@ use mesh_core::{
     },
     id::SessionId,
     record::{Opened, Opener, Sealer, json},
+    telemetry::{Begun, Direction, FlowKind, Recorder},
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -37,10 +38,37 @@ fn main() {
     token(&mut criterion);
     authorization(&mut criterion);
     balance(&mut criterion);
+    sight(&mut criterion);
     let keys = [2048, 4096].map(|bits| [(); 2].map(|()| KeyPair::generate(bits).unwrap()));
     sessions(&mut criterion, &keys);
     envelopes(&mut criterion, &keys);
     criterion.final_summary();
+}
+
+/// The record of a call: begin and end, among 100 methods, with and without a trace.
+fn sight(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("sight");
+    let recorder = Recorder::new("me", "1.0.0", NOW, true);
+    let methods: Vec<String> = (0..100).map(|number| format!("orders.get.{number}")).collect();
+    let traced = br#"{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}"#;
+    for (name, metadata) in [("call", &b""[..]), ("call+trace", &traced[..])] {
+        let mut methods = methods.iter().cycle();
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let method = methods.next().unwrap();
+                let call = Begun {
+                    direction: Direction::Out,
+                    peer: "orders",
+                    method,
+                    kind: FlowKind::Unary,
+                    metadata,
+                };
+                let watched = recorder.begin(black_box(call), Duration::from_millis(1)).unwrap();
+                recorder.end(&watched, None, Duration::from_millis(3));
+            });
+        });
+    }
+    group.finish();
 }
 
 /// A record of the protocol sealed, and opened again: AES-256-GCM and HMAC-SHA256.

@@ -1,6 +1,7 @@
 //! SecureStack Mesh without Node: identity, handshake, records, sessions,
 //! discovery and transport. Layers and what may use what: `ARCHITECTURE.md`.
 
+pub mod admin;
 pub mod auth;
 pub mod authz;
 pub mod balance;

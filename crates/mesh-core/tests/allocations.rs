@@ -28,6 +28,7 @@ use mesh_core::{
         Opened, Opener, Sealer,
         message::{CallKind, Encoded, Encoding, Message, Messages, Payload, RequestFields},
     },
+    telemetry::{Begun, Direction, FlowKind, Recorder},
 };
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -50,6 +51,21 @@ fn blocks(mut work: impl FnMut()) -> f64 {
     let _profiler = dhat::Profiler::builder().testing().build();
     (0..TIMES).for_each(|_| work());
     dhat::HeapStats::get().total_blocks as f64 / f64::from(TIMES)
+}
+
+#[test]
+fn a_call_whose_method_is_known_is_recorded_without_memory() {
+    let _alone = alone();
+    let recorder = Recorder::new("me", "1.0.0", NOW, true);
+    let metadata = br#"{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}"#;
+    let call =
+        Begun { direction: Direction::Out, peer: "orders", method: "get", kind: FlowKind::Unary, metadata };
+    let time = Duration::from_millis(3);
+    let record = || {
+        let watched = recorder.begin(call, time).unwrap();
+        recorder.end(&watched, None, 2 * time);
+    };
+    assert_at_most(0.0, blocks(record));
 }
 
 #[track_caller]

@@ -7,6 +7,7 @@ mod typescript;
 #[path = "../../../crates/mesh-core/src/config"]
 mod config {
     pub(crate) mod accepted;
+    pub(crate) mod admin;
     pub(crate) mod authorization;
     pub(crate) mod balancing;
     pub(crate) mod certificate;
@@ -37,7 +38,7 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with the paths of their options.
-const SECTIONS: [(&str, Section); 17] = [
+const SECTIONS: [(&str, Section); 18] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("security.certificate.", config::certificate::SECTION),
@@ -53,6 +54,7 @@ const SECTIONS: [(&str, Section); 17] = [
     ("authorization.rules[].when.", config::conditions::SECTION),
     ("balancing.", config::balancing::SECTION),
     ("balancing.ejection.", config::ejection::SECTION),
+    ("admin.", config::admin::SECTION),
     ("paths.", config::paths::SECTION),
     ("limits.", config::limits::SECTION),
 ];

@@ -73,6 +73,12 @@ impl Policy {
         self.rules.len()
     }
 
+    /// The rules, in their order.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
     /// Whether there is no rule, so that the default decides about every request.
     #[must_use]
     pub fn is_empty(&self) -> bool {

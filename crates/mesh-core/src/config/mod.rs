@@ -8,6 +8,8 @@ mod section;
 
 mod accept;
 mod accepted;
+mod admin;
+mod admin_port;
 mod authorization;
 mod balancing;
 mod certificate;
@@ -21,6 +23,7 @@ mod file_provider;
 mod limits;
 mod material;
 mod memory;
+mod observe;
 mod password;
 mod paths;
 mod patterns;
@@ -48,6 +51,7 @@ use serde_json::Value;
 pub(crate) use self::secret::check_secret;
 pub use self::{
     accept::{Accept, WeakerTrust},
+    admin_port::{Admin, AdminToken},
     balancing::Balancing,
     dns_provider::DnsProvider,
     ejection::Ejection,
@@ -56,6 +60,7 @@ pub use self::{
     file_provider::FileProvider,
     limits::Limits,
     material::{Certificate, Material, Tls},
+    observe::Observe,
     password::Password,
     patterns::{CallerPattern, MethodPattern, is_spiffe_id},
     policy::{
@@ -121,6 +126,10 @@ pub struct MeshConfig {
     pub keys_dir: Option<PathBuf>,
     /// `authorization`; `None` if nothing is said about it.
     pub authorization: Option<PolicySource>,
+    /// `admin`; `None` without an admin port.
+    pub admin: Option<Admin>,
+    /// `observe`.
+    pub observe: Observe,
     /// `limits`.
     pub limits: Limits,
     /// `balancing`.
@@ -201,6 +210,8 @@ impl MeshConfig {
             has_provider: discovery.has_provider,
             keys_dir: keys_dir.or(security.keys_dir).or(keys_dir_variable).map(PathBuf::from),
             authorization: PolicySource::read(&options, env)?,
+            admin: Admin::read(&options, env)?,
+            observe: Observe::read(&options, env)?,
             limits: Limits::read(&limits, env)?,
             balancing: Balancing::read(&balancing, env)?,
             resilience: Resilience::read(&options, env)?,

@@ -1,5 +1,7 @@
 //! The patterns of rules: callers and methods, one by one, by a common beginning, or all.
 
+use std::fmt;
+
 use super::{error::ConfigError, read::At};
 use crate::id::ServiceId;
 
@@ -90,6 +92,27 @@ impl MethodPattern {
             Self::Below(above) => method
                 .strip_prefix(above.as_str())
                 .is_some_and(|rest| rest.len() > 1 && rest.starts_with('.')),
+        }
+    }
+}
+
+impl fmt::Display for CallerPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Service(id) => write!(f, "{id}"),
+            Self::Spiffe(id) => f.write_str(id),
+            Self::Below(above) => write!(f, "{above}/*"),
+        }
+    }
+}
+
+impl fmt::Display for MethodPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Exact(name) => f.write_str(name),
+            Self::Below(above) => write!(f, "{above}.*"),
         }
     }
 }

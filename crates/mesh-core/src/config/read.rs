@@ -452,7 +452,7 @@ fn day(text: &str) -> Option<Timestamp> {
 }
 
 /// A host name or an address: what a URI's authority may hold between `@` and `:`.
-fn is_host(host: &str) -> bool {
+pub(super) fn is_host(host: &str) -> bool {
     let name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     host.len() <= 253 && (host.parse::<IpAddr>().is_ok() || host.bytes().all(name))
 }

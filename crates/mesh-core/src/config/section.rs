@@ -65,6 +65,7 @@ pub(super) mod prelude {
 
     pub(in super::super) use super::super::{
         accept::WeakerTrust,
+        admin_port::AdminToken,
         conditions::Conditions,
         ejection::Ejection,
         error::ConfigError,

@@ -161,6 +161,7 @@ impl Verifier {
             subject: leaf.shown_subject.clone(),
             issuer: leaf.shown_issuer.clone(),
             serial: leaf.serial.clone(),
+            certificate_begins: leaf.not_before,
             certificate_expires: leaf.expires,
             expires,
             is_unchecked: path.is_unchecked,

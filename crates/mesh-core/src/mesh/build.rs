@@ -19,6 +19,7 @@ use crate::{
     crypto::rsa::{PublicKey, Thumbprint},
     discovery::{Address, Endpoint, Registry},
     id::ServiceId,
+    telemetry::Recorder,
     transport::{Listener, Place},
 };
 
@@ -27,16 +28,19 @@ pub(super) async fn build(
     platform: Platform,
     config: MeshConfig,
     events: Arc<dyn Events>,
+    sight: Arc<Recorder>,
 ) -> Result<(Arc<Core>, Option<Listener>), Error> {
     let draining = CancellationToken::new();
     let listener = match config.port {
         None => None,
         Some(port) => Some(bind(&config, port, draining.clone()).await?),
     };
-    let listening = listener
-        .as_ref()
-        .map(|listener| Listening { connections: listener.connections(), released: listener.released() });
-    let shared = Arc::new(Shared::new(config, platform, events, draining));
+    let listening = listener.as_ref().map(|listener| Listening {
+        address: listener.address(),
+        connections: listener.connections(),
+        released: listener.released(),
+    });
+    let shared = Arc::new(Shared::new(config, platform, events, draining, sight));
     let loading = Arc::clone(&shared);
     let loaded = shared.platform.blocking(move || load(loading, listening)).await;
     let core = loaded.map_err(|_| Error::Thread)??;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    admin::AdminError,
     auth::AuthError,
     config::{ConfigError, PolicyFileError},
     crypto::{CryptoError, keystore::KeyStoreError},
@@ -84,6 +85,9 @@ pub enum Error {
     /// A handshake's material could not be made.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
+    /// The admin port cannot be opened.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// This service's certificate, key, anchors or lists cannot be used.
     #[error(transparent)]
     Certificate(#[from] MaterialError),
@@ -107,6 +111,7 @@ impl Coded for Error {
     fn code(&self) -> Code {
         match self {
             Self::Config(error) => error.code(),
+            Self::Admin(error) => error.code(),
             Self::PinnedKey { .. } | Self::OwnKey { .. } | Self::Address { .. } | Self::SecretInUse => {
                 Code::InvalidArgument
             }
@@ -128,6 +133,7 @@ impl Coded for Error {
     fn reason(&self) -> Reason {
         match self {
             Self::Config(error) => error.reason(),
+            Self::Admin(error) => error.reason(),
             Self::PinnedKey { .. } | Self::OwnKey { .. } => Reason::BadKey,
             Self::Address { .. } | Self::Resilience(_) => Reason::Config,
             Self::KeyStore(error) => error.reason(),

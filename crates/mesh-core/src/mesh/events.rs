@@ -300,7 +300,7 @@ pub trait Events: Send + Sync + 'static {
     /// they are many, nothing more is read from peers.
     fn backlog(&self) -> usize;
     /// Where the mesh counts its calls, quotas and breakers; `None` if nobody
-    /// wants these figures. Asked for once, at the start.
+    /// wants these figures. Asked for at the start.
     fn metrics(&self) -> Option<Arc<Mutex<Metrics>>> {
         None
     }

@@ -1,6 +1,14 @@
 //! The figures of a mesh at one moment.
 
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::time::{MissedTickBehavior, interval};
+
 use super::{core::Core, stats::Stats};
+use crate::telemetry::{Moment, report::LimitView};
+
+/// How often the record of the mesh notes what there is.
+const STEP: Duration = Duration::from_secs(1);
 
 /// What there is now: each is taken by an owner and given back at its end. With
 /// no peer and no call, all of them are zero.
@@ -92,4 +100,84 @@ pub(super) fn stats(core: &Core) -> Stats {
 /// Connections that gave way to newcomers, since the start.
 fn connections_displaced(core: &Core) -> u64 {
     core.listening.as_ref().map_or(0, |listening| listening.connections.gave_way())
+}
+
+/// Notes in the record of the mesh what there is, from time to time, until the mesh stops.
+pub(super) async fn note_moments(core: Arc<Core>) {
+    let shared = &core.shared;
+    let mut step = interval(STEP);
+    step.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return,
+            _ = step.tick() => {}
+        }
+        shared.guarded(|| {
+            note_moment(&core);
+            shared.sight.mark(shared.elapsed());
+        });
+    }
+}
+
+/// Notes in the record of the mesh what there is.
+pub(super) fn note_moment(core: &Core) {
+    let event_loop_delay = core.shared.sight.moment().event_loop_delay;
+    core.shared.sight.set_moment(Moment { event_loop_delay, ..moment(core) });
+}
+
+fn moment(core: &Core) -> Moment {
+    let (gauges, stats) = (Gauges::of(core), stats(core));
+    let mut breakers: BTreeMap<String, [u64; 3]> = BTreeMap::new();
+    if core.client.has_breakers() {
+        for instance in core.client.instances() {
+            let counts = breakers.entry(instance.service).or_default();
+            let at = match instance.breaker.as_str() {
+                "open" => 1,
+                "half-open" => 2,
+                _ => 0,
+            };
+            counts[at] += 1;
+        }
+    }
+    Moment {
+        connections: gauges.connections as u64,
+        sessions_in: gauges.inbound_sessions as u64,
+        sessions_out: (gauges.sessions - gauges.inbound_sessions) as u64,
+        handshakes: gauges.handshakes as u64,
+        calls: gauges.calls as u64,
+        requests: gauges.requests as u64,
+        abandoned: gauges.abandoned as u64,
+        unsent_bytes: stats.unsent_bytes as u64,
+        streams_stalled: stats.streams_stalled as u64,
+        handshakes_completed: stats.handshakes_ok,
+        handshakes_resumed: stats.sessions_resumed,
+        private_operations: stats.private_operations,
+        records_discarded: stats.records_discarded,
+        strangers_displaced: stats.strangers_displaced,
+        certificate_expires: core.identity.certificates.as_ref().map(|own| own.own().certificate_expires),
+        retry_budget: core.client.retry_budget(),
+        breakers: breakers.into_iter().collect(),
+        limits: limits(core, &gauges),
+        event_loop_delay: None,
+    }
+}
+
+/// The limits, and how near they are.
+fn limits(core: &Core, gauges: &Gauges) -> Vec<LimitView> {
+    let limits = &core.shared.config.limits;
+    let all = [
+        ("limits.maxPendingCalls", gauges.calls, limits.max_pending_calls),
+        ("limits.maxSessions", gauges.seats, limits.max_sessions),
+        ("limits.maxConnections", gauges.connections, limits.max_connections),
+        ("limits.maxPendingHandshakes", gauges.handshakes, limits.max_pending_handshakes),
+    ];
+    let view = |(name, used, max): (&str, usize, u32)| LimitView {
+        name: name.to_owned(),
+        used: used as u64,
+        max: max.into(),
+        unit: "count".to_owned(),
+    };
+    let listens = core.listening.is_some();
+    all.into_iter().take(if listens { all.len() } else { 1 }).map(view).collect()
 }

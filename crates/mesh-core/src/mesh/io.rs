@@ -14,6 +14,9 @@ use crate::{
     record::message::{Failure, Payload},
 };
 
+/// A piece of work for the I/O thread.
+pub(super) type Job = Box<dyn FnOnce(&Io) + Send>;
+
 /// The mesh from inside its I/O thread, where calls are made and requests
 /// answered without waiting.
 pub struct Io(pub(super) Arc<Core>);

@@ -6,22 +6,30 @@
 //! (`client`) and the requests it answers (`server`). Both sides run their
 //! sessions by `session`, and neither knows the other.
 
+mod asking;
 mod build;
 mod chain;
 mod client;
 mod core;
 mod error;
 mod events;
+mod facts;
 mod figures;
+mod gate;
 mod identity;
 mod io;
 mod lookout;
 mod metadata;
+mod own_calls;
 mod platform;
+mod report;
+mod reporter;
 mod runtime;
 mod server;
 mod session;
 mod shared;
+mod shelf;
+mod sight;
 mod stats;
 mod sync;
 #[cfg(test)]
@@ -51,17 +59,23 @@ pub use self::{
     stats::{CertificateStats, Stats},
 };
 use self::{
+    facts::Facts,
+    gate::Gate,
+    io::Job,
+    own_calls::{Beside, OwnCalls},
     platform::Platform,
-    runtime::{Job, Started, run},
+    runtime::{Started, run},
     server::Authorization,
     sync::lock,
 };
 use crate::{
+    admin::AdminPort,
     authz::{Caller, Explanation},
     budget::{Budget, Charge, MemoryFigures},
     config::{MeshConfig, NetworkName},
     crypto::rsa::PublicKey,
     identity::Revocation,
+    telemetry::{Recorder, exposition},
     transport::memory::sever,
 };
 
@@ -75,6 +89,9 @@ pub struct Mesh {
     public_key: Arc<Mutex<PublicKey>>,
     authorization: Arc<Authorization>,
     budget: Arc<Budget>,
+    gate: Arc<Gate>,
+    sight: Arc<Recorder>,
+    admin: Option<AdminPort>,
     _guard: DropGuard,
 }
 
@@ -90,33 +107,104 @@ impl Mesh {
         config: MeshConfig,
         events: Arc<dyn Events>,
     ) -> Result<Self, Error> {
-        let (ready, running) = Self::on(platform, config, events);
+        let (admin, now) = (config.admin.clone(), platform.clock.now());
+        let (facts, ready, running) = Self::parts(platform, config, events);
+        // Before anything else: where the port is taken, nothing has happened.
+        let admin = match &admin {
+            Some(admin) => {
+                let facts = match &admin.history {
+                    Some(directory) => facts.keep_history(directory, now)?,
+                    None => facts,
+                };
+                Some(AdminPort::open(admin, Arc::new(facts)).await?)
+            }
+            None => None,
+        };
         runtime::spawn(running)?;
-        ready.await
+        Ok(Self { admin, ..ready.await? })
     }
 
     /// A mesh in two halves: the first completes once it serves, the second is
     /// the mesh at work, for the current-thread runtime that is to drive it.
+    #[cfg(test)]
     fn on(
         platform: Platform,
         config: MeshConfig,
         events: Arc<dyn Events>,
     ) -> (impl Future<Output = Result<Self, Error>>, impl Future<Output = ()> + Send) {
+        let (_, ready, running) = Self::parts(platform, config, events);
+        (ready, running)
+    }
+
+    /// The same, and what an admin port shows of it.
+    fn parts(
+        platform: Platform,
+        config: MeshConfig,
+        events: Arc<dyn Events>,
+    ) -> (Facts, impl Future<Output = Result<Self, Error>>, impl Future<Output = ()> + Send) {
         let network = config.network.clone();
         let (jobs, queue) = mpsc::unbounded_channel();
         let (started, ready) = oneshot::channel();
+        let observed = config.observe.is_on(config.is_embedded());
+        let records = config.admin.is_some() || observed || events.metrics().is_some();
+        let service = config.service_id.as_str();
+        let version = env!("CARGO_PKG_VERSION");
+        let sight = Arc::new(Recorder::new(service, version, platform.clock.now(), records));
+        let gate = Arc::new(Gate::default());
+        let own = Arc::<OwnCalls>::default();
+        let events: Arc<dyn Events> = match &config.admin {
+            Some(_) => Arc::new(Beside { application: events, own: Arc::clone(&own) }),
+            None => events,
+        };
+        let facts = Facts::new(jobs.downgrade(), own, Arc::clone(&gate), Arc::clone(&sight));
+        let recorder = Arc::clone(&sight);
         let ready = async {
             let started = ready.await.map_err(|_| Error::Thread)??;
             let Started { address, public_key, authorization, budget, guard } = started;
-            Ok(Self { jobs, address, network, public_key, authorization, budget, _guard: guard })
+            let admin = None;
+            Ok(Self { jobs, address, network, public_key, authorization, budget, gate, sight, admin, _guard: guard })
         };
-        (ready, run(platform, config, events, queue, started))
+        (facts, ready, run(platform, config, events, recorder, queue, started))
     }
 
     /// The address listened on; `None` for a mesh that only calls.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// The address of the admin port; `None` without one.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(AdminPort::address)
+    }
+
+    /// The figures of this mesh in the `OpenMetrics` text format. Counts are of this moment, gauges at most a
+    /// second old.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        exposition::open_metrics(&self.sight)
+    }
+
+    /// The application has told of its dependencies: from now on the process may be ready.
+    pub fn open(&self) {
+        self.gate.open();
+    }
+
+    /// The application's word about something that it depends on: nothing, or what is wrong. It counts for
+    /// 15 seconds.
+    pub fn set_readiness(&self, name: &str, problem: Option<String>) {
+        self.gate.tell(name, problem);
+    }
+
+    /// Something counts no longer for the readiness of this process.
+    pub fn forget_readiness(&self, name: &str) {
+        self.gate.forget(name);
+    }
+
+    /// The delay of the application's event loop in seconds, for the page of metrics.
+    pub fn set_event_loop_delay(&self, seconds: f64) {
+        self.sight.set_event_loop_delay(seconds);
     }
 
     /// Breaks the connections that others have made to this mesh, if it is on
@@ -270,6 +358,7 @@ impl Mesh {
     /// `patience`, tells each call still pending that the mesh is closed, and
     /// ends.
     pub async fn close(&self, patience: Duration) {
+        self.gate.shut();
         let (sender, receiver) = oneshot::channel();
         let posted = self.post(move |io| {
             let core = Arc::clone(&io.0);
@@ -280,6 +369,9 @@ impl Mesh {
         });
         if posted {
             let _ = receiver.await;
+        }
+        if let Some(admin) = &self.admin {
+            admin.close().await;
         }
     }
 }

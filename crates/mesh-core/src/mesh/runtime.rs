@@ -18,9 +18,11 @@ use super::{
     build::build,
     error::Error,
     events::Events,
-    io::Io,
+    figures::note_moments,
+    io::{Io, Job},
     lookout::Lookout,
     platform::Platform,
+    report::report,
     server::{Acceptor, Authorization, Port},
     shared::Shared,
 };
@@ -29,11 +31,9 @@ use crate::{
     config::MeshConfig,
     crypto::{keystore::repair, rsa::PublicKey},
     error::Reason,
+    telemetry::Recorder,
     transport::{Listener, serve},
 };
-
-/// A piece of work for the I/O thread.
-pub(super) type Job = Box<dyn FnOnce(&Io) + Send>;
 
 /// A mesh that serves.
 pub(super) struct Started {
@@ -66,12 +66,13 @@ pub(super) async fn run(
     platform: Platform,
     config: MeshConfig,
     events: Arc<dyn Events>,
+    sight: Arc<Recorder>,
     mut queue: mpsc::UnboundedReceiver<Job>,
     mut started: oneshot::Sender<Result<Started, Error>>,
 ) {
     let starting = tokio::select! {
         biased;
-        starting = build(platform, config, events) => starting,
+        starting = build(platform, config, events, sight) => starting,
         () = started.closed() => return,
     };
     let (core, listener) = match starting {
@@ -82,6 +83,8 @@ pub(super) async fn run(
         }
     };
     let shared = &core.shared;
+    let parts = Arc::downgrade(&core);
+    shared.reporter.is_made_by(move || parts.upgrade().map(|core| report(&core)));
     let address = listener.as_ref().and_then(Listener::address);
     let public_key = Arc::clone(&core.identity.shown);
     let authorization = Arc::clone(&core.authorization);
@@ -91,6 +94,10 @@ pub(super) async fn run(
         return;
     }
     tokio::spawn(Arc::clone(&core).tick());
+    shared.sight.event("start", shared.sight.service(), "the mesh started", shared.elapsed());
+    if shared.sight.records() {
+        tokio::spawn(note_moments(Arc::clone(&core)));
+    }
     tokio::spawn(Arc::clone(&core.authorization).follow());
     tokio::spawn(Arc::clone(&core.client).place_queued());
     core.client.follow_names();

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{sync::Semaphore, time::Instant};
@@ -15,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     events::{Events, Level, LogEvent},
     platform::{Platform, Stopped},
+    reporter::Reporter,
+    sight::note,
     stats::Counters,
     sync::lock,
     throttle::{Kind, Throttle},
@@ -28,7 +31,7 @@ use crate::{
         json,
         message::{Encoding, Payload},
     },
-    telemetry::Metrics,
+    telemetry::{Metrics, Recorder},
     transport::max_frame,
 };
 
@@ -64,6 +67,10 @@ pub(crate) struct Shared {
     pub(crate) stats: Counters,
     /// The memory that is held for peers and calls.
     pub(crate) budget: Arc<Budget>,
+    /// The record of this mesh.
+    pub(crate) sight: Arc<Recorder>,
+    /// The report of this process.
+    pub(crate) reporter: Reporter,
     /// No more requests are taken.
     pub(crate) draining: CancellationToken,
     /// Everything ends.
@@ -85,6 +92,7 @@ impl Shared {
         platform: Platform,
         events: Arc<dyn Events>,
         draining: CancellationToken,
+        sight: Arc<Recorder>,
     ) -> Self {
         let cores = platform.cores;
         let budget = Arc::new(Budget::new(config.limits.memory()));
@@ -94,6 +102,8 @@ impl Shared {
             config,
             platform,
             metrics: events.metrics(),
+            sight,
+            reporter: Reporter::default(),
             started: Instant::now(),
             events,
             timers: Timers::default(),
@@ -122,6 +132,11 @@ impl Shared {
     /// The same at an instant.
     pub(crate) fn uptime_at(&self, instant: Instant) -> Timestamp {
         Timestamp::default() + instant.duration_since(self.started)
+    }
+
+    /// The same for the record of the mesh.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Whether the application wants figures.
@@ -201,7 +216,9 @@ impl Shared {
     }
 
     pub(crate) fn log(&self, level: Level, event: &'static str, message: String, fields: Fields) {
-        self.events.log(LogEvent { level, event, message, fields });
+        let line = LogEvent { level, event, message, fields };
+        note(&self.sight, &line, self.elapsed());
+        self.events.log(line);
     }
 
     /// The same for what others can cause as often as they like. Lines of one

@@ -1,5 +1,7 @@
 //! The limit on all retries together.
 
+#![allow(clippy::cast_precision_loss, reason = "figures for people; beyond 2^53 they are estimates")]
+
 use super::ResilienceError;
 
 /// Thousandths, so that a share of a call is a whole number.
@@ -45,6 +47,12 @@ impl RetryBudget {
     /// Records the first attempt of a call.
     pub fn deposit(&mut self) {
         self.balance = (self.balance + self.share).min(self.max);
+    }
+
+    /// The retries that are left.
+    #[must_use]
+    pub fn left(&self) -> f64 {
+        self.balance as f64 / CALL as f64
     }
 
     /// Withdraws a retry. Returns whether the balance had one.

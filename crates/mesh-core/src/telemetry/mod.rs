@@ -1,9 +1,29 @@
 //! Figures for monitoring and entries for the audit log. Nothing here performs output.
+//!
+//! `metrics` are the figures of `MetricsCollector`. The `recorder` is the record of a mesh, made of `flows` (calls
+//! by peer and method, in `histogram`s), the `live` tail and the `moment`; `exposition` writes it for Prometheus
+//! and `report` is what a process says of itself.
 
 mod audit;
 mod escape;
+pub mod exposition;
+mod flows;
+mod histogram;
+mod history;
+mod live;
 mod metrics;
+mod moment;
+pub mod picture;
+pub mod problems;
+mod recorder;
+pub mod report;
 
 pub use audit::{AuditDetails, AuditEvent};
 pub use escape::escape;
+pub use flows::{Flow, FlowFigures, FlowKind, Flows, OTHER, Running};
+pub use histogram::{BOUNDS_MICROS, BUCKETS, Buckets};
+pub use history::{History, HistoryView, STEP_MS, Series};
+pub use live::{Batch, CallLine, Live, MeshEvent, Reader, Tail};
 pub use metrics::{CircuitLabel, Latencies, Metrics, MetricsSnapshot};
+pub use moment::Moment;
+pub use recorder::{Begun, Direction, Failed, Recorder, Refusals, Totals, Watched};

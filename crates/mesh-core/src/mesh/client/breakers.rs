@@ -86,6 +86,11 @@ impl Breakers {
         if usable.contains(&true) { Ok(Some(usable)) } else { Err(ResilienceError::CircuitOpen(wait)) }
     }
 
+    /// The state of the breaker of an instance, if it has one.
+    pub(super) fn state(&self, service: &ServiceId, target: &Address) -> Option<BreakerState> {
+        Some(self.services.get(service)?.get(target)?.state())
+    }
+
     /// A call is about to be sent to an instance.
     pub(super) fn enter(
         &mut self,

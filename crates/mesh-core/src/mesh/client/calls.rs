@@ -142,12 +142,21 @@ impl Client {
             }
             Err(error) => {
                 if let Some(measured) = measured {
-                    measured.end(&self.shared, spec.service, Some(error.code));
+                    measured.end(&self.shared, spec.service, Some(&error));
                 }
                 self.shared.events.settled(id, Err(error));
             }
         }
         self.shared.events.flush();
+    }
+
+    /// Takes in a call of the mesh itself that has been sent.
+    pub(super) fn adopt(&self, id: CallId, mut call: Call) {
+        if let Some(deadline) = call.deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            call.timer = Some(self.shared.timers.insert(Timer::Call(id), left));
+        }
+        self.under_way().calls.insert(id, call);
     }
 
     fn begin(&self, spec: &CallSpec<'_>, inherited: Option<Instant>) -> Result<Call, CallError> {
@@ -409,7 +418,7 @@ impl Client {
             None => {}
         }
         if let Some(measured) = &call.measured {
-            measured.end(&self.shared, call.service.as_str(), failure.map(|error| error.code));
+            measured.end(&self.shared, call.service.as_str(), failure);
         }
         if let Some((session, number)) = &call.placed {
             call.streams.release(session, *number);

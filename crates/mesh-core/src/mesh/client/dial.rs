@@ -16,6 +16,7 @@ use crate::{
         session::handshake_message,
         shared::Shared,
     },
+    telemetry::Direction,
     transport::{Duplex, TlsDial, TransportError, connect_over},
 };
 
@@ -59,6 +60,7 @@ impl Dialler<'_> {
         opened.map_err(|error| {
             let call_error = self.describe(service, target, &error);
             self.shared.stats.count_handshake(false);
+            self.shared.sight.handshake(Direction::Out, &call_error.reason);
             self.shared.log_refusal(
                 "connect.failed",
                 format!("{service} at {target}"),

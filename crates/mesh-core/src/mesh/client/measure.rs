@@ -1,34 +1,60 @@
-//! The figures of calls, for an application that wants them: counted here, where
-//! a call begins and ends.
+//! The figures of calls, counted here, where a call begins and ends: in the record of the mesh, and for an
+//! application that has a collector of its own.
 
 use tokio::time::Instant;
 
 use crate::{
-    error::Code,
-    mesh::{events::CallSpec, shared::Shared},
-    telemetry::Metrics,
+    mesh::{
+        events::{CallError, CallSpec},
+        own_calls::OBSERVE,
+        shared::Shared,
+    },
+    telemetry::{Begun, Direction, Failed, FlowKind, Metrics, Watched},
 };
 
-/// A unary call whose end is counted.
+/// A call whose end is counted.
 #[derive(Debug)]
 pub(super) struct Measured {
-    method: Box<str>,
-    since: Instant,
+    watched: Option<Watched>,
+    /// A unary call for the application's collector: its method, and when it began.
+    collected: Option<(Box<str>, Instant)>,
 }
 
 impl Measured {
     /// A call begins. `None` if nobody wants its figures.
     pub(super) fn begin(shared: &Shared, spec: &CallSpec<'_>) -> Option<Self> {
-        if spec.kind.is_stream() || !shared.is_recording() {
+        if spec.method == OBSERVE {
+            // A reader of pages would see its own questions.
             return None;
         }
-        shared.record(Metrics::sent);
-        Some(Self { method: spec.method.into(), since: Instant::now() })
+        let call = Begun {
+            direction: Direction::Out,
+            peer: spec.service,
+            method: spec.method,
+            kind: FlowKind::from_number(spec.kind as u8),
+            metadata: spec.metadata,
+        };
+        let watched = shared.sight.begin(call, shared.elapsed());
+        let collected = (!spec.kind.is_stream() && shared.is_recording()).then(|| {
+            shared.record(Metrics::sent);
+            (spec.method.into(), Instant::now())
+        });
+        (watched.is_some() || collected.is_some()).then_some(Self { watched, collected })
     }
 
     /// It is over; `None` is success.
-    pub(super) fn end(&self, shared: &Shared, service: &str, failure: Option<Code>) {
-        let latency = self.since.elapsed();
+    pub(super) fn end(&self, shared: &Shared, service: &str, failure: Option<&CallError>) {
+        if let Some(watched) = &self.watched {
+            let failed = failure.map(|error| Failed {
+                code: error.code,
+                reason: &error.reason,
+                message: &error.message,
+                error_id: error.error_id.as_deref().unwrap_or_default(),
+            });
+            shared.sight.end(watched, failed, shared.elapsed());
+        }
+        let Some((method, since)) = &self.collected else { return };
+        let latency = since.elapsed();
         shared.record(|metrics| {
             if failure.is_none() {
                 metrics.received();
@@ -36,7 +62,7 @@ impl Measured {
                 metrics.failed();
             }
             metrics.latency(latency);
-            metrics.call(service, &self.method, failure, latency);
+            metrics.call(service, method, failure.map(|error| error.code), latency);
         });
     }
 }

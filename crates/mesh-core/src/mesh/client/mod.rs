@@ -8,6 +8,7 @@
 //! calls that wait for it.
 
 mod arrivals;
+mod ask;
 mod breakers;
 mod call;
 mod calls;
@@ -25,5 +26,6 @@ mod session;
 mod slow_dials;
 mod spares;
 mod stack;
+mod view;
 
 pub(crate) use self::calls::Client;

@@ -123,6 +123,11 @@ impl Retries {
         })
     }
 
+    /// Retries that the budget has left.
+    pub(super) fn left(&self) -> f64 {
+        self.budget.left()
+    }
+
     /// A call is made for the first time.
     pub(super) fn begin(&mut self) {
         self.budget.deposit();

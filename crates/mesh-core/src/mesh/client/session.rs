@@ -65,7 +65,7 @@ impl ClientSession {
     }
 
     /// The instance it leads to.
-    pub(super) fn target(&self) -> Option<&Address> {
+    pub(crate) fn target(&self) -> Option<&Address> {
         self.target.get()
     }
 
@@ -84,6 +84,12 @@ impl ClientSession {
     /// Whether it takes another call now.
     pub(super) fn has_room(&self) -> bool {
         lock(&self.numbers).pending.len() < self.parameters.max_calls as usize
+    }
+
+    /// Calls under way, and calls that it has carried in all.
+    pub(crate) fn load(&self) -> (usize, u32) {
+        let numbers = lock(&self.numbers);
+        (numbers.pending.len(), numbers.last)
     }
 
     /// Whether each number has been used.

@@ -23,8 +23,8 @@ use crate::{
     resilience::{ResilienceError, RetryBudget},
 };
 
-/// The ids of spares begin here. The application's ids are below.
-const FIRST_SPARE: CallId = 1 << 31;
+/// The ids of spares begin here. Those of the application, and of calls that ask for reports, are below.
+const FIRST_SPARE: CallId = 3 << 30;
 /// The most methods with an estimate of their own.
 const MAX_METHODS: usize = 1_000;
 /// A rescue comes after half of the time that is left, and within these bounds.
@@ -116,7 +116,7 @@ impl Spares {
     }
 
     fn next_id(&mut self) -> CallId {
-        self.last = (self.last + 1) % FIRST_SPARE;
+        self.last = (self.last + 1) % (1 << 30);
         FIRST_SPARE + self.last
     }
 }

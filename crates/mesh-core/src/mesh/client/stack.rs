@@ -199,6 +199,7 @@ impl Client {
             return false;
         }
         let Some(delay) = call.next_try(&mut lock(retries), error, chance) else { return false };
+        self.shared.sight.retried();
         let placed = call.placed.take();
         call.pause = Some(self.shared.timers.insert(Timer::Retry(id), delay));
         drop(under_way);

@@ -3,7 +3,7 @@
 mod certificate_files;
 mod certificates;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,7 @@ pub(super) struct Core {
 
 /// A port that is listened at.
 pub(super) struct Listening {
+    pub(super) address: Option<SocketAddr>,
     /// The connections accepted.
     pub(super) connections: Connections,
     /// It is free again.
@@ -134,6 +135,8 @@ impl Core {
     /// Takes no more requests and waits until none is under way, at most for
     /// `patience`; then ends everything.
     pub(super) async fn close(&self, patience: Duration) {
+        let text = "the mesh takes no more requests";
+        self.shared.sight.event("drain", self.shared.sight.service(), text, self.shared.elapsed());
         self.shared.draining.cancel();
         if let Some(listening) = &self.listening {
             // So that whoever waits for the end of this can listen there at once.

@@ -28,6 +28,7 @@ use crate::{
         session::{End, Open, handshake_message, prepare, run},
         sync::lock,
     },
+    telemetry::Direction,
     transport::{Accept, ConnectionInfo, Duplex, TransportError, busy, refusal, shutting_down, unable},
 };
 
@@ -115,6 +116,7 @@ async fn serve(server: Arc<Server>, mut duplex: Duplex, connection: ConnectionIn
     };
     let _hold = connection.hold_for_session();
     let session = Arc::clone(&prepared.session);
+    session.comes_from(connection.address);
     // Given back after the guard has closed the session.
     let _seat = seat;
     let open = Open::new(&server, &session);
@@ -290,6 +292,7 @@ async fn refuse(server: &Server, duplex: &Duplex, connection: &ConnectionInfo, r
         // The peer is gone; there is nobody to refuse.
         Refused::Gone => return,
     };
+    server.shared.sight.handshake(Direction::In, reason.as_str());
     let fields = vec![("address", connection.address.to_string()), ("reason", reason.to_string())];
     server.shared.log_refusal("handshake.refused", connection.subject().to_string(), message, fields);
     server.shared.events.flush();

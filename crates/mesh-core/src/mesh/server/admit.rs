@@ -60,6 +60,10 @@ impl Refusal {
         Self { code, reason, message, retry_after: None }
     }
 
+    pub(super) fn code(&self) -> Code {
+        self.code
+    }
+
     /// The refusal as the caller gets it.
     pub(super) fn failure(&self) -> Failure<'_> {
         let wait = self.retry_after.map(millis);
@@ -136,6 +140,7 @@ impl RequestPolicy {
         let refused = quota.check(caller, self.shared.uptime());
         self.shared.record(|metrics| metrics.quota(refused.is_none()));
         let Refused { retry_after, first } = refused?;
+        self.shared.sight.over_quota();
         let wait = millis(retry_after);
         if first {
             // Not each refusal: a caller could fill the log with them.

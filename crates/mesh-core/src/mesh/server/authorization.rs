@@ -133,6 +133,7 @@ impl Authorization {
         let enforced = mode == Mode::Enforce;
         self.shared.stats.count_denial(enforced);
         self.shared.record(|metrics| metrics.denial(rule, peer, method, enforced));
+        self.shared.sight.denied(peer, method, rule, self.shared.elapsed());
         let text = if enforced {
             format!("{peer} may not call {method}: {rule} decided")
         } else {
@@ -153,6 +154,11 @@ impl Authorization {
     pub(crate) fn explain(&self, caller: Caller<'_>, method: &str, metadata: &[u8]) -> Explanation {
         let policy = Arc::clone(&lock(&self.state).policy);
         policy.explain(caller, method, metadata)
+    }
+
+    /// The policy in force; `None` if `authorization` was not given.
+    pub(crate) fn policy(&self) -> Option<Arc<Policy>> {
+        self.configured.then(|| Arc::clone(&lock(&self.state).policy))
     }
 
     /// The state of the authorization; `None` if `authorization` was not given.

@@ -11,6 +11,7 @@ mod accounts;
 mod admission;
 mod admit;
 mod authorization;
+mod observe;
 mod places;
 mod receive;
 mod replays;

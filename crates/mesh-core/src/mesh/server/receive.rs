@@ -15,6 +15,7 @@ use crate::{
     mesh::{
         chain::time_left,
         events::{AbortCause, Request, RequestId, StreamId},
+        own_calls::OBSERVE,
         session::{Carrier, End, Session, Sessions, Side, StreamError, Streams},
         shared::Shared,
     },
@@ -22,6 +23,7 @@ use crate::{
         RecordError,
         message::{CancelCause, Encoded, Failure, Message},
     },
+    telemetry::{Begun, Direction, FlowKind},
 };
 
 impl Side for Server {
@@ -62,7 +64,7 @@ impl Side for Server {
 
 impl Server {
     fn on_request(
-        &self,
+        self: &Arc<Self>,
         session: &Arc<ServerSession>,
         request: &Arriving<'_>,
         token: Result<(), AuthError>,
@@ -79,19 +81,32 @@ impl Server {
             }
             Arrival::New { others } => others,
         };
+        let begun = Begun {
+            direction: Direction::In,
+            peer: session.info.peer.as_str(),
+            method: request.method,
+            kind: FlowKind::from_number(request.fields.kind as u8),
+            metadata: request.fields.metadata,
+        };
         let charge = match self.policy.admit(session, request, token, others) {
             Ok(charge) => charge,
             Err(refusal) => {
                 self.shared.stats.count_request(false);
+                self.shared.sight.refused_request(begun, refusal.code(), self.shared.elapsed());
                 session.unwelcome()?;
                 session.send(Encoded::error(request.number, &refusal.failure()));
                 return Ok(());
             }
         };
+        if request.method == OBSERVE {
+            self.observe(session, request);
+            return Ok(());
+        }
         let kind = request.fields.kind;
         let time_left = time_left(request.time_left_ms, kind.is_stream());
         let streams = Streams::of_request(kind, request.method, session.account());
-        let id = self.begin(session, request.number, streams, time_left, charge);
+        let watched = self.shared.sight.begin(begun, self.shared.elapsed());
+        let id = self.begin(session, request.number, streams, time_left, charge, watched);
         self.shared.events.request(Request {
             id,
             session: &session.info,

@@ -27,6 +27,7 @@ use crate::{
     },
     record::message::{Encoded, Failure, Payload},
     resilience::ResilienceError,
+    telemetry::{Failed, Watched},
 };
 
 /// Everything of the requests that peers make.
@@ -73,6 +74,8 @@ pub(super) struct Active {
     charge: Charge,
     /// Its handler is done, though not all it said has gone.
     done: bool,
+    /// Until its end is recorded.
+    pub(super) watched: Option<Watched>,
 }
 
 impl Server {
@@ -148,6 +151,7 @@ impl Server {
         streams: Streams,
         time_left: Option<Duration>,
         charge: Charge,
+        watched: Option<Watched>,
     ) -> RequestId {
         let id = {
             let mut requests = self.requests();
@@ -163,7 +167,8 @@ impl Server {
                 time_left.map(|time_left| self.shared.timers.insert(Timer::Request(*last), time_left));
             let deadline = time_left.map(|time_left| Instant::now() + time_left);
             let session = Arc::clone(session);
-            active.insert(*last, Active { session, number, streams, timer, deadline, charge, done: false });
+            let request = Active { session, number, streams, timer, deadline, charge, done: false, watched };
+            active.insert(*last, request);
             *last
         };
         session.begin(number, id);
@@ -193,6 +198,9 @@ impl Server {
                 })
         };
         self.shared.stats.count_request(encoded.is_ok());
+        let refused = encoded.as_ref().err();
+        let failure = refused.map(|(reason, text)| Failure::new(Code::ResourceExhausted, *reason, text));
+        self.ended(active.watched, failure.as_ref());
         active.session.send(encoded.unwrap_or_else(|(reason, message)| {
             Encoded::error(active.number, &Failure::new(Code::ResourceExhausted, reason, &message))
         }));
@@ -216,27 +224,43 @@ impl Server {
             (message, active.streams.sends())
         };
         if streams {
-            return self.finish(id, message, false);
+            return self.finish(id, message, Some(failure));
         }
         let Some(active) = self.take(id) else { return };
         self.shared.stats.count_request(false);
+        self.ended(active.watched, Some(failure));
         active.session.send(message);
     }
 
     /// Ends the items of an answer. `metadata` goes with it.
     pub(crate) fn end_items(&self, id: RequestId, metadata: &[u8]) {
         if let Some(end) = streaming::end_of(self, id, metadata) {
-            self.finish(id, end, true);
+            self.finish(id, end, None);
         }
     }
 
     /// The handler of a stream is done; its last message follows its items.
-    fn finish(&self, id: RequestId, last: Encoded, ok: bool) {
+    fn finish(&self, id: RequestId, last: Encoded, failure: Option<&Failure<'_>>) {
+        // Queueing may take the request out of the table.
+        let watched = self.requests().active.get_mut(&id).and_then(|active| active.watched.take());
         if streaming::queue(self, id, last, true) == Queued::Taken {
-            self.shared.stats.count_request(ok);
+            self.shared.stats.count_request(failure.is_none());
         } else {
             self.release(id);
         }
+        self.ended(watched, failure);
+    }
+
+    /// Records the end of a request, unless that has been done.
+    fn ended(&self, watched: Option<Watched>, failure: Option<&Failure<'_>>) {
+        let Some(watched) = watched else { return };
+        let failed = failure.map(|failure| Failed {
+            code: failure.code,
+            reason: failure.reason,
+            message: failure.message,
+            error_id: failure.error_id,
+        });
+        self.shared.sight.end(&watched, failed, self.shared.elapsed());
     }
 
     /// A request's time is over.
@@ -256,6 +280,9 @@ impl Server {
             return;
         }
         self.shared.stats.count_request(false);
+        let gave_up =
+            Failure::new(Code::Cancelled, Reason::Cancelled, "nobody waits for the answer any more");
+        self.ended(active.watched, Some(failure.unwrap_or(&gave_up)));
         active.session.abandon();
         let Active { session, charge, .. } = active;
         self.requests().abandoned.insert(id, Abandoned { session, cause, _charge: charge });

@@ -100,7 +100,7 @@ impl ServerSession {
     }
 
     /// The requests under way, in the order in which they began.
-    pub(super) fn requests(&self) -> Vec<RequestId> {
+    pub(crate) fn requests(&self) -> Vec<RequestId> {
         let mut ids: Vec<RequestId> = lock(&self.numbers).requests.values().copied().collect();
         ids.sort_unstable();
         ids

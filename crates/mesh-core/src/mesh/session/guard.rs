@@ -10,6 +10,7 @@ use crate::{
     error::Reason,
     mesh::{events::Level, shared::Shared},
     record::message::Encoded,
+    telemetry::Direction,
 };
 
 /// A session's place in the table. Its owner is the task that runs the session;
@@ -25,6 +26,8 @@ impl<S: Side> Open<S> {
     pub(crate) fn new(side: &Arc<S>, session: &Arc<S::Held>) -> Self {
         let shared = side.shared();
         shared.stats.count_handshake(true);
+        let direction = if session.info.inbound { Direction::In } else { Direction::Out };
+        shared.sight.handshake(direction, "");
         if session.info.resumed {
             shared.stats.count_resumption();
         }

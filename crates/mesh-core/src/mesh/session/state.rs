@@ -1,6 +1,7 @@
 //! A session as its tasks and the tables that refer to it share it.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
@@ -53,7 +54,11 @@ pub(crate) struct Session {
     pub(crate) info: Arc<SessionInfo>,
     pub(crate) parameters: Parameters,
     pub(crate) clock: Clock,
-    created: Timestamp,
+    pub(crate) created: Timestamp,
+    /// The address of a peer that opened it.
+    from: OnceLock<SocketAddr>,
+    /// How often this side has changed its keys.
+    epoch: AtomicU32,
     pub(super) flow: SessionFlow,
     last_activity: AtomicU64,
     outgoing: mpsc::UnboundedSender<Order>,
@@ -129,6 +134,8 @@ impl Session {
             parameters,
             clock,
             created: now,
+            from: OnceLock::new(),
+            epoch: AtomicU32::new(0),
             flow: SessionFlow::default(),
             last_activity: AtomicU64::new(now.as_millis()),
             outgoing,
@@ -257,6 +264,26 @@ impl Session {
         now.since(active) >= config.session_timeout
             || now.since(self.created) >= config.session_lifetime
             || self.info.certified.as_ref().is_some_and(|certified| now >= certified.expires)
+    }
+
+    /// The address of a peer that opened it.
+    pub(crate) fn from(&self) -> Option<SocketAddr> {
+        self.from.get().copied()
+    }
+
+    /// A peer opened it from there.
+    pub(crate) fn comes_from(&self, address: SocketAddr) {
+        self.from.get_or_init(|| address);
+    }
+
+    /// How often this side has changed its keys.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// This side has changed its keys so often. Returns how often since the last time.
+    pub(super) fn has_epoch(&self, epoch: u32) -> u32 {
+        epoch.saturating_sub(self.epoch.swap(epoch, Ordering::Relaxed))
     }
 
     /// A frame came or went.

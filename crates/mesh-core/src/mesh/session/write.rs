@@ -59,6 +59,7 @@ pub(super) async fn write<C: Carrier>(
             session.end(end);
             break;
         }
+        carrier.shared().sight.rekeyed(session.has_epoch(sealer.epoch()));
         let mut written = outbox.take_count();
         if frame.is_empty() {
             session.written(&written, now);

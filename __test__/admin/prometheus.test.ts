@@ -1,0 +1,126 @@
+// The page of metrics before promtool and a real Prometheus; `scripts/prometheus.sh` installs both.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { root } from '../../scripts/lib.mjs';
+import type { SecureMesh } from '../../js/index.js';
+import { call, serve } from '../support/meshes.js';
+import { errorOf } from '../support/promises.js';
+
+const TOKEN = 'a-token-of-these-tests-0123456789';
+const installed = ['promtool', 'prometheus'].every(
+  (name) => spawnSync(name, ['--version']).status === 0,
+);
+
+function promtool(args: string[], input = ''): { status: number | null; output: string } {
+  const { status, stdout, stderr } = spawnSync('promtool', args, { input, encoding: 'utf8' });
+  return { status, output: stdout + stderr };
+}
+
+async function busy(): Promise<{ server: SecureMesh; mesh: SecureMesh }> {
+  const extra = {
+    admin: { port: 0, token: TOKEN },
+    resilience: {
+      circuitBreaker: { failureThreshold: 1_000, successThreshold: 1, timeout: 1_000 },
+      retry: { maxAttempts: 2 },
+    },
+    authorization: { rules: [{ name: 'all but one', from: ['*'], to: ['*'], except: ['secret'] }] },
+  };
+  const server = await serve('server', (own) => void own.handle('echo', (input) => input), extra);
+  const { mesh, client } = await call(server, extra);
+  for (let index = 0; index < 20; index += 1) await client.call('echo', index);
+  await errorOf(client.call('secret'));
+  await errorOf(client.call('x{y="z"}'.replaceAll('"', '')));
+  return { server, mesh };
+}
+
+async function page(mesh: SecureMesh, accept: string): Promise<string> {
+  const { host, port } = mesh.adminAddress()!;
+  const headers = { accept, authorization: `Bearer ${TOKEN}` };
+  return (await fetch(`http://${host}:${port}/metrics`, { headers })).text();
+}
+
+describe.skipIf(!installed)('the page of metrics', () => {
+  it('has no fault for promtool, on either side', async () => {
+    for (const mesh of Object.values(await busy())) {
+      const text = await page(mesh, 'text/plain');
+      const { status, output } = promtool(['check', 'metrics'], text);
+      expect({ status, output }, text).toEqual({ status: 0, output: '' });
+      expect(text).toMatch(/rpc_(client|server)_call_duration_seconds_bucket\{/);
+    }
+    // The check finds something where something is wrong.
+    expect(promtool(['check', 'metrics'], '# TYPE a counter\na 1\na 1\n').status).not.toBe(0);
+  });
+
+  it('is read by a real Prometheus, in the format that it prefers', async () => {
+    const { server } = await busy();
+    const folder = mkdtempSync(join(tmpdir(), 'prometheus-'));
+    const free = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => free.once('listening', resolve));
+    const { port } = free.address() as AddressInfo;
+    await new Promise((resolve) => free.close(resolve));
+    const target = server.adminAddress()!;
+    const job = {
+      job_name: 'mesh',
+      scrape_interval: '1s',
+      authorization: { credentials: TOKEN },
+      static_configs: [{ targets: [`${target.host}:${target.port}`] }],
+    };
+    const rules = [join(root, 'docs', 'monitoring', 'alerts.yml')];
+    writeFileSync(
+      join(folder, 'prometheus.yml'),
+      JSON.stringify({ scrape_configs: [job], rule_files: rules }),
+    );
+    const child = spawn(
+      'prometheus',
+      [
+        `--config.file=${join(folder, 'prometheus.yml')}`,
+        `--storage.tsdb.path=${join(folder, 'data')}`,
+        `--web.listen-address=127.0.0.1:${port}`,
+      ],
+      { stdio: 'ignore' },
+    );
+    onTestFinished(async () => {
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await ended;
+      rmSync(folder, { recursive: true, force: true });
+    });
+    const query = async (text: string): Promise<any[]> => {
+      const url = `http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(text)}`;
+      const answer = await fetch(url).then(
+        (response) => response.json(),
+        () => undefined,
+      );
+      return answer?.data?.result ?? [];
+    };
+    const echo =
+      'rpc_server_call_duration_seconds_count{rpc_method="server/echo",rpc_response_status_code="OK"}';
+    let found: any[] = [];
+    for (const end = Date.now() + 40_000; found.length === 0 && Date.now() < end;) {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      found = await query(echo);
+    }
+    expect(found).toHaveLength(1);
+    expect(found[0].value[1]).toBe('20');
+    expect(found[0].metric.securestack_peer_service).toBe('caller');
+    const denied = await query('securestack_authorization_denials_total');
+    expect(denied[0].metric).toMatchObject({ rule: '(default)', rpc_method: 'secret' });
+    expect((await query('up{job="mesh"}'))[0].value[1]).toBe('1');
+  }, 60_000);
+});
+
+describe.skipIf(!installed)('the alert rules', () => {
+  it('have no fault for promtool', () => {
+    const { status, output } = promtool([
+      'check',
+      'rules',
+      join(root, 'docs', 'monitoring', 'alerts.yml'),
+    ]);
+    expect(status, output).toBe(0);
+  });
+});

@@ -1,0 +1,96 @@
+//! The admin port: a small HTTP server on a thread of its own, away from the calls. It reads, and changes
+//! nothing.
+//!
+//! `port` binds and accepts, within the bounds of `connections`; `guard` decides about each request, with the
+//! `login` of the page; `routes` answers, `events` as a stream. The facts come from a [`Source`].
+
+mod connections;
+mod events;
+mod guard;
+mod login;
+mod page;
+mod port;
+mod routes;
+#[cfg(test)]
+mod tests;
+mod writing;
+
+use std::{pin::Pin, sync::Arc};
+
+pub(crate) use self::port::AdminPort;
+use crate::{
+    error::{Code, Coded, Reason},
+    telemetry::Tail,
+};
+
+/// The admin port cannot be opened.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address cannot be listened on.
+    #[error("admin.port: cannot listen on {address}: {detail}; give another admin.port, or 0 for a free one")]
+    Listen {
+        /// Host and port.
+        address: String,
+        /// The system's word.
+        detail: String,
+    },
+    /// The history cannot be kept.
+    #[error("admin.history: {path} cannot be used: {detail}")]
+    History {
+        /// The file.
+        path: String,
+        /// The system's word.
+        detail: String,
+    },
+    /// Its thread cannot be started.
+    #[error("admin.port: the thread of the admin port could not be started")]
+    Thread,
+}
+
+impl Coded for AdminError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Listen { .. } => Code::FailedPrecondition,
+            Self::History { .. } => Code::InvalidArgument,
+            Self::Thread => Code::Internal,
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Listen { .. } => Reason::Listen,
+            Self::History { .. } => Reason::File,
+            Self::Thread => Reason::Internal,
+        }
+    }
+}
+
+/// A text that is made elsewhere; `None` if that takes too long or is impossible now.
+pub(crate) type Later = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
+
+/// The format of a page of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Prometheus text 0.0.4.
+    Prometheus,
+    /// `OpenMetrics` 1.0.
+    OpenMetrics,
+}
+
+/// The facts that the admin port shows.
+pub(crate) trait Source: Send + Sync + 'static {
+    /// What keeps this process from being ready; nothing if it is.
+    fn obstacles(&self) -> Vec<String>;
+    /// The page of metrics.
+    fn metrics(&self, format: Format) -> Later;
+    /// The report of this process, as JSON.
+    fn report(&self) -> Later;
+    /// The merged picture of the mesh, as JSON.
+    fn picture(&self) -> Later;
+    /// The history of so many seconds, in steps of so many, as JSON.
+    fn history(&self, window: u32, step: u32) -> Later;
+    /// Adds this moment to the history.
+    fn remember(&self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    /// Calls and events as they happen.
+    fn tail(&self) -> Arc<Tail>;
+}

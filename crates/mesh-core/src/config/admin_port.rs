@@ -1,0 +1,102 @@
+//! `admin` as the mesh uses it.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::{
+    admin::AdminOptions,
+    error::ConfigError,
+    read::{At, Env, Options, is_host},
+};
+
+const SHORTEST: usize = 16;
+const LONGEST: usize = 256;
+
+/// The token of the admin port; redacted in `Debug`.
+#[derive(Clone)]
+pub struct AdminToken(Zeroizing<String>);
+
+/// `admin`, checked.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// `admin.port`; 0 lets the system choose.
+    pub port: u16,
+    /// `admin.host`.
+    pub host: String,
+    /// `admin.token`.
+    pub token: Option<AdminToken>,
+    /// `admin.hosts`, in lower case.
+    pub hosts: Vec<String>,
+    /// `admin.history`.
+    pub history: Option<PathBuf>,
+}
+
+impl Admin {
+    pub(super) fn read(root: &Options<'_>, env: Env<'_>) -> Result<Option<Self>, ConfigError> {
+        let options = root.object("admin", AdminOptions::KEYS)?;
+        let AdminOptions { port, host, token, hosts, history } = AdminOptions::read(&options, env)?;
+        let Some(port) = port else {
+            let given = !options.is_absent();
+            return if given { Err(options.missing("port", "a port, 0 for any")) } else { Ok(None) };
+        };
+        if token.is_none() && !is_loopback(&host) {
+            return Err(ConfigError::Value {
+                path: "admin.token (or SECURE_MESH_ADMIN_TOKEN)".to_owned(),
+                expected: format!(
+                    "given, since admin.host is {host}: others than this machine reach it. Make one with: \
+                     openssl rand -hex 24"
+                ),
+                got: "nothing".to_owned(),
+            });
+        }
+        Ok(Some(Self { port, host, token, hosts, history }))
+    }
+}
+
+impl AdminToken {
+    pub(super) fn read(at: &At<'_>) -> Result<Option<Self>, ConfigError> {
+        let Some((variable, token)) = at.confidential()? else { return Ok(None) };
+        let is_printable = token.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_printable && (SHORTEST..=LONGEST).contains(&token.len()) {
+            return Ok(Some(Self(token)));
+        }
+        Err(ConfigError::Value {
+            path: variable.map_or_else(|| at.path(), str::to_owned),
+            expected: format!("{SHORTEST} to {LONGEST} printable ASCII characters without spaces"),
+            got: format!("{} bytes", token.len()),
+        })
+    }
+
+    /// A host of `admin.hosts`.
+    pub(super) fn host(text: &str) -> Option<String> {
+        is_host(text).then(|| text.to_ascii_lowercase())
+    }
+
+    /// Whether `shown` is the token. Takes as long wherever they differ.
+    #[must_use]
+    pub fn is(&self, shown: &[u8]) -> bool {
+        self.0.as_bytes().ct_eq(shown).into()
+    }
+}
+
+impl fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminToken(..)")
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| match address {
+            IpAddr::V4(address) => address.is_loopback(),
+            IpAddr::V6(address) => {
+                address.is_loopback() || address.to_ipv4_mapped().as_ref().is_some_and(Ipv4Addr::is_loopback)
+            }
+        })
+}

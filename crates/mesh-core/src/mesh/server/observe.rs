@@ -1,0 +1,52 @@
+//! The built-in method `securestack.observe`: the report of this process, for those whom `observe` permits. Such
+//! a request has passed everything that a request passes, and never reaches the application.
+
+use std::sync::Arc;
+
+use super::{admit::Arriving, requests::Server, session::ServerSession};
+use crate::{
+    error::{Code, Reason},
+    mesh::session::Streams,
+    record::message::{Encoded, Encoding, Failure, Payload},
+};
+
+impl Server {
+    /// Answers with the report of this process.
+    pub(super) fn observe(self: &Arc<Self>, session: &Arc<ServerSession>, request: &Arriving<'_>) {
+        let (config, info) = (&self.shared.config, &session.info);
+        let permitted = config.observe.permits(config.is_embedded(), info.peer.as_str(), info.spiffe_id());
+        let refusal = if !permitted {
+            let text =
+                format!("{} may not observe {}; its option observe permits it", info.peer, config.service_id);
+            Some((Code::PermissionDenied, Reason::PermissionDenied, text))
+        } else if request.fields.kind.is_stream() {
+            let text = "securestack.observe is a unary method".to_owned();
+            Some((Code::Unimplemented, Reason::CallKind, text))
+        } else {
+            None
+        };
+        if let Some((code, reason, text)) = refusal {
+            self.shared.stats.count_request(false);
+            session.send(Encoded::error(request.number, &Failure::new(code, reason, &text)));
+            return;
+        }
+        let streams = Streams::of_request(request.fields.kind, request.method);
+        let time_left = crate::mesh::chain::time_left(request.time_left_ms, false);
+        let id = self.begin(session, request.number, streams, time_left, None);
+        if let Some(text) = self.shared.reporter.recent() {
+            return self.respond(id, b"", Payload { encoding: Encoding::Json, bytes: text.as_bytes() });
+        }
+        let Some(mut report) = self.shared.reporter.make() else {
+            let failure = Failure::new(Code::Unavailable, Reason::Closed, "the service starts or ends");
+            return self.fail(id, &failure);
+        };
+        let server = Arc::clone(self);
+        tokio::spawn(async move {
+            // To write a report of everything takes a while.
+            let Ok(text) = server.shared.platform.blocking(move || report.bound()).await else { return };
+            let text = server.shared.reporter.keep(text);
+            server.respond(id, b"", Payload { encoding: Encoding::Json, bytes: text.as_bytes() });
+            server.shared.events.flush();
+        });
+    }
+}

@@ -1,0 +1,424 @@
+//! The record of a mesh as a page for Prometheus, in `OpenMetrics` or in the older text format.
+
+#![allow(clippy::cast_precision_loss, reason = "figures for people; beyond 2^53 they are estimates")]
+
+use std::{
+    fmt::{Error, Write},
+    sync::Arc,
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet, text},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+    registry::{Registry, Unit},
+};
+
+use super::{
+    flows::FlowFigures,
+    histogram::{BOUNDS_MICROS, BUCKETS, Buckets},
+    recorder::{Direction, Recorder},
+};
+use crate::error::Code;
+
+/// The content type of [`open_metrics`].
+pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The content type of [`prometheus`].
+pub const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The page in the `OpenMetrics` 1.0 text format.
+#[must_use]
+pub fn open_metrics(recorder: &Arc<Recorder>) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Page(Arc::clone(recorder))));
+    let mut page = String::new();
+    // Writing to a `String` cannot fail.
+    let _ = text::encode(&mut page, &registry);
+    page
+}
+
+/// The page in the Prometheus text format 0.0.4.
+#[must_use]
+pub fn prometheus(recorder: &Arc<Recorder>) -> String {
+    older(&open_metrics(recorder))
+}
+
+/// Rewrites a page for readers of the older format, which has no units and no end, and in which the name of a
+/// counter includes its suffix.
+fn older(page: &str) -> String {
+    let mut out = String::with_capacity(page.len());
+    let mut pending: Option<(&str, &str)> = None;
+    for line in page.lines() {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some("HELP"), Some(name), help) => pending = Some((name, help.unwrap_or_default())),
+            (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
+                let (suffix, kind) = match kind {
+                    "counter" => ("_total", "counter"),
+                    "info" => ("_info", "gauge"),
+                    "unknown" => ("", "untyped"),
+                    kind => ("", kind),
+                };
+                if let Some((_, help)) = pending.take().filter(|(of, _)| *of == name) {
+                    let _ = writeln!(out, "# HELP {name}{suffix} {help}");
+                }
+                let _ = writeln!(out, "# TYPE {name}{suffix} {kind}");
+            }
+            (Some("#"), ..) => {}
+            _ => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+    out
+}
+
+#[derive(Debug)]
+struct Page(Arc<Recorder>);
+
+type Labels<'a> = Vec<(&'static str, &'a str)>;
+
+impl Collector for Page {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let (recorder, encoder) = (&*self.0, &mut encoder);
+        durations(encoder, recorder, Direction::Out)?;
+        durations(encoder, recorder, Direction::In)?;
+        if recorder.records() {
+            self.rest(encoder)?;
+        }
+        let build = [("version", recorder.version()), ("service", recorder.service())];
+        let help = "The version of the package, and the service";
+        family(encoder, "securestack_build", help, None, MetricType::Info, [(build.to_vec(), Value::Info)])
+    }
+}
+
+impl Page {
+    /// What is known only of a mesh that records.
+    fn rest(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let recorder = &*self.0;
+        in_flight(encoder, recorder)?;
+        handshakes(encoder, recorder)?;
+        gauges(encoder, recorder)?;
+        counters(encoder, recorder)?;
+        denials(encoder, recorder)?;
+        breakers(encoder, recorder)?;
+        limits(encoder, recorder)
+    }
+}
+
+enum Value {
+    Count(u64),
+    Gauge(f64),
+    Info,
+}
+
+fn family<'a>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    unit: Option<&Unit>,
+    kind: MetricType,
+    rows: impl IntoIterator<Item = (Labels<'a>, Value)>,
+) -> Result<(), Error> {
+    let mut rows = rows.into_iter().peekable();
+    if rows.peek().is_none() {
+        return Ok(());
+    }
+    let mut metric = encoder.encode_descriptor(name, help, unit, kind)?;
+    for (labels, value) in rows {
+        match value {
+            Value::Info => metric.encode_info(&labels)?,
+            Value::Count(count) if labels.is_empty() => {
+                metric.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+            }
+            Value::Gauge(value) if labels.is_empty() => metric.encode_gauge(&value)?,
+            Value::Count(count) => ConstCounter::new(count).encode(metric.encode_family(&labels)?)?,
+            Value::Gauge(value) => ConstGauge::new(value).encode(metric.encode_family(&labels)?)?,
+        }
+    }
+    Ok(())
+}
+
+fn flows(recorder: &Recorder, direction: Direction) -> Vec<FlowFigures> {
+    match direction {
+        Direction::In => recorder.inbound.read(),
+        Direction::Out => recorder.outbound.read(),
+    }
+}
+
+fn durations(
+    encoder: &mut DescriptorEncoder<'_>,
+    recorder: &Recorder,
+    direction: Direction,
+) -> Result<(), Error> {
+    let flows = flows(recorder, direction);
+    if flows.iter().all(|flow| flow.codes.is_empty()) {
+        return Ok(());
+    }
+    let (name, help) = match direction {
+        Direction::Out => ("rpc_client_call_duration", "Duration of calls made here"),
+        Direction::In => ("rpc_server_call_duration", "Duration of requests answered here"),
+    };
+    let mut metric = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+    for flow in &flows {
+        // The convention's full name of a method: its service, then its own.
+        let callee = if direction == Direction::Out { &flow.peer } else { recorder.service() };
+        let method = format!("{callee}/{}", flow.method);
+        for (code, buckets) in &flow.codes {
+            let code = code.map_or("OK", Code::as_str);
+            let labels: Labels<'_> = vec![
+                ("rpc_system_name", "securestack"),
+                ("rpc_method", &method),
+                ("rpc_response_status_code", code),
+                ("securestack_peer_service", &flow.peer),
+            ];
+            histogram(metric.encode_family(&labels)?, buckets)?;
+        }
+    }
+    Ok(())
+}
+
+fn histogram(
+    mut metric: prometheus_client::encoding::MetricEncoder<'_>,
+    buckets: &Buckets,
+) -> Result<(), Error> {
+    let bound = |at: usize| BOUNDS_MICROS.get(at).map_or(f64::INFINITY, |micros| *micros as f64 / 1e6);
+    let rows: [(f64, u64); BUCKETS] = std::array::from_fn(|at| (bound(at), buckets.counts[at]));
+    metric.encode_histogram::<NoLabelSet>(buckets.nanos as f64 / 1e9, buckets.total(), &rows, None)
+}
+
+fn in_flight(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<(), Error> {
+    let moment = recorder.moment();
+    let rows = [
+        (vec![("direction", "out")], Value::Gauge(moment.calls as f64)),
+        (vec![("direction", "in")], Value::Gauge(moment.requests as f64)),
+    ];
+    let help = "Calls made (out) and requests answered (in) that run now";
+    family(encoder, "securestack_calls_in_flight", help, None, MetricType::Gauge, rows)
+}
+
+fn handshakes(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<(), Error> {
+    let handshakes = recorder.handshakes();
+    let rows = handshakes.iter().map(|((direction, reason), count)| {
+        let outcome = if reason.is_empty() { "completed" } else { "failed" };
+        let labels =
+            vec![("direction", direction.as_str()), ("outcome", outcome), ("reason", reason.as_str())];
+        (labels, Value::Count(*count))
+    });
+    let help = "Handshakes by outcome and reason";
+    family(encoder, "securestack_handshakes", help, None, MetricType::Counter, rows)
+}
+
+fn gauges(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<(), Error> {
+    let moment = recorder.moment();
+    let sessions = [
+        (vec![("direction", "in")], Value::Gauge(moment.sessions_in as f64)),
+        (vec![("direction", "out")], Value::Gauge(moment.sessions_out as f64)),
+    ];
+    family(encoder, "securestack_sessions", "Open sessions", None, MetricType::Gauge, sessions)?;
+    let started = recorder.started().as_millis() as f64 / 1000.0;
+    let rows: [(&str, &str, Option<Unit>, Option<f64>); 9] = [
+        ("securestack_connections", "Connections accepted and open", None, Some(moment.connections as f64)),
+        (
+            "securestack_handshakes_pending",
+            "Handshakes of peers that have not proved themselves yet",
+            None,
+            Some(moment.handshakes as f64),
+        ),
+        (
+            "securestack_requests_abandoned",
+            "Requests nobody waits for, whose handlers still run",
+            None,
+            Some(moment.abandoned as f64),
+        ),
+        (
+            "securestack_unsent",
+            "Bytes of messages that wait for the connections of their sessions",
+            Some(Unit::Bytes),
+            Some(moment.unsent_bytes as f64),
+        ),
+        (
+            "securestack_streams_stalled",
+            "Streams whose reader has not read for ten seconds or more",
+            None,
+            Some(moment.streams_stalled as f64),
+        ),
+        ("securestack_retry_budget", "Retries that the budget has left", None, moment.retry_budget),
+        (
+            "securestack_certificate_expiry_timestamp",
+            "End of this service's certificate, since the Unix epoch",
+            Some(Unit::Seconds),
+            moment.certificate_expires.map(|end| end.as_millis() as f64 / 1000.0),
+        ),
+        (
+            "securestack_event_loop_delay",
+            "Delay of the application's event loop",
+            Some(Unit::Seconds),
+            moment.event_loop_delay,
+        ),
+        (
+            "securestack_start_timestamp",
+            "Start of this mesh, since the Unix epoch",
+            Some(Unit::Seconds),
+            Some(started),
+        ),
+    ];
+    for (name, help, unit, value) in rows {
+        let rows = value.map(|value| (Vec::new(), Value::Gauge(value)));
+        family(encoder, name, help, unit.as_ref(), MetricType::Gauge, rows)?;
+    }
+    Ok(())
+}
+
+fn counters(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<(), Error> {
+    let (moment, [retries, rekeys, quota]) = (recorder.moment(), recorder.counts());
+    for (name, help, count) in [
+        ("securestack_sessions_resumed", "Handshakes that resumed a session", moment.handshakes_resumed),
+        (
+            "securestack_rsa_operations",
+            "RSA private operations with this service's key",
+            moment.private_operations,
+        ),
+        ("securestack_rekeys", "Changes of the keys of sessions", rekeys),
+        ("securestack_retries", "Calls tried again", retries),
+        ("securestack_quota_refusals", "Requests beyond the quota of their caller", quota),
+        (
+            "securestack_records_discarded",
+            "Records that were forged, replayed or malformed",
+            moment.records_discarded,
+        ),
+        (
+            "securestack_strangers_displaced",
+            "Connections and streams of strangers that gave way to newcomers",
+            moment.strangers_displaced,
+        ),
+    ] {
+        let row = [(Vec::new(), Value::Count(count))];
+        family(encoder, name, help, None, MetricType::Counter, row)?;
+    }
+    Ok(())
+}
+
+fn denials(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<(), Error> {
+    let denials = recorder.denials();
+    let rows = denials.iter().map(|denial| {
+        let labels = vec![
+            ("rule", denial.rule.as_str()),
+            ("securestack_peer_service", denial.caller.as_str()),
+            ("rpc_method", denial.method.as_str()),
+        ];
+        (labels, Value::Count(denial.count))
+    });
+    let help = "Requests denied by the policy, or in audit mode let through";
+    family(encoder, "securestack_authorization_denials", help, None, MetricType::Counter, rows)
+}
+
+fn breakers(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<(), Error> {
+    let moment = recorder.moment();
+    let states = ["closed", "open", "half_open"];
+    let rows = moment.breakers.iter().flat_map(|(service, counts)| {
+        states.into_iter().zip(counts).map(move |(state, count)| {
+            let labels = vec![("securestack_peer_service", service.as_str()), ("state", state)];
+            (labels, Value::Gauge(*count as f64))
+        })
+    });
+    let help = "Circuit breakers of instances by state";
+    family(encoder, "securestack_breakers", help, None, MetricType::Gauge, rows)
+}
+
+fn limits(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<(), Error> {
+    let moment = recorder.moment();
+    for (name, help, of) in
+        [("securestack_limit_used", "Use of a limit", false), ("securestack_limit_max", "A limit", true)]
+    {
+        let rows = moment.limits.iter().map(|limit| {
+            let value = if of { limit.max } else { limit.used };
+            (vec![("limit", limit.name.as_str())], Value::Gauge(value as f64))
+        });
+        family(encoder, name, help, None, MetricType::Gauge, rows)?;
+    }
+    Ok(())
+}
+
+/// Labels are checked here once: what the encoder takes is what is written.
+const _: fn() = || {
+    fn takes<T: EncodeLabelSet>() {}
+    takes::<Labels<'_>>();
+};
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        clock::Timestamp,
+        telemetry::{
+            flows::FlowKind,
+            moment::Moment,
+            recorder::{Begun, Failed},
+        },
+    };
+
+    fn recorder() -> Arc<Recorder> {
+        let recorder = Recorder::new("me", "1.0.0", Timestamp::from_secs(100), true);
+        for (method, code) in [("get", None), ("get", Some(Code::Internal)), ("x\"\\\n}", None)] {
+            let call = Begun {
+                direction: Direction::Out,
+                peer: "orders",
+                method,
+                kind: FlowKind::Unary,
+                metadata: b"",
+            };
+            let watched = recorder.begin(call, Duration::ZERO).unwrap();
+            let failed = code.map(|code| Failed { code, reason: "X", message: "", error_id: "" });
+            recorder.end(&watched, failed, Duration::from_millis(3));
+        }
+        recorder.denied("evil", "orders.delete", "(default)", Duration::ZERO);
+        recorder.handshake(Direction::In, "HELLO_MAC");
+        recorder.handshake(Direction::In, "");
+        let breakers = vec![("orders".to_owned(), [1, 2, 0])];
+        recorder.set_moment(Moment { sessions_in: 2, breakers, ..Moment::default() });
+        Arc::new(recorder)
+    }
+
+    #[test]
+    fn the_page_has_the_conventions_names_and_nothing_of_it_can_be_forged() {
+        let page = open_metrics(&recorder());
+        for line in [
+            "# TYPE rpc_client_call_duration_seconds histogram",
+            "# UNIT rpc_client_call_duration_seconds seconds",
+            "securestack_sessions{direction=\"in\"} 2.0",
+            "securestack_breakers{securestack_peer_service=\"orders\",state=\"open\"} 2.0",
+            "securestack_handshakes_total{direction=\"in\",outcome=\"failed\",reason=\"HELLO_MAC\"} 1",
+            "securestack_build_info{version=\"1.0.0\",service=\"me\"} 1",
+            "securestack_rekeys_total 0",
+        ] {
+            assert!(page.lines().any(|other| other == line), "{line}\n{page}");
+        }
+        assert!(page.ends_with("# EOF\n"));
+        let bucket = "rpc_client_call_duration_seconds_bucket{le=\"0.005\",rpc_system_name=\"securestack\",\
+                      rpc_method=\"orders/get\",rpc_response_status_code=\"OK\",securestack_peer_service=\"orders\"} 1";
+        assert!(page.contains(bucket), "{page}");
+        assert!(page.contains(r#"rpc_method="orders/x\"\\\\n}""#), "{page}");
+    }
+
+    #[test]
+    fn the_older_format_has_its_names_of_counters_and_no_end() {
+        let page = prometheus(&recorder());
+        assert!(
+            page.contains("# TYPE securestack_rekeys_total counter\nsecurestack_rekeys_total 0\n"),
+            "{page}"
+        );
+        assert!(page.contains("# TYPE securestack_build_info gauge\n"));
+        assert!(!page.contains("# EOF") && !page.contains("# UNIT"));
+    }
+
+    #[test]
+    fn a_page_of_nothing_is_a_page() {
+        let recorder = Arc::new(Recorder::new("me", "1.0.0", Timestamp::default(), false));
+        let page = prometheus(&recorder);
+        assert!(!page.contains("rpc_") && page.contains("securestack_build_info"));
+    }
+}

@@ -1,0 +1,33 @@
+//! What a process holds at one moment, for pages of metrics.
+
+use super::report::LimitView;
+use crate::clock::Timestamp;
+
+/// The figures of a mesh that are not counted call by call.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs, reason = "the exposition describes each")]
+pub struct Moment {
+    pub connections: u64,
+    pub sessions_in: u64,
+    pub sessions_out: u64,
+    pub handshakes: u64,
+    pub calls: u64,
+    pub requests: u64,
+    pub abandoned: u64,
+    pub unsent_bytes: u64,
+    pub streams_stalled: u64,
+    pub handshakes_completed: u64,
+    pub handshakes_resumed: u64,
+    pub private_operations: u64,
+    pub records_discarded: u64,
+    pub strangers_displaced: u64,
+    /// `None` without a certificate.
+    pub certificate_expires: Option<Timestamp>,
+    /// `None` without `resilience.retry`.
+    pub retry_budget: Option<f64>,
+    /// Services with breakers, and of each how many are closed, open, half open.
+    pub breakers: Vec<(String, [u64; 3])>,
+    pub limits: Vec<LimitView>,
+    /// Seconds of delay of the application's event loop, where it is measured.
+    pub event_loop_delay: Option<f64>,
+}

@@ -1,0 +1,280 @@
+//! The picture of the mesh, merged from the reports of its processes. A report is the word of the service that
+//! proved its identity when it was asked, and of nobody else; what it says about others is hearsay.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    histogram::BUCKETS,
+    report::{Figures, FlowView, Problem, Report},
+};
+use crate::id::ServiceId;
+
+/// Services and edges of a picture.
+const MAX_NODES: usize = 1_000;
+const MAX_EDGES: usize = 5_000;
+/// Methods of an edge.
+const MAX_METHODS: usize = 200;
+/// Problems of a picture.
+const MAX_PROBLEMS: usize = 500;
+/// The longest string of a report, in characters.
+const MAX_TEXT: usize = 500;
+/// The largest count, which is still exact in JavaScript.
+const MAX_COUNT: u64 = 1 << 53;
+
+/// The merged picture.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the schema describes the members")]
+pub struct MeshPicture {
+    pub v: u8,
+    pub at: u64,
+    pub observer: String,
+    pub nodes: Vec<Node>,
+    pub edges: Vec<Edge>,
+    pub problems: Vec<Reported>,
+}
+
+/// A service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the schema describes the members")]
+pub struct Node {
+    pub service: String,
+    pub report: Word,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreachable: Option<String>,
+    pub instances: Vec<Report>,
+    pub seen_by: Vec<String>,
+}
+
+/// Whose word a node is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Word {
+    /// The process that shows the picture.
+    #[serde(rename = "self")]
+    Own,
+    /// The service's own.
+    Direct,
+    /// Only that of others.
+    #[default]
+    Hearsay,
+}
+
+/// Calls of one service to another.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the schema describes the members")]
+pub struct Edge {
+    pub from: String,
+    pub to: String,
+    pub figures: Figures,
+    pub methods: Vec<FlowView>,
+    pub by: By,
+}
+
+/// Who reports an edge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// The caller alone.
+    #[default]
+    Caller,
+    /// The callee alone.
+    Callee,
+    /// Both; the figures are the callee's.
+    Both,
+}
+
+/// A problem, and the service whose word it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the schema describes the members")]
+pub struct Reported {
+    #[serde(flatten)]
+    pub problem: Problem,
+    pub reporter: String,
+}
+
+/// What was heard of a service.
+#[derive(Clone, Debug)]
+pub enum Heard {
+    /// The reports of its processes.
+    Reports(Vec<Report>),
+    /// Why it could not be asked.
+    Nothing(String),
+}
+
+/// Takes over the report of a peer that has proved to be `service`. Whatever it says, it speaks for itself, its
+/// lists have limits, and its numbers are numbers.
+pub fn heard_from(service: &ServiceId, bytes: &[u8]) -> Result<Report, &'static str> {
+    if bytes.len() > super::report::MAX_REPORT {
+        return Err("its report is too large");
+    }
+    let mut report: Report = serde_json::from_slice(bytes).map_err(|_| "its report cannot be read")?;
+    if report.v != super::report::REPORT_VERSION {
+        return Err("its report has another version");
+    }
+    report.service = service.to_string();
+    report.bound();
+    let names = [&mut report.instance, &mut report.version, &mut report.state, &mut report.mode];
+    names.into_iter().chain(&mut report.zone).chain(&mut report.address).for_each(cut);
+    cut(&mut report.identity.thumbprint);
+    for flow in report.inbound.iter_mut().chain(&mut report.outbound) {
+        [&mut flow.peer, &mut flow.method, &mut flow.kind].into_iter().for_each(cut);
+        tame(&mut flow.figures);
+        flow.last_at = flow.last_at.min(MAX_COUNT);
+    }
+    for problem in &mut report.problems {
+        let texts = [&mut problem.kind, &mut problem.subject, &mut problem.text, &mut problem.repair];
+        texts.into_iter().for_each(cut);
+    }
+    for error in &mut report.errors {
+        let texts = [&mut error.peer, &mut error.method, &mut error.code, &mut error.message];
+        texts.into_iter().chain(&mut error.reason).for_each(cut);
+    }
+    for instance in &mut report.instances {
+        [&mut instance.service, &mut instance.address].into_iter().for_each(cut);
+    }
+    for session in &mut report.sessions {
+        [&mut session.peer, &mut session.address].into_iter().for_each(cut);
+    }
+    Ok(report)
+}
+
+fn cut(text: &mut String) {
+    if let Some((at, _)) = text.char_indices().nth(MAX_TEXT) {
+        text.truncate(at);
+    }
+}
+
+/// Makes figures plausible: finite, within what JavaScript counts exactly, and with as many buckets as there are.
+fn tame(figures: &mut Figures) {
+    let counts = [&mut figures.total, &mut figures.failed, &mut figures.in_flight];
+    let codes = figures.codes.values_mut();
+    counts
+        .into_iter()
+        .chain(codes)
+        .chain(&mut figures.buckets)
+        .for_each(|count| *count = (*count).min(MAX_COUNT));
+    figures.buckets.resize(BUCKETS, 0);
+    while figures.codes.len() > 17 {
+        figures.codes.pop_last();
+    }
+    if !figures.sum_ms.is_finite() || figures.sum_ms < 0.0 {
+        figures.sum_ms = 0.0;
+    }
+}
+
+#[derive(Default)]
+struct Pair {
+    by_caller: Vec<FlowView>,
+    by_callee: Vec<FlowView>,
+}
+
+/// Merges what was heard. `own` is the report of the process that asks.
+#[must_use]
+pub fn merge(own: &Report, heard: &BTreeMap<String, Heard>) -> MeshPicture {
+    let empty = Vec::new();
+    let reports = heard.iter().flat_map(|(service, heard)| match heard {
+        Heard::Reports(reports) => reports.iter().map(|report| (service.as_str(), report)).collect(),
+        Heard::Nothing(_) => empty.clone(),
+    });
+    let reports: Vec<(&str, &Report)> = std::iter::once((own.service.as_str(), own)).chain(reports).collect();
+    let mut seen: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut pairs: BTreeMap<(String, String), Pair> = BTreeMap::new();
+    for (service, report) in &reports {
+        seen.entry((*service).to_owned()).or_default();
+        let flows =
+            |flows: &[FlowView]| flows.iter().filter(|flow| is_service(&flow.peer)).cloned().collect();
+        let (inbound, outbound): (Vec<FlowView>, Vec<FlowView>) =
+            (flows(&report.inbound), flows(&report.outbound));
+        let instances = report.instances.iter().map(|instance| &instance.service);
+        let sessions = report.sessions.iter().map(|session| &session.peer);
+        let peers = inbound.iter().chain(&outbound).map(|flow| &flow.peer).chain(instances).chain(sessions);
+        for peer in peers.filter(|peer| is_service(peer) && peer.as_str() != *service) {
+            if seen.len() < MAX_NODES || seen.contains_key(peer) {
+                seen.entry(peer.clone()).or_default().insert((*service).to_owned());
+            }
+        }
+        let mut put = |key: (String, String), flow: FlowView, of_callee: bool| {
+            if pairs.len() < MAX_EDGES || pairs.contains_key(&key) {
+                let pair = pairs.entry(key).or_default();
+                add(if of_callee { &mut pair.by_callee } else { &mut pair.by_caller }, flow);
+            }
+        };
+        for flow in inbound {
+            put((flow.peer.clone(), (*service).to_owned()), flow, true);
+        }
+        for flow in outbound {
+            put(((*service).to_owned(), flow.peer.clone()), flow, false);
+        }
+    }
+    let nodes = seen.into_iter().map(|(service, by)| node(service, by, own, heard)).collect();
+    let edges = pairs.into_iter().filter_map(|((from, to), pair)| edge(from, to, pair)).collect();
+    let mut problems: Vec<_> = reports
+        .iter()
+        .flat_map(|(service, report)| {
+            let reported =
+                |problem: &Problem| Reported { problem: problem.clone(), reporter: (*service).to_owned() };
+            report.problems.iter().map(reported)
+        })
+        .collect();
+    problems.sort_by(|a, b| {
+        let key = |reported: &Reported| (reported.problem.severity, reported.problem.kind.clone());
+        (key(a), &a.reporter).cmp(&(key(b), &b.reporter))
+    });
+    problems.truncate(MAX_PROBLEMS);
+    MeshPicture { v: 1, at: own.at, observer: own.service.clone(), nodes, edges, problems }
+}
+
+fn is_service(peer: &str) -> bool {
+    peer.parse::<ServiceId>().is_ok()
+}
+
+fn node(service: String, by: BTreeSet<String>, own: &Report, heard: &BTreeMap<String, Heard>) -> Node {
+    let is_own = service == own.service;
+    let (report, instances, unreachable) = match heard.get(&service) {
+        _ if is_own => {
+            let others = match heard.get(&service) {
+                Some(Heard::Reports(reports)) => reports.clone(),
+                _ => Vec::new(),
+            };
+            (Word::Own, std::iter::once(own.clone()).chain(others).collect(), None)
+        }
+        Some(Heard::Reports(reports)) if !reports.is_empty() => (Word::Direct, reports.clone(), None),
+        Some(Heard::Nothing(why)) => (Word::Hearsay, Vec::new(), Some(why.clone())),
+        _ => (Word::Hearsay, Vec::new(), None),
+    };
+    Node { service, report, unreachable, instances, seen_by: by.into_iter().collect() }
+}
+
+/// Adds a flow to those of the same method.
+fn add(flows: &mut Vec<FlowView>, flow: FlowView) {
+    let same = |other: &&mut FlowView| (&other.method, &other.kind) == (&flow.method, &flow.kind);
+    if let Some(other) = flows.iter_mut().find(same) {
+        other.figures.add(&flow.figures);
+        other.last_at = other.last_at.max(flow.last_at);
+    } else if flows.len() < MAX_METHODS {
+        flows.push(flow);
+    }
+}
+
+fn edge(from: String, to: String, pair: Pair) -> Option<Edge> {
+    let (by, methods) = match (pair.by_caller.is_empty(), pair.by_callee.is_empty()) {
+        (true, true) => return None,
+        (false, true) => (By::Caller, pair.by_caller),
+        (true, false) => (By::Callee, pair.by_callee),
+        (false, false) => (By::Both, pair.by_callee),
+    };
+    let mut figures = Figures { buckets: vec![0; BUCKETS], ..Figures::default() };
+    for flow in &methods {
+        figures.add(&flow.figures);
+    }
+    Some(Edge { from, to, figures, methods, by })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+import { SecureMesh } from '@lemur-bookstores/secure-stack-mesh';
+
+const pool = { query: async (text: string) => text };

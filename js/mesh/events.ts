@@ -1,0 +1,112 @@
+// Events of a mesh for the application, made of the lines that the core writes to the log.
+
+import { invalidArgument } from '../base/arguments.js';
+import type { SafeLogger } from '../base/logger.js';
+
+/** The events of a mesh by their names. */
+export interface MeshEventMap {
+  /** A session was opened or closed. */
+  session: { state: 'opened' | 'closed'; service: string; sessionId: string; trust: string };
+  /** The breaker of an instance changed. */
+  breaker: { service: string; target: string; state: 'closed' | 'open' | 'half_open' };
+  /** This service's key, secret or certificate changed, or is about to end. */
+  identity: { what: string; message: string };
+  /** A peer was refused, or one of its requests; `count` times, where a line of the log stands for several. */
+  refused: { subject: string; reason: string; message: string; count: number };
+  /** A stream stands still. */
+  stall: { service: string; method: string; reader: 'peer' | 'application'; bytes: number };
+}
+
+/** A listener of events. */
+export type MeshListener<K extends keyof MeshEventMap> = (event: MeshEventMap[K]) => void;
+
+interface Line {
+  readonly event: string;
+  readonly message: string;
+  readonly fields?: Readonly<Record<string, string>>;
+}
+
+type Told = { [K in keyof MeshEventMap]: [K, MeshEventMap[K]] }[keyof MeshEventMap];
+
+const NAMES = new Set(['session', 'breaker', 'identity', 'refused', 'stall']);
+
+/** The listeners of one mesh. */
+export class MeshEvents {
+  readonly #listeners = new Map<string, Set<(event: never) => void>>();
+  readonly #logger: SafeLogger;
+
+  constructor(logger: SafeLogger) {
+    this.#logger = logger;
+  }
+
+  /**
+   * Adds a listener; returns the function that removes it.
+   *
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+   */
+  on<K extends keyof MeshEventMap>(name: K, listener: MeshListener<K>): () => void {
+    if (!NAMES.has(name)) {
+      throw invalidArgument(`event must be one of ${[...NAMES].join(', ')}, got ${String(name)}`);
+    }
+    if (typeof listener !== 'function') throw invalidArgument('listener must be a function');
+    const own = (event: MeshEventMap[K]): void => listener(event);
+    const listeners = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, listeners.add(own));
+    return () => void listeners.delete(own);
+  }
+
+  /** Tells the listeners of a line of the core's log, given as JSON. */
+  entry(json: string): void {
+    if (this.#listeners.size === 0) return;
+    const told = read(JSON.parse(json) as Line);
+    if (told === undefined) return;
+    const [name, event] = told;
+    for (const listener of [...(this.#listeners.get(name) ?? [])]) {
+      try {
+        listener(event as never);
+      } catch (error) {
+        this.#logger.error('a listener of events threw', { event: 'listener.failed', error });
+      }
+    }
+  }
+}
+
+function read({ event, message, fields = {} }: Line): Told | undefined {
+  const text = (name: string): string => fields[name] ?? '';
+  switch (event) {
+    case 'session.opened':
+    case 'session.closed': {
+      const state = event === 'session.opened' ? 'opened' : 'closed';
+      const session = { service: text('peer'), sessionId: text('session'), trust: text('trust') };
+      return ['session', { state, ...session }];
+    }
+    case 'circuit.changed': {
+      const state = text('state') as MeshEventMap['breaker']['state'];
+      return ['breaker', { service: text('service'), target: text('target'), state }];
+    }
+    case 'key.rotated':
+    case 'secret.rotated':
+    case 'secret.retired':
+    case 'certificate.loaded':
+    case 'certificate.expiring':
+    case 'certificate.renewal.failed':
+      return ['identity', { what: event, message }];
+    case 'handshake.refused':
+    case 'request.refused':
+    case 'request.denied':
+    case 'quota.refused': {
+      const subject = fields['peer'] ?? fields['address'] ?? text('subject');
+      const count = Number(fields['count'] ?? 1);
+      return ['refused', { subject, reason: text('reason'), message, count }];
+    }
+    case 'stall': {
+      // A line that stands for others has no method.
+      if (fields['method'] === undefined) return undefined;
+      const reader = text('reason') === 'peer' ? 'peer' : 'application';
+      const bytes = Number(text('bytes'));
+      return ['stall', { service: text('peer'), method: text('method'), reader, bytes }];
+    }
+    default:
+      return undefined;
+  }
+}
