@@ -16,8 +16,6 @@ export function encodeConfig(config: MeshConfig): string {
   }
   const plain: Record<string, unknown> = { ...config };
   for (const section of OWN_SECTIONS) delete plain[section];
-  // `js/incoming/observe.ts` reads this option.
-  delete plain['observe'];
   // The core reads this section, except `idempotency`.
   plain['resilience'] = config.resilience;
   if (Providers.configured(config.discovery)) {

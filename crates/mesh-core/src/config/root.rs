@@ -27,9 +27,10 @@ section! {
         "balancing" ("BalancingConfig");
         /// The admin port.
         "admin" ("AdminConfig");
-        /// The services that may ask this one for its report, for the admin port of theirs: all, none, or those
-        /// with these service ids or SPIFFE ids. Default: all under embedded trust, where every service belongs
-        /// to one user of one machine; otherwise none.
+        /// The services that may read what this one tells about itself: its report, for the admin port of theirs,
+        /// and with `securestack.describe` the methods that they may call. All, none, or those with these service
+        /// ids or SPIFFE ids. Default: all under embedded trust, where every service belongs to one user of one
+        /// machine; otherwise none.
         "observe" ("boolean | { readonly from: readonly string[] }");
         /// Bounds on what the mesh holds and accepts.
         "limits" ("MeshLimits");

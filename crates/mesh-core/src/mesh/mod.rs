@@ -162,7 +162,18 @@ impl Mesh {
             let started = ready.await.map_err(|_| Error::Thread)??;
             let Started { address, public_key, authorization, budget, guard } = started;
             let admin = None;
-            Ok(Self { jobs, address, network, public_key, authorization, budget, gate, sight, admin, _guard: guard })
+            Ok(Self {
+                jobs,
+                address,
+                network,
+                public_key,
+                authorization,
+                budget,
+                gate,
+                sight,
+                admin,
+                _guard: guard,
+            })
         };
         (facts, ready, run(platform, config, events, recorder, queue, started))
     }

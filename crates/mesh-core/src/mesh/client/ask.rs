@@ -60,10 +60,11 @@ impl Client {
             chain: Chain::FIRST,
         };
         let Way::Session(session) = way else { return self.call(id, &spec, Ok(None)) };
-        let made = Call::new(&spec, &self.shared.config, self.shared.budget.own(), self.count(), None).and_then(|mut call| {
-            call.send(id, session)?;
-            Ok::<_, CallError>(call)
-        });
+        let made = Call::new(&spec, &self.shared.config, self.shared.budget.own(), self.count(), None)
+            .and_then(|mut call| {
+                call.send(id, session)?;
+                Ok::<_, CallError>(call)
+            });
         match made {
             Ok(call) => self.adopt(id, call),
             Err(error) => self.shared.events.settled(id, Err(error)),

@@ -12,7 +12,7 @@ use crate::{
 
 impl Server {
     /// Answers with the report of this process.
-    pub(super) fn observe(self: &Arc<Self>, session: &Arc<ServerSession>, request: &Arriving<'_>) {
+    pub(super) fn observe(self: &Arc<Self>, session: &Arc<ServerSession>, request: &Arriving<'_>, charge: Charge) {
         let (config, info) = (&self.shared.config, &session.info);
         let permitted = config.observe.permits(config.is_embedded(), info.peer.as_str(), info.spiffe_id());
         let refusal = if !permitted {
@@ -30,9 +30,9 @@ impl Server {
             session.send(Encoded::error(request.number, &Failure::new(code, reason, &text)));
             return;
         }
-        let streams = Streams::of_request(request.fields.kind, request.method);
+        let streams = Streams::of_request(request.fields.kind, request.method, session.account());
         let time_left = crate::mesh::chain::time_left(request.time_left_ms, false);
-        let id = self.begin(session, request.number, streams, time_left, None);
+        let id = self.begin(session, request.number, streams, time_left, charge, None);
         if let Some(text) = self.shared.reporter.recent() {
             return self.respond(id, b"", Payload { encoding: Encoding::Json, bytes: text.as_bytes() });
         }

@@ -99,7 +99,7 @@ impl Server {
             }
         };
         if request.method == OBSERVE {
-            self.observe(session, request);
+            self.observe(session, request, charge);
             return Ok(());
         }
         let kind = request.fields.kind;
