@@ -144,6 +144,7 @@ export type { Caller, Trust } from './rpc/caller.js';
 export type { PeerCertificate, PeerSession } from './incoming/peers.js';
 export { version } from './base/version.js';
 export type {
+  AcceptedTrustConfig,
   AuthorizationConditions,
   AuthorizationConfig,
   AuthorizationRule,
@@ -154,6 +155,7 @@ export type {
   PathsConfig,
   SecurityConfig,
   ServiceConfig,
+  TlsConfig,
 } from './mesh/options.js';
 export type {
   AuthorizationExplanation,
