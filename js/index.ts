@@ -160,6 +160,7 @@ export type { PeerCertificate, PeerSession } from './incoming/peers.js';
 export { version } from './base/version.js';
 export type {
   AdminConfig,
+  AcceptedTrustConfig,
   AuthorizationConditions,
   AuthorizationConfig,
   AuthorizationRule,
@@ -177,6 +178,7 @@ export type {
   PathsConfig,
   SecurityConfig,
   ServiceConfig,
+  TlsConfig,
 } from './mesh/options.js';
 export type {
   AuthorizationExplanation,

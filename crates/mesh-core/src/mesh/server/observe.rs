@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{admit::Arriving, requests::Server, session::ServerSession};
 use crate::{
+    budget::Charge,
     error::{Code, Reason},
     mesh::session::Streams,
     record::message::{Encoded, Encoding, Failure, Payload},
