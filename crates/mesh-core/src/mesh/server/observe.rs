@@ -13,7 +13,12 @@ use crate::{
 
 impl Server {
     /// Answers with the report of this process.
-    pub(super) fn observe(self: &Arc<Self>, session: &Arc<ServerSession>, request: &Arriving<'_>, charge: Charge) {
+    pub(super) fn observe(
+        self: &Arc<Self>,
+        session: &Arc<ServerSession>,
+        request: &Arriving<'_>,
+        charge: Charge,
+    ) {
         let (config, info) = (&self.shared.config, &session.info);
         let permitted = config.observe.permits(config.is_embedded(), info.peer.as_str(), info.spiffe_id());
         let refusal = if !permitted {
