@@ -4,7 +4,8 @@ import { spawnSync } from 'node:child_process';
 
 const PACKAGES = { etcd: 'etcd-server', named: 'bind9', 'redis-server': 'redis-server' };
 
-const run = (command, args) => spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+const run = (command, args) =>
+  spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
 const found = (program) =>
   spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin command -v ${program}`]).status === 0;
 

@@ -71,7 +71,10 @@ describe.skipIf(!installed('named'))('DNS', () => {
     const bind = await Bind.start();
     const { client } = await caller(bind);
     const begun = Date.now();
-    expect(await errorOf(client.call('who'))).toMatchObject({ code: 'UNAVAILABLE', reason: 'NO_INSTANCE' });
+    expect(await errorOf(client.call('who'))).toMatchObject({
+      code: 'UNAVAILABLE',
+      reason: 'NO_INSTANCE',
+    });
     expect(Date.now() - begun).toBeLessThan(3_000);
     const a = await instance('a');
     bind.records(`server IN SRV 0 1 ${port(a)} ns.mesh.test.`);
@@ -101,7 +104,10 @@ describe.skipIf(!installed('named'))('DNS', () => {
   }, 40_000);
 
   it('with too many records is bounded, over TCP', async () => {
-    const records = Array.from({ length: 1_200 }, (_, n) => `server IN SRV 0 1 ${n + 1} ns.mesh.test.`);
+    const records = Array.from(
+      { length: 1_200 },
+      (_, n) => `server IN SRV 0 1 ${n + 1} ns.mesh.test.`,
+    );
     const bind = await Bind.start(...records);
     const { mesh, client, log } = await caller(bind);
     await errorOf(client.call('who', undefined, { timeoutMs: 2_000 }));

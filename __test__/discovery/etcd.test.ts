@@ -7,8 +7,12 @@ import { Etcd, installed } from '../support/servers.js';
 
 type Entry = { event?: string; text: string };
 
-const provider = (etcd: Etcd, extra: object = {}) =>
-  ({ provider: 'etcd' as const, endpoints: [etcd.url], ttlMs: 5_000, ...extra });
+const provider = (etcd: Etcd, extra: object = {}) => ({
+  provider: 'etcd' as const,
+  endpoints: [etcd.url],
+  ttlMs: 5_000,
+  ...extra,
+});
 
 const instance = (etcd: Etcd, name: string): Promise<SecureMesh> =>
   serve('server', (mesh) => mesh.handle('who', () => name), {
@@ -28,14 +32,21 @@ async function caller(
 }
 
 /** Calls without a pause until told to stop; counts the answers by instance, and the failures. */
-function load(client: SecureMeshClient): () => Promise<{ names: Set<string>; failed: MeshError[] }> {
+function load(
+  client: SecureMeshClient,
+): () => Promise<{ names: Set<string>; failed: MeshError[] }> {
   let stopped = false;
   const names = new Set<string>();
   const failed: MeshError[] = [];
   const running = (async () => {
     while (!stopped) {
       try {
-        names.add(await client.call<undefined, string>('who', undefined, { idempotent: true, timeoutMs: 3_000 }));
+        names.add(
+          await client.call<undefined, string>('who', undefined, {
+            idempotent: true,
+            timeoutMs: 3_000,
+          }),
+        );
       } catch (error) {
         failed.push(MeshError.from(error));
       }
@@ -53,7 +64,9 @@ describe.skipIf(!installed('etcd'))('etcd', () => {
   it('has instances come and drain under load without a failed call', async () => {
     const etcd = await Etcd.start();
     const first = await instance(etcd, 'a');
-    expect(await etcd.keys('/mesh/server/')).toEqual([`/mesh/server/127.0.0.1:${first.address()?.port}`]);
+    expect(await etcd.keys('/mesh/server/')).toEqual([
+      `/mesh/server/127.0.0.1:${first.address()?.port}`,
+    ]);
     const { client } = await caller(etcd);
     const stop = load(client);
     await sleep(200);
@@ -80,9 +93,9 @@ describe.skipIf(!installed('etcd'))('etcd', () => {
     await etcd.kill();
     await sleep(10_000);
     await etcd.start();
-    const { header } = await etcd.put('/mesh/other', 'x').then(
-      (answer) => answer as { header: { revision: string } },
-    );
+    const { header } = await etcd
+      .put('/mesh/other', 'x')
+      .then((answer) => answer as { header: { revision: string } });
     await etcd.ask('kv/compaction', { revision: header.revision, physical: true });
     await instance(etcd, 'b');
     const seen = new Set<string>();
@@ -110,13 +123,22 @@ describe.skipIf(!installed('etcd'))('etcd', () => {
     expect(await client.call('who')).toBe('a');
     expect(Date.now() - begun).toBeLessThan(2_000);
     await until2(async () => (await etcd.keys('/mesh/server/')).length === 1, 10_000);
-    expect(await etcd.keys('/mesh/server/')).toEqual([`/mesh/server/127.0.0.1:${alive.address()?.port}`]);
+    expect(await etcd.keys('/mesh/server/')).toEqual([
+      `/mesh/server/127.0.0.1:${alive.address()?.port}`,
+    ]);
   }, 30_000);
 
   it('leaves out what is no instance, says so once, and uses the rest', async () => {
     const etcd = await Etcd.start();
     await instance(etcd, 'a');
-    const hostile = ['', '{', '[]', '{"host":"http://x","port":1}', '{"host":"x","port":"1"}', `"${'x'.repeat(100_000)}"`];
+    const hostile = [
+      '',
+      '{',
+      '[]',
+      '{"host":"http://x","port":1}',
+      '{"host":"x","port":"1"}',
+      `"${'x'.repeat(100_000)}"`,
+    ];
     for (const [index, value] of hostile.entries()) await etcd.put(`/mesh/server/${index}`, value);
     const { client, log } = await caller(etcd);
     for (let call = 0; call < 20; call += 1) expect(await client.call('who')).toBe('a');

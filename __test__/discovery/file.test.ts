@@ -33,7 +33,12 @@ it('a file of instances is followed, and a broken one changes nothing', async ()
     if (Date.now() - begun > 3_000) throw new Error('the change is not seen');
     await sleep(20);
   }
-  for (const broken of ['[{', '{}', [{ id: 'server', host: 'x', port: 0 }], [{ host: 'x', port: 1 }]]) {
+  for (const broken of [
+    '[{',
+    '{}',
+    [{ id: 'server', host: 'x', port: 0 }],
+    [{ host: 'x', port: 1 }],
+  ]) {
     const before = log.length;
     write(broken);
     await sleep(700);
@@ -54,8 +59,14 @@ it('names a wrong option', () => {
   const wrong: [object, RegExp][] = [
     [{ provider: 'zookeeper' }, /discovery\.provider must be one of 'file', 'dns', 'etcd'/],
     [{ provider: 'file' }, /discovery\.path must be the path/],
-    [{ provider: 'file', pth: 'x' }, /discovery\.pth is not an option; did you mean discovery\.path/],
-    [{ providers: [{ provider: 'dns' }] }, /discovery\.providers\[0\]\.domain must be a domain name/],
+    [
+      { provider: 'file', pth: 'x' },
+      /discovery\.pth is not an option; did you mean discovery\.path/,
+    ],
+    [
+      { providers: [{ provider: 'dns' }] },
+      /discovery\.providers\[0\]\.domain must be a domain name/,
+    ],
   ];
   for (const [discovery, expected] of wrong) {
     expect(() => make('caller', { discovery: discovery as never })).toThrow(expected);

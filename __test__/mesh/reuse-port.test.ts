@@ -51,7 +51,9 @@ it('a port in use is an error that names the option', async () => {
   const first = make('server', { port, host: '127.0.0.1' });
   await first.initialize();
   for (const reusePort of [false, true]) {
-    const second = new SecureMesh(config('other', { port, host: '127.0.0.1', reusePort, paths: { keysDir } }));
+    const second = new SecureMesh(
+      config('other', { port, host: '127.0.0.1', reusePort, paths: { keysDir } }),
+    );
     const error = await errorOf(second.initialize());
     expect(error).toMatchObject({ code: 'FAILED_PRECONDITION', reason: 'LISTEN' });
     expect(error.message).toMatch(/reusePort: true/);

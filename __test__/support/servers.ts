@@ -129,7 +129,10 @@ export class Etcd extends Daemon {
   /** The keys of a folder. */
   async keys(folder: string): Promise<string[]> {
     const end = `${folder.slice(0, -1)}0`;
-    const { kvs = [] } = await this.ask('kv/range', { key: base64(folder), range_end: base64(end) });
+    const { kvs = [] } = await this.ask('kv/range', {
+      key: base64(folder),
+      range_end: base64(end),
+    });
     return kvs.map(({ key }: { key: string }) => Buffer.from(key, 'base64').toString());
   }
 }

@@ -3,10 +3,14 @@
 import { get } from 'node:http';
 import { peer } from './mesh.mjs';
 
-export default peer('secure-stack-mesh, admin port read', () => ({ admin: { port: 0 } }), (mesh) => {
-  const { host, port } = mesh.adminAddress();
-  get({ host, port, path: '/api/v1/events' }, (stream) => stream.resume()).on('error', () => {});
-  const scrape = () =>
-    get({ host, port, path: '/metrics' }, (page) => page.resume()).on('error', () => {});
-  setInterval(scrape, 1_000).unref();
-});
+export default peer(
+  'secure-stack-mesh, admin port read',
+  () => ({ admin: { port: 0 } }),
+  (mesh) => {
+    const { host, port } = mesh.adminAddress();
+    get({ host, port, path: '/api/v1/events' }, (stream) => stream.resume()).on('error', () => {});
+    const scrape = () =>
+      get({ host, port, path: '/metrics' }, (page) => page.resume()).on('error', () => {});
+    setInterval(scrape, 1_000).unref();
+  },
+);

@@ -81,7 +81,11 @@ export class CommandWriter {
     buffer.writeUInt16LE(methodLength, start + 24);
     buffer.writeUInt16LE(pathLength, start + 26);
     const kindNumber = kind === 'unary' ? 0 : CALL_KINDS.indexOf(kind);
-    buffer[start + 28] = (idempotent ? 1 : 0) | (kindNumber << 1) | (sticky === '' ? 0 : 8) | (hedge === undefined ? 0 : hedge ? 48 : 16);
+    buffer[start + 28] =
+      (idempotent ? 1 : 0) |
+      (kindNumber << 1) |
+      (sticky === '' ? 0 : 8) |
+      (hedge === undefined ? 0 : hedge ? 48 : 16);
     buffer[start + 29] = depth;
     buffer.writeUInt32LE(metaLength, start + 30);
     this.#finish(start, Command.Call, serviceLength, id, at, payload);

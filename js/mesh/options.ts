@@ -21,6 +21,12 @@ export interface CoreConfig {
    * options, all interfaces with a secret or a pinned key.
    */
   host?: string | undefined;
+  /**
+   * Whether several processes may listen on the port, such as the workers of `node:cluster`: the
+   * system spreads connections over them (`SO_REUSEPORT`; on Linux, not on Windows). Each of them
+   * sets it, and they share one key directory. Default: false.
+   */
+  reusePort?: boolean | undefined;
   /** Keys, tokens, sessions. */
   security?: SecurityConfig | undefined;
   /** The services that can be called. */
@@ -29,6 +35,15 @@ export interface CoreConfig {
   authorization?: AuthorizationConfig | undefined;
   /** How calls are spread over the instances of a service. */
   balancing?: BalancingConfig | undefined;
+  /** The admin port. */
+  admin?: AdminConfig | undefined;
+  /**
+   * The services that may read what this one tells about itself: its report, for the admin port of
+   * theirs, and with `securestack.describe` the methods that they may call. All, none, or those
+   * with these service ids or SPIFFE ids. Default: all under embedded trust, where every service
+   * belongs to one user of one machine; otherwise none.
+   */
+  observe?: boolean | { readonly from: readonly string[] } | undefined;
   /** Bounds on what the mesh holds and accepts. */
   limits?: MeshLimits | undefined;
   /** Directories. */
@@ -404,6 +419,36 @@ export interface EjectionConfig {
   maxMs?: Duration | undefined;
   /** The share of usable instances, 0 to 1, below which ejections do not count. Default: 0.5. */
   panicThreshold?: number | undefined;
+}
+
+/**
+ * The admin port: health, metrics and the state of the mesh over HTTP, for people, probes and
+ * Prometheus. Without `port` there is none.
+ */
+export interface AdminConfig {
+  /**
+   * The port to listen on; 0 lets the system choose one. Environment: `SECURE_MESH_ADMIN_PORT`.
+   * Default: no admin port.
+   */
+  port?: number | undefined;
+  /**
+   * The address to listen on. Any other than a loopback address needs a `token`. Default:
+   * `'127.0.0.1'`.
+   */
+  host?: string | undefined;
+  /**
+   * The token that requests show, 16 to 256 printable characters: `Authorization: Bearer …`, or
+   * once at the page. `/livez` and `/readyz` need none. Environment: `SECURE_MESH_ADMIN_TOKEN`.
+   * Default: none: everybody on this machine may read.
+   */
+  token?: string | undefined;
+  /**
+   * Names by which browsers reach the port beside `localhost`, at most 32. Another `Host` is
+   * refused, unless the request shows the token. Default: none.
+   */
+  hosts?: string[] | undefined;
+  /** The directory that keeps the history over a restart. Default: an hour in memory. */
+  history?: string | undefined;
 }
 
 /** Directories. */
