@@ -17,6 +17,7 @@ export function encodeConfig(config: MeshConfig): string {
   for (const section of OWN_SECTIONS) delete plain[section];
   // The core reads this section, except `idempotency`.
   plain['resilience'] = config.resilience;
+  plain['observe'] = config.observe;
   checkJson(plain, '');
   return JSON.stringify(plain);
 }

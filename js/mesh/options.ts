@@ -28,12 +28,6 @@ export interface CoreConfig {
   authorization?: AuthorizationConfig | undefined;
   /** The admin port. */
   admin?: AdminConfig | undefined;
-  /**
-   * The services that may ask this one for its report, for the admin port of theirs: all, none, or
-   * those with these service ids or SPIFFE ids. Default: all under embedded trust, where every
-   * service belongs to one user of one machine; otherwise none.
-   */
-  observe?: boolean | { readonly from: readonly string[] } | undefined;
   /** Bounds on what the mesh holds and accepts. */
   limits?: MeshLimits | undefined;
   /** Directories. */
@@ -323,4 +317,4 @@ export const LIMITS = {
 } as const;
 
 /** The sections whose options JavaScript declares. */
-export const OWN_SECTIONS = ['logger', 'resilience', 'monitoring', 'rotation'] as const;
+export const OWN_SECTIONS = ['logger', 'observe', 'resilience', 'monitoring', 'rotation'] as const;

@@ -2,6 +2,7 @@
 
 import type { Logger } from '../base/logger.js';
 import type { IdempotencyConfig } from '../incoming/idempotency-limits.js';
+import type { ObserveOption } from '../incoming/observe.js';
 import type { PeerSession } from '../incoming/peers.js';
 import type { MonitoringAdapter } from '../monitoring/audit-event.js';
 import type { MeshMetrics } from '../monitoring/metrics-collector.js';
@@ -14,6 +15,11 @@ import type { CoreConfig, SecurityConfig } from './options.js';
 export interface MeshConfig extends CoreConfig {
   /** The logger. Default: none. */
   logger?: Logger | undefined;
+  /**
+   * The services that may ask this one for its report, for their admin ports. Others get `PERMISSION_DENIED`.
+   * Default: every service under embedded trust, where all belong to one user of one machine; otherwise none.
+   */
+  observe?: ObserveOption | undefined;
   /** The handling of failing and excessive calls. Default: none. */
   resilience?: {
     /**

@@ -21,15 +21,12 @@ section! {
         "authorization" ("AuthorizationConfig");
         /// The admin port.
         "admin" ("AdminConfig");
-        /// The services that may ask this one for its report, for the admin port of theirs: all, none, or those
-        /// with these service ids or SPIFFE ids. Default: all under embedded trust, where every service belongs
-        /// to one user of one machine; otherwise none.
-        "observe" ("boolean | { readonly from: readonly string[] }");
         /// Bounds on what the mesh holds and accepts.
         "limits" ("MeshLimits");
         /// Directories.
         "paths" ("PathsConfig");
         "logger";
+        "observe";
         "resilience";
         "monitoring";
         "rotation";
