@@ -685,34 +685,51 @@ interface Logger {
 interface MeshEventMap {
     /** A session was opened or closed. */
     session: {
+        /** The change. */
         state: 'opened' | 'closed';
+        /** The peer. */
         service: string;
+        /** The id of the session, the same on both sides. */
         sessionId: string;
+        /** The basis of the peer's identity, as `ctx.caller.trust` names it. */
         trust: string;
     };
     /** The breaker of an instance changed. */
     breaker: {
+        /** The service. */
         service: string;
+        /** The instance: host and port. */
         target: string;
+        /** The new state. */
         state: 'closed' | 'open' | 'half_open';
     };
     /** This service's key, secret or certificate changed, or is about to end. */
     identity: {
+        /** The stable name, as in `key.rotated`. */
         what: string;
+        /** A sentence. */
         message: string;
     };
-    /** A peer was refused, or one of its requests; `count` times, where a line of the log stands for several. */
+    /** A peer, or one of its requests, was refused. */
     refused: {
+        /** The peer's id if it has proved it, otherwise its address. */
         subject: string;
+        /** The reason, as in `HELLO_MAC`. */
         reason: string;
+        /** A sentence. */
         message: string;
+        /** The number of refusals that this event stands for. */
         count: number;
     };
     /** A stream stands still. */
     stall: {
+        /** The peer. */
         service: string;
+        /** The method. */
         method: string;
+        /** The side that does not read. */
         reader: 'peer' | 'application';
+        /** The number of bytes that wait. */
         bytes: number;
     };
 }
@@ -922,6 +939,12 @@ interface IdempotencyConfig {
      */
     callerShare?: number | undefined;
 }
+
+/** The services that may read what a mesh tells about itself, such as its report. */
+type ObserveOption = boolean | {
+    /** Service ids, or SPIFFE ids of certificates. */
+    readonly from: readonly string[];
+};
 
 /** A certificate that a peer has proved. */
 interface PeerCertificate {
@@ -1283,14 +1306,6 @@ interface CoreConfig {
     authorization?: AuthorizationConfig | undefined;
     /** The admin port. */
     admin?: AdminConfig | undefined;
-    /**
-     * The services that may ask this one for its report, for the admin port of theirs: all, none, or
-     * those with these service ids or SPIFFE ids. Default: all under embedded trust, where every
-     * service belongs to one user of one machine; otherwise none.
-     */
-    observe?: boolean | {
-        readonly from: readonly string[];
-    } | undefined;
     /** Bounds on what the mesh holds and accepts. */
     limits?: MeshLimits | undefined;
     /** Directories. */
@@ -1558,6 +1573,11 @@ interface MeshLimits {
 interface MeshConfig extends CoreConfig {
     /** The logger. Default: none. */
     logger?: Logger | undefined;
+    /**
+     * The services that may ask this one for its report, for their admin ports. Others get `PERMISSION_DENIED`.
+     * Default: every service under embedded trust, where all belong to one user of one machine; otherwise none.
+     */
+    observe?: ObserveOption | undefined;
     /** The handling of failing and excessive calls. Default: none. */
     resilience?: {
         /**
@@ -3046,4 +3066,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, toHttpStatus, toProblem, unary, version };
-export type { AdminConfig, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshEventMap, MeshHealth, MeshLimits, MeshListener, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, ReadinessCheck, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export type { AdminConfig, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveryChange, DiscoveryConfig, Duration, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, ExpectedToken, FileAdapterOptions, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshEventMap, MeshHealth, MeshLimits, MeshListener, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, ObserveOption, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, RateLimitResult, RateLimiterConfig, ReadinessCheck, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
