@@ -3,6 +3,7 @@
 import { hasCargo, main, progress, run, tool } from './lib.mjs';
 import { build } from './build.mjs';
 import { chromium } from './chromium.mjs';
+import { servers } from './servers.mjs';
 
 await main(async () => {
   await build();
@@ -10,6 +11,8 @@ await main(async () => {
   if (filters.length === 0) await rust();
   // The tests of the dashboard use it; without it they are skipped, except in CI.
   await chromium();
+  // The tests that need a server that is not installed are left out.
+  await servers();
   progress('JavaScript tests');
   await run(process.execPath, [tool('vitest'), 'run', ...filters]);
 });

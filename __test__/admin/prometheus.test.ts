@@ -1,4 +1,4 @@
-// The page of metrics before promtool and a real Prometheus; `scripts/prometheus.sh` installs both.
+// The page of metrics before promtool and a real Prometheus; `scripts/servers.mjs` installs both.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

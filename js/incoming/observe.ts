@@ -3,7 +3,7 @@
 import { invalidOption, show } from '../base/arguments.js';
 import type { Caller } from '../rpc/caller.js';
 
-/** The services that may read what a mesh tells about itself, such as its methods. */
+/** The services that may read what a mesh tells about itself, such as its report and its methods. */
 export type ObserveOption =
   | boolean
   | {

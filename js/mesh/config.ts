@@ -18,6 +18,8 @@ export function encodeConfig(config: MeshConfig): string {
   for (const section of OWN_SECTIONS) delete plain[section];
   // The core reads this section, except `idempotency`.
   plain['resilience'] = config.resilience;
+  // Described where `js/incoming/observe.ts` reads it as well.
+  plain['observe'] = config.observe;
   if (Providers.configured(config.discovery)) {
     const { provider, providers, advertise, ...discovery } = config.discovery as DiscoveryConfig;
     // The core knows that there is one; the providers themselves stay here, and so do the options of a source of

@@ -6,15 +6,54 @@ import type { SafeLogger } from '../base/logger.js';
 /** The events of a mesh by their names. */
 export interface MeshEventMap {
   /** A session was opened or closed. */
-  session: { state: 'opened' | 'closed'; service: string; sessionId: string; trust: string };
+  session: {
+    /** The change. */
+    state: 'opened' | 'closed';
+    /** The peer. */
+    service: string;
+    /** The id of the session, the same on both sides. */
+    sessionId: string;
+    /** The basis of the peer's identity, as `ctx.caller.trust` names it. */
+    trust: string;
+  };
   /** The breaker of an instance changed. */
-  breaker: { service: string; target: string; state: 'closed' | 'open' | 'half_open' };
+  breaker: {
+    /** The service. */
+    service: string;
+    /** The instance: host and port. */
+    target: string;
+    /** The new state. */
+    state: 'closed' | 'open' | 'half_open';
+  };
   /** This service's key, secret or certificate changed, or is about to end. */
-  identity: { what: string; message: string };
-  /** A peer was refused, or one of its requests; `count` times, where a line of the log stands for several. */
-  refused: { subject: string; reason: string; message: string; count: number };
+  identity: {
+    /** The stable name, as in `key.rotated`. */
+    what: string;
+    /** A sentence. */
+    message: string;
+  };
+  /** A peer, or one of its requests, was refused. */
+  refused: {
+    /** The peer's id if it has proved it, otherwise its address. */
+    subject: string;
+    /** The reason, as in `HELLO_MAC`. */
+    reason: string;
+    /** A sentence. */
+    message: string;
+    /** The number of refusals that this event stands for. */
+    count: number;
+  };
   /** A stream stands still. */
-  stall: { service: string; method: string; reader: 'peer' | 'application'; bytes: number };
+  stall: {
+    /** The peer. */
+    service: string;
+    /** The method. */
+    method: string;
+    /** The side that does not read. */
+    reader: 'peer' | 'application';
+    /** The number of bytes that wait. */
+    bytes: number;
+  };
 }
 
 /** A listener of events. */

@@ -4,6 +4,7 @@ import type { Logger } from '../base/logger.js';
 import type { Duration } from '../base/values.js';
 import type { DiscoveredService } from '../discovery/provider.js';
 import type { IdempotencyConfig } from '../incoming/idempotency-limits.js';
+import type { ObserveOption } from '../incoming/observe.js';
 import type { PeerSession } from '../incoming/peers.js';
 import type { MonitoringAdapter } from '../monitoring/audit-event.js';
 import type { MeshMetrics } from '../monitoring/metrics-collector.js';
@@ -16,6 +17,12 @@ import type { CoreConfig, SecurityConfig } from './options.js';
 export interface MeshConfig extends CoreConfig {
   /** The logger. Default: none. */
   logger?: Logger | undefined;
+  /**
+   * The services that may read what this one tells about itself: its report, for their admin ports, and with
+   * `securestack.describe` the methods that they may call. Others get `PERMISSION_DENIED`. Default: every
+   * service under embedded trust, where all belong to one user of one machine; otherwise none.
+   */
+  observe?: ObserveOption | undefined;
   /** The handling of failing and excessive calls. Default: none. */
   resilience?: {
     /**

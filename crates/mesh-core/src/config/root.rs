@@ -27,16 +27,12 @@ section! {
         "balancing" ("BalancingConfig");
         /// The admin port.
         "admin" ("AdminConfig");
-        /// The services that may read what this one tells about itself: its report, for the admin port of theirs,
-        /// and with `securestack.describe` the methods that they may call. All, none, or those with these service
-        /// ids or SPIFFE ids. Default: all under embedded trust, where every service belongs to one user of one
-        /// machine; otherwise none.
-        "observe" ("boolean | { readonly from: readonly string[] }");
         /// Bounds on what the mesh holds and accepts.
         "limits" ("MeshLimits");
         /// Directories.
         "paths" ("PathsConfig");
         "logger";
+        "observe";
         "resilience";
         "monitoring";
         "rotation";

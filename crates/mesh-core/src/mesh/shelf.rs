@@ -124,8 +124,8 @@ mod tests {
         assert_eq!(points(&history, now(29)), 29);
         let path = directory.join("history-me.jsonl");
         let text = fs::read_to_string(&path).unwrap();
-        // The last line is torn in the middle, and the one before it is of somebody else.
-        fs::write(&path, format!("{}\n{{\"at\":\u{0}[[[\n", &text[..text.len() - 60])).unwrap();
+        // The last line is torn in the middle, and the first one is of somebody else.
+        fs::write(&path, format!("{{\"at\":\u{0}[[[\n{}", &text[..text.len() - 60])).unwrap();
         let mut restored = History::default();
         let mut shelf =
             Shelf::open(&directory, "me", &mut restored, Timestamp::from_millis(now(30))).unwrap();

@@ -212,11 +212,13 @@ impl Flows {
     /// that does not exist: the name is the caller's invention and gets no counters of its own.
     pub fn end(&self, running: &Running, code: Option<Code>, took: Duration, now: Duration, named: bool) {
         let Some(flow) = &running.flow else { return };
+        let unnamed;
         let flow = if named || flow.has_ended() {
             flow
         } else {
             self.remove(flow);
-            &self.other
+            unnamed = self.flow(&flow.peer, OTHER, FlowKind::Unary);
+            &unnamed
         };
         let at = code.map_or(0, |code| usize::from(code as u8));
         let room = || {
@@ -233,14 +235,14 @@ impl Flows {
         flow.last.store(now, Ordering::Relaxed);
     }
 
-    /// A call that was refused before it began. It is counted where its method is known.
+    /// A call that was refused before it began. It is counted with its method if that is known.
     pub fn refused(&self, peer: &str, method: &str, kind: FlowKind, code: Code, now: Duration) {
         let known = {
             let table = self.table();
             let kinds = table.peers.get(peer).and_then(|methods| methods.get(method));
             kinds.and_then(|kinds| kinds[kind as usize].clone())
         };
-        let flow = known.unwrap_or_else(|| Arc::clone(&self.other));
+        let flow = known.unwrap_or_else(|| self.flow(peer, OTHER, FlowKind::Unary));
         flow.in_flight.fetch_add(1, Ordering::Relaxed);
         self.end(&Running { flow: Some(flow) }, Some(code), Duration::ZERO, now, true);
     }
@@ -343,9 +345,9 @@ mod tests {
         flows.refused("a", "real", FlowKind::Unary, Code::PermissionDenied, MS);
         let read = flows.read();
         let names: Vec<_> = read.iter().map(|flow| flow.method.as_str()).collect();
-        assert_eq!(names, ["real", OTHER]);
-        assert_eq!((read[0].faults().0, read[1].faults().0), (3, 20_000));
-        assert_eq!(flows.table().count, 1);
+        assert_eq!(names, [OTHER, "real"]);
+        assert_eq!((read[0].faults().0, read[1].faults().0), (20_000, 3));
+        assert_eq!((read[0].peer.as_str(), flows.table().count), ("a", 2));
     }
 
     #[test]
