@@ -223,6 +223,13 @@ impl Group {
         self.members.iter().filter(|member| member.record.is_ejected(now)).count()
     }
 
+    /// The state of an instance for people: its average latency, and the time for which it stays ejected.
+    #[must_use]
+    pub fn state(&self, index: usize, now: Timestamp) -> (Option<Duration>, Option<Duration>) {
+        let Some(member) = self.members.get(index) else { return (None, None) };
+        (member.load.latency.shown(), member.record.ejected_for(now))
+    }
+
     fn find(&self, visit: Visit) -> Option<usize> {
         let at = |index: usize| self.members.get(index).is_some_and(|member| member.id == visit.member);
         let index = visit.index as usize;

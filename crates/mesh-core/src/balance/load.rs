@@ -59,6 +59,11 @@ impl Latency {
         self.micros * kept + typical * (1.0 - kept)
     }
 
+    /// The average as people see it; `None` while no call has ended.
+    pub(super) fn shown(&self) -> Option<Duration> {
+        (self.micros > 0.0).then(|| Duration::from_secs_f64(self.micros / 1e6))
+    }
+
     /// The estimate for a whole group.
     pub(super) fn typical(&self) -> f64 {
         if self.micros == 0.0 { 1.0 } else { self.micros }

@@ -25,6 +25,12 @@ impl Record {
         self.until > now
     }
 
+    /// The time for which it stays ejected.
+    pub(super) fn ejected_for(&self, now: Timestamp) -> Option<Duration> {
+        let left = self.until.as_millis().saturating_sub(now.as_millis());
+        (left > 0).then(|| Duration::from_millis(left))
+    }
+
     /// Notes an outcome; returns whether so many failures in a row are too many.
     pub(super) fn note(&mut self, failed: bool, limits: &Ejection) -> bool {
         self.calls = self.calls.saturating_add(1);

@@ -56,6 +56,18 @@ impl Links {
         self.services.get(service).map_or(&[], Fleet::instances)
     }
 
+    /// The state of an instance for people: its average latency, and the time for which it stays ejected.
+    pub(super) fn state(
+        &self,
+        service: &ServiceId,
+        address: &Address,
+        now: Now,
+    ) -> (Option<Duration>, Option<Duration>) {
+        let Some(fleet) = self.services.get(service) else { return (None, None) };
+        let index = fleet.instances().iter().position(|entry| entry.endpoint.address == *address);
+        index.map_or((None, None), |index| fleet.group.state(index, now.uptime))
+    }
+
     /// Sets the instances of a service. Returns what belonged to those that are gone.
     pub(super) fn set(
         &mut self,

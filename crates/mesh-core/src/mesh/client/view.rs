@@ -6,7 +6,11 @@ use std::collections::HashMap;
 
 use super::calls::Client;
 use crate::{
-    discovery::Address, id::ServiceId, mesh::sync::lock, resilience::BreakerState,
+    crypto::rsa::PublicKey,
+    discovery::{Address, Endpoint},
+    id::ServiceId,
+    mesh::sync::lock,
+    resilience::BreakerState,
     telemetry::report::InstanceView,
 };
 
@@ -23,8 +27,13 @@ impl Client {
             let load = loads.entry((&session.info.peer, target)).or_default();
             *load = (load.0 + pending, load.1.saturating_add(carried));
         }
+        let now = self.now();
+        let wall = self.shared.platform.clock.now().as_millis();
+        let under_way = self.under_way();
         let breakers = self.breakers.as_ref().map(lock);
-        let view = |service: &ServiceId, address: &Address| {
+        let view = |endpoint: &Endpoint<PublicKey>| {
+            let (service, address) = (&endpoint.id, &endpoint.address);
+            let (latency, ejected_for) = under_way.links.state(service, address, now);
             let load = loads.get(&(service, address));
             let (pending, carried) = load.copied().unwrap_or_default();
             let total = totals.get(service).copied().unwrap_or_default().max(1);
@@ -32,8 +41,11 @@ impl Client {
             InstanceView {
                 service: service.to_string(),
                 address: address.to_string(),
-                weight: 1.0,
-                source: "config".to_owned(),
+                zone: endpoint.zone.clone(),
+                weight: f64::from(endpoint.weight),
+                source: self.source_of(service).to_owned(),
+                ewma_ms: latency.map(|latency| latency.as_secs_f64() * 1e3),
+                ejected_until: ejected_for.map(|time| wall + time.as_millis() as u64),
                 connected: load.is_some(),
                 in_flight: pending as u64,
                 share: f64::from(carried) / total as f64,
@@ -42,7 +54,14 @@ impl Client {
             }
         };
         let entries = self.registry.list();
-        entries.iter().map(|entry| view(&entry.endpoint.id, &entry.endpoint.address)).collect()
+        entries.iter().map(|entry| view(&entry.endpoint)).collect()
+    }
+
+    /// Where the instances of a service come from.
+    fn source_of(&self, service: &ServiceId) -> &'static str {
+        let configured = &self.shared.config.services;
+        let is_configured = configured.iter().any(|one| one.id == *service && one.address.is_some());
+        if is_configured { "config" } else { "provider" }
     }
 
     /// Retries that the budget has left; `None` without one.
