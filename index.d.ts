@@ -43,6 +43,13 @@ interface CallOptions {
      */
     sticky?: string | undefined;
     /**
+     * Whether the call gets a second copy at another instance when it takes longer than most calls of its method: see
+     * `resilience.hedging`. For `idempotent` unary calls without an
+     * `idempotencyKey`. `false` also keeps the call from getting one when half of its time is over, which calls get
+     * without `resilience.hedging` too. Default: true with `resilience.hedging`.
+     */
+    hedge?: boolean | undefined;
+    /**
      * Whether a call made by a handler is independent of the handler's request: it does not inherit deadline,
      * cancellation, trace and request id. Default: false.
      */
@@ -686,6 +693,67 @@ interface Logger {
     error?(message: string, fields?: Record<string, unknown>): void;
 }
 
+/** The events of a mesh by their names. */
+interface MeshEventMap {
+    /** A session was opened or closed. */
+    session: {
+        /** The change. */
+        state: 'opened' | 'closed';
+        /** The peer. */
+        service: string;
+        /** The id of the session, the same on both sides. */
+        sessionId: string;
+        /** The basis of the peer's identity, as `ctx.caller.trust` names it. */
+        trust: string;
+    };
+    /** The breaker of an instance changed. */
+    breaker: {
+        /** The service. */
+        service: string;
+        /** The instance: host and port. */
+        target: string;
+        /** The new state. */
+        state: 'closed' | 'open' | 'half_open';
+    };
+    /** This service's key, secret or certificate changed, or is about to end. */
+    identity: {
+        /** The stable name, as in `key.rotated`. */
+        what: string;
+        /** A sentence. */
+        message: string;
+    };
+    /** A peer, or one of its requests, was refused. */
+    refused: {
+        /** The peer's id if it has proved it, otherwise its address. */
+        subject: string;
+        /** The reason, as in `HELLO_MAC`. */
+        reason: string;
+        /** A sentence. */
+        message: string;
+        /** The number of refusals that this event stands for. */
+        count: number;
+    };
+    /** A stream stands still. */
+    stall: {
+        /** The peer. */
+        service: string;
+        /** The method. */
+        method: string;
+        /** The side that does not read. */
+        reader: 'peer' | 'application';
+        /** The number of bytes that wait. */
+        bytes: number;
+    };
+}
+/** A listener of events. */
+type MeshListener<K extends keyof MeshEventMap> = (event: MeshEventMap[K]) => void;
+
+/**
+ * A check of a dependency. The dependency is well if the check returns, or resolves to, anything but `false`; an
+ * error says what is wrong.
+ */
+type ReadinessCheck = () => unknown;
+
 /** One entry of the audit log. */
 interface MeshAuditEvent {
     /** Unique name. */
@@ -1089,6 +1157,12 @@ interface IdempotencyConfig {
     callerShare?: number | undefined;
 }
 
+/** The services that may read what a mesh tells about itself, such as its report and its methods. */
+type ObserveOption = boolean | {
+    /** Service ids, or SPIFFE ids of certificates. */
+    readonly from: readonly string[];
+};
+
 /** A certificate that a peer has proved. */
 interface PeerCertificate {
     /** What names the service: its SPIFFE id, or a DNS name. */
@@ -1438,6 +1512,12 @@ interface CoreConfig {
      * options, all interfaces with a secret or a pinned key.
      */
     host?: string | undefined;
+    /**
+     * Whether several processes may listen on the port, such as the workers of `node:cluster`: the
+     * system spreads connections over them (`SO_REUSEPORT`; on Linux, not on Windows). Each of them
+     * sets it, and they share one key directory. Default: false.
+     */
+    reusePort?: boolean | undefined;
     /** Keys, tokens, sessions. */
     security?: SecurityConfig | undefined;
     /** The services that can be called. */
@@ -1446,6 +1526,17 @@ interface CoreConfig {
     authorization?: AuthorizationConfig | undefined;
     /** How calls are spread over the instances of a service. */
     balancing?: BalancingConfig | undefined;
+    /** The admin port. */
+    admin?: AdminConfig | undefined;
+    /**
+     * The services that may read what this one tells about itself: its report, for the admin port of
+     * theirs, and with `securestack.describe` the methods that they may call. All, none, or those
+     * with these service ids or SPIFFE ids. Default: all under embedded trust, where every service
+     * belongs to one user of one machine; otherwise none.
+     */
+    observe?: boolean | {
+        readonly from: readonly string[];
+    } | undefined;
     /** Bounds on what the mesh holds and accepts. */
     limits?: MeshLimits | undefined;
     /** Directories. */
@@ -1493,11 +1584,25 @@ interface SecurityConfig {
     keysDir?: string | undefined;
     /** Certificates as the trust of this mesh. */
     certificate?: CertificateConfig | undefined;
+    /**
+     * During a migration: a weaker trust that is accepted beside certificates, and until when; one
+     * element at most. A service that has once proved a certificate here is accepted by nothing less.
+     * Default: none.
+     */
+    accept?: AcceptedTrustConfig[] | undefined;
+    /**
+     * TLS 1.3 beneath the streams. `'auto'`: with `security.certificate`, which carries it;
+     * `'required'`: the same, and without one the start is refused; `'off'`: plain HTTP/2. An object
+     * gives certificates that only carry TLS. A service with TLS refuses peers without it. Default:
+     * `'auto'`.
+     */
+    tls?: 'auto' | 'required' | 'off' | TlsConfig | undefined;
 }
 /**
  * The certificate of this service, and the authorities that it trusts. With it, certificates are
  * the only trust: neither a secret nor pinned keys count. Each file is given as an absolute path or
- * as PEM; `reloadIdentity()` reads them again.
+ * as PEM. Files are watched: a mesh uses what is there a moment after it changes, and keeps the
+ * previous contents while it is no good.
  */
 interface CertificateConfig {
     /** The certificate, and the intermediates behind it. Environment: `SECURE_MESH_CERT`. */
@@ -1539,6 +1644,31 @@ interface CertificateConfig {
      * Default: the last segment of a path that otherwise equals this certificate's.
      */
     id?: string | undefined;
+}
+/**
+ * Certificates that carry TLS beneath a mesh whose trust is a secret or pinned keys. All of its
+ * services need them: a service with TLS refuses connections without it. Files are watched.
+ */
+interface TlsConfig {
+    /**
+     * The certificate, and the intermediates behind it. It names the service as
+     * `security.certificate` says, or by a DNS name that equals the `serviceId`.
+     */
+    cert?: string | undefined;
+    /** The private key of the certificate. */
+    key?: string | undefined;
+    /** The trust anchors for the certificates of the other services. */
+    ca?: string | undefined;
+}
+/** A weaker trust that is accepted beside certificates during a migration. */
+interface AcceptedTrustConfig {
+    /**
+     * The trust: the common secret (`security.jwtSecret`), or the keys that `discovery.services`
+     * pins.
+     */
+    trust: 'shared-secret' | 'pinned';
+    /** The end: the first day, in UTC, on which it is accepted no more, as in `'2027-03-01'`. */
+    until: string;
 }
 /** Where services are. */
 interface DiscoveryConfig {
@@ -1769,6 +1899,35 @@ interface EjectionConfig {
     /** The share of usable instances, 0 to 1, below which ejections do not count. Default: 0.5. */
     panicThreshold?: number | undefined;
 }
+/**
+ * The admin port: health, metrics and the state of the mesh over HTTP, for people, probes and
+ * Prometheus. Without `port` there is none.
+ */
+interface AdminConfig {
+    /**
+     * The port to listen on; 0 lets the system choose one. Environment: `SECURE_MESH_ADMIN_PORT`.
+     * Default: no admin port.
+     */
+    port?: number | undefined;
+    /**
+     * The address to listen on. Any other than a loopback address needs a `token`. Default:
+     * `'127.0.0.1'`.
+     */
+    host?: string | undefined;
+    /**
+     * The token that requests show, 16 to 256 printable characters: `Authorization: Bearer …`, or
+     * once at the page. `/livez` and `/readyz` need none. Environment: `SECURE_MESH_ADMIN_TOKEN`.
+     * Default: none: everybody on this machine may read.
+     */
+    token?: string | undefined;
+    /**
+     * Names by which browsers reach the port beside `localhost`, at most 32. Another `Host` is
+     * refused, unless the request shows the token. Default: none.
+     */
+    hosts?: string[] | undefined;
+    /** The directory that keeps the history over a restart. Default: an hour in memory. */
+    history?: string | undefined;
+}
 /** Directories. */
 interface PathsConfig {
     /** @deprecated The protocol is built in: this is ignored, with a warning to the logger. */
@@ -1834,6 +1993,12 @@ type DiscoveryOptions = DiscoveryConfig | (Omit<DiscoveryConfig, 'provider' | 'p
 interface MeshConfig extends CoreConfig {
     /** The logger. Default: none. */
     logger?: Logger | undefined;
+    /**
+     * The services that may read what this one tells about itself: its report, for their admin ports, and with
+     * `securestack.describe` the methods that they may call. Others get `PERMISSION_DENIED`. Default: every
+     * service under embedded trust, where all belong to one user of one machine; otherwise none.
+     */
+    observe?: ObserveOption | undefined;
     /** The handling of failing and excessive calls. Default: none. */
     resilience?: {
         /**
@@ -1858,6 +2023,16 @@ interface MeshConfig extends CoreConfig {
          * reason `CALL_LIMIT`. Default: 1,000.
          */
         queueMs?: Duration | undefined;
+        /**
+         * Hedging: an `idempotent` unary call that takes longer than the share `percentile` of the calls of its method (0.5
+         * to 0.999, default 0.95) gets a second copy at another instance. The first answer counts, and the other copy is
+         * cancelled. `ratio` is the most second copies for each call, in the long run (0.001 to 1, default 0.05). Default:
+         * none, but a call whose time is half over gets a second copy in any case: its instance may have gone silent.
+         */
+        hedging?: {
+            percentile?: number | undefined;
+            ratio?: number | undefined;
+        } | false | undefined;
         /**
          * The limits of the outcomes that this service keeps for idempotency keys. Beyond these limits, calls
          * with a new key get `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, with `retryAfterMs`, and do not run.
@@ -1985,7 +2160,9 @@ interface MeshHealth {
      * `healthy` while calls can be made and answered, else `unhealthy`. `degraded` while it starts or drains,
      * while its policy file is broken, while more than nine tenths of
      * `limits.maxMemoryBytes` are held, and while its key directory keeps new services out:
-     * `details.keyDirectoryFault` says why, with the path and the repair.
+     * `details.keyDirectoryFault` says why, with the path and the repair. `degraded` also while
+     * `details.certificateProblem` says that the files of the certificate are not in use, or that it or a
+     * revocation list ends soon or has ended.
      */
     status: 'healthy' | 'degraded' | 'unhealthy';
     /** The number of services in discovery. */
@@ -2223,6 +2400,46 @@ declare class SecureMesh {
      */
     address(): MeshAddress | null;
     /**
+     * The address of the admin port (`admin`); `null` before the mesh is initialized, and without one.
+     */
+    adminAddress(): MeshAddress | null;
+    /**
+     * The figures of this mesh in the OpenMetrics text format, for Prometheus: calls and requests by method and
+     * code, sessions, handshakes, limits and so on. It needs no admin port; the calls are counted with `admin`,
+     * with `monitoring.enabled`, and where `observe` permits somebody. Send it as
+     * `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+     *
+     * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before the mesh is initialized
+     */
+    metricsText(): string;
+    /**
+     * Adds something that this process depends on. The admin port answers `/readyz` with 503, and the name, while
+     * the check returns `false`, throws, or takes longer than 5 s. The mesh asks every 3 s, which does not keep
+     * the process alive.
+     *
+     * @example
+     * ```js
+     * mesh.readiness('database', () => pool.query('select 1'));
+     * ```
+     * @param name the name that `/readyz` shows, at most 200 characters
+     * @param check the check; at most 64 in all
+     * @returns a function that removes the check
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    readiness(name: string, check: ReadinessCheck): () => void;
+    /**
+     * Adds a listener for events of this mesh: `session`, `breaker`, `identity`, `refused`, `stall`. What others
+     * can cause often is told a few times a minute, then counted. Listeners do not keep the process alive.
+     *
+     * @example
+     * ```js
+     * mesh.on('breaker', ({ service, target, state }) => alert(service, target, state));
+     * ```
+     * @returns a function that removes the listener
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+     */
+    on<K extends keyof MeshEventMap>(event: K, listener: MeshListener<K>): () => void;
+    /**
      * This service's public key as PEM (SPKI), for the option `publicKey` of other services.
      *
      * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before the mesh is initialized */
@@ -2260,8 +2477,9 @@ declare class SecureMesh {
      */
     rotateSecret(secret: string, options?: RotateMeshSecretOptions): Promise<void>;
     /**
-     * Reads `security.certificate` again: certificate, key, anchors and revocation lists. What is there
-     * counts if it passes the checks of `initialize()`. New sessions prove the new certificate at once;
+     * Reads `security.certificate` again, at once: certificate, key, anchors and revocation
+     * lists. Files that change are followed without it. They count if they pass the checks of
+     * `initialize()`. New sessions prove the new certificate at once;
      * sessions under way end with the calls they carry, and no call is lost. Sessions whose peers the
      * new anchors or lists refuse end at once.
      *
@@ -3049,6 +3267,56 @@ declare class JWTManager {
     getTokenExpiration(token: string): Date | null;
 }
 
+/** A schema, as far as it describes itself. */
+interface SchemaDescription {
+    /** The library that made the schema. */
+    vendor: string;
+    /** The JSON Schema (2020-12); absent if the schema has none, or if it is too large. */
+    schema?: Record<string, unknown>;
+}
+/** A method of a {@link ServiceDescription}. */
+interface MethodDescription {
+    /** The name. */
+    name: string;
+    /** The kind of call; `null` if the handler answers several. */
+    kind: CallKind | null;
+    /** Whether the method is safe to run twice. */
+    idempotent: boolean;
+    /** The time limit of the handler in ms; absent if only the caller's deadline counts. */
+    timeoutMs?: number;
+    /** The schema of the input, or of each item. */
+    input?: SchemaDescription;
+    /** The schema of the result, or of each item. */
+    output?: SchemaDescription;
+    /** The declared errors by their names. */
+    errors?: Record<string, {
+        /** The gRPC code. */
+        code: string;
+        /** The schema of the error's data. */
+        data?: SchemaDescription;
+    }>;
+}
+/** The answer of `securestack.describe`. */
+interface ServiceDescription {
+    /** The version of this format. */
+    v: 1;
+    /** The service id. */
+    service: string;
+    /** The version of the package that the service runs. */
+    version: string;
+    /** The limits of the service. */
+    limits: {
+        /** The largest payload in bytes. */
+        maxMessageBytes: number;
+        /** The time of a call without a deadline of its own, in ms. */
+        callTimeoutMs: number;
+    };
+    /** The methods that the caller may call, by name. */
+    methods: MethodDescription[];
+    /** Whether methods or schemas are left out because there are too many. */
+    truncated: boolean;
+}
+
 /** The options of a {@link SessionManager}. */
 interface SessionManagerOptions {
     /** The idle timeout of a session: milliseconds or a string such as `'1h'`. Default: `3600000`. */
@@ -3193,4 +3461,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, toHttpStatus, toProblem, unary, version };
-export type { AdvertisedAddress, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, BalancingConfig, BuiltInProvider, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveredService, DiscoveryChange, DiscoveryConfig, DiscoveryOptions, DiscoveryProvider, DnsProviderConfig, Duration, EjectionConfig, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, EtcdProviderConfig, ExpectedToken, FileAdapterOptions, FileProviderConfig, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, Instance, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MemoryStats, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshHealth, MeshLimits, MeshMetrics, MeshStats, Middleware, MonitoringAdapter, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, ProviderOption, RateLimitResult, RateLimiterConfig, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TokenPayload, Trust, ValidationIssue };
+export type { AcceptedTrustConfig, AdminConfig, AdvertisedAddress, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, BalancingConfig, BuiltInProvider, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveredService, DiscoveryChange, DiscoveryConfig, DiscoveryOptions, DiscoveryProvider, DnsProviderConfig, Duration, EjectionConfig, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, EtcdProviderConfig, ExpectedToken, FileAdapterOptions, FileProviderConfig, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, Instance, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MemoryStats, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshEventMap, MeshHealth, MeshLimits, MeshListener, MeshMetrics, MeshStats, MethodDescription, Middleware, MonitoringAdapter, ObserveOption, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, ProviderOption, RateLimitResult, RateLimiterConfig, ReadinessCheck, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaDescription, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDescription, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TlsConfig, TokenPayload, Trust, ValidationIssue };

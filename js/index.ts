@@ -156,7 +156,6 @@ export { TimeoutManager, type TimeoutConfig } from './resilience/timeout-manager
 export type { Logger } from './base/logger.js';
 export type { Duration } from './base/values.js';
 export type { Caller, Trust } from './rpc/caller.js';
-export type { ObserveOption } from './incoming/observe.js';
 export type { PeerCertificate, PeerSession } from './incoming/peers.js';
 export { version } from './base/version.js';
 export type {

@@ -438,8 +438,8 @@ async fn strangers_cannot_make_the_server_buffer_much() {
         }
     };
     let _ = timeout(Duration::from_secs(2), sending).await;
-    let error = timeout(Duration::from_secs(2), duplex.receive()).await.expect("closed at once");
-    assert!(error.is_err());
+    let received = timeout(Duration::from_secs(2), duplex.receive()).await.expect("closed at once");
+    assert!(matches!(received, Err(_) | Ok(None)), "{received:?}");
     drop(raw);
     is_healthy(&server, &healthy).await;
 }
