@@ -45,6 +45,8 @@ const TEST_FOLDERS = ['support', 'fixtures', 'hostile', 'attacks', 'types', 'das
 
 /** The limit above which a file is split by purpose. */
 const MAX_LINES = 500;
+/** Generated, and so of any length. */
+const GENERATED = ['mesh/options.ts', 'base/boundary.ts'];
 
 type Files = ReadonlyMap<string, string>;
 
@@ -59,7 +61,8 @@ describe('the rooms of js/', () => {
 
   it(`have no file above ${MAX_LINES} lines`, () => {
     const long = [...files]
-      .filter(([path, text]) => !path.endsWith('.d.ts') && text.split('\n').length > MAX_LINES + 1)
+      .filter(([path]) => !path.endsWith('.d.ts') && !GENERATED.includes(path))
+      .filter(([, text]) => text.split('\n').length > MAX_LINES + 1)
       .map(([path]) => path);
     expect(long).toEqual([]);
   });

@@ -10,6 +10,7 @@
 
 mod auth;
 mod boundary;
+mod commands;
 mod convert;
 mod crypto;
 mod discovery;

@@ -18,6 +18,7 @@ import { Router } from '../incoming/router.js';
 import { Monitoring } from '../monitoring/monitoring.js';
 import { Calls } from '../outgoing/calls.js';
 import { Outgoing, type Gate } from '../outgoing/outgoing.js';
+import { checkTimeout } from '../rpc/call-options.js';
 import type { Caller } from '../rpc/caller.js';
 import type { SecureMeshClient } from '../rpc/client.js';
 import type { Context } from '../rpc/context.js';
@@ -37,6 +38,8 @@ import type { MemoryStats, MeshConfig, MeshHealth, MeshStats } from './types.js'
 
 /** The memory of a mesh that has not started. */
 const NO_MEMORY: MemoryStats = { limitBytes: 0, usedBytes: 0, peakBytes: 0, refused: 0 };
+/** The longest wait of a drain. */
+const DEFAULT_DRAIN_MS = 10_000;
 /** The share of the memory budget above which little is left. */
 const SCARCE = 0.9;
 
@@ -262,8 +265,9 @@ export class Engine {
     return health;
   }
 
-  /** Accepts no new calls, and waits at most this long for the running ones. */
-  drain(timeoutMs: number): Promise<void> {
+  /** Accepts no new calls, and waits at most `timeoutMs` for the running ones. */
+  async drain(options: { timeoutMs?: number }): Promise<void> {
+    const timeoutMs = checkTimeout(options.timeoutMs) || DEFAULT_DRAIN_MS;
     return (this.#draining ??= this.#close(timeoutMs));
   }
 

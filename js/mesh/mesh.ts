@@ -6,7 +6,6 @@ import type { Implementation, ImplementOptions } from '../incoming/contract-rout
 import { contractRoutes } from '../incoming/contract-routes.js';
 import { mountRoutes, type RouterLike, type RouterTree } from '../incoming/mount.js';
 import { makeRoute, type Route } from '../incoming/route.js';
-import { checkTimeout } from '../rpc/call-options.js';
 import type { CallKind, ClientMiddleware } from '../rpc/call-types.js';
 import type { SecureMeshClient } from '../rpc/client.js';
 import { Context } from '../rpc/context.js';
@@ -37,8 +36,6 @@ import type {
   SecureMeshConfig,
 } from './types.js';
 import { waitForServices } from './wait-for-services.js';
-
-const DEFAULT_DRAIN_MS = 10_000;
 
 /**
  * A service of the mesh. It answers the methods for which it has handlers, and calls other services. Every
@@ -303,9 +300,7 @@ export class SecureMesh {
     return wrapNative(() => this.#engine.native.address());
   }
 
-  /**
-   * The address of the admin port (`admin`); `null` before the mesh is initialized, and without one.
-   */
+  /** The address of the admin port (`admin`); `null` before the mesh is initialized, and without one. */
   adminAddress(): MeshAddress | null {
     return wrapNative(() => this.#engine.native.adminAddress());
   }
@@ -402,11 +397,10 @@ export class SecureMesh {
   }
 
   /**
-   * Reads `security.certificate` again, at once: certificate, key, anchors and revocation
-   * lists. Files that change are followed without it. They count if they pass the checks of
-   * `initialize()`. New sessions prove the new certificate at once;
-   * sessions under way end with the calls they carry, and no call is lost. Sessions whose peers the
-   * new anchors or lists refuse end at once.
+   * Reads `security.certificate` again, at once: certificate, key, anchors and revocation lists. Files that
+   * change are followed without it. They count if they pass the checks of `initialize()`. New sessions prove
+   * the new certificate at once; sessions under way end with the calls they carry, and no call is lost.
+   * Sessions whose peers the new anchors or lists refuse end at once.
    *
    * @returns the thumbprint of the mesh key that the new delegation names, also in
    *   {@link MeshStats.keyThumbprint}
@@ -419,9 +413,8 @@ export class SecureMesh {
   }
 
   /**
-   * Refuses a SPIFFE id, a certificate or a mesh key from now on, and ends the sessions concerned at
-   * once. It holds until the mesh closes: put the certificate into the authority's revocation list
-   * (`security.certificate.crl`) as well.
+   * Refuses a SPIFFE id, a certificate or a mesh key from now on, and ends the sessions concerned at once. It
+   * holds until the mesh closes: put the certificate into the list of the authority (`crl`) as well.
    *
    * @returns how many sessions ended
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CERT_MATERIAL`, naming what is wrong;
@@ -465,13 +458,7 @@ export class SecureMesh {
    * @param options.timeoutMs the longest wait, in ms. Default: 10,000.
    */
   drain(options: { timeoutMs?: number } = {}): Promise<void> {
-    let timeoutMs: number;
-    try {
-      timeoutMs = checkTimeout(options.timeoutMs) || DEFAULT_DRAIN_MS;
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    return this.#engine.drain(timeoutMs);
+    return this.#engine.drain(options);
   }
 
   /**

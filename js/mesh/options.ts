@@ -37,13 +37,6 @@ export interface CoreConfig {
   balancing?: BalancingConfig | undefined;
   /** The admin port. */
   admin?: AdminConfig | undefined;
-  /**
-   * The services that may read what this one tells about itself: its report, for the admin port of
-   * theirs, and with `securestack.describe` the methods that they may call. All, none, or those
-   * with these service ids or SPIFFE ids. Default: all under embedded trust, where every service
-   * belongs to one user of one machine; otherwise none.
-   */
-  observe?: boolean | { readonly from: readonly string[] } | undefined;
   /** Bounds on what the mesh holds and accepts. */
   limits?: MeshLimits | undefined;
   /** Directories. */
@@ -510,15 +503,11 @@ export interface MeshLimits {
 }
 
 /** A source of instances of the package, with its options. */
-export type BuiltInProvider =
-  | FileProviderConfig
-  | DnsProviderConfig
-  | EtcdProviderConfig;
+export type BuiltInProvider = FileProviderConfig | DnsProviderConfig | EtcdProviderConfig;
 
 /** The options of discovery. With a source of instances of the package, its options are among them. */
 export type DiscoveryOptions =
-  | DiscoveryConfig
-  | (Omit<DiscoveryConfig, 'provider' | 'providers'> & BuiltInProvider);
+  DiscoveryConfig | (Omit<DiscoveryConfig, 'provider' | 'providers'> & BuiltInProvider);
 
 /** The limits without configuration. */
 export const LIMITS = {
@@ -536,4 +525,4 @@ export const LIMITS = {
 } as const;
 
 /** The sections whose options JavaScript declares. */
-export const OWN_SECTIONS = ['logger', 'resilience', 'monitoring', 'rotation', 'tracing'] as const;
+export const OWN_SECTIONS = ['logger', 'observe', 'resilience', 'monitoring', 'rotation', 'tracing'] as const;

@@ -17,7 +17,7 @@ use mesh_core::{
     authz::{Caller, Policy, PolicyRules},
     balance::{Dice, Facts, Group, Verdict, hash},
     clock::Timestamp,
-    config::{Balancing, Policy},
+    config::{Balancing, Selection},
     crypto::{aead::AesKeySize, envelope, rsa::KeyPair, secret::Secret},
     handshake::{
         Established, Expectation, Initiator, Local, MeshSecret, Parameters, Responder, Retired, Suite,
@@ -111,7 +111,8 @@ fn record(criterion: &mut Criterion) {
 /// The choice of an instance, and what is noted of a call there.
 fn balance(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("balance");
-    let policies = [("p2c", Policy::P2c), ("round-robin", Policy::RoundRobin), ("random", Policy::Random)];
+    let policies =
+        [("p2c", Selection::P2c), ("round-robin", Selection::RoundRobin), ("random", Selection::Random)];
     for (name, policy) in policies {
         for count in [10, 1000] {
             let mut instances = Group::new(Balancing { policy, subset: 1000, ..Balancing::usual() }, 1);

@@ -126,14 +126,13 @@ impl Account {
             let taken = level.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 (used.saturating_add(wanted) <= level.limit).then(|| used + bytes)
             });
-            match taken {
-                Ok(before) => level.note_peak(before + bytes),
-                Err(_) => {
-                    // What the levels below took for a moment can only have refused others wrongly.
-                    self.levels().take(depth).for_each(|level| level.subtract(bytes));
-                    let never = self.levels().any(|level| wanted > level.limit);
-                    return Err(if never { NoRoom::Ever(bytes) } else { NoRoom::Now(bytes) });
-                }
+            if let Ok(before) = taken {
+                level.note_peak(before + bytes);
+            } else {
+                // What the levels below took for a moment can only have refused others wrongly.
+                self.levels().take(depth).for_each(|level| level.subtract(bytes));
+                let never = self.levels().any(|level| wanted > level.limit);
+                return Err(if never { NoRoom::Ever(bytes) } else { NoRoom::Now(bytes) });
             }
         }
         Ok(())

@@ -104,9 +104,9 @@ fn types() -> String {
         file.push_str("}\n");
     }
     let providers = SECTIONS.iter().map(|(_, section)| section).filter(|section| provider(section).is_some());
-    let providers: Vec<_> = providers.map(|section| format!("\n  | {}", section.interface)).collect();
+    let providers: Vec<_> = providers.map(|section| section.interface).collect();
     put!(file, "\n/** A source of instances of the package, with its options. */\n");
-    put!(file, "export type BuiltInProvider ={};\n", providers.concat());
+    put!(file, "export type BuiltInProvider = {};\n", providers.join(" | "));
     file.push_str(DISCOVERY);
     file.push_str("\n/** The limits without configuration. */\nexport const LIMITS = {\n");
     for row in config::limits::SECTION.rows {
@@ -125,8 +125,7 @@ fn types() -> String {
 const DISCOVERY: &str = "
 /** The options of discovery. With a source of instances of the package, its options are among them. */
 export type DiscoveryOptions =
-  | DiscoveryConfig
-  | (Omit<DiscoveryConfig, 'provider' | 'providers'> & BuiltInProvider);
+  DiscoveryConfig | (Omit<DiscoveryConfig, 'provider' | 'providers'> & BuiltInProvider);
 ";
 
 /// Returns the name of the provider whose options a section has, with its quotes.

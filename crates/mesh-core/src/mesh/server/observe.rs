@@ -43,7 +43,8 @@ impl Server {
             return self.respond(id, b"", Payload { encoding: Encoding::Json, bytes: text.as_bytes() });
         }
         let Some(mut report) = self.shared.reporter.make() else {
-            let failure = Failure::new(Code::Unavailable, Reason::Closed, "the service starts or ends");
+            let failure =
+                Failure::new(Code::FailedPrecondition, Reason::Closed, "the service starts or ends");
             return self.fail(id, &failure);
         };
         let server = Arc::clone(self);

@@ -193,13 +193,11 @@ impl Session {
 
     /// Makes a charge for what the peer causes to be held larger.
     pub(super) fn try_grow(&self, charge: &mut Option<Charge>, bytes: usize) -> Result<(), NoRoom> {
-        match charge {
-            Some(charge) => charge.try_grow(bytes, self.spare),
-            None => {
-                *charge = Some(self.try_charge(bytes)?);
-                Ok(())
-            }
+        if let Some(charge) = charge {
+            return charge.try_grow(bytes, self.spare);
         }
+        *charge = Some(self.try_charge(bytes)?);
+        Ok(())
     }
 
     /// A message for the queue, charged by itself if it is large.

@@ -106,7 +106,7 @@ async fn a_service_that_says_nothing_is_given_up_soon_and_the_call_never_ran() {
             let found = (error.code, &*error.reason, error.retryable, error.attempts);
             assert_eq!(found, (Code::Unavailable, "CONNECT_TIMEOUT", true, 1), "{error:?}");
         }
-        assert!(begun.elapsed() < Duration::from_millis(6000), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     }
 }
 
@@ -124,7 +124,7 @@ async fn a_handshake_has_a_time_of_its_own() {
     let error = client.call("echo", b"").await.unwrap_err();
     assert_eq!((error.code, &*error.reason), (Code::Unavailable, "CONNECT_TIMEOUT"));
     assert!(error.attempts > 1, "a handshake is over after 300 ms, and the next one begins: {error:?}");
-    assert!(begun.elapsed() < Duration::from_millis(6000), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Second copies of calls that take long.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use super::*;
 
@@ -87,7 +87,8 @@ async fn what_may_run_once_only_is_never_copied() {
 
 #[tokio::test]
 async fn a_call_whose_time_is_half_over_is_rescued_without_any_option() {
-    let Pair { late, slow: _slow, other: _other, client } = instances(Duration::from_secs(3), json!({})).await;
+    let Pair { late, slow: _slow, other: _other, client } =
+        instances(Duration::from_secs(3), json!({})).await;
     late.store(true, Ordering::SeqCst);
     // One of two calls goes to the instance that is silent from now on.
     let longest = longest(&client, 2, 1000, true).await;
@@ -98,7 +99,8 @@ async fn a_call_whose_time_is_half_over_is_rescued_without_any_option() {
 #[tokio::test]
 async fn hedges_keep_to_their_share_of_the_calls() {
     let hedging = json!({ "hedging": { "ratio": 0.05 } });
-    let Pair { late, slow: _slow, other: _other, client } = instances(Duration::from_millis(20), hedging).await;
+    let Pair { late, slow: _slow, other: _other, client } =
+        instances(Duration::from_millis(20), hedging).await;
     late.store(true, Ordering::SeqCst);
     let before = client.stats().await.spares_sent;
     longest(&client, 200, 10_000, true).await;

@@ -1,10 +1,6 @@
 //! DNS as the source of instances: address records, and service records (RFC 2782).
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use hickory_resolver::{
     TokioResolver,
@@ -12,7 +8,10 @@ use hickory_resolver::{
     proto::rr::{RData, RecordType},
 };
 use serde_json::{Value, json};
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 use super::{ProviderError, Sink};
 use crate::{
@@ -161,9 +160,9 @@ impl Dns {
             while running.len() < AT_ONCE
                 && let Some(target) = waiting.pop()
             {
-                let resolver = self.resolver.clone();
+                let dns = self.resolver.clone();
                 running.spawn(async move {
-                    let answer = resolve(&resolver, &target).await;
+                    let answer = resolve(&dns, &target).await;
                     (target, answer)
                 });
             }

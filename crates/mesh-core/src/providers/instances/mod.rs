@@ -30,6 +30,7 @@ pub trait Sink: Send + Sync {
 pub struct Provider(Kind);
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a mesh has a few of them")]
 enum Kind {
     File(ListFile),
     Dns(Dns),

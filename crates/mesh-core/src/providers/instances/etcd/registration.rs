@@ -121,13 +121,11 @@ impl Keeper {
         let mut away = false;
         loop {
             let renewing = async {
-                match &held {
-                    Some((member, lease)) => self.renew(member, *lease).await,
-                    None => {
-                        sleep(delay).await;
-                        None
-                    }
+                if let Some((member, lease)) = &held {
+                    return self.renew(member, *lease).await;
                 }
+                sleep(delay).await;
+                None
             };
             let lost = tokio::select! {
                 order = &mut withdrawn => {
@@ -152,18 +150,16 @@ impl Keeper {
                     ));
                 }
             }
-            match self.register().await {
-                Ok((member, lease)) => {
-                    if away {
-                        self.sink.trouble(format!("this service is registered again as {}", self.key));
-                    }
-                    (held, delay, away) = (Some((member, lease)), FIRST_DELAY, false);
-                }
-                Err(_) => {
-                    self.cluster.turn();
-                    (held, delay) = (None, (2 * delay).min(LONGEST_DELAY));
-                }
+            held = self.register().await.ok();
+            if held.is_none() {
+                self.cluster.turn();
+                delay = (2 * delay).min(LONGEST_DELAY);
+                continue;
             }
+            if away {
+                self.sink.trouble(format!("this service is registered again as {}", self.key));
+            }
+            (delay, away) = (FIRST_DELAY, false);
         }
     }
 

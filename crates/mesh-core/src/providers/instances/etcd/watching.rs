@@ -86,7 +86,7 @@ impl List<'_> {
         let request = RangeRequest {
             key: Bytes::copy_from_slice(self.folder.as_bytes()),
             range_end: end_of(self.folder),
-            limit: MAX_INSTANCES as i64 + 1,
+            limit: i64::try_from(MAX_INSTANCES + 1).unwrap_or(i64::MAX),
         };
         let mut client = KvClient::new(member.channel.clone()).max_decoding_message_size(MAX_ANSWER);
         let answer = client.range(member.request(request)).await;
@@ -193,13 +193,13 @@ impl List<'_> {
                 format!("{} has more than {MAX_INSTANCES} instances; the rest is left out", self.folder)
             }
             Err(error) => format!("the value of {} is not JSON: {error}", shorten(&key)),
-            Ok(value) => match check_instance(&value) {
-                Err(error) => format!("the value of {} is no instance: {error}", shorten(&key)),
-                Ok(()) => {
+            Ok(value) => {
+                let Err(error) = check_instance(&value) else {
                     known.insert(entry.key, value);
                     return;
-                }
-            },
+                };
+                format!("the value of {} is no instance: {error}", shorten(&key))
+            }
         };
         known.remove(&entry.key);
         if !self.complained {
