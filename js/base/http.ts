@@ -78,6 +78,7 @@ const BETWEEN_SERVICES: ReadonlySet<string> = new Set([
   'REVOKED',
   'SECRET_RETIRED',
   'SELF_ID',
+  'TRUST_DOWNGRADE',
   'UNKNOWN_PEER',
   'WRONG_TARGET',
 ]);

@@ -116,8 +116,8 @@ fn types() -> String {
     }
     file.push_str("} as const;\n\n/** The sections whose options JavaScript declares. */\n");
     let own = config::root::SECTION.rows.iter().filter(|row| row.ts.is_none());
-    let own: Vec<_> = own.map(|row| format!("'{}'", row.key)).collect();
-    put!(file, "export const OWN_SECTIONS = [{}] as const;\n", own.join(", "));
+    let own: Vec<_> = own.map(|row| format!("  '{}',\n", row.key)).collect();
+    put!(file, "export const OWN_SECTIONS = [\n{}] as const;\n", own.concat());
     file
 }
 
