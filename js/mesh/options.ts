@@ -525,4 +525,11 @@ export const LIMITS = {
 } as const;
 
 /** The sections whose options JavaScript declares. */
-export const OWN_SECTIONS = ['logger', 'observe', 'resilience', 'monitoring', 'rotation', 'tracing'] as const;
+export const OWN_SECTIONS = [
+  'logger',
+  'observe',
+  'resilience',
+  'monitoring',
+  'rotation',
+  'tracing',
+] as const;
