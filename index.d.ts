@@ -1528,15 +1528,6 @@ interface CoreConfig {
     balancing?: BalancingConfig | undefined;
     /** The admin port. */
     admin?: AdminConfig | undefined;
-    /**
-     * The services that may read what this one tells about itself: its report, for the admin port of
-     * theirs, and with `securestack.describe` the methods that they may call. All, none, or those
-     * with these service ids or SPIFFE ids. Default: all under embedded trust, where every service
-     * belongs to one user of one machine; otherwise none.
-     */
-    observe?: boolean | {
-        readonly from: readonly string[];
-    } | undefined;
     /** Bounds on what the mesh holds and accepts. */
     limits?: MeshLimits | undefined;
     /** Directories. */
@@ -2399,9 +2390,7 @@ declare class SecureMesh {
      * listen.
      */
     address(): MeshAddress | null;
-    /**
-     * The address of the admin port (`admin`); `null` before the mesh is initialized, and without one.
-     */
+    /** The address of the admin port (`admin`); `null` before the mesh is initialized, and without one. */
     adminAddress(): MeshAddress | null;
     /**
      * The figures of this mesh in the OpenMetrics text format, for Prometheus: calls and requests by method and
@@ -2477,11 +2466,10 @@ declare class SecureMesh {
      */
     rotateSecret(secret: string, options?: RotateMeshSecretOptions): Promise<void>;
     /**
-     * Reads `security.certificate` again, at once: certificate, key, anchors and revocation
-     * lists. Files that change are followed without it. They count if they pass the checks of
-     * `initialize()`. New sessions prove the new certificate at once;
-     * sessions under way end with the calls they carry, and no call is lost. Sessions whose peers the
-     * new anchors or lists refuse end at once.
+     * Reads `security.certificate` again, at once: certificate, key, anchors and revocation lists. Files that
+     * change are followed without it. They count if they pass the checks of `initialize()`. New sessions prove
+     * the new certificate at once; sessions under way end with the calls they carry, and no call is lost.
+     * Sessions whose peers the new anchors or lists refuse end at once.
      *
      * @returns the thumbprint of the mesh key that the new delegation names, also in
      *   {@link MeshStats.keyThumbprint}
@@ -2491,9 +2479,8 @@ declare class SecureMesh {
      */
     reloadIdentity(): Promise<string>;
     /**
-     * Refuses a SPIFFE id, a certificate or a mesh key from now on, and ends the sessions concerned at
-     * once. It holds until the mesh closes: put the certificate into the authority's revocation list
-     * (`security.certificate.crl`) as well.
+     * Refuses a SPIFFE id, a certificate or a mesh key from now on, and ends the sessions concerned at once. It
+     * holds until the mesh closes: put the certificate into the list of the authority (`crl`) as well.
      *
      * @returns how many sessions ended
      * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CERT_MATERIAL`, naming what is wrong;

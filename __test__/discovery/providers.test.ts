@@ -234,8 +234,8 @@ describe('a provider of discovery', () => {
       }
       return 'accepted';
     };
-    expect(refused({ provider: 'zookeeper' })).toMatch(/discovery\.provider must be an object/);
-    expect(refused({ provider: {} })).toMatch(/discovery\.provider must be an object/);
+    expect(refused({ provider: 'zookeeper' })).toMatch(/discovery\.provider must be one of 'file'/);
+    expect(refused({ provider: {} })).toMatch(/discovery\.provider must be 'file', 'dns'/);
     expect(refused({ provider: new Hand(), providers: [] })).toMatch(/exclude each other/);
     expect(refused({ providers: [] })).toMatch(/discovery\.providers must be an array of 1…8/);
     expect(refused({ providers: [new Hand(), 1] })).toMatch(/discovery\.providers\[1\]/);
