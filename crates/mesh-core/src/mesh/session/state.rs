@@ -110,10 +110,10 @@ impl End {
     /// The reason, where there is a fault.
     pub(super) fn reason(&self) -> Option<Reason> {
         match self {
-            Self::Lost | Self::Closed => None,
+            // The text of a refused one says why; where its identity was renewed, it is no fault.
+            Self::Lost | Self::Closed | Self::Refused(_) => None,
             Self::Record(error) => Some(error.reason()),
             Self::Auth(error) => Some(error.reason()),
-            Self::Refused(error) => Some(error.reason()),
             Self::Frame(_) | Self::Unread(_) => Some(Reason::MemoryLimit),
         }
     }
