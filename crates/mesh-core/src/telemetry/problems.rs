@@ -106,7 +106,7 @@ fn methods(found: &mut Found, background: &Background) {
         let percent = (share * 100.0).round();
         let (text, repair) = match direction {
             Direction::Out => (
-                format!("{faults} of the last {calls} calls of {peer} {method} failed ({percent} %)"),
+                format!("{faults} of the last {calls} calls to {method} of {peer} failed ({percent} %)"),
                 format!("Look at the recent errors of {method} below; its service's log has each errorId."),
             ),
             Direction::In => (
@@ -119,8 +119,7 @@ fn methods(found: &mut Found, background: &Background) {
             ),
         };
         let severity = if share >= BROKEN { Severity::Critical } else { Severity::Warning };
-        let subject = if *direction == Direction::Out { format!("{peer} {method}") } else { method.clone() };
-        found.add(severity, "method-failing", &subject, text, &repair);
+        found.add(severity, "method-failing", method, text, &repair);
     }
 }
 
@@ -131,18 +130,17 @@ fn instances(found: &mut Found, report: &Report) {
     }
     for instance in &report.instances {
         let (service, address) = (instance.service.as_str(), instance.address.as_str());
-        let subject = format!("{service} {address}");
         if instance.breaker == "open" {
             let text = format!("{service} at {address} fails too often, and is left alone");
-            let repair = Reason::CircuitOpen.remedy();
-            found.add(Severity::Critical, "breaker-open", &subject, text, repair);
+            let repair = "Read the log of that instance; restart it, or take it out of discovery.";
+            found.add(Severity::Critical, "breaker-open", address, text, repair);
         }
         if let Some(until) = instance.ejected_until.filter(|until| *until > report.at) {
             let left = (until - report.at).div_ceil(1_000);
             let text =
                 format!("{service} at {address} fails more than the others, and is left out for {left} s");
             let repair = "Find out why this instance fails; it gets calls again by itself.";
-            found.add(Severity::Warning, "instance-ejected", &subject, text, repair);
+            found.add(Severity::Warning, "instance-ejected", address, text, repair);
         }
         let Some(own) = instance.ewma_ms else { continue };
         let mut others = services.get(service).cloned().unwrap_or_default();
@@ -155,7 +153,7 @@ fn instances(found: &mut Found, report: &Report) {
         if own > SLOW * median && own - median > SLOW_MS {
             let text = format!("{service} at {address} takes {own:.0} ms, the others about {median:.1} ms");
             let repair = "Look at the load of that machine; the balance sends it fewer calls meanwhile.";
-            found.add(Severity::Warning, "instance-slow", &subject, text, repair);
+            found.add(Severity::Warning, "instance-slow", address, text, repair);
         }
     }
 }

@@ -93,7 +93,7 @@ async fn a_call_whose_time_is_half_over_is_rescued_without_any_option() {
     // One of two calls goes to the instance that is silent from now on.
     let longest = longest(&client, 2, 1000, true).await;
     assert!((Duration::from_millis(400)..Duration::from_millis(900)).contains(&longest), "{longest:?}");
-    assert_eq!(client.stats().await.spares_answered, 1);
+    assert!((1..=2).contains(&client.stats().await.spares_answered));
 }
 
 #[tokio::test]
