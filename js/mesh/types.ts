@@ -48,12 +48,19 @@ export interface MeshConfig extends CoreConfig {
      */
     queueMs?: Duration | undefined;
     /**
-     * Hedging: an `idempotent` unary call that takes longer than the share `percentile` of the calls of its method (0.5
-     * to 0.999, default 0.95) gets a second copy at another instance. The first answer counts, and the other copy is
-     * cancelled. `ratio` is the most second copies for each call, in the long run (0.001 to 1, default 0.05). Default:
-     * none, but a call whose time is half over gets a second copy in any case: its instance may have gone silent.
+     * Hedging: an `idempotent` unary call that takes longer than most calls of its method gets a second copy at
+     * another instance. The first answer counts, and the other copy is cancelled. Default: none, but a call
+     * whose time is half over gets a second copy in any case: its instance may have gone silent.
      */
-    hedging?: { percentile?: number | undefined; ratio?: number | undefined } | false | undefined;
+    hedging?:
+      | {
+          /** The share of the calls of a method that are faster, 0.5 to 0.999. Default: 0.95. */
+          percentile?: number | undefined;
+          /** The most second copies for each call, in the long run, 0.001 to 1. Default: 0.05. */
+          ratio?: number | undefined;
+        }
+      | false
+      | undefined;
     /**
      * The limits of the outcomes that this service keeps for idempotency keys. Beyond these limits, calls
      * with a new key get `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, with `retryAfterMs`, and do not run.
