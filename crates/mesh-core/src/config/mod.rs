@@ -27,9 +27,9 @@ mod observe;
 mod password;
 mod paths;
 mod patterns;
+mod places;
 mod policy;
 mod private_key;
-mod providers;
 mod read;
 mod resilience;
 mod root;
@@ -39,6 +39,7 @@ mod security;
 mod selection;
 mod service;
 mod services;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -67,12 +68,12 @@ pub use self::{
         Effect, MAX_PAIRS, MAX_POLICY_FILE, MAX_RULES, Mode, PolicyFileError, PolicyRules, PolicySource, Rule,
     },
     private_key::{KeySource, PrivateKey},
-    providers::{ProviderConfig, Records},
     read::nearest,
     resilience::{Breaker, Hedging, RateLimit, Resilience, Retry},
     secret::Secret,
     selection::Selection,
     service::Service,
+    sources::{ProviderConfig, Records},
     weakness::{MAKE_SECRET, MIN_SECRET, Weakness},
 };
 use self::{

@@ -1,11 +1,6 @@
 //! Reading options out of JSON, each with its full path in every error.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -212,25 +207,6 @@ impl<'a> At<'a> {
             Some(port) if port >= min => Ok(Some(port)),
             _ => Err(self.wrong(&format!("{min}…65535"))),
         }
-    }
-
-    /// A domain name, which may have `{service}` in it once.
-    pub(super) fn domain(&self) -> Result<Option<String>, ConfigError> {
-        let Some(domain) = self.string()? else { return Ok(None) };
-        let filled = domain.replacen("{service}", "a", 1);
-        let named = |label: &str| !label.is_empty() && label.len() <= 63;
-        if is_host(&filled) && filled.trim_end_matches('.').split('.').all(named) {
-            return Ok(Some(domain));
-        }
-        Err(self.wrong("a domain name, as in 'prod.svc.cluster.local' or '_grpc._tcp.{service}.example'"))
-    }
-
-    /// An IP address with a port, which may be left out.
-    pub(super) fn socket(&self, default: u16) -> Result<Option<SocketAddr>, ConfigError> {
-        let Some(text) = self.string()? else { return Ok(None) };
-        let address = text.parse().or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, default)));
-        let expected = "an IP address with or without a port, as in '127.0.0.1:8600' or '[::1]:8600'";
-        address.map(Some).map_err(|_| self.wrong(expected))
     }
 
     pub(super) fn strings(&self) -> Result<Option<BTreeMap<String, String>>, ConfigError> {

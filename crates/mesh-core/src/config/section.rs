@@ -72,14 +72,15 @@ pub(super) mod prelude {
         material::Material,
         password::Password,
         patterns::{CallerPattern, MethodPattern},
+        places::endpoint,
         policy::{Effect, MAX_CONDITIONS, Mode, Rule},
         private_key::PrivateKey,
-        providers::{Records, endpoint},
         read::{At, Env, Options},
         secret::Secret,
         selection::Selection,
         service::Service,
         services::Instance,
+        sources::Records,
     };
     pub(in super::super) use super::{DAY, HOUR, MEMORY_PER_MESSAGE, MONTH, default};
     pub(in super::super) use crate::{clock::Timestamp, id::ServiceId};

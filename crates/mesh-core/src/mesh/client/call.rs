@@ -10,7 +10,7 @@ use super::{
     measure::Measured,
     retries::{Again, Ran, Retries, Tries},
     session::{ClientSession, NoNumber},
-    spares::{Occasion, Twin},
+    twin::{Occasion, Twin},
 };
 use crate::{
     balance::{Visit, key},

@@ -4,7 +4,8 @@
 //! `queueing` places. `retries` decides on further tries. `links` decides where a
 //! call goes, by the `fleet` of a service with a `link` to each instance, and
 //! `breakers` decides which instances are left alone. `arrivals` and `names` learn
-//! which instances there are. `spares` sends a second copy of a call that takes long. `dial` opens a connection; `slow_dials` helps the
+//! which instances there are. `hedging` sends a second
+//! copy of a call that takes long, when `spares` says so. `dial` opens a connection; `slow_dials` helps the
 //! calls that wait for it.
 
 mod arrivals;
@@ -14,6 +15,7 @@ mod call;
 mod calls;
 mod dial;
 mod fleet;
+mod hedging;
 mod link;
 mod links;
 mod measure;
@@ -26,6 +28,7 @@ mod session;
 mod slow_dials;
 mod spares;
 mod stack;
+mod twin;
 mod view;
 
 pub(crate) use self::calls::Client;

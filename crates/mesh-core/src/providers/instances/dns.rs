@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{ProviderError, Sink};
+use super::{error::ProviderError, sink::Sink};
 use crate::{
     config::{DnsProvider, Records},
     discovery::MAX_INSTANCES,

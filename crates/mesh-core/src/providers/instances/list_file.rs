@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use tokio::sync::{OnceCell, watch};
 
-use super::{ProviderError, Sink};
+use super::{error::ProviderError, sink::Sink};
 use crate::{
     id::ServiceId,
     providers::files::{FileError, Read, Watched},

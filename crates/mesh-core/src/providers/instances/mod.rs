@@ -7,6 +7,7 @@ mod dns;
 mod error;
 mod etcd;
 mod list_file;
+mod sink;
 
 use serde_json::Value;
 
@@ -14,16 +15,9 @@ use self::{dns::Dns, etcd::Etcd, list_file::ListFile};
 pub use self::{
     error::ProviderError,
     etcd::{Registration, WithdrawError},
+    sink::Sink,
 };
 use crate::{config::ProviderConfig, id::ServiceId};
-
-/// The receiver of what a provider finds out.
-pub trait Sink: Send + Sync {
-    /// All instances of the service, after each change.
-    fn update(&self, instances: Vec<Value>);
-    /// A sentence for the operator about something that is wrong while the last list stays in use.
-    fn trouble(&self, text: String);
-}
 
 /// A source of instances.
 #[derive(Debug)]

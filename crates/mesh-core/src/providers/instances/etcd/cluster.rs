@@ -13,7 +13,7 @@ use tonic::{
 };
 
 use super::{
-    super::ProviderError,
+    super::error::ProviderError,
     generated::{AuthenticateRequest, auth_client::AuthClient},
 };
 use crate::config::Password;

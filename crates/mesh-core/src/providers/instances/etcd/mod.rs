@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use self::cluster::Cluster;
 pub use self::registration::{Registration, WithdrawError};
-use super::{ProviderError, Sink};
+use super::{error::ProviderError, sink::Sink};
 use crate::{config::EtcdProvider, id::ServiceId};
 
 #[derive(Debug)]

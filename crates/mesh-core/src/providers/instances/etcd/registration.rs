@@ -11,7 +11,7 @@ use tokio::{
 use tokio_stream::{StreamExt, once, wrappers::UnboundedReceiverStream};
 
 use super::{
-    super::{ProviderError, Sink},
+    super::{error::ProviderError, sink::Sink},
     cluster::{Cluster, Member, TIMEOUT},
     generated::{
         LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest, PutRequest, kv_client::KvClient,

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_stream::{StreamExt, once, pending};
 
 use super::{
-    super::{ProviderError, Sink},
+    super::{error::ProviderError, sink::Sink},
     cluster::{Cluster, MAX_ANSWER, Member, TIMEOUT},
     generated::{
         KeyValue, RangeRequest, WatchCreateRequest, WatchRequest, WatchResponse, event::EventType,

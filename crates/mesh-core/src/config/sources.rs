@@ -9,7 +9,6 @@ use super::{
     file_provider::FileProvider,
     read::{Env, Options},
 };
-use crate::discovery::Address;
 
 /// The type of DNS records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,15 +75,6 @@ impl ProviderConfig {
             }),
         }
     }
-}
-
-/// A URL of etcd, without a slash at its end.
-pub(super) fn endpoint(text: &str) -> Option<String> {
-    let authority = text.strip_prefix("http://")?.trim_end_matches('/');
-    let (host, port) = authority.rsplit_once(':')?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let address = Address::new(host, port.parse().ok()?).ok()?;
-    Some(format!("http://{address}"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,11 @@
+//! What a provider tells.
+
+use serde_json::Value;
+
+/// The receiver of what a provider finds out.
+pub trait Sink: Send + Sync {
+    /// All instances of the service, after each change.
+    fn update(&self, instances: Vec<Value>);
+    /// A sentence for the operator about something that is wrong while the last list stays in use.
+    fn trouble(&self, text: String);
+}
