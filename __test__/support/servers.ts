@@ -61,7 +61,10 @@ class Daemon {
     const env = { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` };
     const child = spawn(this.#command, this.#args, { stdio: ['ignore', 'pipe', 'pipe'], env });
     for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (text: Buffer) => (this.#output = `${this.#output}${text.toString()}`.slice(-10_000)));
+      stream.on(
+        'data',
+        (text: Buffer) => (this.#output = `${this.#output}${text.toString()}`.slice(-10_000)),
+      );
     }
     this.#child = child;
     for (let tries = 0; tries < 200; tries += 1) {
