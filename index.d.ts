@@ -1132,7 +1132,7 @@ interface AdvertisedAddress {
     /** A TCP port. Default: the port that the mesh listens on. */
     port?: number | undefined;
 }
-/** What discovery knows about a service. */
+/** The state of a service in discovery. */
 interface DiscoveredService {
     /** How many instances it has. */
     instances: number;
@@ -1156,12 +1156,6 @@ interface IdempotencyConfig {
      */
     callerShare?: number | undefined;
 }
-
-/** The services that may read what a mesh tells about itself, such as its report and its methods. */
-type ObserveOption = boolean | {
-    /** Service ids, or SPIFFE ids of certificates. */
-    readonly from: readonly string[];
-};
 
 /** A certificate that a peer has proved. */
 interface PeerCertificate {
@@ -1980,6 +1974,11 @@ type BuiltInProvider = FileProviderConfig | DnsProviderConfig | EtcdProviderConf
 /** The options of discovery. With a source of instances of the package, its options are among them. */
 type DiscoveryOptions = DiscoveryConfig | (Omit<DiscoveryConfig, 'provider' | 'providers'> & BuiltInProvider);
 
+/** The services that may read what a mesh tells about itself, such as its report and its methods. */
+type ObserveOption = boolean | {
+    /** Service ids, or SPIFFE ids of certificates. */
+    readonly from: readonly string[];
+};
 /** The configuration of a {@link SecureMesh}. */
 interface MeshConfig extends CoreConfig {
     /** The logger. Default: none. */

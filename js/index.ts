@@ -103,7 +103,7 @@ export type {
   SchemaDescription,
   ServiceDescription,
 } from './incoming/describe.js';
-export type { ObserveOption } from './incoming/observe.js';
+export type { ObserveOption } from './mesh/types.js';
 export { KeyManager, type KeyPair, type RsaKeySize } from './crypto/key-manager.js';
 export {
   KeyRotation,

@@ -54,7 +54,7 @@ async function writeCommand() {
   chmodSync(outfile, 0o755);
 }
 
-/** What to do about an error by its reason: a column of docs/errors.md, which the core's table makes. */
+/** The repairs of errors by their reasons: a column of docs/errors.md, which the core's table makes. */
 function repairs() {
   const page = readFileSync(join(root, 'docs', 'errors.md'), 'utf8');
   const rows = page.matchAll(/^\| `([A-Z_]+)` \| [^|]+ \| `[A-Z_`, ]+` \| ([^|]+) \| [^|]+ \|$/gm);

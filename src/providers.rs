@@ -24,7 +24,7 @@ use crate::{
 /// Tells JavaScript something as JSON. The reference is weak, because `js/` decides whether the process stays alive.
 type Tell = ThreadsafeFunction<String, (), String, Status, false, true>;
 
-/// What one provider tells about one service, or about its registration.
+/// The receiver of a provider's reports about one service, or about its registration.
 struct Teller {
     tell: Arc<Tell>,
 }

@@ -27,7 +27,7 @@ const nested = text('['.repeat(SIZE / 2) + ']'.repeat(SIZE / 2));
 const bytes = payload(Buffer.alloc(SIZE - 64, 7));
 const token = { token: '' };
 
-/** What an attacker does on one of its sessions, again and again. */
+/** The step that an attacker repeats on one of its sessions. */
 interface Attack {
   name: string;
   begin?: (client: Caller) => void;
@@ -144,7 +144,7 @@ describe('a service stays within its memory, and serves others,', () => {
             rounds[at] = 0;
             if (client !== undefined) attack.begin?.(client);
           }
-          // What the service does not take is not piled up here.
+          // Bytes that the service does not take are not piled up here.
           if (client !== undefined && client.session.carrier.stream.writableLength < 2 * SIZE) {
             attack.step(client, rounds[at]!++);
           }

@@ -247,6 +247,7 @@ it('warns of a certificate with less than a third of its time left', async () =>
   expect(code).toBe(0);
 });
 
+// Windows has no file modes: the directory of its user is private by its access list.
 it.skipIf(process.platform === 'win32')('finds a key directory that is too open', async () => {
   const keysDir = join(scratch(), 'keys');
   mkdirSync(keysDir, { mode: 0o700 });
@@ -311,6 +312,7 @@ it('finds that the key of a peer has changed, and the repair repairs it', async 
   expect((await doctor(known)).bad).toEqual([]);
 });
 
+// Windows has no limit of open files that a shell could set.
 it.skipIf(process.platform === 'win32')('finds that no file descriptors are left', async () => {
   const limited = (limit: number) => (line: string[]) => [
     'sh',

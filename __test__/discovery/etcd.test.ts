@@ -22,13 +22,13 @@ const instance = (etcd: Etcd, name: string): Promise<SecureMesh> =>
 async function caller(
   etcd: Etcd,
   extra: object = {},
-): Promise<{ client: SecureMeshClient; log: Entry[] }> {
+): Promise<{ mesh: SecureMesh; client: SecureMeshClient; log: Entry[] }> {
   const log: Entry[] = [];
   const note = (text: string, fields?: object): void => void log.push({ text, ...fields });
   const logger = { debug: () => {}, info: () => {}, warn: note, error: note };
   const mesh = make('caller', { discovery: provider(etcd, extra), logger });
   await mesh.initialize();
-  return { client: mesh.connect('server'), log };
+  return { mesh, client: mesh.connect('server'), log };
 }
 
 /** Calls without a pause until told to stop; counts the answers by instance, and the failures. */
@@ -107,7 +107,7 @@ describe.skipIf(!installed('etcd'))('etcd', () => {
     expect(failed).toEqual([]);
     expect(log.map(({ text }) => text).join('\n')).toMatch(/stay in use[\s\S]*answers again/);
     // Both are registered, the first one again if its lease was over.
-    await until2(async () => (await etcd.keys('/mesh/server/')).length === 2);
+    await eventually(async () => (await etcd.keys('/mesh/server/')).length === 2);
   }, 60_000);
 
   it('lists a crashed instance no longer than its lease, and its calls go elsewhere at once', async () => {
@@ -122,7 +122,7 @@ describe.skipIf(!installed('etcd'))('etcd', () => {
     const begun = Date.now();
     expect(await client.call('who')).toBe('a');
     expect(Date.now() - begun).toBeLessThan(2_000);
-    await until2(async () => (await etcd.keys('/mesh/server/')).length === 1, 10_000);
+    await eventually(async () => (await etcd.keys('/mesh/server/')).length === 1, 10_000);
     expect(await etcd.keys('/mesh/server/')).toEqual([
       `/mesh/server/127.0.0.1:${alive.address()?.port}`,
     ]);
@@ -138,10 +138,14 @@ describe.skipIf(!installed('etcd'))('etcd', () => {
       '{"host":"http://x","port":1}',
       '{"host":"x","port":"1"}',
       `"${'x'.repeat(100_000)}"`,
+      // An instance, with more beside it than anybody should keep.
+      `{"host":"127.0.0.1","port":1,"more":"${'x'.repeat(20_000)}"}`,
     ];
     for (const [index, value] of hostile.entries()) await etcd.put(`/mesh/server/${index}`, value);
-    const { client, log } = await caller(etcd);
+    const { mesh, client, log } = await caller(etcd);
     for (let call = 0; call < 20; call += 1) expect(await client.call('who')).toBe('a');
+    const { details } = await mesh.healthCheck();
+    expect(details['discovery'].server.instances).toBe(1);
     const told = log.filter(({ event }) => event === 'discovery.trouble');
     expect(told).toHaveLength(1);
     expect(told[0]?.text).toMatch(/^the value of \/mesh\/server\/0 is/);
@@ -178,7 +182,7 @@ describe.skipIf(!installed('etcd'))('etcd', () => {
   }, 30_000);
 });
 
-async function until2(holds: () => Promise<boolean>, ms = 10_000): Promise<void> {
+async function eventually(holds: () => Promise<boolean>, ms = 10_000): Promise<void> {
   const end = Date.now() + ms;
   while (!(await holds())) {
     if (Date.now() > end) throw new Error('it did not become true');

@@ -6,6 +6,7 @@ import { errorOf, sleep } from '../support/promises.js';
 import { freePort } from '../support/servers.js';
 import { SecureMesh } from '../../js/index.js';
 
+// Only Linux spreads connections over the sockets of a port: macOS gives them all to one, Windows has no such option.
 it.skipIf(process.platform !== 'linux')(
   'four workers on one port are restarted one after the other under load, and no call fails',
   async () => {

@@ -1,4 +1,4 @@
-// Who a command is in the mesh: its id, its key directory and the configuration of its own mesh.
+// The identity of a command in the mesh: its id, its key directory and the configuration of its own mesh.
 
 import { homedir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// What to do about an error, by its reason.
+// The repair of an error, by its reason.
 
 import type { MeshError } from '../index.js';
 

@@ -6,7 +6,7 @@ import { native as addon } from '../base/native.js';
 import { onAbort } from '../base/signals.js';
 import type { DiscoveryProvider, Instance } from './provider.js';
 
-/** What the core tells about a service or a registration. */
+/** An event of the core about a service or a registration. */
 interface Told {
   /** All instances. */
   instances?: Instance[];

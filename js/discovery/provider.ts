@@ -66,7 +66,7 @@ export interface AdvertisedAddress {
   port?: number | undefined;
 }
 
-/** What discovery knows about a service. */
+/** The state of a service in discovery. */
 export interface DiscoveredService {
   /** How many instances it has. */
   instances: number;

@@ -83,7 +83,7 @@ export class Providers {
     this.#watched(serviceId);
   }
 
-  /** What is known of each service that is watched. */
+  /** The state of each service that is watched. */
   known(): Record<string, DiscoveredService> {
     const now = nowMs();
     const services: Record<string, DiscoveredService> = Object.create(null);

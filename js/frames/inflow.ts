@@ -109,7 +109,7 @@ export class Inflow implements AsyncIterableIterator<unknown> {
     } catch (cause) {
       this.#queue = [];
       this.#end = { error: this.#source.unreadable(cause) };
-      // Whoever asked for this item hears of it; the others are at the end.
+      // The reader of this item gets the error; the others are at the end.
       const ended = this.#ended();
       for (const waiting of this.#waiting.splice(0)) waiting.resolve(this.#ended());
       return ended;

@@ -1,6 +1,5 @@
 // The built-in method `securestack.describe`: the methods of a service, for tools.
 
-import { MeshError } from '../base/errors.js';
 import { version } from '../base/version.js';
 import type { CallKind } from '../rpc/call-types.js';
 import type { Caller } from '../rpc/caller.js';
@@ -81,22 +80,11 @@ const MAX_METHODS = 1_000;
 const MAX_SCHEMA = 16 * 1024;
 const MAX_SCHEMAS = 192 * 1024;
 
-/**
- * Creates the built-in method.
- *
- * @param observes the decision of the option `observe` about a caller
- */
-export function describeRoute(mesh: Described, observes: (caller: Caller) => boolean): Route {
+/** Creates the built-in method. The core has asked the option `observe` about the caller. */
+export function describeRoute(mesh: Described): Route {
   const schemas = new Schemas();
-  const handler = (_input: unknown, { caller }: Context): ServiceDescription => {
-    if (!observes(caller)) {
-      throw new MeshError(
-        'PERMISSION_DENIED',
-        `${mesh.service} does not describe itself to ${caller.serviceId}: its option observe would have to permit it`,
-      );
-    }
-    return describe(mesh, caller, schemas);
-  };
+  const handler = (_input: unknown, { caller }: Context): ServiceDescription =>
+    describe(mesh, caller, schemas);
   return makeRoute(DESCRIBE, { kind: 'unary', idempotent: true }, handler);
 }
 

@@ -18,7 +18,7 @@ export function encodeConfig(config: MeshConfig): string {
   for (const section of OWN_SECTIONS) delete plain[section];
   // The core reads this section, except `idempotency`.
   plain['resilience'] = config.resilience;
-  // Described where `js/incoming/observe.ts` reads it as well.
+  // JavaScript declares this option, and the core reads it.
   plain['observe'] = config.observe;
   if (Providers.configured(config.discovery)) {
     const { provider, providers, advertise, ...discovery } = config.discovery as DiscoveryConfig;

@@ -11,7 +11,6 @@ import { CommandWriter } from '../frames/writer.js';
 import { describeRoute } from '../incoming/describe.js';
 import { idempotencyLimits } from '../incoming/idempotency-limits.js';
 import { Idempotency } from '../incoming/idempotency.js';
-import { checkObserve } from '../incoming/observe.js';
 import { Peers } from '../incoming/peers.js';
 import { checkNotReserved, type Route } from '../incoming/route.js';
 import { Router } from '../incoming/router.js';
@@ -155,7 +154,7 @@ export class Engine {
       routes: () => this.router.routes(),
       permitted: (caller: Caller) => permittedTo(this.native, caller),
     };
-    this.router.addBuiltIn(describeRoute(described, checkObserve(config.observe)));
+    this.router.addBuiltIn(describeRoute(described));
     this.#parts = {
       calls: this.#calls,
       router: this.router,

@@ -4,7 +4,6 @@ import type { Logger } from '../base/logger.js';
 import type { Duration } from '../base/values.js';
 import type { DiscoveredService } from '../discovery/provider.js';
 import type { IdempotencyConfig } from '../incoming/idempotency-limits.js';
-import type { ObserveOption } from '../incoming/observe.js';
 import type { PeerSession } from '../incoming/peers.js';
 import type { MonitoringAdapter } from '../monitoring/audit-event.js';
 import type { MeshMetrics } from '../monitoring/metrics-collector.js';
@@ -12,6 +11,14 @@ import type { CircuitBreakerConfig } from '../resilience/circuit-breaker.js';
 import type { RateLimiterConfig } from '../resilience/rate-limiter.js';
 import type { RetryPolicyConfig } from '../resilience/retry-policy.js';
 import type { CoreConfig, SecurityConfig } from './options.js';
+
+/** The services that may read what a mesh tells about itself, such as its report and its methods. */
+export type ObserveOption =
+  | boolean
+  | {
+      /** Service ids, or SPIFFE ids of certificates. */
+      readonly from: readonly string[];
+    };
 
 /** The configuration of a {@link SecureMesh}. */
 export interface MeshConfig extends CoreConfig {

@@ -1,4 +1,4 @@
-// What the spans of calls and those of requests have in common: their context, their counters, their end.
+// The common part of the spans of calls and requests: their context, their counters, their end.
 
 import type { Attributes, Context, Histogram, Span } from '@opentelemetry/api';
 import { nowMs } from '../base/timers.js';

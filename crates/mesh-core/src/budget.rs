@@ -129,7 +129,7 @@ impl Account {
             if let Ok(before) = taken {
                 level.note_peak(before + bytes);
             } else {
-                // What the levels below took for a moment can only have refused others wrongly.
+                // The levels below took the bytes for a moment; at worst that refused others wrongly.
                 self.levels().take(depth).for_each(|level| level.subtract(bytes));
                 let never = self.levels().any(|level| wanted > level.limit);
                 return Err(if never { NoRoom::Ever(bytes) } else { NoRoom::Now(bytes) });

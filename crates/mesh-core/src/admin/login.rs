@@ -1,4 +1,4 @@
-//! Who has shown the token: sessions of browsers that have, and how often somebody may guess.
+//! Proofs of the token: the sessions of browsers that have shown it, and the limit of guesses.
 
 use std::{
     collections::{HashMap, VecDeque},

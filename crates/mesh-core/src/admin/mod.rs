@@ -79,7 +79,7 @@ pub(crate) enum Format {
 
 /// The facts that the admin port shows.
 pub(crate) trait Source: Send + Sync + 'static {
-    /// What keeps this process from being ready; nothing if it is.
+    /// The dependencies that keep this process from being ready; none if it is.
     fn obstacles(&self) -> Vec<String>;
     /// The page of metrics.
     fn metrics(&self, format: Format) -> Later;

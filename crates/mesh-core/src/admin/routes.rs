@@ -47,7 +47,7 @@ const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 const SCHEMA: &str = include_str!("../../../../docs/schemas/admin-api.schema.json");
 
-/// What the answers are made of.
+/// The parts that answers are made of.
 #[derive(Clone)]
 pub(super) struct Desk {
     pub(super) source: Arc<dyn Source>,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{clock::Timestamp, config::Balancing};
 
-/// What is known about an instance beforehand.
+/// The facts about an instance that are known beforehand.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Facts {
     /// The [`hash`](super::hash) of its address.
@@ -20,7 +20,7 @@ pub struct Facts {
     pub local: bool,
 }
 
-/// What a call says about its instance.
+/// The verdict of a call about its instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It answered.
@@ -47,7 +47,7 @@ pub(super) struct Member {
     pub(super) in_subset: bool,
     /// When its slow start began, if it has one.
     pub(super) since: Option<Timestamp>,
-    /// What round robin owes it, in calls.
+    /// The calls that round robin owes it.
     pub(super) credit: Cell<f64>,
     pub(super) load: Load,
     pub(super) record: Record,

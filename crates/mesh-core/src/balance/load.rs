@@ -14,7 +14,7 @@ const OUTCOME: f64 = 1.0 / 16.0;
 /// How much dearer an instance is that fails each call. One that fails fast must not attract calls.
 const FAILURE_COST: f64 = 10.0;
 
-/// What is left of an observation after a time. The quotient is close to e⁻ˣ, and takes a tenth of its time.
+/// The rest of an observation after a time. The quotient is close to e⁻ˣ, and takes a tenth of its time.
 #[allow(clippy::cast_precision_loss, reason = "a mesh runs for less than 2⁵³ ms")]
 fn rest(since: Timestamp, now: Timestamp) -> f64 {
     let elapsed = now.as_millis().saturating_sub(since.as_millis()) as f64 / FADE_MS;

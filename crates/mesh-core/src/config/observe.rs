@@ -12,7 +12,7 @@ use crate::id::ServiceId;
 /// The most names.
 const MAX_NAMES: usize = 1_000;
 
-/// Who may ask this service for its report.
+/// The services that may ask this one for its report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Observe {
     /// Every service under embedded trust, where all belong to one user of one machine; otherwise none.

@@ -40,7 +40,7 @@ pub fn instances<Key>(id: &ServiceId, report: &Value) -> Result<Vec<Endpoint<Key
 /// Checks one entry of such a list, for a source whose entries have different writers.
 ///
 /// # Errors
-/// What is wrong, beginning with the path in the entry, as in `.port must be 1…65535`.
+/// The fault, beginning with the path in the entry, as in `.port must be 1…65535`.
 pub fn check_instance(value: &Value) -> Result<(), String> {
     let Ok(id) = "any".parse() else { return Ok(()) };
     endpoint::<()>(&id, value).map(|_| ())

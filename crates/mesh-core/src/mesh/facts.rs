@@ -1,4 +1,4 @@
-//! What the admin port shows of this mesh: asked of the I/O thread, written on the thread of the port.
+//! The facts of this mesh for the admin port: asked of the I/O thread, written on the thread of the port.
 
 use std::{
     path::Path,

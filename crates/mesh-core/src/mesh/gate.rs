@@ -40,7 +40,7 @@ impl Gate {
         self.state.store(DRAINING, Ordering::Relaxed);
     }
 
-    /// What the application says about a dependency: nothing, or what is wrong.
+    /// The word of the application about a dependency: nothing, or the fault.
     pub(super) fn tell(&self, name: &str, problem: Option<String>) {
         let checks = &mut *lock(&self.checks);
         if checks.len() < MAX_CHECKS || checks.contains_key(name) {
@@ -53,7 +53,7 @@ impl Gate {
         lock(&self.checks).remove(name);
     }
 
-    /// What keeps this process from being ready.
+    /// The dependencies that keep this process from being ready.
     pub(super) fn obstacles(&self) -> Vec<String> {
         let state = match self.state.load(Ordering::Relaxed) {
             STARTING => Some("the mesh starts"),

@@ -20,6 +20,8 @@ use crate::{record::message::Payload, telemetry::Metrics};
 
 /// The method that answers with the report of a process.
 pub(crate) const OBSERVE: &str = "securestack.observe";
+/// The method that answers with the methods of a service. The application's side makes the answer.
+pub(crate) const DESCRIBE: &str = "securestack.describe";
 /// Numbers from here on are the mesh's own. The application's are below.
 pub(crate) const FIRST_OWN: CallId = 1 << 31;
 

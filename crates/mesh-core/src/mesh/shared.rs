@@ -51,7 +51,7 @@ pub(crate) enum TooHeavy {
     Deep(json::TooDeep),
 }
 
-/// What the values of one payload may take: it has to fit beside its frame and its text.
+/// The most memory for the values of one payload, which has to fit beside its frame and its text.
 fn heaviest(limits: &Limits) -> usize {
     let (message, frame) = (limits.max_message as usize, max_frame(limits.max_message));
     let room = Budget::session_limit(limits.memory()).saturating_sub(2 * frame + message);
@@ -75,7 +75,7 @@ pub(crate) struct Shared {
     pub(crate) draining: CancellationToken,
     /// Everything ends.
     pub(crate) stop: CancellationToken,
-    /// What the values of one payload may take.
+    /// The most memory for the values of one payload.
     heaviest: usize,
     metrics: Option<Arc<Mutex<Metrics>>>,
     started: Instant,

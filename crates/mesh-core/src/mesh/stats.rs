@@ -88,7 +88,7 @@ pub struct Stats {
     pub leaf_signatures: u64,
     /// The weaker trust that is accepted beside certificates, and its end.
     pub accepts: Option<Accept>,
-    /// What an operator has to mend about certificates: files that are not in use, a certificate or a
+    /// Faults of certificates that an operator has to mend: files that are not in use, a certificate or a
     /// revocation list that ends soon or has ended.
     pub certificate_problem: Option<String>,
 }

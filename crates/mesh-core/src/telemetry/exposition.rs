@@ -94,7 +94,7 @@ impl Collector for Page {
 }
 
 impl Page {
-    /// What is known only of a mesh that records.
+    /// Figures that only a mesh that records has.
     fn rest(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let recorder = &*self.0;
         in_flight(encoder, recorder)?;

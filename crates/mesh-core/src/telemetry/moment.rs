@@ -1,4 +1,4 @@
-//! What a process holds at one moment, for pages of metrics.
+//! The gauges of a process at one moment, for pages of metrics.
 
 use super::report::LimitView;
 use crate::clock::Timestamp;

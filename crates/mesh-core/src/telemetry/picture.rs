@@ -75,7 +75,7 @@ pub struct Edge {
     pub by: By,
 }
 
-/// Who reports an edge.
+/// The sides that report an edge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum By {
@@ -98,7 +98,7 @@ pub struct Reported {
     pub reporter: String,
 }
 
-/// What was heard of a service.
+/// The reports about a service.
 #[derive(Clone, Debug)]
 pub enum Heard {
     /// The reports of its processes.

@@ -1,4 +1,4 @@
-//! What is wrong with a process, in sentences that say what to do.
+//! The problems of a process, in sentences with their repairs.
 
 #![allow(clippy::cast_precision_loss, reason = "figures for people; beyond 2^53 they are estimates")]
 
@@ -31,7 +31,7 @@ const AT_ONCE: u64 = 86_400_000;
 pub struct Background {
     /// Calls and faults of the recent past.
     pub recent: Totals,
-    /// Who was refused.
+    /// The peers that were refused.
     pub refused: BTreeMap<String, Refusals>,
     /// Former secrets that are still accepted.
     pub secrets_in_grace: usize,

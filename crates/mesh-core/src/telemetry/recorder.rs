@@ -332,7 +332,7 @@ impl Recorder {
         entry.count += count;
     }
 
-    /// What the process holds now.
+    /// The gauges of now.
     pub fn set_moment(&self, moment: Moment) {
         self.notes().moment = moment;
     }
@@ -383,13 +383,13 @@ impl Recorder {
         self.notes().errors.iter().cloned().collect()
     }
 
-    /// What happened lately, the oldest first.
+    /// The latest events, the oldest first.
     #[must_use]
     pub fn events(&self) -> Vec<MeshEvent> {
         self.notes().events.iter().cloned().collect()
     }
 
-    /// Who was refused.
+    /// The peers that were refused.
     #[must_use]
     pub fn refusals(&self) -> BTreeMap<String, Refusals> {
         self.notes().refused.clone()
@@ -416,7 +416,7 @@ impl Recorder {
         self.notes().handshakes.clone()
     }
 
-    /// What the process held when that was last noted.
+    /// The gauges as they were noted last.
     #[must_use]
     pub fn moment(&self) -> Moment {
         self.notes().moment.clone()

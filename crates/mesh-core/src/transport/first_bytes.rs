@@ -27,7 +27,7 @@ impl FirstBytes {
         recognise(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What they show where TLS was spoken to it, if that is neither TLS nor HTTP/2.
+    /// The server that they show where TLS was spoken to it, if it speaks neither TLS nor HTTP/2.
     pub(super) fn look_like_without_tls(&self) -> Option<&'static str> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(seen[..], [0x15 | 0x16, 3, 0..=4, ..]) { None } else { recognise(&seen) }

@@ -126,7 +126,7 @@ struct Framing {
     may_pass: bool,
 }
 
-/// What comes next in the stream.
+/// The next step in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// So many bytes, which may pass.
@@ -168,7 +168,7 @@ struct Metered {
     body: Body,
     meter: Meter,
     framing: Framing,
-    /// What was read and has not passed.
+    /// Bytes that were read and have not passed.
     rest: Bytes,
     /// While a frame waits for room: until when, and when it asks again.
     wait: Option<(Instant, Pin<Box<Sleep>>)>,

@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-/// What a call takes beside its message.
+/// The memory of a call beside its message.
 const CALL_COST: usize = 1024;
 
 /// A call under way.

@@ -58,7 +58,7 @@ pub(super) enum Detour {
     Dial(Vec<Address>),
 }
 
-/// What belonged to instances that are there no more.
+/// Sessions and calls of instances that are there no more.
 #[derive(Debug, Default)]
 pub(super) struct Orphans {
     pub(super) sessions: Vec<Arc<ClientSession>>,

@@ -69,7 +69,7 @@ pub(super) struct Seeker<'a> {
     pub(super) sticky: Option<u64>,
 }
 
-/// What a link does with a call that no other link can take.
+/// The answer of a link to a call that no other link can take.
 #[derive(Debug)]
 pub(super) enum Taken {
     /// It waits for a connection that somebody makes.

@@ -39,7 +39,7 @@ impl Client {
 
     async fn follow(self: Arc<Self>, service: ServiceId, configured: Vec<Arc<Endpoint<PublicKey>>>) {
         let Ok(resolver) = resolver(None) else { return };
-        // What each configured instance stands for, at first for itself.
+        // The addresses that each configured instance stands for; none while it stands for itself.
         let mut known: Vec<Vec<IpAddr>> = vec![Vec::new(); configured.len()];
         loop {
             let mut pause = LONGEST;

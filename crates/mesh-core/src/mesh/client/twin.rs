@@ -1,4 +1,4 @@
-//! What a call knows of its other copy.
+//! The other copy of a call, as the call knows it.
 
 use crate::mesh::events::CallId;
 

@@ -90,7 +90,7 @@ impl Carrier {
         Ok(())
     }
 
-    /// What an operator has to mend, if there is something.
+    /// The fault that an operator has to mend, if there is one.
     pub(super) fn problem(&self, now: Timestamp) -> Option<String> {
         if let Some(fault) = lock(&self.fault).clone() {
             return Some(fault);

@@ -189,7 +189,7 @@ impl Certificates {
         *lock(&self.fault) = fault;
     }
 
-    /// What an operator has to mend, if there is something.
+    /// The fault that an operator has to mend, if there is one.
     pub(crate) fn problem(&self, now: Timestamp) -> Option<String> {
         if let Some(fault) = lock(&self.fault).clone() {
             return Some(fault);

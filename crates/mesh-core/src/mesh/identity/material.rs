@@ -73,7 +73,7 @@ pub(super) fn read(config: &config::Certificate, contents: Option<&Contents>) ->
     })
 }
 
-/// What is no secret, in the order of watching, with its largest size.
+/// The files that hold no secret, in the order of watching, with their largest sizes.
 fn public(config: &config::Certificate) -> impl Iterator<Item = (&Material, usize)> {
     let lists = config.crl.as_ref().map(|crl| (crl, MAX_LISTS));
     [(&config.cert, MAX_CERTIFICATES), (&config.ca, MAX_CERTIFICATES)].into_iter().chain(lists)

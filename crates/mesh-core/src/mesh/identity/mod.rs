@@ -189,7 +189,7 @@ impl Identity {
     }
 }
 
-/// What a side says of itself with this key.
+/// The statements of a side about itself with this key.
 fn local(
     config: &MeshConfig,
     OwnKey { key, succession, .. }: OwnKey,

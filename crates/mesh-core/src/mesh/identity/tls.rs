@@ -50,7 +50,7 @@ impl Identity {
         self.tls.as_ref().map_or(0, |tls| tls.signatures.load(Ordering::Relaxed))
     }
 
-    /// What an operator has to mend about certificates, if there is something.
+    /// The fault of certificates that an operator has to mend, if there is one.
     pub(crate) fn certificate_problem(&self, now: Timestamp) -> Option<String> {
         let own = self.certificates.as_ref().and_then(|certificates| certificates.problem(now));
         own.or_else(|| self.carrier()?.problem(now))

@@ -1,6 +1,6 @@
 //! Whether a request is handed to its handler. The stack, outermost first:
 //!
-//! token → authorization → quota of the caller → limit of calls → form of the
+//! token → authorization → `observe` → quota of the caller → limit of calls → form of the
 //! request → room in the memory budget.
 //!
 //! A request that is refused never reaches the application, which looks up the
@@ -20,7 +20,15 @@ use crate::{
     config::RateLimit,
     error::{Code, Coded, Reason},
     id::ServiceId,
-    mesh::{chain::too_deep, metadata::is_metadata, session::Session, shared::Shared, sync::lock},
+    mesh::{
+        chain::too_deep,
+        events::SessionInfo,
+        metadata::is_metadata,
+        own_calls::{DESCRIBE, OBSERVE},
+        session::Session,
+        shared::Shared,
+        sync::lock,
+    },
     record::message::{Failure, Payload, RequestFields},
     resilience::{Quota, QuotaLimits, ResilienceError},
 };
@@ -30,7 +38,7 @@ const CALL_LIMIT_PAUSE: Duration = Duration::from_millis(50);
 /// Callers whose refusal is remembered to have been logged.
 const MAX_REFUSED: usize = 10_000;
 
-/// What a request takes beside its payload, here and in the application. A stream
+/// The memory of a request beside its payload, here and in the application. A stream
 /// has the items that its handler yields beside that.
 const REQUEST_COST: usize = 4 * 1024;
 const STREAM_COST: usize = 12 * 1024;
@@ -113,9 +121,27 @@ impl RequestPolicy {
             // Before the quota, which only requests use up that may be made.
             return Err(Refusal::new(Code::PermissionDenied, Reason::PermissionDenied, text));
         }
+        if let Some(text) = self.untold(info, request.method) {
+            return Err(Refusal::new(Code::PermissionDenied, Reason::PermissionDenied, text));
+        }
         let quota = self.quota.as_ref().and_then(|quota| self.beyond_quota(quota, &info.peer));
         let refusal = quota.or_else(|| self.over_limit(others)).or_else(|| self.malformed(request));
         refusal.map_or_else(|| self.charge(session, request), Err)
+    }
+
+    /// The refusal of a caller that asks for what this service tells about itself, if `observe` does not permit it.
+    fn untold(&self, caller: &SessionInfo, method: &str) -> Option<String> {
+        if method != OBSERVE && method != DESCRIBE {
+            return None;
+        }
+        let (config, peer) = (&self.shared.config, caller.peer.as_str());
+        let permitted = config.observe.permits(config.is_embedded(), peer, caller.spiffe_id());
+        (!permitted).then(|| {
+            format!(
+                "{} does not describe itself to {peer}: its option observe would have to permit it",
+                config.service_id
+            )
+        })
     }
 
     /// Room for a request: the values that the application makes of it, which are more

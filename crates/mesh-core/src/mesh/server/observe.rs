@@ -1,5 +1,5 @@
-//! The built-in method `securestack.observe`: the report of this process, for those whom `observe` permits. Such
-//! a request has passed everything that a request passes, and never reaches the application.
+//! The built-in method `securestack.observe`: the report of this process. Such a request has passed everything
+//! that a request passes, and never reaches the application.
 
 use std::sync::Arc;
 
@@ -19,21 +19,11 @@ impl Server {
         request: &Arriving<'_>,
         charge: Charge,
     ) {
-        let (config, info) = (&self.shared.config, &session.info);
-        let permitted = config.observe.permits(config.is_embedded(), info.peer.as_str(), info.spiffe_id());
-        let refusal = if !permitted {
-            let text =
-                format!("{} may not observe {}; its option observe permits it", info.peer, config.service_id);
-            Some((Code::PermissionDenied, Reason::PermissionDenied, text))
-        } else if request.fields.kind.is_stream() {
-            let text = "securestack.observe is a unary method".to_owned();
-            Some((Code::Unimplemented, Reason::CallKind, text))
-        } else {
-            None
-        };
-        if let Some((code, reason, text)) = refusal {
+        if request.fields.kind.is_stream() {
+            let text = "securestack.observe is a unary method";
+            let failure = Failure::new(Code::Unimplemented, Reason::CallKind, text);
             self.shared.stats.count_request(false);
-            session.send(Encoded::error(request.number, &Failure::new(code, reason, &text)));
+            session.send(Encoded::error(request.number, &failure));
             return;
         }
         let streams = Streams::of_request(request.fields.kind, request.method, session.account());

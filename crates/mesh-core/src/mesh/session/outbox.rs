@@ -33,14 +33,14 @@ pub(super) struct Written {
     pub(super) all: usize,
     /// Of these, of items.
     pub(super) streamed: usize,
-    /// What the session was charged for them.
+    /// The bytes that the session was charged for them.
     pub(super) cost: usize,
     /// The charge of the last large one. A frame ends with a message that is larger than
     /// a frame of small ones.
     pub(super) held: Option<Arc<Charge>>,
 }
 
-/// What a session is charged for a message in its queue. A large one has a charge of its own.
+/// The bytes that a session is charged for a message in its queue. A large one has a charge of its own.
 pub(super) fn cost(message: &Encoded) -> usize {
     MESSAGE_COST + if message.held().is_some() { 0 } else { message.len() }
 }

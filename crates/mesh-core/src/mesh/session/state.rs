@@ -36,12 +36,12 @@ const BACKLOG_LIMIT: usize = 8 * 1024 * 1024;
 /// has sent it. Smaller ones are charged while they are in the queue.
 const LARGE: usize = 16 * 1024;
 
-/// What is held for the peer of a session, and for what it is written.
+/// The accounts of a session: memory held for its peer, and memory of messages to it.
 #[derive(Debug)]
 pub(super) struct Accounts {
     /// That of the session: what the peer sends is charged to it.
     pub(super) session: Arc<Account>,
-    /// What this side sends: to a peer that calls here its own, else that of own calls.
+    /// The account of messages that this side sends: the peer's own where it calls here, else that of own calls.
     pub(super) outgoing: Arc<Account>,
     /// Room that requests, items and answers leave for the next frame, so that a session
     /// that holds all it may can still be read.
@@ -66,7 +66,7 @@ pub(crate) struct Session {
     spare: usize,
     /// Bytes of messages that are queued.
     backlog: AtomicUsize,
-    /// What they are charged.
+    /// The bytes that they are charged.
     queued: Tally,
     /// Pings and refused requests in this frame.
     unwelcome: AtomicU32,

@@ -26,7 +26,7 @@ const IDLE: u8 = 2;
 /// Sweeps without progress after which a stream stands still.
 const STALLED: u8 = 10;
 
-/// What an item takes until the application reads it. JSON waits as text, which may
+/// The memory of an item until the application reads it. JSON waits as text, which may
 /// have two bytes for each character; bytes have a buffer of their own.
 fn weight(payload: Payload<'_>) -> usize {
     match payload.encoding {
@@ -62,7 +62,7 @@ pub(crate) struct Stall {
 
 #[derive(Debug)]
 struct Sending {
-    /// Who is charged for what waits.
+    /// The account that is charged for waiting items.
     account: Arc<Account>,
     /// The charge for small messages. Large ones have their own.
     charge: Charge,
@@ -85,7 +85,7 @@ struct Receiving {
     inflow: Inflow,
     /// The cost and the weight of each item that the application has not read.
     unread: VecDeque<(usize, usize)>,
-    /// What it has read since, of the first of them.
+    /// The bytes that it has read since of the first of them.
     read: usize,
     charge: Option<Charge>,
     ended: bool,

@@ -1,4 +1,4 @@
-//! What a provider tells.
+//! The reports of a provider.
 
 use serde_json::Value;
 

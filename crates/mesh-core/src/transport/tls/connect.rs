@@ -102,7 +102,7 @@ where
     }
 }
 
-/// What a failure of the handshake says of the server.
+/// The verdict about the server after a failed handshake.
 fn meaning(error: &TlsError) -> Shaken {
     match error {
         TlsError::InvalidCertificate(_) | TlsError::NoCertificatesPresented => Shaken::Refused,

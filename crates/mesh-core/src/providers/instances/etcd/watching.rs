@@ -21,6 +21,10 @@ use crate::discovery::{MAX_INSTANCES, check_instance};
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
+/// The most bytes of the value of one instance. The checks of an instance bound what they know of it; this bounds
+/// the rest, which a writer of keys chooses.
+const MAX_VALUE: usize = 16 * 1024;
+
 /// The instances that are known, by their keys.
 type Known = BTreeMap<Bytes, Value>;
 
@@ -187,10 +191,15 @@ impl List<'_> {
     /// Takes one entry. One that is no instance is left out: it is one writer's fault, and the others' are good.
     fn put(&mut self, known: &mut Known, entry: KeyValue) {
         let key = String::from_utf8_lossy(&entry.key).into_owned();
-        let value: Result<Value, _> = serde_json::from_slice(&entry.value);
+        // Looked at only below the limit: parsed values take a multiple of their text.
+        let text = if entry.value.len() > MAX_VALUE { &[][..] } else { &entry.value[..] };
+        let value: Result<Value, _> = serde_json::from_slice(text);
         let fault = match value {
             _ if known.len() >= MAX_INSTANCES && !known.contains_key(&entry.key) => {
                 format!("{} has more than {MAX_INSTANCES} instances; the rest is left out", self.folder)
+            }
+            _ if entry.value.len() > MAX_VALUE => {
+                format!("the value of {} has more than {MAX_VALUE} bytes", shorten(&key))
             }
             Err(error) => format!("the value of {} is not JSON: {error}", shorten(&key)),
             Ok(value) => {
