@@ -270,9 +270,8 @@ export class SecureMesh {
   /**
    * Runs a function whose calls inherit a signal, a time limit, metadata, a trace and a request id,
    * as the calls of a handler inherit those of its request. It serves code outside of a handler,
-   * such as a route of an HTTP server or a job of a queue. Inside of a handler, or of another
-   * scope, its calls inherit from both. This applies to the calls of every mesh and every client of
-   * this process.
+   * such as a route of an HTTP server. Inside of a handler, or of another scope, its calls inherit
+   * from both. It applies to the calls of every mesh and client of this process.
    *
    * Calls that are still running at the end of the function inherit to their own end. Later
    * calls inherit nothing. `{ detached: true }` exempts a call.
@@ -338,8 +337,7 @@ export class SecureMesh {
 
   /**
    * Adds a listener for events of this mesh: `session`, `breaker`, `identity`, `refused`, `stall`. Events that
-   * peers can cause at will are reported a few times a minute, and then counted. Listeners do not keep the
-   * process alive.
+   * peers can cause at will are limited, then counted. Listeners do not keep the process alive.
    *
    * @example
    * ```js
@@ -399,10 +397,10 @@ export class SecureMesh {
   }
 
   /**
-   * Reads `security.certificate` again, at once: certificate, key, anchors and revocation lists. The mesh
-   * also follows changes of the files without this call. Files are used if they pass the checks of
-   * `initialize()`. New sessions prove the new certificate at once. Existing sessions end with the calls
-   * that they carry, and no call is lost. Sessions whose peers the new anchors or lists refuse end at once.
+   * Reads `security.certificate` again, at once: certificate, key, anchors and revocation lists. Changed
+   * files are also used without this call. They must pass the checks of `initialize()`. New sessions prove
+   * the new certificate at once; existing ones end with the calls that they carry, and no call is lost.
+   * Sessions whose peers the new anchors or lists refuse end at once.
    *
    * @returns the thumbprint of the mesh key that the new delegation names, also in
    *   {@link MeshStats.keyThumbprint}
@@ -415,9 +413,8 @@ export class SecureMesh {
   }
 
   /**
-   * Refuses a SPIFFE id, a certificate or a mesh key from now on, and ends the affected sessions at once. The
-   * revocation is in force until the mesh closes: put the certificate into the list of the authority (`crl`)
-   * as well.
+   * Refuses a SPIFFE id, a certificate or a mesh key from now on, and ends its sessions at once. This lasts
+   * until the mesh closes: put the certificate into the list of the authority (`crl`) as well.
    *
    * @returns the number of sessions that ended
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CERT_MATERIAL`, naming the fault;

@@ -1,4 +1,4 @@
-//! What every error of this crate can say about itself.
+//! The code and the reason of every error of this crate.
 //!
 //! Each module has an error type of its own; each implements [`Coded`]. A
 //! [`Code`] tells a program what kind of failure it is, a [`Reason`] which one.
@@ -40,13 +40,13 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $text,)+ }
             }
 
-            /// What it means, in a sentence.
+            /// Its meaning, in a sentence.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
             }
 
-            /// What to do about it.
+            /// Its repair.
             #[must_use]
             pub const fn remedy(self) -> &'static str {
                 match self { $(Self::$variant => $remedy,)+ }
@@ -439,7 +439,7 @@ impl fmt::Display for Reason {
 
 /// An error that can say what kind it is to a program.
 pub trait Coded: Error {
-    /// What kind of failure.
+    /// The kind of failure.
     fn code(&self) -> Code;
 
     /// Which failure exactly.

@@ -83,7 +83,7 @@ impl Shared {
 /// The progress of a stream of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// Its handshake is under way, and its peer has shown that it knows the mesh secret.
+    /// Its handshake is in progress, and its peer has shown that it knows the mesh secret.
     Handshake,
     /// It has a session.
     Session,

@@ -41,7 +41,7 @@ pub(crate) struct Server {
     requests: Mutex<Requests>,
 }
 
-/// Requests under way.
+/// Requests in progress.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     pub(super) active: HashMap<RequestId, Active>,
@@ -61,7 +61,7 @@ struct Abandoned {
     _charge: Charge,
 }
 
-/// A request under way.
+/// A request in progress.
 #[derive(Debug)]
 pub(super) struct Active {
     pub(super) session: Arc<ServerSession>,
