@@ -65,7 +65,7 @@ async fn a_given_key_is_not_replaced_here() {
     let node = Node::server(json!({ "security": { "privateKey": key } }), echo()).await;
     let before = node.mesh.public_key();
     let error = node.mesh.rotate_key().await.unwrap_err().to_string();
-    assert!(error.contains("security.privateKey") && error.contains("start anew"), "{error}");
+    assert!(error.contains("security.privateKey") && error.contains("and restart"), "{error}");
     assert_eq!(node.mesh.public_key(), before);
 }
 
