@@ -72,7 +72,7 @@ async fn what_is_no_key_is_refused_without_being_shown() {
             "must be an RSA private key in PEM",
         ),
         ("c2VjcmV0LXNlY3JldC1zZWNyZXQ=", "must be an RSA private key in PEM"),
-        ("   ", "got an empty text"),
+        ("   ", "got an empty string"),
         ("/no/such/key.pem", "/no/such/key.pem cannot be read"),
     ] {
         let options = json!({ "port": 0, "security": { "privateKey": given } });
