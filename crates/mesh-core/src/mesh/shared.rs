@@ -45,9 +45,7 @@ const HEAVIEST: usize = 16;
 /// A payload whose values would take too much memory, or too long to parse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TooHeavy {
-    #[error(
-        "too large: its values take about {0} bytes, more than the {1} that limits.maxMessageBytes allows"
-    )]
+    #[error("JSON whose values take about {0} bytes, more than the {1} that limits.maxMessageBytes allows")]
     Values(usize, usize),
     #[error("{0}")]
     Deep(json::TooDeep),
