@@ -50,6 +50,7 @@ describe('a logger', () => {
         message: 'the cause',
         stack: expect.stringContaining('logger.test'),
       },
+      error: { name: 'TypeError', message: 'the cause' },
     });
   });
 

@@ -103,10 +103,11 @@ export class SafeLogger {
     if (logger === undefined) return;
     try {
       if (this.#style === 'fields-first') {
-        const given = 'error' in fields ? { ...fields, err: fields['error'] } : fields;
+        // `err` is left to the logger, which has a form of its own for errors under this name.
+        const given = 'error' in fields ? { ...plainErrors(fields), err: fields['error'] } : fields;
         (logger as unknown as FieldsFirst)[level]?.(given, message);
       } else if (this.#style === 'message-first') {
-        logger[level]?.(message, { ...fields, ...plainErrors(fields) });
+        logger[level]?.(message, plainErrors(fields));
       } else {
         logger[level]?.(message, fields);
       }
@@ -134,7 +135,7 @@ function styleOf(logger: Logger | undefined): Style {
 
 /** Converts errors among the fields to plain objects, because `JSON.stringify` makes `{}` of an error. */
 function plainErrors(fields: Fields): Fields {
-  const plain: Fields = {};
+  const plain: Fields = { ...fields };
   for (const [name, value] of Object.entries(fields)) {
     if (!(value instanceof Error)) continue;
     const { name: kind, message, stack } = value;
