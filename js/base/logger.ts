@@ -1,6 +1,7 @@
 // The application's logger, and a wrapper that never throws.
 
 import { invalidArgument } from './arguments.js';
+import { checkFunction } from './values.js';
 
 /**
  * A logger: `console`, a logger of pino or winston, or any object with these methods. Without a logger
@@ -59,13 +60,14 @@ export class SafeLogger {
     if (logger !== undefined && (typeof logger !== 'object' || logger === null)) {
       throw invalidArgument('logger must be an object with debug, info, warn and error');
     }
+    if (logger !== undefined) checkMethods(logger);
     this.#logger = logger;
     this.#style = styleOf(logger);
   }
 
-  /** Whether a logger was given. */
-  get given(): boolean {
-    return this.#logger !== undefined;
+  /** Whether there is a logger that takes errors. */
+  get takesErrors(): boolean {
+    return this.#logger?.error !== undefined;
   }
 
   /** Logs details for debugging. */
@@ -117,6 +119,15 @@ export class SafeLogger {
   }
 }
 
+/** A logger that has none of the methods, such as the module of a library, would write nothing. */
+function checkMethods(logger: Logger): void {
+  const found = LEVELS.filter((level) => logger[level] !== undefined);
+  for (const level of found) checkFunction(`logger.${level}`, logger[level]);
+  if (found.length === 0) {
+    throw invalidArgument('logger must have a method debug, info, warn or error, and has none');
+  }
+}
+
 type FieldsFirst = Partial<Record<Level, (fields: Fields, message: string) => void>>;
 
 function styleOf(logger: Logger | undefined): Style {
@@ -147,7 +158,7 @@ function plainErrors(fields: Fields): Fields {
 let warned = false;
 
 /**
- * Warns, once per process, that a handler failed and that its error was not logged. The package prints
+ * Warns, once per process, that a handler failed and that no logger took its error. The package prints
  * nothing else; `NODE_NO_WARNINGS=1` and `--disable-warning=SECURE_MESH_NO_LOGGER` silence it.
  */
 export function warnOfNoLogger(): void {

@@ -97,7 +97,7 @@ function encodeFault(context: Context, error: unknown, logger: SafeLogger): Answ
     requestId: context.requestId,
     error,
   });
-  if (!logger.given) warnOfNoLogger();
+  if (!logger.takesErrors) warnOfNoLogger();
   Context.span(context)?.fault(error);
   // In development, which a process must declare, the caller may see details: both sides have the same owner.
   const shown = error instanceof UnsendableError && process.env['NODE_ENV'] === 'development';
