@@ -43,7 +43,7 @@ function servicesFor(
   const elsewhere =
     discovery !== undefined && Object.keys(discovery).some((key) => key !== 'services');
   const known = services?.map(({ id }) => id) ?? [];
-  if (!elsewhere && !known.includes(service) && process.env['SECURE_MESH_SERVICES'] === undefined) {
+  if (!elsewhere && !known.includes(service)) {
     throw new CommandError(
       `nothing says where ${service} is`,
       known.length === 0

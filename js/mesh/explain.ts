@@ -2,6 +2,7 @@
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { wrapNative } from '../base/errors.js';
+import { repairJson } from '../base/json-text.js';
 import type { Addon } from '../base/native.js';
 import type { Caller } from '../rpc/caller.js';
 import type { AuthorizationExplanation, AuthorizationRequest } from './types.js';
@@ -34,7 +35,8 @@ export function explain(
     throw invalidArgument('request.metadata must be an object of strings');
   }
   const { allowed, rule, why } = wrapNative(() =>
-    native.explain(from, spiffeId, method, JSON.stringify(metadata)),
+    // As metadata of a call would arrive.
+    native.explain(from, spiffeId, method, repairJson(JSON.stringify(metadata))),
   );
   return { allowed, rule: rule ?? null, why };
 }
