@@ -48,8 +48,8 @@ const NONCE_LEN: usize = 12;
 const TAG_LEN: usize = 16;
 
 /// The longest ticket that a client keeps, in bytes. The tickets of this package
-/// have at most 800 without a certificate.
-pub const MAX_TICKET: usize = 2048;
+/// have at most 800 without a certificate, and 2,825 with one of the longest name.
+pub const MAX_TICKET: usize = 3072;
 
 /// The state that a client keeps of a session for the next one with the same service.
 pub struct Ticket {
