@@ -9,6 +9,8 @@ export default defineConfig({
     // Each file in a process of its own: worker threads and addons that are
     // loaded and unloaded with them are tested on purpose, not by accident.
     pool: 'forks',
+    // As many as there are processors: the default leaves one of them idle, and tests wait more than they work.
+    maxWorkers: '100%',
     testTimeout: 20_000,
     hookTimeout: 20_000,
   },

@@ -49,7 +49,7 @@ export function checkJson(value: unknown, path: string, depth = 0): void {
   }
 }
 
-/** Rejects an object of a class whose JSON is empty: it would silently count as an empty option. */
+/** Rejects an object of a class with empty JSON, because it would silently count as an empty option. */
 function checkSays(value: object, path: string): void {
   const prototype: unknown = Object.getPrototypeOf(value);
   // An object is plain, in any realm, if nothing is above its prototype.

@@ -1,4 +1,4 @@
-// A value as a payload: JSON made by V8, or bytes as they are.
+// A value as a payload: JSON by V8, or unchanged bytes.
 
 import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 import { findLoss, findObstacle, hasTrace } from './losses.js';
@@ -63,7 +63,7 @@ function checkLoss(value: unknown): void {
   throw new PayloadError(`JSON cannot carry ${loss}; ${repair}`);
 }
 
-/** The path of the cycle or the BigInt; undefined if something else threw, such as a `toJSON`. */
+/** The path of the cycle or the BigInt; undefined if another cause threw, such as a `toJSON`. */
 function obstacle(value: unknown): string | undefined {
   const found = quietly(() => findObstacle(value));
   return found === undefined ? undefined : `JSON cannot carry ${found}`;

@@ -19,8 +19,8 @@ export function encodeConfig(config: MeshConfig): string {
   plain['observe'] = config.observe;
   if (Providers.configured(config.discovery)) {
     const { provider, providers, advertise, ...discovery } = config.discovery as DiscoveryConfig;
-    // The core knows that there is one; the providers themselves stay here, and so do the options of a source of
-    // the package, which it checks.
+    // The core learns only that there is a provider. The providers stay in JavaScript, and so do the options of
+    // a built-in source, which the core checks separately.
     const rest = typeof provider === 'string' ? { services: discovery.services } : discovery;
     plain['discovery'] = { ...rest, provider: 'application' };
   } else if (config.discovery?.advertise !== undefined) {

@@ -8,7 +8,7 @@ import type { Caller } from '../rpc/caller.js';
 import type { AuthorizationExplanation, AuthorizationRequest } from './types.js';
 
 /**
- * Which rule decides about a request, and why.
+ * Returns the rule that decides about a request, and the reason.
  *
  * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `ID_SYNTAX`; `FAILED_PRECONDITION`,
  *   reason `NOT_INITIALIZED`
@@ -51,7 +51,7 @@ export function permittedTo(
     try {
       return native.explain(from, spiffeId, method, '{}').allowed;
     } catch {
-      // No rule can name the method.
+      // The name is invalid, so no rule can permit the method.
       return false;
     }
   };

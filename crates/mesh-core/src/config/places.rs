@@ -1,4 +1,4 @@
-//! Names and addresses of servers elsewhere, as options give them.
+//! Names and addresses of other servers, as options give them.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,7 +19,7 @@ impl At<'_> {
         Err(self.wrong("a domain name, as in 'prod.svc.cluster.local' or '_grpc._tcp.{service}.example'"))
     }
 
-    /// An IP address with a port, which may be left out.
+    /// An IP address with or without a port; `default` is the port of one without.
     pub(super) fn socket(&self, default: u16) -> Result<Option<SocketAddr>, ConfigError> {
         let Some(text) = self.string()? else { return Ok(None) };
         let address = text.parse().or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, default)));

@@ -1,5 +1,5 @@
-//! Calls beyond those that the sessions with a service accept at once: they wait for a short time, in the order
-//! in which they were made.
+//! Calls beyond the number that the sessions with a service accept at once. They wait for a short time, in
+//! order.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Client {
-    /// Lets a call wait for room. Fails it where no call waits.
+    /// Lets a call wait for room. Fails it if `resilience.queueMs` is zero.
     pub(super) fn queue(self: &Arc<Self>, id: CallId) {
         let longest = self.shared.config.resilience.queue;
         {
@@ -36,7 +36,7 @@ impl Client {
         self.tried(id, Err(full("")));
     }
 
-    /// A call has waited for room in vain.
+    /// Ends a call that has waited for room in vain.
     pub(crate) fn queue_expired(&self, id: CallId) {
         {
             let mut under_way = self.under_way();
@@ -50,14 +50,15 @@ impl Client {
         self.shared.events.flush();
     }
 
-    /// There may be room for calls that wait: they are placed as soon as the I/O thread has time.
+    /// Signals that waiting calls may find room. They are placed as soon as the I/O thread has
+    /// time.
     pub(super) fn room(&self) {
         if !self.under_way().queues.is_empty() {
             self.room.notify_one();
         }
     }
 
-    /// Places calls that wait whenever there is room, until the mesh stops.
+    /// Places waiting calls whenever there is room, until the mesh stops.
     pub(crate) async fn place_queued(self: Arc<Self>) {
         loop {
             tokio::select! {
@@ -69,7 +70,7 @@ impl Client {
             for service in services {
                 while let Some(id) = self.pop_queued(&service) {
                     self.place(id);
-                    // It waits at the head of the queue again.
+                    // The call found no room, and waits at the head of the queue again.
                     let waits = self.under_way().calls.get(&id).is_some_and(|call| call.queued.is_some());
                     if waits {
                         break;
@@ -80,18 +81,18 @@ impl Client {
         }
     }
 
-    /// The next call that waits.
+    /// The next waiting call.
     fn pop_queued(&self, service: &ServiceId) -> Option<CallId> {
         self.under_way().queues.pop(service)
     }
 
-    /// How many calls wait for room.
+    /// The number of calls that wait for room.
     pub(crate) fn queued(&self) -> usize {
         self.under_way().calls.values().filter(|call| call.queued.is_some()).count()
     }
 }
 
-/// Each session carries as many calls as its service accepts at once.
+/// The error of a call for which no session has room.
 fn full(more: &str) -> CallError {
     too_many(format!("every session with the service carries as many calls as it accepts at once{more}"))
 }
