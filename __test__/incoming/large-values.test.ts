@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { isSurelyLarger } from '../../js/frames/size.js';
 import { MeshError, type CallOptions, type SecureMeshClient } from '../../js/index.js';
+import { compared } from '../support/compared.js';
 import { pair } from '../support/kit.js';
 import { errorOf } from '../support/promises.js';
 
@@ -28,7 +29,7 @@ async function timed(work: () => Promise<unknown>): Promise<{ error: MeshError; 
 
 const TOO_LARGE = { code: 'RESOURCE_EXHAUSTED', reason: 'TOO_LARGE', retryable: false };
 
-describe.each(values)('%s', (_name, make) => {
+describe.each(values)('%s', compared, (_name, make) => {
   it.each<[string, (client: SecureMeshClient, value: unknown) => Promise<unknown>]>([
     ['as input', (client, value) => client.call('echo', value)],
     ['as an item', (client, value) => client.clientStream('count', [1, value, 2])],
@@ -85,7 +86,7 @@ describe.each(values)('%s', (_name, make) => {
   });
 });
 
-describe('texts of 400 MiB beside the input', () => {
+describe('texts of 400 MiB beside the input', compared, () => {
   it.each<[string, (client: SecureMeshClient) => Promise<unknown>]>([
     ['metadata', (client) => client.call('echo', 1, { metadata: { note: huge } })],
     ['an idempotency key', (client) => client.call('echo', 1, { idempotencyKey: huge })],

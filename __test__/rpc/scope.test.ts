@@ -137,12 +137,16 @@ describe('a call made by a handler', () => {
     const kit = await services({
       inner: { get: () => (runs += 1) },
       outer: (mesh) =>
-        mesh.handle('late', async () => {
-          await sleep(150);
-          failed.resolve(await errorOf(mesh.connect('inner').call('get')));
-        }),
+        mesh
+          .handle('ready', () => true)
+          .handle('late', async () => {
+            await sleep(150);
+            failed.resolve(await errorOf(mesh.connect('inner').call('get')));
+          }),
     });
     const client = kit.connect('outer');
+    // Otherwise the time may be over before there is a session.
+    await client.call('ready');
     await errorOf(client.call('late', 1, { timeoutMs: 60 }));
     expect(await failed.promise).toMatchObject({ code: 'DEADLINE_EXCEEDED', reason: 'DEADLINE' });
     expect(runs).toBe(0);
