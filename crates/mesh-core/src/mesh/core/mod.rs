@@ -42,6 +42,8 @@ pub(super) struct Listening {
     pub(super) address: Option<SocketAddr>,
     /// The connections accepted.
     pub(super) connections: Connections,
+    /// It is to be given back.
+    pub(super) closing: CancellationToken,
     /// It is free again.
     pub(super) released: CancellationToken,
 }
@@ -132,15 +134,25 @@ impl Core {
         }
     }
 
+    /// Gives the port back, so that an application that awaits the close can listen there at once.
+    async fn release_port(&self) {
+        if let Some(listening) = &self.listening {
+            listening.closing.cancel();
+            let _ = timeout(RELEASE, listening.released.cancelled()).await;
+        }
+    }
+
     /// Takes no more requests and waits until none is under way, at most for
     /// `patience`; then ends everything.
     pub(super) async fn close(&self, patience: Duration) {
         let text = "the mesh takes no more requests";
         self.shared.sight.event("drain", self.shared.sight.service(), text, self.shared.elapsed());
         self.shared.draining.cancel();
-        if let Some(listening) = &self.listening {
-            // So that whoever waits for the end of this can listen there at once.
-            let _ = timeout(RELEASE, listening.released.cancelled()).await;
+        // The port stays while requests are under way: probes hear there that this instance is
+        // not serving. Where processes share the port, the others are to get the new connections.
+        let at_once = patience.is_zero() || self.shared.config.reuse_port;
+        if at_once {
+            self.release_port().await;
         }
         let drained = async {
             // Every session is left, also when the first is still busy.
@@ -149,6 +161,9 @@ impl Core {
             }
         };
         let _ = timeout(patience, drained).await;
+        if !at_once {
+            self.release_port().await;
+        }
         self.client.end_all();
         let (calling, answering) = (self.client.sessions().list(), self.server.sessions().list());
         for session in &calling {
