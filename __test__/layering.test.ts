@@ -25,11 +25,17 @@ const ROOMS = [
   'compat',
   'index.ts',
   'testing',
+  'nestjs',
   'cli',
 ];
 
 /** Packages that a room imports and that the build puts into its file, since the package has no dependencies. */
 const BUNDLED: Readonly<Record<string, readonly string[]>> = { cli: ['commander'] };
+
+/** The peer dependencies of an entry point of their users, which others never load. */
+const PEERS: Readonly<Record<string, readonly string[]>> = {
+  nestjs: ['@nestjs/common', '@nestjs/microservices', 'rxjs'],
+};
 
 /** The file whose purpose is to import a module that the user names. */
 const IMPORTS_BY_NAME = ['cli/config-module.ts'];
@@ -103,6 +109,8 @@ describe('the check of the rooms', () => {
     ['base/b.ts', 'const m = await import(name);'],
     ['cli/b.ts', 'const m = await import(name);'],
     ['base/b.ts', "import { Command } from 'commander';"],
+    ['base/b.ts', "import { Observable } from 'rxjs';"],
+    ['cli/b.ts', "import { Observable } from 'rxjs';"],
     ['testing/b.ts', "import { run } from '../cli/program.js';"],
     ['cellar/b.ts', ''],
     ['stray.ts', ''],
@@ -114,6 +122,7 @@ describe('the check of the rooms', () => {
     ['tracing/b.ts', "import type { Span } from '@opentelemetry/api';"],
     ['testing/b.ts', "import type { X } from '../index.js';"],
     ['cli/b.ts', "import { Command } from 'commander'; import { X } from '../index.js';"],
+    ['nestjs/b.ts', "import { Observable } from 'rxjs'; import { X } from '../index.js';"],
     ['cli/config-module.ts', 'const m = await import(name);'],
     ['base/b.ts', "// import { m } from '../mesh/m.js';\nconst text = `import '../mesh/m.js'`;"],
     ['base/b.ts', "import { version } from '../../package.json';"],
@@ -260,7 +269,8 @@ function violations(files: Files): string[] {
       found.push(`${path}: is in no room; give it one in __test__/layering.test.ts`);
     }
     for (const name of imports(path, text)) {
-      if (BUNDLED[placeOf(path)]?.includes(name)) continue;
+      const allowed = BUNDLED[placeOf(path)] ?? PEERS[placeOf(path)];
+      if (allowed?.includes(name)) continue;
       if (name === COMPUTED && IMPORTS_BY_NAME.includes(path)) continue;
       const target = resolved(path, name, files);
       if (target === undefined) found.push(`${path}: imports ${name}`);

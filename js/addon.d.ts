@@ -153,6 +153,10 @@ export declare class NativeMesh {
   constructor(config: string, variables: string, onWake: () => void, network?: string | undefined | null, metrics?: NativeMetrics | undefined | null)
   /** Where this service was given its key: an option or a variable. Nothing if it makes its own. */
   get givenKey(): string | null
+  /** Adds a port that has `/livez` and `/readyz` only. */
+  addProbes(host: string, port: number): void
+  /** The services of the option `discovery.services`, or of its variable; none once the mesh has started. */
+  get services(): Array<NativeService>
   /** Generates or loads the keys, binds the port and serves. */
   start(): Promise<void>
   /**
@@ -474,6 +478,16 @@ export interface NativePolicyStatus {
   file?: string
   /** The fault of the policy file, while the previous policy is in force instead. */
   problem?: string
+}
+
+/** A service of the configuration. */
+export interface NativeService {
+  /** Its service id. */
+  id: string
+  /** The host; absent for a service that only calls. */
+  host?: string
+  /** The port, if there is a host. */
+  port?: number
 }
 
 /** Returns the known word that is nearest to `word`, if one is near enough. */

@@ -74,6 +74,15 @@ export {
 export type { CryptoData } from './crypto/bytes.js';
 export type { DecryptOptions, EncryptedData, LegacyEncryptedData } from './crypto/envelope.js';
 export { MeshError, type MeshErrorCode, type MeshErrorOptions } from './base/errors.js';
+export {
+  expressErrors,
+  fastifyErrors,
+  type ExpressResponseLike,
+  type FastifyReplyLike,
+  type FastifyRequestLike,
+  type HttpErrorOptions,
+} from './base/http-adapters.js';
+export { serve, type ServeOptions } from './mesh/serve.js';
 export { toHttpStatus, toProblem, type Problem } from './base/http.js';
 export { FileAdapter, type FileAdapterOptions } from './monitoring/file-adapter.js';
 export {

@@ -16,7 +16,11 @@ const dist = join(root, 'dist');
 export async function buildBundle() {
   progress('bundling dist/*.cjs, dist/*.mjs, dist/esm/*.mjs and dist/cli.js');
   mkdirSync(join(dist, 'esm'), { recursive: true });
-  const written = new Set([...(await writeCommonJs()), ...(await writeModules())]);
+  const written = new Set([
+    ...(await writeCommonJs()),
+    ...(await writeModules()),
+    ...(await writeUsers()),
+  ]);
   for (const name of readdirSync(dist)) {
     if (name.endsWith('.cjs') && !written.has(name)) rmSync(join(dist, name));
   }
@@ -24,6 +28,35 @@ export async function buildBundle() {
     if (!written.has(`esm/${name}`)) rmSync(join(dist, 'esm', name));
   }
   await writeCommand();
+}
+
+/**
+ * Writes the transport for NestJS, a user of the package in files of its own: whoever does not import it has none of its
+ * imports. Its peers stay imports.
+ */
+async function writeUsers() {
+  for (const [format, outfile, index] of [
+    ['cjs', 'nestjs.cjs', './index.cjs'],
+    ['esm', 'esm/nestjs.mjs', './index.mjs'],
+  ]) {
+    const { metafile } = await build({
+      absWorkingDir: root,
+      entryPoints: ['js/nestjs/index.ts'],
+      outfile: join('dist', outfile),
+      bundle: true,
+      packages: 'external',
+      format,
+      platform: 'node',
+      target,
+      legalComments: 'none',
+      logLevel: 'warning',
+      plugins: [packageAt(index)],
+      metafile: true,
+    });
+    const { exports } = metafile.outputs[`dist/${outfile}`];
+    if (format === 'esm') writeEsm('nestjs.cjs', exports.toSorted());
+  }
+  return ['nestjs.cjs', 'esm/nestjs.mjs'];
 }
 
 /** Writes the command line: one file with all that it needs beside the package itself. */
@@ -40,19 +73,17 @@ async function writeCommand() {
     legalComments: 'none',
     logLevel: 'warning',
     define: { REPAIRS: JSON.stringify(repairs()) },
-    plugins: [
-      {
-        name: 'package',
-        setup: ({ onResolve }) =>
-          onResolve({ filter: /^(\.\.\/)+index\.js$/ }, () => ({
-            path: './index.cjs',
-            external: true,
-          })),
-      },
-    ],
+    plugins: [packageAt('./index.cjs')],
   });
   chmodSync(outfile, 0o755);
 }
+
+/** Leaves the package itself out of a file of its users, under another name. */
+const packageAt = (path) => ({
+  name: 'package',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /^(\.\.\/)+index\.js$/ }, () => ({ path, external: true })),
+});
 
 /** The repairs of errors by their reasons: a column of docs/errors.md, which the core's table makes. */
 function repairs() {

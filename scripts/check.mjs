@@ -17,6 +17,7 @@ import {
 import { build } from './build.mjs';
 import { checkDashboard } from './dashboard.mjs';
 import { checkDocs } from './docs.mjs';
+import { canValidate, checkManifests } from './manifests.mjs';
 
 const node = (...args) => run(process.execPath, args);
 const cargo = (...args) => run('cargo', args);
@@ -62,6 +63,12 @@ const steps = [
   { name: 'generated', run: generatedFiles },
   { name: 'docs', run: checkDocs },
   { name: 'dashboard', run: checkDashboard },
+  {
+    name: 'workflows',
+    // It is among the packages that `build()` installs.
+    run: async () => (await import('./workflows.mjs')).checkWorkflows(),
+  },
+  { name: 'manifests', available: canValidate, run: checkManifests },
 ];
 
 await main(async () => {

@@ -1,5 +1,5 @@
 // Generates the declarations from the documented TypeScript source: index.d.ts, which is committed,
-// dist/testing.d.ts, and the ESM wrapper of each.
+// dist/testing.d.ts and dist/nestjs.d.ts, and the ESM wrapper of each.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,23 +8,30 @@ import { progress, root } from './lib.mjs';
 /** The committed declaration file. */
 export const declarations = join(root, 'index.d.ts');
 
-const testing = join(root, 'dist', 'testing.d.ts');
-/** The import of the package in the test kit's source, and of its declarations in dist/. */
+/** The further entry points, and what their declarations import. */
+const USERS = { testing: [], nestjs: ['@nestjs/common', '@nestjs/microservices', 'rxjs'] };
+/** The import of the package in their sources, and of its declarations in dist/. */
 const MAIN = '../index.js';
 
 const stamp = join(root, 'dist', '.types');
 
-/** Writes both declaration files if the source has changed since the previous build. */
+/** Writes the declaration files if the source has changed since the previous build. */
 export async function buildTypes() {
   mkdirSync(join(root, 'dist'), { recursive: true });
   writeFileSync(join(root, 'dist', 'index.d.mts'), "export * from '../index.js';\n");
-  writeFileSync(join(root, 'dist', 'testing.d.mts'), "export * from './testing.js';\n");
+  const users = Object.entries(USERS).map(([name, imports]) => {
+    const wrapper = `export * from './${name}.js';\n`;
+    writeFileSync(join(root, 'dist', `${name}.d.mts`), wrapper);
+    return { name, imports, file: join(root, 'dist', `${name}.d.ts`) };
+  });
   const current = inputs();
-  const made = [declarations, testing].every((file) => existsSync(file));
+  const made = [declarations, ...users.map(({ file }) => file)].every((file) => existsSync(file));
   if (existsSync(stamp) && made && readFileSync(stamp, 'utf8') === current) return;
-  progress('generating index.d.ts and dist/testing.d.ts');
+  progress('generating index.d.ts, dist/testing.d.ts and dist/nestjs.d.ts');
   writeFileSync(declarations, await generateTypes());
-  writeFileSync(testing, await generate('js/testing/index.ts', [MAIN]));
+  for (const { name, imports, file } of users) {
+    writeFileSync(file, await generate(`js/${name}/index.ts`, [MAIN, ...imports]));
+  }
   writeFileSync(stamp, inputs());
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use mesh_core::{
     authz::Caller,
-    config::{MeshConfig, is_spiffe_id},
+    config::{MeshConfig, Service, is_spiffe_id},
     discovery,
     error::{Code, Reason},
     id::ServiceId,
@@ -57,6 +57,17 @@ pub struct NativeAddress {
     pub host: String,
     /// A port.
     pub port: u32,
+}
+
+/// A service of the configuration.
+#[napi(object)]
+pub struct NativeService {
+    /// Its service id.
+    pub id: String,
+    /// The host; absent for a service that only calls.
+    pub host: Option<String>,
+    /// The port, if there is a host.
+    pub port: Option<u32>,
 }
 
 /// A decision of the authorization policy with its reason.
@@ -149,6 +160,30 @@ impl NativeMesh {
             State::New(config) => config.private_key.as_ref().map(|key| key.option.to_owned()),
             _ => None,
         }
+    }
+
+    /// Adds a port that has `/livez` and `/readyz` only.
+    #[napi(catch_unwind)]
+    pub fn add_probes(&self, env: Env, host: String, port: u32) -> Result<()> {
+        let port = u16::try_from(port).map_err(|_| argument(env, "probes.port must be 0…65535"))?;
+        match &mut *self.inner.lock() {
+            State::New(config) => config.add_probes(&host, port).map_err(|error| throw(env, error)),
+            _ => Err(argument(
+                env,
+                "probes is for a mesh that has not started: leave initialize() out, serve() calls it",
+            )),
+        }
+    }
+
+    /// The services of the option `discovery.services`, or of its variable; none once the mesh has started.
+    #[napi(getter, catch_unwind)]
+    pub fn services(&self) -> Vec<NativeService> {
+        let State::New(config) = &*self.inner.lock() else { return Vec::new() };
+        let native = |service: &Service| {
+            let (host, port) = service.address.clone().unzip();
+            NativeService { id: service.id.to_string(), host, port: port.map(u32::from) }
+        };
+        config.services.iter().map(native).collect()
     }
 
     /// Generates or loads the keys, binds the port and serves.

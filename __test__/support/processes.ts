@@ -11,22 +11,29 @@ export interface Told {
   at: number;
 }
 
-/** Runs a program of `fixtures`, which is killed at the latest at the end of the test. */
+/**
+ * Runs a program of `fixtures`, which is killed at the latest at the end of the test.
+ *
+ * @param within a command that runs it, such as `['unshare', '--pid', '--fork']`
+ */
 export function run(
   name: string,
   settings: object = {},
   flags: string[] = [],
   env: Record<string, string> = {},
+  within: readonly string[] = [],
 ): {
   told: () => Told[];
   next: () => Promise<any>;
   ended: Promise<{ code: unknown; at: number; output: string }>;
-  kill: () => void;
+  kill: (signal?: NodeJS.Signals) => void;
+  pid: number;
 } {
   const file = join(root, '__test__', 'fixtures', `${name}.cjs`);
+  const command = [...within, process.execPath, ...flags, file];
   const child = spawn(
-    process.execPath,
-    [...flags, file, JSON.stringify({ keysDir, ...settings })],
+    command[0] as string,
+    [...command.slice(1), JSON.stringify({ keysDir, ...settings })],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
@@ -58,5 +65,6 @@ export function run(
     }
     return told()[0]?.what;
   };
-  return { told, next, ended, kill: () => void child.kill('SIGKILL') };
+  const kill = (signal: NodeJS.Signals = 'SIGKILL'): void => void child.kill(signal);
+  return { told, next, ended, kill, pid: child.pid as number };
 }

@@ -52,6 +52,8 @@ export class Router {
   answers = 0;
   /** Requests answered with an error. */
   failures = 0;
+  /** Requests that still ran when the mesh closed. */
+  abandoned = 0;
 
   /** @param spans creates the spans of requests, if they have any */
   constructor(
@@ -246,6 +248,7 @@ export class Router {
     const context = this.#running.get(id);
     if (context === undefined) return;
     this.#running.delete(id);
+    if (cause === AbortCause.Shutdown) this.abandoned += 1;
     Context.abort(context, cause);
     this.#streams.abort(id, cause);
     Context.span(context)?.end(abortError(cause));

@@ -38,7 +38,7 @@ import type { MemoryStats, MeshConfig, MeshHealth, MeshStats } from './types.js'
 /** The memory of a mesh that has not started. */
 const NO_MEMORY: MemoryStats = { limitBytes: 0, usedBytes: 0, peakBytes: 0, refused: 0 };
 /** The longest wait of a drain. */
-const DEFAULT_DRAIN_MS = 10_000;
+export const DEFAULT_DRAIN_MS = 10_000;
 /** The share of the memory budget above which little is left. */
 const SCARCE = 0.9;
 
@@ -87,6 +87,9 @@ export class Engine {
   #starting: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
   #cleaning: Promise<void> | undefined;
+  #ended!: () => void;
+  /** Resolves once the mesh is closed. */
+  readonly closed = new Promise<void>((resolve) => (this.#ended = resolve));
 
   /**
    * Checks the configuration and assembles the parts.
@@ -115,9 +118,10 @@ export class Engine {
       : undefined;
     this.#inMemory = network !== undefined;
     this.#serviceId = config.serviceId;
-    const services = config.discovery?.services ?? [];
-    this.#services = new Set(services.map((service) => service?.id)).size;
-    this.#fixed = new Set(services.filter((one) => one?.host !== undefined).map((one) => one.id));
+    // Those of the option or of its variable, as the core has read them.
+    const { services } = this.native;
+    this.#services = new Set(services.map(({ id }) => id)).size;
+    this.#fixed = new Set(services.filter((one) => one.host !== undefined).map(({ id }) => id));
     const tracing = Tracing.from(config.tracing, {
       serviceId: config.serviceId,
       services,
@@ -187,6 +191,11 @@ export class Engine {
     checkNotReserved(routes);
     this.router.add(routes);
     this.#updateKeepAlive();
+  }
+
+  /** Whether the mesh has started, and nothing has closed it. */
+  get isReady(): boolean {
+    return this.#state === 'ready';
   }
 
   /** Resolves once an instance of each service is known. */
@@ -284,7 +293,9 @@ export class Engine {
       // A mesh in memory does not count as listening: no other process can call it.
       this.#listening = !this.#inMemory && this.native.address() !== null;
       await this.#register();
-      if (this.#state === 'starting') this.#state = 'ready';
+      // A close that came meanwhile has stopped the rest already.
+      if (this.#state !== 'starting') return;
+      this.#state = 'ready';
       this.readiness.begin();
       this.#monitoring?.start();
       this.rotation.start();
@@ -345,6 +356,7 @@ export class Engine {
       );
       await this.#monitoring?.stop();
       this.#keepAlive.end();
+      this.#ended();
     }
   }
 

@@ -484,12 +484,12 @@ export class SecureMesh {
   }
 
   /**
-   * Breaks the inbound connections of a mesh in memory.
+   * What is behind a mesh, for the other parts of this package.
    *
    * @internal
    */
-  static sever(mesh: SecureMesh): void {
-    mesh.#engine.native.sever();
+  static engine(mesh: SecureMesh): Engine {
+    return mesh.#engine;
   }
 
   #add(routes: Route[]): this {

@@ -181,7 +181,11 @@ export interface AcceptedTrustConfig {
 
 /** The services, their addresses, and the sources that report them. */
 export interface DiscoveryConfig {
-  /** The services that can be called, with their addresses. Default: none. */
+  /**
+   * The services that can be called, with their addresses. The variable has them as
+   * `stock=stock:50052,orders=10.0.0.7:50051`, an IPv6 address in brackets. Environment:
+   * `SECURE_MESH_SERVICES`. Default: none.
+   */
   services?: ServiceConfig[] | undefined;
   /**
    * A source of instances for the services whose address is not in `services`: `'file'`, `'dns'` or

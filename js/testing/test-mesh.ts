@@ -200,7 +200,7 @@ class Kit<TId extends string> implements TestMesh<TId> {
       },
       this.#network,
     );
-    mesh.use(this.faults.middleware(serviceId, () => SecureMesh.sever(mesh)));
+    mesh.use(this.faults.middleware(serviceId, () => SecureMesh.engine(mesh).native.sever()));
     this.#meshes.set(serviceId, mesh);
     // After `cleanup` a new mesh is closed at once, so that its calls fail with a clear error.
     if (this.#closed) void mesh.cleanup();

@@ -1,4 +1,5 @@
 // The environments, each with the versions of its tools and the way in which the program gets there.
+import { nest } from './nest.mjs';
 import { next } from './next.mjs';
 import { runners } from './runners.mjs';
 
@@ -216,5 +217,6 @@ export const environments = [
         await folder.works(manager('yarn'), ['node', file]);
     },
   },
+  ...nest,
   ...runners,
 ];

@@ -38,6 +38,8 @@ pub(super) struct Guard {
     /// Names that a browser may have for this port, in lower case.
     hosts: Vec<String>,
     pub(super) login: Login,
+    /// Nothing but the probes is answered.
+    probes_only: bool,
 }
 
 fn refuse(status: StatusCode, text: &'static str) -> Result<(), Refusal> {
@@ -45,10 +47,10 @@ fn refuse(status: StatusCode, text: &'static str) -> Result<(), Refusal> {
 }
 
 impl Guard {
-    pub(super) fn new(host: &str, more: &[String], login: Login) -> Self {
+    pub(super) fn new(host: &str, more: &[String], login: Login, probes_only: bool) -> Self {
         let mut hosts = vec!["localhost".to_owned(), host.to_ascii_lowercase()];
         hosts.extend(more.iter().cloned());
-        Self { hosts, login }
+        Self { hosts, login, probes_only }
     }
 
     /// Decides about a request.
@@ -62,6 +64,9 @@ impl Guard {
         if matches!(path, "/livez" | "/readyz") {
             // A kubelet sends an address, and no token. The answer is a word.
             return Ok(());
+        }
+        if self.probes_only {
+            return refuse(StatusCode::NOT_FOUND, "this port has /livez and /readyz");
         }
         let bearer = self.bearer(asked.headers, ends, now)?;
         if !bearer && !self.is_own(asked, ends) {

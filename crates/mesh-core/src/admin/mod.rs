@@ -27,8 +27,10 @@ use crate::{
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AdminError {
     /// The address cannot be listened on.
-    #[error("admin.port: cannot listen on {address}: {detail}; give another admin.port, or 0 for a free one")]
+    #[error("{option}: cannot listen on {address}: {detail}; give another {option}, or 0 for a free one")]
     Listen {
+        /// The option with the port.
+        option: &'static str,
         /// Host and port.
         address: String,
         /// The system's word.

@@ -65,6 +65,7 @@ impl AdminPort {
         thread.map_err(|_| AdminError::Thread)?;
         let address = opening.await.map_err(|_| AdminError::Thread)?;
         let address = address.map_err(|error| AdminError::Listen {
+            option: if admin.probes_only { "probes.port" } else { "admin.port" },
             address: format!("{}:{}", admin.host, admin.port),
             detail: error.to_string(),
         })?;
@@ -101,8 +102,10 @@ async fn serve(
     if opened.send(Ok(address)).is_err() {
         return;
     }
-    let guard = Arc::new(Guard::new(&admin.host, &admin.hosts, Login::new(admin.token)));
-    tokio::spawn(remember(Arc::clone(&source)));
+    let guard = Arc::new(Guard::new(&admin.host, &admin.hosts, Login::new(admin.token), admin.probes_only));
+    if !admin.probes_only {
+        tokio::spawn(remember(Arc::clone(&source)));
+    }
     let desk = Desk { source, guard, streams: Streams::default(), stop: stop.clone() };
     let (router, connections) = (router(desk), Connections::new(MAX_CONNECTIONS));
     loop {

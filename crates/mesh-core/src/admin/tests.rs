@@ -69,6 +69,7 @@ async fn open(with_token: bool) -> (AdminPort, Arc<Facts>) {
         token: with_token.then(token),
         hosts: vec!["mesh.example".to_owned()],
         history: None,
+        probes_only: false,
     };
     (AdminPort::open(&admin, Arc::clone(&facts) as _).await.unwrap(), facts)
 }
@@ -367,10 +368,28 @@ async fn a_taken_port_names_the_option_and_a_closed_one_is_free() {
         token: None,
         hosts: Vec::new(),
         history: None,
+        probes_only: false,
     };
     let error = AdminPort::open(&admin, Arc::clone(&facts) as _).await.unwrap_err();
     assert!(error.to_string().starts_with("admin.port: cannot listen on 127.0.0.1:"), "{error}");
     port.close().await;
     let again = AdminPort::open(&admin, facts).await.unwrap();
     assert_eq!(again.address(), address);
+}
+
+#[tokio::test]
+async fn a_port_of_probes_has_nothing_else_for_anybody() {
+    let facts = Arc::new(Facts::default());
+    let mut config = MeshConfig::parse(&serde_json::json!({ "serviceId": "me" }), |_| None).unwrap();
+    config.add_probes("127.0.0.1", 0).unwrap();
+    let port = AdminPort::open(config.admin.as_ref().unwrap(), Arc::clone(&facts) as _).await.unwrap();
+    assert_eq!(status(&port, "GET /livez", &[]).await, 200);
+    assert!([200, 503].contains(&status(&port, "GET /readyz", &[]).await));
+    for path in ["/", "/metrics", "/api/v1/self", "/api/v1/events", "/livez/", "/%2e/livez"] {
+        assert_eq!(status(&port, &format!("GET {path}"), &[]).await, 404, "{path}");
+    }
+    // A second one, and no host.
+    assert!(config.add_probes("127.0.0.1", 0).unwrap_err().to_string().contains("admin"));
+    let mut other = MeshConfig::parse(&serde_json::json!({ "serviceId": "me" }), |_| None).unwrap();
+    assert!(other.add_probes("http://a", 0).unwrap_err().to_string().starts_with("probes.host must be"));
 }

@@ -6,13 +6,14 @@ use std::{
     path::PathBuf,
 };
 
+use serde_json::Value;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{
     admin::AdminOptions,
     error::ConfigError,
-    read::{At, Env, Options, is_host},
+    read::{At, Env, Options, describe, is_host},
 };
 
 const SHORTEST: usize = 16;
@@ -35,9 +36,24 @@ pub struct Admin {
     pub hosts: Vec<String>,
     /// `admin.history`.
     pub history: Option<PathBuf>,
+    /// Whether nothing but the probes is served, which hold nothing: no option sets it.
+    pub probes_only: bool,
 }
 
 impl Admin {
+    /// A port that has the probes only. Other machines may reach it.
+    pub(super) fn probes(host: &str, port: u16) -> Result<Self, ConfigError> {
+        if !is_host(host) || host.is_empty() {
+            return Err(ConfigError::Value {
+                path: "probes.host".to_owned(),
+                expected: "a host name or an IP address, without a scheme, port or path".to_owned(),
+                got: describe(&Value::String(host.to_owned())),
+            });
+        }
+        let (host, hosts) = (host.to_owned(), Vec::new());
+        Ok(Self { port, host, token: None, hosts, history: None, probes_only: true })
+    }
+
     pub(super) fn read(root: &Options<'_>, env: Env<'_>) -> Result<Option<Self>, ConfigError> {
         let options = root.object("admin", AdminOptions::KEYS)?;
         let AdminOptions { port, host, token, hosts, history } = AdminOptions::read(&options, env)?;
@@ -55,7 +71,7 @@ impl Admin {
                 got: "nothing".to_owned(),
             });
         }
-        Ok(Some(Self { port, host, token, hosts, history }))
+        Ok(Some(Self { port, host, token, hosts, history, probes_only: false }))
     }
 }
 

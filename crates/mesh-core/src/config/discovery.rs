@@ -1,9 +1,10 @@
 section! {
     /// The services, their addresses, and the sources that report them.
     Discovery as DiscoveryConfig {
-        /// The services that can be called, with their addresses.
-        services: Vec<Service> = "services" ("ServiceConfig[]"), shown(Vec::new(), "none"),
-            |at| at.each(Instance::KEYS, Service::read).map(Some);
+        /// The services that can be called, with their addresses. The variable has them as
+        /// `stock=stock:50052,orders=10.0.0.7:50051`, an IPv6 address in brackets.
+        services: Vec<Service> = "services" ("ServiceConfig[]") or "SECURE_MESH_SERVICES",
+            shown(Vec::new(), "none"), |at| Service::read_all(at);
         /// A source of instances for the services whose address is not in `services`: `'file'`, `'dns'` or `'etcd'`
         /// with its options beside it, an object with a function `watch`, or a `StaticDiscovery`. The mesh watches a
         /// service from its first call on. Pins in `services` hold for the reported instances too.

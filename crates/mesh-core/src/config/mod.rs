@@ -228,6 +228,25 @@ impl MeshConfig {
         Self { network: Some(NetworkName(name.into())), ..self }
     }
 
+    /// Adds a port that has `/livez` and `/readyz` only.
+    ///
+    /// # Errors
+    /// The host is none, or there is an admin port, which has the probes already.
+    pub fn add_probes(&mut self, host: &str, port: u16) -> Result<(), ConfigError> {
+        if let Some(admin) = &self.admin {
+            return Err(ConfigError::Value {
+                path: "probes".to_owned(),
+                expected: format!(
+                    "absent beside the option admin (or SECURE_MESH_ADMIN_PORT): port {} has /livez and /readyz",
+                    admin.port
+                ),
+                got: format!("port {port}"),
+            });
+        }
+        self.admin = Some(Admin::probes(host, port)?);
+        Ok(())
+    }
+
     /// Whether this mesh keeps nothing on a disk: its own key is given, and it remembers no keys of
     /// peers.
     #[must_use]

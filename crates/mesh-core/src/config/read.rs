@@ -117,6 +117,11 @@ impl<'a> At<'a> {
         self.options.missing(self.key, expected)
     }
 
+    /// Whether the option is not there.
+    pub(super) fn is_absent(&self) -> bool {
+        self.value().is_none()
+    }
+
     /// Whether the option is `false`.
     pub(super) fn is_false(&self) -> bool {
         self.value() == Some(&Value::Bool(false))
@@ -132,7 +137,7 @@ impl<'a> At<'a> {
         (self.env)(self.variable?)
     }
 
-    fn wrong_variable(&self, expected: &str, got: String) -> ConfigError {
+    pub(super) fn wrong_variable(&self, expected: &str, got: String) -> ConfigError {
         ConfigError::Value {
             path: self.variable.unwrap_or_default().to_owned(),
             expected: expected.to_owned(),

@@ -80,7 +80,6 @@ pub(super) mod prelude {
         secret::Secret,
         selection::Selection,
         service::Service,
-        services::Instance,
         sources::Records,
     };
     pub(in super::super) use super::{DAY, HOUR, MEMORY_PER_MESSAGE, MONTH, default};

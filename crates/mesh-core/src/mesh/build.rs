@@ -30,17 +30,18 @@ pub(super) async fn build(
     events: Arc<dyn Events>,
     sight: Arc<Recorder>,
 ) -> Result<(Arc<Core>, Option<Listener>), Error> {
-    let draining = CancellationToken::new();
+    let closing = CancellationToken::new();
     let listener = match config.port {
         None => None,
-        Some(port) => Some(bind(&config, port, draining.clone()).await?),
+        Some(port) => Some(bind(&config, port, closing.clone()).await?),
     };
     let listening = listener.as_ref().map(|listener| Listening {
         address: listener.address(),
         connections: listener.connections(),
+        closing,
         released: listener.released(),
     });
-    let shared = Arc::new(Shared::new(config, platform, events, draining, sight));
+    let shared = Arc::new(Shared::new(config, platform, events, sight));
     let loading = Arc::clone(&shared);
     let loaded = shared.platform.blocking(move || load(loading, listening)).await;
     let core = loaded.map_err(|_| Error::Thread)??;
@@ -52,7 +53,7 @@ pub(super) async fn build(
     Ok((Arc::new(core), listener))
 }
 
-async fn bind(config: &MeshConfig, port: u16, draining: CancellationToken) -> Result<Listener, Error> {
+async fn bind(config: &MeshConfig, port: u16, closing: CancellationToken) -> Result<Listener, Error> {
     let host = match &config.host {
         Some(host) => Some(host.as_str()),
         None if config.is_embedded() => Some("127.0.0.1"),
@@ -63,9 +64,9 @@ async fn bind(config: &MeshConfig, port: u16, draining: CancellationToken) -> Re
     Ok(match &config.network {
         None => {
             let place = Place { host, port, shared: config.reuse_port };
-            Listener::bind(place, most, patience, draining).await?
+            Listener::bind(place, most, patience, closing).await?
         }
-        Some(network) => Listener::bind_in_memory(network, port, most, patience, draining)?,
+        Some(network) => Listener::bind_in_memory(network, port, most, patience, closing)?,
     })
 }
 

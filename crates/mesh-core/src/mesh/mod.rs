@@ -146,16 +146,15 @@ impl Mesh {
         let (jobs, queue) = mpsc::unbounded_channel();
         let (started, ready) = oneshot::channel();
         let observed = config.observe.is_on(config.is_embedded());
-        let records = config.admin.is_some() || observed || events.metrics().is_some();
+        let shown = config.admin.as_ref().is_some_and(|admin| !admin.probes_only);
+        let records = shown || observed || events.metrics().is_some();
         let service = config.service_id.as_str();
         let version = env!("CARGO_PKG_VERSION");
         let sight = Arc::new(Recorder::new(service, version, platform.clock.now(), records));
         let gate = Arc::new(Gate::default());
         let own = Arc::<OwnCalls>::default();
-        let events: Arc<dyn Events> = match &config.admin {
-            Some(_) => Arc::new(Beside { application: events, own: Arc::clone(&own) }),
-            None => events,
-        };
+        let events: Arc<dyn Events> =
+            if shown { Arc::new(Beside { application: events, own: Arc::clone(&own) }) } else { events };
         let facts = Facts::new(jobs.downgrade(), own, Arc::clone(&gate), Arc::clone(&sight));
         let recorder = Arc::clone(&sight);
         let ready = async {

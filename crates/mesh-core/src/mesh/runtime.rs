@@ -107,7 +107,8 @@ pub(super) async fn run(
         tokio::spawn(log_troubles(Arc::clone(shared), listener.troubles()));
         let acceptor = Arc::new(Acceptor(Arc::clone(&core.server)));
         let tls = core.identity.speaks_tls().then(|| Arc::new(Port(Arc::clone(&core.server))) as _);
-        tokio::spawn(serve(listener, acceptor, tls, shared.config.limits.max_message));
+        let (most, draining) = (shared.config.limits.max_message, shared.draining.clone());
+        tokio::spawn(serve(listener, acceptor, tls, most, draining));
     }
     let io = Io(Arc::clone(&core));
     let mut lookout = Lookout::new(shared.platform.cores);

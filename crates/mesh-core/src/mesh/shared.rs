@@ -92,7 +92,6 @@ impl Shared {
         config: MeshConfig,
         platform: Platform,
         events: Arc<dyn Events>,
-        draining: CancellationToken,
         sight: Arc<Recorder>,
     ) -> Self {
         let cores = platform.cores;
@@ -110,7 +109,7 @@ impl Shared {
             timers: Timers::default(),
             stats: Counters::default(),
             budget,
-            draining,
+            draining: CancellationToken::new(),
             stop: CancellationToken::new(),
             refusals: Throttle::default(),
             rsa: Arc::new(Semaphore::new(cores)),

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use tokio_stream::StreamExt;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, service::InterceptorLayer, transport::Server};
+use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{
     ConnectionInfo, Duplex, Frame, Incoming, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, Listener, Outgoing,
@@ -58,15 +60,18 @@ impl Mesh for Service {
     }
 }
 
-/// Serves until the listener ends. Open streams continue in their own tasks.
+/// Serves until the listener ends. Open streams continue in their own tasks. The health
+/// service reports `NOT_SERVING` during the drain.
 pub(crate) async fn serve(
     listener: Listener,
     accept: Arc<dyn Accept>,
     tls: Option<Arc<dyn TlsPort>>,
     max_message: u32,
+    draining: CancellationToken,
 ) -> Result<(), TransportError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<MeshServer<Service>>().await;
+    tokio::spawn(tell_the_end(health, draining));
     let internal = |error: tonic_reflection::server::Error| TransportError::Listen {
         address: "reflection".to_owned(),
         detail: error.to_string(),
@@ -105,4 +110,12 @@ pub(crate) async fn serve(
         .serve_with_incoming(incoming)
         .await
         .map_err(|error| TransportError::Listen { address: "server".to_owned(), detail: error.to_string() })
+}
+
+/// Probes and load balancers that ask the health service, or watch it, send nobody here any more.
+async fn tell_the_end(health: HealthReporter, draining: CancellationToken) {
+    draining.cancelled().await;
+    health.set_not_serving::<MeshServer<Service>>().await;
+    // The server as a whole.
+    health.set_service_status("", ServingStatus::NotServing).await;
 }

@@ -42,6 +42,8 @@ pub(super) struct Listening {
     pub(super) address: Option<SocketAddr>,
     /// The connections accepted.
     pub(super) connections: Connections,
+    /// Cancelled to release the port.
+    pub(super) closing: CancellationToken,
     /// Cancelled once the port is free again.
     pub(super) released: CancellationToken,
 }
@@ -132,15 +134,25 @@ impl Core {
         }
     }
 
+    /// Releases the port, so that an application that awaits the close can listen there at once.
+    async fn release_port(&self) {
+        if let Some(listening) = &self.listening {
+            listening.closing.cancel();
+            let _ = timeout(RELEASE, listening.released.cancelled()).await;
+        }
+    }
+
     /// Accepts no more requests and waits for the requests in progress, at most
     /// for `patience`. Then ends everything.
     pub(super) async fn close(&self, patience: Duration) {
         let text = "the mesh accepts no more requests";
         self.shared.sight.event("drain", self.shared.sight.service(), text, self.shared.elapsed());
         self.shared.draining.cancel();
-        if let Some(listening) = &self.listening {
-            // After the return the caller can listen on the port at once.
-            let _ = timeout(RELEASE, listening.released.cancelled()).await;
+        // The port stays open during the drain, so that probes learn there that this instance does
+        // not serve. Where processes share the port, the other ones get the new connections.
+        let at_once = patience.is_zero() || self.shared.config.reuse_port;
+        if at_once {
+            self.release_port().await;
         }
         let drained = async {
             // `count` visits every session, so that all of them are left even if the first is still
@@ -150,6 +162,9 @@ impl Core {
             }
         };
         let _ = timeout(patience, drained).await;
+        if !at_once {
+            self.release_port().await;
+        }
         self.client.end_all();
         let (calling, answering) = (self.client.sessions().list(), self.server.sessions().list());
         for session in &calling {

@@ -131,3 +131,40 @@ async fn a_closed_mesh_has_left_its_port() {
     server.mesh.close(Duration::ZERO).await;
     tokio::net::TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
 }
+
+#[tokio::test]
+async fn a_server_that_drains_says_so_to_probes_and_keeps_its_port_meanwhile() {
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+    const NOT_SERVING: i32 = 2;
+    let (server, client) = pair().await;
+    let pending = client.begin("never", b"", 60_000, false).1;
+    eventually(async || server.app.handled.load(Ordering::SeqCst) == 1).await;
+    let address = server.mesh.address().unwrap();
+    let url = format!("http://{address}");
+    let probe = async |service: &str| {
+        let endpoint = tonic::transport::Endpoint::from_shared(url.clone()).unwrap();
+        let Ok(channel) = endpoint.connect().await else { return 0 };
+        let request = HealthCheckRequest { service: service.to_owned() };
+        HealthClient::new(channel).check(request).await.map_or(0, |answer| answer.into_inner().status)
+    };
+    // It asked before, and is told.
+    let endpoint = tonic::transport::Endpoint::from_shared(url.clone()).unwrap();
+    let mut watcher = HealthClient::new(endpoint.connect().await.unwrap());
+    let request = HealthCheckRequest { service: String::new() };
+    let mut watched = watcher.watch(request).await.unwrap().into_inner();
+    assert_eq!(watched.message().await.unwrap().unwrap().status, 1, "SERVING");
+    let closed = server.mesh.close(Duration::from_secs(3));
+    let looked = async {
+        assert_eq!(watched.message().await.unwrap().unwrap().status, NOT_SERVING);
+        for service in ["", "securestack.mesh.v1.Mesh"] {
+            assert_eq!(probe(service).await, NOT_SERVING, "{service}");
+        }
+        // New sessions are refused, so that callers go elsewhere at once.
+        let late = Node::client_of(&server, json!({})).await;
+        assert_eq!(late.call("echo", b"").await.unwrap_err().code, Code::Unavailable);
+    };
+    tokio::join!(closed, looked);
+    assert_eq!(probe("").await, 0, "the port is given back");
+    drop(pending);
+    tokio::net::TcpListener::bind(address).await.expect("the port is free");
+}

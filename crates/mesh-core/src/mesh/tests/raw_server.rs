@@ -44,7 +44,7 @@ impl RawServer {
         let place = Place { host: Some("127.0.0.1"), port: 0, shared: false };
         let listener = Listener::bind(place, limit, patience, stop).await.unwrap();
         let port = listener.address().unwrap().port();
-        tokio::spawn(serve(listener, Arc::new(Door(sender)), None, 1 << 20));
+        tokio::spawn(serve(listener, Arc::new(Door(sender)), None, 1 << 20, CancellationToken::new()));
         Self { port, streams, proved: Vec::new() }
     }
 
