@@ -484,3 +484,24 @@ export declare function outcomeOfError(code: string): string
 
 /** Converts a string such as `'15m'` to milliseconds. */
 export declare function parseDuration(name: string, text: string): number
+
+export declare class NativeAuthority {
+  static init(directory: string, options: NativeEstablishment): Promise<NativeAuthority>
+  static open(directory: string): Promise<NativeAuthority>
+  issue(serviceId: string, request?: string | undefined | null, lifetime?: number | undefined | null): Promise<NativeIssued>
+  enrol(serviceId: string, token: string, request: string): Promise<NativeIssued>
+  renew(serviceId: string, request: string): Promise<NativeIssued>
+  revoke(serviceId: string): Promise<NativeRevoked[]>
+  revokeSerial(serial: string): Promise<NativeRevoked[]>
+  rotateIssuer(rootDirectory?: string | undefined | null): Promise<void>
+  rotateRoot(rootDirectory: string | undefined | null, overlap: number): Promise<void>
+  bundle(): Promise<NativeBundle>
+  token(serviceId: string, uses: number, ttl: number): Promise<NativeInvitation>
+  status(): Promise<NativeAuthorityStatus>
+}
+export interface NativeEstablishment { trustDomain: string; template?: string; rootDirectory?: string; lifetime?: number }
+export interface NativeIssued { certificate: string; key?: string; serial: string; expiresAt: number }
+export interface NativeRevoked { serviceId: string; serial: string }
+export interface NativeBundle { ca: string; crl: string; version: string }
+export interface NativeInvitation { token: string; expiresAt: number }
+export interface NativeAuthorityStatus { trustDomain: string; roots: string[]; issuerExpiresAt: number; issued: number; revoked: number; tokens: number }

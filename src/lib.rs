@@ -9,6 +9,8 @@
 #![allow(clippy::needless_pass_by_value)]
 
 mod auth;
+mod authority;
+mod blocking;
 mod boundary;
 mod commands;
 mod convert;
