@@ -20,6 +20,7 @@ export {
   type RotateAuthorityOptions,
   type TrustBundle,
 } from './authority/certificate-authority.js';
+export { certificateAuthority, type CertificateAuthorityService } from './authority/service.js';
 export type {
   CallKind,
   CallOptions,
@@ -185,6 +186,7 @@ export type {
   DiscoveryOptions,
   DnsProviderConfig,
   EjectionConfig,
+  EnrolmentConfig,
   EtcdProviderConfig,
   FileProviderConfig,
   MeshLimits,

@@ -12,10 +12,12 @@
 //! | `token` | join tokens |
 //! | `terms` | what the authority is told, and what it answers |
 //! | `office` | the authority: what it does when it is asked |
+//! | `enrolment` | the other side: the certificate of a service, its files and its renewal |
 //!
-//! Every function of [`Authority`] blocks.
+//! Every function of [`Authority`] and [`Enrolment`] blocks.
 
 mod disk;
+mod enrolment;
 mod error;
 mod issuing;
 mod ledger;
@@ -26,6 +28,7 @@ mod tests;
 mod token;
 
 pub use self::{
+    enrolment::{Enrolment, Standing, enrolment_files},
     error::AuthorityError,
     office::Authority,
     terms::{Bundle, Certified, Establishment, Invitation, RevokedCertificate, Summary},

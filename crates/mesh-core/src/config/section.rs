@@ -76,7 +76,7 @@ pub(super) mod prelude {
         policy::{Effect, MAX_CONDITIONS, Mode, Rule},
         private_key::PrivateKey,
         read::{At, Env, Options},
-        secret::Secret,
+        secret::{JoinSecret, Secret},
         selection::Selection,
         service::Service,
         services::Instance,

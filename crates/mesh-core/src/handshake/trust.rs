@@ -49,6 +49,8 @@ pub enum Trust {
     PinnedAndSecret,
     /// A certificate that leads to a trust anchor and names the service.
     Certificate,
+    /// The secret of a join token: enough to ask the authority for a certificate, and for nothing else.
+    JoinToken,
 }
 
 /// What is known of a peer's key before it speaks.
@@ -140,6 +142,12 @@ impl MeshSecret {
         let mut id = [0; 8];
         root.expand("secret id", &[], &mut id);
         Self { root, id, until: None }
+    }
+
+    /// The name of the secret on the wire.
+    #[must_use]
+    pub fn id(&self) -> [u8; 8] {
+        self.id
     }
 
     /// Stands in where there is no secret: public by construction, so it

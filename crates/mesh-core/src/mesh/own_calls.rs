@@ -22,6 +22,8 @@ use crate::{record::message::Payload, telemetry::Metrics};
 pub(crate) const OBSERVE: &str = "securestack.observe";
 /// The method that answers with the methods of a service. The application's side makes the answer.
 pub(crate) const DESCRIBE: &str = "securestack.describe";
+/// With which a service asks the authority for a certificate.
+pub(crate) const ENROL: &str = "ca.enrol";
 /// Numbers from here on are the mesh's own. The application's are below.
 pub(crate) const FIRST_OWN: CallId = 1 << 31;
 

@@ -1,6 +1,6 @@
 //! Whether a request is handed to its handler. The stack, outermost first:
 //!
-//! token → authorization → `observe` → quota of the caller → limit of calls → form of the
+//! token → a newcomer's only method → authorization → `observe` → quota of the caller → limit of calls → form of the
 //! request → room in the memory budget.
 //!
 //! A request that is refused never reaches the application, which looks up the
@@ -19,12 +19,13 @@ use crate::{
     clock::Timestamp,
     config::RateLimit,
     error::{Code, Coded, Reason},
+    handshake::Trust,
     id::ServiceId,
     mesh::{
         chain::too_deep,
         events::SessionInfo,
         metadata::is_metadata,
-        own_calls::{DESCRIBE, OBSERVE},
+        own_calls::{DESCRIBE, ENROL, OBSERVE},
         session::Session,
         shared::Shared,
         sync::lock,
@@ -117,6 +118,10 @@ impl RequestPolicy {
             return Err(Refusal::new(error.code(), error.reason(), text));
         }
         let info = &session.info;
+        if info.trust == Trust::JoinToken && request.method != ENROL {
+            let text = format!("a join token permits {ENROL} alone");
+            return Err(Refusal::new(Code::PermissionDenied, Reason::PermissionDenied, text));
+        }
         if let Some(text) = self.authorization.denial(info, request.method, request.fields.metadata) {
             // Before the quota, which only requests use up that may be made.
             return Err(Refusal::new(Code::PermissionDenied, Reason::PermissionDenied, text));

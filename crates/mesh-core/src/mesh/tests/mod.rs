@@ -9,6 +9,7 @@ mod calls;
 mod certificate_files;
 mod certificates;
 mod clocks;
+mod enrolment;
 mod faults;
 mod given_keys;
 mod goaway;
@@ -169,7 +170,7 @@ impl Events for App {
         self.meets("session_closed");
     }
 
-    fn wanted(&self, service: &crate::id::ServiceId) {
+    fn wanted(&self, service: &ServiceId) {
         self.wanted.lock().unwrap().push(service.to_string());
     }
 
