@@ -21,6 +21,7 @@ const ROOMS = [
   'tracing',
   'outgoing',
   'incoming',
+  'authority',
   'mesh',
   'compat',
   'index.ts',

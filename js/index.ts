@@ -7,6 +7,20 @@ export { SecureMesh } from './mesh/mesh.js';
 export { SecureMeshClient } from './rpc/client.js';
 export { SecureMeshServer } from './compat/server.js';
 export { Context } from './rpc/context.js';
+export {
+  CertificateAuthority,
+  type CertificateAuthorityOptions,
+  type CertificateAuthorityStatus,
+  type IssuedCertificate,
+  type IssueOptions,
+  type JoinToken,
+  type JoinTokenOptions,
+  type RevokedCertificate,
+  type RevokeOptions,
+  type RotateAuthorityOptions,
+  type TrustBundle,
+} from './authority/certificate-authority.js';
+export { certificateAuthority, type CertificateAuthorityService } from './authority/service.js';
 export type {
   CallKind,
   CallOptions,
@@ -181,6 +195,7 @@ export type {
   DiscoveryOptions,
   DnsProviderConfig,
   EjectionConfig,
+  EnrolmentConfig,
   EtcdProviderConfig,
   FileProviderConfig,
   MeshLimits,

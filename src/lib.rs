@@ -9,16 +9,20 @@
 #![allow(clippy::needless_pass_by_value)]
 
 mod auth;
+mod authority;
+mod blocking;
 mod boundary;
 mod commands;
 mod convert;
 mod crypto;
 mod discovery;
+mod enrolment;
 mod error;
 mod events;
 mod frames;
 mod inbox;
 mod mesh;
+mod mounted;
 mod providers;
 mod resilience;
 mod telemetry;

@@ -25,10 +25,14 @@ use zeroize::Zeroizing;
 
 use crate::{
     auth::service_id,
+    authority::NativeAuthority,
+    blocking::off_the_loop,
     commands::execute,
     convert::{argument, from_count},
+    enrolment::{NativeEnrolment, prepare},
     error::{Failure, Settled, throw},
     events::{Outlet, certificate},
+    mounted::Mounted,
     telemetry::NativeMetrics,
 };
 
@@ -41,6 +45,8 @@ pub struct NativeMesh {
 struct Inner {
     state: Mutex<State>,
     outlet: Arc<Outlet>,
+    /// The authority that newcomers find here.
+    mounted: Mounted,
 }
 
 enum State {
@@ -126,7 +132,7 @@ impl NativeMesh {
     /// Checks the configuration and the `SECURE_MESH_…` variables, both given
     /// as JSON. `onWake` is called when a batch can be taken. `network` is the
     /// name of a network in memory, for tests. The mesh counts its events in
-    /// `metrics`.
+    /// `metrics`. One that is `joining` only asks the authority for its first certificate.
     #[napi(constructor, catch_unwind)]
     pub fn new(
         env: Env,
@@ -135,6 +141,7 @@ impl NativeMesh {
         on_wake: Function<'_, (), ()>,
         network: Option<String>,
         metrics: Option<&NativeMetrics>,
+        joining: Option<bool>,
     ) -> Result<Self> {
         let unreadable = |_| {
             throw(
@@ -149,8 +156,43 @@ impl NativeMesh {
         if let Some(network) = network {
             config = config.on_network(&network);
         }
+        let config = prepare(config, joining == Some(true)).map_err(|failure| throw(env, failure))?;
         let outlet = Outlet::new(&on_wake, metrics.map(|metrics| Arc::clone(&metrics.metrics)))?;
-        Ok(Self { inner: Arc::new(Inner { state: Mutex::new(State::New(Box::new(config))), outlet }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                state: Mutex::new(State::New(Box::new(config))),
+                outlet,
+                mounted: Mounted::default(),
+            }),
+        })
+    }
+
+    /// The certificate that this mesh gets from the built-in authority, if it does.
+    #[napi(catch_unwind)]
+    pub fn enrolment(&self, env: Env) -> Result<Option<NativeEnrolment>> {
+        match &*self.inner.lock() {
+            State::New(config) => NativeEnrolment::of(config).map_err(|failure| throw(env, failure)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Lets newcomers with a token of this authority ask it here for their first certificate.
+    #[napi(catch_unwind)]
+    pub fn mount_authority(&self, authority: &NativeAuthority) {
+        self.inner.mounted.set(Arc::clone(&authority.inner));
+    }
+
+    /// Reads the records of the authority again if another process or this one has changed them; resolves to
+    /// whether that was so.
+    #[napi(ts_return_type = "Promise<boolean>")]
+    pub async fn refresh_authority(&self) -> Settled<bool> {
+        let inner = Arc::clone(&self.inner);
+        let newcomers = match off_the_loop(move || inner.mounted.newcomers()).await.0 {
+            Ok(Some(newcomers)) => newcomers,
+            other => return Settled(other.map(|_| false)),
+        };
+        let Some(mesh) = self.inner.running() else { return Settled(Err(not_running())) };
+        mesh.admit_newcomers(newcomers).await.map(|()| true).into()
     }
 
     /// Where this service was given its key: an option or a variable. Nothing if it makes its own.

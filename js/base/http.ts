@@ -56,6 +56,7 @@ const BETWEEN_SERVICES: ReadonlySet<string> = new Set([
   'HANDSHAKE_STATE',
   'HELLO_MAC',
   'ID_SYNTAX',
+  'JOIN_TOKEN',
   'JWT_ALG',
   'JWT_AUD',
   'JWT_CNF',

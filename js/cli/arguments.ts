@@ -34,6 +34,15 @@ export function milliseconds(option: string, given: string): number {
   return value;
 }
 
+/** A duration as the library takes it, up to days: `90s`, `24h`, `30d`. */
+export function duration(option: string, given: string): string {
+  if (/^\d+(?:ms|s|m|h|d)$/.test(given)) return given;
+  throw new CommandError(
+    `${option} must be a time with a unit, got ${JSON.stringify(given)}`,
+    `Write it as in ${option} 24h or ${option} 30d.`,
+  );
+}
+
 /** An address `host:port`; IPv6 in brackets. */
 export function hostAndPort(option: string, given: string): { host: string; port: number } {
   const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(given) ?? [];

@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { version } from '../index.js';
+import { addCa } from './ca.js';
 import { addCall } from './call.js';
 import type { GlobalOptions } from './config.js';
 import { addDescribe } from './describe.js';
@@ -59,7 +60,16 @@ function program(): Command {
       const code = await action({ options, output }, ...(given.slice(0, -2) as A));
       if (code !== undefined) process.exitCode = code;
     };
-  for (const add of [addDoctor, addCall, addDescribe, addSecret, addKeys, addPolicy, addInit]) {
+  for (const add of [
+    addDoctor,
+    addCall,
+    addDescribe,
+    addSecret,
+    addKeys,
+    addPolicy,
+    addCa,
+    addInit,
+  ]) {
     add(root, runner);
   }
   return root;

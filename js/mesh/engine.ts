@@ -8,6 +8,7 @@ import { Providers } from '../discovery/providers.js';
 import { BatchReader } from '../frames/batches.js';
 import { readEvents, type EventSink } from '../frames/reader.js';
 import { CommandWriter } from '../frames/writer.js';
+import type { BuiltIn } from '../incoming/built-in.js';
 import { describeRoute } from '../incoming/describe.js';
 import { idempotencyLimits } from '../incoming/idempotency-limits.js';
 import { Idempotency } from '../incoming/idempotency.js';
@@ -26,6 +27,7 @@ import type { Contract } from '../rpc/contract.js';
 import { enableScope } from '../rpc/scope.js';
 import { Tracing } from '../tracing/tracing.js';
 import { encodeConfig, encodeEnvironment } from './config.js';
+import { Enrolment, type Ask } from './enrolment.js';
 import { MeshEvents } from './events.js';
 import { permittedTo } from './explain.js';
 import { KeepAlive } from './keep-alive.js';
@@ -76,6 +78,10 @@ export class Engine {
   readonly #services: number;
   /** The services whose addresses are in the configuration. */
   readonly #fixed: ReadonlySet<string>;
+  readonly #builtIns = new Set<BuiltIn>();
+  readonly #enrolment: Enrolment | undefined;
+  /** Makes a mesh of this service before it has a certificate. */
+  readonly #joiner: () => Engine;
   readonly #keepAlive = new KeepAlive();
   readonly #batches = new BatchReader(
     (target) => this.native.take(target),
@@ -96,9 +102,10 @@ export class Engine {
    *
    * @param network the name of a network in memory; environment variables apply only to meshes on the
    *   system's network
+   * @param joining whether this mesh only asks the authority for the first certificate of its service
    * @throws MeshError `INVALID_ARGUMENT`, naming the option by its path
    */
-  constructor(config: MeshConfig, network?: string) {
+  constructor(config: MeshConfig, network?: string, joining = false) {
     this.#logger = new SafeLogger(config?.logger);
     const json = encodeConfig(config);
     const environment = encodeEnvironment(network === undefined ? process.env : {});
@@ -106,7 +113,7 @@ export class Engine {
     this.#monitoring = Monitoring.from(config, this.#logger);
     const metrics = this.#monitoring?.native;
     this.native = wrapNative(
-      () => new NativeMesh(json, environment, this.#batches.wake, network, metrics),
+      () => new NativeMesh(json, environment, this.#batches.wake, network, metrics, joining),
     );
     this.#providers = Providers.configured(config.discovery)
       ? new Providers(config.discovery ?? {}, {
@@ -139,6 +146,17 @@ export class Engine {
       ready: () => this.initialize(),
     };
     this.outgoing = new Outgoing(this.#calls, gate, callTimeoutMs, tracing);
+    const enrolment = joining ? null : wrapNative(() => this.native.enrolment());
+    const directory = config.security?.certificate?.authority?.directory;
+    this.#enrolment =
+      enrolment === null
+        ? undefined
+        : new Enrolment(enrolment, this.#ask, { logger: this.#logger, directory });
+    this.#joiner = () => {
+      const { serviceId, security, discovery, paths, limits, logger } = config;
+      const asked = { serviceId, security, discovery, paths, limits, logger } as MeshConfig;
+      return new Engine(asked, network, true);
+    };
     const host = {
       connect: (
         context: Context,
@@ -197,6 +215,40 @@ export class Engine {
   get isReady(): boolean {
     return this.#state === 'ready';
   }
+
+  /** Serves a part of the package under its reserved names. */
+  async #begin(part: BuiltIn): Promise<void> {
+    await part.start({ native: this.native, logger: this.#logger });
+  }
+
+  /** Adds a part of the package, which begins its work with the mesh. */
+  mount(part: BuiltIn): void {
+    if (this.#isClosing()) throw closedError();
+    for (const route of part.routes) this.router.addBuiltIn(route);
+    this.#builtIns.add(part);
+    if (this.#state === 'ready') {
+      void this.#begin(part).catch((error: unknown) =>
+        this.#logger.error('a part of the mesh cannot start', { event: 'mount.failed', error }),
+      );
+    }
+    this.#updateKeepAlive();
+  }
+
+  readonly #ask: Ask = (service, method, input, options) => {
+    const client = this.outgoing.connect(service, undefined, undefined) as SecureMeshClient;
+    return client.call(method, input, options);
+  };
+
+  /** Makes a call with the join token alone. */
+  readonly #join: Ask = async (service, method, input, options) => {
+    const joiner = this.#joiner();
+    try {
+      await joiner.initialize();
+      return await joiner.#ask(service, method, input, options);
+    } finally {
+      await joiner.cleanup();
+    }
+  };
 
   /** Resolves once an instance of each service is known. */
   async waitForServices(ids: readonly string[], signal: AbortSignal): Promise<void> {
@@ -261,9 +313,11 @@ export class Engine {
           health.details.degraded = `${usedBytes} of ${limitBytes} bytes are held (limits.maxMemoryBytes)`;
         }
       }
+      const renewal = this.#enrolment?.problem;
+      if (renewal !== undefined) health.details['renewalProblem'] = renewal;
       // These faults only degrade the mesh: known services are still served, or the certificate is still
       // valid.
-      const faults = ['keyDirectoryFault', 'certificateProblem'];
+      const faults = ['keyDirectoryFault', 'certificateProblem', 'renewalProblem'];
       if (faults.some((fault) => typeof health.details[fault] === 'string'))
         health.status = 'degraded';
     } catch (error) {
@@ -289,7 +343,9 @@ export class Engine {
     this.#state = 'starting';
     this.#updateKeepAlive();
     try {
+      await this.#enrolment?.prepare(this.#join);
       await wrapNativeAsync(() => this.native.start());
+      for (const part of this.#builtIns) await this.#begin(part);
       // A mesh in memory does not count as listening: no other process can call it.
       this.#listening = !this.#inMemory && this.native.address() !== null;
       await this.#register();
@@ -299,6 +355,7 @@ export class Engine {
       this.readiness.begin();
       this.#monitoring?.start();
       this.rotation.start();
+      this.#enrolment?.start();
     } catch (error) {
       if (this.#state === 'starting') {
         this.#state = 'new';
@@ -329,6 +386,8 @@ export class Engine {
     const starting = this.#state === 'starting' ? this.#starting : undefined;
     this.rotation.stop();
     this.readiness.stop();
+    this.#enrolment?.stop();
+    for (const part of this.#builtIns) part.stop();
     this.#state = drainMs > 0 && this.#state !== 'closing' ? 'draining' : 'closing';
     this.#updateKeepAlive();
     await starting?.catch(() => {
@@ -399,8 +458,10 @@ export class Engine {
       this.#state === 'starting' ||
         this.#state === 'draining' ||
         this.#state === 'closing' ||
-        (this.#state !== 'closed' && this.#calls.size > 0) ||
-        (this.#state === 'ready' && this.#listening && !this.router.empty),
+        (this.#state !== 'closed' && this.#calls.size > (this.#enrolment?.asking ?? 0)) ||
+        (this.#state === 'ready' &&
+          this.#listening &&
+          !(this.router.empty && this.#builtIns.size === 0)),
     );
   }
 }

@@ -2,6 +2,7 @@
 
 import { asyncDispose } from '../base/async-dispose.js';
 import { wrapNative } from '../base/errors.js';
+import { BuiltIn } from '../incoming/built-in.js';
 import type { Implementation, ImplementOptions } from '../incoming/contract-routes.js';
 import { contractRoutes } from '../incoming/contract-routes.js';
 import { mountRoutes, type RouterLike, type RouterTree } from '../incoming/mount.js';
@@ -203,11 +204,10 @@ export class SecureMesh {
   /** The same, with a prefix for the names of the methods. */
   mount(name: string, router: RouterLike | RouterTree, policy?: HandlerPolicy): this;
   mount(first: string | RouterLike | RouterTree, second?: unknown, third?: HandlerPolicy): this {
-    return this.#add(
-      typeof first === 'string'
-        ? mountRoutes(first, second as RouterLike, third)
-        : mountRoutes('', first, second as HandlerPolicy | undefined),
-    );
+    if (first instanceof BuiltIn) this.#engine.mount(first);
+    else if (typeof first === 'string') this.#add(mountRoutes(first, second as RouterLike, third));
+    else this.#add(mountRoutes('', first, second as HandlerPolicy | undefined));
+    return this;
   }
 
   /**
@@ -251,7 +251,8 @@ export class SecureMesh {
 
   /**
    * Waits until discovery knows an instance of each of these services. Starts the mesh if it has
-   * not started. A service with an address in `discovery.services` is known from the start.
+   * not started. A service with
+   * an address in `discovery.services` is known from the start.
    *
    * @param ids the services
    * @param options.timeoutMs the longest wait, in ms. Default: 30,000.

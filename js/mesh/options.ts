@@ -148,6 +148,11 @@ export interface CertificateConfig {
    * otherwise equals this certificate's.
    */
   id?: string | undefined;
+  /**
+   * The built-in authority, from which this mesh gets its certificate by itself: instead of `cert`,
+   * `key`, `ca` and `crl`. Default: none.
+   */
+  authority?: EnrolmentConfig | undefined;
 }
 
 /**
@@ -164,6 +169,29 @@ export interface TlsConfig {
   key?: string | undefined;
   /** The trust anchors for the certificates of the other services. */
   ca?: string | undefined;
+}
+
+/**
+ * Certificates that a mesh gets and renews by itself, from the built-in authority. They are kept in
+ * the key directory. Neither files nor PEM are given beside it.
+ */
+export interface EnrolmentConfig {
+  /**
+   * The service that has mounted the authority (`certificateAuthority()`). It is one of
+   * `discovery.services`, or a provider knows it. Default: none: `directory` has the authority.
+   */
+  service?: string | undefined;
+  /**
+   * A token of the authority for this service, for its first certificate. It is not used while the
+   * key directory has a certificate that is valid. Environment: `SECURE_MESH_JOIN_TOKEN`. Default:
+   * none.
+   */
+  joinToken?: string | undefined;
+  /**
+   * The directory of the authority itself, for the service that has mounted it. Default: none:
+   * `service` has the authority.
+   */
+  directory?: string | undefined;
 }
 
 /** A weaker trust that is accepted beside certificates during a migration. */

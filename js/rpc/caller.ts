@@ -1,7 +1,11 @@
 // The verified identity behind a request.
 
-/** The way in which a peer proved its identity. */
-export type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret' | 'certificate';
+/**
+ * The way in which a peer proved its identity. `'join-token'` is a service without a certificate that asks the
+ * built-in authority for its first one; no other handler sees it.
+ */
+export type Trust =
+  'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret' | 'certificate' | 'join-token';
 
 /** The caller of a request: always the verified identity, never a claimed one. */
 export interface Caller {

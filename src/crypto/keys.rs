@@ -11,8 +11,9 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::Value;
 
-use super::{DEFAULT_BITS, NativeKeyPair, key_pair, off_the_loop, public_key};
+use super::{DEFAULT_BITS, NativeKeyPair, key_pair, public_key};
 use crate::{
+    blocking::off_the_loop,
     convert::whole,
     error::{Failure, Settled, throw},
 };

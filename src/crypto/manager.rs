@@ -19,8 +19,9 @@ use napi::{
 };
 use napi_derive::napi;
 
-use super::{DEFAULT_BITS, NativeKeyPair, key_pair, keys::directory, off_the_loop, public_key, slot::Slot};
+use super::{DEFAULT_BITS, NativeKeyPair, key_pair, keys::directory, public_key, slot::Slot};
 use crate::{
+    blocking::off_the_loop,
     convert::{exact, whole},
     error::{Failure, Settled, throw},
 };

@@ -12,10 +12,9 @@ use mesh_core::crypto::{
     rsa::{KeyPair, PublicKey},
 };
 use mesh_core::error::{Code, Coded, Reason};
-use napi::bindgen_prelude::spawn_blocking;
 use napi_derive::napi;
 
-use crate::error::{Failure, Settled};
+use crate::error::Failure;
 
 /// The default size of a key pair in bits, if neither the options nor a stored key determine it.
 const DEFAULT_BITS: u32 = 4096;
@@ -57,16 +56,4 @@ fn key_pair(name: &str, private: &str, public: Option<&str>) -> Result<KeyPair, 
 
 fn in_argument(name: &str, err: &CryptoError) -> Failure {
     Failure::new(err.code(), err.reason(), format!("{name}: {err}"))
-}
-
-/// Runs `job` on the blocking pool.
-async fn off_the_loop<T, E>(job: impl FnOnce() -> Result<T, E> + Send + 'static) -> Settled<T>
-where
-    T: Send + 'static,
-    E: Into<Failure> + Send + 'static,
-{
-    match spawn_blocking(job).await {
-        Ok(result) => result.into(),
-        Err(_) => Settled(Err(Failure::new(Code::Internal, Reason::Internal, "the operation panicked"))),
-    }
 }

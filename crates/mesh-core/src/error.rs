@@ -173,6 +173,15 @@ reasons! {
     /// A certificate, key, bundle or revocation list of this service cannot be used.
     CertMaterial = "CERT_MATERIAL", [InvalidArgument], Never,
         "Mend the file or the text that the message names by its option.";
+    /// The authority cannot do what was asked of it: its directory, its keys or its limits are in the way.
+    Authority = "AUTHORITY", [FailedPrecondition, AlreadyExists, NotFound, ResourceExhausted, Internal], Never,
+        "Do what the message says; the guide to certificates has a section about the built-in authority.";
+    /// A join token is malformed, used up, expired, or for another service or authority.
+    JoinToken = "JOIN_TOKEN", [Unauthenticated, InvalidArgument], Never,
+        "Make a token for this service at its authority: `npx secure-stack-mesh ca token <serviceId>`.";
+    /// A certificate signing request is malformed, or asks for a key that is not accepted.
+    CertRequest = "CERT_REQUEST", [InvalidArgument], Never,
+        "Make the request with ECDSA P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits, and sign it with that key.";
     /// The handshake agreed on weaker parameters than both sides support.
     Downgrade = "DOWNGRADE", [Unauthenticated], Never,
         "Somebody changed the handshake on its way. Look at the network between the two.";

@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod auth;
+pub mod authority;
 pub mod authz;
 pub mod balance;
 pub mod budget;

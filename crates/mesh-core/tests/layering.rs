@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 6] = [
     &["error", "id", "config", "clock", "duration", "json", "wire"],
     &["crypto"],
     &["auth", "authz", "balance", "budget", "discovery", "identity", "resilience", "telemetry"],
-    &["handshake", "record"],
+    &["authority", "handshake", "record"],
     &["transport", "providers", "admin"],
     &["mesh"],
 ];

@@ -15,6 +15,7 @@ mod config {
     pub(crate) mod discovery;
     pub(crate) mod dns_provider;
     pub(crate) mod ejection;
+    pub(crate) mod enrolment;
     pub(crate) mod etcd_provider;
     pub(crate) mod file_provider;
     pub(crate) mod limits;
@@ -38,11 +39,12 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with the paths of their options.
-const SECTIONS: [(&str, Section); 18] = [
+const SECTIONS: [(&str, Section); 19] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("security.certificate.", config::certificate::SECTION),
     ("security.tls.", config::tls::SECTION),
+    ("security.certificate.authority.", config::enrolment::SECTION),
     ("security.accept[].", config::accepted::SECTION),
     ("discovery.", config::discovery::SECTION),
     ("discovery.services[].", config::services::SECTION),

@@ -37,5 +37,9 @@ section! {
         template: Option<String> = "id" ("string"),
             absent("the last segment of a path that otherwise equals this certificate's"),
             |at| at.string().map(Some);
+    }    elsewhere {
+        /// The built-in authority, from which this mesh gets its certificate by itself: instead of `cert`, `key`,
+        /// `ca` and `crl`. Default: none.
+        "authority" ("EnrolmentConfig");
     }
 }

@@ -1,9 +1,13 @@
 //! Certificates, keys and lists as options give them: the path of a file, or the PEM itself.
 
-use std::fmt;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use super::{
     certificate::CertificateOptions,
+    enrolment::EnrolmentOptions as Enrolment,
     error::ConfigError,
     private_key::KeySource,
     read::{At, Env, Options},
@@ -61,6 +65,8 @@ pub struct Certificate {
     pub dns_suffix: Option<String>,
     /// `id`: a SPIFFE id with the placeholder `{service}`.
     pub template: Option<String>,
+    /// `authority`: the source of the files above, which [`Certificate::is_at`] then names.
+    pub authority: Option<Box<Enrolment>>,
 }
 
 impl Certificate {
@@ -68,6 +74,26 @@ impl Certificate {
     pub(super) fn read(security: &Options<'_>, env: Env<'_>) -> Result<Option<Self>, ConfigError> {
         let options = security.object("certificate", CertificateOptions::KEYS)?;
         let read = CertificateOptions::read(&options, env)?;
+        let authority = Self::read_authority(&options, env)?;
+        if let Some(authority) = authority {
+            let beside = [("cert", &read.cert), ("key", &read.key), ("ca", &read.ca), ("crl", &read.crl)];
+            if let Some((key, _)) = beside.iter().find(|(_, given)| given.is_some()) {
+                return Err(options.wrong(key, "absent beside authority, which issues the certificate"));
+            }
+            let nowhere = || Material { option: AUTHORITY, source: KeySource::File(PathBuf::new()) };
+            return Ok(Some(Self {
+                cert: nowhere(),
+                key: nowhere(),
+                ca: nowhere(),
+                crl: Some(nowhere()),
+                crl_warns: read.crl_warns,
+                trust_domain: read.trust_domain,
+                dns: read.dns,
+                dns_suffix: read.dns_suffix,
+                template: read.template,
+                authority: Some(Box::new(authority)),
+            }));
+        }
         if options.is_absent() && read.cert.is_none() && read.key.is_none() && read.ca.is_none() {
             return Ok(None);
         }
@@ -84,9 +110,35 @@ impl Certificate {
             dns: read.dns,
             dns_suffix: read.dns_suffix,
             template: read.template,
+            authority: None,
         }))
     }
+
+    fn read_authority(options: &Options<'_>, env: Env<'_>) -> Result<Option<Enrolment>, ConfigError> {
+        let section = options.object("authority", Enrolment::KEYS)?;
+        if section.is_absent() {
+            return Ok(None);
+        }
+        let read = Enrolment::read(&section, env)?;
+        match (&read.service, &read.directory) {
+            (Some(_), None) | (None, Some(_)) => Ok(Some(read)),
+            (None, None) => Err(section.missing("service", "the id of the service that has the authority")),
+            (Some(_), Some(_)) => Err(section.wrong(
+                "directory",
+                "absent beside service: the one is for the service with the authority, the other for those without",
+            )),
+        }
+    }
+
+    /// Takes the certificate, its key, the anchors and the lists from these files, which the enrolment writes.
+    pub fn is_at(&mut self, identity: &Path, trust: &Path) {
+        let file = |path: &Path| Material { option: AUTHORITY, source: KeySource::File(path.to_owned()) };
+        (self.cert, self.key) = (file(identity), file(identity));
+        (self.ca, self.crl) = (file(trust), Some(file(trust)));
+    }
 }
+
+const AUTHORITY: &str = "security.certificate.authority";
 
 /// `security.tls`: TLS beneath the streams.
 #[derive(Clone, Debug)]
@@ -99,6 +151,9 @@ pub enum Tls {
     Off,
     /// Certificates that serve for TLS only.
     Given(Box<Certificate>),
+    /// TLS whose server proves itself by the handshake inside alone. No option sets it: a newcomer has it until it
+    /// has a certificate.
+    Unproven,
 }
 
 const TLS: &str = "'auto', 'required', 'off', or an object with cert, key and ca";
@@ -162,6 +217,7 @@ impl Certificate {
             dns: true,
             dns_suffix: None,
             template: None,
+            authority: None,
         })
     }
 }

@@ -17,6 +17,7 @@ mod conditions;
 mod discovery;
 mod dns_provider;
 mod ejection;
+mod enrolment;
 mod error;
 mod etcd_provider;
 mod file_provider;
@@ -56,6 +57,7 @@ pub use self::{
     balancing::Balancing,
     dns_provider::DnsProvider,
     ejection::Ejection,
+    enrolment::EnrolmentOptions as Enrolment,
     error::ConfigError,
     etcd_provider::EtcdProvider,
     file_provider::FileProvider,
@@ -70,7 +72,7 @@ pub use self::{
     private_key::{KeySource, PrivateKey},
     read::nearest,
     resilience::{Breaker, Hedging, RateLimit, Resilience, Retry},
-    secret::Secret,
+    secret::{JoinSecret, Secret},
     selection::Selection,
     service::Service,
     sources::{ProviderConfig, Records},
@@ -137,6 +139,8 @@ pub struct MeshConfig {
     pub balancing: Balancing,
     /// `resilience`.
     pub resilience: Resilience,
+    /// This mesh only asks for its first certificate: [`MeshConfig::joining`].
+    pub joins: bool,
     /// The network in memory that this mesh uses instead of the system's. No
     /// option and no variable sets it, only [`MeshConfig::on_network`].
     pub network: Option<NetworkName>,
@@ -217,6 +221,7 @@ impl MeshConfig {
             limits: Limits::read(&limits, env)?,
             balancing: Balancing::read(&balancing, env)?,
             resilience: Resilience::read(&options, env)?,
+            joins: false,
             network: None,
             warnings,
         })
@@ -247,6 +252,27 @@ impl MeshConfig {
         Ok(())
     }
 
+    /// The same service before it has a certificate: a mesh that knows only `secret`, of its join token, and
+    /// that the authority with the same secret answers.
+    #[must_use]
+    pub fn joining(self, secret: Secret) -> Self {
+        let tls = if matches!(self.tls, Tls::Off) { Tls::Off } else { Tls::Unproven };
+        Self {
+            port: None,
+            rsa_bits: 2048,
+            secret: Some(secret),
+            private_key: None,
+            certificate: None,
+            accept: None,
+            tls,
+            enforce_peer_keys: false,
+            authorization: None,
+            admin: None,
+            joins: true,
+            ..self
+        }
+    }
+
     /// Whether this mesh keeps nothing on a disk: its own key is given, and it remembers no keys of
     /// peers.
     #[must_use]
@@ -255,7 +281,9 @@ impl MeshConfig {
         // Beside a weaker trust the mesh stores its own key, and the services that have proved a
         // certificate.
         let only_certificates = self.certificate.is_some() && self.accept.is_none();
-        only_certificates || (self.private_key.is_some() && !self.is_embedded() && forgets_peers)
+        self.joins
+            || only_certificates
+            || (self.private_key.is_some() && !self.is_embedded() && forgets_peers)
     }
 
     /// Whether no option about trust is set. The root of trust is then the

@@ -24,6 +24,36 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// A secret that was derived, and so is as strong as it is long.
+    #[must_use]
+    pub fn derived(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+}
+
+/// A join token as configured; redacted in `Debug`.
+#[derive(Clone)]
+pub struct JoinSecret(Zeroizing<String>);
+
+impl JoinSecret {
+    pub(super) fn read(at: &At<'_>) -> Result<Option<Self>, ConfigError> {
+        Ok(at.confidential()?.map(|(_, text)| Self(text)))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for JoinSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JoinSecret(..)")
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")

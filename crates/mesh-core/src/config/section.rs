@@ -77,7 +77,7 @@ pub(super) mod prelude {
         policy::{Effect, MAX_CONDITIONS, Mode, Rule},
         private_key::PrivateKey,
         read::{At, Env, Options},
-        secret::Secret,
+        secret::{JoinSecret, Secret},
         selection::Selection,
         service::Service,
         sources::Records,

@@ -49,6 +49,14 @@ impl Responder {
         ClientHello::decode(m1).is_ok_and(|hello| Mode::from_number(hello.mode) == Some(Mode::Certificate))
     }
 
+    /// The name of the secret that M1 is made with, and its sender; `None` in the other modes, and for what is no M1.
+    #[must_use]
+    pub fn secret_of(m1: &[u8]) -> Option<([u8; 8], ServiceId)> {
+        let hello = ClientHello::decode(m1).ok()?;
+        (Mode::from_number(hello.mode) == Some(Mode::Secret))
+            .then_some((hello.shares.secret_id, hello.shares.client))
+    }
+
     /// Does the cheap checks of M1: its form, its addressee, and whether its
     /// sender knows the mesh secret, if there is one.
     pub fn look_at(local: Arc<Local>, m1: &[u8], now: Timestamp) -> Result<Hello, HandshakeError> {

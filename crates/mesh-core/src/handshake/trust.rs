@@ -49,6 +49,8 @@ pub enum Trust {
     PinnedAndSecret,
     /// A certificate that leads to a trust anchor and names the service.
     Certificate,
+    /// The secret of a join token: enough to ask the authority for a certificate, and for nothing else.
+    JoinToken,
 }
 
 /// The expectation about a peer's key before its hello.
@@ -139,6 +141,12 @@ impl MeshSecret {
         let mut id = [0; 8];
         root.expand("secret id", &[], &mut id);
         Self { root, id, until: None }
+    }
+
+    /// The name of the secret on the wire.
+    #[must_use]
+    pub fn id(&self) -> [u8; 8] {
+        self.id
     }
 
     /// The placeholder for modes without a secret. Its value is public, so it

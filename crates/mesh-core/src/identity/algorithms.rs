@@ -43,6 +43,20 @@ algorithms! {
     PSS_SHA512 = RSA_ENCRYPTION, RSA_PSS_SHA512, RSA_PSS_2048_8192_SHA512;
 }
 
+impl Algorithm {
+    /// Whether `der` begins with the name of this algorithm, an `AlgorithmIdentifier`.
+    pub(super) fn is_named_by(&self, der: &[u8]) -> bool {
+        // Each is shorter than 128 bytes.
+        let header = [0x30, self.signature.len() as u8];
+        der.strip_prefix(&header).is_some_and(|rest| rest.starts_with(&self.signature))
+    }
+
+    /// Whether the holder of `key` has signed `message`.
+    pub(super) fn verifies(&self, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(self.verification, key).verify(message, signature).is_ok()
+    }
+}
+
 /// An algorithm that counts its uses, those that fail included.
 #[derive(Debug)]
 pub(super) struct Counted<'a> {

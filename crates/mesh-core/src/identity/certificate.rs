@@ -124,7 +124,7 @@ fn readable(name: &X509Name<'_>) -> String {
 
 /// A kind of key that may sign delegations. It alone determines the algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeyKind {
+pub(crate) enum KeyKind {
     P256,
     P384,
     Ed25519,

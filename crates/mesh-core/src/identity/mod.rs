@@ -17,6 +17,7 @@
 //! | `revocation` | what `revoke()` has named |
 //! | `cache` | verified identities |
 //! | `verifier` | the checks in their order |
+//! | `request` | the key of a signing request |
 //! | `tls` | the same certificates and checks, for TLS |
 
 mod algorithms;
@@ -29,6 +30,7 @@ mod error;
 mod leaf_key;
 mod material;
 mod names;
+mod request;
 mod revocation;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -42,6 +44,8 @@ pub use self::{
     error::{IdentityError, MaterialError},
     material::{Credential, Presented},
     names::{NameRule, Names},
+    request::BadRequest,
     revocation::{Revocation, Revocations},
     verifier::Verifier,
 };
+pub(crate) use self::{certificate::KeyKind, request::RequestedKey};

@@ -241,6 +241,7 @@ impl SessionInfo {
             (Trust::Pinned, _) => "pinned",
             (Trust::PinnedAndSecret, _) => "pinned+secret",
             (Trust::Certificate, _) => "certificate",
+            (Trust::JoinToken, _) => "join-token",
         }
     }
 }

@@ -74,6 +74,7 @@ use crate::{
     budget::{Budget, Charge, MemoryFigures},
     config::{MeshConfig, NetworkName},
     crypto::rsa::PublicKey,
+    id::ServiceId,
     identity::Revocation,
     telemetry::{Recorder, exposition},
     transport::memory::sever,
@@ -285,6 +286,22 @@ impl Mesh {
             let core = Arc::clone(&io.0);
             tokio::spawn(async move {
                 let _ = sender.send(core.revoke(revocation).await);
+            });
+        });
+        receiver.await.map_err(|_| Error::Thread)?
+    }
+
+    /// Lets services without a certificate ask `ca.enrol` here, which is all that they may do: those that prove one of
+    /// these secrets, each for the service beside it. Replaces what was said before.
+    ///
+    /// # Errors
+    /// [`Error::NoCertificate`] without `security.certificate`; [`Error::Thread`] when the mesh is closed.
+    pub async fn admit_newcomers(&self, secrets: Vec<(Zeroizing<String>, ServiceId)>) -> Result<(), Error> {
+        let (sender, receiver) = oneshot::channel();
+        self.post(move |io| {
+            let identity = Arc::clone(&io.0.identity);
+            tokio::spawn(async move {
+                let _ = sender.send(identity.admit(secrets).await);
             });
         });
         receiver.await.map_err(|_| Error::Thread)?

@@ -22,6 +22,8 @@ use crate::{record::message::Payload, telemetry::Metrics};
 pub(crate) const OBSERVE: &str = "securestack.observe";
 /// The method that returns the methods of a service. JavaScript makes its answer.
 pub(crate) const DESCRIBE: &str = "securestack.describe";
+/// With which a service asks the authority for a certificate.
+pub(crate) const ENROL: &str = "ca.enrol";
 /// The first number of the mesh's own calls. The application's calls have lower numbers.
 pub(crate) const FIRST_OWN: CallId = 1 << 31;
 

@@ -40,9 +40,9 @@ pub(crate) use error::{Shown, repair};
 pub use given::read_key_file;
 pub(crate) use given::read_secret_file;
 #[cfg(not(unix))]
-use portable::Directory;
+pub(crate) use portable::Directory;
 #[cfg(unix)]
-use unix::Directory;
+pub(crate) use unix::Directory;
 
 use memory::Place;
 
@@ -74,15 +74,7 @@ impl KeyStore {
     /// to another user, `KEYDIR_TYPE` if it is not a directory but, say, a
     /// symbolic link to one, `KEYDIR_IO` if it cannot be created or opened.
     pub fn open(dir: &Path) -> Result<Self, KeyStoreError> {
-        let absolute = std::path::absolute(dir).map_err(|source| KeyStoreError::Io {
-            action: "open",
-            path: dir.into(),
-            source,
-        })?;
-        // A trailing separator would make the system follow a symbolic link, so
-        // it is removed.
-        let path = absolute.components().filter(|part| *part != Component::CurDir).collect();
-        Ok(Self { directory: Place::Disk(Directory::open(path)?) })
+        Ok(Self { directory: Place::Disk(open_directory(dir)?) })
     }
 
     /// The keys of this process in memory; they end with the process.
@@ -287,6 +279,19 @@ impl fmt::Debug for KeyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyStore({:?})", self.path())
     }
+}
+
+/// Opens a directory that only this user can use, and creates it if it is missing.
+pub(crate) fn open_directory(dir: &Path) -> Result<Directory, KeyStoreError> {
+    let absolute = std::path::absolute(dir).map_err(|source| KeyStoreError::Io {
+        action: "open",
+        path: dir.into(),
+        source,
+    })?;
+    // A trailing separator would make the system follow a symbolic link, so
+    // it is removed.
+    let path = absolute.components().filter(|part| *part != Component::CurDir).collect();
+    Directory::open(path)
 }
 
 fn key_file(id: &ServiceId) -> String {

@@ -11,13 +11,13 @@ use zeroize::Zeroizing;
 
 use super::{KeyStoreError, temporary_name};
 
-pub(super) struct Directory {
+pub(crate) struct Directory {
     path: PathBuf,
 }
 
 impl Directory {
     /// Opens the directory, creating it and its parents where missing.
-    pub(super) fn open(path: PathBuf) -> Result<Self, KeyStoreError> {
+    pub(crate) fn open(path: PathBuf) -> Result<Self, KeyStoreError> {
         let created = fs::create_dir_all(&path);
         match (path.symlink_metadata(), created) {
             (Ok(meta), _) if meta.is_dir() => Ok(Self { path }),
@@ -31,12 +31,12 @@ impl Directory {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The file `name`, of at most `max` bytes; `None` if there is none.
-    pub(super) fn read(&self, name: &str, max: usize) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
+    pub(crate) fn read(&self, name: &str, max: usize) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
         let path = self.path.join(name);
         match path.symlink_metadata() {
             Ok(meta) if meta.is_file() => {}
@@ -60,7 +60,7 @@ impl Directory {
 
     /// Creates `name` with all of `bytes` in it, or not at all; `false` if it
     /// exists.
-    pub(super) fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, KeyStoreError> {
+    pub(crate) fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, KeyStoreError> {
         let (temporary, path) = (self.temporary(bytes)?, self.path.join(name));
         let linked = fs::hard_link(&temporary, &path);
         let _ = fs::remove_file(&temporary);
@@ -72,7 +72,7 @@ impl Directory {
     }
 
     /// Replaces the content of `name` with `bytes` atomically.
-    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), KeyStoreError> {
+    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), KeyStoreError> {
         let (temporary, path) = (self.temporary(bytes)?, self.path.join(name));
         fs::rename(&temporary, &path).map_err(|source| {
             let _ = fs::remove_file(&temporary);
@@ -81,7 +81,7 @@ impl Directory {
     }
 
     /// Removes `name`. A missing file is not an error.
-    pub(super) fn remove(&self, name: &str) -> Result<(), KeyStoreError> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), KeyStoreError> {
         let path = self.path.join(name);
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -92,7 +92,7 @@ impl Directory {
     }
 
     /// Counts the names that begin with one of `prefixes`.
-    pub(super) fn count(&self, prefixes: &[&str]) -> Result<usize, KeyStoreError> {
+    pub(crate) fn count(&self, prefixes: &[&str]) -> Result<usize, KeyStoreError> {
         let failed = |source| KeyStoreError::Io { action: "list", path: self.path.clone(), source };
         let mut count = 0;
         for entry in fs::read_dir(&self.path).map_err(failed)? {

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::{DIRECTORY as SUBDIRECTORY, KeyStoreError, TEMPORARY_PREFIX, temporary_name};
 
-pub(super) struct Directory {
+pub(crate) struct Directory {
     fd: OwnedFd,
     path: PathBuf,
 }
@@ -29,7 +29,7 @@ impl Directory {
     /// Opens the directory, creating it and its parents with mode 0700 where
     /// they are missing. `path` is absolute and has no trailing separator,
     /// which would disable `O_NOFOLLOW`.
-    pub(super) fn open(path: PathBuf) -> Result<Self, KeyStoreError> {
+    pub(crate) fn open(path: PathBuf) -> Result<Self, KeyStoreError> {
         let created = DirBuilder::new().recursive(true).mode(0o700).create(&path);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = match (open(&path, flags, Mode::empty()), created) {
@@ -78,12 +78,12 @@ impl Directory {
         check_access(&self.path, &stat, 0o700)
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The file `name`, of at most `max` bytes; `None` if there is none.
-    pub(super) fn read(&self, name: &str, max: usize) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
+    pub(crate) fn read(&self, name: &str, max: usize) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
         self.check()?;
         let path = self.path.join(name);
         // Without NONBLOCK, opening a pipe would wait for its writer.
@@ -123,7 +123,7 @@ impl Directory {
 
     /// Creates `name` with all of `bytes` in it, or not at all; `false` if it
     /// exists.
-    pub(super) fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, KeyStoreError> {
+    pub(crate) fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, KeyStoreError> {
         let temporary = self.temporary(bytes)?;
         // A link, unlike a rename, fails if the name exists, so that the first of concurrent processes wins.
         match linkat(&self.fd, &*temporary.name, &self.fd, name, AtFlags::empty()) {
@@ -140,7 +140,7 @@ impl Directory {
     }
 
     /// Replaces the content of `name` with `bytes` atomically.
-    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), KeyStoreError> {
+    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), KeyStoreError> {
         let temporary = self.temporary(bytes)?;
         renameat(&self.fd, &*temporary.name, &self.fd, name)
             .map_err(|err| io_error("write", self.path.join(name), err))?;
@@ -148,7 +148,7 @@ impl Directory {
     }
 
     /// Removes `name`. A missing file is not an error.
-    pub(super) fn remove(&self, name: &str) -> Result<(), KeyStoreError> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), KeyStoreError> {
         match unlinkat(&self.fd, name, AtFlags::empty()) {
             Err(err) if err != Errno::NOENT => Err(io_error("remove", self.path.join(name), err)),
             _ => Ok(()),
@@ -156,7 +156,7 @@ impl Directory {
     }
 
     /// Counts the names that begin with one of `prefixes`.
-    pub(super) fn count(&self, prefixes: &[&str]) -> Result<usize, KeyStoreError> {
+    pub(crate) fn count(&self, prefixes: &[&str]) -> Result<usize, KeyStoreError> {
         let failed = |err| io_error("list", self.path.clone(), err);
         let mut count = 0;
         for entry in Dir::read_from(&self.fd).map_err(failed)? {

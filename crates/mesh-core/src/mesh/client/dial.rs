@@ -218,7 +218,15 @@ impl Dialler<'_> {
          {service}"
         );
         let other_service = format!("another service than {service} listens at this address");
-        let causes = if late {
+        let causes = if self.shared.config.joins {
+            vec![
+                "the join token is used up or has ended, or another authority made it".to_owned(),
+                format!("{me} was revoked there since the token was made"),
+                format!(
+                    "{service} has not mounted the authority, or another service listens at this address"
+                ),
+            ]
+        } else if late {
             // M1 was accepted, so the secret or the pins match. Only the contents of M3 remain as
             // causes.
             vec!["the two clocks differ by more than 30 s".to_owned(), remembered]

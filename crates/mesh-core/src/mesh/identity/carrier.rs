@@ -40,6 +40,7 @@ impl Tls {
             (config::Tls::Off, _) | (config::Tls::Auto | config::Tls::Required, None) => return Ok(None),
             (config::Tls::Auto | config::Tls::Required, Some(_)) => None,
             (config::Tls::Given(given), _) => Some(Carrier::load(shared, given)?),
+            (config::Tls::Unproven, _) => None,
         };
         Ok(Some(Self { server: Mutex::default(), signatures: Arc::default(), carrier }))
     }

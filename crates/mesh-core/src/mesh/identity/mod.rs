@@ -5,6 +5,7 @@ mod carrier;
 mod certificates;
 mod keys;
 mod material;
+mod newcomers;
 mod reload;
 mod rotation;
 mod tls;
@@ -24,6 +25,7 @@ use self::{
     carrier::Tls,
     certificates::{Certificates, Delegated},
     keys::{OwnKey, open_store, own_key},
+    newcomers::Newcomers,
     trust::TrustStore,
     wallet::Wallet,
     weaker::Weaker,
@@ -53,6 +55,8 @@ pub(crate) struct Identity {
     weaker: Option<Weaker>,
     /// TLS beneath the streams, if it is on.
     tls: Option<Tls>,
+    /// Services that may ask the authority for their first certificate.
+    newcomers: Newcomers,
     /// Whether this service made a new key at its start, which no peer remembers yet.
     pub(crate) key_is_new: bool,
     shared: Arc<Shared>,
@@ -102,6 +106,7 @@ impl Identity {
             wallet: Wallet::default(),
             certificates,
             tls,
+            newcomers: Newcomers::default(),
             weaker,
             key_is_new,
             shown: Arc::new(Mutex::new(local.key.public_key().clone())),

@@ -38,7 +38,10 @@ impl Identity {
         let verifier = match (&tls.carrier, &self.certificates) {
             (Some(carrier), _) => carrier.verifier(),
             (None, Some(certificates)) => certificates.verifier(),
-            (None, None) => return Ok(None),
+            // A newcomer, which has no anchor: the handshake inside proves the server, and is bound to this connection.
+            (None, None) => {
+                return Ok(Some(TlsDial { config: tls::unproven_config()?, refusal: Arc::default() }));
+            }
         };
         let refusal = Arc::new(OnceLock::new());
         let config = tls::client_config(verifier, service.clone(), self.shared.now(), Arc::clone(&refusal))?;

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     error::{Coded, Reason},
-    handshake::{AwaitProof, Established, Expectation, HandshakeError, Hello, Local, Responder},
+    handshake::{AwaitProof, Established, Expectation, HandshakeError, Hello, Local, Responder, Trust},
     id::ServiceId,
     mesh::{
         identity::NotRemembered,
@@ -145,9 +145,15 @@ async fn respond(
     let m1 = handshake_message(duplex).await?;
     let (shared, admission) = (&server.shared, &server.admission);
     // During a migration a peer without a certificate may use the weaker trust.
-    let weaker = server.identity.weaker().filter(|_| !Responder::shows_certificate(&m1));
-    let is_weaker = weaker.is_some();
-    let local = weaker.as_ref().unwrap_or(local);
+    let newcomer = server.identity.newcomer(&m1);
+    let weaker =
+        server.identity.weaker().filter(|_| newcomer.is_none() && !Responder::shows_certificate(&m1));
+    let rests_on = match (&newcomer, &weaker) {
+        (Some(_), _) => RestsOn::JoinToken,
+        (None, Some(_)) => RestsOn::Less,
+        (None, None) => RestsOn::Usual,
+    };
+    let local = newcomer.as_ref().or(weaker.as_ref()).unwrap_or(local);
     let hello = Responder::look_at(Arc::clone(local), &m1, shared.now())?.bound_to(duplex.exporter);
     let mac = hello.mac();
     if lock(&admission.replays).has(&mac) {
@@ -162,7 +168,7 @@ async fn respond(
     let _hold = connection.hold_for_handshake();
     lock(&admission.replays).remember(mac);
     let turn = admission.turns.take(class).await.ok_or(Refused::OverBudget)?;
-    let (m2, state) = answer(server, hello, is_weaker, turn).await?;
+    let (m2, state) = answer(server, hello, rests_on, turn).await?;
     duplex.outgoing.send(m2.into()).await;
     let m3 = handshake_message(duplex).await?;
     let proved = state.on_finish(&m3, shared.now())?;
@@ -175,10 +181,25 @@ async fn respond(
     drop(place);
     let clock = shared.platform.clock.clone();
     let accepted = shared.private_operation(proved.is_resumed(), move || proved.accept(clock.now()));
-    let (m4, established) = accepted.await??;
+    let (m4, mut established) = accepted.await??;
+    if rests_on == RestsOn::JoinToken {
+        // Its key is for this session alone, and nothing of it is remembered.
+        established.trust = Trust::JoinToken;
+    }
     let established = remember(server, connection.subject(), established).await?;
     duplex.outgoing.send(m4.into()).await;
     Ok((established, seat))
+}
+
+/// The means by which a newcomer proves itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RestsOn {
+    /// Those that this service has.
+    Usual,
+    /// Less than a certificate, during a migration.
+    Less,
+    /// A token for its first certificate.
+    JoinToken,
 }
 
 /// The charge for an unfinished handshake.
@@ -207,13 +228,17 @@ impl<'a> Cost<'a> {
 async fn answer(
     server: &Arc<Server>,
     hello: Hello,
-    is_weaker: bool,
+    rests_on: RestsOn,
     turn: Turn,
 ) -> Result<(Vec<u8>, AwaitProof), Refused> {
     let answering = Arc::clone(server);
     let answer = server.shared.platform.blocking(move || {
         let mut failure = None;
         let expect = |peer: &ServiceId| {
+            if rests_on == RestsOn::JoinToken {
+                return Expectation::Unknown;
+            }
+            let is_weaker = rests_on == RestsOn::Less;
             let proved_more =
                 if is_weaker { answering.identity.trust.has_certified(peer) } else { Ok(false) };
             match proved_more {

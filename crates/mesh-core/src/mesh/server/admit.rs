@@ -1,6 +1,6 @@
 //! The admission of requests. The stack, outermost first:
 //!
-//! token → authorization → `observe` → quota of the caller → limit of calls → form of the
+//! token → a newcomer's only method → authorization → `observe` → quota of the caller → limit of calls → form of the
 //! request → room in the memory budget.
 //!
 //! A refused request never reaches the application. The application looks up
@@ -19,12 +19,13 @@ use crate::{
     clock::Timestamp,
     config::RateLimit,
     error::{Code, Coded, Reason},
+    handshake::Trust,
     id::ServiceId,
     mesh::{
         chain::too_deep,
         events::SessionInfo,
         metadata::is_metadata,
-        own_calls::{DESCRIBE, OBSERVE},
+        own_calls::{DESCRIBE, ENROL, OBSERVE},
         session::Session,
         shared::Shared,
         sync::lock,
@@ -117,6 +118,10 @@ impl RequestPolicy {
             return Err(Refusal::new(error.code(), error.reason(), text));
         }
         let info = &session.info;
+        if info.trust == Trust::JoinToken && request.method != ENROL {
+            let text = format!("a join token permits {ENROL} alone");
+            return Err(Refusal::new(Code::PermissionDenied, Reason::PermissionDenied, text));
+        }
         if let Some(text) = self.authorization.denial(info, request.method, request.fields.metadata) {
             // This check precedes the quota, so that denied requests do not use it up.
             return Err(Refusal::new(Code::PermissionDenied, Reason::PermissionDenied, text));

@@ -10,6 +10,7 @@ mod calls;
 mod certificate_files;
 mod certificates;
 mod clocks;
+mod enrolment;
 mod faults;
 mod given_keys;
 mod goaway;
@@ -170,7 +171,7 @@ impl Events for App {
         self.meets("session_closed");
     }
 
-    fn wanted(&self, service: &crate::id::ServiceId) {
+    fn wanted(&self, service: &ServiceId) {
         self.wanted.lock().unwrap().push(service.to_string());
     }
 

@@ -132,7 +132,7 @@ async fn a_new_key_is_taken_over_by_peers_that_know_the_former_one() {
     drop(server);
     let thief = directory();
     let store = crate::crypto::keystore::KeyStore::open(&thief).unwrap();
-    let id: crate::id::ServiceId = "server".parse().unwrap();
+    let id: ServiceId = "server".parse().unwrap();
     let stolen = crate::crypto::keystore::KeyStore::open(&keys).unwrap();
     // `keys` holds the last two keys; the thief has the one before.
     store.save_key_pair(&id, &stolen.load_previous_key_pair(&id).unwrap().unwrap()).unwrap();
