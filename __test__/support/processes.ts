@@ -22,6 +22,8 @@ export function run(
   next: () => Promise<any>;
   ended: Promise<{ code: unknown; at: number; output: string }>;
   kill: () => void;
+  /** Asks for the end, as a supervisor does. */
+  end: () => void;
 } {
   const file = join(root, '__test__', 'fixtures', `${name}.cjs`);
   const child = spawn(
@@ -58,5 +60,6 @@ export function run(
     }
     return told()[0]?.what;
   };
-  return { told, next, ended, kill: () => void child.kill('SIGKILL') };
+  const [kill, end] = (['SIGKILL', 'SIGTERM'] as const).map((name) => () => void child.kill(name));
+  return { told, next, ended, kill: kill!, end: end! };
 }

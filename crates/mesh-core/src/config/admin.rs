@@ -15,7 +15,7 @@ section! {
         /// unless the request shows the token.
         hosts: Vec<String> = "hosts" ("string[]"), shown(Vec::new(), "none"),
             |at| at.each_text(32, "a host name or an IP address without a port", AdminToken::host);
-        /// The directory that keeps the history over a restart.
+        /// The directory that keeps the history of seven days, also over a restart.
         history: Option<PathBuf> = "history" ("string"), absent("an hour in memory"),
             |at| at.absolute_path().map(Some);
     }
