@@ -1910,7 +1910,7 @@ interface AdminConfig {
      * refused, unless the request shows the token. Default: none.
      */
     hosts?: string[] | undefined;
-    /** The directory that keeps the history over a restart. Default: an hour in memory. */
+    /** The directory that keeps the history of seven days, also over a restart. Default: an hour in memory. */
     history?: string | undefined;
 }
 /** Directories. */
