@@ -121,7 +121,9 @@ describeInBrowser('the view of a service', () => {
 
   it('says so where a service has not reported, or does not exist', async () => {
     const page = await service('legacy-billing');
-    expect(await page.innerText('main')).toContain('It does not allow observation');
+    const text = await page.innerText('main');
+    expect(text).toContain('It could not be asked: it does not permit this service to observe it.');
+    expect(text).toContain('Set its option observe');
     await service('nobody');
     await page.waitForSelector('text=No service of this name');
   });
@@ -179,9 +181,9 @@ describeInBrowser('the timeline', () => {
     const all = await texts(page, '.events li');
     expect(all[0]).toContain('Refused payments refused a peer at 10.20.77.3');
     expect(all).toHaveLength(9);
-    await page.selectOption('select', 'ejection');
+    await page.selectOption('label:has-text("Kind of event") select', 'ejection');
     expect(await texts(page, '.events li')).toEqual([expect.stringContaining('22 times slower')]);
-    await page.selectOption('select', '');
+    await page.selectOption('label:has-text("Kind of event") select', '');
     await page.fill('input[type=search]', 'breaker');
     await expect.poll(() => texts(page, '.events li')).toHaveLength(1);
   });

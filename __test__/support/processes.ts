@@ -28,6 +28,8 @@ export function run(
   ended: Promise<{ code: unknown; at: number; output: string }>;
   kill: (signal?: NodeJS.Signals) => void;
   pid: number;
+  /** Asks for the end, as a supervisor does. */
+  end: () => void;
 } {
   const file = join(root, '__test__', 'fixtures', `${name}.cjs`);
   const command = [...within, process.execPath, ...flags, file];
@@ -66,5 +68,6 @@ export function run(
     return told()[0]?.what;
   };
   const kill = (signal: NodeJS.Signals = 'SIGKILL'): void => void child.kill(signal);
-  return { told, next, ended, kill, pid: child.pid as number };
+  const end = (): void => kill('SIGTERM');
+  return { told, next, ended, kill, pid: child.pid as number, end };
 }

@@ -58,6 +58,18 @@ export function hostAndPort(option: string, given: string): { host: string; port
   return { host, port };
 }
 
+/** A number of a port; 0 lets the system choose. */
+export function portNumber(option: string, given: string): number {
+  const port = /^\d{1,5}$/.test(given) ? Number(given) : NaN;
+  if (!(port <= 65_535)) {
+    throw new CommandError(
+      `${option} must be a port from 0 to 65535, got ${JSON.stringify(given)}`,
+      `Leave it out, or let the system choose one: ${option} 0.`,
+    );
+  }
+  return port;
+}
+
 /** JSON of an argument or a line. */
 export function json(where: string, text: string): unknown {
   try {

@@ -10,9 +10,12 @@ export const NO = 1;
 /** Arguments or configuration are wrong; nothing was done. */
 export const USAGE = 2;
 
+/** The exit code of the first gRPC code, CANCELLED. */
+export const FIRST_OF_CALLS = 65;
+
 /** The exit code of a failed call: 64 plus the number of its gRPC code, as in grpcurl. */
-function ofCode(code: MeshErrorCode): number {
-  return 64 + CODES.indexOf(code) + 1;
+export function ofCode(code: MeshErrorCode): number {
+  return FIRST_OF_CALLS + CODES.indexOf(code);
 }
 
 /** A fault of the arguments or of the environment, with its repair. */

@@ -76,17 +76,23 @@ export function keysDirOf(config: Config, { keysDir }: GlobalOptions): string {
   );
 }
 
-/** A mesh that only calls, with the trust of a configuration; not initialized. */
+/**
+ * A mesh that only calls, with the trust of a configuration; not initialized.
+ *
+ * @param more further options of this mesh
+ */
 export function callingMesh(
   config: Config,
   options: GlobalOptions,
   services: ServiceConfig[] | undefined = config.discovery?.services,
+  more: Partial<MeshConfig> = {},
 ): SecureMesh {
   const serviceId = ownId(config, options);
   const kept = Object.entries(config).filter(([name]) => !OF_SERVICES.includes(name));
   const { keysDir: _, privateKey, ...security } = config.security ?? {};
   const own: MeshConfig = {
     ...Object.fromEntries(kept),
+    ...more,
     serviceId,
     security: {
       ...security,

@@ -1,7 +1,8 @@
 // The output of commands: results on stdout, faults and progress on stderr.
 
 import { MeshError } from '../index.js';
-import { CommandError, USAGE } from './exits.js';
+import { CODES as CODES_OF_CALLS } from '../base/boundary.js';
+import { CommandError, FIRST_OF_CALLS, USAGE } from './exits.js';
 import { repairOf } from './repairs.js';
 import { oneLine, printable, toJson } from './text.js';
 
@@ -90,7 +91,8 @@ export function errorDocument(error: unknown): ErrorDocument {
   const own = { retryable: false, remote: false };
   if (error instanceof CommandError) {
     const { message, repair, exitCode } = error;
-    const code = exitCode === USAGE ? 'INVALID_ARGUMENT' : 'FAILED_PRECONDITION';
+    const ofCall = CODES_OF_CALLS[exitCode - FIRST_OF_CALLS];
+    const code = exitCode === USAGE ? 'INVALID_ARGUMENT' : (ofCall ?? 'FAILED_PRECONDITION');
     return { code, reason: 'ARGUMENT', message, repair, ...own };
   }
   const message = error instanceof Error ? error.message : String(error);

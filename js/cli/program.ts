@@ -3,8 +3,13 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../index.js';
 import { addCa } from './ca.js';
+import { addHealth } from './admin/health.js';
+import { addStatus } from './admin/status.js';
+import { addTop } from './admin/top.js';
+import { addVisualize } from './admin/visualize.js';
 import { addCall } from './call.js';
 import type { GlobalOptions } from './config.js';
+import { addDashboard } from './dashboard.js';
 import { addDescribe } from './describe.js';
 import { addDoctor } from './doctor/doctor.js';
 import { exitCodeOf, USAGE } from './exits.js';
@@ -12,8 +17,25 @@ import { addInit } from './init.js';
 import { addKeys } from './keys.js';
 import { Output } from './output.js';
 import { addPolicy } from './policy.js';
-import type { Action, Runner } from './runner.js';
+import type { Action, Add, Runner } from './runner.js';
 import { addSecret } from './secret.js';
+
+/** In the order of the help. */
+const COMMANDS: readonly Add[] = [
+  addDoctor,
+  addCall,
+  addDescribe,
+  addDashboard,
+  addTop,
+  addStatus,
+  addHealth,
+  addVisualize,
+  addSecret,
+  addKeys,
+  addPolicy,
+  addCa,
+  addInit,
+];
 
 /** Runs the command of the arguments. It sets the exit code and does not reject. */
 export async function run(args: readonly string[]): Promise<void> {
@@ -60,17 +82,6 @@ function program(): Command {
       const code = await action({ options, output }, ...(given.slice(0, -2) as A));
       if (code !== undefined) process.exitCode = code;
     };
-  for (const add of [
-    addDoctor,
-    addCall,
-    addDescribe,
-    addSecret,
-    addKeys,
-    addPolicy,
-    addCa,
-    addInit,
-  ]) {
-    add(root, runner);
-  }
+  for (const add of COMMANDS) add(root, runner);
   return root;
 }

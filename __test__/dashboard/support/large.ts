@@ -24,6 +24,7 @@ export function large(services = 200, edges = 2000): Answers {
       return {
         v: 1,
         stepMs: stepS * 1000,
+        spanMs: 3_600_000,
         series: links.map(({ from, to, load: l }) => ({
           from,
           to,

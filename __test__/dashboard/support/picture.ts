@@ -71,6 +71,7 @@ function node(spec: ServiceSpec, now: number, started: number, seconds: number):
       service: spec.name,
       report: 'hearsay',
       unreachable: spec.hearsay,
+      repair: spec.hearsayRepair,
       instances: [],
       seenBy,
     };
@@ -350,7 +351,7 @@ export function shopHistory(
       p99: at.map((ms) => p(0.99, ms)),
     };
   });
-  return { v: 1, stepMs: stepS * 1000, series, events: events(began) };
+  return { v: 1, stepMs: stepS * 1000, spanMs: 7 * DAY, series, events: events(began) };
 }
 
 function events(began: number) {

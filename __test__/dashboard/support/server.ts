@@ -100,6 +100,7 @@ function answer(answers: Answers, request: IncomingMessage, response: ServerResp
         answers.history?.(number('window', 3600), number('step', 10)) ?? {
           v: 1,
           stepMs: 10_000,
+          spanMs: 3_600_000,
           series: [],
           events: [],
         },

@@ -34,6 +34,7 @@ export interface ServiceSpec {
   audit?: boolean;
   plaintext?: boolean;
   hearsay?: string;
+  hearsayRepair?: string;
 }
 
 export const SERVICES: ServiceSpec[] = [
@@ -69,7 +70,8 @@ export const SERVICES: ServiceSpec[] = [
   service('notifications', '0.9.3', 1, 8, { mode: 'shared-secret', plaintext: true }),
   service('reporting', '1.0.2', 1, 9, { certificateMs: 21 * HOUR }),
   service('legacy-billing', '–', 1, 10, {
-    hearsay: 'It does not allow observation (option observe).',
+    hearsay: 'it does not permit this service to observe it',
+    hearsayRepair: 'Set its option observe, as in observe: { from: [this service] }.',
   }),
 ];
 

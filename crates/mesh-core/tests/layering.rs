@@ -29,7 +29,7 @@ const LAYERS: [&[&str]; 6] = [
 
 /// The rooms of `mesh`, by storey: a room sees the storeys above it in this table
 /// and itself. Those of the first storey are single files that may use each other.
-const MESH: [&[&str]; 10] = [
+const MESH: [&[&str]; 11] = [
     &[
         "chain",
         "error",
@@ -54,6 +54,7 @@ const MESH: [&[&str]; 10] = [
     &["build", "figures", "io"],
     &["report"],
     &["asking"],
+    &["archive"],
     &["facts"],
     &["runtime"],
 ];

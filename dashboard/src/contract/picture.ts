@@ -46,6 +46,7 @@ function node(value: unknown): MeshNode {
     service: string(raw['service']),
     report: choice(raw['report'], ['hearsay', 'direct', 'self']),
     unreachable: maybeString(raw['unreachable']),
+    repair: maybeString(raw['repair']),
     instances: list(raw['instances'], 100, report),
     seenBy: list(raw['seenBy'], 100, (x) => string(x)),
   };
@@ -102,6 +103,7 @@ export function parseHistory(value: unknown): History {
   const raw = object(value);
   return {
     stepMs: number(raw['stepMs'], 10_000, 1),
+    spanMs: number(raw['spanMs'], 3_600_000, 1),
     series: list(raw['series'], MAX_EDGES, series),
     events: list(raw['events'], MAX_EVENTS, parseEvent),
   };

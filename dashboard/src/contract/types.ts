@@ -158,6 +158,8 @@ export interface MeshNode {
   report: 'self' | 'direct' | 'hearsay';
   /** Says why the service could not be asked. */
   unreachable?: string | undefined;
+  /** What to do about that. */
+  repair?: string | undefined;
   instances: Report[];
   seenBy: string[];
 }
@@ -203,6 +205,8 @@ export interface MeshEvent {
 /** GET /api/v1/history: one point for each step, oldest first. */
 export interface History {
   stepMs: number;
+  /** How much is kept, in milliseconds. */
+  spanMs: number;
   series: Series[];
   events: MeshEvent[];
 }

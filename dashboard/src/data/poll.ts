@@ -2,6 +2,7 @@
 import { parseHistory, parsePicture, NotUnderstood } from '../contract/picture';
 import { assemble } from '../figures/mesh';
 import { Pasts } from '../figures/past';
+import { type Reach, REACHES } from '../figures/reach';
 import { Window } from '../figures/window';
 import { Denied, getJson, NoAnswer } from './http';
 import { current, update } from './store';
@@ -11,7 +12,7 @@ const HISTORY_MS = 30_000;
 /** Reading a picture may take this share of the page's time: a large mesh is read less often, but often enough. */
 const BUSY_SHARE = 0.08;
 const SLOWEST_MS = 8000;
-/** A mesh with more edges gets its history in steps of a minute instead of ten seconds. */
+/** A mesh with more edges gets its history in wider steps. */
 const MANY_EDGES = 200;
 
 let window_ = new Window();
@@ -29,6 +30,13 @@ export function start(): void {
 export function pollNow(): void {
   clearTimeout(timer);
   if (!running && !document.hidden) void poll();
+}
+
+/** Looks so far back from now on. */
+export function chooseReach(reach: Reach): void {
+  update({ reach });
+  historyAt = 0;
+  pollNow();
 }
 
 async function poll(): Promise<void> {
@@ -71,12 +79,18 @@ async function readPicture(): Promise<number> {
 
 async function readHistory(): Promise<void> {
   const edges = current().mesh?.edges.length ?? 0;
-  const step = edges > MANY_EDGES ? 60 : 10;
+  const { reach } = current();
+  const step = edges > MANY_EDGES ? reach.wideStep : reach.step;
   historyAt = Date.now();
   try {
-    const { value } = await getJson(`api/v1/history?window=3600&step=${step}`);
+    const { value } = await getJson(`api/v1/history?window=${reach.seconds}&step=${step}`);
+    // The reader may have chosen another time meanwhile.
+    if (current().reach !== reach) return void (historyAt = 0);
     const history = parseHistory(value);
     update({
+      spanMs: history.spanMs,
+      // A process that started anew may keep less.
+      reach: reach.seconds * 1000 <= history.spanMs ? reach : REACHES[0],
       pasts: new Pasts(history),
       pastProblem: '',
       events: history.events.toSorted((a, b) => b.at - a.at),

@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { MeshEvent } from '../contract/types';
 import type { Mesh } from '../figures/mesh';
 import type { Pasts } from '../figures/past';
+import { type Reach, REACHES } from '../figures/reach';
 import type { Window } from '../figures/window';
 
 /** Whether the admin port answers. */
@@ -18,6 +19,10 @@ export interface State {
   mesh?: Mesh;
   window?: Window;
   pasts?: Pasts;
+  /** How far back `pasts` goes. */
+  reach: Reach;
+  /** How much of the past the admin port keeps, in milliseconds. */
+  spanMs: number;
   /** Says why the history could not be read; '' where it could. */
   pastProblem: string;
   events: MeshEvent[];
@@ -29,6 +34,8 @@ export interface State {
 let state: State = {
   link: { phase: 'loading' },
   events: [],
+  reach: REACHES[0],
+  spanMs: 0,
   pastProblem: '',
   readAt: 0,
   clockAheadMs: 0,

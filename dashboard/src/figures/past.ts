@@ -1,12 +1,15 @@
-// The last hour, from the history that the admin port keeps.
+// The past, from the history that the admin port keeps.
 import type { History, Series } from '../contract/types';
+
+/** Steps without a point that are a gap; one may be missing because a picture came late. */
+const GAP_STEPS = 3;
 
 /** Points over time of a service: parallel arrays. */
 export interface Past {
   /** Epoch milliseconds. */
   at: number[];
-  rate: number[];
-  failures: number[];
+  rate: (number | null)[];
+  failures: (number | null)[];
   p50: (number | null)[];
   p95: (number | null)[];
   p99: (number | null)[];
@@ -31,14 +34,24 @@ export function combine(series: readonly Series[], stepMs: number): Past {
       points.set(slot, point);
     }
   }
-  const at = [...points.keys()].sort((a, b) => a - b);
-  const column = (i: 0 | 1): number[] => at.map((slot) => points.get(slot)![i]);
+  const at = withGaps(
+    [...points.keys()].sort((a, b) => a - b),
+    stepMs,
+  );
+  const column = (i: 0 | 1): (number | null)[] => at.map((slot) => points.get(slot)?.[i] ?? null);
   const mean = (i: 2 | 3 | 4): (number | null)[] =>
     at.map((slot) => {
-      const point = points.get(slot)!;
-      return point[0] > 0 ? point[i] / point[0] : null;
+      const point = points.get(slot);
+      return point !== undefined && point[0] > 0 ? point[i] / point[0] : null;
     });
   return { at, rate: column(0), failures: column(1), p50: mean(2), p95: mean(3), p99: mean(4) };
+}
+
+/** Adds a moment without values where nobody looked, so that no line leads over it. */
+function withGaps(at: readonly number[], stepMs: number): number[] {
+  return at.flatMap((slot, i) =>
+    i > 0 && slot - at[i - 1]! > GAP_STEPS * stepMs ? [at[i - 1]! + stepMs, slot] : [slot],
+  );
 }
 
 /** The past of each service: of the calls that it answers, or else of those that it makes. */

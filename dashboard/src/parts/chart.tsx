@@ -23,6 +23,7 @@ interface Props {
 }
 
 const HEIGHT = 168;
+const DAY_S = 86_400;
 
 /** Draws lines over time, with their values at the pointer, or else the last ones, above. */
 export function Chart({ title, at, lines, format }: Props) {
@@ -108,7 +109,8 @@ function options(
         gap: 4,
         space: 70,
         grid: { show: false },
-        values: (_, seconds) => seconds.map(hour),
+        values: (_, seconds, __, ___, distance) =>
+          seconds.map((second) => (distance >= DAY_S ? date(second) : hour(second))),
       },
       {
         ...axis,
@@ -133,7 +135,16 @@ function options(
   };
 }
 
+const two = (n: number): string => String(n).padStart(2, '0');
+
+/** The time of day; a midnight is its date. */
 function hour(seconds: number): string {
-  const date = new Date(seconds * 1000);
-  return `${String(date.getHours()).padStart(2, '0')}:${String(date.getMinutes()).padStart(2, '0')}`;
+  const at = new Date(seconds * 1000);
+  const [hours, minutes] = [at.getHours(), at.getMinutes()];
+  return hours + minutes === 0 ? date(seconds) : `${two(hours)}:${two(minutes)}`;
+}
+
+function date(seconds: number): string {
+  const at = new Date(seconds * 1000);
+  return `${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 }

@@ -45,6 +45,20 @@ export function Problems({ problems, about, now, on }: Props) {
   );
 }
 
+/** Says what to do, if anything is known. */
+export function Repair({ text = '' }: { text?: string | undefined }) {
+  if (text === '') return null;
+  return (
+    <p class="repair">
+      <span class="arrow" aria-hidden="true">
+        →
+      </span>
+      <span class="hidden">What to do: </span>
+      {text}
+    </p>
+  );
+}
+
 const NAMES: Record<Severity, string> = { critical: 'Critical', warning: 'Warning', info: 'Note' };
 
 function Row(props: { problem: Problem; service: string; now: number; on?: string | undefined }) {
@@ -67,15 +81,7 @@ function Row(props: { problem: Problem; service: string; now: number; on?: strin
           {subject !== '' && subject !== service && <span class="subject">{subject}</span>}
         </p>
         <p class="text">{problem.text}</p>
-        {problem.repair !== '' && (
-          <p class="repair">
-            <span class="arrow" aria-hidden="true">
-              →
-            </span>
-            <span class="hidden">What to do: </span>
-            {problem.repair}
-          </p>
-        )}
+        <Repair text={problem.repair} />
       </div>
       <p class="meta">
         {problem.since > 0 && (

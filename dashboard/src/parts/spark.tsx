@@ -1,4 +1,7 @@
-// A small line of the last hour.
+// A small line of the past.
+
+/** A value is null where nobody looked. */
+type Values = readonly (number | null)[];
 
 const WIDTH = 120;
 const HEIGHT = 24;
@@ -9,10 +12,10 @@ interface Paths {
 }
 
 /** The paths of series that have been drawn; a series does not change. */
-const drawn = new WeakMap<readonly number[], Paths>();
+const drawn = new WeakMap<Values, Paths>();
 
 /** Draws values from zero upwards; `marks` are drawn below as ticks where they are above zero. */
-export function Spark({ values, marks }: { values: readonly number[]; marks: readonly number[] }) {
+export function Spark({ values, marks }: { values: Values; marks: Values }) {
   if (values.length < 2) return <span class="num muted">–</span>;
   const { line, failing } = paths(values, marks);
   return (
@@ -24,18 +27,19 @@ export function Spark({ values, marks }: { values: readonly number[]; marks: rea
   );
 }
 
-function paths(values: readonly number[], marks: readonly number[]): Paths {
+function paths(values: Values, marks: Values): Paths {
   const known = drawn.get(values);
   if (known !== undefined) return known;
-  const top = Math.max(...values, 1e-9);
+  const top = Math.max(...values.map((v) => v ?? 0), 1e-9);
   const x = (i: number): number => Math.round((i / (values.length - 1)) * WIDTH * 10) / 10;
   const y = (v: number): number => Math.round((HEIGHT - 3 - (v / top) * (HEIGHT - 5)) * 10) / 10;
   const made = {
-    line: values.map((v, i) => `${i === 0 ? 'M' : 'L'}${x(i)} ${y(v)}`).join(''),
+    line: values.map((v, i) => `${i === 0 ? 'M' : 'L'}${x(i)} ${y(v ?? 0)}`).join(''),
     failing: marks
-      .map((v, i) =>
-        v > 0 && v >= values[i]! * 0.01 ? `M${x(i)} ${HEIGHT - 1}v-${tick(v, values[i]!)}` : '',
-      )
+      .map((mark, i) => {
+        const [v, all] = [mark ?? 0, values[i] ?? 0];
+        return v > 0 && v >= all * 0.01 ? `M${x(i)} ${HEIGHT - 1}v-${tick(v, all)}` : '';
+      })
       .join(''),
   };
   drawn.set(values, made);

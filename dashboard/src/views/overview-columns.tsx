@@ -4,6 +4,7 @@ import { count, duration, percent, rate } from '../figures/format';
 import { ofSuccess } from '../figures/health';
 import type { Service } from '../figures/mesh';
 import type { Pasts } from '../figures/past';
+import type { Reach } from '../figures/reach';
 import { Badge } from '../parts/card';
 import { Num } from '../parts/figure';
 import { Mark } from '../parts/icon';
@@ -11,7 +12,7 @@ import { Spark } from '../parts/spark';
 import type { Column } from '../parts/table';
 
 /** Returns the columns; the sparkline needs the past. */
-export function serviceColumns(pasts: Pasts | undefined): Column<Service>[] {
+export function serviceColumns(pasts: Pasts | undefined, reach: Reach): Column<Service>[] {
   return [
     {
       key: 'name',
@@ -75,7 +76,7 @@ export function serviceColumns(pasts: Pasts | undefined): Column<Service>[] {
     },
     {
       key: 'hour',
-      title: 'Calls, last hour',
+      title: `Calls, last ${reach.name}`,
       rank: 2,
       cell: (s) => {
         const past = pasts?.of(s.name);

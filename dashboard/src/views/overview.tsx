@@ -8,6 +8,7 @@ import { Num } from '../parts/figure';
 import { Filter } from '../parts/filter';
 import { Graph } from '../parts/graph';
 import { Problems } from '../parts/problems';
+import { ReachField } from '../parts/reach';
 import { Table } from '../parts/table';
 import { serviceColumns } from './overview-columns';
 
@@ -44,12 +45,17 @@ export function Overview({ mesh, state }: { mesh: Mesh; state: State }) {
       </Card>
       <Card
         title="Services"
-        tools={<Filter label="Filter services" value={text} set={setText} />}
+        tools={
+          <>
+            <ReachField state={state} />
+            <Filter label="Filter services" value={text} set={setText} />
+          </>
+        }
         bare
       >
         <Table<Service>
           caption="Services with their success, rate and latency of the last 10 seconds"
-          columns={serviceColumns(state.pasts)}
+          columns={serviceColumns(state.pasts, state.reach)}
           rows={listed}
           id={(service) => service.name}
           empty={`No service has “${text.trim()}” in its name.`}

@@ -8,7 +8,8 @@ import { Badge, Card, Facts, Nothing } from '../parts/card';
 import { Chart } from '../parts/chart';
 import { Num } from '../parts/figure';
 import { Mark } from '../parts/icon';
-import { Problems } from '../parts/problems';
+import { Problems, Repair } from '../parts/problems';
+import { ReachField } from '../parts/reach';
 import { Errors } from './errors';
 import { Identity } from './identity';
 import { Instances } from './instances';
@@ -64,7 +65,8 @@ function Known({ service, mesh, state }: { service: Service; mesh: Mesh; state: 
       )}
       {past && past.at.length > 1 && (
         <Card
-          title="The last hour"
+          title={`The last ${state.reach.name}`}
+          tools={<ReachField state={state} />}
           note={service.basis === 'out' ? 'calls that it makes' : undefined}
         >
           <div class="charts">
@@ -152,8 +154,11 @@ function Head({ service, now }: { service: Service; now: number }) {
       </h1>
       <p class="muted">
         {words.join(' · ')}
-        {node.unreachable !== undefined && <span>Not reachable: {node.unreachable}</span>}
+        {node.unreachable !== undefined && (
+          <span>This is what others say of it. It could not be asked: {node.unreachable}.</span>
+        )}
       </p>
+      <Repair text={node.repair} />
       <Facts
         items={[
           { name: basis === 'out' ? 'Calls made' : 'Calls', value: <Num q={rate(figures.rate)} /> },

@@ -8,6 +8,7 @@ import { count, day } from '../figures/format';
 import { Badge, Card, Nothing } from '../parts/card';
 import { Clock } from '../parts/figure';
 import { Filter } from '../parts/filter';
+import { ReachField } from '../parts/reach';
 
 const FIRST = 200;
 
@@ -54,6 +55,7 @@ export function Timeline({ state }: { state: State }) {
         bare
         tools={
           <>
+            <ReachField state={state} />
             <label class="select">
               <span class="hidden">Kind of event</span>
               <select value={kind} onChange={(event) => setKind(event.currentTarget.value)}>

@@ -36,14 +36,6 @@ pub enum AdminError {
         /// The system's word.
         detail: String,
     },
-    /// The history cannot be kept.
-    #[error("admin.history: {path} cannot be used: {detail}")]
-    History {
-        /// The file.
-        path: String,
-        /// The system's word.
-        detail: String,
-    },
     /// Its thread cannot be started.
     #[error("admin.port: the thread of the admin port could not be started")]
     Thread,
@@ -53,7 +45,6 @@ impl Coded for AdminError {
     fn code(&self) -> Code {
         match self {
             Self::Listen { .. } => Code::FailedPrecondition,
-            Self::History { .. } => Code::InvalidArgument,
             Self::Thread => Code::Internal,
         }
     }
@@ -61,7 +52,6 @@ impl Coded for AdminError {
     fn reason(&self) -> Reason {
         match self {
             Self::Listen { .. } => Reason::Listen,
-            Self::History { .. } => Reason::File,
             Self::Thread => Reason::Internal,
         }
     }
@@ -69,6 +59,9 @@ impl Coded for AdminError {
 
 /// A text that is made elsewhere; `None` if that takes too long or is impossible now.
 pub(crate) type Later = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
+
+/// Work that is done elsewhere.
+pub(crate) type Done = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The format of a page of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,8 +84,12 @@ pub(crate) trait Source: Send + Sync + 'static {
     fn picture(&self) -> Later;
     /// The history of so many seconds, in steps of so many, as JSON.
     fn history(&self, window: u32, step: u32) -> Later;
+    /// Reads the history of former processes, if it is kept.
+    fn recall(&self) -> Done;
     /// Adds this moment to the history.
-    fn remember(&self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    fn remember(&self) -> Done;
+    /// Writes the history of the last minute, if it is kept: the process ends.
+    fn put_away(&self) -> Done;
     /// Calls and events as they happen.
     fn tail(&self) -> Arc<Tail>;
 }

@@ -37,6 +37,8 @@ const MAX_HEADERS: usize = 64;
 const UNREAD: Duration = Duration::from_secs(30);
 /// How long the end of a mesh waits for the port.
 const RELEASE: Duration = Duration::from_secs(1);
+/// How long the last minute of the history may take to be written then.
+const FAREWELL: Duration = Duration::from_millis(800);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// An open admin port. It closes when this is dropped.
@@ -104,14 +106,14 @@ async fn serve(
     }
     let guard = Arc::new(Guard::new(&admin.host, &admin.hosts, Login::new(admin.token), admin.probes_only));
     if !admin.probes_only {
-        tokio::spawn(remember(Arc::clone(&source)));
+        let history = tokio::spawn(remember(Arc::clone(&source)));
     }
-    let desk = Desk { source, guard, streams: Streams::default(), stop: stop.clone() };
+    let desk = Desk { source: Arc::clone(&source), guard, streams: Streams::default(), stop: stop.clone() };
     let (router, connections) = (router(desk), Connections::new(MAX_CONNECTIONS));
     loop {
         let accepted = tokio::select! {
             biased;
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -122,11 +124,15 @@ async fn serve(
             Err(_) => sleep(PAUSE).await,
         }
     }
+    drop(listener);
+    history.abort();
+    let _ = timeout(FAREWELL, source.put_away()).await;
 }
 
 /// Keeps the history, as long as the port is open.
 async fn remember(source: Arc<dyn Source>) {
     let every = Duration::from_millis(STEP_MS);
+    source.recall().await;
     let mut step = interval_at(Instant::now() + every, every);
     step.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

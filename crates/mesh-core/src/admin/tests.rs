@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{AdminPort, Format, Later, Source};
+use super::{AdminPort, Done, Format, Later, Source};
 use crate::{
     config::{Admin, AdminToken, MeshConfig},
     telemetry::{MeshEvent, Tail},
@@ -46,7 +46,15 @@ impl Source for Facts {
         Box::pin(async move { Some(format!("[{window},{step}]")) })
     }
 
-    fn remember(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn recall(&self) -> Done {
+        Box::pin(async {})
+    }
+
+    fn remember(&self) -> Done {
+        Box::pin(async {})
+    }
+
+    fn put_away(&self) -> Done {
         Box::pin(async {})
     }
 

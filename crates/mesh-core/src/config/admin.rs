@@ -15,7 +15,7 @@ section! {
         /// `Host` is refused unless it shows the token.
         hosts: Vec<String> = "hosts" ("string[]"), shown(Vec::new(), "none"),
             |at| at.each_text(32, "a host name or an IP address without a port", AdminToken::host);
-        /// The directory in which the history survives a restart.
+        /// The directory in which the history of seven days, also survives a restart.
         history: Option<PathBuf> = "history" ("string"), absent("an hour in memory"),
             |at| at.absolute_path().map(Some);
     }

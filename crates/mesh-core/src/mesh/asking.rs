@@ -1,5 +1,4 @@
-//! The picture of the mesh: this process asks every reachable service for its report, and merges the
-//! reports.
+//! The picture of the mesh: this process asks every service that it can reach, and merges what they say.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -21,26 +20,26 @@ use super::{
     report::report,
 };
 use crate::{
-    error::Code,
+    error::{Code, Reason},
     id::ServiceId,
     telemetry::{
-        picture::{Heard, MeshPicture, heard_from, merge},
+        picture::{Heard, MeshPicture, Silence, heard_from, merge},
         report::Report,
     },
 };
 
-/// The most services that are asked.
+/// Services that are asked.
 const MAX_SERVICES: usize = 256;
-/// The most services that are asked at the same time.
+/// Services that are asked at once.
 const AT_ONCE: usize = 16;
-/// The time that one service has for its answer.
+/// How long one may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The time that all of them together have.
+/// How long all of them may take.
 const IN_ALL: Duration = Duration::from_secs(4);
-/// The most bytes of reports that are kept.
+/// Bytes of reports that are taken in at most.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// Runs `job` on the I/O thread and returns its result.
+/// Asks the I/O thread.
 pub(super) fn ask<T: Send + 'static>(
     jobs: &mpsc::WeakUnboundedSender<Job>,
     question: impl FnOnce(&Io) -> T + Send + 'static,
@@ -54,6 +53,40 @@ pub(super) fn ask<T: Send + 'static>(
     receiver
 }
 
+/// The services that are still to be asked: one that each reporter names, then the next of each, and so on. A report that
+/// names hundreds does not use up the places of the others.
+struct Turns {
+    named: VecDeque<VecDeque<String>>,
+    seen: BTreeSet<String>,
+}
+
+impl Turns {
+    fn add(&mut self, names: Vec<String>) {
+        self.named.push_back(names.into());
+    }
+}
+
+impl Iterator for Turns {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        while let Some(mut names) = self.named.pop_front() {
+            let next = names.pop_front();
+            if !names.is_empty() {
+                self.named.push_back(names);
+            }
+            // The first is this service, which is not asked.
+            if let Some(service) = next
+                && self.seen.len() <= MAX_SERVICES
+                && self.seen.insert(service.clone())
+            {
+                return Some(service);
+            }
+        }
+        None
+    }
+}
+
 /// The picture of this moment.
 pub(super) async fn picture(
     jobs: mpsc::WeakUnboundedSender<Job>,
@@ -63,20 +96,13 @@ pub(super) async fn picture(
     let (own, known) = first.await.map_err(|_| Error::Thread)?;
     let end = Instant::now() + IN_ALL;
     let mut heard: BTreeMap<String, Heard> = BTreeMap::new();
-    let mut seen: BTreeSet<String> = BTreeSet::from([own.service.clone()]);
-    let mut queue: VecDeque<String> = VecDeque::new();
+    let mut turns = Turns { named: VecDeque::new(), seen: BTreeSet::from([own.service.clone()]) };
     let (mut asked, mut bytes) = (JoinSet::new(), 0);
-    let mut note = |queue: &mut VecDeque<String>, services: Vec<String>| {
-        for service in services {
-            if seen.len() <= MAX_SERVICES && seen.insert(service.clone()) {
-                queue.push_back(service);
-            }
-        }
-    };
-    note(&mut queue, known.iter().cloned().chain(named(&own)).collect());
+    turns.add(known);
+    turns.add(named(&own));
     loop {
         while asked.len() < AT_ONCE
-            && let Some(service) = queue.pop_front()
+            && let Some(service) = turns.next()
         {
             asked.spawn(ask_service(jobs.clone(), Arc::clone(&calls), service));
         }
@@ -84,45 +110,58 @@ pub(super) async fn picture(
         let Some(next) = next else { break };
         let Ok((service, answers)) = next else { continue };
         let said = match answers {
-            Ok(answers) => {
-                bytes += answers.iter().map(Vec::len).sum::<usize>();
-                take_in(&service, &answers, bytes)
-            }
-            Err(why) => Heard::Nothing(why),
+            Ok(answers) => take_in(&service, &answers, &mut bytes),
+            Err(silence) => Heard::Nothing(silence),
         };
         if let Heard::Reports(reports) = &said {
-            note(&mut queue, reports.iter().flat_map(named).collect());
+            turns.add(reports.iter().flat_map(named).collect());
         }
         heard.insert(service, said);
     }
-    for service in queue.into_iter().chain(known).filter(|service| *service != own.service) {
-        let late = Heard::Nothing("it did not answer in time".to_owned());
-        heard.entry(service).or_insert(late);
+    while turns.next().is_some() {}
+    for service in turns.seen.into_iter().filter(|service| *service != own.service) {
+        heard.entry(service).or_insert_with(|| Heard::Nothing(late()));
     }
-    // The own report is made again, so that it is as recent as those of the others.
+    // As fresh as what the others said.
     let own = ask(&jobs, |io| report(&io.0)).await.unwrap_or(own);
     Ok(merge(&own, &heard))
 }
 
-fn take_in(service: &str, answers: &[Vec<u8>], bytes: usize) -> Heard {
-    if bytes > MAX_BYTES {
-        return Heard::Nothing("the reports of other services use up the memory for reports".to_owned());
-    }
-    let Ok(id) = service.parse::<ServiceId>() else {
-        return Heard::Nothing("its name is not a valid service id".to_owned());
+fn late() -> Silence {
+    silence("it did not answer in time", "Look at its CPU and its event loop, and at the network in between.")
+}
+
+fn silence(why: &str, repair: &str) -> Silence {
+    Silence { why: why.to_owned(), repair: repair.to_owned() }
+}
+
+/// Takes over the answers of a service. `bytes` is what all of them are so far.
+fn take_in(service: &str, answers: &[Vec<u8>], bytes: &mut usize) -> Heard {
+    let not_understood = |why: &str| {
+        Heard::Nothing(silence(
+            why,
+            "Run the same version on both sides; if it does, look at what runs there.",
+        ))
     };
+    let Ok(id) = service.parse::<ServiceId>() else { return not_understood("it has no name") };
     let mut reports: Vec<Report> = Vec::new();
     let mut fault = None;
     for answer in answers {
         match heard_from(&id, answer) {
-            // Two sessions may lead to the same process.
-            Ok(report) if reports.iter().any(|other| other.instance == report.instance) => {}
-            Ok(report) => reports.push(report),
+            // Two sessions may lead to one process.
+            Ok((report, _)) if reports.iter().any(|other| other.instance == report.instance) => {}
+            Ok((_, size)) if *bytes + size > MAX_BYTES => {
+                fault = Some("the reports of others take all the room")
+            }
+            Ok((report, size)) => {
+                *bytes += size;
+                reports.push(report);
+            }
             Err(why) => fault = Some(why),
         }
     }
     match fault {
-        Some(why) if reports.is_empty() => Heard::Nothing(why.to_owned()),
+        Some(why) if reports.is_empty() => not_understood(why),
         _ => Heard::Reports(reports),
     }
 }
@@ -141,7 +180,7 @@ async fn ask_service(
     jobs: mpsc::WeakUnboundedSender<Job>,
     calls: Arc<OwnCalls>,
     service: String,
-) -> (String, Result<Vec<Vec<u8>>, String>) {
+) -> (String, Result<Vec<Vec<u8>>, Silence>) {
     let asking = service.clone();
     let begun = ask(&jobs, move |io| {
         let client = &io.0.client;
@@ -152,14 +191,14 @@ async fn ask_service(
         };
         client.ways(&asking).into_iter().map(begin).collect::<Vec<_>>()
     });
-    let Ok(answers) = begun.await else { return (service, Err("the mesh is closing".to_owned())) };
+    let Ok(answers) = begun.await else { return (service, Err(silence("the mesh is closing", ""))) };
     let mut reports = Vec::new();
     let mut fault = None;
     for answer in answers {
         match timeout(PATIENCE, answer).await {
             Ok(Ok(Ok(bytes))) => reports.push(bytes),
             Ok(Ok(Err(error))) => fault = Some(why(&error)),
-            Ok(Err(_)) | Err(_) => fault = Some("it did not answer in time".to_owned()),
+            Ok(Err(_)) | Err(_) => fault = Some(late()),
         }
     }
     let outcome = match fault {
@@ -169,12 +208,57 @@ async fn ask_service(
     (service, outcome)
 }
 
-/// The reason why a service has no report.
-fn why(error: &CallError) -> String {
+/// Why a service could not be asked.
+fn why(error: &CallError) -> Silence {
     match error.code {
-        Code::PermissionDenied => "its option observe does not permit this service to observe it".to_owned(),
-        Code::Unimplemented => "its version has no reports".to_owned(),
-        Code::NotFound => "this service does not know its address".to_owned(),
-        _ => error.message.chars().take(300).collect(),
+        Code::PermissionDenied => silence(
+            "it does not permit this service to observe it",
+            "Set its option observe, as in observe: { from: [this service] }; a policy that denies by default also needs \
+             a rule for securestack.observe.",
+        ),
+        Code::Unimplemented => silence("its version has no reports", "Update the package there."),
+        Code::NotFound => silence(
+            "this service does not know its address",
+            "If it listens, add its address to discovery here, or open the admin port of a service that calls it. One that \
+             only calls cannot be asked.",
+        ),
+        Code::DeadlineExceeded => late(),
+        _ => {
+            let reason = Reason::ALL.iter().find(|reason| reason.as_str() == error.reason);
+            let text: String = error.message.chars().take(300).collect();
+            silence(&text, reason.map_or("", |reason| reason.remedy()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_names_hundreds_does_not_use_up_the_places_of_the_others() {
+        let mut turns = Turns { named: VecDeque::new(), seen: BTreeSet::from(["me".to_owned()]) };
+        turns.add((0..1_000).map(|number| format!("evil-{number}")).collect());
+        turns.add(vec!["orders".to_owned(), "me".to_owned(), "stock".to_owned()]);
+        let first: Vec<_> = turns.by_ref().take(4).collect();
+        assert_eq!(first, ["evil-0", "orders", "evil-1", "evil-2"]);
+        assert!(turns.by_ref().take(2).any(|service| service == "stock"));
+        assert_eq!(turns.by_ref().count(), MAX_SERVICES - 6);
+        turns.add(vec!["late".to_owned()]);
+        assert_eq!(turns.next(), None);
+    }
+
+    #[test]
+    fn reports_of_short_words_are_counted_by_what_they_become() {
+        let empty = vec!["{}"; 1_000].join(",");
+        let text = |number: usize| {
+            format!("{{\"v\":1,\"instance\":\"{number}\",\"sessions\":[{empty}],\"instances\":[{empty}]}}")
+                .into_bytes()
+        };
+        let answers: Vec<_> = (0..200).map(text).collect();
+        let mut bytes = 0;
+        let Heard::Reports(reports) = take_in("evil", &answers, &mut bytes) else { panic!("some are taken") };
+        assert!(reports.len() < 100 && bytes <= MAX_BYTES, "{} reports, {bytes} bytes", reports.len());
+        assert!(matches!(take_in("next", &answers[..1], &mut MAX_BYTES.clone()), Heard::Nothing(_)));
     }
 }

@@ -3,7 +3,6 @@
 
 use std::{
     path::Path,
-    pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -14,6 +13,7 @@ use tokio::{
 };
 
 use super::{
+    archive::Archive,
     asking::{ask, picture},
     figures::note_moment,
     gate::Gate,
@@ -24,8 +24,8 @@ use super::{
     sync::lock,
 };
 use crate::{
-    admin::{AdminError, Format, Later, Source},
-    clock::Timestamp,
+    admin::{Done, Format, Later, Source},
+    clock::Clock,
     telemetry::{History, Recorder, Tail, exposition, picture::MeshPicture},
 };
 
@@ -48,7 +48,7 @@ pub(super) struct Facts {
     sight: Arc<Recorder>,
     shown: Arc<Turn<Option<Shown>>>,
     history: Arc<Mutex<History>>,
-    shelf: Option<Arc<Mutex<Shelf>>>,
+    archive: Option<Archive>,
 }
 
 impl Facts {
@@ -59,13 +59,20 @@ impl Facts {
         sight: Arc<Recorder>,
     ) -> Self {
         let (shown, history) = Default::default();
-        Self { jobs, calls, gate, sight, shown, history, shelf: None }
+        Self { jobs, calls, gate, sight, shown, history, archive: None }
     }
 
-    /// The same, with a history that survives a restart. Blocks.
-    pub(super) fn keep_history(self, directory: &Path, now: Timestamp) -> Result<Self, AdminError> {
-        let kept = Shelf::open(directory, self.sight.service(), &mut lock(&self.history), now)?;
-        Ok(Self { shelf: Some(Arc::new(Mutex::new(kept))), ..self })
+    /// The same, with the history of a week, which survives a restart.
+    pub(super) fn keep_history(self, directory: &Path, clock: Clock) -> Self {
+        let history = Arc::new(Mutex::new(History::of_a_week()));
+        let archive = Archive {
+            shelf: Arc::new(Mutex::new(Shelf::new(directory, self.sight.service()))),
+            history: Arc::clone(&history),
+            jobs: self.jobs.clone(),
+            sight: Arc::clone(&self.sight),
+            clock,
+        };
+        Self { history, archive: Some(archive), ..self }
     }
 
     /// A recent picture, or a new one. Concurrent requests wait for the same picture.
@@ -121,20 +128,46 @@ impl Source for Facts {
         Box::pin(async move {
             let now = asked.await.ok()?.as_millis();
             let (window, step) = (u64::from(window) * 1_000, u64::from(step) * 1_000);
-            let view = lock(&history).view(now, window, step, sight.events());
+            let view = {
+                let mut history = lock(&history);
+                history.note(sight.events());
+                history.view(now, window, step)
+            };
             serde_json::to_string(&view).ok()
         })
     }
 
-    fn remember(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let (merging, history, file) = (self.merged(), Arc::clone(&self.history), self.shelf.clone());
+    fn recall(&self) -> Done {
+        let archive = self.archive.clone();
         Box::pin(async move {
-            let Some((picture, _)) = merging.await else { return };
-            lock(&history).add(&picture);
-            if let Some(file) = file {
-                // A failed write loses only the history of that minute, so it is not an error.
-                let write = move || lock(&file).write(&lock(&history), picture.at);
-                let _ = tokio::task::spawn_blocking(write).await;
+            if let Some(archive) = archive {
+                archive.open().await;
+            }
+        })
+    }
+
+    fn remember(&self) -> Done {
+        let (merging, history, sight) = (self.merged(), Arc::clone(&self.history), Arc::clone(&self.sight));
+        let archive = self.archive.clone();
+        Box::pin(async move {
+            if let Some((picture, _)) = merging.await {
+                let mut history = lock(&history);
+                history.note(sight.events());
+                history.add(&picture);
+            }
+            if let Some(archive) = archive {
+                archive.write(false).await;
+            }
+        })
+    }
+
+    fn put_away(&self) -> Done {
+        let (archive, history, sight) =
+            (self.archive.clone(), Arc::clone(&self.history), Arc::clone(&self.sight));
+        Box::pin(async move {
+            if let Some(archive) = archive {
+                lock(&history).note(sight.events());
+                archive.write(true).await;
             }
         })
     }

@@ -6,6 +6,7 @@
 //! and its requests (`server`). Both sides run their sessions by `session`, and
 //! neither knows the other.
 
+mod archive;
 mod asking;
 mod build;
 mod chain;
@@ -108,13 +109,13 @@ impl Mesh {
         config: MeshConfig,
         events: Arc<dyn Events>,
     ) -> Result<Self, Error> {
-        let (admin, now) = (config.admin.clone(), platform.clock.now());
+        let (admin, clock) = (config.admin.clone(), platform.clock.clone());
         let (facts, ready, running) = Self::parts(platform, config, events);
         // The admin port is bound first, so that a failure has no side effects.
         let admin = match &admin {
             Some(admin) => {
                 let facts = match &admin.history {
-                    Some(directory) => facts.keep_history(directory, now)?,
+                    Some(directory) => facts.keep_history(directory, clock),
                     None => facts,
                 };
                 Some(AdminPort::open(admin, Arc::new(facts)).await?)

@@ -16,7 +16,10 @@ use super::{
     },
     sync::lock,
 };
-use crate::{record::message::Payload, telemetry::Metrics};
+use crate::{
+    record::message::Payload,
+    telemetry::{Metrics, report::MAX_REPORT},
+};
 
 /// The method that returns the report of a process.
 pub(crate) const OBSERVE: &str = "securestack.observe";
@@ -58,8 +61,10 @@ impl Events for Beside {
             return self.application.settled(call, outcome);
         }
         if let Some(sender) = lock(&self.own.pending).remove(&call) {
+            // What is longer than any report is known for it by its first bytes.
+            let kept = |bytes: &[u8]| bytes[..bytes.len().min(MAX_REPORT + 1)].to_vec();
             // The receiver may be gone.
-            let _ = sender.send(outcome.map(|reply| reply.payload.bytes.to_vec()));
+            let _ = sender.send(outcome.map(|reply| kept(reply.payload.bytes)));
         }
     }
 

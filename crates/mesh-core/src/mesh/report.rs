@@ -93,6 +93,7 @@ fn background(core: &Core) -> Background {
         secrets_in_grace: core.identity.local().secrets.len().saturating_sub(1),
         first_contact: peers.len(),
         key_directory: core.identity.trust.fault(),
+        history: shared.sight.history_fault(),
         stalled: shared.sight.moment().streams_stalled,
         is_exposed: address.is_some_and(|address| !is_local(address.ip())),
     }

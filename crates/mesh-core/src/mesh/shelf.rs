@@ -1,172 +1,248 @@
-//! The file in which the history survives a restart: a line of JSON for each minute, in two files of at most 16
-//! MiB. An incomplete line is skipped, so a crash loses at most a minute.
+//! The file that keeps the history over a restart.
+//!
+//! It begins with [`MAGIC`]. Behind it are blocks: the length of the content in four bytes, the first eight bytes of
+//! the SHA-256 of length and content, and the content. Each minute appends what is new. After an hour of these, or
+//! 16 MiB, everything that still counts is written anew beside it, and takes its place.
+//!
+//! Size: 24 bytes a point, 1,344 points an edge at most: 34 KiB an edge, and [`MAX_FILE`] for 2,000 of them. A crash
+//! costs the blocks that were not written whole, which are those of the last minute.
+
+mod place;
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, BufRead, BufReader, Read, Write},
+    fs::File,
+    io::{self, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::Mutex,
 };
 
-use crate::{admin::AdminError, clock::Timestamp, telemetry::History};
+use self::place::Place;
+use super::sync::lock;
+use crate::{crypto::mac::sha256, telemetry::History};
 
-/// The size at which a new file begins.
-const MAX_FILE: u64 = 16 << 20;
-/// The time between two lines, in ms.
+/// The beginning of a file, with the version of its form.
+const MAGIC: &[u8; 8] = b"MESHHIS1";
+/// The largest file that is read or written.
+const MAX_FILE: u64 = 96 << 20;
+/// What may be appended before everything is written anew.
+const MAX_APPENDED: u64 = 16 << 20;
+/// The largest content of a block.
+const MAX_BLOCK: usize = 2 << 20;
+/// Length and checksum.
+const HEAD: usize = 12;
+/// How often something is written, in ms.
 const STEP: u64 = 60_000;
+/// How often everything is written anew, in ms.
+const RENEWAL: u64 = 3_600_000;
+
+/// Why the history is not kept.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ShelfError {
+    /// The directory or the file is not this user's.
+    #[error("{path} belongs to another user; give it to the user of this process, or name another directory")]
+    Foreign { path: PathBuf },
+    /// Something else has the name.
+    #[error("{path} is not {wanted}; move it away, or name another directory")]
+    Type { path: PathBuf, wanted: &'static str },
+    /// A process of the same service keeps the file.
+    #[error("another process keeps {path}; give each process of a service a directory of its own")]
+    Taken { path: PathBuf },
+    /// The system refuses.
+    #[error("cannot {action} {path}: {source}; {}", repair(source))]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+}
+
+fn repair(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space on that disk",
+        io::ErrorKind::PermissionDenied => "let the user of this process write there",
+        io::ErrorKind::ReadOnlyFilesystem => "name a directory on a disk that can be written",
+        _ => "look at that disk",
+    }
+}
+
+/// What was wrong with a file that was read all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Damage {
+    /// It does not begin as a history does; it was moved away.
+    Header(PathBuf),
+    /// So many bytes were not what was written.
+    Bytes(u64),
+}
 
 /// The file of one service.
 #[derive(Debug)]
 pub(super) struct Shelf {
-    path: PathBuf,
-    former: PathBuf,
-    /// The time up to which the history is written, in ms.
+    directory: PathBuf,
+    service: String,
+    open: Option<Open>,
+    /// The time up to which everything is written, in ms.
     written: u64,
+    /// The time of the last attempt, in ms.
+    tried: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    place: Place,
+    file: File,
+    /// The bytes that are whole. Behind them may be some of a write that failed.
+    length: u64,
+    appended: u64,
+    renewed: u64,
 }
 
 impl Shelf {
-    /// Opens or creates the file, and loads its last hour into `history`. Blocks.
-    pub(super) fn open(
-        directory: &Path,
-        service: &str,
-        history: &mut History,
-        now: Timestamp,
-    ) -> Result<Self, AdminError> {
-        let path = directory.join(format!("history-{service}.jsonl"));
-        let former = directory.join(format!("history-{service}.1.jsonl"));
-        let shelf = Self { path, former, written: now.as_millis() };
-        let opened =
-            fs::create_dir_all(directory).and_then(|()| shelf.file()).and_then(|_| shelf.load(history, now));
-        opened.map_err(|error| AdminError::History {
-            path: shelf.path.display().to_string(),
-            detail: error.to_string(),
-        })?;
-        Ok(shelf)
+    /// A shelf that is not open yet.
+    pub(super) fn new(directory: &Path, service: &str) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            service: service.to_owned(),
+            open: None,
+            written: 0,
+            tried: 0,
+        }
     }
 
-    fn file(&self) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&self.path)
-    }
-
-    fn load(&self, history: &mut History, now: Timestamp) -> io::Result<()> {
-        for path in [&self.former, &self.path] {
-            let file = match File::open(path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
-            // A crash can leave any bytes in a line. The limit on the size holds even if another
-            // program has written the file.
-            for line in BufReader::new(file.take(2 * MAX_FILE)).split(b'\n') {
-                history.restore(&line?, now.as_millis());
+    /// Opens the file, if it is not open, and puts what it holds into `history`. Blocks.
+    pub(super) fn open(&mut self, history: &Mutex<History>, now: u64) -> Result<Option<Damage>, ShelfError> {
+        if self.open.is_some() {
+            return Ok(None);
+        }
+        let place = Place::open(&self.directory, &format!("history-{}", self.service))?;
+        let mut file = place.file()?;
+        let length = file.metadata().map_err(|error| place.fault("read", error))?.len();
+        let (damage, renew) = match load(&mut file, history, now) {
+            Ok(0) => (None, length == 0),
+            Ok(bytes) => (Some(Damage::Bytes(bytes)), true),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let away = place.set_aside()?;
+                file = place.file()?;
+                (Some(Damage::Header(away)), true)
             }
+            Err(error) => return Err(place.fault("read", error)),
+        };
+        lock(history).settle(now);
+        let mut open = Open { place, file, length, appended: 0, renewed: now };
+        if renew {
+            open.renew(history, now)?;
         }
-        Ok(())
+        (self.written, self.tried, self.open) = (now, now, Some(open));
+        Ok(damage)
     }
 
-    /// Writes the new part of the history, at most once a minute. Blocks.
-    pub(super) fn write(&mut self, history: &History, now: u64) -> io::Result<()> {
-        if now.saturating_sub(self.written) < STEP {
-            return Ok(());
+    /// Whether it is time to write: a minute after the last attempt, or `at_once`.
+    pub(super) fn is_due(&mut self, now: u64, at_once: bool) -> bool {
+        let is_due = at_once || now.abs_diff(self.tried) >= STEP;
+        if is_due {
+            self.tried = now;
         }
-        let Some(mut line) = history.line(self.written) else { return Ok(()) };
-        line.push('\n');
-        let mut file = self.file()?;
-        if file.metadata()?.len() + line.len() as u64 > MAX_FILE {
-            fs::rename(&self.path, &self.former)?;
-            file = self.file()?;
+        is_due
+    }
+
+    /// Writes what is new. Blocks.
+    pub(super) fn write(&mut self, history: &Mutex<History>, now: u64) -> Result<(), ShelfError> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let is_old = now.saturating_sub(open.renewed) >= RENEWAL || open.appended >= MAX_APPENDED;
+        // A clock that was put back makes "since" mean nothing.
+        if is_old || now < self.written {
+            open.renew(history, now)?;
+        } else {
+            let blocks = lock(history).blocks(self.written);
+            open.append(&blocks)?;
         }
-        // The leading newline ends an incomplete line of an earlier write.
-        file.write_all(format!("\n{line}").as_bytes())?;
-        file.sync_data()?;
         self.written = now;
         Ok(())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::telemetry::{
-        BUCKETS,
-        picture::{Edge, MeshPicture},
-        report::Figures,
-    };
-
-    fn picture(at: u64, total: u64) -> MeshPicture {
-        let figures = Figures { total, buckets: vec![total; BUCKETS], ..Figures::default() };
-        let edge = Edge { from: "a".to_owned(), to: "b".to_owned(), figures, ..Edge::default() };
-        MeshPicture { at, edges: vec![edge], ..MeshPicture::default() }
+impl Open {
+    fn append(&mut self, blocks: &[Vec<u8>]) -> Result<(), ShelfError> {
+        let (file, length) = (&mut self.file, self.length);
+        let mut write = || {
+            // What a failed write has left would hide what follows it.
+            file.set_len(length)?;
+            file.seek(SeekFrom::Start(length))?;
+            let mut written = 0;
+            for block in blocks {
+                written += put(file, block)?;
+            }
+            file.sync_data()?;
+            Ok(written)
+        };
+        let written = write().map_err(|error| self.place.fault("write", error))?;
+        self.length += written;
+        self.appended += written;
+        Ok(())
     }
 
-    fn directory(name: &str) -> PathBuf {
-        let mut random = [0; 8];
-        crate::crypto::secret::fill_random(&mut random).unwrap();
-        std::env::temp_dir().join(format!("mesh-history-{name}-{}", hex::encode(random)))
-    }
-
-    fn points(history: &History, now: u64) -> usize {
-        history.view(now, 3_600_000, 10_000, Vec::new()).series.first().map_or(0, |series| series.at.len())
-    }
-
-    #[test]
-    fn a_restart_finds_what_was_written_and_a_torn_line_costs_itself_only() {
-        let (directory, start) = (directory("torn"), 1_000_000_000);
-        let now = |step: u64| start + step * 10_000;
-        let mut history = History::default();
-        let mut shelf = Shelf::open(&directory, "me", &mut history, Timestamp::from_millis(start)).unwrap();
-        for step in 0..30 {
-            history.add(&picture(now(step), step * 10));
-            shelf.write(&history, now(step)).unwrap();
-        }
-        assert_eq!(points(&history, now(29)), 29);
-        let path = directory.join("history-me.jsonl");
-        let text = fs::read_to_string(&path).unwrap();
-        // The last line is torn in the middle, and the first one belongs to another program.
-        fs::write(&path, format!("{{\"at\":\u{0}[[[\n{}", &text[..text.len() - 60])).unwrap();
-        let mut restored = History::default();
-        let mut shelf =
-            Shelf::open(&directory, "me", &mut restored, Timestamp::from_millis(now(30))).unwrap();
-        let kept = points(&restored, now(30));
-        assert!((18..=24).contains(&kept), "{kept}");
-        restored.add(&picture(now(31), 400));
-        restored.add(&picture(now(40), 500));
-        shelf.write(&restored, now(40)).unwrap();
-        let mut again = History::default();
-        Shelf::open(&directory, "me", &mut again, Timestamp::from_millis(now(41))).unwrap();
-        assert_eq!(points(&again, now(41)), kept + 1, "a new line behind the torn one");
-        let mut late = History::default();
-        Shelf::open(&directory, "me", &mut late, Timestamp::from_millis(now(41) + 7_200_000)).unwrap();
-        assert_eq!(points(&late, now(41) + 7_200_000), 0, "points older than an hour are skipped");
-        fs::remove_dir_all(directory).unwrap();
-    }
-
-    #[test]
-    fn the_files_have_a_limit() {
-        let directory = directory("limit");
-        let mut history = History::default();
-        let start = 1_000_000_000;
-        let mut shelf = Shelf::open(&directory, "me", &mut history, Timestamp::from_millis(start)).unwrap();
-        let path = directory.join("history-me.jsonl");
-        for round in 1..=3_u64 {
-            fs::write(&path, vec![b'x'; MAX_FILE as usize]).unwrap();
-            history.add(&picture(start + round * 70_000, round));
-            shelf.write(&history, start + round * 70_000).unwrap();
-        }
-        let sizes: Vec<u64> =
-            fs::read_dir(&directory).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).collect();
-        assert_eq!(sizes.len(), 2);
-        assert!(sizes.iter().all(|size| *size <= MAX_FILE), "{sizes:?}");
-        fs::remove_dir_all(directory).unwrap();
-    }
-
-    #[test]
-    fn a_directory_that_cannot_be_written_names_the_option() {
-        let error =
-            Shelf::open(Path::new("/dev/null/x"), "me", &mut History::default(), Timestamp::default());
-        assert!(error.unwrap_err().to_string().starts_with("admin.history: "));
+    /// Writes everything anew, beside the file, which it then replaces.
+    fn renew(&mut self, history: &Mutex<History>, now: u64) -> Result<(), ShelfError> {
+        let blocks = lock(history).blocks(0);
+        let mut file = self.place.beside()?;
+        let write = || {
+            file.write_all(MAGIC)?;
+            let mut length = MAGIC.len() as u64;
+            for block in blocks {
+                if length + (HEAD + block.len()) as u64 > MAX_FILE - MAX_APPENDED {
+                    break;
+                }
+                length += put(&mut file, &block)?;
+            }
+            file.sync_all()?;
+            Ok(length)
+        };
+        let length = write().map_err(|error| self.place.fault("write", error))?;
+        self.place.replace()?;
+        (self.file, self.length, self.appended, self.renewed) = (file, length, 0, now);
+        Ok(())
     }
 }
+
+/// Writes a block; returns its size.
+fn put(file: &mut File, content: &[u8]) -> io::Result<u64> {
+    let length = u32::try_from(content.len()).map_err(io::Error::other)?.to_be_bytes();
+    let sum = sha256(&[&length, content]);
+    let block = [&length, &sum[..HEAD - length.len()], content].concat();
+    file.write_all(&block)?;
+    Ok(block.len() as u64)
+}
+
+/// Reads a file; returns how many bytes of it are no blocks. [`io::ErrorKind::InvalidData`] if it is no history.
+fn load(file: &mut File, history: &Mutex<History>, now: u64) -> io::Result<u64> {
+    let mut reader = BufReader::new(file.take(MAX_FILE));
+    let mut magic = Vec::new();
+    reader.by_ref().take(MAGIC.len() as u64).read_to_end(&mut magic)?;
+    if magic != MAGIC {
+        // A crash may have come between making the file and writing to it.
+        return if MAGIC.starts_with(&magic) {
+            Ok(magic.len() as u64)
+        } else {
+            Err(io::ErrorKind::InvalidData.into())
+        };
+    }
+    let mut lost = 0;
+    let mut block = Vec::new();
+    loop {
+        block.clear();
+        if reader.by_ref().take(HEAD as u64).read_to_end(&mut block)? < HEAD {
+            return Ok(lost + block.len() as u64);
+        }
+        let length: [u8; 4] = std::array::from_fn(|at| block[at]);
+        let content = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+        if content > MAX_BLOCK {
+            // Where the next block would be is unknown.
+            return Ok(lost + HEAD as u64 + io::copy(&mut reader, &mut io::sink())?);
+        }
+        let read = reader.by_ref().take(content as u64).read_to_end(&mut block)?;
+        let (head, content_read) = block.split_at(HEAD);
+        if read == content && sha256(&[&length, content_read]).starts_with(&head[length.len()..]) {
+            lock(history).restore(content_read, now);
+        } else {
+            lost += block.len() as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,28 +1,31 @@
-//! The last hour of every edge of the mesh: a point every ten seconds.
+//! The past of every edge of the mesh: the last hour, or the last week where it is kept.
 //!
-//! Memory: at most 2,000 edges of 360 points of 24 bytes, 17 MiB in all.
+//! Memory: at most 2,000 edges, each of 360 points of 24 bytes, 17 MiB in all; of 984 points, 45 MiB, for a week.
 
-#![allow(clippy::cast_precision_loss, reason = "figures for people; beyond 2^53 they are estimates")]
-
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, VecDeque},
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    histogram::{BOUNDS_MICROS, BUCKETS},
     live::MeshEvent,
-    picture::MeshPicture,
-    report::Figures,
+    picture::{Edge, MeshPicture},
+    track::{Point, TIERS, Track},
 };
-use crate::id::ServiceId;
+use crate::{
+    id::ServiceId,
+    wire::{Malformed, Reader, Write},
+};
 
 /// The time between two points, in ms.
-pub const STEP_MS: u64 = 10_000;
-const MAX_POINTS: usize = 360;
+pub const STEP_MS: u64 = TIERS[0].step as u64 * 1_000;
 const MAX_EDGES: usize = 2_000;
+/// Edges that take the place of others in one step.
+const MAX_DISPLACED: usize = 200;
+const MAX_EVENTS: usize = 2_000;
+/// The tag of an event in a block; lower ones are tiers.
+const EVENT: u8 = 0x10;
+/// The size from which a block is full.
+const FULL: usize = 1 << 20;
 
 /// The history as a document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +34,7 @@ const MAX_EDGES: usize = 2_000;
 pub struct HistoryView {
     pub v: u8,
     pub step_ms: u64,
+    pub span_ms: u64,
     pub series: Vec<Series>,
     pub events: Vec<MeshEvent>,
 }
@@ -49,217 +53,251 @@ pub struct Series {
     pub p99: Vec<f32>,
 }
 
-/// Ten seconds of an edge.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Point {
-    /// Seconds since the Unix epoch.
-    at: u32,
-    rate: f32,
-    failures: f32,
-    quantiles: [f32; 3],
-}
-
-#[derive(Clone, Debug, Default)]
-struct Track {
-    points: VecDeque<Point>,
-    total: u64,
-    failed: u64,
-    buckets: Vec<u64>,
-    at: u64,
-}
+type Key = (String, String);
 
 /// The history of the mesh.
 #[derive(Debug, Default)]
 pub struct History {
-    tracks: BTreeMap<(String, String), Track>,
+    tracks: BTreeMap<Key, Track>,
+    events: VecDeque<MeshEvent>,
+    deep: bool,
 }
 
 impl History {
+    /// A history of a week instead of an hour.
+    #[must_use]
+    pub fn of_a_week() -> Self {
+        Self { deep: true, ..Self::default() }
+    }
+
     /// Adds the picture of this moment.
     pub fn add(&mut self, picture: &MeshPicture) {
         let now = picture.at;
+        let mut new = Vec::new();
         for edge in &picture.edges {
-            let key = (edge.from.clone(), edge.to.clone());
-            if !self.tracks.contains_key(&key) && self.tracks.len() >= MAX_EDGES {
-                continue;
+            match self.tracks.get_mut(&(edge.from.clone(), edge.to.clone())) {
+                Some(track) => track.add(&edge.figures, now),
+                None => new.push(edge),
             }
-            self.tracks.entry(key).or_default().add(&edge.figures, now);
         }
-        let oldest = now.saturating_sub(STEP_MS * MAX_POINTS as u64) / 1_000;
-        self.tracks.retain(|_, track| {
-            while track.points.front().is_some_and(|point| u64::from(point.at) < oldest) {
-                track.points.pop_front();
-            }
-            !track.points.is_empty() || now.saturating_sub(track.at) < STEP_MS * MAX_POINTS as u64
-        });
+        self.admit(&new, now);
+        self.settle(now);
     }
 
-    /// The last `window_ms` in steps of `step_ms`, which is a multiple of [`STEP_MS`].
+    /// Adds events that are not known yet, the oldest first.
+    pub fn note(&mut self, events: Vec<MeshEvent>) {
+        for event in events {
+            let last = self.events.back().map_or(0, |last| last.at);
+            let is_known = || {
+                self.events.iter().rev().take_while(|known| known.at == event.at).any(|known| *known == event)
+            };
+            if event.at < last || (event.at == last && is_known()) {
+                continue;
+            }
+            if self.events.len() >= MAX_EVENTS {
+                self.events.pop_front();
+            }
+            self.events.push_back(event);
+        }
+    }
+
+    /// The last `window_ms` in steps of about `step_ms`: a multiple of the distance in which so much is kept.
     #[must_use]
-    pub fn view(&self, now: u64, window_ms: u64, step_ms: u64, events: Vec<MeshEvent>) -> HistoryView {
-        let many = usize::try_from(step_ms / STEP_MS).unwrap_or(1).clamp(1, MAX_POINTS);
-        let from = now.saturating_sub(window_ms) / 1_000;
+    pub fn view(&self, now: u64, window_ms: u64, step_ms: u64) -> HistoryView {
+        let now = seconds(now);
+        let window = u32::try_from(window_ms / 1_000).unwrap_or(u32::MAX).min(self.span());
+        let tier = TIERS.iter().position(|tier| tier.span() >= window).unwrap_or(TIERS.len() - 1);
+        let step = TIERS[tier].step;
+        let many = usize::try_from(step_ms / 1_000 / u64::from(step)).unwrap_or(usize::MAX).clamp(1, 360);
+        let from = now.saturating_sub(window);
         let mut all = Vec::new();
         for ((caller, callee), track) in &self.tracks {
-            let points: Vec<_> = track.points.iter().filter(|point| u64::from(point.at) >= from).collect();
+            let points = track.points(tier, from, now);
             if points.is_empty() {
                 continue;
             }
             let mut series = Series { from: caller.clone(), to: callee.clone(), ..Series::default() };
             for chunk in points.rchunks(many).rev() {
-                let mean = |of: &dyn Fn(&Point) -> f32| {
-                    chunk.iter().map(|point| of(point)).sum::<f32>() / chunk.len() as f32
-                };
-                let most = |at: usize| chunk.iter().map(|point| point.quantiles[at]).fold(0.0, f32::max);
-                series.at.extend(chunk.last().map(|point| u64::from(point.at) * 1_000));
-                series.rate.push(mean(&|point| point.rate));
-                series.failures.push(mean(&|point| point.failures));
-                series.p50.push(most(0));
-                series.p95.push(most(1));
-                series.p99.push(most(2));
+                let Point { at, rate, failures, quantiles: [p50, p95, p99] } = Point::mean(chunk);
+                series.at.push(u64::from(at) * 1_000);
+                let columns = [
+                    (&mut series.rate, rate),
+                    (&mut series.failures, failures),
+                    (&mut series.p50, p50),
+                    (&mut series.p95, p95),
+                    (&mut series.p99, p99),
+                ];
+                columns.into_iter().for_each(|(column, value)| column.push(value));
             }
             all.push(series);
         }
-        let events = events.into_iter().filter(|event| event.at / 1_000 >= from).collect();
-        HistoryView { v: 1, step_ms: STEP_MS * many as u64, series: all, events }
+        let events = self.events.iter().filter(|event| seconds(event.at) >= from).cloned().collect();
+        HistoryView {
+            v: 1,
+            step_ms: u64::from(step) * 1_000 * many as u64,
+            span_ms: u64::from(self.span()) * 1_000,
+            series: all,
+            events,
+        }
     }
 
-    /// The points since a time as a line of a file; `None` if there is none.
+    /// The points and events after a time in ms, as blocks of bytes; 0 is everything.
     #[must_use]
-    pub fn line(&self, since: u64) -> Option<String> {
-        let since = since / 1_000;
-        let rows: Vec<Row<'_>> = self
-            .tracks
-            .iter()
-            .flat_map(|((from, to), track)| {
-                let new = track.points.iter().filter(move |point| u64::from(point.at) > since);
-                new.map(move |point| (from.as_str().into(), to.as_str().into(), *point))
-            })
-            .collect();
-        if rows.is_empty() { None } else { serde_json::to_string(&rows).ok() }
+    pub fn blocks(&self, since: u64) -> Vec<Vec<u8>> {
+        let mut blocks = vec![Vec::new()];
+        for (key, track) in &self.tracks {
+            for tier in 0..TIERS.len() {
+                let _ = put_points(room(&mut blocks), key, tier, track.since(tier, seconds(since)));
+            }
+        }
+        for event in self.events.iter().filter(|event| event.at > since) {
+            let Ok(text) = serde_json::to_vec(event) else { continue };
+            let block = room(&mut blocks);
+            block.put(&[EVENT]);
+            let _ = block.put_vec16(&text);
+        }
+        blocks.retain(|block| !block.is_empty());
+        blocks
     }
 
-    /// Puts the points of a line back, as far as they are of the last hour. A line that cannot be read is skipped.
-    pub fn restore(&mut self, line: &[u8], now: u64) {
-        let Ok(rows) = serde_json::from_slice::<Vec<Row<'_>>>(line) else { return };
-        let oldest = now.saturating_sub(STEP_MS * MAX_POINTS as u64) / 1_000;
-        for (from, to, point) in rows {
-            let key = (from.into_owned(), to.into_owned());
-            let is_of_now = (oldest..=now / 1_000).contains(&u64::from(point.at));
-            let has_room = self.tracks.contains_key(&key) || self.tracks.len() < MAX_EDGES;
-            let names_services = [&key.0, &key.1].iter().all(|name| name.parse::<ServiceId>().is_ok());
-            if !is_of_now || !has_room || !names_services {
-                continue;
-            }
-            let points = &mut self.tracks.entry(key).or_default().points;
-            if points.len() < MAX_POINTS && points.back().is_none_or(|last| last.at < point.at) {
-                points.push_back(point);
+    /// Takes over a block, as far as it is not too old, and as far as it can be read.
+    pub fn restore(&mut self, block: &[u8], now: u64) {
+        let mut reader = Reader::new(block);
+        while !reader.rest().is_empty() {
+            if self.restore_entry(&mut reader, now).is_err() {
+                return;
             }
         }
     }
-}
 
-/// A point in a file.
-type Row<'a> = (Cow<'a, str>, Cow<'a, str>, Point);
-
-impl Track {
-    fn add(&mut self, figures: &Figures, now: u64) {
-        let seconds = now.saturating_sub(self.at) as f32 / 1_000.0;
-        let before = std::mem::replace(
-            self,
-            Self {
-                points: VecDeque::new(),
-                total: figures.total,
-                failed: figures.failed,
-                buckets: figures.buckets.clone(),
-                at: now,
-            },
-        );
-        self.points = before.points;
-        // A process that started anew counts from zero.
-        if before.at == 0 || seconds <= 0.0 || figures.total < before.total {
-            return;
-        }
-        let delta = |at: usize| {
-            let of = |buckets: &[u64]| buckets.get(at).copied().unwrap_or_default();
-            of(&figures.buckets).saturating_sub(of(&before.buckets))
-        };
-        let cumulative: [u64; BUCKETS] = std::array::from_fn(delta);
-        self.points.push_back(Point {
-            at: u32::try_from(now / 1_000).unwrap_or(u32::MAX),
-            rate: (figures.total - before.total) as f32 / seconds,
-            failures: figures.failed.saturating_sub(before.failed) as f32 / seconds,
-            quantiles: [0.5, 0.95, 0.99].map(|quantile| quantile_ms(&cumulative, quantile)),
+    /// Everything has been restored.
+    pub fn settle(&mut self, now: u64) {
+        let (time, deep, span) = (seconds(now), self.deep, u64::from(self.span()) * 1_000);
+        self.tracks.retain(|_, track| {
+            track.settle(time, deep);
+            !track.is_empty() || now.saturating_sub(track.last()) < span
         });
-        if self.points.len() > MAX_POINTS {
-            self.points.pop_front();
+        while self.events.front().is_some_and(|event| now.saturating_sub(event.at) > span) {
+            self.events.pop_front();
+        }
+    }
+
+    fn span(&self) -> u32 {
+        TIERS[if self.deep { TIERS.len() - 1 } else { 0 }].span()
+    }
+
+    fn restore_entry(&mut self, reader: &mut Reader<'_>, now: u64) -> Result<(), Malformed> {
+        let tag = reader.u8()?;
+        if tag == EVENT {
+            let event = serde_json::from_slice::<MeshEvent>(reader.vec16()?).map_err(|_| Malformed)?;
+            if event.at <= now {
+                self.note(vec![event]);
+            }
+            return Ok(());
+        }
+        let tier = TIERS.get(usize::from(tag)).ok_or(Malformed)?;
+        let key = (name(reader.vec8()?)?, name(reader.vec8()?)?);
+        let mut points = Vec::new();
+        for _ in 0..reader.u16()? {
+            points.push(read_point(reader)?);
+        }
+        let oldest = seconds(now).saturating_sub(tier.span());
+        points.retain(|point| (oldest..=seconds(now)).contains(&point.at));
+        if points.is_empty() || (self.tracks.len() >= MAX_EDGES && !self.tracks.contains_key(&key)) {
+            return Ok(());
+        }
+        let track = self.tracks.entry(key).or_default();
+        points.into_iter().for_each(|point| track.put(tag.into(), point));
+        Ok(())
+    }
+
+    /// Makes tracks for new edges. Where there is no room, the service with the most edges loses those that it has
+    /// more than twice as many of: a report that names a thousand displaces its own, and not the others.
+    fn admit(&mut self, new: &[&Edge], now: u64) {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        if self.tracks.len() + new.len() > MAX_EDGES {
+            for (from, to) in self.tracks.keys() {
+                *counts.entry(from.clone()).or_default() += 1;
+                *counts.entry(to.clone()).or_default() += 1;
+            }
+        }
+        let mut displaced = 0;
+        for edge in new {
+            if self.tracks.len() >= MAX_EDGES {
+                let of = |service: &String| counts.get(service).copied().unwrap_or_default();
+                let own = of(&edge.from).max(of(&edge.to));
+                let largest = counts.iter().max_by_key(|(_, count)| **count);
+                let Some((largest, _)) = largest.filter(|(_, count)| **count > 2 * own) else { continue };
+                let has_it = |(from, to): &Key| from == largest || to == largest;
+                let oldest =
+                    self.tracks.iter().filter(|(key, _)| has_it(key)).min_by_key(|(_, track)| track.last());
+                let Some(victim) = oldest.map(|(key, _)| key.clone()) else { continue };
+                displaced += 1;
+                if displaced > MAX_DISPLACED {
+                    return;
+                }
+                self.tracks.remove(&victim);
+                for service in [victim.0, victim.1] {
+                    counts.entry(service).and_modify(|count| *count -= 1);
+                }
+            }
+            for service in [&edge.from, &edge.to] {
+                *counts.entry(service.clone()).or_default() += 1;
+            }
+            self.tracks.entry((edge.from.clone(), edge.to.clone())).or_default().add(&edge.figures, now);
         }
     }
 }
 
-/// A quantile in ms, between the bounds of its bucket in proportion.
-fn quantile_ms(cumulative: &[u64; BUCKETS], quantile: f64) -> f32 {
-    let total = cumulative[BUCKETS - 1];
-    if total == 0 {
-        return 0.0;
+fn seconds(ms: u64) -> u32 {
+    u32::try_from(ms / 1_000).unwrap_or(u32::MAX)
+}
+
+/// The last block, or a new one if that is full.
+fn room(blocks: &mut Vec<Vec<u8>>) -> &mut Vec<u8> {
+    if blocks.last().is_none_or(|block| block.len() >= FULL) {
+        blocks.push(Vec::new());
     }
-    let rank = quantile * total as f64;
-    let at = cumulative.iter().position(|count| *count as f64 >= rank).unwrap_or(BUCKETS - 1);
-    let bound = |at: usize| BOUNDS_MICROS[at.min(BOUNDS_MICROS.len() - 1)] as f64 / 1_000.0;
-    let below = if at == 0 { (0.0, 0) } else { (bound(at - 1), cumulative[at - 1]) };
-    let within = cumulative[at].saturating_sub(below.1).max(1) as f64;
-    (below.0 + (bound(at) - below.0) * ((rank - below.1 as f64) / within).clamp(0.0, 1.0)) as f32
+    let last = blocks.len() - 1;
+    &mut blocks[last]
+}
+
+fn put_points<'a>(
+    block: &mut Vec<u8>,
+    (from, to): &Key,
+    tier: usize,
+    points: impl ExactSizeIterator<Item = &'a Point>,
+) -> Result<(), Malformed> {
+    let count = u16::try_from(points.len()).map_err(|_| Malformed)?;
+    let fit = [from, to].iter().all(|name| name.len() <= usize::from(u8::MAX));
+    if count == 0 || !fit {
+        return Ok(());
+    }
+    block.put(&[u8::try_from(tier).map_err(|_| Malformed)?]);
+    block.put_vec8(from.as_bytes())?;
+    block.put_vec8(to.as_bytes())?;
+    block.put_u16(count);
+    for Point { at, rate, failures, quantiles: [p50, p95, p99] } in points {
+        block.put_u32(*at);
+        [rate, failures, p50, p95, p99].into_iter().for_each(|figure| block.put(&figure.to_be_bytes()));
+    }
+    Ok(())
+}
+
+fn read_point(reader: &mut Reader<'_>) -> Result<Point, Malformed> {
+    let at = reader.u32()?;
+    let mut figures = [0.0; 5];
+    for figure in &mut figures {
+        *figure = f32::from_be_bytes(reader.array()?);
+    }
+    let [rate, failures, p50, p95, p99] = figures;
+    Ok(Point { at, rate, failures, quantiles: [p50, p95, p99] })
+}
+
+fn name(bytes: &[u8]) -> Result<String, Malformed> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Malformed)?;
+    text.parse::<ServiceId>().map(|id| id.to_string()).map_err(|_| Malformed)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::telemetry::picture::Edge;
-
-    fn picture(at: u64, total: u64, failed: u64) -> MeshPicture {
-        // Each call takes between 1 and 2.5 ms.
-        let buckets = (0..BUCKETS).map(|bucket| if bucket >= 4 { total } else { 0 }).collect();
-        let figures = Figures { total, failed, buckets, ..Figures::default() };
-        let edge = Edge { from: "a".to_owned(), to: "b".to_owned(), figures, ..Edge::default() };
-        MeshPicture { at, edges: vec![edge], ..MeshPicture::default() }
-    }
-
-    #[test]
-    fn points_are_what_happened_between_two_pictures() {
-        let mut history = History::default();
-        history.add(&picture(1_000_000, 100, 0));
-        history.add(&picture(1_010_000, 300, 50));
-        let view = history.view(1_010_000, 3_600_000, STEP_MS, Vec::new());
-        let series = &view.series[0];
-        assert_eq!((series.at.as_slice(), series.rate[0], series.failures[0]), (&[1_010_000][..], 20.0, 5.0));
-        assert!((series.p50[0] - 1.75).abs() < 0.01 && series.p99[0] < 2.5, "{series:?}");
-        history.add(&picture(1_020_000, 5, 0));
-        history.add(&picture(1_030_000, 15, 0));
-        let view = history.view(1_030_000, 3_600_000, STEP_MS, Vec::new());
-        assert_eq!(view.series[0].rate, [20.0, 1.0], "a start anew is no negative rate");
-    }
-
-    #[test]
-    fn an_hour_is_kept_and_steps_are_put_together() {
-        let mut history = History::default();
-        for step in 0..1_000 {
-            history.add(&picture(1_000_000 + step * STEP_MS, step * 100, 0));
-        }
-        let now = 1_000_000 + 999 * STEP_MS;
-        assert_eq!(history.view(now, u64::MAX, STEP_MS, Vec::new()).series[0].at.len(), MAX_POINTS);
-        let minutes = history.view(now, 600_000, 60_000, Vec::new());
-        assert_eq!((minutes.step_ms, minutes.series[0].at.len()), (60_000, 11));
-        assert!((minutes.series[0].rate[3] - 10.0).abs() < 0.01);
-        history.add(&MeshPicture { at: now + 4_000_000, ..MeshPicture::default() });
-        assert!(history.tracks.is_empty(), "what is older than an hour is gone");
-    }
-
-    #[test]
-    fn the_number_of_edges_is_bounded() {
-        let mut history = History::default();
-        let edge = |number: usize| Edge { from: format!("s{number}"), to: "b".to_owned(), ..Edge::default() };
-        let edges = (0..5_000).map(edge).collect();
-        history.add(&MeshPicture { at: 1_000_000, edges, ..MeshPicture::default() });
-        assert_eq!(history.tracks.len(), MAX_EDGES);
-    }
-}
+mod tests;

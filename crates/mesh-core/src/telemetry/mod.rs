@@ -17,6 +17,7 @@ pub mod picture;
 pub mod problems;
 mod recorder;
 pub mod report;
+mod track;
 
 pub use audit::{AuditDetails, AuditEvent};
 pub use escape::escape;

@@ -45,6 +45,8 @@ pub struct Node {
     pub report: Word,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreachable: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repair: Option<String>,
     pub instances: Vec<Report>,
     pub seen_by: Vec<String>,
 }
@@ -103,13 +105,33 @@ pub struct Reported {
 pub enum Heard {
     /// The reports of its processes.
     Reports(Vec<Report>),
-    /// Why it could not be asked.
-    Nothing(String),
+    /// It could not be asked.
+    Nothing(Silence),
 }
 
-/// Takes over the report of a peer that has proved to be `service`. The report is assigned to `service`
-/// whatever it claims, its lists are limited, and its numbers are checked.
-pub fn heard_from(service: &ServiceId, bytes: &[u8]) -> Result<Report, &'static str> {
+/// Why a service could not be asked, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// The cause, after the name of the service.
+    pub why: String,
+    /// A sentence.
+    pub repair: String,
+}
+
+impl Silence {
+    /// There are more services than are asked.
+    fn of_many() -> Self {
+        Self {
+            why: "it was not asked: there are more services than one process asks".to_owned(),
+            repair: "Open the admin port of a process that calls it.".to_owned(),
+        }
+    }
+}
+
+/// Takes over the report of a peer that has proved to be `service`, and returns the length of its JSON now: members
+/// that it left out have been added. The report is assigned to `service`, whatever it claims, its lists are limited,
+/// and its numbers are checked.
+pub fn heard_from(service: &ServiceId, bytes: &[u8]) -> Result<(Report, usize), &'static str> {
     if bytes.len() > super::report::MAX_REPORT {
         return Err("its report is too large");
     }
@@ -118,7 +140,7 @@ pub fn heard_from(service: &ServiceId, bytes: &[u8]) -> Result<Report, &'static 
         return Err("its report has another version");
     }
     report.service = service.to_string();
-    report.bound();
+    let size = report.bound().len();
     let names = [&mut report.instance, &mut report.version, &mut report.state, &mut report.mode];
     names.into_iter().chain(&mut report.zone).chain(&mut report.address).for_each(cut);
     cut(&mut report.identity.thumbprint);
@@ -141,7 +163,7 @@ pub fn heard_from(service: &ServiceId, bytes: &[u8]) -> Result<Report, &'static 
     for session in &mut report.sessions {
         [&mut session.peer, &mut session.address].into_iter().for_each(cut);
     }
-    Ok(report)
+    Ok((report, size))
 }
 
 fn cut(text: &mut String) {
@@ -174,60 +196,82 @@ struct Pair {
     by_callee: Vec<FlowView>,
 }
 
-/// Merges what was heard. `own` is the report of the process that asks.
+/// Merges what was heard. `own` is the report of the process that asks. Where there is more than a picture holds, each
+/// service is heard in turn: one that names a thousand others does not hide what the rest say.
 #[must_use]
 pub fn merge(own: &Report, heard: &BTreeMap<String, Heard>) -> MeshPicture {
-    let empty = Vec::new();
-    let reports = heard.iter().flat_map(|(service, heard)| match heard {
-        Heard::Reports(reports) => reports.iter().map(|report| (service.as_str(), report)).collect(),
-        Heard::Nothing(_) => empty.clone(),
-    });
-    let reports: Vec<(&str, &Report)> = std::iter::once((own.service.as_str(), own)).chain(reports).collect();
-    let mut seen: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut pairs: BTreeMap<(String, String), Pair> = BTreeMap::new();
-    for (service, report) in &reports {
-        seen.entry((*service).to_owned()).or_default();
-        let flows =
-            |flows: &[FlowView]| flows.iter().filter(|flow| is_service(&flow.peer)).cloned().collect();
-        let (inbound, outbound): (Vec<FlowView>, Vec<FlowView>) =
-            (flows(&report.inbound), flows(&report.outbound));
-        let instances = report.instances.iter().map(|instance| &instance.service);
-        let sessions = report.sessions.iter().map(|session| &session.peer);
-        let peers = inbound.iter().chain(&outbound).map(|flow| &flow.peer).chain(instances).chain(sessions);
-        for peer in peers.filter(|peer| is_service(peer) && peer.as_str() != *service) {
-            if seen.len() < MAX_NODES || seen.contains_key(peer) {
-                seen.entry(peer.clone()).or_default().insert((*service).to_owned());
-            }
-        }
-        let mut put = |key: (String, String), flow: FlowView, of_callee: bool| {
-            if pairs.len() < MAX_EDGES || pairs.contains_key(&key) {
-                let pair = pairs.entry(key).or_default();
-                add(if of_callee { &mut pair.by_callee } else { &mut pair.by_caller }, flow);
-            }
-        };
-        for flow in inbound {
-            put((flow.peer.clone(), (*service).to_owned()), flow, true);
-        }
-        for flow in outbound {
-            put(((*service).to_owned(), flow.peer.clone()), flow, false);
+    let mut said: BTreeMap<&str, Vec<&Report>> = BTreeMap::from([(own.service.as_str(), vec![own])]);
+    for (service, heard) in heard {
+        if let Heard::Reports(reports) = heard {
+            said.entry(service).or_default().extend(reports);
         }
     }
+    let mut seen: BTreeMap<String, BTreeSet<String>> =
+        said.keys().map(|service| ((*service).to_owned(), BTreeSet::new())).collect();
+    in_turns(&said, peers, |service, peer| {
+        let has_room = seen.len() < MAX_NODES || seen.contains_key(peer);
+        if has_room && is_service(peer) && peer != service {
+            seen.entry(peer.to_owned()).or_default().insert(service.to_owned());
+        }
+    });
+    let mut pairs: BTreeMap<(String, String), Pair> = BTreeMap::new();
+    in_turns(&said, flows, |service, (of_callee, flow)| {
+        let ends = (flow.peer.clone(), service.to_owned());
+        let key = if of_callee { ends } else { (ends.1, ends.0) };
+        if is_service(&flow.peer) && (pairs.len() < MAX_EDGES || pairs.contains_key(&key)) {
+            let pair = pairs.entry(key).or_default();
+            add(if of_callee { &mut pair.by_callee } else { &mut pair.by_caller }, flow);
+        }
+    });
     let nodes = seen.into_iter().map(|(service, by)| node(service, by, own, heard)).collect();
     let edges = pairs.into_iter().filter_map(|((from, to), pair)| edge(from, to, pair)).collect();
-    let mut problems: Vec<_> = reports
-        .iter()
-        .flat_map(|(service, report)| {
-            let reported =
-                |problem: &Problem| Reported { problem: problem.clone(), reporter: (*service).to_owned() };
-            report.problems.iter().map(reported)
-        })
-        .collect();
+    let mut problems = Vec::new();
+    in_turns(&said, problems_of, |service, problem| {
+        if problems.len() < MAX_PROBLEMS {
+            problems.push(Reported { problem: problem.clone(), reporter: service.to_owned() });
+        }
+    });
     problems.sort_by(|a, b| {
         let key = |reported: &Reported| (reported.problem.severity, reported.problem.kind.clone());
         (key(a), &a.reporter).cmp(&(key(b), &b.reporter))
     });
-    problems.truncate(MAX_PROBLEMS);
     MeshPicture { v: 1, at: own.at, observer: own.service.clone(), nodes, edges, problems }
+}
+
+/// Takes an item of each service, then the next of each, and so on.
+fn in_turns<'a, T, I: Iterator<Item = T>>(
+    said: &BTreeMap<&'a str, Vec<&'a Report>>,
+    items: impl Fn(&'a Report) -> I,
+    mut take: impl FnMut(&'a str, T),
+) {
+    let items = &items;
+    let of_service = |(service, reports): (&&'a str, &Vec<&'a Report>)| {
+        (*service, reports.clone().into_iter().flat_map(items))
+    };
+    let mut services: Vec<_> = said.iter().map(of_service).collect();
+    while !services.is_empty() {
+        services.retain_mut(|(service, items)| items.next().map(|item| take(service, item)).is_some());
+    }
+}
+
+/// The services that a report names.
+fn peers(report: &Report) -> impl Iterator<Item = &str> {
+    let flows = report.inbound.iter().chain(&report.outbound).map(|flow| flow.peer.as_str());
+    let instances = report.instances.iter().map(|instance| instance.service.as_str());
+    let sessions = report.sessions.iter().map(|session| session.peer.as_str());
+    flows.chain(instances).chain(sessions)
+}
+
+/// The flows of a report, and whether they are those of the callee.
+fn flows(report: &Report) -> impl Iterator<Item = (bool, &FlowView)> {
+    report.inbound.iter().map(|flow| (true, flow)).chain(report.outbound.iter().map(|flow| (false, flow)))
+}
+
+/// The problems of a report, the worst first.
+fn problems_of(report: &Report) -> impl Iterator<Item = &Problem> {
+    let mut problems: Vec<_> = report.problems.iter().collect();
+    problems.sort_by_key(|problem| problem.severity);
+    problems.into_iter()
 }
 
 fn is_service(peer: &str) -> bool {
@@ -236,7 +280,7 @@ fn is_service(peer: &str) -> bool {
 
 fn node(service: String, by: BTreeSet<String>, own: &Report, heard: &BTreeMap<String, Heard>) -> Node {
     let is_own = service == own.service;
-    let (report, instances, unreachable) = match heard.get(&service) {
+    let (report, instances, silence) = match heard.get(&service) {
         _ if is_own => {
             let others = match heard.get(&service) {
                 Some(Heard::Reports(reports)) => reports.clone(),
@@ -245,20 +289,21 @@ fn node(service: String, by: BTreeSet<String>, own: &Report, heard: &BTreeMap<St
             (Word::Own, std::iter::once(own.clone()).chain(others).collect(), None)
         }
         Some(Heard::Reports(reports)) if !reports.is_empty() => (Word::Direct, reports.clone(), None),
-        Some(Heard::Nothing(why)) => (Word::Hearsay, Vec::new(), Some(why.clone())),
-        _ => (Word::Hearsay, Vec::new(), None),
+        Some(Heard::Nothing(silence)) => (Word::Hearsay, Vec::new(), Some(silence.clone())),
+        _ => (Word::Hearsay, Vec::new(), Some(Silence::of_many())),
     };
-    Node { service, report, unreachable, instances, seen_by: by.into_iter().collect() }
+    let (unreachable, repair) = silence.map(|Silence { why, repair }| (why, repair)).unzip();
+    Node { service, report, unreachable, repair, instances, seen_by: by.into_iter().collect() }
 }
 
 /// Adds a flow to those of the same method.
-fn add(flows: &mut Vec<FlowView>, flow: FlowView) {
+fn add(flows: &mut Vec<FlowView>, flow: &FlowView) {
     let same = |other: &&mut FlowView| (&other.method, &other.kind) == (&flow.method, &flow.kind);
     if let Some(other) = flows.iter_mut().find(same) {
         other.figures.add(&flow.figures);
         other.last_at = other.last_at.max(flow.last_at);
     } else if flows.len() < MAX_METHODS {
-        flows.push(flow);
+        flows.push(flow.clone());
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Background {
     pub first_contact: usize,
     /// A fault of the key directory, with path and repair.
     pub key_directory: Option<String>,
+    /// Why the history is not kept, with the repair.
+    pub history: Option<String>,
     /// Streams that stand still.
     pub stalled: u64,
     /// Whether others than this machine reach the listener.
@@ -62,6 +64,10 @@ pub fn problems(report: &Report, background: &Background) -> Vec<Problem> {
     if let Some(fault) = &background.key_directory {
         let repair = "Mend what the message says; until then new peers are kept out.";
         found.add(Severity::Critical, "key-directory", &report.service, fault.clone(), repair);
+    }
+    if let Some(fault) = &background.history {
+        let text = "the history is in memory only: a restart ends it".to_owned();
+        found.add(Severity::Warning, "history-not-kept", &report.service, text, fault);
     }
     if background.stalled > 0 {
         let text =
@@ -291,6 +297,7 @@ mod tests {
             secrets_in_grace: 1,
             first_contact: 2,
             key_directory: Some("/keys is full".to_owned()),
+            history: Some("free some space".to_owned()),
             stalled: 1,
             is_exposed: true,
         };
@@ -301,6 +308,7 @@ mod tests {
                 "key-directory",
                 "policy-broken",
                 "certificate-expiring",
+                "history-not-kept",
                 "instance-ejected",
                 "instance-slow",
                 "limit-near",

@@ -116,6 +116,7 @@ struct Notes {
     refused: BTreeMap<String, Refusals>,
     events: VecDeque<MeshEvent>,
     moment: Moment,
+    history_fault: Option<String>,
     /// The totals at the last two marks, and the time of the last one.
     marks: [Totals; 2],
     marked: Duration,
@@ -387,6 +388,20 @@ impl Recorder {
     #[must_use]
     pub fn events(&self) -> Vec<MeshEvent> {
         self.notes().events.iter().cloned().collect()
+    }
+
+    /// Why the history is not kept; `None` if it is, or if it need not be.
+    #[must_use]
+    pub fn history_fault(&self) -> Option<String> {
+        self.notes().history_fault.clone()
+    }
+
+    /// The history is not kept any more, or is again. Returns whether that is news.
+    pub fn set_history_fault(&self, fault: Option<String>) -> bool {
+        let known = &mut self.notes().history_fault;
+        let is_news = *known != fault;
+        *known = fault;
+        is_news
     }
 
     /// The peers that were refused.

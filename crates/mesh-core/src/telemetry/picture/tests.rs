@@ -1,5 +1,5 @@
 use super::*;
-use crate::telemetry::report::{InstanceView, MAX_REPORT};
+use crate::telemetry::report::{InstanceView, MAX_REPORT, Severity};
 
 fn id(text: &str) -> ServiceId {
     text.parse().unwrap()
@@ -27,9 +27,10 @@ fn what_the_callee_says_counts_and_the_rest_is_hearsay() {
         report("orders", vec![flow("gateway", "get", 6)], vec![]),
         report("orders", vec![flow("gateway", "get", 3), flow("billing", "put", 1)], vec![]),
     ];
+    let silence = Silence { why: "it does not permit it".to_owned(), repair: "Permit it.".to_owned() };
     let heard = BTreeMap::from([
         ("orders".to_owned(), Heard::Reports(orders)),
-        ("stock".to_owned(), Heard::Nothing("it does not permit it".to_owned())),
+        ("stock".to_owned(), Heard::Nothing(silence)),
     ]);
     let picture = merge(&own, &heard);
     let nodes: Vec<_> = picture.nodes.iter().map(|node| (node.service.as_str(), node.report)).collect();
@@ -44,7 +45,13 @@ fn what_the_callee_says_counts_and_the_rest_is_hearsay() {
     );
     assert_eq!(picture.nodes[2].instances.len(), 2);
     assert_eq!(picture.nodes[3].unreachable.as_deref(), Some("it does not permit it"));
+    assert_eq!(picture.nodes[3].repair.as_deref(), Some("Permit it."));
     assert_eq!(picture.nodes[3].seen_by, ["gateway"]);
+    let billing = &picture.nodes[0];
+    assert!(
+        billing.unreachable.is_some() && billing.repair.is_some(),
+        "each hearsay has its reason: {billing:?}"
+    );
     let edges: Vec<_> = picture
         .edges
         .iter()
@@ -65,7 +72,7 @@ fn what_the_callee_says_counts_and_the_rest_is_hearsay() {
 #[test]
 fn a_peer_speaks_for_itself_only() {
     let forged = serde_json::to_vec(&report("bank", vec![], vec![flow("orders", "get", 1)])).unwrap();
-    let heard = heard_from(&id("evil"), &forged).unwrap();
+    let (heard, _) = heard_from(&id("evil"), &forged).unwrap();
     assert_eq!(heard.service, "evil");
     let own = report("me", vec![], vec![]);
     let picture = merge(&own, &BTreeMap::from([("evil".to_owned(), Heard::Reports(vec![heard]))]));
@@ -103,7 +110,7 @@ fn hostile_numbers_and_strings_are_made_harmless() {
     evil.inbound[0].figures.sum_ms = -1.0;
     evil.inbound[0].figures.buckets = vec![u64::MAX; 1_000];
     evil.inbound[0].figures.codes = (0..1_000).map(|code| (code.to_string(), u64::MAX)).collect();
-    let heard = heard_from(&id("evil"), &serde_json::to_vec(&evil).unwrap()).unwrap();
+    let (heard, _) = heard_from(&id("evil"), &serde_json::to_vec(&evil).unwrap()).unwrap();
     let flow = &heard.inbound[0];
     assert_eq!(flow.method.chars().count(), MAX_TEXT);
     assert_eq!((flow.figures.total, flow.figures.buckets.len()), (MAX_COUNT, BUCKETS));
@@ -138,4 +145,43 @@ fn invented_services_and_edges_have_a_limit_and_no_strange_names() {
     assert_eq!(picture.edges.len(), MAX_EDGES);
     assert!(picture.nodes.iter().all(|node| is_service(&node.service)));
     assert!(picture.edges.iter().all(|edge| is_service(&edge.from)));
+}
+
+#[test]
+fn the_size_of_a_report_is_that_with_the_members_it_left_out() {
+    let empty = vec!["{}"; 1_000].join(",");
+    let text = format!("{{\"v\":1,\"sessions\":[{empty}],\"instances\":[{empty}]}}");
+    let (report, size) = heard_from(&id("evil"), text.as_bytes()).unwrap();
+    assert!(size > 20 * text.len(), "{size} of {}", text.len());
+    assert!(size <= MAX_REPORT && report.sessions.len() <= 1_000);
+}
+
+#[test]
+fn services_that_name_thousands_do_not_hide_what_the_others_say() {
+    let problem = |severity| Problem { severity, text: "x".to_owned(), ..Problem::default() };
+    let loud = |number: usize| {
+        let mut report = report("", vec![], vec![]);
+        report.outbound =
+            (0..400).map(|flow_number| flow(&format!("a{number}-{flow_number}"), "m", 1)).collect();
+        report.problems = vec![problem(Severity::Critical); 100];
+        report
+    };
+    let mut heard: BTreeMap<_, _> = (0..5)
+        .map(|number| {
+            (format!("evil{number}"), Heard::Reports((0..16).map(|at| loud(number * 16 + at)).collect()))
+        })
+        .collect();
+    let mut honest = report("", vec![flow("zone", "m", 1)], vec![flow("zoo", "m", 1)]);
+    honest.problems = vec![problem(Severity::Warning)];
+    heard.insert("zebra".to_owned(), Heard::Reports(vec![honest]));
+    let picture = merge(&report("me", vec![], vec![]), &heard);
+    assert_eq!(
+        (picture.nodes.len(), picture.edges.len(), picture.problems.len()),
+        (MAX_NODES, MAX_EDGES, MAX_PROBLEMS)
+    );
+    assert!(
+        ["zebra", "zone", "zoo"].iter().all(|name| picture.nodes.iter().any(|node| node.service == *name))
+    );
+    assert!(picture.edges.iter().any(|edge| edge.from == "zone" && edge.to == "zebra"));
+    assert!(picture.problems.iter().any(|problem| problem.reporter == "zebra"));
 }
