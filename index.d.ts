@@ -2887,6 +2887,7 @@ interface FastifyReplyLike {
 interface FastifyRequestLike {
     /** The log of the request. */
     readonly log?: {
+        /** Writes an error. */
         error(fields: object, message: string): void;
     } | undefined;
 }

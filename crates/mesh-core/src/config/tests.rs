@@ -450,14 +450,19 @@ fn services_come_from_the_variable_where_the_option_is_absent() {
     };
     let named = |text: &str| {
         let services = parse(json!({ "serviceId": "a" }), text).unwrap().services;
-        services.iter().map(|one| format!("{}={:?}", one.id, one.address.as_ref().unwrap())).collect::<Vec<_>>()
+        services
+            .iter()
+            .map(|one| format!("{}={:?}", one.id, one.address.as_ref().unwrap()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(
         named("stock=stock:50052,\n  orders=[::1]:50051, stock = 10.0.0.7:1,"),
         [r#"stock=("stock", 50052)"#, r#"orders=("::1", 50051)"#, r#"stock=("10.0.0.7", 1)"#],
     );
     assert!(named("  ").is_empty(), "an empty variable is an unset one");
-    for wrong in ["stock", "stock=", "stock=:1", "stock=a", "stock=a:0", "stock=a:65536", "=a:1", "stock=::1:1"] {
+    for wrong in
+        ["stock", "stock=", "stock=:1", "stock=a", "stock=a:0", "stock=a:65536", "=a:1", "stock=::1:1"]
+    {
         let error = parse(json!({ "serviceId": "a" }), wrong).unwrap_err().to_string();
         assert!(error.starts_with("SECURE_MESH_SERVICES must be services"), "{wrong}: {error}");
         assert!(error.contains("stock=stock:50052"), "{wrong}: {error}");
@@ -465,7 +470,8 @@ fn services_come_from_the_variable_where_the_option_is_absent() {
     for wrong in ["a=x:1,,b=y:2", "http://stock=a:1", "stock=[a]:1", "stock=[10.0.0.1]:1", "stock=a/b:1"] {
         parse(json!({ "serviceId": "a" }), wrong).unwrap_err();
     }
-    let given = json!({ "serviceId": "a", "discovery": { "services": [{ "id": "b", "host": "h", "port": 2 }] } });
+    let given =
+        json!({ "serviceId": "a", "discovery": { "services": [{ "id": "b", "host": "h", "port": 2 }] } });
     let services = parse(given, "stock=stock:50052").unwrap().services;
     assert_eq!(services.iter().map(|one| one.id.to_string()).collect::<Vec<_>>(), ["b"]);
     let many: String = (0..1025).map(|n| format!("s{n}=h:1,")).collect();
