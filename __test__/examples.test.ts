@@ -83,7 +83,7 @@ it('shop: four services, from the environment alone, take an order and stop in o
   const url = `http://127.0.0.1:${ports['gateway']}`;
   const ask = async (path: string, init?: RequestInit) => {
     const answer = await fetch(url + path, init);
-    return { status: answer.status, body: (await answer.json()) };
+    return { status: answer.status, body: await answer.json() };
   };
   const order = (body: object) =>
     ask('/orders', {

@@ -39,7 +39,12 @@ export interface FastifyReplyLike {
 /** The part of a request of Fastify that {@link fastifyErrors} uses. */
 export interface FastifyRequestLike {
   /** The log of the request. */
-  readonly log?: { error(fields: object, message: string): void } | undefined;
+  readonly log?:
+    | {
+        /** Writes an error. */
+        error(fields: object, message: string): void;
+      }
+    | undefined;
 }
 
 const TYPE = 'application/problem+json';

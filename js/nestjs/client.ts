@@ -29,6 +29,8 @@ export class MeshRecord<T = unknown> {
   readonly options: CallOptions;
 
   /**
+   * Joins an input and the options of its call.
+   *
    * @param data the input
    * @param options the options of the call
    */
@@ -111,6 +113,7 @@ export class MeshClient extends ClientProxy {
     });
   }
 
+  /** Makes a unary call; called by NestJS. */
   protected publish(packet: ReadPacket, callback: (packet: WritePacket) => void): () => void {
     const abort = new AbortController();
     const { method, input, options } = this.#call(packet);
@@ -123,9 +126,10 @@ export class MeshClient extends ClientProxy {
     return () => abort.abort();
   }
 
+  /** Calls the handlers of an event; called by NestJS. */
   protected async dispatchEvent<T = unknown>(packet: ReadPacket): Promise<T> {
     const { method, input, options } = this.#call(packet);
-    return (this.#client.call(method, input, options));
+    return this.#client.call(method, input, options);
   }
 
   #call({ pattern, data }: ReadPacket): { method: string; input: unknown; options: CallOptions } {

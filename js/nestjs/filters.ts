@@ -56,7 +56,11 @@ Catch()(MeshRpcFilter);
 export class MeshHttpFilter implements ExceptionFilter<MeshError> {
   readonly #onError: ((error: unknown) => void) | undefined;
 
-  /** @param options.onError called with every error that becomes an answer of 500 or above, for the log */
+  /**
+   * Creates the filter.
+   *
+   * @param options.onError called with every error that becomes an answer of 500 or above, for the log
+   */
   constructor(options: { onError?: (error: unknown) => void } = {}) {
     this.#onError = options.onError;
   }

@@ -29,7 +29,11 @@ export class MeshStrategy extends Server implements CustomTransportStrategy {
   override readonly transportId: symbol = Symbol.for('@lemur-bookstores/secure-stack-mesh');
   readonly #mesh: SecureMesh;
 
-  /** @param mesh the mesh, which need not be initialized */
+  /**
+   * Creates the strategy.
+   *
+   * @param mesh the mesh, which need not be initialized
+   */
   constructor(mesh: SecureMesh) {
     super();
     this.#mesh = mesh;

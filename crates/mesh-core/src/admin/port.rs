@@ -105,9 +105,8 @@ async fn serve(
         return;
     }
     let guard = Arc::new(Guard::new(&admin.host, &admin.hosts, Login::new(admin.token), admin.probes_only));
-    if !admin.probes_only {
-        let history = tokio::spawn(remember(Arc::clone(&source)));
-    }
+    // Probes have no page that would show a history.
+    let history = (!admin.probes_only).then(|| tokio::spawn(remember(Arc::clone(&source))));
     let desk = Desk { source: Arc::clone(&source), guard, streams: Streams::default(), stop: stop.clone() };
     let (router, connections) = (router(desk), Connections::new(MAX_CONNECTIONS));
     loop {
@@ -125,8 +124,10 @@ async fn serve(
         }
     }
     drop(listener);
-    history.abort();
-    let _ = timeout(FAREWELL, source.put_away()).await;
+    if let Some(history) = history {
+        history.abort();
+        let _ = timeout(FAREWELL, source.put_away()).await;
+    }
 }
 
 /// Keeps the history, as long as the port is open.
