@@ -3,6 +3,7 @@
 import { createServer } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
 import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
+import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { defineContract, JWTManager, SecureMesh, StaticDiscovery, unary } from '../../js/index.js';
 import { call, config, entry, make, serve } from '../support/meshes.js';
@@ -127,6 +128,28 @@ describe('a port at which something else listens', () => {
       attempts: expect.any(Number),
     });
     expect(error.message).toContain(`${found} listens at 127.0.0.1:${port}`);
+  });
+
+  it('is named: a gRPC server of something else', async () => {
+    const other = new GrpcServer();
+    onTestFinished(() => other.forceShutdown());
+    const port = await new Promise<number>((resolve, reject) => {
+      const credentials = ServerCredentials.createInsecure();
+      other.bindAsync('127.0.0.1:0', credentials, (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      );
+    });
+    const services = [{ id: 'server', host: '127.0.0.1', port }];
+    const caller = make('caller', { discovery: { services } });
+    await caller.initialize();
+    const error = await errorOf(caller.connect('server').call('echo'));
+    expect(error).toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      reason: 'WRONG_PORT',
+      retryable: false,
+      attempts: 1,
+    });
+    expect(error.message).toContain(`a gRPC server of something else listens at 127.0.0.1:${port}`);
   });
 
   it('is not the port of a mesh', async () => {

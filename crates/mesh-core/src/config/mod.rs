@@ -177,15 +177,18 @@ impl MeshConfig {
         let tls = Tls::read(&security, certificate.as_ref(), env)?;
         let accept = Accept::read(&security, certificate.is_some(), env)?;
         let security = Security::read(&security, env)?;
+        let admin = Admin::read(&options, env)?;
         let mut warnings = Vec::new();
-        if root.port.is_none()
-            && let Some(link) = env("SECURE_MESH_PORT")
-        {
-            warnings.push(format!(
-                "SECURE_MESH_PORT is {link:?} and is ignored: Kubernetes sets it for a Service named \
-                 secure-mesh. Rename that Service, set enableServiceLinks: false in the pod, or give the \
-                 option port"
-            ));
+        for (is_absent, variable, service, option) in [
+            (root.port.is_none(), "SECURE_MESH_PORT", "secure-mesh", "port"),
+            (admin.is_none(), "SECURE_MESH_ADMIN_PORT", "secure-mesh-admin", "admin.port"),
+        ] {
+            if is_absent && let Some(link) = env(variable) {
+                warnings.push(format!(
+                    "{variable} is {link:?} and is ignored: Kubernetes sets it for a Service named {service}. \
+                     Rename that Service, set enableServiceLinks: false in the pod, or give the option {option}"
+                ));
+            }
         }
         if paths.proto_file.is_some() {
             warnings.push("paths.protoFile is ignored: the protocol is built in".to_owned());
@@ -216,7 +219,7 @@ impl MeshConfig {
             has_provider: discovery.has_provider,
             keys_dir: keys_dir.or(security.keys_dir).or(keys_dir_variable).map(PathBuf::from),
             authorization: PolicySource::read(&options, env)?,
-            admin: Admin::read(&options, env)?,
+            admin,
             observe: Observe::read(&options, env)?,
             limits: Limits::read(&limits, env)?,
             balancing: Balancing::read(&balancing, env)?,

@@ -1,6 +1,11 @@
 //! Reads options out of JSON. Every error names the full path of its option.
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -201,7 +206,7 @@ impl<'a> At<'a> {
                     None => Ok(None),
                     Some(text) => match text.parse() {
                         Ok(port) => Ok(Some(port)),
-                        Err(_) if text.starts_with("tcp://") => Ok(None),
+                        Err(_) if is_service_link(&text) => Ok(None),
                         Err(_) => Err(self.wrong_variable(&format!("{min}…65535"), text)),
                     },
                 };
@@ -431,6 +436,12 @@ fn day(text: &str) -> Option<Timestamp> {
     }
     let years: u64 = (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum();
     Some(Timestamp::from_secs((years + before.iter().sum::<u64>() + day - 1) * 86_400))
+}
+
+/// Whether `text` is the address of a Service, as Kubernetes writes it into a variable.
+fn is_service_link(text: &str) -> bool {
+    let address = ["tcp://", "udp://", "sctp://"].iter().find_map(|protocol| text.strip_prefix(protocol));
+    address.is_some_and(|address| address.parse::<SocketAddr>().is_ok())
 }
 
 /// Whether `host` is a host name or an address, as the authority of a URI may contain it.

@@ -186,6 +186,20 @@ fn a_service_link_of_kubernetes_is_no_port() {
     assert!(config.warnings[0].contains("enableServiceLinks"), "{:?}", config.warnings);
     let config = MeshConfig::parse(&json!({ "serviceId": "a", "port": 1 }), env).unwrap();
     assert!(config.port == Some(1) && config.warnings.is_empty());
+    for link in ["tcp://10.0.0.1:9901", "udp://10.0.0.1:9901", "sctp://[fd00::1]:9901"] {
+        let env = |name: &str| (name == "SECURE_MESH_ADMIN_PORT").then(|| link.to_owned());
+        let config = MeshConfig::parse(&json!({ "serviceId": "a" }), env).unwrap();
+        assert!(config.admin.is_none());
+        let [warning] = &config.warnings[..] else { panic!("{:?}", config.warnings) };
+        assert!(warning.contains("a Service named secure-mesh-admin"), "{warning}");
+        assert!(warning.contains("the option admin.port"), "{warning}");
+        let given = json!({ "serviceId": "a", "admin": { "port": 1 } });
+        assert!(MeshConfig::parse(&given, env).unwrap().warnings.is_empty());
+    }
+    for text in ["http://10.0.0.1:80", "tcp://", "tcp:1", "file:///x"] {
+        let env = |name: &str| (name == "SECURE_MESH_PORT").then(|| text.to_owned());
+        assert!(MeshConfig::parse(&json!({ "serviceId": "a" }), env).is_err(), "{text}");
+    }
     let env = |name: &str| (name == "SECURE_MESH_PORT").then(|| "http".to_owned());
     let error = MeshConfig::parse(&json!({ "serviceId": "a" }), env).unwrap_err();
     assert_eq!(error.to_string(), "SECURE_MESH_PORT must be 0…65535, got \"http\"");

@@ -92,7 +92,12 @@ pub(crate) async fn connect_over(
     let channel = MeteredChannel { channel, meter: meter.clone() };
     let mut client = MeshClient::new(channel).max_decoding_message_size(max_frame(max_message));
     let opened = client.session(frames.map_while(Result::ok)).await;
-    let opened = opened.map_err(|status| found().map_or_else(|| status.into(), not_a_mesh))?;
+    let opened = opened.map_err(|status| match found() {
+        Some(found) => not_a_mesh(found),
+        // The service of a mesh is part of every mesh.
+        None if status.code() == tonic::Code::Unimplemented => not_a_mesh("a gRPC server of something else"),
+        None => status.into(),
+    })?;
     if !is_grpc(&opened) {
         return Err(not_a_mesh("an HTTP/2 server that does not speak gRPC"));
     }

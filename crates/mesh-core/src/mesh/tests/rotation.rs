@@ -179,3 +179,32 @@ async fn who_misses_two_new_keys_has_to_be_told() {
     std::fs::remove_file(path).unwrap();
     eventually(async || client.call("echo", b"3").await.is_ok()).await;
 }
+
+#[tokio::test]
+async fn a_pin_is_the_way_back_from_a_key_that_is_remembered() {
+    let server = Node::server(json!({}), echo()).await;
+    let keys = directory();
+    let client = Node::client_of(&server, json!({ "paths": { "keysDir": keys } })).await;
+    client.call("echo", b"1").await.unwrap();
+    server.mesh.rotate_key().await.unwrap();
+    server.mesh.rotate_key().await.unwrap();
+    assert_eq!(&*client.call("echo", b"2").await.unwrap_err().reason, "PEER_KEY_CHANGED");
+    client.mesh.close(Duration::ZERO).await;
+    let at = |public_key: &str| {
+        json!({
+            "paths": { "keysDir": keys },
+            "discovery": { "services": [{
+                "id": "server",
+                "host": "127.0.0.1",
+                "port": server.mesh.address().unwrap().port(),
+                "publicKey": public_key,
+            }] },
+        })
+    };
+    let client = Node::client_of(&server, at(&server.mesh.public_key().to_pem())).await;
+    client.call("echo", b"3").await.unwrap();
+    client.mesh.close(Duration::ZERO).await;
+    // A pin is exactly that key.
+    let client = Node::client_of(&server, at(&client.mesh.public_key().to_pem())).await;
+    assert_eq!(&*client.call("echo", b"4").await.unwrap_err().reason, "KEY_MISMATCH");
+}

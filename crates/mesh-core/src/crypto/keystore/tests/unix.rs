@@ -152,3 +152,52 @@ fn what_cannot_be_written_is_refused() {
     }
     assert_eq!(temp.listing(), [temp.keys()]);
 }
+
+#[test]
+fn a_volume_of_the_platform_holds_a_directory_of_this_users_own() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let volume = |mode, group| {
+        let temp = TempDir::new();
+        chmod(&temp.0, 0o755);
+        fs::create_dir(temp.keys()).unwrap();
+        chown(temp.keys(), Some(0), Some(group)).unwrap();
+        chmod(&temp.keys(), mode);
+        temp
+    };
+    // An emptyDir of Kubernetes; the same with the sticky bit; a volume with an fsGroup.
+    for (mode, group) in [(0o777, 0), (0o1777, 0), (0o2775, NOBODY)] {
+        let temp = volume(mode, group);
+        let outcome = outcome_as_nobody(&temp.keys());
+        assert!(!outcome.contains("KEYDIR"), "{mode:o}: {outcome}");
+        let own = temp.keys().join(DIRECTORY);
+        let found = fs::metadata(&own).unwrap();
+        assert_eq!((found.uid(), found.mode() & 0o777), (NOBODY, 0o700), "{mode:o}");
+        assert_eq!(outcome_as_nobody(&temp.keys()), outcome, "{mode:o}: found again");
+        assert_eq!(fs::read_dir(temp.keys()).unwrap().count(), 1, "{mode:o}: nothing beside it");
+        // It counts only while it is of this user alone.
+        chmod(&own, 0o770);
+        let outcome = outcome_as_nobody(&temp.keys());
+        assert!(outcome.starts_with("KEYDIR_"), "{mode:o}: {outcome}");
+    }
+    // Somebody else was there first: with a directory, or with a link to one.
+    let temp = volume(0o777, 0);
+    let own = temp.keys().join(DIRECTORY);
+    fs::create_dir(&own).unwrap();
+    chmod(&own, 0o777);
+    assert!(outcome_as_nobody(&temp.keys()).starts_with("KEYDIR_OWNER "));
+    fs::remove_dir(&own).unwrap();
+    let elsewhere = temp.0.join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    chown(&elsewhere, Some(NOBODY), None).unwrap();
+    chmod(&elsewhere, 0o700);
+    symlink(&elsewhere, &own).unwrap();
+    assert!(outcome_as_nobody(&temp.keys()).starts_with("KEYDIR_OWNER "));
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+    // The directory of another user, who is not the platform, is no volume.
+    let temp = volume(0o777, 0);
+    chown(temp.keys(), Some(NOBODY - 1), None).unwrap();
+    assert!(outcome_as_nobody(&temp.keys()).starts_with("KEYDIR_OWNER "));
+    assert_eq!(fs::read_dir(temp.keys()).unwrap().count(), 0);
+}
