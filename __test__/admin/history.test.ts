@@ -101,7 +101,7 @@ it.each([
   expect(problem.repair).toContain(`admin.history: `);
   expect(problem.repair).toContain(why);
   await until('the line of the log', () => logs.length > 0);
-  expect(logs).toMatchObject([{ event: 'history.failed', message: problem.repair }]);
+  expect(logs).toMatchObject([{ event: 'history.failed', message: problem.repair.slice(0, -1) }]);
   expect((await read(port)).stepMs).toBe(10_000);
 });
 

@@ -7,6 +7,7 @@
 //! Size: 24 bytes a point, 1,344 points an edge at most: 34 KiB an edge, and [`MAX_FILE`] for 2,000 of them. A crash
 //! costs the blocks that were not written whole, which are those of the last minute.
 
+mod error;
 mod place;
 
 use std::{
@@ -16,6 +17,7 @@ use std::{
     sync::Mutex,
 };
 
+pub(super) use self::error::ShelfError;
 use self::place::Place;
 use super::sync::lock;
 use crate::{crypto::mac::sha256, telemetry::History};
@@ -34,32 +36,6 @@ const HEAD: usize = 12;
 const STEP: u64 = 60_000;
 /// How often everything is written anew, in ms.
 const RENEWAL: u64 = 3_600_000;
-
-/// Why the history is not kept.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ShelfError {
-    /// The directory or the file is not this user's.
-    #[error("{path} belongs to another user; give it to the user of this process, or name another directory")]
-    Foreign { path: PathBuf },
-    /// Something else has the name.
-    #[error("{path} is not {wanted}; move it away, or name another directory")]
-    Type { path: PathBuf, wanted: &'static str },
-    /// A process of the same service keeps the file.
-    #[error("another process keeps {path}; give each process of a service a directory of its own")]
-    Taken { path: PathBuf },
-    /// The system refuses.
-    #[error("cannot {action} {path}: {source}; {}", repair(source))]
-    Io { action: &'static str, path: PathBuf, source: io::Error },
-}
-
-fn repair(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space on that disk",
-        io::ErrorKind::PermissionDenied => "let the user of this process write there",
-        io::ErrorKind::ReadOnlyFilesystem => "name a directory on a disk that can be written",
-        _ => "look at that disk",
-    }
-}
 
 /// What was wrong with a file that was read all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]

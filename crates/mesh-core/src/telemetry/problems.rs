@@ -67,7 +67,7 @@ pub fn problems(report: &Report, background: &Background) -> Vec<Problem> {
     }
     if let Some(fault) = &background.history {
         let text = "the history is in memory only: a restart ends it".to_owned();
-        found.add(Severity::Warning, "history-not-kept", &report.service, text, fault);
+        found.add(Severity::Warning, "history-not-kept", &report.service, text, &format!("{fault}."));
     }
     if background.stalled > 0 {
         let text =

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::ShelfError;
+use super::error::ShelfError;
 
 /// Where a history is. It is this process's own until it is dropped.
 #[derive(Debug)]
