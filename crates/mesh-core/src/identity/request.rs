@@ -47,7 +47,8 @@ impl RequestedKey {
             CertificateSigningRequestDer::from(request)
         };
         let (rest, parsed) = X509CertificationRequest::from_der(&der).map_err(|_| BadRequest::Format)?;
-        if !rest.is_empty() {
+        // A signature has whole bytes.
+        if !rest.is_empty() || parsed.signature_value.unused_bits != 0 {
             return Err(BadRequest::Format);
         }
         let info = &parsed.certification_request_info;
