@@ -1522,6 +1522,8 @@ interface CoreConfig {
     balancing?: BalancingConfig | undefined;
     /** The admin port. */
     admin?: AdminConfig | undefined;
+    /** Spans of calls, requests and handshakes. */
+    tracing?: TracingConfig | undefined;
     /** Bounds on what the mesh holds and accepts. */
     limits?: MeshLimits | undefined;
     /** Directories. */
@@ -1913,6 +1915,36 @@ interface AdminConfig {
     /** The directory that keeps the history over a restart. Default: an hour in memory. */
     history?: string | undefined;
 }
+/**
+ * Spans of calls, requests and handshakes. Without `otlp` they are those of `@opentelemetry/api`,
+ * if the application has it and registers an SDK. With `otlp` the mesh makes, samples and exports
+ * them itself.
+ */
+interface TracingConfig {
+    /**
+     * The collector that gets the spans by OTLP/HTTP (protobuf), for programs without an SDK of
+     * OpenTelemetry: an `http://` or `https://` URL. `/v1/traces` is added unless the path ends with
+     * it. Environment: `SECURE_MESH_OTLP`. Default: no export by the mesh.
+     */
+    otlp?: string | undefined;
+    /**
+     * The share of new traces that are exported by `otlp`, from 0 to 1. A call that continues a trace
+     * follows the decision of that trace. Default: 1.
+     */
+    sample?: number | undefined;
+    /** Headers of the requests to `otlp`, such as a token: at most 16. Never shown. Default: none. */
+    headers?: Record<string, string> | undefined;
+    /**
+     * The trust anchors for an `https://` collector. A file is read at each connection. Default:
+     * those of the system.
+     */
+    ca?: string | undefined;
+    /**
+     * Whether the mesh makes spans. `true` without `otlp` needs `@opentelemetry/api`. Default: true
+     * with `otlp` or if that package is installed.
+     */
+    enabled?: boolean | undefined;
+}
 /** Directories. */
 interface PathsConfig {
     /** @deprecated The protocol is built in: this is ignored, with a warning to the logger. */
@@ -2046,14 +2078,6 @@ interface MeshConfig extends CoreConfig {
         interval: number | string;
         /** Whether the mesh rotates its key automatically. */
         autoRotate: boolean;
-    };
-    /** The spans and durations of calls and requests, by `@opentelemetry/api`. */
-    tracing?: {
-        /**
-         * Whether the mesh creates them. Without an SDK behind that package nothing is recorded. Default: true if the
-         * package is installed.
-         */
-        enabled?: boolean | undefined;
     };
 }
 /**
@@ -2893,6 +2917,13 @@ interface FileAdapterOptions {
     maxBytes?: number | undefined;
     /** The number of rotated files that are kept: `audit.log.1`, the newest, and so on. Default: 5. */
     maxFiles?: number | undefined;
+    /**
+     * Whether each entry carries its number (`seq`) and the hash of the line before (`prev`), so that
+     * `secure-stack-mesh audit verify` finds what was changed, removed, moved or cut off. The mesh that has the adapter
+     * in `monitoring.adapters` signs checkpoints with its key. Such a file has one writer. Default: false; true for the
+     * file in `paths.logsDir`.
+     */
+    chain?: boolean | undefined;
 }
 /**
  * Appends audit entries to a file, one line of JSON each, and metrics to a second file, if one is given. If
@@ -3448,4 +3479,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, toHttpStatus, toProblem, unary, version };
-export type { AcceptedTrustConfig, AdminConfig, AdvertisedAddress, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, BalancingConfig, BuiltInProvider, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveredService, DiscoveryChange, DiscoveryConfig, DiscoveryOptions, DiscoveryProvider, DnsProviderConfig, Duration, EjectionConfig, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, EtcdProviderConfig, ExpectedToken, FileAdapterOptions, FileProviderConfig, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, Instance, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MemoryStats, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshEventMap, MeshHealth, MeshLimits, MeshListener, MeshMetrics, MeshStats, MethodDescription, Middleware, MonitoringAdapter, ObserveOption, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, ProviderOption, RateLimitResult, RateLimiterConfig, ReadinessCheck, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaDescription, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDescription, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TlsConfig, TokenPayload, Trust, ValidationIssue };
+export type { AcceptedTrustConfig, AdminConfig, AdvertisedAddress, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, BalancingConfig, BuiltInProvider, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveredService, DiscoveryChange, DiscoveryConfig, DiscoveryOptions, DiscoveryProvider, DnsProviderConfig, Duration, EjectionConfig, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, EtcdProviderConfig, ExpectedToken, FileAdapterOptions, FileProviderConfig, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, Instance, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MemoryStats, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshEventMap, MeshHealth, MeshLimits, MeshListener, MeshMetrics, MeshStats, MethodDescription, Middleware, MonitoringAdapter, ObserveOption, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, ProviderOption, RateLimitResult, RateLimiterConfig, ReadinessCheck, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaDescription, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDescription, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TlsConfig, TokenPayload, TracingConfig, Trust, ValidationIssue };

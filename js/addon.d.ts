@@ -153,6 +153,10 @@ export declare class NativeMesh {
   constructor(config: string, variables: string, onWake: () => void, network?: string | undefined | null, metrics?: NativeMetrics | undefined | null)
   /** Where this service was given its key: an option or a variable. Nothing if it makes its own. */
   get givenKey(): string | null
+  /** Whether the mesh makes and exports spans itself. False once it was started. */
+  get exportsSpans(): boolean
+  /** Signs the text of a checkpoint of the audit log, also when the mesh is closed. */
+  signAudit(text: string): Promise<NativeSeal>
   /** Generates or loads the keys, binds the port and serves. */
   start(): Promise<void>
   /**
@@ -474,6 +478,14 @@ export interface NativePolicyStatus {
   file?: string
   /** The fault of the policy file, while the previous policy is in force instead. */
   problem?: string
+}
+
+/** A public key and a signature by it. */
+export interface NativeSeal {
+  /** SPKI, in base64url. */
+  key: string
+  /** RSASSA-PSS with SHA-256, in base64url. */
+  signature: string
 }
 
 /** Returns the known word that is nearest to `word`, if one is near enough. */

@@ -179,6 +179,7 @@ export type {
   SecurityConfig,
   ServiceConfig,
   TlsConfig,
+  TracingConfig,
 } from './mesh/options.js';
 export type {
   AuthorizationExplanation,

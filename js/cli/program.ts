@@ -8,6 +8,7 @@ import { addDescribe } from './describe.js';
 import { addDoctor } from './doctor/doctor.js';
 import { exitCodeOf, USAGE } from './exits.js';
 import { addInit } from './init.js';
+import { addAudit } from './audit.js';
 import { addKeys } from './keys.js';
 import { Output } from './output.js';
 import { addPolicy } from './policy.js';
@@ -59,7 +60,16 @@ function program(): Command {
       const code = await action({ options, output }, ...(given.slice(0, -2) as A));
       if (code !== undefined) process.exitCode = code;
     };
-  for (const add of [addDoctor, addCall, addDescribe, addSecret, addKeys, addPolicy, addInit]) {
+  for (const add of [
+    addDoctor,
+    addCall,
+    addDescribe,
+    addSecret,
+    addKeys,
+    addAudit,
+    addPolicy,
+    addInit,
+  ]) {
     add(root, runner);
   }
   return root;

@@ -14,6 +14,7 @@ import { Idempotency } from '../incoming/idempotency.js';
 import { Peers } from '../incoming/peers.js';
 import { checkNotReserved, type Route } from '../incoming/route.js';
 import { Router } from '../incoming/router.js';
+import type { Signer } from '../monitoring/audit-chain.js';
 import { Monitoring } from '../monitoring/monitoring.js';
 import { Calls } from '../outgoing/calls.js';
 import { Outgoing, type Gate } from '../outgoing/outgoing.js';
@@ -118,7 +119,8 @@ export class Engine {
     const services = config.discovery?.services ?? [];
     this.#services = new Set(services.map((service) => service?.id)).size;
     this.#fixed = new Set(services.filter((one) => one?.host !== undefined).map((one) => one.id));
-    const tracing = Tracing.from(config.tracing, {
+    const spansInCore = this.native.exportsSpans;
+    const tracing = Tracing.from(config.tracing, spansInCore, {
       serviceId: config.serviceId,
       services,
       address: () => this.native.address(),
@@ -134,7 +136,7 @@ export class Engine {
       enter: (service, method, nested) => this.#enter(service, method, nested),
       ready: () => this.initialize(),
     };
-    this.outgoing = new Outgoing(this.#calls, gate, callTimeoutMs, tracing);
+    this.outgoing = new Outgoing(this.#calls, gate, callTimeoutMs, tracing, spansInCore);
     const host = {
       connect: (
         context: Context,
@@ -145,6 +147,7 @@ export class Engine {
       callTimeoutMs,
       maxMessageBytes,
       serviceId: this.#serviceId,
+      spansInCore,
     };
     const kept = new Idempotency(idempotencyLimits(config.resilience?.idempotency), this.#logger);
     this.router = new Router(this.#writer, this.#peers, host, this.#logger, kept, tracing);
@@ -285,7 +288,7 @@ export class Engine {
       await this.#register();
       if (this.#state === 'starting') this.#state = 'ready';
       this.readiness.begin();
-      this.#monitoring?.start();
+      this.#monitoring?.start(this.#auditSigner());
       this.rotation.start();
     } catch (error) {
       if (this.#state === 'starting') {
@@ -296,6 +299,14 @@ export class Engine {
     } finally {
       this.#updateKeepAlive();
     }
+  }
+
+  /** The signer of the audit log. It outlives the mesh, whose end it signs. */
+  #auditSigner(): Signer {
+    return {
+      serviceId: this.#serviceId,
+      sign: (text) => wrapNativeAsync(() => this.native.signAudit(text)),
+    };
   }
 
   /** Makes this service known, now that it listens. */

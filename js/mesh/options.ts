@@ -37,6 +37,8 @@ export interface CoreConfig {
   balancing?: BalancingConfig | undefined;
   /** The admin port. */
   admin?: AdminConfig | undefined;
+  /** Spans of calls, requests and handshakes. */
+  tracing?: TracingConfig | undefined;
   /** Bounds on what the mesh holds and accepts. */
   limits?: MeshLimits | undefined;
   /** Directories. */
@@ -444,6 +446,37 @@ export interface AdminConfig {
   history?: string | undefined;
 }
 
+/**
+ * Spans of calls, requests and handshakes. Without `otlp` they are those of `@opentelemetry/api`,
+ * if the application has it and registers an SDK. With `otlp` the mesh makes, samples and exports
+ * them itself.
+ */
+export interface TracingConfig {
+  /**
+   * The collector that gets the spans by OTLP/HTTP (protobuf), for programs without an SDK of
+   * OpenTelemetry: an `http://` or `https://` URL. `/v1/traces` is added unless the path ends with
+   * it. Environment: `SECURE_MESH_OTLP`. Default: no export by the mesh.
+   */
+  otlp?: string | undefined;
+  /**
+   * The share of new traces that are exported by `otlp`, from 0 to 1. A call that continues a trace
+   * follows the decision of that trace. Default: 1.
+   */
+  sample?: number | undefined;
+  /** Headers of the requests to `otlp`, such as a token: at most 16. Never shown. Default: none. */
+  headers?: Record<string, string> | undefined;
+  /**
+   * The trust anchors for an `https://` collector. A file is read at each connection. Default:
+   * those of the system.
+   */
+  ca?: string | undefined;
+  /**
+   * Whether the mesh makes spans. `true` without `otlp` needs `@opentelemetry/api`. Default: true
+   * with `otlp` or if that package is installed.
+   */
+  enabled?: boolean | undefined;
+}
+
 /** Directories. */
 export interface PathsConfig {
   /** @deprecated The protocol is built in: this is ignored, with a warning to the logger. */
@@ -525,11 +558,4 @@ export const LIMITS = {
 } as const;
 
 /** The sections whose options JavaScript declares. */
-export const OWN_SECTIONS = [
-  'logger',
-  'observe',
-  'resilience',
-  'monitoring',
-  'rotation',
-  'tracing',
-] as const;
+export const OWN_SECTIONS = ['logger', 'observe', 'resilience', 'monitoring', 'rotation'] as const;

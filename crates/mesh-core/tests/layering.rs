@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 6] = [
     &["crypto"],
     &["auth", "authz", "balance", "budget", "discovery", "identity", "resilience", "telemetry"],
     &["handshake", "record"],
-    &["transport", "providers", "admin"],
+    &["transport", "providers", "admin", "otlp"],
     &["mesh"],
 ];
 
@@ -54,7 +54,7 @@ const MESH: [&[&str]; 10] = [
     &["build", "figures", "io"],
     &["report"],
     &["asking"],
-    &["facts"],
+    &["facts", "exporting"],
     &["runtime"],
 ];
 
@@ -70,6 +70,7 @@ const IO: &[&str] = &[
     "hyper",
     "hyper_util",
     "notify",
+    "rustls_native_certs",
     "tokio",
     "tokio_stream",
     "tokio_util",

@@ -24,6 +24,7 @@ mod config {
     pub(crate) mod security;
     pub(crate) mod services;
     pub(crate) mod tls;
+    pub(crate) mod tracing;
 }
 
 use std::{fs, path::Path};
@@ -38,7 +39,7 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with the paths of their options.
-const SECTIONS: [(&str, Section); 18] = [
+const SECTIONS: [(&str, Section); 19] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("security.certificate.", config::certificate::SECTION),
@@ -55,6 +56,7 @@ const SECTIONS: [(&str, Section); 18] = [
     ("balancing.", config::balancing::SECTION),
     ("balancing.ejection.", config::ejection::SECTION),
     ("admin.", config::admin::SECTION),
+    ("tracing.", config::tracing::SECTION),
     ("paths.", config::paths::SECTION),
     ("limits.", config::limits::SECTION),
 ];
@@ -116,8 +118,9 @@ fn types() -> String {
     }
     file.push_str("} as const;\n\n/** The sections whose options JavaScript declares. */\n");
     let own = config::root::SECTION.rows.iter().filter(|row| row.ts.is_none());
-    let own: Vec<_> = own.map(|row| format!("  '{}',\n", row.key)).collect();
-    put!(file, "export const OWN_SECTIONS = [\n{}] as const;\n", own.concat());
+    let own: Vec<_> = own.map(|row| format!("'{}'", row.key)).collect();
+    // One line, as long as it is no longer than prettier has it.
+    put!(file, "export const OWN_SECTIONS = [{}] as const;\n", own.join(", "));
     file
 }
 
@@ -204,7 +207,7 @@ fn page(root: &Path) -> Result<String, Failure> {
         }
     }
 
-    page.push_str("\n## Logger, resilience, monitoring, rotation, tracing\n");
+    page.push_str("\n## Logger, resilience, monitoring, rotation\n");
     page.push_str("\n| option | default | meaning |\n|---|---|---|\n");
     put_members(&mut page, root, "", &declared(root, CONFIG)?)?;
 

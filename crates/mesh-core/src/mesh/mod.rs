@@ -13,6 +13,7 @@ mod client;
 mod core;
 mod error;
 mod events;
+mod exporting;
 mod facts;
 mod figures;
 mod gate;
@@ -54,11 +55,13 @@ pub use self::{
         SessionInfo, StreamId,
     },
     figures::Gauges,
+    identity::AuditSigner,
     io::Io,
     server::PolicyStatus,
     stats::{CertificateStats, Stats},
 };
 use self::{
+    exporting::{export, tracer},
     facts::Facts,
     gate::Gate,
     io::Job,
@@ -75,6 +78,7 @@ use crate::{
     config::{MeshConfig, NetworkName},
     crypto::rsa::PublicKey,
     identity::Revocation,
+    otlp::Exporter,
     telemetry::{Recorder, exposition},
     transport::memory::sever,
 };
@@ -89,9 +93,11 @@ pub struct Mesh {
     public_key: Arc<Mutex<PublicKey>>,
     authorization: Arc<Authorization>,
     budget: Arc<Budget>,
+    signer: AuditSigner,
     gate: Arc<Gate>,
     sight: Arc<Recorder>,
     admin: Option<AdminPort>,
+    exporter: Option<Exporter>,
     _guard: DropGuard,
 }
 
@@ -108,6 +114,7 @@ impl Mesh {
         events: Arc<dyn Events>,
     ) -> Result<Self, Error> {
         let (admin, now) = (config.admin.clone(), platform.clock.now());
+        let exported = config.clone();
         let (facts, ready, running) = Self::parts(platform, config, events);
         // Before anything else: where the port is taken, nothing has happened.
         let admin = match &admin {
@@ -121,7 +128,9 @@ impl Mesh {
             None => None,
         };
         runtime::spawn(running)?;
-        Ok(Self { admin, ..ready.await? })
+        let mesh = ready.await?;
+        let exporter = export(&exported, &mesh.sight, mesh.jobs.downgrade());
+        Ok(Self { admin, exporter, ..mesh })
     }
 
     /// A mesh in two halves: the first completes once it serves, the second is
@@ -149,7 +158,8 @@ impl Mesh {
         let records = config.admin.is_some() || observed || events.metrics().is_some();
         let service = config.service_id.as_str();
         let version = env!("CARGO_PKG_VERSION");
-        let sight = Arc::new(Recorder::new(service, version, platform.clock.now(), records));
+        let sight = Recorder::new(service, version, platform.clock.now(), records);
+        let sight = Arc::new(sight.with_tracer(tracer(&config)));
         let gate = Arc::new(Gate::default());
         let own = Arc::<OwnCalls>::default();
         let events: Arc<dyn Events> = match &config.admin {
@@ -160,8 +170,8 @@ impl Mesh {
         let recorder = Arc::clone(&sight);
         let ready = async {
             let started = ready.await.map_err(|_| Error::Thread)??;
-            let Started { address, public_key, authorization, budget, guard } = started;
-            let admin = None;
+            let Started { address, public_key, authorization, budget, signer, guard } = started;
+            let (admin, exporter) = (None, None);
             Ok(Self {
                 jobs,
                 address,
@@ -169,9 +179,11 @@ impl Mesh {
                 public_key,
                 authorization,
                 budget,
+                signer,
                 gate,
                 sight,
                 admin,
+                exporter,
                 _guard: guard,
             })
         };
@@ -230,6 +242,12 @@ impl Mesh {
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
         lock(&self.public_key).clone()
+    }
+
+    /// The signer of the audit log, which outlives the mesh.
+    #[must_use]
+    pub fn audit_signer(&self) -> AuditSigner {
+        self.signer.clone()
     }
 
     /// Replaces this service's RSA key: makes one of the configured size,
@@ -380,6 +398,9 @@ impl Mesh {
         });
         if posted {
             let _ = receiver.await;
+        }
+        if let Some(exporter) = &self.exporter {
+            exporter.close().await;
         }
         if let Some(admin) = &self.admin {
             admin.close().await;

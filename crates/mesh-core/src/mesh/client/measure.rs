@@ -4,12 +4,13 @@
 use tokio::time::Instant;
 
 use crate::{
+    discovery::Address,
     mesh::{
         events::{CallError, CallSpec},
         own_calls::OBSERVE,
         shared::Shared,
     },
-    telemetry::{Begun, Direction, Failed, FlowKind, Metrics, Watched},
+    telemetry::{Began, Begun, Direction, Failed, FlowKind, Metrics, Watched},
 };
 
 /// A call whose end is counted.
@@ -21,11 +22,12 @@ pub(super) struct Measured {
 }
 
 impl Measured {
-    /// A call begins. `None` if nobody wants its figures.
-    pub(super) fn begin(shared: &Shared, spec: &CallSpec<'_>) -> Option<Self> {
+    /// A call begins. `None` if nobody wants its figures; and its metadata with its place in the trace, unless
+    /// that stays as it is.
+    pub(super) fn begin(shared: &Shared, spec: &CallSpec<'_>) -> (Option<Self>, Option<Vec<u8>>) {
         if spec.method == OBSERVE {
             // A reader of pages would see its own questions.
-            return None;
+            return (None, None);
         }
         let call = Begun {
             direction: Direction::Out,
@@ -33,18 +35,27 @@ impl Measured {
             method: spec.method,
             kind: FlowKind::from_number(spec.kind as u8),
             metadata: spec.metadata,
+            trust: "",
+            attempt: 1,
         };
-        let watched = shared.sight.begin(call, shared.elapsed());
+        let Began { watched, metadata } = shared.sight.begin(call, shared.elapsed());
         let collected = (!spec.kind.is_stream() && shared.is_recording()).then(|| {
             shared.record(Metrics::sent);
             (spec.method.into(), Instant::now())
         });
-        (watched.is_some() || collected.is_some()).then_some(Self { watched, collected })
+        ((watched.is_some() || collected.is_some()).then_some(Self { watched, collected }), metadata)
+    }
+
+    /// It went to this instance at last, and made so many attempts.
+    pub(super) fn went_to(&mut self, target: Option<&Address>, attempts: u8) {
+        if let Some(span) = self.watched.as_mut().and_then(|watched| watched.span.as_mut()) {
+            span.went_to(target.map(|target| (target.host.as_str(), target.port.get())), attempts);
+        }
     }
 
     /// It is over; `None` is success.
-    pub(super) fn end(&self, shared: &Shared, service: &str, failure: Option<&CallError>) {
-        if let Some(watched) = &self.watched {
+    pub(super) fn end(self, shared: &Shared, service: &str, failure: Option<&CallError>) {
+        if let Some(watched) = self.watched {
             let failed = failure.map(|error| Failed {
                 code: error.code,
                 reason: &error.reason,
@@ -53,7 +64,7 @@ impl Measured {
             });
             shared.sight.end(watched, failed, shared.elapsed());
         }
-        let Some((method, since)) = &self.collected else { return };
+        let Some((method, since)) = self.collected else { return };
         let latency = since.elapsed();
         shared.record(|metrics| {
             if failure.is_none() {
@@ -62,7 +73,7 @@ impl Measured {
                 metrics.failed();
             }
             metrics.latency(latency);
-            metrics.call(service, method, failure.map(|error| error.code), latency);
+            metrics.call(service, &method, failure.map(|error| error.code), latency);
         });
     }
 }

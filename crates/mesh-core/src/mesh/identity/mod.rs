@@ -7,6 +7,7 @@ mod keys;
 mod material;
 mod reload;
 mod rotation;
+mod signer;
 mod tls;
 mod trust;
 mod wallet;
@@ -41,6 +42,7 @@ use crate::{
     identity::{IdentityError, Revocation},
 };
 
+pub use self::signer::AuditSigner;
 pub(crate) use self::{reload::Reread, trust::NotRemembered};
 
 /// Who this service is, and what it knows of others.
@@ -56,7 +58,7 @@ pub(crate) struct Identity {
     /// This service made a new key when it started: nobody remembers it.
     pub(crate) key_is_new: bool,
     shared: Arc<Shared>,
-    local: Mutex<Arc<Local>>,
+    local: Arc<Mutex<Arc<Local>>>,
     /// This service's public key, for the application.
     pub(crate) shown: Arc<Mutex<PublicKey>>,
     /// Rotations of the key, one at a time.
@@ -105,7 +107,7 @@ impl Identity {
             weaker,
             key_is_new,
             shown: Arc::new(Mutex::new(local.key.public_key().clone())),
-            local: Mutex::new(Arc::new(local)),
+            local: Arc::new(Mutex::new(Arc::new(local))),
             rotation: Arc::default(),
             previous_operations: AtomicU64::new(0),
             shared,
@@ -115,6 +117,11 @@ impl Identity {
     /// What this side says of itself now.
     pub(crate) fn local(&self) -> Arc<Local> {
         Arc::clone(&lock(&self.local))
+    }
+
+    /// The signer of the audit log.
+    pub(crate) fn audit_signer(&self) -> AuditSigner {
+        AuditSigner(Arc::clone(&self.local))
     }
 
     /// This side in the weaker trust that is accepted beside certificates, if one is.

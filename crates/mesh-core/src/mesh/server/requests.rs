@@ -260,7 +260,7 @@ impl Server {
             message: failure.message,
             error_id: failure.error_id,
         });
-        self.shared.sight.end(&watched, failed, self.shared.elapsed());
+        self.shared.sight.end(watched, failed, self.shared.elapsed());
     }
 
     /// A request's time is over.
