@@ -1522,6 +1522,8 @@ interface CoreConfig {
     balancing?: BalancingConfig | undefined;
     /** The admin port. */
     admin?: AdminConfig | undefined;
+    /** Spans of calls, requests and handshakes. */
+    tracing?: TracingConfig | undefined;
     /** Bounds on what the mesh holds and accepts. */
     limits?: MeshLimits | undefined;
     /** Directories. */
@@ -1657,11 +1659,7 @@ interface AcceptedTrustConfig {
 }
 /** Where services are. */
 interface DiscoveryConfig {
-    /**
-     * The services that can be called, with their addresses. The variable has them as
-     * `stock=stock:50052,orders=10.0.0.7:50051`, an IPv6 address in brackets. Environment:
-     * `SECURE_MESH_SERVICES`. Default: none.
-     */
+    /** The services that can be called, with their addresses. Default: none. */
     services?: ServiceConfig[] | undefined;
     /**
      * A source of instances for the services that `services` has no address of: `'file'`, `'dns'` or
@@ -1917,6 +1915,36 @@ interface AdminConfig {
     /** The directory that keeps the history over a restart. Default: an hour in memory. */
     history?: string | undefined;
 }
+/**
+ * Spans of calls, requests and handshakes. Without `otlp` they are those of `@opentelemetry/api`,
+ * if the application has it and registers an SDK. With `otlp` the mesh makes, samples and exports
+ * them itself.
+ */
+interface TracingConfig {
+    /**
+     * The collector that gets the spans by OTLP/HTTP (protobuf), for programs without an SDK of
+     * OpenTelemetry: an `http://` or `https://` URL. `/v1/traces` is added unless the path ends with
+     * it. Environment: `SECURE_MESH_OTLP`. Default: no export by the mesh.
+     */
+    otlp?: string | undefined;
+    /**
+     * The share of new traces that are exported by `otlp`, from 0 to 1. A call that continues a trace
+     * follows the decision of that trace. Default: 1.
+     */
+    sample?: number | undefined;
+    /** Headers of the requests to `otlp`, such as a token: at most 16. Never shown. Default: none. */
+    headers?: Record<string, string> | undefined;
+    /**
+     * The trust anchors for an `https://` collector. A file is read at each connection. Default:
+     * those of the system.
+     */
+    ca?: string | undefined;
+    /**
+     * Whether the mesh makes spans. `true` without `otlp` needs `@opentelemetry/api`. Default: true
+     * with `otlp` or if that package is installed.
+     */
+    enabled?: boolean | undefined;
+}
 /** Directories. */
 interface PathsConfig {
     /** @deprecated The protocol is built in: this is ignored, with a warning to the logger. */
@@ -2050,14 +2078,6 @@ interface MeshConfig extends CoreConfig {
         interval: number | string;
         /** Whether the mesh rotates its key automatically. */
         autoRotate: boolean;
-    };
-    /** The spans and durations of calls and requests, by `@opentelemetry/api`. */
-    tracing?: {
-        /**
-         * Whether the mesh creates them. Without an SDK behind that package nothing is recorded. Default: true if the
-         * package is installed.
-         */
-        enabled?: boolean | undefined;
     };
 }
 /**
@@ -2855,121 +2875,6 @@ declare class CryptoManager {
     rotate(): Promise<string>;
 }
 
-/** The options of {@link expressErrors} and {@link fastifyErrors}. */
-interface HttpErrorOptions {
-    /**
-     * Called with every error that becomes an answer of 500 or above, since that answer has no text of it: for the log.
-     * Default: nothing in Express; the log of the request in Fastify.
-     */
-    onError?: ((error: unknown, request: any) => void) | undefined;
-}
-/** The part of a response of Express, or of Node, that {@link expressErrors} uses. */
-interface ExpressResponseLike {
-    /** Whether an answer has begun. */
-    readonly headersSent: boolean;
-    /** The status of the answer. */
-    statusCode: number;
-    /** Sets a header. */
-    setHeader(name: string, value: string): unknown;
-    /** Ends the answer. */
-    end(body: string): unknown;
-}
-/** The part of a reply of Fastify that {@link fastifyErrors} uses. */
-interface FastifyReplyLike {
-    /** Sets the status. */
-    code(status: number): unknown;
-    /** Sets a header. */
-    header(name: string, value: string): unknown;
-    /** Sends the answer. */
-    send(body: string): unknown;
-}
-/** The part of a request of Fastify that {@link fastifyErrors} uses. */
-interface FastifyRequestLike {
-    /** The log of the request. */
-    readonly log?: {
-        /** Writes an error. */
-        error(fields: object, message: string): void;
-    } | undefined;
-}
-/**
- * An error handler for Express (and for what has its signature, such as connect and polka). A {@link MeshError} becomes
- * the answer of {@link toProblem}, with `Retry-After` where the error has `retryAfterMs`. Errors of HTTP itself whose text
- * is meant for the client (`expose`) are passed on to the next handler. Other errors with a `status` below 500 keep that
- * status, and all others become 500, without any text. If the answer has begun, the next handler closes the connection.
- *
- * @example
- * ```js
- * app.use(expressErrors({ onError: (error, request) => log.error({ error, path: request.path }) }));
- * ```
- * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
- */
-declare function expressErrors(options?: HttpErrorOptions): (error: unknown, request: any, response: ExpressResponseLike, next: (error?: unknown) => void) => void;
-/**
- * An error handler for Fastify, as {@link expressErrors} for Express. Errors of 500 and above go to `request.log`.
- *
- * @example
- * ```js
- * app.setErrorHandler(fastifyErrors());
- * ```
- * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
- */
-declare function fastifyErrors(options?: HttpErrorOptions): (error: unknown, request: FastifyRequestLike, reply: FastifyReplyLike) => void;
-
-/** The options of {@link serve}. */
-interface ServeOptions {
-    /**
-     * The signals that stop the service; an empty array if something else does. Default: `SIGTERM` and `SIGINT`; in a
-     * worker thread, which no signal reaches, none.
-     */
-    signals?: readonly NodeJS.Signals[] | undefined;
-    /**
-     * A port for the probes of Kubernetes, `/livez` and `/readyz`, and nothing else: it needs no token. A mesh with an
-     * admin port (`admin`, `SECURE_MESH_ADMIN_PORT`) has both paths there, and needs no further port. Environment, for the port: `SECURE_MESH_PROBES_PORT`. Default: none.
-     */
-    probes?: {
-        /** The port to listen on; 0 lets the system choose one: `mesh.adminAddress()`. */
-        port: number;
-        /** The address to listen on. Default: `'0.0.0.0'`, since a kubelet connects from outside. */
-        host?: string | undefined;
-    } | undefined;
-    /**
-     * Called after the signal, when probes hear already that the process is not ready, and before the mesh drains: for what
-     * calls the mesh from outside of its handlers, such as an HTTP server: `() => app.close()`. Its time counts as that of
-     * the drain. If it throws, the service is stopped all the same, and then the promise is rejected. Default: nothing.
-     */
-    beforeDrain?: (() => unknown) | undefined;
-    /** How long running requests may take after the signal, in ms. Default: 10,000. */
-    drainTimeoutMs?: number | undefined;
-}
-/**
- * Runs a service until it is told to stop. The mesh is initialized, and the process then is ready. After the first
- * signal `/readyz` and the health service say that it is not, running requests are finished, and the mesh is cleaned
- * up. The promise is resolved after that, so that the application can close what is its own. The process exits by
- * itself, with 0; at the latest 5 s after the promise, even if something of the application still runs.
- *
- * | event | exit code |
- * |---|---|
- * | a signal, and all requests are finished in `drainTimeoutMs` | 0, or `process.exitCode` |
- * | a signal during the start, which is abandoned | 0, or `process.exitCode` |
- * | a signal, and requests still run after `drainTimeoutMs`: their `ctx.signal` is aborted | 1 |
- * | a signal, and the stop takes 5 s longer than `drainTimeoutMs` | 1, at once |
- * | a second signal | 128 and the number of the signal, at once: 143 for `SIGTERM`, 130 for `SIGINT` |
- *
- * It keeps the process alive until then, also for a mesh that only calls. If `drain()` or `cleanup()` of the mesh stops
- * the service, the promise is resolved and the exit code is left alone.
- *
- * @example
- * ```js
- * const mesh = new SecureMesh({ serviceId: 'orders', port: 50051 });
- * mesh.handle('orders.get', ({ id }) => find(id));
- * await serve(mesh, { probes: { port: 9901 } });
- * await pool.end();
- * ```
- * @throws MeshError what {@link SecureMesh.initialize} throws; `INVALID_ARGUMENT`, reason `ARGUMENT` or `CONFIG`, naming
- *   the option; `FAILED_PRECONDITION`, reason `LISTEN`, if the port of the probes is taken
- */
-declare function serve(mesh: SecureMesh, options?: ServeOptions): Promise<void>;
-
 /** An error as RFC 9457 describes it for `application/problem+json`, of the type `about:blank`. */
 interface Problem {
     /** The HTTP status. */
@@ -3012,6 +2917,13 @@ interface FileAdapterOptions {
     maxBytes?: number | undefined;
     /** The number of rotated files that are kept: `audit.log.1`, the newest, and so on. Default: 5. */
     maxFiles?: number | undefined;
+    /**
+     * Whether each entry carries its number (`seq`) and the hash of the line before (`prev`), so that
+     * `secure-stack-mesh audit verify` finds what was changed, removed, moved or cut off. The mesh that has the adapter
+     * in `monitoring.adapters` signs checkpoints with its key. Such a file has one writer. Default: false; true for the
+     * file in `paths.logsDir`.
+     */
+    chain?: boolean | undefined;
 }
 /**
  * Appends audit entries to a file, one line of JSON each, and metrics to a second file, if one is given. If
@@ -3566,5 +3478,5 @@ declare class TimeoutManager {
 /** This package's version. */
 declare const version: string;
 
-export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, expressErrors, fastifyErrors, isDeclaredError, safe, serve, serverStream, toHttpStatus, toProblem, unary, version };
-export type { AcceptedTrustConfig, AdminConfig, AdvertisedAddress, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, BalancingConfig, BuiltInProvider, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveredService, DiscoveryChange, DiscoveryConfig, DiscoveryOptions, DiscoveryProvider, DnsProviderConfig, Duration, EjectionConfig, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, EtcdProviderConfig, ExpectedToken, ExpressResponseLike, FastifyReplyLike, FastifyRequestLike, FileAdapterOptions, FileProviderConfig, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, HttpErrorOptions, IdempotencyConfig, ImplementOptions, Implementation, Instance, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MemoryStats, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshEventMap, MeshHealth, MeshLimits, MeshListener, MeshMetrics, MeshStats, MethodDescription, Middleware, MonitoringAdapter, ObserveOption, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, ProviderOption, RateLimitResult, RateLimiterConfig, ReadinessCheck, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaDescription, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServeOptions, ServiceConfig, ServiceDescription, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TlsConfig, TokenPayload, Trust, ValidationIssue };
+export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, toHttpStatus, toProblem, unary, version };
+export type { AcceptedTrustConfig, AdminConfig, AdvertisedAddress, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, BalancingConfig, BuiltInProvider, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveredService, DiscoveryChange, DiscoveryConfig, DiscoveryOptions, DiscoveryProvider, DnsProviderConfig, Duration, EjectionConfig, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, EtcdProviderConfig, ExpectedToken, FileAdapterOptions, FileProviderConfig, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, Instance, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MemoryStats, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshEventMap, MeshHealth, MeshLimits, MeshListener, MeshMetrics, MeshStats, MethodDescription, Middleware, MonitoringAdapter, ObserveOption, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, ProviderOption, RateLimitResult, RateLimiterConfig, ReadinessCheck, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaDescription, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDescription, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TlsConfig, TokenPayload, TracingConfig, Trust, ValidationIssue };

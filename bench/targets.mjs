@@ -148,6 +148,16 @@ export const targets = [
     ...most(undefined, 1.05),
     value: ({ tracing }) => tracing?.find(({ variant }) => variant === 'sampled')?.ratio ?? null,
   },
+  ...[
+    ['metrics recorded, against nothing recorded', 'off', 1.01],
+    ['the core’s spans at 1 %, against none', 'core', 1.01],
+    ['metrics, admin port read and 1 % of spans, against nothing recorded', 'everything', 1.05],
+  ].map(([what, variant, bound]) => ({
+    what: `CPU of a call with ${what}`,
+    unit: '×',
+    ...most(bound, undefined),
+    value: ({ tracing }) => tracing?.find((one) => one.variant === variant)?.ratio ?? null,
+  })),
   {
     what: 'Event loop held at full load, at most',
     unit: 'ms',

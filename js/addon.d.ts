@@ -150,16 +150,13 @@ export declare class NativeMesh {
    * name of a network in memory, for tests. The mesh counts its events in
    * `metrics`.
    */
-  constructor(config: string, variables: string, onWake: () => void, network?: string | undefined | null, metrics?: NativeMetrics | undefined | null, joining?: boolean | undefined | null)
+  constructor(config: string, variables: string, onWake: () => void, network?: string | undefined | null, metrics?: NativeMetrics | undefined | null)
   /** Where this service was given its key: an option or a variable. Nothing if it makes its own. */
-  enrolment(): NativeEnrolment | null
-  mountAuthority(authority: NativeAuthority): void
-  refreshAuthority(): Promise<boolean>
   get givenKey(): string | null
-  /** Adds a port that has `/livez` and `/readyz` only. */
-  addProbes(host: string, port: number): void
-  /** The services of the option `discovery.services`, or of its variable; none once the mesh has started. */
-  get services(): Array<NativeService>
+  /** Whether the mesh makes and exports spans itself. False once it was started. */
+  get exportsSpans(): boolean
+  /** Signs the text of a checkpoint of the audit log, also when the mesh is closed. */
+  signAudit(text: string): Promise<NativeSeal>
   /** Generates or loads the keys, binds the port and serves. */
   start(): Promise<void>
   /**
@@ -483,14 +480,12 @@ export interface NativePolicyStatus {
   problem?: string
 }
 
-/** A service of the configuration. */
-export interface NativeService {
-  /** Its service id. */
-  id: string
-  /** The host; absent for a service that only calls. */
-  host?: string
-  /** The port, if there is a host. */
-  port?: number
+/** A public key and a signature by it. */
+export interface NativeSeal {
+  /** SPKI, in base64url. */
+  key: string
+  /** RSASSA-PSS with SHA-256, in base64url. */
+  signature: string
 }
 
 /** Returns the known word that is nearest to `word`, if one is near enough. */
@@ -501,37 +496,3 @@ export declare function outcomeOfError(code: string): string
 
 /** Converts a string such as `'15m'` to milliseconds. */
 export declare function parseDuration(name: string, text: string): number
-
-export declare class NativeAuthority {
-  static init(directory: string, options: NativeEstablishment): Promise<NativeAuthority>
-  static open(directory: string): Promise<NativeAuthority>
-  issue(serviceId: string, request?: string | undefined | null, lifetime?: number | undefined | null): Promise<NativeIssued>
-  enrol(serviceId: string, token: string, request: string): Promise<NativeIssued>
-  renew(serviceId: string, request: string): Promise<NativeIssued>
-  revoke(serviceId: string): Promise<NativeRevoked[]>
-  revokeSerial(serial: string): Promise<NativeRevoked[]>
-  rotateIssuer(rootDirectory?: string | undefined | null): Promise<void>
-  rotateRoot(rootDirectory: string | undefined | null, overlap: number): Promise<void>
-  bundle(): Promise<NativeBundle>
-  token(serviceId: string, uses: number, ttl: number): Promise<NativeInvitation>
-  status(): Promise<NativeAuthorityStatus>
-}
-export declare class NativeEnrolment {
-  get service(): string | null
-  get joinToken(): string | null
-  tokenHasEnded(): boolean
-  standing(chance: number): Promise<NativeStanding | null>
-  request(): Promise<string>
-  accept(certificate: string, ca: string, crl: string, joined: boolean): Promise<void>
-  trust(ca: string, crl: string): Promise<void>
-  issueHere(request: string): Promise<NativeAnswer>
-  bundleHere(): Promise<NativeBundle>
-}
-export interface NativeEstablishment { trustDomain: string; template?: string; rootDirectory?: string; lifetime?: number }
-export interface NativeIssued { certificate: string; key?: string; serial: string; expiresAt: number }
-export interface NativeRevoked { serviceId: string; serial: string }
-export interface NativeBundle { ca: string; crl: string; version: string }
-export interface NativeInvitation { token: string; expiresAt: number }
-export interface NativeAuthorityStatus { trustDomain: string; roots: string[]; issuerExpiresAt: number; issued: number; revoked: number; tokens: number }
-export interface NativeStanding { renewAt: number; scarceAt: number; expiresAt: number }
-export interface NativeAnswer { certificate: string; bundle: NativeBundle }

@@ -203,6 +203,7 @@ export type {
   SecurityConfig,
   ServiceConfig,
   TlsConfig,
+  TracingConfig,
 } from './mesh/options.js';
 export type {
   AuthorizationExplanation,

@@ -1,7 +1,7 @@
 //! `NativeMesh`: one mesh.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use mesh_core::{
     error::{Code, Reason},
     id::ServiceId,
     identity::Revocation,
-    mesh::{Events, Io, Mesh},
+    mesh::{AuditSigner, Events, Io, Mesh},
     record::message::is_method_name,
 };
 use napi::{
@@ -44,6 +44,8 @@ pub struct NativeMesh {
 
 struct Inner {
     state: Mutex<State>,
+    /// Signs the audit log, whose last line follows the end of the mesh.
+    signer: OnceLock<AuditSigner>,
     outlet: Arc<Outlet>,
     /// The authority that newcomers find here.
     mounted: Mounted,
@@ -74,6 +76,15 @@ pub struct NativeService {
     pub host: Option<String>,
     /// The port, if there is a host.
     pub port: Option<u32>,
+}
+
+/// A public key and a signature by it.
+#[napi(object)]
+pub struct NativeSeal {
+    /// SPKI, in base64url.
+    pub key: String,
+    /// RSASSA-PSS with SHA-256, in base64url.
+    pub signature: String,
 }
 
 /// A decision of the authorization policy with its reason.
@@ -161,6 +172,7 @@ impl NativeMesh {
         Ok(Self {
             inner: Arc::new(Inner {
                 state: Mutex::new(State::New(Box::new(config))),
+                signer: OnceLock::new(),
                 outlet,
                 mounted: Mounted::default(),
             }),
@@ -228,6 +240,27 @@ impl NativeMesh {
         config.services.iter().map(native).collect()
     }
 
+    /// Whether the mesh makes and exports spans itself. False once it was started.
+    #[napi(getter, catch_unwind)]
+    pub fn exports_spans(&self) -> bool {
+        matches!(&*self.inner.lock(), State::New(config) if config.otlp.is_some())
+    }
+
+    /// Signs the text of a checkpoint of the audit log, also when the mesh is closed.
+    #[napi(ts_return_type = "Promise<NativeSeal>")]
+    pub async fn sign_audit(&self, text: String) -> Settled<NativeSeal> {
+        let Some(signer) = self.inner.signer.get().cloned() else {
+            let text = "the mesh was not started, so it has no key";
+            return Settled(Err(Failure::new(Code::FailedPrecondition, Reason::NotInitialized, text)));
+        };
+        let signed = tokio::task::spawn_blocking(move || signer.sign(&text)).await;
+        Settled(match signed {
+            Ok(Ok((key, signature))) => Ok(NativeSeal { key, signature }),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(Failure::new(Code::Internal, Reason::Internal, "the signature was interrupted")),
+        })
+    }
+
     /// Generates or loads the keys, binds the port and serves.
     #[napi(ts_return_type = "Promise<void>")]
     pub async fn start(&self) -> Settled<()> {
@@ -255,6 +288,7 @@ impl NativeMesh {
                 "the mesh was closed while it started",
             ))),
             Ok(mesh) => {
+                let _ = self.inner.signer.set(mesh.audit_signer());
                 *state = State::Running(Arc::new(mesh));
                 Settled(Ok(()))
             }

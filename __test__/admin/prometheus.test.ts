@@ -1,25 +1,12 @@
 // The page of metrics before promtool and a real Prometheus; `scripts/servers.mjs` installs both.
 
-import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { root } from '../../scripts/lib.mjs';
 import type { SecureMesh } from '../../js/index.js';
 import { call, serve } from '../support/meshes.js';
 import { errorOf } from '../support/promises.js';
-
-const TOKEN = 'a-token-of-these-tests-0123456789';
-const installed = ['promtool', 'prometheus'].every(
-  (name) => spawnSync(name, ['--version']).status === 0,
-);
-
-function promtool(args: string[], input = ''): { status: number | null; output: string } {
-  const { status, stdout, stderr } = spawnSync('promtool', args, { input, encoding: 'utf8' });
-  return { status, output: stdout + stderr };
-}
+import { installed, prometheus, promtool, TOKEN } from '../support/prometheus.js';
 
 async function busy(): Promise<{ server: SecureMesh; mesh: SecureMesh }> {
   const extra = {
@@ -58,46 +45,8 @@ describe.skipIf(!installed)('the page of metrics', () => {
 
   it('is read by a real Prometheus, in the format that it prefers', async () => {
     const { server } = await busy();
-    const folder = mkdtempSync(join(tmpdir(), 'prometheus-'));
-    const free = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => free.once('listening', resolve));
-    const { port } = free.address() as AddressInfo;
-    await new Promise((resolve) => free.close(resolve));
-    const target = server.adminAddress()!;
-    const job = {
-      job_name: 'mesh',
-      scrape_interval: '1s',
-      authorization: { credentials: TOKEN },
-      static_configs: [{ targets: [`${target.host}:${target.port}`] }],
-    };
     const rules = [join(root, 'docs', 'monitoring', 'alerts.yml')];
-    writeFileSync(
-      join(folder, 'prometheus.yml'),
-      JSON.stringify({ scrape_configs: [job], rule_files: rules }),
-    );
-    const child = spawn(
-      'prometheus',
-      [
-        `--config.file=${join(folder, 'prometheus.yml')}`,
-        `--storage.tsdb.path=${join(folder, 'data')}`,
-        `--web.listen-address=127.0.0.1:${port}`,
-      ],
-      { stdio: 'ignore' },
-    );
-    onTestFinished(async () => {
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGKILL');
-      await ended;
-      rmSync(folder, { recursive: true, force: true });
-    });
-    const query = async (text: string): Promise<any[]> => {
-      const url = `http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(text)}`;
-      const answer = await fetch(url).then(
-        (response) => response.json(),
-        () => undefined,
-      );
-      return answer?.data?.result ?? [];
-    };
+    const { query } = await prometheus([server], rules);
     const echo =
       'rpc_server_call_duration_seconds_count{rpc_method="server/echo",rpc_response_status_code="OK"}';
     let found: any[] = [];
@@ -112,15 +61,4 @@ describe.skipIf(!installed)('the page of metrics', () => {
     expect(denied[0].metric).toMatchObject({ rule: '(default)', rpc_method: 'secret' });
     expect((await query('up{job="mesh"}'))[0].value[1]).toBe('1');
   }, 60_000);
-});
-
-describe.skipIf(!installed)('the alert rules', () => {
-  it('have no fault for promtool', () => {
-    const { status, output } = promtool([
-      'check',
-      'rules',
-      join(root, 'docs', 'monitoring', 'alerts.yml'),
-    ]);
-    expect(status, output).toBe(0);
-  });
 });

@@ -94,7 +94,7 @@ describe('without the API', () => {
 describe('the option', () => {
   it.each([
     [{ enabled: 'yes' }, 'tracing.enabled must be true or false, got "yes"'],
-    [{ enable: true }, 'tracing.enable does not exist; did you mean enabled?'],
+    [{ enable: true }, 'tracing.enable is not an option; did you mean tracing.enabled?'],
     [7, 'tracing must be an object, got 7'],
     [null, 'tracing must be an object, got null'],
   ])('%j is an error', async (tracing, message) => {

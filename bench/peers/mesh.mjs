@@ -2,10 +2,11 @@
 // which is higher.
 import { SecureMesh } from '../lib/mesh.mjs';
 import { order } from '../lib/payloads.mjs';
+import { readAdmin } from '../lib/readers.mjs';
 
-const mesh = async (serviceId, { directory, tracing, ...options }) => {
-  const traced = tracing && { tracing: (await import('../lib/telemetry.mjs')).trace(tracing) };
-  return new SecureMesh({ serviceId, paths: { keysDir: directory }, ...traced, ...options });
+const mesh = async (serviceId, { directory, tracing, collector, ...options }) => {
+  const seen = tracing && (await import('../lib/telemetry.mjs')).sight(tracing, collector);
+  return new SecureMesh({ serviceId, paths: { keysDir: directory }, ...seen, ...options });
 };
 
 /** Trust by the certificates of this run, with TLS beneath or without. */
@@ -39,21 +40,36 @@ export const peer = (title, extra = () => ({}), after = () => {}) => ({
   package: undefined,
   bytes: true,
   streams: true,
-  async serve({ directory, tracing, tls }) {
+  async serve({ directory, tracing, collector, tls }) {
     // No other peer has such a limit, and the calls of a pause in an open loop must wait here too.
     const limits = { maxConcurrentCalls: 10_000 };
-    const server = await mesh('server', { directory, tracing, port: 0, limits, ...extra(tls) });
+    const server = await mesh('server', {
+      directory,
+      tracing,
+      collector,
+      port: 0,
+      limits,
+      ...extra(tls),
+    });
     handlers(server);
     await server.initialize();
     after(server);
+    if (tracing && server.adminAddress()) readAdmin(server);
     return server.address();
   },
-  async connect({ host, port }, { directory, tracing, tls }) {
+  async connect({ host, port }, { directory, tracing, collector, tls }) {
     const services = [{ id: 'server', host, port }];
     const discovery = { services };
-    const client = await mesh('client', { directory, tracing, discovery, ...extra(tls) });
+    const client = await mesh('client', {
+      directory,
+      tracing,
+      collector,
+      discovery,
+      ...extra(tls),
+    });
     await client.initialize();
     after(client);
+    if (tracing && client.adminAddress()) readAdmin(client);
     const server = client.connect('server');
     return {
       json: (value) => server.call('json', value),

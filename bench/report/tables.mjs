@@ -80,8 +80,8 @@ const makers = {
   ],
   tracing: (list) => [
     {
-      heading: 'Tracing, 1 KiB of JSON × 64',
-      columns: ['', 'calls/s', 'CPU µs client', 'server', 'CPU against off'],
+      heading: 'Metrics, tracing, admin port: 1 KiB of JSON × 64',
+      columns: ['', 'calls/s', 'CPU µs client', 'server', 'CPU in comparison'],
       rows: list.map((one) => [
         VARIANTS[one.variant],
         ...[one.rate, one.clientCpuUs, one.serverCpuUs].map(figure),

@@ -29,6 +29,7 @@ const OF_LISTENERS = [
   'SECURE_MESH_HOST',
   'SECURE_MESH_ADMIN_PORT',
   'SECURE_MESH_ADMIN_TOKEN',
+  'SECURE_MESH_OTLP',
 ];
 
 const variable = (name: string): string | undefined => process.env[name] || undefined;

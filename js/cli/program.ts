@@ -14,6 +14,7 @@ import { addDescribe } from './describe.js';
 import { addDoctor } from './doctor/doctor.js';
 import { exitCodeOf, USAGE } from './exits.js';
 import { addInit } from './init.js';
+import { addAudit } from './audit.js';
 import { addKeys } from './keys.js';
 import { Output } from './output.js';
 import { addPolicy } from './policy.js';
@@ -32,6 +33,7 @@ const COMMANDS: readonly Add[] = [
   addVisualize,
   addSecret,
   addKeys,
+  addAudit,
   addPolicy,
   addCa,
   addInit,

@@ -15,6 +15,7 @@ import { Idempotency } from '../incoming/idempotency.js';
 import { Peers } from '../incoming/peers.js';
 import { checkNotReserved, type Route } from '../incoming/route.js';
 import { Router } from '../incoming/router.js';
+import type { Signer } from '../monitoring/audit-chain.js';
 import { Monitoring } from '../monitoring/monitoring.js';
 import { Calls } from '../outgoing/calls.js';
 import { Outgoing, type Gate } from '../outgoing/outgoing.js';
@@ -129,7 +130,8 @@ export class Engine {
     const { services } = this.native;
     this.#services = new Set(services.map(({ id }) => id)).size;
     this.#fixed = new Set(services.filter((one) => one.host !== undefined).map(({ id }) => id));
-    const tracing = Tracing.from(config.tracing, {
+    const spansInCore = this.native.exportsSpans;
+    const tracing = Tracing.from(config.tracing, spansInCore, {
       serviceId: config.serviceId,
       services,
       address: () => this.native.address(),
@@ -145,7 +147,7 @@ export class Engine {
       enter: (service, method, nested) => this.#enter(service, method, nested),
       ready: () => this.initialize(),
     };
-    this.outgoing = new Outgoing(this.#calls, gate, callTimeoutMs, tracing);
+    this.outgoing = new Outgoing(this.#calls, gate, callTimeoutMs, tracing, spansInCore);
     const enrolment = joining ? null : wrapNative(() => this.native.enrolment());
     const directory = config.security?.certificate?.authority?.directory;
     this.#enrolment =
@@ -167,6 +169,7 @@ export class Engine {
       callTimeoutMs,
       maxMessageBytes,
       serviceId: this.#serviceId,
+      spansInCore,
     };
     const kept = new Idempotency(idempotencyLimits(config.resilience?.idempotency), this.#logger);
     this.router = new Router(this.#writer, this.#peers, host, this.#logger, kept, tracing);
@@ -353,7 +356,7 @@ export class Engine {
       if (this.#state !== 'starting') return;
       this.#state = 'ready';
       this.readiness.begin();
-      this.#monitoring?.start();
+      this.#monitoring?.start(this.#auditSigner());
       this.rotation.start();
       this.#enrolment?.start();
     } catch (error) {
@@ -365,6 +368,14 @@ export class Engine {
     } finally {
       this.#updateKeepAlive();
     }
+  }
+
+  /** The signer of the audit log. It outlives the mesh, whose end it signs. */
+  #auditSigner(): Signer {
+    return {
+      serviceId: this.#serviceId,
+      sign: (text) => wrapNativeAsync(() => this.native.signAudit(text)),
+    };
   }
 
   /** Registers this service with its providers, once it listens. */

@@ -94,14 +94,6 @@ export interface MeshConfig extends CoreConfig {
     /** Whether the mesh rotates its key automatically. */
     autoRotate: boolean;
   };
-  /** The spans and durations of calls and requests, by `@opentelemetry/api`. */
-  tracing?: {
-    /**
-     * Whether the mesh creates them. Without an SDK behind that package nothing is recorded. Default: true if the
-     * package is installed.
-     */
-    enabled?: boolean | undefined;
-  };
 }
 
 /**

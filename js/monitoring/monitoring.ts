@@ -6,12 +6,13 @@ import type { MeshError } from '../base/errors.js';
 import type { SafeLogger } from '../base/logger.js';
 import { cancelTimer, every } from '../base/timers.js';
 import { TimeoutManager } from '../resilience/timeout-manager.js';
+import type { Occasion, Signer } from './audit-chain.js';
 import type { MonitoringAdapter } from './audit-event.js';
 import { AuditLogger, checkAdapters } from './audit-logger.js';
 import { FileAdapter } from './file-adapter.js';
 import { makeMetrics, readMetrics, type MeshMetrics } from './metrics-collector.js';
 
-const METRICS_MS = 60_000;
+const MINUTE_MS = 60_000;
 /** The timeout of an adapter for metrics, since `cleanup()` waits for the last ones. */
 const DELIVERY_MS = 30_000;
 
@@ -83,21 +84,34 @@ export class Monitoring {
             new FileAdapter(
               join(logsDir, 'mesh-audit.log'),
               metricsDir === undefined ? undefined : join(metricsDir, 'mesh-metrics.log'),
+              { chain: true },
             ),
           ];
     // Configured adapters replace the default file.
     return new Monitoring(config.serviceId, adapters.length > 0 ? adapters : files, logger);
   }
 
-  /** Begins to deliver metrics every minute. */
-  start(): void {
-    this.#timer ??= every(METRICS_MS, () => void this.#deliver()).unref();
+  /** Begins to deliver metrics, and to sign the audit log, every minute. */
+  start(signer: Signer): void {
+    for (const file of this.#files()) FileAdapter.sign(file, signer);
+    void this.#checkpoint('checkpoint');
+    this.#timer ??= every(MINUTE_MS, () => {
+      void this.#deliver();
+      void this.#checkpoint('checkpoint');
+    }).unref();
   }
 
   /** Delivers all pending entries and metrics. */
   async stop(): Promise<void> {
     cancelTimer(this.#timer);
     await this.#deliver();
+    try {
+      await this.#audit.flush();
+    } catch (error) {
+      this.#logger.warn('an audit adapter could not be flushed', { event: 'audit.failed', error });
+    }
+    await this.#checkpoint('end');
+    for (const file of this.#files()) FileAdapter.sign(file, undefined);
     try {
       await this.#audit.close();
     } catch (error) {
@@ -160,6 +174,20 @@ export class Monitoring {
   /** The figures. */
   metrics(): MeshMetrics {
     return readMetrics(this.native);
+  }
+
+  #files(): FileAdapter[] {
+    return this.#adapters.filter((adapter) => adapter instanceof FileAdapter);
+  }
+
+  async #checkpoint(occasion: Occasion): Promise<void> {
+    for (const file of this.#files()) {
+      try {
+        await FileAdapter.checkpoint(file, occasion);
+      } catch (error) {
+        this.#logger.warn('the audit log was not signed', { event: 'audit.failed', error });
+      }
+    }
   }
 
   async #deliver(): Promise<void> {

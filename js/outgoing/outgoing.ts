@@ -54,14 +54,17 @@ export class Outgoing {
   readonly #gate: Gate;
   readonly #callTimeoutMs: number;
   readonly #spans: Spans | undefined;
+  readonly #spansInCore: boolean;
   readonly #clients = new Map<string, SecureMeshClient>();
   #middleware: readonly ClientMiddleware[] = [];
 
   /**
    * @param callTimeoutMs the time of a call without its own `timeoutMs`, in ms
    * @param spans creates the spans of calls, if they have any
+   * @param spansInCore whether the core makes them instead
    */
-  constructor(calls: Calls, gate: Gate, callTimeoutMs: number, spans?: Spans) {
+  constructor(calls: Calls, gate: Gate, callTimeoutMs: number, spans?: Spans, spansInCore = false) {
+    this.#spansInCore = spansInCore;
     this.#spans = spans;
     this.#calls = calls;
     this.#gate = gate;
@@ -109,7 +112,12 @@ export class Outgoing {
       throw invalidArgument(`the function of a scope must be a function, got ${show(run)}`);
     }
     enableScope();
-    const scope = new OuterScope(options, originOf(undefined, undefined), this.#callTimeoutMs);
+    const scope = new OuterScope(
+      options,
+      originOf(undefined, undefined),
+      this.#callTimeoutMs,
+      this.#spansInCore,
+    );
     try {
       return await runInScope(scope, run);
     } finally {

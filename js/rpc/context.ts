@@ -36,6 +36,8 @@ export interface ContextHost {
   readonly maxMessageBytes: number;
   /** The id of this service. */
   readonly serviceId: string;
+  /** Whether the core makes spans: the trace context of a request then names the request's own span. */
+  readonly spansInCore?: boolean | undefined;
 }
 
 /** The facts of a request. */
@@ -262,7 +264,8 @@ export class Context<TErrors extends ErrorMap = {}> {
     const passed: Record<string, string> = { [REQUEST_ID]: this.requestId };
     const { traceparent } = this;
     if (traceparent === undefined) return passed;
-    passed[TRACEPARENT] = continueTrace(traceparent);
+    passed[TRACEPARENT] =
+      this.#host.spansInCore === true ? traceparent : continueTrace(traceparent);
     const state = this.metadata[TRACESTATE];
     // The trace state is dropped if the traceparent is missing, or if it exceeds the length that W3C requires.
     if (state !== undefined && state.length <= 512) passed[TRACESTATE] = state;

@@ -48,6 +48,7 @@ export class OuterScope {
   readonly #options: ScopeOptions;
   readonly #deadline: number;
   readonly #callTimeoutMs: number;
+  readonly #spansInCore: boolean;
   readonly #above: Origin | undefined;
   #ended = false;
 
@@ -56,7 +57,13 @@ export class OuterScope {
    * @param callTimeoutMs the time a call has unless it says otherwise, in ms
    * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
    */
-  constructor(options: ScopeOptions, above: Origin | undefined, callTimeoutMs: number) {
+  constructor(
+    options: ScopeOptions,
+    above: Origin | undefined,
+    callTimeoutMs: number,
+    spansInCore: boolean,
+  ) {
+    this.#spansInCore = spansInCore;
     checkKeys('options', options, KEYS);
     const { signal, timeoutMs, metadata } = options;
     prepareOptions({ signal, timeoutMs, metadata }, 'unary');
@@ -120,7 +127,9 @@ export class OuterScope {
     const passed: Record<string, string> = { ...metadata };
     if (isId(requestId)) passed[REQUEST_ID] = requestId;
     const traceparent = readTraceparent(this.#options.traceparent);
-    if (traceparent !== undefined) passed[TRACEPARENT] = continueTrace(traceparent);
+    if (traceparent !== undefined) {
+      passed[TRACEPARENT] = this.#spansInCore ? traceparent : continueTrace(traceparent);
+    }
     return passed;
   }
 }

@@ -1,7 +1,7 @@
 // The spans and durations of a mesh, by OpenTelemetry.
 
 import type { Attributes, Context, Link, Span, SpanOptions } from '@opentelemetry/api';
-import { checkKeys, configured, invalidOption, show } from '../base/arguments.js';
+import { invalidOption, show } from '../base/arguments.js';
 import type { Metadata } from '../rpc/metadata.js';
 import type { CallFacts, CallSpan, RequestFacts, RequestSpan, Spans } from '../rpc/spans.js';
 import { openTelemetry, type Api } from './api.js';
@@ -68,21 +68,33 @@ export class Tracing implements Spans {
   }
 
   /**
-   * Returns the tracing of a mesh; `undefined` if it is disabled, or if `@opentelemetry/api` is not installed.
+   * Returns the tracing of a mesh; `undefined` if it is disabled, if the core makes the spans, or if
+   * `@opentelemetry/api` is not installed.
    *
+   * @param inCore whether the core makes and exports the spans
    * @throws MeshError `INVALID_ARGUMENT`, reason `CONFIG`
    */
   static from(
     config: { readonly enabled?: boolean | undefined } | undefined,
+    inCore: boolean,
     mesh: Described,
   ): Tracing | undefined {
-    if (config !== undefined) configured(() => checkKeys('tracing', config, ['enabled']));
     const enabled = config?.enabled;
     if (enabled !== undefined && typeof enabled !== 'boolean') {
       throw invalidOption(`tracing.enabled must be true or false, got ${show(enabled)}`);
     }
     if (enabled === false) return undefined;
     const api = openTelemetry();
+    if (inCore) {
+      // The trace of the SDK would end at each call, and that of the core would begin there.
+      if (api !== undefined && new Providers(api).tracer() !== undefined) {
+        throw invalidOption(
+          'tracing.otlp (or SECURE_MESH_OTLP) is for programs without an SDK of OpenTelemetry, and one is ' +
+            'registered: leave it out, and the SDK exports the spans of the mesh as well',
+        );
+      }
+      return undefined;
+    }
     if (api === undefined && enabled === true) {
       throw invalidOption(
         'tracing.enabled needs @opentelemetry/api: npm install @opentelemetry/api, or leave the option out',

@@ -19,6 +19,10 @@ const ETCD_SCHEMA: &str = "etcd/v3.proto";
 const ETCD_PACKAGE: &str = "etcdserverpb";
 const ETCD_CODE: &str = "crates/mesh-core/src/providers/instances/etcd/generated/etcdserverpb.rs";
 
+const OTLP_SCHEMA: &str = "opentelemetry/trace.proto";
+const OTLP_PACKAGE: &str = "opentelemetry";
+const OTLP_CODE: &str = "crates/mesh-core/src/otlp/generated/opentelemetry.rs";
+
 /// A generated file.
 pub(crate) struct Generated {
     /// The path below the workspace's root, with forward slashes.
@@ -39,10 +43,12 @@ pub(crate) fn generate(root: &Path) -> Result<Vec<Generated>, Failure> {
         file.source_code_info = None;
     }
     let etcd = compile(&read(root, ETCD_SCHEMA)?, ETCD_PACKAGE, |config| config.build_server(false))?;
+    let otlp = compile(&read(root, OTLP_SCHEMA)?, OTLP_PACKAGE, |config| config.build_server(false))?;
     Ok(vec![
         Generated { path: CODE, content: code },
         Generated { path: DESCRIPTORS, content: mesh.encode_to_vec() },
         Generated { path: ETCD_CODE, content: etcd },
+        Generated { path: OTLP_CODE, content: otlp },
     ])
 }
 

@@ -63,6 +63,13 @@ impl std::ops::Add<Duration> for Timestamp {
     }
 }
 
+/// The operating system's clock in full precision, since the Unix epoch: for what others compare with their own.
+#[must_use]
+#[allow(clippy::disallowed_methods)]
+pub fn wall_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 /// The source of the time: the operating system, or one that its owner
 /// controls. The clock is a value, so that a simulation can control the time.
 #[derive(Clone)]

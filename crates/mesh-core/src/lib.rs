@@ -18,6 +18,7 @@ pub mod id;
 pub mod identity;
 mod json;
 pub mod mesh;
+mod otlp;
 pub mod providers;
 pub mod record;
 pub mod resilience;

@@ -58,12 +58,19 @@ fn a_call_whose_method_is_known_is_recorded_without_memory() {
     let _alone = alone();
     let recorder = Recorder::new("me", "1.0.0", NOW, true);
     let metadata = br#"{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}"#;
-    let call =
-        Begun { direction: Direction::Out, peer: "orders", method: "get", kind: FlowKind::Unary, metadata };
+    let call = Begun {
+        direction: Direction::Out,
+        peer: "orders",
+        method: "get",
+        kind: FlowKind::Unary,
+        metadata,
+        trust: "",
+        attempt: 1,
+    };
     let time = Duration::from_millis(3);
     let record = || {
-        let watched = recorder.begin(call, time).unwrap();
-        recorder.end(&watched, None, 2 * time);
+        let watched = recorder.begin(call, time).watched.unwrap();
+        recorder.end(watched, None, 2 * time);
     };
     assert_at_most(0.0, blocks(record));
 }

@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 6] = [
     &["crypto"],
     &["auth", "authz", "balance", "budget", "discovery", "identity", "resilience", "telemetry"],
     &["authority", "handshake", "record"],
-    &["transport", "providers", "admin"],
+    &["transport", "providers", "admin", "otlp"],
     &["mesh"],
 ];
 
@@ -55,7 +55,7 @@ const MESH: [&[&str]; 11] = [
     &["report"],
     &["asking"],
     &["archive"],
-    &["facts"],
+    &["facts", "exporting"],
     &["runtime"],
 ];
 
@@ -71,6 +71,7 @@ const IO: &[&str] = &[
     "hyper",
     "hyper_util",
     "notify",
+    "rustls_native_certs",
     "tokio",
     "tokio_stream",
     "tokio_util",

@@ -25,6 +25,7 @@ mod config {
     pub(crate) mod security;
     pub(crate) mod services;
     pub(crate) mod tls;
+    pub(crate) mod tracing;
 }
 
 use std::{fs, path::Path};
@@ -39,7 +40,7 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with the paths of their options.
-const SECTIONS: [(&str, Section); 19] = [
+const SECTIONS: [(&str, Section); 20] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("security.certificate.", config::certificate::SECTION),
@@ -57,6 +58,7 @@ const SECTIONS: [(&str, Section); 19] = [
     ("balancing.", config::balancing::SECTION),
     ("balancing.ejection.", config::ejection::SECTION),
     ("admin.", config::admin::SECTION),
+    ("tracing.", config::tracing::SECTION),
     ("paths.", config::paths::SECTION),
     ("limits.", config::limits::SECTION),
 ];
@@ -118,8 +120,9 @@ fn types() -> String {
     }
     file.push_str("} as const;\n\n/** The sections whose options JavaScript declares. */\n");
     let own = config::root::SECTION.rows.iter().filter(|row| row.ts.is_none());
-    let own: Vec<_> = own.map(|row| format!("  '{}',\n", row.key)).collect();
-    put!(file, "export const OWN_SECTIONS = [\n{}] as const;\n", own.concat());
+    let own: Vec<_> = own.map(|row| format!("'{}'", row.key)).collect();
+    // One line, as long as it is no longer than prettier has it.
+    put!(file, "export const OWN_SECTIONS = [{}] as const;\n", own.join(", "));
     file
 }
 
@@ -206,7 +209,7 @@ fn page(root: &Path) -> Result<String, Failure> {
         }
     }
 
-    page.push_str("\n## Logger, resilience, monitoring, rotation, tracing\n");
+    page.push_str("\n## Logger, resilience, monitoring, rotation\n");
     page.push_str("\n| option | default | meaning |\n|---|---|---|\n");
     put_members(&mut page, root, "", &declared(root, CONFIG)?)?;
 

@@ -13,6 +13,7 @@ mod admin_port;
 mod authorization;
 mod balancing;
 mod certificate;
+mod collector;
 mod conditions;
 mod discovery;
 mod dns_provider;
@@ -44,6 +45,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod tracing;
 mod weakness;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -55,6 +57,7 @@ pub use self::{
     accept::{Accept, WeakerTrust},
     admin_port::{Admin, AdminToken},
     balancing::Balancing,
+    collector::{Collector, Header, Otlp},
     dns_provider::DnsProvider,
     ejection::Ejection,
     enrolment::EnrolmentOptions as Enrolment,
@@ -133,6 +136,8 @@ pub struct MeshConfig {
     pub admin: Option<Admin>,
     /// `observe`.
     pub observe: Observe,
+    /// `tracing`; `None` if the mesh exports no spans itself.
+    pub otlp: Option<Otlp>,
     /// `limits`.
     pub limits: Limits,
     /// `balancing`.
@@ -193,6 +198,8 @@ impl MeshConfig {
         if paths.proto_file.is_some() {
             warnings.push("paths.protoFile is ignored: the protocol is built in".to_owned());
         }
+        let otlp = Otlp::read(&options, env)?;
+        warnings.extend(otlp.as_ref().and_then(Otlp::warning));
         let (keys_dir, keys_dir_variable) = paths.keys_dir;
         match accept {
             Some(accept) => accept.check(&security, &discovery.services)?,
@@ -221,6 +228,7 @@ impl MeshConfig {
             authorization: PolicySource::read(&options, env)?,
             admin,
             observe: Observe::read(&options, env)?,
+            otlp,
             limits: Limits::read(&limits, env)?,
             balancing: Balancing::read(&balancing, env)?,
             resilience: Resilience::read(&options, env)?,

@@ -74,6 +74,11 @@ impl<'a> Options<'a> {
         self.error(key, expected, self.get(key).map_or_else(|| "nothing".to_owned(), describe))
     }
 
+    /// The same for a value that no error repeats.
+    pub(super) fn wrong_hidden(&self, key: &str, expected: &str) -> ConfigError {
+        self.error(key, expected, "a value".to_owned())
+    }
+
     pub(super) fn missing(&self, key: &str, expected: &str) -> ConfigError {
         self.error(key, expected, "nothing".to_owned())
     }

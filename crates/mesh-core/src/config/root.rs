@@ -27,6 +27,8 @@ section! {
         "balancing" ("BalancingConfig");
         /// The admin port.
         "admin" ("AdminConfig");
+        /// Spans of calls, requests and handshakes.
+        "tracing" ("TracingConfig");
         /// Limits on everything that the mesh holds and accepts.
         "limits" ("MeshLimits");
         /// Directories.
@@ -36,6 +38,5 @@ section! {
         "resilience";
         "monitoring";
         "rotation";
-        "tracing";
     }
 }

@@ -67,6 +67,7 @@ pub(super) mod prelude {
     pub(in super::super) use super::super::{
         accept::WeakerTrust,
         admin_port::AdminToken,
+        collector::{Collector, Header},
         conditions::Conditions,
         ejection::Ejection,
         error::ConfigError,

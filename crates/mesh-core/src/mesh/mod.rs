@@ -14,6 +14,7 @@ mod client;
 mod core;
 mod error;
 mod events;
+mod exporting;
 mod facts;
 mod figures;
 mod gate;
@@ -55,11 +56,13 @@ pub use self::{
         SessionInfo, StreamId,
     },
     figures::Gauges,
+    identity::AuditSigner,
     io::Io,
     server::PolicyStatus,
     stats::{CertificateStats, Stats},
 };
 use self::{
+    exporting::{export, tracer},
     facts::Facts,
     gate::Gate,
     io::Job,
@@ -77,6 +80,7 @@ use crate::{
     crypto::rsa::PublicKey,
     id::ServiceId,
     identity::Revocation,
+    otlp::Exporter,
     telemetry::{Recorder, exposition},
     transport::memory::sever,
 };
@@ -91,9 +95,11 @@ pub struct Mesh {
     public_key: Arc<Mutex<PublicKey>>,
     authorization: Arc<Authorization>,
     budget: Arc<Budget>,
+    signer: AuditSigner,
     gate: Arc<Gate>,
     sight: Arc<Recorder>,
     admin: Option<AdminPort>,
+    exporter: Option<Exporter>,
     _guard: DropGuard,
 }
 
@@ -110,6 +116,7 @@ impl Mesh {
         events: Arc<dyn Events>,
     ) -> Result<Self, Error> {
         let (admin, clock) = (config.admin.clone(), platform.clock.clone());
+        let exported = config.clone();
         let (facts, ready, running) = Self::parts(platform, config, events);
         // The admin port is bound first, so that a failure has no side effects.
         let admin = match &admin {
@@ -123,7 +130,9 @@ impl Mesh {
             None => None,
         };
         runtime::spawn(running)?;
-        Ok(Self { admin, ..ready.await? })
+        let mesh = ready.await?;
+        let exporter = export(&exported, &mesh.sight, mesh.jobs.downgrade());
+        Ok(Self { admin, exporter, ..mesh })
     }
 
     /// A mesh in two halves. The first completes once the mesh serves. The
@@ -152,7 +161,8 @@ impl Mesh {
         let records = shown || observed || events.metrics().is_some();
         let service = config.service_id.as_str();
         let version = env!("CARGO_PKG_VERSION");
-        let sight = Arc::new(Recorder::new(service, version, platform.clock.now(), records));
+        let sight = Recorder::new(service, version, platform.clock.now(), records);
+        let sight = Arc::new(sight.with_tracer(tracer(&config)));
         let gate = Arc::new(Gate::default());
         let own = Arc::<OwnCalls>::default();
         let events: Arc<dyn Events> =
@@ -161,8 +171,8 @@ impl Mesh {
         let recorder = Arc::clone(&sight);
         let ready = async {
             let started = ready.await.map_err(|_| Error::Thread)??;
-            let Started { address, public_key, authorization, budget, guard } = started;
-            let admin = None;
+            let Started { address, public_key, authorization, budget, signer, guard } = started;
+            let (admin, exporter) = (None, None);
             Ok(Self {
                 jobs,
                 address,
@@ -170,9 +180,11 @@ impl Mesh {
                 public_key,
                 authorization,
                 budget,
+                signer,
                 gate,
                 sight,
                 admin,
+                exporter,
                 _guard: guard,
             })
         };
@@ -231,6 +243,12 @@ impl Mesh {
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
         lock(&self.public_key).clone()
+    }
+
+    /// The signer of the audit log, which outlives the mesh.
+    #[must_use]
+    pub fn audit_signer(&self) -> AuditSigner {
+        self.signer.clone()
     }
 
     /// Replaces this service's mesh key. Makes a key of the configured size,
@@ -396,6 +414,9 @@ impl Mesh {
         });
         if posted {
             let _ = receiver.await;
+        }
+        if let Some(exporter) = &self.exporter {
+            exporter.close().await;
         }
         if let Some(admin) = &self.admin {
             admin.close().await;

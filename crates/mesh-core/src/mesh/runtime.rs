@@ -19,6 +19,7 @@ use super::{
     error::Error,
     events::Events,
     figures::note_moments,
+    identity::AuditSigner,
     io::{Io, Job},
     lookout::Lookout,
     platform::Platform,
@@ -41,6 +42,7 @@ pub(super) struct Started {
     pub(super) public_key: Arc<Mutex<PublicKey>>,
     pub(super) authorization: Arc<Authorization>,
     pub(super) budget: Arc<Budget>,
+    pub(super) signer: AuditSigner,
     /// Stops the mesh when it is dropped.
     pub(super) guard: DropGuard,
 }
@@ -90,7 +92,8 @@ pub(super) async fn run(
     let authorization = Arc::clone(&core.authorization);
     let guard = shared.stop.clone().drop_guard();
     let budget = Arc::clone(&shared.budget);
-    if started.send(Ok(Started { address, public_key, authorization, budget, guard })).is_err() {
+    let signer = core.identity.audit_signer();
+    if started.send(Ok(Started { address, public_key, authorization, budget, signer, guard })).is_err() {
         return;
     }
     tokio::spawn(Arc::clone(&core).tick());

@@ -14,7 +14,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    events::{Events, Level, LogEvent},
+    events::{Events, Level, LogEvent, SessionInfo},
     platform::{Platform, Stopped},
     reporter::Reporter,
     sight::note,
@@ -27,11 +27,12 @@ use crate::{
     budget::Budget,
     clock::Timestamp,
     config::{Limits, MeshConfig},
+    discovery::Address,
     record::{
         json,
         message::{Encoding, Payload},
     },
-    telemetry::{Metrics, Recorder},
+    telemetry::{HandshakeSpan, Metrics, Recorder, SpanKind},
     transport::max_frame,
 };
 
@@ -97,6 +98,10 @@ impl Shared {
         let cores = platform.cores;
         let budget = Arc::new(Budget::new(config.limits.memory()));
         let heaviest = heaviest(&config.limits);
+        let started = Instant::now();
+        if let Some(tracer) = &sight.tracer {
+            tracer.counts_from(started.into_std());
+        }
         Self {
             heaviest,
             config,
@@ -104,7 +109,7 @@ impl Shared {
             metrics: events.metrics(),
             sight,
             reporter: Reporter::default(),
-            started: Instant::now(),
+            started,
             events,
             timers: Timers::default(),
             stats: Counters::default(),
@@ -164,6 +169,18 @@ impl Shared {
             },
             Encoding::Raw | Encoding::Empty => Ok(payload.bytes.len()),
         }
+    }
+
+    /// A handshake that began at this time has made a session.
+    pub(crate) fn shook_hands(&self, began: Duration, info: &SessionInfo, target: Option<&Address>) {
+        let Some(tracer) = &self.sight.tracer else { return };
+        tracer.handshake(HandshakeSpan {
+            kind: if info.inbound { SpanKind::Server } else { SpanKind::Client },
+            peer: info.peer.as_str(),
+            address: target.map(|target| (target.host.as_str(), target.port.get())),
+            times: (began, self.elapsed()),
+            outcome: Ok((info.trust_name(), info.resumed)),
+        });
     }
 
     /// A unique number for a session.

@@ -87,6 +87,7 @@ impl Collector for Page {
         if recorder.records() {
             self.rest(encoder)?;
         }
+        spans(encoder, recorder)?;
         let build = [("version", recorder.version()), ("service", recorder.service())];
         let help = "The version of the package, and the service";
         family(encoder, "securestack_build", help, None, MetricType::Info, [(build.to_vec(), Value::Info)])
@@ -300,6 +301,17 @@ fn counters(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<
     Ok(())
 }
 
+fn spans(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<(), Error> {
+    let Some(tracer) = &recorder.tracer else { return Ok(()) };
+    let (exported, dropped) = tracer.counts();
+    let help = "Spans that the collector took";
+    let row = [(Vec::new(), Value::Count(exported))];
+    family(encoder, "securestack_spans_exported", help, None, MetricType::Counter, row)?;
+    let rows = dropped.iter().map(|(why, count)| (vec![("reason", why.as_str())], Value::Count(*count)));
+    let help = "Spans that were lost, by reason";
+    family(encoder, "securestack_spans_dropped", help, None, MetricType::Counter, rows)
+}
+
 fn denials(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<(), Error> {
     let denials = recorder.denials();
     let rows = denials.iter().map(|denial| {
@@ -370,10 +382,12 @@ mod tests {
                 method,
                 kind: FlowKind::Unary,
                 metadata: b"",
+                trust: "",
+                attempt: 1,
             };
-            let watched = recorder.begin(call, Duration::ZERO).unwrap();
+            let watched = recorder.begin(call, Duration::ZERO).watched.unwrap();
             let failed = code.map(|code| Failed { code, reason: "X", message: "", error_id: "" });
-            recorder.end(&watched, failed, Duration::from_millis(3));
+            recorder.end(watched, failed, Duration::from_millis(3));
         }
         recorder.denied("evil", "orders.delete", "(default)", Duration::ZERO);
         recorder.handshake(Direction::In, "HELLO_MAC");

@@ -1,7 +1,7 @@
 //! Figures for monitoring and entries for the audit log. Nothing here performs output.
 //!
 //! `metrics` are the figures of `MetricsCollector`. The `recorder` is the record of a mesh, made of `flows` (calls
-//! by peer and method, in `histogram`s), the `live` tail and the `moment`; `exposition` writes it for Prometheus
+//! by peer and method, in `histogram`s), the `live` tail, the `spans` and the `moment`; `exposition` writes it for Prometheus
 //! and `report` is what a process says of itself.
 
 mod audit;
@@ -17,6 +17,8 @@ pub mod picture;
 pub mod problems;
 mod recorder;
 pub mod report;
+mod spans;
+mod trace_context;
 mod track;
 
 pub use audit::{AuditDetails, AuditEvent};
@@ -27,4 +29,8 @@ pub use history::{History, HistoryView, STEP_MS, Series};
 pub use live::{Batch, CallLine, Live, MeshEvent, Reader, Tail};
 pub use metrics::{CircuitLabel, Latencies, Metrics, MetricsSnapshot};
 pub use moment::Moment;
-pub use recorder::{Begun, Direction, Failed, Recorder, Refusals, Totals, Watched};
+pub use recorder::{Began, Begun, Direction, Failed, Recorder, Refusals, Totals, Watched};
+pub use spans::{
+    BATCH, Dropped, HandshakeSpan, MAX_WAITING, OpenSpan, Span, SpanKind, SpanValue, Tracer, Wake,
+};
+pub use trace_context::TraceContext;

@@ -16,6 +16,8 @@ use super::{
     live::{CallLine, MeshEvent, Tail},
     moment::Moment,
     report::{DenialView, ErrorView},
+    spans::{OpenSpan, SpanEnd, SpanKind, SpanStart, Tracer},
+    trace_context::TraceContext,
 };
 use crate::{
     clock::Timestamp,
@@ -64,8 +66,12 @@ pub struct Begun<'a> {
     pub method: &'a str,
     /// Which sides are streams.
     pub kind: FlowKind,
-    /// A JSON object of strings, or nothing; for the id of its trace.
+    /// A JSON object of strings, or nothing; for its trace.
     pub metadata: &'a [u8],
+    /// The way in which the caller of a request proved its identity; empty for a call.
+    pub trust: &'static str,
+    /// The number of the attempt, from 1.
+    pub attempt: u8,
 }
 
 /// Why a call failed.
@@ -84,10 +90,22 @@ pub struct Failed<'a> {
 /// A call whose end is recorded.
 #[derive(Debug)]
 pub struct Watched {
-    running: Running,
+    /// `None` if calls are not recorded, but this one has a span.
+    running: Option<Running>,
     direction: Direction,
     since: Duration,
-    trace: Option<[u8; 32]>,
+    trace: Option<[u8; 16]>,
+    /// Its span, if it has one.
+    pub span: Option<Box<OpenSpan>>,
+}
+
+/// A call that has begun.
+#[derive(Debug, Default)]
+pub struct Began {
+    /// `None` if nothing of it is recorded.
+    pub watched: Option<Watched>,
+    /// Its metadata with its place in the trace; `None` if it stays as it is.
+    pub metadata: Option<Vec<u8>>,
 }
 
 /// Refusals of one subject.
@@ -137,6 +155,8 @@ pub struct Recorder {
     pub outbound: Flows,
     /// For readers that follow.
     pub tail: Arc<Tail>,
+    /// The spans, if this mesh makes them.
+    pub tracer: Option<Arc<Tracer>>,
     retries: AtomicU64,
     rekeys: AtomicU64,
     quota_refusals: AtomicU64,
@@ -161,11 +181,18 @@ impl Recorder {
             inbound,
             outbound,
             tail,
+            tracer: None,
             retries,
             rekeys,
             quota_refusals,
             notes,
         }
+    }
+
+    /// The same record with spans.
+    #[must_use]
+    pub fn with_tracer(self, tracer: Option<Tracer>) -> Self {
+        Self { tracer: tracer.map(Arc::new), ..self }
     }
 
     /// The service that records.
@@ -198,29 +225,43 @@ impl Recorder {
         self.records
     }
 
-    /// A call begins, at a time since the start. `None` if calls are not recorded.
+    /// A call begins, at a time since the start.
     #[must_use]
-    pub fn begin(&self, call: Begun<'_>, now: Duration) -> Option<Watched> {
-        let Begun { direction, peer, method, kind, metadata } = call;
-        self.records.then(|| Watched {
-            running: self.flows(direction).begin(peer, method, kind),
-            direction,
-            since: now,
-            trace: trace_id(metadata),
-        })
+    pub fn begin(&self, call: Begun<'_>, now: Duration) -> Began {
+        let Begun { direction, peer, method, kind, metadata, trust, attempt } = call;
+        let (span, changed) = self.tracer.as_ref().map_or((None, None), |tracer| {
+            let (kind, callee) = match direction {
+                Direction::In => (SpanKind::Server, self.service.as_str()),
+                Direction::Out => (SpanKind::Client, peer),
+            };
+            let start = SpanStart { kind, callee, peer, method, flow: call.kind, trust, attempt };
+            tracer.begin(start, metadata, now)
+        });
+        if !self.records && span.is_none() {
+            return Began { watched: None, metadata: changed };
+        }
+        let running = self.records.then(|| self.flows(direction).begin(peer, method, kind));
+        let trace = TraceContext::of(changed.as_deref().unwrap_or(metadata)).map(|context| context.trace);
+        Began { watched: Some(Watched { running, direction, since: now, trace, span }), metadata: changed }
     }
 
     /// A call has ended, well or not.
-    pub fn end(&self, watched: &Watched, failed: Option<Failed<'_>>, now: Duration) {
-        let Watched { running, direction, since, trace } = watched;
-        let took = now.saturating_sub(*since);
+    pub fn end(&self, watched: Watched, failed: Option<Failed<'_>>, now: Duration) {
+        let Watched { running, direction, since, trace, span } = watched;
+        if let (Some(tracer), Some(span)) = (&self.tracer, span) {
+            let end =
+                |Failed { code, reason, message, error_id }| SpanEnd { code, reason, message, error_id };
+            tracer.end(*span, failed.map(end), now);
+        }
+        let Some(running) = running else { return };
+        let took = now.saturating_sub(since);
         let named = failed.is_none_or(|failed| {
-            *direction == Direction::Out || failed.reason != Reason::MethodNotFound.as_str()
+            direction == Direction::Out || failed.reason != Reason::MethodNotFound.as_str()
         });
-        self.flows(*direction).end(running, failed.map(|failed| failed.code), took, now, named);
+        self.flows(direction).end(&running, failed.map(|failed| failed.code), took, now, named);
         let Some(flow) = running.flow() else { return };
         let at = self.wall(now);
-        let trace = || trace.map(|hex| String::from_utf8_lossy(&hex).into_owned());
+        let trace = || trace.map(hex::encode);
         if let Some(Failed { code, reason, message, error_id }) = failed {
             let entry = ErrorView {
                 at,
@@ -464,14 +505,6 @@ impl Recorder {
 fn short(text: &str) -> String {
     let end = text.char_indices().nth(MAX_TEXT).map_or(text.len(), |(at, _)| at);
     escape(&text[..end]).into_owned()
-}
-
-/// The trace that a call belongs to, as `traceparent` of its metadata says.
-fn trace_id(metadata: &[u8]) -> Option<[u8; 32]> {
-    const NAME: &[u8] = b"\"traceparent\":\"00-";
-    let at = metadata.windows(NAME.len()).position(|window| window == NAME)? + NAME.len();
-    let id: [u8; 32] = metadata.get(at..at + 32)?.try_into().ok()?;
-    id.iter().all(u8::is_ascii_hexdigit).then_some(id)
 }
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ pub enum SignatureDomain {
     Succession,
     /// A client key's statement of the X25519 key that resumes its sessions.
     Resumption,
+    /// A checkpoint of the audit log.
+    Audit,
 }
 
 impl SignatureDomain {
@@ -41,6 +43,7 @@ impl SignatureDomain {
             Self::Envelope => "secure-stack-mesh/envelope/v1",
             Self::Succession => "secure-stack-mesh/succession/v1",
             Self::Resumption => "secure-stack-mesh/resumption/v1",
+            Self::Audit => "secure-stack-mesh/audit/v1",
         }
     }
 

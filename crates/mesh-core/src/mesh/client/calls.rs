@@ -116,7 +116,8 @@ impl Client {
         spec: &CallSpec<'_>,
         inherited: Result<Option<Instant>, CallError>,
     ) {
-        let measured = Measured::begin(&self.shared, spec);
+        let (measured, metadata) = Measured::begin(&self.shared, spec);
+        let spec = &CallSpec { metadata: metadata.as_deref().unwrap_or(spec.metadata), ..spec.clone() };
         match inherited.and_then(|inherited| self.begin(spec, inherited)) {
             Ok(mut call) => {
                 let deadline = call.deadline;
@@ -192,6 +193,7 @@ impl Client {
         }
         let local = self.identity.local();
         let dialler = Dialler { shared: &self.shared, identity: &self.identity };
+        let began = self.shared.elapsed();
         // The future is boxed, so that its memory does not last as long as the session.
         let dial = Box::pin(dialler.dial(&service, &target, &local));
         let outcome = tokio::select! {
@@ -210,6 +212,7 @@ impl Client {
         };
         let session = Arc::clone(&prepared.session);
         session.leads_to(target.clone());
+        self.shared.shook_hands(began, &session.info, Some(&target));
         let open = Open::new(&self, &session);
         if let Some(error) = self.identity.refuses(&local, &session.info) {
             // The identity was revoked after its check, so no call may use the session.
@@ -417,7 +420,9 @@ impl Client {
             Some(spare) => self.end_spare(spare.id, Some(&cancelled()), Some(CancelCause::Cancelled)),
             None => {}
         }
-        if let Some(measured) = &call.measured {
+        if let Some(mut measured) = call.measured.take() {
+            let session = call.placed.as_ref().map(|(session, _)| session);
+            measured.went_to(session.and_then(|session| session.target()), call.attempts());
             measured.end(&self.shared, call.service.as_str(), failure);
         }
         if let Some((session, number)) = &call.placed {

@@ -16,7 +16,7 @@ use crate::{
         session::handshake_message,
         shared::Shared,
     },
-    telemetry::Direction,
+    telemetry::{Direction, HandshakeSpan, SpanKind},
     transport::{Duplex, TlsDial, TransportError, connect_over},
 };
 
@@ -55,12 +55,22 @@ impl Dialler<'_> {
         local: &Arc<Local>,
     ) -> Result<(Established, Duplex), CallError> {
         let patience = self.shared.config.limits.handshake_timeout;
+        let began = self.shared.elapsed();
         let expired = |_| Err(DialError::Handshake(HandshakeError::Expired(patience), String::new()));
         let opened = timeout(patience, self.open(service, target, local)).await.unwrap_or_else(expired);
         opened.map_err(|error| {
             let call_error = self.describe(service, target, &error);
             self.shared.stats.count_handshake(false);
             self.shared.sight.handshake(Direction::Out, &call_error.reason);
+            if let Some(tracer) = &self.shared.sight.tracer {
+                tracer.handshake(HandshakeSpan {
+                    kind: SpanKind::Client,
+                    peer: service.as_str(),
+                    address: Some((target.host.as_str(), target.port.get())),
+                    times: (began, self.shared.elapsed()),
+                    outcome: Err((&call_error.reason, &call_error.message)),
+                });
+            }
             self.shared.log_refusal(
                 "connect.failed",
                 format!("{service} at {target}"),

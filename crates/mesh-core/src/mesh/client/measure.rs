@@ -4,12 +4,13 @@
 use tokio::time::Instant;
 
 use crate::{
+    discovery::Address,
     mesh::{
         events::{CallError, CallSpec},
         own_calls::OBSERVE,
         shared::Shared,
     },
-    telemetry::{Begun, Direction, Failed, FlowKind, Metrics, Watched},
+    telemetry::{Began, Begun, Direction, Failed, FlowKind, Metrics, Watched},
 };
 
 /// A call whose end will be counted.
@@ -21,12 +22,13 @@ pub(super) struct Measured {
 }
 
 impl Measured {
-    /// Begins the measurement of a call; `None` if it is not counted.
-    pub(super) fn begin(shared: &Shared, spec: &CallSpec<'_>) -> Option<Self> {
+    /// Begins the measurement of a call; `None` if it is not counted; and its metadata with its place in the trace, unless
+    /// that stays as it is.
+    pub(super) fn begin(shared: &Shared, spec: &CallSpec<'_>) -> (Option<Self>, Option<Vec<u8>>) {
         if spec.method == OBSERVE {
             // Calls of the mesh itself are not counted; a reader of the page would see only its own
             // requests.
-            return None;
+            return (None, None);
         }
         let call = Begun {
             direction: Direction::Out,
@@ -34,18 +36,27 @@ impl Measured {
             method: spec.method,
             kind: FlowKind::from_number(spec.kind as u8),
             metadata: spec.metadata,
+            trust: "",
+            attempt: 1,
         };
-        let watched = shared.sight.begin(call, shared.elapsed());
+        let Began { watched, metadata } = shared.sight.begin(call, shared.elapsed());
         let collected = (!spec.kind.is_stream() && shared.is_recording()).then(|| {
             shared.record(Metrics::sent);
             (spec.method.into(), Instant::now())
         });
-        (watched.is_some() || collected.is_some()).then_some(Self { watched, collected })
+        ((watched.is_some() || collected.is_some()).then_some(Self { watched, collected }), metadata)
+    }
+
+    /// It went to this instance at last, and made so many attempts.
+    pub(super) fn went_to(&mut self, target: Option<&Address>, attempts: u8) {
+        if let Some(span) = self.watched.as_mut().and_then(|watched| watched.span.as_mut()) {
+            span.went_to(target.map(|target| (target.host.as_str(), target.port.get())), attempts);
+        }
     }
 
     /// Counts the end of the call; without a `failure` it succeeded.
-    pub(super) fn end(&self, shared: &Shared, service: &str, failure: Option<&CallError>) {
-        if let Some(watched) = &self.watched {
+    pub(super) fn end(self, shared: &Shared, service: &str, failure: Option<&CallError>) {
+        if let Some(watched) = self.watched {
             let failed = failure.map(|error| Failed {
                 code: error.code,
                 reason: &error.reason,
@@ -54,7 +65,7 @@ impl Measured {
             });
             shared.sight.end(watched, failed, shared.elapsed());
         }
-        let Some((method, since)) = &self.collected else { return };
+        let Some((method, since)) = self.collected else { return };
         let latency = since.elapsed();
         shared.record(|metrics| {
             if failure.is_none() {
@@ -63,7 +74,7 @@ impl Measured {
                 metrics.failed();
             }
             metrics.latency(latency);
-            metrics.call(service, method, failure.map(|error| error.code), latency);
+            metrics.call(service, &method, failure.map(|error| error.code), latency);
         });
     }
 }

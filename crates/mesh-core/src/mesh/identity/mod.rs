@@ -8,6 +8,7 @@ mod material;
 mod newcomers;
 mod reload;
 mod rotation;
+mod signer;
 mod tls;
 mod trust;
 mod wallet;
@@ -43,6 +44,7 @@ use crate::{
     identity::{IdentityError, Revocation},
 };
 
+pub use self::signer::AuditSigner;
 pub(crate) use self::{reload::Reread, trust::NotRemembered};
 
 /// The identity of this service, and its trust in others.
@@ -60,7 +62,7 @@ pub(crate) struct Identity {
     /// Whether this service made a new key at its start, which no peer remembers yet.
     pub(crate) key_is_new: bool,
     shared: Arc<Shared>,
-    local: Mutex<Arc<Local>>,
+    local: Arc<Mutex<Arc<Local>>>,
     /// This service's public key, for the application.
     pub(crate) shown: Arc<Mutex<PublicKey>>,
     /// Rotations of the key, one at a time.
@@ -110,7 +112,7 @@ impl Identity {
             weaker,
             key_is_new,
             shown: Arc::new(Mutex::new(local.key.public_key().clone())),
-            local: Mutex::new(Arc::new(local)),
+            local: Arc::new(Mutex::new(Arc::new(local))),
             rotation: Arc::default(),
             previous_operations: AtomicU64::new(0),
             shared,
@@ -120,6 +122,11 @@ impl Identity {
     /// The current identity for handshakes.
     pub(crate) fn local(&self) -> Arc<Local> {
         Arc::clone(&lock(&self.local))
+    }
+
+    /// The signer of the audit log.
+    pub(crate) fn audit_signer(&self) -> AuditSigner {
+        AuditSigner(Arc::clone(&self.local))
     }
 
     /// This side's identity for the weaker trust, while that is accepted beside certificates.

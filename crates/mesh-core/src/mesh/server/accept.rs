@@ -93,6 +93,7 @@ impl From<TransportError> for Refused {
 async fn serve(server: Arc<Server>, mut duplex: Duplex, connection: ConnectionInfo, place: Place) {
     let local = server.identity.local();
     let displaced = place.gives_way();
+    let began = server.shared.elapsed();
     // The future is boxed, so that its memory does not last as long as the session.
     let handshake = Box::pin(respond(&server, &local, &mut duplex, &connection, place));
     let patience = server.shared.config.limits.handshake_timeout;
@@ -117,6 +118,8 @@ async fn serve(server: Arc<Server>, mut duplex: Duplex, connection: ConnectionIn
     let _hold = connection.hold_for_session();
     let session = Arc::clone(&prepared.session);
     session.comes_from(connection.address);
+    // Those that fail are counted and logged: strangers could fill the queue of spans with them.
+    server.shared.shook_hands(began, &session.info, None);
     // The seat is released after the guard has closed the session, because locals drop in reverse
     // order.
     let _seat = seat;

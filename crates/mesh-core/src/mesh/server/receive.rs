@@ -23,7 +23,7 @@ use crate::{
         RecordError,
         message::{CancelCause, Encoded, Failure, Message},
     },
-    telemetry::{Begun, Direction, FlowKind},
+    telemetry::{Began, Begun, Direction, FlowKind},
 };
 
 impl Side for Server {
@@ -87,6 +87,8 @@ impl Server {
             method: request.method,
             kind: FlowKind::from_number(request.fields.kind as u8),
             metadata: request.fields.metadata,
+            trust: session.info.trust_name(),
+            attempt: request.fields.attempt,
         };
         let charge = match self.policy.admit(session, request, token, others) {
             Ok(charge) => charge,
@@ -105,7 +107,7 @@ impl Server {
         let kind = request.fields.kind;
         let time_left = time_left(request.time_left_ms, kind.is_stream());
         let streams = Streams::of_request(kind, request.method, session.account());
-        let watched = self.shared.sight.begin(begun, self.shared.elapsed());
+        let Began { watched, metadata } = self.shared.sight.begin(begun, self.shared.elapsed());
         let id = self.begin(session, request.number, streams, time_left, charge, watched);
         self.shared.events.request(Request {
             id,
@@ -113,7 +115,7 @@ impl Server {
             method: request.method,
             kind,
             payload: request.payload,
-            metadata: request.fields.metadata,
+            metadata: metadata.as_deref().unwrap_or(request.fields.metadata),
             time_left,
             attempt: request.fields.attempt,
             depth: request.fields.depth,

@@ -262,7 +262,7 @@ impl Server {
             message: failure.message,
             error_id: failure.error_id,
         });
-        self.shared.sight.end(&watched, failed, self.shared.elapsed());
+        self.shared.sight.end(watched, failed, self.shared.elapsed());
     }
 
     /// Ends a request whose deadline has passed.
