@@ -322,8 +322,11 @@ declare const bidiStream: Make<'bidiStream'>;
  */
 declare function defineContract<const TProcedures extends Procedures>(name: string, procedures: TProcedures): Contract<TProcedures>;
 
-/** The way in which a peer proved its identity. */
-type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret' | 'certificate';
+/**
+ * The way in which a peer proved its identity. `'join-token'` is a service without a certificate that asks the
+ * built-in authority for its first one; no other handler sees it.
+ */
+type Trust = 'shared-secret' | 'embedded' | 'pinned' | 'pinned+secret' | 'certificate' | 'join-token';
 /** The caller of a request: always the verified identity, never a claimed one. */
 interface Caller {
     /** The caller's service id. */
@@ -598,6 +601,27 @@ type MaybePromise<T> = T | Promise<T>;
  */
 type Middleware = (context: Context, next: () => Promise<unknown>) => unknown;
 
+/** A handler with its checked options. */
+interface Route {
+    readonly method: string;
+    readonly handler: Handler;
+    /** The kind of call; undefined if the caller chooses it. */
+    readonly kind: CallKind | undefined;
+    /** Whether the handler is a generator function. */
+    readonly generator: boolean;
+    /** The time limit in milliseconds; 0 for the caller's deadline alone. */
+    readonly timeoutMs: number;
+    readonly allow: ReadonlySet<string> | undefined;
+    readonly input: StandardSchema | undefined;
+    readonly output: StandardSchema | undefined;
+    readonly errors: ErrorMap | undefined;
+    /** The value of `ctx.errors`. */
+    readonly factories: ErrorFactories<ErrorMap>;
+    readonly idempotent: boolean;
+    /** The middleware of this handler alone. */
+    readonly use: readonly Middleware[];
+}
+
 type ProcedureHandler<T> = T extends Procedure<infer K, infer I, infer O, infer E> ? HandlerOf<K, SchemaOutput<I>, SchemaInput<O>, E> : never;
 /** A handler for each method of a contract. */
 type Implementation<T extends Contract> = {
@@ -637,7 +661,7 @@ interface RouterTree {
     readonly [name: string]: RouterLike | RouterTree;
 }
 
-/** What the calls of a {@link SecureMesh.scope} have in common. */
+/** The common properties of the calls of a {@link SecureMesh.scope}. */
 interface ScopeOptions {
     /** Cancels the calls: that of an HTTP request whose client may leave, for example. */
     signal?: AbortSignal | undefined;
@@ -692,6 +716,28 @@ interface Logger {
      */
     error?(message: string, fields?: Record<string, unknown>): void;
 }
+type Fields = Record<string, unknown>;
+/**
+ * Forwards to the application's logger. An error of the logger, or a missing method, does not disturb the
+ * mesh.
+ */
+declare class SafeLogger {
+    #private;
+    /** @throws MeshError `INVALID_ARGUMENT` if the value is not a logger */
+    constructor(logger: Logger | undefined);
+    /** Whether there is a logger that takes errors. */
+    get takesErrors(): boolean;
+    /** Logs details for debugging. */
+    debug(message: string, fields?: Fields): void;
+    /** Logs a normal event. */
+    info(message: string, fields?: Fields): void;
+    /** Logs an unusual event that was handled. */
+    warn(message: string, fields?: Fields): void;
+    /** Logs an event that needs attention. */
+    error(message: string, fields?: Fields): void;
+    /** Logs an entry of the core: JSON with level, event, message and fields. */
+    forward(entry: string): void;
+}
 
 /** The events of a mesh by their names. */
 interface MeshEventMap {
@@ -703,7 +749,7 @@ interface MeshEventMap {
         service: string;
         /** The id of the session, the same on both sides. */
         sessionId: string;
-        /** The basis of the peer's identity, as `ctx.caller.trust` names it. */
+        /** The kind of proof behind the peer's identity, as in `ctx.caller.trust`. */
         trust: string;
     };
     /** The breaker of an instance changed. */
@@ -733,7 +779,7 @@ interface MeshEventMap {
         /** The number of refusals that this event stands for. */
         count: number;
     };
-    /** A stream stands still. */
+    /** A stream has stalled. */
     stall: {
         /** The peer. */
         service: string;
@@ -749,10 +795,729 @@ interface MeshEventMap {
 type MeshListener<K extends keyof MeshEventMap> = (event: MeshEventMap[K]) => void;
 
 /**
- * A check of a dependency. The dependency is well if the check returns, or resolves to, anything but `false`; an
- * error says what is wrong.
+ * A check of a dependency. The dependency is healthy if the check returns, or resolves to, anything but `false`.
+ * An error describes the fault.
  */
 type ReadinessCheck = () => unknown;
+
+// Generated from src/ by scripts/addon.mjs. Do not edit.
+/** An authority in a directory. Its methods run off the event loop. */
+declare class NativeAuthority {
+  /** Makes an authority in an empty directory. */
+  static init(directory: string, options: NativeEstablishment): Promise<NativeAuthority>
+  /** Opens the authority of a directory. */
+  static open(directory: string): Promise<NativeAuthority>
+  /** Issues a certificate for the key of a request, or for a new key. */
+  issue(serviceId: string, request?: string | undefined | null, lifetime?: number | undefined | null): Promise<NativeIssued>
+  /** Issues a certificate to the holder of a join token. */
+  enrol(serviceId: string, token: string, request: string): Promise<NativeIssued>
+  /** Issues another certificate to a service that has proved one. */
+  renew(serviceId: string, request: string): Promise<NativeIssued>
+  /** Revokes every certificate of a service. */
+  revoke(serviceId: string): Promise<NativeRevoked[]>
+  /** Revokes one certificate. */
+  revokeSerial(serial: string): Promise<NativeRevoked[]>
+  /** Replaces the issuer. */
+  rotateIssuer(rootDirectory?: string | undefined | null): Promise<void>
+  /** Replaces the root; the next issuer comes into use after `overlap` milliseconds. */
+  rotateRoot(rootDirectory: string | undefined | null, overlap: number): Promise<void>
+  /** The anchors and the revocation lists. */
+  bundle(): Promise<NativeBundle>
+  /** Makes a join token. */
+  token(serviceId: string, uses: number, ttl: number): Promise<NativeInvitation>
+  /** The state. */
+  status(): Promise<NativeAuthorityStatus>
+}
+
+/** A breaker; times are milliseconds of a monotonic clock. */
+declare class NativeCircuitBreaker {
+  /** Creates a closed breaker. */
+  constructor(failures: number, failureRate: number, windowMs: number, openMs: number, probes: number)
+  /** Admits a call, or throws `UNAVAILABLE`, reason `CIRCUIT_OPEN`. */
+  acquire(now: number): NativeAdmission
+  /**
+   * Settles a permit with the outcome `success`, `failure` or `ignored`. Returns the new state if it has
+   * changed.
+   */
+  settle(permit: number, outcome: string, now: number): string | null
+  /** `closed`, `open` or `half_open`. */
+  state(): string
+  /** Closes the breaker. Returns the new state if it has changed. */
+  reset(): string | null
+}
+
+/**
+ * A service's keys and their operations. Before `begin` or `importKeyPair`
+ * there are no keys; while they are generated, every method waits for them.
+ * The caller must not change a buffer that it passes to an asynchronous
+ * method.
+ */
+declare class NativeCrypto {
+  /**
+   * Sizes in bits. The default of `rsaKeySize` is 4096, or the size of the
+   * stored key.
+   */
+  constructor(rsaKeySize: number | undefined | null, aesKeySize: number)
+  /**
+   * Begins to generate the keys off the event loop: in memory, or, for a
+   * service id, in the key directory. `false` if they exist or have been
+   * begun.
+   */
+  begin(serviceId: string | undefined | null, keysDir: string | undefined | null, variables: string): boolean
+  /** Resolves when the keys exist. */
+  ready(): Promise<void>
+  /** The current public key, PEM. */
+  publicKey(): string
+  /** The current public key's thumbprint (RFC 7638). */
+  thumbprint(): string
+  /** Seals `data` to a public key. */
+  encrypt(data: Uint8Array, recipient: string): NativeEnvelope
+  /** As `encrypt`, off the event loop. */
+  encryptAsync(data: Buffer, recipient: string): Promise<NativeEnvelope>
+  /** Opens an envelope, of 0.2.0 if `legacy`. */
+  decrypt(envelope: NativeEnvelope, sender: string | undefined | null, legacy: boolean): Buffer
+  /** As `decrypt`, off the event loop. */
+  decryptAsync(envelope: NativeEnvelope, sender: string | undefined | null, legacy: boolean): Promise<Buffer>
+  /** Encrypts a few bytes with RSA-OAEP-SHA256. */
+  wrap(data: Uint8Array, recipient: string): Buffer
+  /** As `wrap`, off the event loop. */
+  wrapAsync(data: Buffer, recipient: string): Promise<Buffer>
+  /** Decrypts an output of `wrap`. */
+  unwrap(ciphertext: Uint8Array): Buffer
+  /** As `unwrap`, off the event loop. */
+  unwrapAsync(ciphertext: Buffer): Promise<Buffer>
+  /** Signs with RSASSA-PSS. */
+  sign(data: Uint8Array): Buffer
+  /** As `sign`, off the event loop. */
+  signAsync(data: Buffer): Promise<Buffer>
+  /** Whether the owner of `publicKey` made `signature` over `data`. */
+  verify(data: Uint8Array, signature: Uint8Array, publicKey: string): boolean
+  /** As `verify`, off the event loop. */
+  verifyAsync(data: Buffer, signature: Buffer, publicKey: string): Promise<boolean>
+  /** HMAC-SHA256. */
+  hmac(data: Uint8Array, key: Uint8Array): Buffer
+  /** Whether `mac` is the full HMAC-SHA256, compared in constant time. */
+  verifyHmac(data: Uint8Array, mac: Uint8Array, key: Uint8Array): boolean
+  /** A fresh AES key of the configured size. */
+  generateSessionKey(): Buffer
+  /** The current key pair, PEM. */
+  exportKeyPair(): NativeKeyPair
+  /** Makes the given pair the current one. */
+  importKeyPair(privateKey: string, publicKey?: string | undefined | null): void
+  /**
+   * Makes a fresh pair the current one, off the event loop; returns its
+   * public key.
+   */
+  rotate(): Promise<string>
+}
+
+/** A table of services with a picker for each. */
+declare class NativeDiscovery {
+  /** Creates an empty table. */
+  constructor()
+  /** Adds or replaces an instance; returns it if anything has changed. */
+  register(instance: NativeInstance): NativeInstance | null
+  /** Picks the next instance of those that serve. */
+  pick(id: string): NativeInstance | null
+  /** All instances of a service. */
+  lookup(id: string): Array<NativeInstance>
+  /** All instances of all services. */
+  list(): Array<NativeInstance>
+  /** Sets the health of one instance, or of all of them; returns the instances whose health has changed. */
+  setHealth(id: string, host: string | undefined | null, port: number | undefined | null, health: string, now: number): Array<NativeInstance>
+  /** Removes one instance, or all of them; returns the removed instances. */
+  remove(id: string, host?: string | undefined | null, port?: number | undefined | null): Array<NativeInstance>
+}
+
+/** The certificate of one service. */
+declare class NativeEnrolment {
+  /** The service that has the authority; nothing if this one has. */
+  get service(): string | null
+  /** The join token, if there is one. */
+  get joinToken(): string | null
+  /** Whether the join token has ended. */
+  tokenHasEnded(): boolean
+  /** The certificate that is there; nothing without one that peers accept. `chance` is a number from 0 to 1. */
+  standing(chance: number): Promise<NativeStanding | null>
+  /** Makes a key and a request for it, in PEM. */
+  request(): Promise<string>
+  /** Takes the answer to the request; `joined` if it was made with the join token. */
+  accept(certificate: string, ca: string, crl: string, joined: boolean): Promise<void>
+  /** Takes other anchors and lists. */
+  trust(ca: string, crl: string): Promise<void>
+  /** Has the authority of this machine issue the certificate for the request. */
+  issueHere(request: string): Promise<NativeAnswer>
+  /** The anchors and lists of the authority of this machine. */
+  bundleHere(): Promise<NativeBundle>
+}
+
+/** HS256 tokens under a secret that can be rotated. */
+declare class NativeJwt {
+  /** Uses the given secret, or a random one. */
+  constructor(secret?: Uint8Array | undefined | null)
+  /** Issues a token from `iss` for `aud`. */
+  issue(iss: string, aud: string, sid: string, lifetimeMs: number, now: number): string
+  /**
+   * Returns the claims of a valid token; compares `iss` and `sid` if they
+   * are given.
+   */
+  verify(token: string, aud: string, iss: string | undefined | null, sid: string | undefined | null, now: number): NativeClaims
+  /** Makes a new secret the current one. */
+  rotate(secret: Uint8Array | undefined | null, graceMs: number, now: number): void
+  /** Whether the secret is short, or evidently not random. */
+  get weakSecret(): boolean
+}
+
+/** Key pairs in a directory. */
+declare class NativeKeys {
+  /**
+   * `variables` is a JSON object of the environment variables that determine the default directory.
+   * Without `keySize`, new keys have 4096 bits, and stored keys of any size are accepted. The constructor
+   * opens nothing.
+   */
+  constructor(keysDir: string | undefined | null, variables: string, keySize?: number | undefined | null)
+  /** Generates a key pair without storing it. */
+  generate(): NativeKeyPair
+  /** As `generate`, off the event loop. */
+  generateAsync(): Promise<NativeKeyPair>
+  /** Stores a pair, or another service's public key alone. */
+  save(name: string, publicKey?: string | undefined | null, privateKey?: string | undefined | null): void
+  /** As `save`, off the event loop. */
+  saveAsync(name: string, publicKey?: string | undefined | null, privateKey?: string | undefined | null): Promise<void>
+  /** Returns the stored pair; the private key is empty if only the public key is stored. */
+  load(name: string): NativeKeyPair | null
+  /** As `load`, off the event loop. */
+  loadAsync(name: string): Promise<NativeKeyPair | null>
+  /** Returns the stored pair, or generates and stores one. */
+  getOrCreate(name: string): NativeKeyPair
+  /** As `getOrCreate`, off the event loop. */
+  getOrCreateAsync(name: string): Promise<NativeKeyPair>
+}
+
+/** A mesh. It takes batches of commands and returns batches of events. */
+declare class NativeMesh {
+  /**
+   * Checks the configuration and the `SECURE_MESH_…` variables, both given
+   * as JSON. `onWake` is called when a batch can be taken. `network` is the
+   * name of a network in memory, for tests. The mesh counts its events in
+   * `metrics`. One that is `joining` only asks the authority for its first certificate.
+   */
+  constructor(config: string, variables: string, onWake: () => void, network?: string | undefined | null, metrics?: NativeMetrics | undefined | null, joining?: boolean | undefined | null)
+  /** The certificate that this mesh gets from the built-in authority, if it does. */
+  enrolment(): NativeEnrolment | null
+  /** Lets newcomers with a token of this authority ask it here for their first certificate. */
+  mountAuthority(authority: NativeAuthority): void
+  /**
+   * Reads the records of the authority again if another process or this one has changed them; resolves to
+   * whether that was so.
+   */
+  refreshAuthority(): Promise<boolean>
+  /** Where this service was given its key: an option or a variable. Nothing if it makes its own. */
+  get givenKey(): string | null
+  /** Adds a port that has `/livez` and `/readyz` only. */
+  addProbes(host: string, port: number): void
+  /** The services of the option `discovery.services`, or of its variable; none once the mesh has started. */
+  get services(): Array<NativeService>
+  /** Whether the mesh makes and exports spans itself. False once it was started. */
+  get exportsSpans(): boolean
+  /** Signs the text of a checkpoint of the audit log, also when the mesh is closed. */
+  signAudit(text: string): Promise<NativeSeal>
+  /** Generates or loads the keys, binds the port and serves. */
+  start(): Promise<void>
+  /**
+   * The address on which the mesh listens; `null` before it has started, or
+   * if it does not listen.
+   */
+  address(): NativeAddress | null
+  /** The address of the admin port; `null` before the mesh has started, or without one. */
+  adminAddress(): NativeAddress | null
+  /** The figures in the text format of `OpenMetrics`; throws before the mesh has started. */
+  metricsText(): string
+  /** Tells what is wrong with a dependency, or that nothing is. Nothing happens before the mesh has started. */
+  setReadiness(name: string, problem?: string | undefined | null): void
+  /** Forgets a dependency. */
+  forgetReadiness(name: string): void
+  /** The application has told of its dependencies: from now on the process may be ready. */
+  open(): void
+  /** Breaks the inbound connections of a mesh on a network in memory. */
+  sever(): void
+  /** This service's RSA public key in PEM; throws before the mesh has started. */
+  publicKey(): string
+  /** The thumbprint of this service's key; `null` before the mesh has started. */
+  thumbprint(): string | null
+  /** Explains which rule decides about a request, and why; `metadata` is a JSON object of strings. */
+  explain(from: string, spiffeId: string | undefined | null, method: string, metadata: string): NativeExplanation
+  /** The state of the authorization policy; `null` before the mesh has started, or without one. */
+  policy(): NativePolicyStatus | null
+  /** Replaces this service's key; resolves to the new thumbprint. */
+  rotateKey(): Promise<string>
+  /**
+   * Replaces the mesh secret; the previous one is accepted for another
+   * `grace_ms`.
+   */
+  rotateSecret(secret: string, graceMs: number): Promise<void>
+  /** Reads certificate, key, anchors and lists again; resolves to the thumbprint of the new mesh key. */
+  reloadIdentity(): Promise<string>
+  /**
+   * Refuses a SPIFFE id or DNS name (`what` is `name`), a certificate by its serial number and issuer
+   * (`serial`), or a certificate or mesh key by its hash (`thumbprint`). Resolves to how many sessions ended.
+   */
+  revoke(what: string, value: string, issuer?: string | undefined | null): Promise<number>
+  /** Submits a batch of commands. */
+  submit(batch: Buffer): void
+  /** Sets the instances of a service, given as a JSON array. Returns how many there are. */
+  setInstances(service: string, instances: string): number
+  /**
+   * Copies the next batch of events into `target` and returns its length; 0
+   * if there is none. If the length exceeds that of `target`, nothing was
+   * taken: call again with a larger one.
+   */
+  take(target: Buffer): number
+  /** The memory that is held for peers and calls; `null` before the mesh has started. */
+  memory(): NativeMemory | null
+  /** The statistics of the mesh as JSON. */
+  stats(): Promise<string>
+  /**
+   * Accepts no more requests, waits at most `drainMs` for running ones, ends
+   * every pending call, and stops.
+   */
+  close(drainMs: number): Promise<void>
+}
+
+/** Counters and histograms. A mesh that receives this object counts in it. */
+declare class NativeMetrics {
+  /** Creates counters at zero. */
+  constructor()
+  /** Counts an attempt to connect. */
+  connection(success: boolean): void
+  /** Counts the end of a connection. */
+  connectionClosed(): void
+  /** Counts a sent message. */
+  sent(): void
+  /** Counts a received message. */
+  received(): void
+  /** Counts a failed message. */
+  failed(): void
+  /** Records the latency of a call. */
+  latency(ms: number): void
+  /** Counts the decision of a quota about a request. */
+  quota(allowed: boolean): void
+  /** Counts a state change of a circuit breaker. */
+  circuit(state: string): void
+  /** Records the end of a call; a successful one has no `code`. */
+  call(service: string, method: string, code: string | undefined | null, ms: number): void
+  /** The figures as they are now. */
+  snapshot(): NativeMetricsSnapshot
+  /** The figures for Prometheus. */
+  toText(): string
+}
+
+/** A source of instances. */
+declare class NativeProvider {
+  /**
+   * Checks the options, which are at `path`, and the `SECURE_MESH_…` variables, both given as JSON. `onTrouble` is
+   * called with `{ trouble }` as JSON.
+   */
+  constructor(path: string, options: string, variables: string, onTrouble: (arg: string) => void)
+  /**
+   * Watches a service until `stop()`. `onEvent` is called with JSON: `{ instances }` for each list, `{ trouble }`,
+   * or `{ failed }` at the end of the watch.
+   */
+  watch(service: string, onEvent: (arg: string) => void): void
+  /** Whether the service itself is registered here. */
+  get registers(): boolean
+  /** Registers this service: `own` is an instance as JSON. */
+  register(service: string, own: string): Promise<void>
+  /** Takes the registration back. */
+  withdraw(): Promise<void>
+  /** Ends all watches. */
+  stop(): void
+}
+
+/** A request rate for each of a bounded number of callers. */
+declare class NativeQuota {
+  /** Creates a limiter with full quotas. */
+  constructor(requests: number, windowMs: number, blockMs: number, maxKeys: number)
+  /** Takes a request from a caller's quota. */
+  check(key: string, now: number): NativeDecision
+  /** Restores a caller's full quota. */
+  reset(key: string): void
+  /** The number of remembered callers. */
+  size(): number
+}
+
+/** The delays between attempts, and a limit on all retries together. */
+declare class NativeRetryPolicy {
+  /** Without `budget_ratio` only the limit of each call applies. */
+  constructor(maxAttempts: number, initialMs: number, maxMs: number, multiplier: number, jitter: boolean, budgetRatio: number | undefined | null, budgetReserve: number)
+  /** Records the first attempt of a call. */
+  begin(): void
+  /**
+   * Returns the milliseconds until the next attempt; `null` if there must be
+   * none.
+   */
+  delay(attempt: number, retryAfterMs: number | undefined | null, random: number): number | null
+}
+
+/** PS256 tokens of one service. */
+declare class NativeRsaIssuer {
+  /** Uses the service's private key in PEM. */
+  constructor(privateKey: string, iss: string)
+  /** Issues a token for `aud`. */
+  issue(aud: string, lifetimeMs: number, now: number): string
+}
+
+/** Verifies the PS256 tokens of one service. */
+declare class NativeRsaVerifier {
+  /** Verifies tokens from `iss`, whose public key is given in PEM, for `aud`. */
+  constructor(publicKey: string, iss: string, aud: string)
+  /** Returns the claims of a valid token. */
+  verify(token: string, now: number): NativeClaims
+}
+
+/**
+ * Formats an audit entry, given as JSON, as one line that is safe to display
+ * and to store.
+ */
+declare function auditLine(json: string): string
+
+/** Throws if the argument `name` is not a service id. */
+declare function checkServiceId(name: string, id: string): void
+
+/** Escapes every character of a string that could deceive the reader of a log. */
+declare function escapeText(text: string): string
+
+/** The address on which a mesh listens. */
+interface NativeAddress {
+  /** An IP address. */
+  host: string
+  /** A port. */
+  port: number
+}
+
+/** The right to make a call, and the state change that it caused. */
+interface NativeAdmission {
+  /** The permit, to be passed to `settle`. */
+  permit: number
+  /** The new state, if it has changed: `closed`, `open` or `half_open`. */
+  entered?: string
+}
+
+/** An answer of the authority. */
+interface NativeAnswer {
+  /** The certificate and its issuer, in PEM. */
+  certificate: string
+  /** The trust anchors and the revocation lists. */
+  bundle: NativeBundle
+}
+
+/** The state of an authority. */
+interface NativeAuthorityStatus {
+  /** The trust domain. */
+  trustDomain: string
+  /** SHA-256 of each root in hexadecimal digits. */
+  roots: Array<string>
+  /** The end of the issuer in milliseconds since 1970. */
+  issuerExpiresAt: number
+  /** The certificates that are valid. */
+  issued: number
+  /** Those of them that are revoked. */
+  revoked: number
+  /** The tokens that have uses left. */
+  tokens: number
+}
+
+/** Trust anchors and revocation lists. */
+interface NativeBundle {
+  /** The roots in PEM. */
+  ca: string
+  /** The lists in PEM. */
+  crl: string
+  /** A digest of what is trusted and what is revoked. */
+  version: string
+}
+
+/** The claims of a token; times in seconds since 1970. */
+interface NativeClaims {
+  /** Issuer. */
+  iss: string
+  /** Subject. */
+  sub: string
+  /** Audience. */
+  aud: string
+  /** Session id. */
+  sid?: string
+  /** Issued at. */
+  iat: number
+  /** Not before. */
+  nbf: number
+  /** Expires at. */
+  exp: number
+  /** Unique name. */
+  jti: string
+}
+
+/** The decision about a request; times are milliseconds from now. */
+interface NativeDecision {
+  /** Whether the request is allowed. */
+  allowed: boolean
+  /** The time to wait, if the request is not allowed. */
+  retryAfterMs?: number
+  /** The number of further requests that are allowed now. */
+  remaining: number
+  /** The time until the quota is full again. */
+  resetMs: number
+}
+
+/** An envelope; the format is in `docs/envelope.md`. */
+interface NativeEnvelope {
+  /** The format's version. */
+  version: number
+  /** Base64. */
+  encryptedData: string
+  /** Base64. */
+  encryptedKey: string
+  /** Base64. */
+  iv: string
+  /** Base64. */
+  authTag: string
+  /** Hexadecimal. */
+  hmac: string
+  /** Base64. */
+  signature: string
+}
+
+/** The options of a new authority. */
+interface NativeEstablishment {
+  /** The trust domain. */
+  trustDomain: string
+  /** The SPIFFE id of a service, with `{service}`. */
+  template?: string
+  /** The directory of the root's key. */
+  rootDirectory?: string
+  /** The lifetime of certificates in milliseconds. */
+  lifetime?: number
+}
+
+/** A decision of the authorization policy with its reason. */
+interface NativeExplanation {
+  /** Whether the caller may call the method. */
+  allowed: boolean
+  /** The rule that decides; absent for the default. */
+  rule?: string
+  /** A sentence about it. */
+  why: string
+}
+
+/** One instance of a service. */
+interface NativeInstance {
+  /** Service id. */
+  id: string
+  /** DNS name or IP address. */
+  host: string
+  /** TCP port. */
+  port: number
+  /** The registered string; it is not parsed here. */
+  publicKey?: string
+  /** Strings by name. */
+  metadata: Record<string, string>
+  /** `UNKNOWN`, `SERVING` or `NOT_SERVING`. */
+  health?: string
+  /** The time at which the health was set, in milliseconds since 1970. */
+  checkedAt?: number
+}
+
+/** A join token. */
+interface NativeInvitation {
+  /** The text. */
+  token: string
+  /** Its end in milliseconds since 1970. */
+  expiresAt: number
+}
+
+/** A certificate that was issued. */
+interface NativeIssued {
+  /** The certificate and its issuer, in PEM. */
+  certificate: string
+  /** Its private key, if it was made here. */
+  key?: string
+  /** Its serial number in hexadecimal digits. */
+  serial: string
+  /** Its end in milliseconds since 1970. */
+  expiresAt: number
+}
+
+/** A key pair in PEM. */
+interface NativeKeyPair {
+  /** `PUBLIC KEY`, SPKI. */
+  publicKey: string
+  /** `PRIVATE KEY`, PKCS#8. */
+  privateKey: string
+}
+
+/** The memory that a mesh holds for peers and calls. */
+interface NativeMemory {
+  /** Bytes that may be held. */
+  limitBytes: number
+  /** Bytes held now. */
+  usedBytes: number
+  /** The most that were held at once. */
+  peakBytes: number
+  /** Charges that were refused for want of room. */
+  refused: number
+}
+
+/** The figures as they are now; times in milliseconds. */
+interface NativeMetricsSnapshot {
+  /** Connections attempted. */
+  connections: number
+  /** Open connections. */
+  connectionsActive: number
+  /** Connections that failed. */
+  connectionsFailed: number
+  /** Messages sent. */
+  sent: number
+  /** Messages received. */
+  received: number
+  /** Messages that failed. */
+  failed: number
+  /** The mean of all latencies. */
+  avgLatency: number
+  /** The longest. */
+  maxLatency: number
+  /** The shortest. */
+  minLatency: number
+  /** Requests within their quota. */
+  allowed: number
+  /** Requests over their quota. */
+  blocked: number
+  /** Times a circuit closed. */
+  closed: number
+  /** Times a circuit opened. */
+  open: number
+  /** Times a circuit became half open. */
+  halfOpen: number
+}
+
+/** The state of the authorization policy. */
+interface NativePolicyStatus {
+  /** `enforce` or `audit`. */
+  mode: string
+  /** The number of rules. */
+  rules: number
+  /** The policy file, if there is one. */
+  file?: string
+  /** The fault of the policy file, while the previous policy is in force instead. */
+  problem?: string
+}
+
+/** A certificate that was revoked. */
+interface NativeRevoked {
+  /** The service that it names. */
+  serviceId: string
+  /** Its serial number in hexadecimal digits. */
+  serial: string
+}
+
+/** A public key and a signature by it. */
+interface NativeSeal {
+  /** SPKI, in base64url. */
+  key: string
+  /** RSASSA-PSS with SHA-256, in base64url. */
+  signature: string
+}
+
+/** A service of the configuration. */
+interface NativeService {
+  /** Its service id. */
+  id: string
+  /** The host; absent for a service that only calls. */
+  host?: string
+  /** The port, if there is a host. */
+  port?: number
+}
+
+/** The certificate that is there; times in milliseconds since 1970. */
+interface NativeStanding {
+  /** The time of its renewal. */
+  renewAt: number
+  /** From then on a third of its lifetime is left. */
+  scarceAt: number
+  /** Its end. */
+  expiresAt: number
+}
+
+/** Returns the known word that is nearest to `word`, if one is near enough. */
+declare function nearestWord(word: string, words: Array<string>): string | null
+
+/** Classifies a call that failed with `code`: `success`, `failure` or `ignored`. */
+declare function outcomeOfError(code: string): string
+
+/** Converts a string such as `'15m'` to milliseconds. */
+declare function parseDuration(name: string, text: string): number
+
+type ___addon_js_NativeAddress = NativeAddress;
+type ___addon_js_NativeAdmission = NativeAdmission;
+type ___addon_js_NativeAnswer = NativeAnswer;
+type ___addon_js_NativeAuthority = NativeAuthority;
+declare const ___addon_js_NativeAuthority: typeof NativeAuthority;
+type ___addon_js_NativeAuthorityStatus = NativeAuthorityStatus;
+type ___addon_js_NativeBundle = NativeBundle;
+type ___addon_js_NativeCircuitBreaker = NativeCircuitBreaker;
+declare const ___addon_js_NativeCircuitBreaker: typeof NativeCircuitBreaker;
+type ___addon_js_NativeClaims = NativeClaims;
+type ___addon_js_NativeCrypto = NativeCrypto;
+declare const ___addon_js_NativeCrypto: typeof NativeCrypto;
+type ___addon_js_NativeDecision = NativeDecision;
+type ___addon_js_NativeDiscovery = NativeDiscovery;
+declare const ___addon_js_NativeDiscovery: typeof NativeDiscovery;
+type ___addon_js_NativeEnrolment = NativeEnrolment;
+declare const ___addon_js_NativeEnrolment: typeof NativeEnrolment;
+type ___addon_js_NativeEnvelope = NativeEnvelope;
+type ___addon_js_NativeEstablishment = NativeEstablishment;
+type ___addon_js_NativeExplanation = NativeExplanation;
+type ___addon_js_NativeInstance = NativeInstance;
+type ___addon_js_NativeInvitation = NativeInvitation;
+type ___addon_js_NativeIssued = NativeIssued;
+type ___addon_js_NativeJwt = NativeJwt;
+declare const ___addon_js_NativeJwt: typeof NativeJwt;
+type ___addon_js_NativeKeyPair = NativeKeyPair;
+type ___addon_js_NativeKeys = NativeKeys;
+declare const ___addon_js_NativeKeys: typeof NativeKeys;
+type ___addon_js_NativeMemory = NativeMemory;
+type ___addon_js_NativeMesh = NativeMesh;
+declare const ___addon_js_NativeMesh: typeof NativeMesh;
+type ___addon_js_NativeMetrics = NativeMetrics;
+declare const ___addon_js_NativeMetrics: typeof NativeMetrics;
+type ___addon_js_NativeMetricsSnapshot = NativeMetricsSnapshot;
+type ___addon_js_NativePolicyStatus = NativePolicyStatus;
+type ___addon_js_NativeProvider = NativeProvider;
+declare const ___addon_js_NativeProvider: typeof NativeProvider;
+type ___addon_js_NativeQuota = NativeQuota;
+declare const ___addon_js_NativeQuota: typeof NativeQuota;
+type ___addon_js_NativeRetryPolicy = NativeRetryPolicy;
+declare const ___addon_js_NativeRetryPolicy: typeof NativeRetryPolicy;
+type ___addon_js_NativeRevoked = NativeRevoked;
+type ___addon_js_NativeRsaIssuer = NativeRsaIssuer;
+declare const ___addon_js_NativeRsaIssuer: typeof NativeRsaIssuer;
+type ___addon_js_NativeRsaVerifier = NativeRsaVerifier;
+declare const ___addon_js_NativeRsaVerifier: typeof NativeRsaVerifier;
+type ___addon_js_NativeSeal = NativeSeal;
+type ___addon_js_NativeService = NativeService;
+type ___addon_js_NativeStanding = NativeStanding;
+declare const ___addon_js_auditLine: typeof auditLine;
+declare const ___addon_js_checkServiceId: typeof checkServiceId;
+declare const ___addon_js_escapeText: typeof escapeText;
+declare const ___addon_js_nearestWord: typeof nearestWord;
+declare const ___addon_js_outcomeOfError: typeof outcomeOfError;
+declare const ___addon_js_parseDuration: typeof parseDuration;
+declare namespace ___addon_js {
+  export { ___addon_js_NativeAuthority as NativeAuthority, ___addon_js_NativeCircuitBreaker as NativeCircuitBreaker, ___addon_js_NativeCrypto as NativeCrypto, ___addon_js_NativeDiscovery as NativeDiscovery, ___addon_js_NativeEnrolment as NativeEnrolment, ___addon_js_NativeJwt as NativeJwt, ___addon_js_NativeKeys as NativeKeys, ___addon_js_NativeMesh as NativeMesh, ___addon_js_NativeMetrics as NativeMetrics, ___addon_js_NativeProvider as NativeProvider, ___addon_js_NativeQuota as NativeQuota, ___addon_js_NativeRetryPolicy as NativeRetryPolicy, ___addon_js_NativeRsaIssuer as NativeRsaIssuer, ___addon_js_NativeRsaVerifier as NativeRsaVerifier, ___addon_js_auditLine as auditLine, ___addon_js_checkServiceId as checkServiceId, ___addon_js_escapeText as escapeText, ___addon_js_nearestWord as nearestWord, ___addon_js_outcomeOfError as outcomeOfError, ___addon_js_parseDuration as parseDuration };
+  export type { ___addon_js_NativeAddress as NativeAddress, ___addon_js_NativeAdmission as NativeAdmission, ___addon_js_NativeAnswer as NativeAnswer, ___addon_js_NativeAuthorityStatus as NativeAuthorityStatus, ___addon_js_NativeBundle as NativeBundle, ___addon_js_NativeClaims as NativeClaims, ___addon_js_NativeDecision as NativeDecision, ___addon_js_NativeEnvelope as NativeEnvelope, ___addon_js_NativeEstablishment as NativeEstablishment, ___addon_js_NativeExplanation as NativeExplanation, ___addon_js_NativeInstance as NativeInstance, ___addon_js_NativeInvitation as NativeInvitation, ___addon_js_NativeIssued as NativeIssued, ___addon_js_NativeKeyPair as NativeKeyPair, ___addon_js_NativeMemory as NativeMemory, ___addon_js_NativeMetricsSnapshot as NativeMetricsSnapshot, ___addon_js_NativePolicyStatus as NativePolicyStatus, ___addon_js_NativeRevoked as NativeRevoked, ___addon_js_NativeSeal as NativeSeal, ___addon_js_NativeService as NativeService, ___addon_js_NativeStanding as NativeStanding };
+}
+
+/** The exports of the addon; generated from `src/`. */
+type Addon = typeof ___addon_js;
 
 /** One entry of the audit log. */
 interface MeshAuditEvent {
@@ -1159,7 +1924,7 @@ interface IdempotencyConfig {
 
 /** A certificate that a peer has proved. */
 interface PeerCertificate {
-    /** What names the service: its SPIFFE id, or a DNS name. */
+    /** The name of the service: its SPIFFE id, or a DNS name. */
     readonly name: string;
     /** The subject, as in `CN=orders`. */
     readonly subject: string;
@@ -1186,7 +1951,7 @@ interface PeerSession {
     readonly suite: string;
     /** The size of its AES keys, in bits. */
     readonly aesKeySize: number;
-    /** The certificate of the other side, where `trust` is `'certificate'`. */
+    /** The certificate of the other side, if `trust` is `'certificate'`. */
     readonly certificate?: PeerCertificate | undefined;
 }
 
@@ -1490,7 +2255,7 @@ declare class RetryPolicy {
 }
 
 /**
- * The options that the core reads: a service's name, where it listens, and the sections about
+ * The options that the core reads: the name of the service, its address, and the sections about
  * trust, discovery and limits.
  */
 interface CoreConfig {
@@ -1498,7 +2263,7 @@ interface CoreConfig {
     serviceId: string;
     /**
      * The port to listen on; 0 lets the system choose one. Environment: `SECURE_MESH_PORT`. Default:
-     * nothing is listened on: the mesh only calls.
+     * none: the mesh only calls and does not listen.
      */
     port?: number | undefined;
     /**
@@ -1507,24 +2272,24 @@ interface CoreConfig {
      */
     host?: string | undefined;
     /**
-     * Whether several processes may listen on the port, such as the workers of `node:cluster`: the
-     * system spreads connections over them (`SO_REUSEPORT`; on Linux, not on Windows). Each of them
-     * sets it, and they share one key directory. Default: false.
+     * Whether several processes may listen on the port, such as the workers of `node:cluster`. The
+     * system spreads connections over them (`SO_REUSEPORT`; on Linux, not on Windows). Each process
+     * sets the option, and all share one key directory. Default: false.
      */
     reusePort?: boolean | undefined;
-    /** Keys, tokens, sessions. */
+    /** Keys, tokens and sessions. */
     security?: SecurityConfig | undefined;
     /** The services that can be called. */
     discovery?: DiscoveryOptions | undefined;
     /** Rules that permit services to call methods of this one. */
     authorization?: AuthorizationConfig | undefined;
-    /** How calls are spread over the instances of a service. */
+    /** The distribution of calls over the instances of a service. */
     balancing?: BalancingConfig | undefined;
     /** The admin port. */
     admin?: AdminConfig | undefined;
     /** Spans of calls, requests and handshakes. */
     tracing?: TracingConfig | undefined;
-    /** Bounds on what the mesh holds and accepts. */
+    /** Limits on everything that the mesh holds and accepts. */
     limits?: MeshLimits | undefined;
     /** Directories. */
     paths?: PathsConfig | undefined;
@@ -1536,83 +2301,84 @@ interface SecurityConfig {
     /** The size of the AES keys in bits. Default: 256. */
     aesKeySize?: 128 | 192 | 256 | undefined;
     /**
-     * The secret shared by all services of the mesh: at least 32 bytes, 8 of them different, and no
-     * short pattern repeated. Environment: `SECURE_MESH_JWT_SECRET`. Default: one made at the first
-     * use and kept in the key directory, which only services of the same user on the same machine can
-     * read.
+     * The secret that all services of the mesh share: at least 32 bytes, with at least 8 different
+     * ones, and not a repetition of a short pattern. Environment: `SECURE_MESH_JWT_SECRET`. Default:
+     * one that is made at the first use and kept in the key directory, which only services of the
+     * same user on the same machine can read.
      */
     jwtSecret?: string | undefined;
     /**
-     * This service's RSA key, so that replicas share it and a new disk does not make a new service:
-     * PEM (PKCS#8 or PKCS#1), or the absolute path of a file with it. The guide to containers says
-     * which files are accepted. The key is neither stored nor logged, and `rotateKeys()` does not
-     * replace it. The variable may hold it in one line with `\n` for the ends of lines. Environment:
-     * `SECURE_MESH_PRIVATE_KEY`. Default: one that is made, and kept in the key directory.
+     * This service's RSA key: PEM (PKCS#8 or PKCS#1), or the absolute path of a file with it. With
+     * this option replicas share one key, and the service keeps its identity when it loses its disk.
+     * The guide to containers lists the files that are accepted. The key is neither stored nor
+     * logged, and `rotateKeys()` does not replace it. The variable may hold the PEM in one line, with
+     * `\n` for the ends of lines. Environment: `SECURE_MESH_PRIVATE_KEY`. Default: one that is made
+     * at the first use and kept in the key directory.
      */
     privateKey?: string | undefined;
     /**
-     * How long a token is valid, 1 s to 1 day. Environment: `SECURE_MESH_JWT_EXPIRATION`. Default: 1
-     * hour.
+     * The time for which a token is valid, 1 s to 1 day. Environment: `SECURE_MESH_JWT_EXPIRATION`.
+     * Default: 1 hour.
      */
     jwtExpiration?: Duration | undefined;
     /**
-     * How long an idle session stays open, 1 s to 30 days. Environment:
+     * The time for which an idle session stays open, 1 s to 30 days. Environment:
      * `SECURE_MESH_SESSION_TIMEOUT`. Default: 1 hour.
      */
     sessionTimeout?: Duration | undefined;
-    /** How long a session lasts until it is replaced, busy or not, 1 s to 30 days. Default: 1 day. */
+    /** The age at which a session is replaced, busy or not, 1 s to 30 days. Default: 1 day. */
     sessionLifetimeMs?: Duration | undefined;
     /**
-     * Whether a peer whose key is not the one it was first seen with is refused (`'enforce'`) or
-     * accepted as long as it knows the secret (`'ignore'`). Pins always hold. Default: `'enforce'`.
+     * The treatment of a peer whose key differs from its remembered key: `'enforce'` refuses it,
+     * `'ignore'` accepts it if it knows the secret. Pins always hold. Default: `'enforce'`.
      */
     peerKeys?: 'enforce' | 'ignore' | undefined;
     /** @deprecated Use `paths.keysDir`. */
     keysDir?: string | undefined;
-    /** Certificates as the trust of this mesh. */
+    /** Certificates as the only trust of this mesh. */
     certificate?: CertificateConfig | undefined;
     /**
-     * During a migration: a weaker trust that is accepted beside certificates, and until when; one
-     * element at most. A service that has once proved a certificate here is accepted by nothing less.
-     * Default: none.
+     * For a migration: a weaker trust that is accepted beside certificates, and its end; one element
+     * at most. A service that has once proved a certificate to this one needs a certificate from then
+     * on. Default: none.
      */
     accept?: AcceptedTrustConfig[] | undefined;
     /**
-     * TLS 1.3 beneath the streams. `'auto'`: with `security.certificate`, which carries it;
-     * `'required'`: the same, and without one the start is refused; `'off'`: plain HTTP/2. An object
-     * gives certificates that only carry TLS. A service with TLS refuses peers without it. Default:
-     * `'auto'`.
+     * TLS 1.3 beneath the streams. `'auto'` uses TLS if there is a `security.certificate`, with that
+     * certificate; `'required'` is the same, and the start fails without a certificate; `'off'` is
+     * plain HTTP/2. An object gives certificates that serve for TLS only. A service with TLS refuses
+     * peers without it. Default: `'auto'`.
      */
     tls?: 'auto' | 'required' | 'off' | TlsConfig | undefined;
 }
 /**
  * The certificate of this service, and the authorities that it trusts. With it, certificates are
- * the only trust: neither a secret nor pinned keys count. Each file is given as an absolute path or
- * as PEM. Files are watched: a mesh uses what is there a moment after it changes, and keeps the
- * previous contents while it is no good.
+ * the only trust: neither a secret nor pinned keys count. Each option is the absolute path of a
+ * file or PEM. Files are watched: the mesh uses a new content a moment after the change, and keeps
+ * the previous one while the new one is invalid.
  */
 interface CertificateConfig {
     /** The certificate, and the intermediates behind it. Environment: `SECURE_MESH_CERT`. */
     cert?: string | undefined;
     /**
      * The private key of the certificate: ECDSA P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits,
-     * not encrypted. The guide to containers says which files are accepted. Environment:
+     * not encrypted. The guide to containers lists the files that are accepted. Environment:
      * `SECURE_MESH_KEY`.
      */
     key?: string | undefined;
     /**
-     * The trust anchors: certificates of authorities, old and new ones together during a rotation.
-     * Environment: `SECURE_MESH_CA`.
+     * The trust anchors: the certificates of authorities. During a rotation, the previous and the
+     * next ones together. Environment: `SECURE_MESH_CA`.
      */
     ca?: string | undefined;
     /**
-     * Revocation lists of these authorities and of their intermediates. Default: none: nothing is
-     * looked up.
+     * Revocation lists of these authorities and of their intermediates. Default: none: revocation is
+     * not checked.
      */
     crl?: string | undefined;
     /**
-     * Whether a certificate is refused or accepted with a warning if a list has expired, or if there
-     * is none of its issuer. Without `crl` it has no effect. Default: `'refuse'`.
+     * The treatment of a certificate whose issuer has no list, or an expired one: `'refuse'`, or
+     * `'warn'`, which accepts it with a warning. Has no effect without `crl`. Default: `'refuse'`.
      */
     crlPolicy?: 'refuse' | 'warn' | undefined;
     /** The trust domain of the services, as in `shop.example`. Default: that of this certificate. */
@@ -1622,19 +2388,25 @@ interface CertificateConfig {
      */
     names?: 'spiffe' | 'dns' | undefined;
     /**
-     * With `names: 'dns'`: the DNS name of a service is its id, or the id, `.` and this. Default: the
-     * id alone.
+     * With `names: 'dns'`: the suffix of DNS names. The name of a service is then its id, `.` and
+     * this suffix. Default: the id alone.
      */
     dnsSuffix?: string | undefined;
     /**
-     * Where the service id is in a SPIFFE id, as in `spiffe://shop.example/ns/prod/sa/{service}`.
-     * Default: the last segment of a path that otherwise equals this certificate's.
+     * The form of SPIFFE ids, with the place of the service id, as in
+     * `spiffe://shop.example/ns/prod/sa/{service}`. Default: the last segment of a path that
+     * otherwise equals this certificate's.
      */
     id?: string | undefined;
+    /**
+     * The built-in authority, from which this mesh gets its certificate by itself: instead of `cert`,
+     * `key`, `ca` and `crl`. Default: none.
+     */
+    authority?: EnrolmentConfig | undefined;
 }
 /**
- * Certificates that carry TLS beneath a mesh whose trust is a secret or pinned keys. All of its
- * services need them: a service with TLS refuses connections without it. Files are watched.
+ * Certificates for TLS beneath a mesh whose trust is a secret or pinned keys. All services of the
+ * mesh need them, because a service with TLS refuses connections without it. Files are watched.
  */
 interface TlsConfig {
     /**
@@ -1647,54 +2419,88 @@ interface TlsConfig {
     /** The trust anchors for the certificates of the other services. */
     ca?: string | undefined;
 }
+/**
+ * Certificates that a mesh gets and renews by itself, from the built-in authority. They are kept in
+ * the key directory. Neither files nor PEM are given beside it.
+ */
+interface EnrolmentConfig {
+    /**
+     * The service that has mounted the authority (`certificateAuthority()`). It is one of
+     * `discovery.services`, or a provider knows it. Default: none: `directory` has the authority.
+     */
+    service?: string | undefined;
+    /**
+     * A token of the authority for this service, for its first certificate. It is not used while the
+     * key directory has a certificate that is valid. Environment: `SECURE_MESH_JOIN_TOKEN`. Default:
+     * none.
+     */
+    joinToken?: string | undefined;
+    /**
+     * The directory of the authority itself, for the service that has mounted it. Default: none:
+     * `service` has the authority.
+     */
+    directory?: string | undefined;
+}
 /** A weaker trust that is accepted beside certificates during a migration. */
 interface AcceptedTrustConfig {
     /**
-     * The trust: the common secret (`security.jwtSecret`), or the keys that `discovery.services`
-     * pins.
+     * The trust: the mesh secret (`security.jwtSecret`), or the keys that `discovery.services` pins.
      */
     trust: 'shared-secret' | 'pinned';
-    /** The end: the first day, in UTC, on which it is accepted no more, as in `'2027-03-01'`. */
+    /**
+     * The end: the first day, in UTC, on which this trust is no longer accepted, as in
+     * `'2027-03-01'`.
+     */
     until: string;
 }
-/** Where services are. */
+/** The services, their addresses, and the sources that report them. */
 interface DiscoveryConfig {
-    /** The services that can be called, with their addresses. Default: none. */
+    /**
+     * The services that can be called, with their addresses. The variable has them as
+     * `stock=stock:50052,orders=10.0.0.7:50051`, an IPv6 address in brackets. Environment:
+     * `SECURE_MESH_SERVICES`. Default: none.
+     */
     services?: ServiceConfig[] | undefined;
     /**
-     * A source of instances for the services that `services` has no address of: `'file'`, `'dns'` or
+     * A source of instances for the services whose address is not in `services`: `'file'`, `'dns'` or
      * `'etcd'` with its options beside it, an object with a function `watch`, or a `StaticDiscovery`.
-     * It is asked at the first call of a service. Pins in `services` hold for what it reports.
-     * Default: none.
+     * The mesh watches a service from its first call on. Pins in `services` hold for the reported
+     * instances too. Default: none.
      */
     provider?: ProviderOption | undefined;
-    /** Several providers, 8 at most: the first one that knows an instance of a service counts. */
+    /**
+     * Several providers, 8 at most. For each service the first provider that knows an instance
+     * counts.
+     */
     providers?: readonly (ProviderOption | BuiltInProvider)[] | undefined;
     /**
-     * Where others reach this service, for providers that register it. Needed where it listens on all
-     * interfaces. Default: where it listens.
+     * The address by which others reach this service, for providers that register it. Required if it
+     * listens on all interfaces. Default: the address on which it listens.
      */
     advertise?: AdvertisedAddress | undefined;
 }
 /**
- * Where a service is found, and by which key it is known. A service that only calls, and does not
- * listen, has a `publicKey` and neither `host` nor `port`.
+ * The address of a service, and its public key. A service that only calls, and does not listen, has
+ * a `publicKey` and neither `host` nor `port`.
  */
 interface ServiceConfig {
-    /** The service's id. The same id may occur more than once: several instances. */
+    /** The service's id. Several entries with one id are several instances. */
     id: string;
     /** Host name or address. */
     host?: string | undefined;
     /** TCP port, 1…65535. */
     port?: number | undefined;
     /**
-     * The service's RSA public key, PEM (SPKI). With it the service is trusted by this key and no
-     * other; without it, by the shared or the embedded secret.
+     * The service's RSA public key, PEM (SPKI). With it exactly this key is accepted; without it the
+     * service proves itself by the shared or the embedded secret.
      */
     publicKey?: string | undefined;
     /** The zone of this instance: see `balancing.zone`. */
     zone?: string | undefined;
-    /** Its share of the calls beside those of the other instances, 1…65,535. Default: 1. */
+    /**
+     * The share of the calls that this instance gets, relative to the weights of the others,
+     * 1…65,535. Default: 1.
+     */
     weight?: number | undefined;
     /** Further facts about the service. */
     metadata?: Record<string, string> | undefined;
@@ -1704,9 +2510,9 @@ interface ServiceConfig {
     status?: 'healthy' | 'unhealthy' | 'unknown' | undefined;
 }
 /**
- * A file as the source of instances, for `discovery.provider: 'file'`. It is followed: a change
- * takes effect on live calls. A file that is broken or missing changes nothing, and the log says
- * so.
+ * A file as the source of instances, for `discovery.provider: 'file'`. The file is watched, and a
+ * change takes effect without a restart. A broken or missing file leaves the last instances in
+ * place and is logged.
  */
 interface FileProviderConfig {
     /** `'file'`. */
@@ -1715,7 +2521,7 @@ interface FileProviderConfig {
     path: string;
 }
 /**
- * DNS as the source of instances, for `discovery.provider: 'dns'`. Records are asked for again when
+ * DNS as the source of instances, for `discovery.provider: 'dns'`. Records are resolved again when
  * their time to live is over, at the earliest after a second. While no server answers, the last
  * instances stay.
  */
@@ -1723,8 +2529,8 @@ interface DnsProviderConfig {
     /** `'dns'`. */
     provider: 'dns';
     /**
-     * The domain in which services are: `'shop.example'` stands for `<service id>.shop.example`. With
-     * `{service}` in it, it is the whole name, as in `'_grpc._tcp.{service}.prod.svc.cluster.local'`.
+     * The domain of the services: `'shop.example'` stands for `<service id>.shop.example`. A value
+     * with `{service}` is the whole name, as in `'_grpc._tcp.{service}.prod.svc.cluster.local'`.
      */
     domain: string;
     /**
@@ -1748,25 +2554,25 @@ interface DnsProviderConfig {
 interface EtcdProviderConfig {
     /** `'etcd'`. */
     provider: 'etcd';
-    /** The members of the cluster, 16 at most. Another one is tried when one fails. */
+    /** The members of the cluster, 16 at most. When one fails, the next is tried. */
     endpoints: string[];
     /** The beginning of all keys. Default: `'/mesh/'`. */
     prefix?: string | undefined;
     /**
-     * Whether this service registers itself, if it listens: under a lease that is kept alive, and
-     * revoked first thing in `drain()`. Default: false.
+     * Whether this service registers itself, if it listens. The registration has a lease that is kept
+     * alive; `drain()` revokes it before anything else. Default: false.
      */
     register?: boolean | undefined;
     /** The time after which a service that crashed is no longer listed, 5 s to 1 h. Default: 15 s. */
     ttlMs?: Duration | undefined;
-    /** The user, where etcd asks for one. Default: none. */
+    /** The user, if etcd requires one. Default: none. */
     user?: string | undefined;
     /** The password of `user`. Environment: `SECURE_MESH_ETCD_PASSWORD`. Default: none. */
     password?: string | undefined;
 }
 /**
- * Which service may call which method here. Without it every service that has a session may call
- * every method, as far as the handler's `allow` permits.
+ * The rules about which caller may call which method of this service. Without them every service
+ * that has a session may call every method, as far as the handler's `allow` permits.
  */
 interface AuthorizationConfig {
     /**
@@ -1791,7 +2597,7 @@ interface AuthorizationConfig {
      */
     file?: string | undefined;
 }
-/** A rule about requests: who may call what. */
+/** A rule about which callers may call which methods. */
 interface AuthorizationRule {
     /**
      * The name of the rule in logs, metrics and errors: letters, digits, spaces, `.`, `_`, `-` and
@@ -1799,11 +2605,13 @@ interface AuthorizationRule {
      */
     name?: string | undefined;
     /**
-     * The callers: service ids, SPIFFE ids, SPIFFE ids that end in `/*` for everything below, or
-     * `'*'` for every caller.
+     * The callers: service ids, SPIFFE ids, SPIFFE ids that end in `/*` for every id below, or `'*'`
+     * for every caller.
      */
     from: readonly string[];
-    /** The methods: names, names that end in `.*` for everything below, or `'*'` for every method. */
+    /**
+     * The methods: names, names that end in `.*` for every method below, or `'*'` for every method.
+     */
     to: readonly string[];
     /**
      * Methods that this rule does not match, in the form of `to`. Other rules may still match them.
@@ -1813,32 +2621,31 @@ interface AuthorizationRule {
     /** Further conditions, all of which must hold. Default: none. */
     when?: AuthorizationConditions | undefined;
     /**
-     * Whether the rule denies what it matches. A denial outweighs every rule that permits. Default:
-     * false.
+     * Whether the rule denies the requests that it matches. A denial outweighs every rule that
+     * permits. Default: false.
      */
     deny?: boolean | undefined;
 }
 /** The further conditions of a rule. */
 interface AuthorizationConditions {
     /**
-     * Metadata that the request must carry, with exactly these values. The caller states its
-     * metadata; nothing proves it.
+     * Metadata that the request must carry, with exactly these values. The caller chooses its
+     * metadata freely, so a condition proves nothing about the caller.
      */
     metadata: Record<string, string>;
 }
-/** How the calls of a service are spread over its instances. */
+/** The distribution of the calls of a service over its instances. */
 interface BalancingConfig {
     /**
-     * The choice of an instance. `'p2c'` compares two instances, drawn by their weights, and takes
-     * the one with the lower latency × (calls in flight + 1); one that fails costs more.
-     * `'round-robin'` takes them in turn, `'random'` draws one; both observe weights as well.
-     * Default: `'p2c'`.
+     * The choice of an instance. `'p2c'` draws two instances by their weights and takes the one with
+     * the lower latency × (calls in flight + 1); failures raise that cost. `'round-robin'` takes the
+     * instances in turn, `'random'` draws one; both observe weights as well. Default: `'p2c'`.
      */
     policy?: 'p2c' | 'round-robin' | 'random' | undefined;
     /**
-     * The zone of this service. Instances of the same `zone` are preferred; calls spill over to
-     * others when those are away, or take more than twice as long. Default: none: all instances are
-     * alike.
+     * The zone of this service. Instances of the same `zone` are preferred. Calls spill over to other
+     * zones when the own instances are away, or take more than twice as long. Default: none: all
+     * instances are alike.
      */
     zone?: string | undefined;
     /**
@@ -1847,48 +2654,48 @@ interface BalancingConfig {
      */
     slowStartMs?: Duration | undefined;
     /**
-     * When an instance that fails more than the others is left out; `false` for never. Default: with
-     * the defaults below.
+     * The conditions under which an instance that fails more than the others is left out; `false` for
+     * never. Default: with the defaults below.
      */
     ejection?: EjectionConfig | false | undefined;
     /**
-     * The most instances of one service that this service connects to, 1…1,000. Services choose
-     * different ones; the others stand in when none of them can be used. Default: 32.
+     * The most instances of one service that this service connects to, 1…1,000. Each client draws
+     * its own subset; the other instances are used when none of the subset can be. Default: 32.
      */
     subset?: number | undefined;
 }
 /**
- * When an instance is ejected, that is, left out for a time. At most half of the instances of a
- * service are.
+ * The conditions under which an instance is ejected, that is, gets no calls for a time. At most
+ * half of the instances of a service are ejected at once.
  */
 interface EjectionConfig {
     /** Failed calls in a row that eject an instance, 1…1,000. Default: 5. */
     consecutiveFailures?: number | undefined;
     /**
-     * The share of failed calls, 0 to 1, by which an instance must exceed the other instances
-     * together. Default: 0.1.
+     * The difference, 0 to 1, by which the failure rate of an instance must exceed that of the other
+     * instances together. Default: 0.1.
      */
     failureGap?: number | undefined;
-    /** The window in which these shares are compared, 100 ms to 1 h. Default: 10 s. */
+    /** The window in which failure rates are compared, 100 ms to 1 h. Default: 10 s. */
     windowMs?: Duration | undefined;
     /**
-     * Calls that an instance and the others must each have had in the window for that, 1…1,000,000.
-     * Default: 20.
+     * The calls that the instance, and the others together, must each have had in the window before
+     * rates are compared, 1…1,000,000. Default: 20.
      */
     minCalls?: number | undefined;
     /**
-     * The time of a first ejection. The second one lasts twice as long, and so on. 1 ms to 1 h.
-     * Default: 30 s.
+     * The duration of the first ejection, 1 ms to 1 h. Each further one is twice as long as the one
+     * before it. Default: 30 s.
      */
     baseMs?: Duration | undefined;
     /** The longest ejection, 1 ms to 1 day. Default: 300 s. */
     maxMs?: Duration | undefined;
-    /** The share of usable instances, 0 to 1, below which ejections do not count. Default: 0.5. */
+    /** The share of usable instances, 0 to 1, below which ejections are disregarded. Default: 0.5. */
     panicThreshold?: number | undefined;
 }
 /**
  * The admin port: health, metrics and the state of the mesh over HTTP, for people, probes and
- * Prometheus. Without `port` there is none.
+ * Prometheus. It is off without `port`.
  */
 interface AdminConfig {
     /**
@@ -1897,22 +2704,25 @@ interface AdminConfig {
      */
     port?: number | undefined;
     /**
-     * The address to listen on. Any other than a loopback address needs a `token`. Default:
+     * The address to listen on. An address other than loopback requires a `token`. Default:
      * `'127.0.0.1'`.
      */
     host?: string | undefined;
     /**
-     * The token that requests show, 16 to 256 printable characters: `Authorization: Bearer …`, or
-     * once at the page. `/livez` and `/readyz` need none. Environment: `SECURE_MESH_ADMIN_TOKEN`.
-     * Default: none: everybody on this machine may read.
+     * The token that requests must show, 16 to 256 printable characters, as `Authorization: Bearer
+     * …`, or once in the sign-in of the page. `/livez` and `/readyz` need none. Environment:
+     * `SECURE_MESH_ADMIN_TOKEN`. Default: none: everybody on this machine may read.
      */
     token?: string | undefined;
     /**
-     * Names by which browsers reach the port beside `localhost`, at most 32. Another `Host` is
-     * refused, unless the request shows the token. Default: none.
+     * Names by which browsers reach the port beside `localhost`, at most 32. A request with another
+     * `Host` is refused unless it shows the token. Default: none.
      */
     hosts?: string[] | undefined;
-    /** The directory that keeps the history over a restart. Default: an hour in memory. */
+    /**
+     * The directory in which the history of seven days, also survives a restart. Default: an hour in
+     * memory.
+     */
     history?: string | undefined;
 }
 /**
@@ -1947,7 +2757,7 @@ interface TracingConfig {
 }
 /** Directories. */
 interface PathsConfig {
-    /** @deprecated The protocol is built in: this is ignored, with a warning to the logger. */
+    /** @deprecated Has no effect but a warning to the logger: the protocol is built in. */
     protoFile?: string | undefined;
     /**
      * The directory for this service's key pair, the embedded secret and the keys of known peers.
@@ -1955,29 +2765,30 @@ interface PathsConfig {
      * (`XDG_STATE_HOME`, `~/.local/state`).
      */
     keysDir?: string | undefined;
-    /** The directory for the audit log, where `monitoring` has no adapters. */
+    /** The directory for the audit log, if `monitoring` has no adapters. */
     logsDir?: string | undefined;
-    /** The directory for metrics beside that log. Default: they are not kept. */
+    /** The directory for metrics beside that log. Default: metrics are not kept. */
     metricsDir?: string | undefined;
 }
-/** Bounds on what one mesh holds and accepts: on everything that a peer can make grow. */
+/** Limits on everything that one mesh holds and accepts, and that a peer can make grow. */
 interface MeshLimits {
-    /** The largest payload, either way, in bytes. Default: 4 MiB. */
+    /** The largest payload in either direction, in bytes. Default: 4 MiB. */
     maxMessageBytes?: number | undefined;
     /**
-     * The most that is held for peers and calls in all, in bytes: frames, requests, items, answers,
-     * and what their JSON takes as values. One peer has half of it at most. At least 16 times
-     * `maxMessageBytes`, and 4 MiB. Beyond it: `MEMORY_LIMIT`. Default: 256 MiB, or 16 times
-     * `maxMessageBytes` if that is more.
+     * The memory budget, in bytes: the most that is held for all peers and calls together. It counts
+     * frames, requests, items and answers, and their JSON as values. One peer has half of it at most.
+     * At least 4 MiB, and at least 16 times `maxMessageBytes`. Beyond it: `MEMORY_LIMIT`. Default:
+     * 256 MiB, or 16 times `maxMessageBytes` if that is more.
      */
     maxMemoryBytes?: number | undefined;
-    /** The most calls in flight on one session, each way. Default: 1,024. */
+    /** The most calls in flight on one session, in each direction. Default: 1,024. */
     maxConcurrentCalls?: number | undefined;
     /** The most calls this mesh has in flight in all. Default: 16,384. */
     maxPendingCalls?: number | undefined;
     /**
-     * The most calls in a chain, each made by the handler of the previous one, 1…254. It ends a
-     * circle of services that call one another: `CALL_DEPTH`, with the path. Default: 64.
+     * The most calls in a chain, each made by the handler of the previous one, 1…254. Beyond it:
+     * `CALL_DEPTH`, with the path. The limit ends a circle of services that call one another.
+     * Default: 64.
      */
     maxCallDepth?: number | undefined;
     /** The most sessions accepted in all. Default: 10,000. */
@@ -1992,13 +2803,15 @@ interface MeshLimits {
     /** The most handshakes in progress from one address. Default: 64. */
     maxPendingHandshakesPerAddress?: number | undefined;
     /**
-     * The most TCP connections accepted. A quarter, at most 2,048, may have no session, and are
-     * evicted for newcomers. Default: 12,000.
+     * The most TCP connections accepted. A quarter of them, at most 2,048, may be without a session;
+     * newcomers evict those. Default: 12,000.
      */
     maxConnections?: number | undefined;
-    /** The time a connection has for its handshake, or for a health check, in ms. Default: 10 s. */
+    /**
+     * The time that a connection has for its handshake, or for a health check, in ms. Default: 10 s.
+     */
     handshakeTimeoutMs?: number | undefined;
-    /** The time a call has unless it says otherwise, in ms. Default: 10 s. */
+    /** The time that a call has unless it sets its own `timeoutMs`, in ms. Default: 10 s. */
     callTimeoutMs?: number | undefined;
 }
 /** A source of instances of the package, with its options. */
@@ -2006,7 +2819,7 @@ type BuiltInProvider = FileProviderConfig | DnsProviderConfig | EtcdProviderConf
 /** The options of discovery. With a source of instances of the package, its options are among them. */
 type DiscoveryOptions = DiscoveryConfig | (Omit<DiscoveryConfig, 'provider' | 'providers'> & BuiltInProvider);
 
-/** The services that may read what a mesh tells about itself, such as its report and its methods. */
+/** The services that may read the description of a mesh: its report and its methods. */
 type ObserveOption = boolean | {
     /** Service ids, or SPIFFE ids of certificates. */
     readonly from: readonly string[];
@@ -2016,7 +2829,7 @@ interface MeshConfig extends CoreConfig {
     /** The logger. Default: none. */
     logger?: Logger | undefined;
     /**
-     * The services that may read what this one tells about itself: its report, for their admin ports, and with
+     * The services that may read the description of this one: its report, for their admin ports, and by
      * `securestack.describe` the methods that they may call. Others get `PERMISSION_DENIED`. Default: every
      * service under embedded trust, where all belong to one user of one machine; otherwise none.
      */
@@ -2047,13 +2860,16 @@ interface MeshConfig extends CoreConfig {
         queueMs?: Duration | undefined;
         /**
          * Hedging: an `idempotent` unary call that takes longer than most calls of its method gets a second copy at
-         * another instance. The first answer counts, and the other copy is cancelled. Default: none, but a call
-         * whose time is half over gets a second copy in any case: its instance may have gone silent.
+         * another instance. The first answer counts, and the other copy is cancelled. Default: none. A call whose
+         * time is half over gets a second copy in any case, because its instance may have gone silent.
          */
         hedging?: {
-            /** The share of the calls of a method that are faster, 0.5 to 0.999. Default: 0.95. */
+            /**
+             * A call slower than this share of the calls of its method gets a copy, 0.5 to 0.999. Default:
+             * 0.95.
+             */
             percentile?: number | undefined;
-            /** The most second copies for each call, in the long run, 0.001 to 1. Default: 0.05. */
+            /** The most copies per call, in the long run, 0.001 to 1. Default: 0.05. */
             ratio?: number | undefined;
         } | false | undefined;
         /**
@@ -2102,7 +2918,7 @@ interface MemoryStats {
     usedBytes: number;
     /** The most that were held at once. */
     peakBytes: number;
-    /** Requests, items, answers and calls that were refused for want of room. */
+    /** Requests, items, answers and calls that were refused because there was no room. */
     refused: number;
 }
 /** The result of {@link SecureMesh.getStats}. */
@@ -2124,7 +2940,7 @@ interface MeshStats {
     };
     /** The number of services in discovery. */
     services: number;
-    /** With a provider of discovery: what is known of each service that was called, by its id. */
+    /** With a provider of discovery: the state of each called service, by its id. */
     discovery?: Record<string, DiscoveredService>;
     /** The services with an open session. */
     connectedServices: string[];
@@ -2146,7 +2962,7 @@ interface MeshStats {
 interface AuthorizationRequest {
     /** The service id of the caller. */
     from: string;
-    /** The SPIFFE id of the caller's certificate. Default: it has shown none. */
+    /** The SPIFFE id of the caller's certificate. Default: none. */
     spiffeId?: string | undefined;
     /** The method. */
     method: string;
@@ -2173,11 +2989,10 @@ interface MeshAddress {
 interface MeshHealth {
     /**
      * `healthy` while calls can be made and answered, else `unhealthy`. `degraded` while it starts or drains,
-     * while its policy file is broken, while more than nine tenths of
-     * `limits.maxMemoryBytes` are held, and while its key directory keeps new services out:
-     * `details.keyDirectoryFault` says why, with the path and the repair. `degraded` also while
-     * `details.certificateProblem` says that the files of the certificate are not in use, or that it or a
-     * revocation list ends soon or has ended.
+     * while its policy file is broken, while more than nine tenths of `limits.maxMemoryBytes` are held, and
+     * while its key directory keeps new services out: `details.keyDirectoryFault` has the cause, the path and
+     * the repair. It is also `degraded` while there is a `details.certificateProblem`: the files of the
+     * certificate are not in use, or the certificate or a revocation list ends soon or has ended.
      */
     status: 'healthy' | 'degraded' | 'unhealthy';
     /** The number of services in discovery. */
@@ -2198,7 +3013,10 @@ interface MeshHealth {
             rules: number;
             /** The policy file; `null` for a policy in the options. */
             file: string | null;
-            /** The fault of the policy file; `null` if there is none. The previous policy is in force meanwhile. */
+            /**
+             * The fault of the policy file; `null` if there is none. The previous policy is in force during a
+             * fault.
+             */
             problem: string | null;
         };
         /** The core's figures, while the mesh runs. */
@@ -2214,20 +3032,21 @@ interface RotateMeshSecretOptions {
      */
     graceMs?: number | string;
 }
-/** What `SecureMesh.revoke` refuses: one of three things. */
+/** The argument of `SecureMesh.revoke`. Exactly one of `spiffeId`, `serial` and `thumbprint` is required. */
 interface Revocation {
     /** Every certificate with this SPIFFE id, or with this DNS name. */
     spiffeId?: string | undefined;
     /** The certificate with this serial number, in hexadecimal as `openssl x509 -serial` prints it. */
     serial?: string | undefined;
     /**
-     * The issuer that the serial number is of, as `getStats().peers[].certificate.issuer` shows it.
+     * The issuer of the serial number, as `getStats().peers[].certificate.issuer` shows it.
      * Default: any.
      */
     issuer?: string | undefined;
     /**
      * A certificate by its SHA-256 in hexadecimal, as `openssl x509 -fingerprint -sha256` prints it,
-     * or a mesh key by its thumbprint. That of an intermediate or an anchor ends all below it.
+     * or a mesh key by its thumbprint. The SHA-256 of an intermediate or an anchor revokes all
+     * certificates below it.
      */
     thumbprint?: string | undefined;
 }
@@ -2373,15 +3192,16 @@ declare class SecureMesh {
      */
     useClient(middleware: ClientMiddleware): this;
     /**
-     * Waits until discovery knows an instance of each of these services. Starts the mesh if that has
-     * not been done. A service with an address in `discovery.services` is known from the start.
+     * Waits until discovery knows an instance of each of these services. Starts the mesh if it has
+     * not started. A service with
+     * an address in `discovery.services` is known from the start.
      *
      * @param ids the services
-     * @param options.timeoutMs how long to wait at most, in ms. Default: 30,000.
+     * @param options.timeoutMs the longest wait, in ms. Default: 30,000.
      * @param options.signal ends the wait
      * @throws MeshError `UNAVAILABLE`, reason `NO_INSTANCE`, when the time is up; `NOT_FOUND`, reason
-     *   `UNKNOWN_SERVICE`, for a service that no provider can report; `CANCELLED` by the signal; and
-     *   what {@link SecureMesh.initialize} throws
+     * `UNKNOWN_SERVICE`, for a service that no provider can report; `CANCELLED` by the signal; and
+     * the errors of {@link SecureMesh.initialize}
      */
     waitForServices(ids: readonly string[], options?: {
         timeoutMs?: number;
@@ -2389,12 +3209,12 @@ declare class SecureMesh {
     }): Promise<void>;
     /**
      * Runs a function whose calls inherit a signal, a time limit, metadata, a trace and a request id,
-     * as the calls of a handler inherit those of its request. It is for code outside of a handler: a
-     * route of an HTTP server, a job of a queue. Inside of a handler, or of another scope, its calls
-     * inherit from both. The calls of every mesh of this process count, with every client of it.
+     * as the calls of a handler inherit those of its request. It serves code outside of a handler,
+     * such as a route of an HTTP server. Inside of a handler, or of another scope, its calls inherit
+     * from both. It applies to the calls of every mesh and client of this process.
      *
-     * Calls that the function leaves running when it is done inherit to their end; those that are
-     * made afterwards inherit nothing. `{ detached: true }` exempts a call.
+     * Calls that are still running at the end of the function inherit to their own end. Later
+     * calls inherit nothing. `{ detached: true }` exempts a call.
      *
      * @example
      * ```js
@@ -2404,9 +3224,9 @@ declare class SecureMesh {
      *   }),
      * );
      * ```
-     * @returns what the function returns
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the option; and what the
-     *   function throws. A call throws `DEADLINE_EXCEEDED`, reason `DEADLINE`, when the time is up.
+     * @returns the result of the function
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the option; and the errors of
+     * the function. A call throws `DEADLINE_EXCEEDED`, reason `DEADLINE`, when the time is over.
      */
     scope<T>(options: ScopeOptions, run: () => T | Promise<T>): Promise<T>;
     /**
@@ -2418,16 +3238,16 @@ declare class SecureMesh {
     adminAddress(): MeshAddress | null;
     /**
      * The figures of this mesh in the OpenMetrics text format, for Prometheus: calls and requests by method and
-     * code, sessions, handshakes, limits and so on. It needs no admin port; the calls are counted with `admin`,
-     * with `monitoring.enabled`, and where `observe` permits somebody. Send it as
-     * `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+     * code, sessions, handshakes, limits and so on. It needs no admin port. Calls are counted with `admin`,
+     * with `monitoring.enabled`, or if `observe` permits a caller. Send it as `application/openmetrics-text;
+     * version=1.0.0; charset=utf-8`.
      *
      * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before the mesh is initialized
      */
     metricsText(): string;
     /**
-     * Adds something that this process depends on. The admin port answers `/readyz` with 503, and the name, while
-     * the check returns `false`, throws, or takes longer than 5 s. The mesh asks every 3 s, which does not keep
+     * Adds a dependency of this process. The admin port answers `/readyz` with 503 and the name while the check
+     * returns `false`, throws, or takes longer than 5 s. The mesh runs the check every 3 s, which does not keep
      * the process alive.
      *
      * @example
@@ -2441,8 +3261,8 @@ declare class SecureMesh {
      */
     readiness(name: string, check: ReadinessCheck): () => void;
     /**
-     * Adds a listener for events of this mesh: `session`, `breaker`, `identity`, `refused`, `stall`. What others
-     * can cause often is told a few times a minute, then counted. Listeners do not keep the process alive.
+     * Adds a listener for events of this mesh: `session`, `breaker`, `identity`, `refused`, `stall`. Events that
+     * peers can cause at will are limited, then counted. Listeners do not keep the process alive.
      *
      * @example
      * ```js
@@ -2490,31 +3310,31 @@ declare class SecureMesh {
      */
     rotateSecret(secret: string, options?: RotateMeshSecretOptions): Promise<void>;
     /**
-     * Reads `security.certificate` again, at once: certificate, key, anchors and revocation lists. Files that
-     * change are followed without it. They count if they pass the checks of `initialize()`. New sessions prove
-     * the new certificate at once; sessions under way end with the calls they carry, and no call is lost.
+     * Reads `security.certificate` again, at once: certificate, key, anchors and revocation lists. Changed
+     * files are also used without this call. They must pass the checks of `initialize()`. New sessions prove
+     * the new certificate at once; existing ones end with the calls that they carry, and no call is lost.
      * Sessions whose peers the new anchors or lists refuse end at once.
      *
      * @returns the thumbprint of the mesh key that the new delegation names, also in
      *   {@link MeshStats.keyThumbprint}
-     * @throws MeshError `INVALID_ARGUMENT`, reason `CERT_…` or `KEYDIR_…`, naming the option: the former
-     *   certificate stays; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.certificate`,
-     *   `NOT_INITIALIZED` before it is initialized
+     * @throws MeshError `INVALID_ARGUMENT`, reason `CERT_…` or `KEYDIR_…`, naming the option: the
+     * previous certificate stays in use; `FAILED_PRECONDITION`, reason `ARGUMENT` without
+     * `security.certificate`, `NOT_INITIALIZED` before it is initialized
      */
     reloadIdentity(): Promise<string>;
     /**
-     * Refuses a SPIFFE id, a certificate or a mesh key from now on, and ends the sessions concerned at once. It
-     * holds until the mesh closes: put the certificate into the list of the authority (`crl`) as well.
+     * Refuses a SPIFFE id, a certificate or a mesh key from now on, and ends its sessions at once. This lasts
+     * until the mesh closes: put the certificate into the list of the authority (`crl`) as well.
      *
-     * @returns how many sessions ended
-     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CERT_MATERIAL`, naming what is wrong;
-     *   `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.certificate`, `NOT_INITIALIZED`
-     *   before it is initialized
+     * @returns the number of sessions that ended
+     * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CERT_MATERIAL`, naming the fault;
+     * `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.certificate`, `NOT_INITIALIZED` before
+     * it is initialized
      */
     revoke(revocation: Revocation): Promise<number>;
     /**
-     * Explains which rule of `authorization` decides about a request, and why. It looks at the policy
-     * in force, not at the handler's `allow`, and records nothing.
+     * Explains the decision of `authorization` about a request: the rule, and the reason. It
+     * considers the policy in force and not the handler's `allow`, and records nothing.
      *
      * @example
      * ```js
@@ -2595,6 +3415,209 @@ declare class SecureMeshServer {
     /** Stops like {@link stop}, and resolves when the server has stopped. */
     close(): Promise<void>;
 }
+
+/** Options of {@link CertificateAuthority.init}. */
+interface CertificateAuthorityOptions {
+    /** The trust domain of the mesh, as in `shop.example`: the first part of every SPIFFE id. */
+    trustDomain: string;
+    /**
+     * The SPIFFE id of a service, with the placeholder `{service}` for its id. Default:
+     * `'spiffe://<trustDomain>/{service}'`.
+     */
+    template?: string | undefined;
+    /**
+     * The directory of the root's key. Only rotations need it, so it may be on a disk that is kept elsewhere.
+     * Default: `root` in the directory of the authority.
+     */
+    rootDirectory?: string | undefined;
+    /** The lifetime of the certificates of services, 1 minute to 90 days. Default: `'24h'`. */
+    lifetime?: Duration | undefined;
+}
+/** Options of {@link CertificateAuthority.issue}. */
+interface IssueOptions {
+    /**
+     * A certificate signing request (PKCS #10) in PEM. Its key is certified; the names and extensions in it do not
+     * count. Default: a new ECDSA P-256 key is made.
+     */
+    request?: string | undefined;
+    /** The lifetime, 1 minute to 90 days. Default: that of the authority. */
+    lifetime?: Duration | undefined;
+}
+/** A certificate of {@link CertificateAuthority.issue}. */
+interface IssuedCertificate {
+    /** The certificate and behind it that of its issuer, in PEM: `security.certificate.cert`. */
+    certificate: string;
+    /** The private key in PEM, a secret: `security.certificate.key`. Absent if there was a request. */
+    key?: string;
+    /** The serial number, in hexadecimal digits. */
+    serial: string;
+    /** The end, in milliseconds since 1970. */
+    expiresAt: number;
+}
+/** What {@link CertificateAuthority.revoke} revokes: one of two things. */
+interface RevokeOptions {
+    /**
+     * Every certificate of this service, and its join tokens. Nothing of it is renewed until it gets another
+     * token.
+     */
+    serviceId?: string | undefined;
+    /** One certificate, by its serial number in hexadecimal digits. */
+    serial?: string | undefined;
+}
+/** A certificate that was revoked. */
+interface RevokedCertificate {
+    /** The service that it names. */
+    serviceId: string;
+    /** Its serial number, in hexadecimal digits. */
+    serial: string;
+}
+/** Options of {@link CertificateAuthority.rotate}. */
+interface RotateAuthorityOptions {
+    /** Whether the root is replaced too. Default: `false`, the issuer alone. */
+    root?: boolean | undefined;
+    /**
+     * With `root`: the time until the new root comes into use. Every service needs the new bundle by then.
+     * Default: `'24h'`.
+     */
+    overlap?: Duration | undefined;
+    /** The directory of the root's key. Default: `root` in the directory of the authority. */
+    rootDirectory?: string | undefined;
+}
+/** What the services of a mesh need to judge each other: {@link CertificateAuthority.bundle}. */
+interface TrustBundle {
+    /** The trust anchors in PEM, two of them while the root is replaced: `security.certificate.ca`. */
+    ca: string;
+    /** The revocation lists in PEM, valid for four days: `security.certificate.crl`. */
+    crl: string;
+    /** A digest of what is trusted and what is revoked. It changes with these alone. */
+    version: string;
+}
+/** Options of {@link CertificateAuthority.token}. */
+interface JoinTokenOptions {
+    /** How many certificates it is good for, 1 to 100,000: one for each start on an empty disk. Default: 1. */
+    uses?: number | undefined;
+    /** How long it is valid, up to 365 days. Default: `'1h'`. */
+    ttl?: Duration | undefined;
+}
+/** A join token of {@link CertificateAuthority.token}. */
+interface JoinToken {
+    /** The token, a secret. The authority keeps only a hash of it. */
+    token: string;
+    /** The end, in milliseconds since 1970. */
+    expiresAt: number;
+}
+/** The state of an authority: {@link CertificateAuthority.status}. */
+interface CertificateAuthorityStatus {
+    /** The trust domain. */
+    trustDomain: string;
+    /** SHA-256 of each root in the bundle, in hexadecimal digits. */
+    roots: string[];
+    /** The end of the issuer in use, in milliseconds since 1970. Rotate before it. */
+    issuerExpiresAt: number;
+    /** The number of certificates of services that are valid. */
+    issued: number;
+    /** The number of those that are revoked. */
+    revoked: number;
+    /** The number of join tokens that have uses left. */
+    tokens: number;
+}
+/**
+ * An authority for the certificates of a mesh, for those who have none: a directory with a root, an issuer below
+ * it, and records of what was issued. The directory is closed to other users; several processes may use it at
+ * once. Every method works off the event loop.
+ *
+ * ```ts
+ * const authority = await CertificateAuthority.init('/var/lib/mesh-ca', { trustDomain: 'shop.example' });
+ * const { certificate, key } = await authority.issue('orders');
+ * const { ca, crl } = await authority.bundle();
+ * ```
+ *
+ * All methods reject with a {@link MeshError}: reason `ARGUMENT` for an argument, `KEYDIR_…` for a directory or
+ * file that other users can use, `AUTHORITY` for a state of the authority that forbids it.
+ */
+declare class CertificateAuthority {
+    #private;
+    private constructor();
+    /**
+     * Makes an authority: a root for ten years, and an issuer for one.
+     *
+     * @param directory the directory, which is made if it is missing
+     * @throws MeshError `ALREADY_EXISTS`, reason `AUTHORITY`, if the directory has one
+     */
+    static init(directory: string, options: CertificateAuthorityOptions): Promise<CertificateAuthority>;
+    /**
+     * Opens the authority of a directory.
+     *
+     * @throws MeshError `FAILED_PRECONDITION`, reason `AUTHORITY`, if the directory has none
+     */
+    static open(directory: string): Promise<CertificateAuthority>;
+    /** The directory, as it was given. */
+    get directory(): string;
+    /**
+     * Issues a certificate for a service.
+     *
+     * @throws MeshError reason `CERT_REQUEST` for a request that its own key did not sign, or a key that is not
+     *   accepted
+     */
+    issue(serviceId: string, options?: IssueOptions): Promise<IssuedCertificate>;
+    /**
+     * Revokes a service or one certificate. The services learn it with the next bundle.
+     *
+     * @returns the certificates that were revoked by this
+     * @throws MeshError `NOT_FOUND`, reason `AUTHORITY`, if there is nothing to revoke
+     */
+    revoke(which: RevokeOptions): Promise<RevokedCertificate[]>;
+    /**
+     * Replaces the issuer, at once, or with `root` the root as well: its certificate is in the bundle at once and
+     * comes into use after `overlap`; the previous root leaves the bundle with the last certificate that rests on it.
+     *
+     * @throws MeshError `FAILED_PRECONDITION`, reason `AUTHORITY`, if the root's key is not there, or while another
+     *   root has not come into use
+     */
+    rotate(options?: RotateAuthorityOptions): Promise<void>;
+    /** The trust anchors and the revocation lists, the latter signed anew. */
+    bundle(): Promise<TrustBundle>;
+    /** Makes a token with which a service gets its first certificate. A service that was revoked is admitted again. */
+    token(serviceId: string, options?: JoinTokenOptions): Promise<JoinToken>;
+    /** The state of the authority. */
+    status(): Promise<CertificateAuthorityStatus>;
+}
+
+/** The mesh that serves a {@link BuiltIn}. */
+interface BuiltInHost {
+    readonly native: InstanceType<Addon['NativeMesh']>;
+    readonly logger: SafeLogger;
+}
+/** A router for `mesh.mount` whose methods have reserved names. */
+declare abstract class BuiltIn implements RouterLike {
+    /** The methods. */
+    abstract readonly routes: readonly Route[];
+    /** The procedures by their names, as those of other routers. */
+    getRoutes(): ReadonlyMap<string, RouteLike>;
+    /** Begins its work: the mesh has started. */
+    abstract start(host: BuiltInHost): Promise<void>;
+    /** Ends its work. */
+    abstract stop(): void;
+}
+
+/** The authority, for `mesh.mount`: what {@link certificateAuthority} returns. */
+declare class CertificateAuthorityService extends BuiltIn {
+    #private;
+    readonly routes: Route[];
+    /** @param authority the authority that answers */
+    constructor(authority: CertificateAuthority);
+    start(host: BuiltInHost): Promise<void>;
+    stop(): void;
+}
+/**
+ * The authority as a service of a mesh: `mesh.mount(certificateAuthority(authority))`. Services with
+ * `security.certificate.authority` get their certificates from it, renew them, and follow its bundle.
+ *
+ * The mesh needs a certificate of the same authority: `security.certificate.authority.directory`.
+ *
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, if `authority` is no {@link CertificateAuthority}
+ */
+declare function certificateAuthority(authority: CertificateAuthority): CertificateAuthorityService;
 
 /** Prints audit entries and metrics, one line each, with characters escaped that could deceive a reader. */
 declare class ConsoleAdapter implements MonitoringAdapter {
@@ -2874,6 +3897,121 @@ declare class CryptoManager {
      */
     rotate(): Promise<string>;
 }
+
+/** The options of {@link expressErrors} and {@link fastifyErrors}. */
+interface HttpErrorOptions {
+    /**
+     * Called with every error that becomes an answer of 500 or above, since that answer has no text of it: for the log.
+     * Default: nothing in Express; the log of the request in Fastify.
+     */
+    onError?: ((error: unknown, request: any) => void) | undefined;
+}
+/** The part of a response of Express, or of Node, that {@link expressErrors} uses. */
+interface ExpressResponseLike {
+    /** Whether an answer has begun. */
+    readonly headersSent: boolean;
+    /** The status of the answer. */
+    statusCode: number;
+    /** Sets a header. */
+    setHeader(name: string, value: string): unknown;
+    /** Ends the answer. */
+    end(body: string): unknown;
+}
+/** The part of a reply of Fastify that {@link fastifyErrors} uses. */
+interface FastifyReplyLike {
+    /** Sets the status. */
+    code(status: number): unknown;
+    /** Sets a header. */
+    header(name: string, value: string): unknown;
+    /** Sends the answer. */
+    send(body: string): unknown;
+}
+/** The part of a request of Fastify that {@link fastifyErrors} uses. */
+interface FastifyRequestLike {
+    /** The log of the request. */
+    readonly log?: {
+        /** Writes an error. */
+        error(fields: object, message: string): void;
+    } | undefined;
+}
+/**
+ * An error handler for Express (and for what has its signature, such as connect and polka). A {@link MeshError} becomes
+ * the answer of {@link toProblem}, with `Retry-After` where the error has `retryAfterMs`. Errors of HTTP itself whose text
+ * is meant for the client (`expose`) are passed on to the next handler. Other errors with a `status` below 500 keep that
+ * status, and all others become 500, without any text. If the answer has begun, the next handler closes the connection.
+ *
+ * @example
+ * ```js
+ * app.use(expressErrors({ onError: (error, request) => log.error({ error, path: request.path }) }));
+ * ```
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+ */
+declare function expressErrors(options?: HttpErrorOptions): (error: unknown, request: any, response: ExpressResponseLike, next: (error?: unknown) => void) => void;
+/**
+ * An error handler for Fastify, as {@link expressErrors} for Express. Errors of 500 and above go to `request.log`.
+ *
+ * @example
+ * ```js
+ * app.setErrorHandler(fastifyErrors());
+ * ```
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
+ */
+declare function fastifyErrors(options?: HttpErrorOptions): (error: unknown, request: FastifyRequestLike, reply: FastifyReplyLike) => void;
+
+/** The options of {@link serve}. */
+interface ServeOptions {
+    /**
+     * The signals that stop the service; an empty array if something else does. Default: `SIGTERM` and `SIGINT`; in a
+     * worker thread, which no signal reaches, none.
+     */
+    signals?: readonly NodeJS.Signals[] | undefined;
+    /**
+     * A port for the probes of Kubernetes, `/livez` and `/readyz`, and nothing else: it needs no token. A mesh with an
+     * admin port (`admin`, `SECURE_MESH_ADMIN_PORT`) has both paths there, and needs no further port. Environment, for the port: `SECURE_MESH_PROBES_PORT`. Default: none.
+     */
+    probes?: {
+        /** The port to listen on; 0 lets the system choose one: `mesh.adminAddress()`. */
+        port: number;
+        /** The address to listen on. Default: `'0.0.0.0'`, since a kubelet connects from outside. */
+        host?: string | undefined;
+    } | undefined;
+    /**
+     * Called after the signal, when probes hear already that the process is not ready, and before the mesh drains: for what
+     * calls the mesh from outside of its handlers, such as an HTTP server: `() => app.close()`. Its time counts as that of
+     * the drain. If it throws, the service is stopped all the same, and then the promise is rejected. Default: nothing.
+     */
+    beforeDrain?: (() => unknown) | undefined;
+    /** How long running requests may take after the signal, in ms. Default: 10,000. */
+    drainTimeoutMs?: number | undefined;
+}
+/**
+ * Runs a service until it is told to stop. The mesh is initialized, and the process then is ready. After the first
+ * signal `/readyz` and the health service say that it is not, running requests are finished, and the mesh is cleaned
+ * up. The promise is resolved after that, so that the application can close what is its own. The process exits by
+ * itself, with 0; at the latest 5 s after the promise, even if something of the application still runs.
+ *
+ * | event | exit code |
+ * |---|---|
+ * | a signal, and all requests are finished in `drainTimeoutMs` | 0, or `process.exitCode` |
+ * | a signal during the start, which is abandoned | 0, or `process.exitCode` |
+ * | a signal, and requests still run after `drainTimeoutMs`: their `ctx.signal` is aborted | 1 |
+ * | a signal, and the stop takes 5 s longer than `drainTimeoutMs` | 1, at once |
+ * | a second signal | 128 and the number of the signal, at once: 143 for `SIGTERM`, 130 for `SIGINT` |
+ *
+ * It keeps the process alive until then, also for a mesh that only calls. If `drain()` or `cleanup()` of the mesh stops
+ * the service, the promise is resolved and the exit code is left alone.
+ *
+ * @example
+ * ```js
+ * const mesh = new SecureMesh({ serviceId: 'orders', port: 50051 });
+ * mesh.handle('orders.get', ({ id }) => find(id));
+ * await serve(mesh, { probes: { port: 9901 } });
+ * await pool.end();
+ * ```
+ * @throws MeshError what {@link SecureMesh.initialize} throws; `INVALID_ARGUMENT`, reason `ARGUMENT` or `CONFIG`, naming
+ *   the option; `FAILED_PRECONDITION`, reason `LISTEN`, if the port of the probes is taken
+ */
+declare function serve(mesh: SecureMesh, options?: ServeOptions): Promise<void>;
 
 /** An error as RFC 9457 describes it for `application/problem+json`, of the type `about:blank`. */
 interface Problem {
@@ -3326,7 +4464,7 @@ interface ServiceDescription {
     limits: {
         /** The largest payload in bytes. */
         maxMessageBytes: number;
-        /** The time of a call without a deadline of its own, in ms. */
+        /** The time of a call without its own deadline, in ms. */
         callTimeoutMs: number;
     };
     /** The methods that the caller may call, by name. */
@@ -3478,5 +4616,5 @@ declare class TimeoutManager {
 /** This package's version. */
 declare const version: string;
 
-export { AuditLogger, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, clientStream, defineContract, isDeclaredError, safe, serverStream, toHttpStatus, toProblem, unary, version };
-export type { AcceptedTrustConfig, AdminConfig, AdvertisedAddress, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, BalancingConfig, BuiltInProvider, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveredService, DiscoveryChange, DiscoveryConfig, DiscoveryOptions, DiscoveryProvider, DnsProviderConfig, Duration, EjectionConfig, EncryptedData, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, EtcdProviderConfig, ExpectedToken, FileAdapterOptions, FileProviderConfig, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, IdempotencyConfig, ImplementOptions, Implementation, Instance, InstanceAddress, Items, JWTManagerOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MemoryStats, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshEventMap, MeshHealth, MeshLimits, MeshListener, MeshMetrics, MeshStats, MethodDescription, Middleware, MonitoringAdapter, ObserveOption, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, ProviderOption, RateLimitResult, RateLimiterConfig, ReadinessCheck, RetryOptions, RetryPolicyConfig, Revocation, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaDescription, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServiceConfig, ServiceDescription, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TlsConfig, TokenPayload, TracingConfig, Trust, ValidationIssue };
+export { AuditLogger, CertificateAuthority, CertificateAuthorityService, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, certificateAuthority, clientStream, defineContract, expressErrors, fastifyErrors, isDeclaredError, safe, serve, serverStream, toHttpStatus, toProblem, unary, version };
+export type { AcceptedTrustConfig, AdminConfig, AdvertisedAddress, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, BalancingConfig, BuiltInProvider, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateAuthorityOptions, CertificateAuthorityStatus, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveredService, DiscoveryChange, DiscoveryConfig, DiscoveryOptions, DiscoveryProvider, DnsProviderConfig, Duration, EjectionConfig, EncryptedData, EnrolmentConfig, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, EtcdProviderConfig, ExpectedToken, ExpressResponseLike, FastifyReplyLike, FastifyRequestLike, FileAdapterOptions, FileProviderConfig, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, HttpErrorOptions, IdempotencyConfig, ImplementOptions, Implementation, Instance, InstanceAddress, IssueOptions, IssuedCertificate, Items, JWTManagerOptions, JoinToken, JoinTokenOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MemoryStats, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshEventMap, MeshHealth, MeshLimits, MeshListener, MeshMetrics, MeshStats, MethodDescription, Middleware, MonitoringAdapter, ObserveOption, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, ProviderOption, RateLimitResult, RateLimiterConfig, ReadinessCheck, RetryOptions, RetryPolicyConfig, Revocation, RevokeOptions, RevokedCertificate, RotateAuthorityOptions, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaDescription, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServeOptions, ServiceConfig, ServiceDescription, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TlsConfig, TokenPayload, TracingConfig, Trust, TrustBundle, ValidationIssue };

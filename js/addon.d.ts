@@ -1,4 +1,32 @@
 // Generated from src/ by scripts/addon.mjs. Do not edit.
+/** An authority in a directory. Its methods run off the event loop. */
+export declare class NativeAuthority {
+  /** Makes an authority in an empty directory. */
+  static init(directory: string, options: NativeEstablishment): Promise<NativeAuthority>
+  /** Opens the authority of a directory. */
+  static open(directory: string): Promise<NativeAuthority>
+  /** Issues a certificate for the key of a request, or for a new key. */
+  issue(serviceId: string, request?: string | undefined | null, lifetime?: number | undefined | null): Promise<NativeIssued>
+  /** Issues a certificate to the holder of a join token. */
+  enrol(serviceId: string, token: string, request: string): Promise<NativeIssued>
+  /** Issues another certificate to a service that has proved one. */
+  renew(serviceId: string, request: string): Promise<NativeIssued>
+  /** Revokes every certificate of a service. */
+  revoke(serviceId: string): Promise<NativeRevoked[]>
+  /** Revokes one certificate. */
+  revokeSerial(serial: string): Promise<NativeRevoked[]>
+  /** Replaces the issuer. */
+  rotateIssuer(rootDirectory?: string | undefined | null): Promise<void>
+  /** Replaces the root; the next issuer comes into use after `overlap` milliseconds. */
+  rotateRoot(rootDirectory: string | undefined | null, overlap: number): Promise<void>
+  /** The anchors and the revocation lists. */
+  bundle(): Promise<NativeBundle>
+  /** Makes a join token. */
+  token(serviceId: string, uses: number, ttl: number): Promise<NativeInvitation>
+  /** The state. */
+  status(): Promise<NativeAuthorityStatus>
+}
+
 /** A breaker; times are milliseconds of a monotonic clock. */
 export declare class NativeCircuitBreaker {
   /** Creates a closed breaker. */
@@ -99,6 +127,28 @@ export declare class NativeDiscovery {
   remove(id: string, host?: string | undefined | null, port?: number | undefined | null): Array<NativeInstance>
 }
 
+/** The certificate of one service. */
+export declare class NativeEnrolment {
+  /** The service that has the authority; nothing if this one has. */
+  get service(): string | null
+  /** The join token, if there is one. */
+  get joinToken(): string | null
+  /** Whether the join token has ended. */
+  tokenHasEnded(): boolean
+  /** The certificate that is there; nothing without one that peers accept. `chance` is a number from 0 to 1. */
+  standing(chance: number): Promise<NativeStanding | null>
+  /** Makes a key and a request for it, in PEM. */
+  request(): Promise<string>
+  /** Takes the answer to the request; `joined` if it was made with the join token. */
+  accept(certificate: string, ca: string, crl: string, joined: boolean): Promise<void>
+  /** Takes other anchors and lists. */
+  trust(ca: string, crl: string): Promise<void>
+  /** Has the authority of this machine issue the certificate for the request. */
+  issueHere(request: string): Promise<NativeAnswer>
+  /** The anchors and lists of the authority of this machine. */
+  bundleHere(): Promise<NativeBundle>
+}
+
 /** HS256 tokens under a secret that can be rotated. */
 export declare class NativeJwt {
   /** Uses the given secret, or a random one. */
@@ -148,11 +198,24 @@ export declare class NativeMesh {
    * Checks the configuration and the `SECURE_MESH_…` variables, both given
    * as JSON. `onWake` is called when a batch can be taken. `network` is the
    * name of a network in memory, for tests. The mesh counts its events in
-   * `metrics`.
+   * `metrics`. One that is `joining` only asks the authority for its first certificate.
    */
-  constructor(config: string, variables: string, onWake: () => void, network?: string | undefined | null, metrics?: NativeMetrics | undefined | null)
+  constructor(config: string, variables: string, onWake: () => void, network?: string | undefined | null, metrics?: NativeMetrics | undefined | null, joining?: boolean | undefined | null)
+  /** The certificate that this mesh gets from the built-in authority, if it does. */
+  enrolment(): NativeEnrolment | null
+  /** Lets newcomers with a token of this authority ask it here for their first certificate. */
+  mountAuthority(authority: NativeAuthority): void
+  /**
+   * Reads the records of the authority again if another process or this one has changed them; resolves to
+   * whether that was so.
+   */
+  refreshAuthority(): Promise<boolean>
   /** Where this service was given its key: an option or a variable. Nothing if it makes its own. */
   get givenKey(): string | null
+  /** Adds a port that has `/livez` and `/readyz` only. */
+  addProbes(host: string, port: number): void
+  /** The services of the option `discovery.services`, or of its variable; none once the mesh has started. */
+  get services(): Array<NativeService>
   /** Whether the mesh makes and exports spans itself. False once it was started. */
   get exportsSpans(): boolean
   /** Signs the text of a checkpoint of the audit log, also when the mesh is closed. */
@@ -338,6 +401,40 @@ export interface NativeAdmission {
   entered?: string
 }
 
+/** An answer of the authority. */
+export interface NativeAnswer {
+  /** The certificate and its issuer, in PEM. */
+  certificate: string
+  /** The trust anchors and the revocation lists. */
+  bundle: NativeBundle
+}
+
+/** The state of an authority. */
+export interface NativeAuthorityStatus {
+  /** The trust domain. */
+  trustDomain: string
+  /** SHA-256 of each root in hexadecimal digits. */
+  roots: Array<string>
+  /** The end of the issuer in milliseconds since 1970. */
+  issuerExpiresAt: number
+  /** The certificates that are valid. */
+  issued: number
+  /** Those of them that are revoked. */
+  revoked: number
+  /** The tokens that have uses left. */
+  tokens: number
+}
+
+/** Trust anchors and revocation lists. */
+export interface NativeBundle {
+  /** The roots in PEM. */
+  ca: string
+  /** The lists in PEM. */
+  crl: string
+  /** A digest of what is trusted and what is revoked. */
+  version: string
+}
+
 /** The claims of a token; times in seconds since 1970. */
 export interface NativeClaims {
   /** Issuer. */
@@ -388,6 +485,18 @@ export interface NativeEnvelope {
   signature: string
 }
 
+/** The options of a new authority. */
+export interface NativeEstablishment {
+  /** The trust domain. */
+  trustDomain: string
+  /** The SPIFFE id of a service, with `{service}`. */
+  template?: string
+  /** The directory of the root's key. */
+  rootDirectory?: string
+  /** The lifetime of certificates in milliseconds. */
+  lifetime?: number
+}
+
 /** A decision of the authorization policy with its reason. */
 export interface NativeExplanation {
   /** Whether the caller may call the method. */
@@ -414,6 +523,26 @@ export interface NativeInstance {
   health?: string
   /** The time at which the health was set, in milliseconds since 1970. */
   checkedAt?: number
+}
+
+/** A join token. */
+export interface NativeInvitation {
+  /** The text. */
+  token: string
+  /** Its end in milliseconds since 1970. */
+  expiresAt: number
+}
+
+/** A certificate that was issued. */
+export interface NativeIssued {
+  /** The certificate and its issuer, in PEM. */
+  certificate: string
+  /** Its private key, if it was made here. */
+  key?: string
+  /** Its serial number in hexadecimal digits. */
+  serial: string
+  /** Its end in milliseconds since 1970. */
+  expiresAt: number
 }
 
 /** A key pair in PEM. */
@@ -480,12 +609,40 @@ export interface NativePolicyStatus {
   problem?: string
 }
 
+/** A certificate that was revoked. */
+export interface NativeRevoked {
+  /** The service that it names. */
+  serviceId: string
+  /** Its serial number in hexadecimal digits. */
+  serial: string
+}
+
 /** A public key and a signature by it. */
 export interface NativeSeal {
   /** SPKI, in base64url. */
   key: string
   /** RSASSA-PSS with SHA-256, in base64url. */
   signature: string
+}
+
+/** A service of the configuration. */
+export interface NativeService {
+  /** Its service id. */
+  id: string
+  /** The host; absent for a service that only calls. */
+  host?: string
+  /** The port, if there is a host. */
+  port?: number
+}
+
+/** The certificate that is there; times in milliseconds since 1970. */
+export interface NativeStanding {
+  /** The time of its renewal. */
+  renewAt: number
+  /** From then on a third of its lifetime is left. */
+  scarceAt: number
+  /** Its end. */
+  expiresAt: number
 }
 
 /** Returns the known word that is nearest to `word`, if one is near enough. */
