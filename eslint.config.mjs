@@ -5,7 +5,7 @@ import tseslint from 'typescript-eslint';
 
 export default defineConfig(
   // Not in tsconfig.json: tests compile them, each in its own way.
-  { ignores: ['**/*.d.ts', '__test__/types/**'] },
+  { ignores: ['**/*.d.ts', '__test__/types/**', '__test__/fixtures/**'] },
   {
     files: ['js/**/*.ts', 'dashboard/src/**/*.{ts,tsx}', '__test__/**/*.ts'],
     languageOptions: {

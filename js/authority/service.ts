@@ -29,6 +29,7 @@ const PATIENCE_MS = 20_000;
 
 /** The authority, for `mesh.mount`: what {@link certificateAuthority} returns. */
 export class CertificateAuthorityService extends BuiltIn {
+  /** @internal */
   readonly routes = [
     makeRoute('ca.enrol', { kind: 'unary' }, (input, ctx) => this.#enrol(input, ctx)),
     makeRoute('ca.bundle', { kind: 'unary', idempotent: true }, (input, ctx) =>
@@ -52,6 +53,7 @@ export class CertificateAuthorityService extends BuiltIn {
     this.#native = CertificateAuthority.native(authority);
   }
 
+  /** @internal */
   async start(host: BuiltInHost): Promise<void> {
     this.#host = host;
     host.native.mountAuthority(this.#native);
@@ -60,6 +62,7 @@ export class CertificateAuthorityService extends BuiltIn {
     this.#looking.unref();
   }
 
+  /** @internal */
   stop(): void {
     cancelTimer(this.#looking);
     this.#host = undefined;

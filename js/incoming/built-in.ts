@@ -14,7 +14,7 @@ export interface BuiltInHost {
 
 /** A router for `mesh.mount` whose methods have reserved names. */
 export abstract class BuiltIn implements RouterLike {
-  /** The methods. */
+  /** The methods. @internal */
   abstract readonly routes: readonly Route[];
 
   /** The procedures by their names, as those of other routers. */
@@ -28,9 +28,9 @@ export abstract class BuiltIn implements RouterLike {
     );
   }
 
-  /** Begins its work: the mesh has started. */
+  /** Begins its work: the mesh has started. @internal */
   abstract start(host: BuiltInHost): Promise<void>;
 
-  /** Ends its work. */
+  /** Ends its work. @internal */
   abstract stop(): void;
 }
