@@ -321,6 +321,17 @@ describe('registration', () => {
 });
 
 describe('waitForServices', () => {
+  it('and calls ask the provider of a mesh with an admin port too', async () => {
+    const hand = new Hand();
+    const server = await instance('a');
+    const { mesh, client } = await caller({ provider: hand }, { admin: { port: 0 } });
+    const waiting = mesh.waitForServices(['server'], { timeoutMs: 5000 });
+    await until(() => hand.watched.length > 0);
+    hand.report(at(server));
+    await waiting;
+    expect(await client.call('who')).toBe('a');
+  });
+
   it('resolves when each service has an instance', async () => {
     const hand = new Hand();
     const server = await instance('a');

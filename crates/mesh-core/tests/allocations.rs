@@ -19,7 +19,7 @@ use mesh_core::{
     clock::Timestamp,
     config::MeshConfig,
     crypto::{aead::AesKeySize, secret::Secret},
-    id::SessionId,
+    id::{ServiceId, SessionId},
     mesh::{
         AbortCause, CallError, CallId, CallSpec, Chain, Events, LogEvent, Mesh, Reply, Request, RequestId,
         SessionInfo, StreamId,
@@ -28,7 +28,7 @@ use mesh_core::{
         Opened, Opener, Sealer,
         message::{CallKind, Encoded, Encoding, Message, Messages, Payload, RequestFields},
     },
-    telemetry::{Begun, Direction, FlowKind, Recorder},
+    telemetry::{Begun, Direction, FlowKind, Metrics, Recorder},
 };
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -191,6 +191,12 @@ impl Events for Echo {
     fn session_opened(&self, _: &Arc<SessionInfo>) {}
     fn session_closed(&self, _: &SessionInfo) {}
     fn log(&self, _: LogEvent) {}
+
+    fn wanted(&self, _: &ServiceId) {}
+
+    fn metrics(&self) -> Option<Arc<Mutex<Metrics>>> {
+        None
+    }
 
     fn backlog(&self) -> usize {
         0

@@ -25,6 +25,7 @@ mod file_provider;
 mod limits;
 mod material;
 mod memory;
+mod nearest;
 mod observe;
 mod password;
 mod paths;
@@ -66,6 +67,7 @@ pub use self::{
     file_provider::FileProvider,
     limits::Limits,
     material::{Certificate, Material, Tls},
+    nearest::nearest,
     observe::Observe,
     password::Password,
     patterns::{CallerPattern, MethodPattern, is_spiffe_id},
@@ -73,7 +75,6 @@ pub use self::{
         Effect, MAX_PAIRS, MAX_POLICY_FILE, MAX_RULES, Mode, PolicyFileError, PolicyRules, PolicySource, Rule,
     },
     private_key::{KeySource, PrivateKey},
-    read::nearest,
     resilience::{Breaker, Hedging, RateLimit, Resilience, Retry},
     secret::{JoinSecret, Secret},
     selection::Selection,

@@ -294,7 +294,7 @@ pub trait Events: Send + Sync + 'static {
     fn session_closed(&self, session: &SessionInfo);
     /// Calls wait for the instances of a service, which no provider has reported: see
     /// [`super::Io::set_instances`].
-    fn wanted(&self, _service: &ServiceId) {}
+    fn wanted(&self, service: &ServiceId);
     /// A line for the log.
     fn log(&self, event: LogEvent);
     /// A burst of events is over, so this is a good moment to wake the receiver.
@@ -304,9 +304,7 @@ pub trait Events: Send + Sync + 'static {
     fn backlog(&self) -> usize;
     /// The counters of calls, quotas and breakers; `None` if these figures are
     /// not wanted. Called once, at the start.
-    fn metrics(&self) -> Option<Arc<Mutex<Metrics>>> {
-        None
-    }
+    fn metrics(&self) -> Option<Arc<Mutex<Metrics>>>;
 }
 
 #[cfg(test)]

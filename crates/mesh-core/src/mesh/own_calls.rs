@@ -17,6 +17,7 @@ use super::{
     sync::lock,
 };
 use crate::{
+    id::ServiceId,
     record::message::Payload,
     telemetry::{Metrics, report::MAX_REPORT},
 };
@@ -94,6 +95,10 @@ impl Events for Beside {
 
     fn session_closed(&self, session: &SessionInfo) {
         self.application.session_closed(session);
+    }
+
+    fn wanted(&self, service: &ServiceId) {
+        self.application.wanted(service);
     }
 
     fn log(&self, event: LogEvent) {

@@ -17,7 +17,8 @@ use prometheus_client::{
 use super::{
     flows::FlowFigures,
     histogram::{BOUNDS_MICROS, BUCKETS, Buckets},
-    recorder::{Direction, Recorder},
+    recorded::Direction,
+    recorder::Recorder,
 };
 use crate::error::Code;
 
@@ -369,7 +370,7 @@ mod tests {
         telemetry::{
             flows::FlowKind,
             moment::Moment,
-            recorder::{Begun, Failed},
+            recorded::{Begun, Failed},
         },
     };
 

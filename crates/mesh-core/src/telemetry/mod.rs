@@ -15,6 +15,7 @@ mod metrics;
 mod moment;
 pub mod picture;
 pub mod problems;
+mod recorded;
 mod recorder;
 pub mod report;
 mod spans;
@@ -29,7 +30,8 @@ pub use history::{History, HistoryView, STEP_MS, Series};
 pub use live::{Batch, CallLine, Live, MeshEvent, Reader, Tail};
 pub use metrics::{CircuitLabel, Latencies, Metrics, MetricsSnapshot};
 pub use moment::Moment;
-pub use recorder::{Began, Begun, Direction, Failed, Recorder, Refusals, Totals, Watched};
+pub use recorded::{Began, Begun, Direction, Failed, Refusals, Totals, Watched};
+pub use recorder::Recorder;
 pub use spans::{
     BATCH, Dropped, HandshakeSpan, MAX_WAITING, OpenSpan, Span, SpanKind, SpanValue, Tracer, Wake,
 };

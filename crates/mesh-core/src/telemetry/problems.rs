@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    recorder::{Direction, Refusals, Totals},
+    recorded::{Direction, Refusals, Totals},
     report::{Problem, Report, Severity},
 };
 use crate::error::Reason;

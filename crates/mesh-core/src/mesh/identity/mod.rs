@@ -1,6 +1,7 @@
 //! The identity of this service: its key and secrets, its trust in the keys of
 //! peers, and the tickets from servers.
 
+mod admission;
 mod carrier;
 mod certificates;
 mod keys;

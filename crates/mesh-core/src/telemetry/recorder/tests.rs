@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::flows::FlowKind, *};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -18,6 +18,7 @@ use tokio::time::sleep;
 use super::ledger::{Ledger, Method, Uid};
 use crate::{
     error::Code,
+    id::ServiceId,
     mesh::{
         AbortCause, CallError, CallId, CallSpec, Chain, Events, Io, LogEvent, Mesh, Reply, Request,
         RequestId, SessionInfo, StreamId, sync::lock,
@@ -26,6 +27,7 @@ use crate::{
         ITEM_COST,
         message::{CallKind, Encoding, Failure, Payload},
     },
+    telemetry::Metrics,
 };
 
 /// The bytes of one stream that this application leaves unsent.
@@ -391,6 +393,12 @@ impl Events for Handler {
     fn log(&self, _: LogEvent) {}
 
     fn flush(&self) {}
+
+    fn wanted(&self, _: &ServiceId) {}
+
+    fn metrics(&self) -> Option<Arc<Mutex<Metrics>>> {
+        None
+    }
 
     fn backlog(&self) -> usize {
         0
