@@ -28,6 +28,7 @@ const TOKEN: &str = "security.certificate.authority.joinToken (or SECURE_MESH_JO
 
 /// The certificate that is there; times in milliseconds since 1970.
 #[napi(object)]
+#[allow(clippy::struct_field_names)] // They are times.
 pub struct NativeStanding {
     /// The time of its renewal.
     pub renew_at: f64,

@@ -253,8 +253,8 @@ impl NativeMesh {
             let text = "the mesh was not started, so it has no key";
             return Settled(Err(Failure::new(Code::FailedPrecondition, Reason::NotInitialized, text)));
         };
-        let signed = tokio::task::spawn_blocking(move || signer.sign(&text)).await;
-        Settled(match signed {
+        let outcome = tokio::task::spawn_blocking(move || signer.sign(&text)).await;
+        Settled(match outcome {
             Ok(Ok((key, signature))) => Ok(NativeSeal { key, signature }),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(Failure::new(Code::Internal, Reason::Internal, "the signature was interrupted")),

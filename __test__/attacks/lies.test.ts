@@ -166,8 +166,8 @@ describe('a client', () => {
   );
 
   it.each([
-    [2048, 'kept'],
-    [2049, 'dropped'],
+    [3072, 'kept'],
+    [3073, 'dropped'],
   ])('has its ticket of %i bytes %s', async (length, outcome) => {
     const { client, hostile, ask } = await between();
     answered(hostile, ({ call }, { session }) => {

@@ -88,7 +88,7 @@ export class Enrolment {
     const token = native.joinToken;
     if (token === null || native.tokenHasEnded()) {
       throw new MeshError(
-        'FAILED_PRECONDITION',
+        'INVALID_ARGUMENT',
         `this service has no certificate, and ${token === null ? 'no join token' : 'its join token has ended'}; ` +
           'give it a new one as security.certificate.authority.joinToken or SECURE_MESH_JOIN_TOKEN',
         { reason: 'CONFIG' },

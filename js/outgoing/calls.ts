@@ -37,6 +37,9 @@ interface Pending {
   readonly span: CallSpan | undefined;
 }
 
+/** The most calls of the mesh itself at once, which keep no process alive: a renewal and a question about the bundle. */
+const OWN_CALLS = 2;
+
 /** Sends calls, and settles each of them exactly once. */
 export class Calls {
   readonly #pending = new IdTable<Pending>();
@@ -54,7 +57,7 @@ export class Calls {
   failed = 0;
 
   /**
-   * @param onCount called when the first call becomes pending and when the last one is settled
+   * @param onCount called when the number of pending calls changes, while it is small
    * @param limit the limit of an input or an item in bytes
    */
   constructor(writer: CommandWriter, onCount: () => void, limit?: number) {
@@ -158,7 +161,7 @@ export class Calls {
     span?.count(pending.outflow, inflow);
     this.#pending.set(id, pending);
     if (inflow !== undefined) this.#streams.set(inflow, id);
-    if (this.#pending.size === 1) this.#onCount();
+    if (this.#pending.size <= OWN_CALLS + 1) this.#onCount();
     if (wait === undefined) {
       this.#trySend(id, pending, kind, payload, prepared, input, chain);
       return;
@@ -339,7 +342,7 @@ export class Calls {
     pending.stopListening?.();
     pending.outflow?.stop();
     if (pending.inflow !== undefined) this.#streams.delete(pending.inflow);
-    if (this.#pending.size === 0) this.#onCount();
+    if (this.#pending.size <= OWN_CALLS) this.#onCount();
     return pending;
   }
 

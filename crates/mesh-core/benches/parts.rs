@@ -62,9 +62,11 @@ fn sight(criterion: &mut Criterion) {
                     method,
                     kind: FlowKind::Unary,
                     metadata,
+                    trust: "",
+                    attempt: 1,
                 };
-                let watched = recorder.begin(black_box(call), Duration::from_millis(1)).unwrap();
-                recorder.end(&watched, None, Duration::from_millis(3));
+                let watched = recorder.begin(black_box(call), Duration::from_millis(1)).watched.unwrap();
+                recorder.end(watched, None, Duration::from_millis(3));
             });
         });
     }

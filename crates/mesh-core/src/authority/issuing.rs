@@ -146,6 +146,7 @@ impl Signer {
         validity: Validity,
     ) -> Result<Vec<u8>, AuthorityError> {
         let mut params = CertificateParams::default();
+        params.is_ca = IsCa::ExplicitNoCa;
         let mut subject = DistinguishedName::new();
         subject.push(DnType::CommonName, service.as_str().chars().take(64).collect::<String>());
         params.distinguished_name = subject;
@@ -242,7 +243,9 @@ impl PublicKeyData for Requested<'_> {
 pub(super) fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(BASE64_STANDARD.encode(der));
     let mut text = Zeroizing::new(String::with_capacity(body.len() + body.len() / 64 + 2 * label.len() + 40));
-    text.push_str(&format!("-----BEGIN {label}-----\n"));
+    text.push_str("-----BEGIN ");
+    text.push_str(label);
+    text.push_str("-----\n");
     let mut rest = body.as_str();
     while !rest.is_empty() {
         let (line, after) = rest.split_at(rest.len().min(64));
@@ -250,7 +253,9 @@ pub(super) fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
         text.push('\n');
         rest = after;
     }
-    text.push_str(&format!("-----END {label}-----\n"));
+    text.push_str("-----END ");
+    text.push_str(label);
+    text.push_str("-----\n");
     text
 }
 

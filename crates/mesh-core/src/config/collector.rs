@@ -112,8 +112,8 @@ impl Collector {
             Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
             None => !host.is_empty() && is_host(host) && !host.contains(':'),
         };
-        let base = path.trim_end_matches('/');
-        let path = if base.ends_with(TRACES) { base.to_owned() } else { format!("{base}{TRACES}") };
+        let prefix = path.trim_end_matches('/');
+        let path = if prefix.ends_with(TRACES) { prefix.to_owned() } else { format!("{prefix}{TRACES}") };
         is_known.then(|| Self { tls, host: bare.unwrap_or(host).to_owned(), port, path })
     }
 

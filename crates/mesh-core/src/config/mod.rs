@@ -93,6 +93,7 @@ use crate::id::ServiceId;
 
 /// A checked configuration. The defaults are in the tables of the sections.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // They are options, each independent of the others.
 pub struct MeshConfig {
     /// `serviceId`: the name of this service.
     pub service_id: ServiceId,

@@ -31,20 +31,20 @@ pub(super) struct Archive {
 impl Archive {
     /// Opens the file, if it is not open.
     pub(super) async fn open(&self) {
-        let (shelf, history, now) = (Arc::clone(&self.shelf), Arc::clone(&self.history), self.now());
-        self.note(spawn_blocking(move || lock(&shelf).open(&history, now)).await.unwrap_or(Ok(None)));
+        let (file, history, now) = (Arc::clone(&self.shelf), Arc::clone(&self.history), self.now());
+        self.note(spawn_blocking(move || lock(&file).open(&history, now)).await.unwrap_or(Ok(None)));
     }
 
     /// Writes what is new, at most once a minute unless `at_once`.
     pub(super) async fn write(&self, at_once: bool) {
-        let (shelf, history, now) = (Arc::clone(&self.shelf), Arc::clone(&self.history), self.now());
+        let (file, history, now) = (Arc::clone(&self.shelf), Arc::clone(&self.history), self.now());
         let write = move || {
-            let mut shelf = lock(&shelf);
-            if !shelf.is_due(now, at_once) {
+            let mut file = lock(&file);
+            if !file.is_due(now, at_once) {
                 return None;
             }
-            let opened = shelf.open(&history, now);
-            Some(opened.and_then(|damage| shelf.write(&history, now).map(|()| damage)))
+            let opened = file.open(&history, now);
+            Some(opened.and_then(|damage| file.write(&history, now).map(|()| damage)))
         };
         if let Some(outcome) = spawn_blocking(write).await.unwrap_or_default() {
             self.note(outcome);
@@ -79,7 +79,7 @@ impl Archive {
         match fault {
             Some(fault) => self.log(Level::Error, "history.failed", fault),
             None => {
-                self.log(Level::Info, "history.kept", "admin.history: the history is kept again".to_owned())
+                self.log(Level::Info, "history.kept", "admin.history: the history is kept again".to_owned());
             }
         }
     }

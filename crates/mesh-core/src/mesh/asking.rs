@@ -151,7 +151,7 @@ fn take_in(service: &str, answers: &[Vec<u8>], bytes: &mut usize) -> Heard {
             // Two sessions may lead to one process.
             Ok((report, _)) if reports.iter().any(|other| other.instance == report.instance) => {}
             Ok((_, size)) if *bytes + size > MAX_BYTES => {
-                fault = Some("the reports of others take all the room")
+                fault = Some("the reports of others take all the room");
             }
             Ok((report, size)) => {
                 *bytes += size;

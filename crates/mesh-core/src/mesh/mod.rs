@@ -116,7 +116,7 @@ impl Mesh {
         events: Arc<dyn Events>,
     ) -> Result<Self, Error> {
         let (admin, clock) = (config.admin.clone(), platform.clock.clone());
-        let exported = config.clone();
+        let settings = config.clone();
         let (facts, ready, running) = Self::parts(platform, config, events);
         // The admin port is bound first, so that a failure has no side effects.
         let admin = match &admin {
@@ -131,7 +131,7 @@ impl Mesh {
         };
         runtime::spawn(running)?;
         let mesh = ready.await?;
-        let exporter = export(&exported, &mesh.sight, mesh.jobs.downgrade());
+        let exporter = export(&settings, &mesh.sight, mesh.jobs.downgrade());
         Ok(Self { admin, exporter, ..mesh })
     }
 

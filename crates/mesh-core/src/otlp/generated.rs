@@ -2,6 +2,7 @@
 //! nobody needs `protoc`.
 
 #[allow(
+    clippy::all,
     clippy::pedantic,
     clippy::default_trait_access,
     missing_docs,

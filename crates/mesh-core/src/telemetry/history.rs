@@ -127,7 +127,9 @@ impl History {
                     (&mut series.p95, p95),
                     (&mut series.p99, p99),
                 ];
-                columns.into_iter().for_each(|(column, value)| column.push(value));
+                for (column, value) in columns {
+                    column.push(value);
+                }
             }
             all.push(series);
         }
@@ -207,7 +209,9 @@ impl History {
             return Ok(());
         }
         let track = self.tracks.entry(key).or_default();
-        points.into_iter().for_each(|point| track.put(tag.into(), point));
+        for point in points {
+            track.put(tag.into(), point);
+        }
         Ok(())
     }
 
@@ -269,7 +273,7 @@ fn put_points<'a>(
     points: impl ExactSizeIterator<Item = &'a Point>,
 ) -> Result<(), Malformed> {
     let count = u16::try_from(points.len()).map_err(|_| Malformed)?;
-    let fit = [from, to].iter().all(|name| name.len() <= usize::from(u8::MAX));
+    let fit = [from, to].iter().all(|name| u8::try_from(name.len()).is_ok());
     if count == 0 || !fit {
         return Ok(());
     }
@@ -279,7 +283,9 @@ fn put_points<'a>(
     block.put_u16(count);
     for Point { at, rate, failures, quantiles: [p50, p95, p99] } in points {
         block.put_u32(*at);
-        [rate, failures, p50, p95, p99].into_iter().for_each(|figure| block.put(&figure.to_be_bytes()));
+        for figure in [rate, failures, p50, p95, p99] {
+            block.put(&figure.to_be_bytes());
+        }
     }
     Ok(())
 }

@@ -143,7 +143,7 @@ mod tests {
         let later = TEXT.replace("00-0af", "cc-0af") + "-more";
         assert_eq!(TraceContext::parse(later.as_bytes()), Some(context));
         for wrong in [
-            "".to_owned(),
+            String::new(),
             TEXT.replace("00-0af", "ff-0af"),
             TEXT.to_uppercase(),
             TEXT.to_owned() + "-more",

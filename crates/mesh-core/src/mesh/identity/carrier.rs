@@ -38,9 +38,8 @@ impl Tls {
     pub(super) fn load(shared: &Shared) -> Result<Option<Self>, Error> {
         let carrier = match (&shared.config.tls, &shared.config.certificate) {
             (config::Tls::Off, _) | (config::Tls::Auto | config::Tls::Required, None) => return Ok(None),
-            (config::Tls::Auto | config::Tls::Required, Some(_)) => None,
+            (config::Tls::Auto | config::Tls::Required, Some(_)) | (config::Tls::Unproven, _) => None,
             (config::Tls::Given(given), _) => Some(Carrier::load(shared, given)?),
-            (config::Tls::Unproven, _) => None,
         };
         Ok(Some(Self { server: Mutex::default(), signatures: Arc::default(), carrier }))
     }

@@ -7,6 +7,9 @@ use std::{
 
 use crate::{handshake::Local, id::ServiceId};
 
+/// The service that a token is for, and this side of its session.
+type Admitted = (ServiceId, Arc<Local>);
+
 /// The tokens that admit a newcomer, by the names that their secrets have on the wire.
 #[derive(Default)]
-pub(super) struct Newcomers(pub(super) Mutex<HashMap<[u8; 8], (ServiceId, Arc<Local>)>>);
+pub(super) struct Newcomers(pub(super) Mutex<HashMap<[u8; 8], Admitted>>);

@@ -35,9 +35,9 @@ impl Directory {
     }
 
     fn open(&self, history: &Mutex<History>, now: u64) -> Result<(Shelf, Option<Damage>), ShelfError> {
-        let mut shelf = Shelf::new(&self.0, "me");
-        let damage = shelf.open(history, now)?;
-        Ok((shelf, damage))
+        let mut opened = Shelf::new(&self.0, "me");
+        let damage = opened.open(history, now)?;
+        Ok((opened, damage))
     }
 }
 

@@ -149,9 +149,9 @@ async fn a_server_that_drains_says_so_to_probes_and_keeps_its_port_meanwhile() {
     };
     // It asked before, and is told.
     let endpoint = tonic::transport::Endpoint::from_shared(url.clone()).unwrap();
-    let mut watcher = HealthClient::new(endpoint.connect().await.unwrap());
+    let mut health = HealthClient::new(endpoint.connect().await.unwrap());
     let request = HealthCheckRequest { service: String::new() };
-    let mut watched = watcher.watch(request).await.unwrap().into_inner();
+    let mut watched = health.watch(request).await.unwrap().into_inner();
     assert_eq!(watched.message().await.unwrap().unwrap().status, 1, "SERVING");
     let closed = server.mesh.close(Duration::from_secs(3));
     let looked = async {
