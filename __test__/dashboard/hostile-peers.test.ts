@@ -1,6 +1,9 @@
 // Members of the mesh that are asked for their reports over the wire, and answer with anything: the picture of the
 // others is there, in time, in bounded memory, and says whose word it is.
 import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { MESSAGE } from '../hostile/constants.js';
 import { Honest } from '../hostile/honest.js';
@@ -27,6 +30,12 @@ interface Picture {
   problems: { reporter: string; text: string }[];
 }
 
+function scratch(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-peers-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
 /** A member that answers each question about itself so; null is never. */
 async function peer(id: string, report: string | null): Promise<Server> {
   const server = await Server.listen(
@@ -49,6 +58,8 @@ async function gateway(peers: Server[]): Promise<{
 }> {
   const orders = await serve('orders', (mesh) => mesh.handle('get', () => 1), {
     security: { ...security, rsaKeySize: 2048 },
+    // Each gateway has a key of its own, which an `orders` of another test would refuse.
+    paths: { keysDir: scratch() },
     observe: true,
   });
   const services = [entry('orders', orders), ...peers.map((server) => server.entry)];
@@ -59,7 +70,9 @@ async function gateway(peers: Server[]): Promise<{
     admin: { port: 0 },
   });
   onTestFinished(() => process.kill());
-  expect((await process.call('orders', 'get')).result).toBe(1);
+  const first = await process.call('orders', 'get');
+  expect(first.error).toBeUndefined();
+  expect(first.result).toBe(1);
   const { port } = await process.ask('adminAddress');
   const url = `http://127.0.0.1:${port}/`;
   const picture = async (): Promise<Picture> => {

@@ -21,6 +21,8 @@ pub const STEP_MS: u64 = TIERS[0].step as u64 * 1_000;
 const MAX_EDGES: usize = 2_000;
 /// Edges that take the place of others in one step.
 const MAX_DISPLACED: usize = 200;
+/// An event may be noted so long after its time.
+const LATE_MS: u64 = 60_000;
 const MAX_EVENTS: usize = 2_000;
 /// The tag of an event in a block; lower ones are tiers.
 const EVENT: u8 = 0x10;
@@ -143,7 +145,8 @@ impl History {
         }
     }
 
-    /// The points and events after a time in ms, as blocks of bytes; 0 is everything.
+    /// The points and events after a time in ms, as blocks of bytes; 0 is everything. Events of the minute before are
+    /// among them again, and their restoration drops those that are known.
     #[must_use]
     pub fn blocks(&self, since: u64) -> Vec<Vec<u8>> {
         let mut blocks = vec![Vec::new()];
@@ -152,7 +155,7 @@ impl History {
                 let _ = put_points(room(&mut blocks), key, tier, track.since(tier, seconds(since)));
             }
         }
-        for event in self.events.iter().filter(|event| event.at > since) {
+        for event in self.events.iter().filter(|event| event.at.saturating_add(LATE_MS) > since) {
             let Ok(text) = serde_json::to_vec(event) else { continue };
             let block = room(&mut blocks);
             block.put(&[EVENT]);
@@ -188,12 +191,29 @@ impl History {
         TIERS[if self.deep { TIERS.len() - 1 } else { 0 }].span()
     }
 
+    /// Adds an event of the past, which may precede those that were noted since the start.
+    fn restore_event(&mut self, event: MeshEvent) {
+        let mut place = self.events.partition_point(|known| known.at <= event.at);
+        let mut same = self.events.range(..place).rev().take_while(|known| known.at == event.at);
+        if same.any(|known| *known == event) {
+            return;
+        }
+        if self.events.len() >= MAX_EVENTS {
+            if place == 0 {
+                return;
+            }
+            self.events.pop_front();
+            place -= 1;
+        }
+        self.events.insert(place, event);
+    }
+
     fn restore_entry(&mut self, reader: &mut Reader<'_>, now: u64) -> Result<(), Malformed> {
         let tag = reader.u8()?;
         if tag == EVENT {
             let event = serde_json::from_slice::<MeshEvent>(reader.vec16()?).map_err(|_| Malformed)?;
             if event.at <= now {
-                self.note(vec![event]);
+                self.restore_event(event);
             }
             return Ok(());
         }

@@ -142,3 +142,17 @@ fn the_number_of_events_is_bounded() {
     }
     assert_eq!((history.events.len(), history.events[0].at), (MAX_EVENTS, 1_001));
 }
+
+#[test]
+fn events_of_the_past_come_before_those_that_were_noted_meanwhile() {
+    let mut past = History::default();
+    past.note((1..=MAX_EVENTS as u64).map(|at| event(at, "past")).collect());
+    let mut history = History::default();
+    let now = 10_000;
+    history.note(vec![event(now, "start")]);
+    for _ in 0..2 {
+        past.blocks(0).iter().for_each(|block| history.restore(block, now));
+        let (first, last) = (&history.events[0], &history.events[MAX_EVENTS - 1]);
+        assert_eq!((history.events.len(), first.at, last.text.as_str()), (MAX_EVENTS, 2, "start"));
+    }
+}
