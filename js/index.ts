@@ -9,6 +9,7 @@ export { SecureMeshServer } from './compat/server.js';
 export { Context } from './rpc/context.js';
 export type {
   CallKind,
+  Priority,
   CallOptions,
   ClientMiddleware,
   Items,
@@ -126,6 +127,7 @@ export {
   type RetryOptions,
   type RetryPolicyConfig,
 } from './resilience/retry-policy.js';
+export type { SharedQuotaConfig } from './resilience/shared-quota.js';
 export type { MeshEventMap, MeshListener } from './mesh/events.js';
 export type { ReadinessCheck } from './mesh/readiness.js';
 export type { Revocation, RotateMeshSecretOptions } from './mesh/rotation.js';
@@ -166,7 +168,11 @@ export type {
   AuthorizationRule,
   BalancingConfig,
   BuiltInProvider,
+  BulkheadConfig,
+  CallerConfig,
   CertificateConfig,
+  ConcurrencyConfig,
+  ConsulProviderConfig,
   CoreConfig,
   DiscoveryConfig,
   DiscoveryOptions,
@@ -174,6 +180,7 @@ export type {
   EjectionConfig,
   EtcdProviderConfig,
   FileProviderConfig,
+  KubernetesProviderConfig,
   MeshLimits,
   PathsConfig,
   SecurityConfig,

@@ -17,6 +17,8 @@ export function run(
   settings: object = {},
   flags: string[] = [],
   env: Record<string, string> = {},
+  /** The network namespace that it runs in. */
+  host?: string,
 ): {
   told: () => Told[];
   next: () => Promise<any>;
@@ -24,14 +26,13 @@ export function run(
   kill: () => void;
 } {
   const file = join(root, '__test__', 'fixtures', `${name}.cjs`);
-  const child = spawn(
-    process.execPath,
-    [...flags, file, JSON.stringify({ keysDir, ...settings })],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
-    },
-  );
+  const command = [process.execPath, ...flags, file, JSON.stringify({ keysDir, ...settings })];
+  if (host !== undefined) command.unshift('ip', 'netns', 'exec', host);
+  const [program = '', ...args] = command;
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => (output += text));

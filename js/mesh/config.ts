@@ -24,7 +24,10 @@ export function encodeConfig(config: MeshConfig): string {
     const { provider, providers, advertise, ...discovery } = config.discovery as DiscoveryConfig;
     // The core knows that there is one; the providers themselves stay here, and so do the options of a source of
     // the package, which it checks.
-    const rest = typeof provider === 'string' ? { services: discovery.services } : discovery;
+    const rest =
+      typeof provider === 'string'
+        ? { services: discovery.services, maxStaleMs: discovery.maxStaleMs }
+        : discovery;
     plain['discovery'] = { ...rest, provider: 'application' };
   } else if (config.discovery?.advertise !== undefined) {
     throw invalidOption('discovery.advertise is for a provider: give discovery.provider too');

@@ -177,6 +177,7 @@ export interface AcceptedTrustConfig {
 
 /** Where services are. */
 export interface DiscoveryConfig {
+  maxStaleMs?: Duration | undefined;
   /** The services that can be called, with their addresses. Default: none. */
   services?: ServiceConfig[] | undefined;
   /**
@@ -272,6 +273,7 @@ export interface EtcdProviderConfig {
   provider: 'etcd';
   /** The members of the cluster, 16 at most. Another one is tried when one fails. */
   endpoints: string[];
+  ca?: string | undefined;
   /** The beginning of all keys. Default: `'/mesh/'`. */
   prefix?: string | undefined;
   /**
@@ -286,6 +288,17 @@ export interface EtcdProviderConfig {
   /** The password of `user`. Environment: `SECURE_MESH_ETCD_PASSWORD`. Default: none. */
   password?: string | undefined;
 }
+
+/** X */
+export interface ConsulProviderConfig { provider: 'consul'; address?: string | undefined; token?: string | undefined; datacenter?: string | undefined; namespace?: string | undefined; tag?: string | undefined; ca?: string | undefined; register?: boolean | undefined; ttlMs?: Duration | undefined }
+/** X */
+export interface KubernetesProviderConfig { provider: 'kubernetes'; namespace?: string | undefined; portName?: string | undefined; address?: string | undefined; tokenFile?: string | undefined; ca?: string | undefined }
+/** X */
+export interface BulkheadConfig { maxCalls: number; maxQueue?: number | undefined }
+/** X */
+export interface ConcurrencyConfig { min?: number | undefined; initial?: number | undefined; max?: number | undefined }
+/** X */
+export interface CallerConfig { index: number; of: number }
 
 /**
  * Which service may call which method here. Without it every service that has a session may call
@@ -377,6 +390,7 @@ export interface BalancingConfig {
    * the defaults below.
    */
   ejection?: EjectionConfig | false | undefined;
+  caller?: CallerConfig | undefined;
   /**
    * The most instances of one service that this service connects to, 1…1,000. Services choose
    * different ones; the others stand in when none of them can be used. Default: 32.
@@ -503,7 +517,7 @@ export interface MeshLimits {
 }
 
 /** A source of instances of the package, with its options. */
-export type BuiltInProvider = FileProviderConfig | DnsProviderConfig | EtcdProviderConfig;
+export type BuiltInProvider = FileProviderConfig | DnsProviderConfig | EtcdProviderConfig | ConsulProviderConfig | KubernetesProviderConfig;
 
 /** The options of discovery. With a source of instances of the package, its options are among them. */
 export type DiscoveryOptions =

@@ -16,7 +16,10 @@ section! {
         /// When an instance that fails more than the others is left out; `false` for never.
         ejection: Option<Ejection> = "ejection" ("EjectionConfig | false"), shown(None, "with the defaults below"),
             |at| Ejection::or_never(at).map(Some);
-        /// The most instances of one service that this service connects to, 1…1,000. Services choose different
+        /// The place of this process among the callers, where a service has more instances than `subset`.
+        caller: Option<CallerPlace> = "caller" ("CallerConfig"), absent("a place by chance"),
+            |at| CallerPlace::read_at(at).map(Some);
+        /// The most instances of one service that this service connects to, 1…1,000. Callers choose different
         /// ones; the others stand in when none of them can be used.
         subset: u32 = "subset" ("number"), count(32), |at| at.integer(1, 1000);
     }

@@ -12,14 +12,19 @@ mod admin;
 mod admin_port;
 mod authorization;
 mod balancing;
+mod bulkhead;
+mod caller_place;
 mod certificate;
+mod concurrency;
 mod conditions;
+mod consul_provider;
 mod discovery;
 mod dns_provider;
 mod ejection;
 mod error;
 mod etcd_provider;
 mod file_provider;
+mod kubernetes_provider;
 mod limits;
 mod material;
 mod memory;
@@ -37,8 +42,10 @@ mod rules;
 mod secret;
 mod security;
 mod selection;
+mod server_url;
 mod service;
 mod services;
+mod shared_quota;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -54,11 +61,16 @@ pub use self::{
     accept::{Accept, WeakerTrust},
     admin_port::{Admin, AdminToken},
     balancing::Balancing,
+    bulkhead::Bulkhead,
+    caller_place::CallerPlace,
+    concurrency::Concurrency,
+    consul_provider::ConsulProvider,
     dns_provider::DnsProvider,
     ejection::Ejection,
     error::ConfigError,
     etcd_provider::EtcdProvider,
     file_provider::FileProvider,
+    kubernetes_provider::KubernetesProvider,
     limits::Limits,
     material::{Certificate, Material, Tls},
     observe::Observe,
@@ -72,7 +84,9 @@ pub use self::{
     resilience::{Breaker, Hedging, RateLimit, Resilience, Retry},
     secret::Secret,
     selection::Selection,
+    server_url::ServerUrl,
     service::Service,
+    shared_quota::{OnUnavailable, RedisUrl, SharedQuota},
     sources::{ProviderConfig, Records},
     weakness::{MAKE_SECRET, MIN_SECRET, Weakness},
 };
@@ -135,6 +149,8 @@ pub struct MeshConfig {
     pub limits: Limits,
     /// `balancing`.
     pub balancing: Balancing,
+    /// `discovery.maxStaleMs`: for how long a list is used whose source is away.
+    pub max_stale: Option<Duration>,
     /// `resilience`.
     pub resilience: Resilience,
     /// The network in memory this mesh is on, instead of the system's. No
@@ -209,6 +225,7 @@ impl MeshConfig {
             enforce_peer_keys: security.enforce_peer_keys,
             services: discovery.services,
             has_provider: discovery.has_provider,
+            max_stale: discovery.max_stale,
             keys_dir: keys_dir.or(security.keys_dir).or(keys_dir_variable).map(PathBuf::from),
             authorization: PolicySource::read(&options, env)?,
             admin: Admin::read(&options, env)?,

@@ -66,6 +66,7 @@ pub(super) mod prelude {
     pub(in super::super) use super::super::{
         accept::WeakerTrust,
         admin_port::AdminToken,
+        caller_place::CallerPlace,
         conditions::Conditions,
         ejection::Ejection,
         error::ConfigError,
@@ -78,6 +79,7 @@ pub(super) mod prelude {
         read::{At, Env, Options},
         secret::Secret,
         selection::Selection,
+        server_url::ServerUrl,
         service::Service,
         services::Instance,
         sources::Records,

@@ -13,11 +13,18 @@ use super::events::{AbortCause, CallError};
 use crate::{
     config::MeshConfig,
     error::{Code, Reason},
-    record::message::is_late,
+    record::message::{Priority, is_late},
 };
 
 /// The longest a request may hold its place.
 const MAX_TIME: Duration = Duration::from_hours(24);
+
+/// What a call takes over from the request on whose behalf it is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Inherited {
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) priority: Priority,
+}
 
 /// How long a request may take: what its caller gives it, and a limit of this
 /// side. A caller without a deadline, or with a generous one, does not get to

@@ -12,7 +12,7 @@ use crate::{
     handshake::Trust,
     id::{ServiceId, SessionId},
     identity::Certified,
-    record::message::{CallKind, Failure, Payload},
+    record::message::{CallKind, Failure, Payload, Priority},
     telemetry::{Metrics, escape},
 };
 
@@ -72,6 +72,9 @@ pub struct CallSpec<'a> {
     /// Whether a second copy goes to another instance when the call takes longer than most; `None` follows
     /// `resilience.hedging`, and `Some(false)` means no second copy on any occasion. Only idempotent calls get one.
     pub hedge: Option<bool>,
+    /// How much it matters when its service has too much to do; `None` is the priority of the request on whose
+    /// behalf it is made, and otherwise the normal one.
+    pub priority: Option<Priority>,
     /// The calls that led to it.
     pub chain: Chain<'a>,
 }
@@ -291,7 +294,7 @@ pub trait Events: Send + Sync + 'static {
     /// A session ended; its requests have been aborted.
     fn session_closed(&self, session: &SessionInfo);
     /// Calls wait for the instances of a service, which nobody has reported: see [`super::Io::set_instances`].
-    fn wanted(&self, _service: &ServiceId) {}
+    fn wanted(&self, service: &ServiceId);
     /// Something for the log.
     fn log(&self, event: LogEvent);
     /// A burst of events is over; now is a good time to wake somebody.
@@ -299,6 +302,8 @@ pub trait Events: Send + Sync + 'static {
     /// Bytes of events that have been told and not yet been dealt with. While
     /// they are many, nothing more is read from peers.
     fn backlog(&self) -> usize;
+    /// For how long the oldest event has been waiting that the application has not taken.
+    fn delay(&self) -> Duration;
     /// Where the mesh counts its calls, quotas and breakers; `None` if nobody
     /// wants these figures. Asked for at the start.
     fn metrics(&self) -> Option<Arc<Mutex<Metrics>>> {

@@ -56,7 +56,7 @@ pub use self::{
     figures::Gauges,
     io::Io,
     server::PolicyStatus,
-    stats::{CertificateStats, Stats},
+    stats::{CertificateStats, Shed, Stats},
 };
 use self::{
     facts::Facts,

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -16,7 +17,7 @@ use super::{
     },
     sync::lock,
 };
-use crate::{record::message::Payload, telemetry::Metrics};
+use crate::{id::ServiceId, record::message::Payload, telemetry::Metrics};
 
 /// The method that answers with the report of a process.
 pub(crate) const OBSERVE: &str = "securestack.observe";
@@ -89,6 +90,10 @@ impl Events for Beside {
         self.application.session_closed(session);
     }
 
+    fn wanted(&self, service: &ServiceId) {
+        self.application.wanted(service);
+    }
+
     fn log(&self, event: LogEvent) {
         self.application.log(event);
     }
@@ -99,6 +104,10 @@ impl Events for Beside {
 
     fn backlog(&self) -> usize {
         self.application.backlog()
+    }
+
+    fn delay(&self) -> Duration {
+        self.application.delay()
     }
 
     fn metrics(&self) -> Option<Arc<Mutex<Metrics>>> {

@@ -4,7 +4,7 @@
 //! `requests` holds them until they are.
 //! `admission` holds the `places` of newcomers, the first messages seen
 //! (`replays`), the `accounts` of addresses and the `turns` of answers; `seats` are
-//! those of sessions. `tls` answers the handshakes of TLS beneath.
+//! those of sessions. `shared_quota` counts with other processes. `shedding` refuses what there is no time or no room for. `tls` answers the handshakes of TLS beneath.
 
 mod accept;
 mod accounts;
@@ -18,6 +18,8 @@ mod replays;
 mod requests;
 mod seats;
 mod session;
+mod shared_quota;
+mod shedding;
 mod tls;
 mod turns;
 
