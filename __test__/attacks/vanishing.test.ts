@@ -13,6 +13,7 @@ import { Honest } from '../hostile/honest.js';
 import { makeIdentity } from '../hostile/identity.js';
 import { random } from '../hostile/random.js';
 import { points, vanish, ways } from '../hostile/vanish.js';
+import { compared } from '../support/compared.js';
 
 const ROUNDS = 5;
 const clients = Number(process.env['MESH_ATTACK_CLIENTS'] ?? 200);
@@ -40,7 +41,7 @@ async function newcomer(server: Honest, id: string, keysDir?: string): Promise<H
 
 it(
   `${clients} clients vanish at any point, ${ROUNDS} times over (seed ${seed})`,
-  { timeout: 20_000 + clients * ROUNDS * 40 },
+  { ...compared, timeout: 20_000 + clients * ROUNDS * 40 },
   async () => {
     const server = await serve();
     const identity = makeIdentity();

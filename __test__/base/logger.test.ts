@@ -4,8 +4,9 @@ import { Console } from 'node:console';
 import { pino } from 'pino';
 import winston from 'winston';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { Logger } from '../../js/index.js';
+import type { Logger, SecureMesh } from '../../js/index.js';
 import { pair } from '../support/kit.js';
+import { make } from '../support/meshes.js';
 import { errorOf, until } from '../support/promises.js';
 
 class Lines extends Writable {
@@ -50,6 +51,7 @@ describe('a logger', () => {
         message: 'the cause',
         stack: expect.stringContaining('logger.test'),
       },
+      error: { name: 'TypeError', message: 'the cause' },
     });
   });
 
@@ -90,19 +92,32 @@ describe('a logger', () => {
   });
 });
 
+describe('an object that takes nothing', () => {
+  it.each([
+    [{}, 'logger must have a method debug, info, warn or error'],
+    [{ log: () => {} }, 'logger must have a method debug, info, warn or error'],
+    [{ error: 'stderr' }, 'logger.error must be a function, got string'],
+  ])('is no logger: %o', (logger, text) => {
+    expect(() => make('a', { logger: logger as Logger })).toThrow(text);
+  });
+});
+
 describe('without a logger', () => {
   it('a process is warned once, by a code of its own, and not of what was thrown', async () => {
     const seen: (Error & { code?: string })[] = [];
     const take = (warning: Error): void => void seen.push(warning);
     process.on('warning', take);
     onTestFinished(() => void process.off('warning', take));
-    const { client } = await pair((mesh) =>
+    const fail = (mesh: SecureMesh): SecureMesh =>
       mesh.handle('fail', () => {
         throw new TypeError('the cause');
-      }),
-    );
-    for (let n = 0; n < 3; n += 1) await errorOf(client.call('fail'));
+      });
+    // This one would not hear of it either.
+    const deaf = await pair(fail, { logger: { info: () => {} } });
+    await errorOf(deaf.client.call('fail'));
     await until(() => seen.length > 0);
+    const { client } = await pair(fail);
+    for (let n = 0; n < 3; n += 1) await errorOf(client.call('fail'));
     expect(seen.map(({ code }) => code)).toEqual(['SECURE_MESH_NO_LOGGER']);
     expect(seen[0]?.message).toContain('logger: console');
     expect(seen[0]?.message).not.toContain('the cause');

@@ -4,6 +4,7 @@ import type { SecureMesh, SecureMeshClient } from '../../js/index.js';
 import { make, serve } from '../support/meshes.js';
 import { errorOf, sleep } from '../support/promises.js';
 import { Bind, installed } from '../support/servers.js';
+import { compared } from '../support/compared.js';
 
 const instance = (name: string, host = '127.0.0.1', port = 0): Promise<SecureMesh> =>
   serve('server', (mesh) => mesh.handle('who', () => name), { host, port });
@@ -42,7 +43,7 @@ const known = async (mesh: SecureMesh): Promise<{ instances: number; error?: str
   return details['discovery'].server;
 };
 
-describe.skipIf(!installed('named'))('DNS', () => {
+describe.skipIf(!installed('named'))('DNS', compared, () => {
   it('is followed by service records within their time to live', async () => {
     const [a, b] = [await instance('a'), await instance('b')];
     const record = (mesh: SecureMesh): string => `server IN SRV 0 1 ${port(mesh)} ns.mesh.test.`;

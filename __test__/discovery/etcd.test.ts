@@ -5,6 +5,7 @@ import { Authority } from '../support/authority.js';
 import { make, serve } from '../support/meshes.js';
 import { errorOf, sleep, until } from '../support/promises.js';
 import { Etcd, installed } from '../support/servers.js';
+import { compared } from '../support/compared.js';
 
 type Entry = { event?: string; text: string };
 
@@ -61,7 +62,7 @@ function load(
   };
 }
 
-describe.skipIf(!installed('etcd'))('etcd', () => {
+describe.skipIf(!installed('etcd'))('etcd', compared, () => {
   it('has instances come and drain under load without a failed call', async () => {
     const etcd = await Etcd.start();
     const first = await instance(etcd, 'a');

@@ -172,6 +172,7 @@ describe('a provider of discovery', () => {
     hand.report(at(server));
     await first;
     const good = at(server);
+    const half = 'x😀'.slice(0, 2);
     const cyclic: any = { ...good };
     cyclic.metadata = { cyclic };
     const wrong: [unknown, RegExp][] = [
@@ -182,7 +183,15 @@ describe('a provider of discovery', () => {
       [[{ host: 'a', port: 70_000 }], /instances\[0\]\.port must be/],
       [[{ ...good, weight: -1 }], /instances\[0\]\.weight must be/],
       [[{ ...good, metadata: { a: 1 } }], /instances\[0\]\.metadata must be/],
-      [[cyclic], /circular/],
+      [[cyclic], /instances\[0\]\.metadata\.cyclic\..* is nested too deeply/],
+      [[good, { ...good, host: half }], /instances\[1\]\.host has half of a character/],
+      [[{ ...good, zone: half }], /instances\[0\]\.zone has half of a character/],
+      [
+        [{ ...good, metadata: { [half]: 'a' } }],
+        /instances\[0\]\.metadata has a name with half of a character/,
+      ],
+      [[{ ...good, metadata: new Map([['a', 'b']]) }], /metadata must be a plain object/],
+      [[{ ...good, weight: Number.NaN }], /instances\[0\]\.weight must be a finite number/],
     ];
     for (const [list, text] of wrong) {
       hand.updates.get('server')?.(list as Instance[]);

@@ -1,4 +1,5 @@
 // Values and errors that JSON or the wire cannot carry completely: no part of them is lost silently.
+import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MeshError } from '../../js/index.js';
 import { pair } from '../support/kit.js';
@@ -108,6 +109,18 @@ describe('metadata with half a character', () => {
   });
 });
 
+function speaking(said: unknown): object {
+  return { toJSON: () => said };
+}
+
+function systemError(): unknown {
+  try {
+    return readFileSync('/no/such/file');
+  } catch (error) {
+    return error;
+  }
+}
+
 const LOSSES: [string, unknown, string][] = [
   ['a Map', { tags: [{ by: new Map([[1, 2]]) }] }, 'a Map at tags[0].by'],
   ['a Set', { a: { 'b c': new Set() } }, 'a Set at a["b c"]'],
@@ -118,6 +131,21 @@ const LOSSES: [string, unknown, string][] = [
   ['a Buffer', { file: Buffer.from('x') }, 'bytes at file'],
   ['an ArrayBuffer', { file: new ArrayBuffer(1) }, 'bytes at file'],
   ['a Map alone', new Map(), 'a Map'],
+  ['an error of the system', { why: systemError() }, 'an Error at why'],
+  ['a DOMException', { why: new DOMException('x') }, 'a DOMException at why'],
+  ['an iterator', { ids: new Map([[1, 2]]).keys() }, 'a Map Iterator at ids'],
+  ['a generator', { ids: (function* () {})() }, 'a Generator at ids'],
+  ['a regular expression', { filter: /x/ }, 'a RegExp at filter'],
+  ['headers', { headers: new Headers({ a: 'b' }) }, 'a Headers at headers'],
+  ['a query', { query: new URLSearchParams('a=b') }, 'an URLSearchParams at query'],
+  [
+    'a Map in what speaks for itself',
+    { order: speaking({ tags: new Map() }) },
+    'a Map at order.tags',
+  ],
+  ['bytes there', [speaking({ file: Buffer.from('x') })], 'bytes at [0].file'],
+  ['a Set there', { all: speaking(new Set([1])) }, 'a Set at all'],
+  ['a Date there, which is asked no more', { at: speaking(new Date()) }, 'a Date at at'],
   ['a BigInt', { a: [1, { n: 1n }] }, 'a BigInt at a[1].n'],
 ];
 const cycle: Record<string, unknown> = { name: 'c' };
@@ -200,7 +228,9 @@ describe('a value that JSON cannot carry', () => {
         money,
         empty: {},
         numbered: { 0: 'a' },
-        text: '{} "type":"Buffer"',
+        text: '{} "type":"Buffer" "errno":',
+        plain: { errno: 2, nothing: Object.create(null), boxed: new String('') },
+        spoken: speaking({ at, none: {}, deep: speaking([speaking(1)]) }),
         left: undefined,
         error: new MeshError('NOT_FOUND', 'x'),
       }),
@@ -209,7 +239,9 @@ describe('a value that JSON cannot carry', () => {
       money: { cents: 7 },
       empty: {},
       numbered: { 0: 'a' },
-      text: '{} "type":"Buffer"',
+      text: '{} "type":"Buffer" "errno":',
+      plain: { errno: 2, nothing: {}, boxed: '' },
+      spoken: { at: at.toISOString(), none: {}, deep: [1] },
       error: { code: 'NOT_FOUND' },
     });
     // The input itself may be bytes.

@@ -174,6 +174,20 @@ describe('explain', () => {
     });
   });
 
+  it('reads metadata with half a character as a call would bring it', async () => {
+    const { server, client } = await pair(handlers, {
+      authorization: {
+        rules: [
+          { from: ['caller'], to: ['orders.get'], when: { metadata: { tenant: 'internal' } } },
+        ],
+      },
+    });
+    const metadata = { tenant: 'internal', note: 'x😀'.slice(0, 2) };
+    expect(await client.call('orders.get', 1, { metadata })).toBe(1);
+    const request = { from: 'caller', method: 'orders.get', metadata };
+    expect(server.explain(request).allowed).toBe(true);
+  });
+
   it('refuses what is no request', async () => {
     const mesh = make('server', { authorization: reads });
     const early = () => mesh.explain({ from: 'a', method: 'b' });

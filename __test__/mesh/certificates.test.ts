@@ -5,6 +5,7 @@ import { SecureMesh, type MeshConfig } from '../../js/index.js';
 import { Authority } from '../support/authority.js';
 import { run } from '../support/processes.js';
 import { errorOf, until } from '../support/promises.js';
+import { compared } from '../support/compared.js';
 
 const NAME = 'spiffe://shop.example/ns/test/sa/';
 
@@ -188,7 +189,7 @@ describe('a migration from a secret', () => {
 });
 
 describe('revocation', () => {
-  it('by the list of the authority ends the session within a second', async () => {
+  it('by the list of the authority ends the session within a second', compared, async () => {
     const authority = new Authority();
     const { server, caller } = await pair(authority, { crl: authority.revoke() });
     const client = caller.connect('server');

@@ -18,6 +18,16 @@ it.each<[string, object, RegExp]>([
     { serviceId: 'a', limits: { [half]: 1 } },
     /^limits has a name with half of a character/,
   ],
+  [
+    'half a character in the options of a provider',
+    { serviceId: 'a', discovery: { provider: 'file', path: half } },
+    /^discovery\.path has half of a character/,
+  ],
+  [
+    'half a character in one of several',
+    { serviceId: 'a', discovery: { providers: [{ provider: 'file', path: half }] } },
+    /^discovery\.providers\[0\]\.path has half of a character/,
+  ],
   ['lists in lists', { serviceId: 'a', discovery: { services: deep } }, /is nested too deeply$/],
 ])('%s', (_name, config, message) => {
   expect(() => new SecureMesh(config as never)).toThrow(

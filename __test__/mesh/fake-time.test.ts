@@ -2,6 +2,7 @@
 import * as sinon from '@sinonjs/fake-timers';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { pair } from '../support/meshes.js';
+import { run } from '../support/processes.js';
 import { errorOf } from '../support/promises.js';
 
 afterEach(() => vi.useRealTimers());
@@ -57,5 +58,12 @@ describe('calls are made, answered and ended in time', () => {
     } finally {
       clock.uninstall();
     }
+  });
+
+  it('where the globals were faked before the package was loaded, as Jest can', async () => {
+    const { ended, told } = run('faked-globals');
+    const { code, output } = await ended;
+    expect(code, output).toBe(0);
+    expect(told()[0]?.what).toEqual({ answers: 300, code: 'DEADLINE_EXCEEDED' });
   });
 });

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { keysDir } from '../support/meshes.js';
 import { run } from '../support/processes.js';
+import { compared } from '../support/compared.js';
 
-describe('a process', () => {
+describe('a process', compared, () => {
   it('with a client only ends within a second, without cleanup', async () => {
     const server = run('server');
     const address = await server.next();

@@ -9,6 +9,7 @@ import { payload } from '../hostile/messages.js';
 import { services } from '../support/kit.js';
 import { make, serve } from '../support/meshes.js';
 import { errorOf, sleep } from '../support/promises.js';
+import { compared } from '../support/compared.js';
 
 /** The nested call of a handler. */
 type Next = (ctx: Context, to: string, client: SecureMeshClient) => unknown;
@@ -43,7 +44,7 @@ describe('a deadline', () => {
     ['by ctx.connect', (ctx, to) => ctx.connect(to).call('l', 1), {}],
     ['with retries', byContext, { resilience: { retry: { maxAttempts: 3 } } }],
     ['of calls that ask for more', (ctx, to) => ctx.call(to, 'l', 1, { timeoutMs: 60_000 }), {}],
-  ])('ends services that call each other, %s', async (_name, next, config) => {
+  ])('ends services that call each other, %s', compared, async (_name, next, config) => {
     const { client, hops } = await ring(next, { ...config, limits: { maxCallDepth: 254 } });
     const pause: Next = async (ctx, to, own) => (await sleep(3), next(ctx, to, own));
     const slow = await ring(pause, { ...config, limits: { maxCallDepth: 254 } });

@@ -1,6 +1,7 @@
 // The application's logger, and a wrapper that never throws.
 
 import { invalidArgument } from './arguments.js';
+import { checkFunction } from './values.js';
 
 /**
  * A logger: `console`, a logger of pino or winston, or any object with these methods. Without a logger
@@ -59,13 +60,14 @@ export class SafeLogger {
     if (logger !== undefined && (typeof logger !== 'object' || logger === null)) {
       throw invalidArgument('logger must be an object with debug, info, warn and error');
     }
+    if (logger !== undefined) checkMethods(logger);
     this.#logger = logger;
     this.#style = styleOf(logger);
   }
 
-  /** Whether a logger was given. */
-  get given(): boolean {
-    return this.#logger !== undefined;
+  /** Whether there is a logger that takes errors. */
+  get takesErrors(): boolean {
+    return this.#logger?.error !== undefined;
   }
 
   /** Logs details for debugging. */
@@ -103,16 +105,26 @@ export class SafeLogger {
     if (logger === undefined) return;
     try {
       if (this.#style === 'fields-first') {
-        const given = 'error' in fields ? { ...fields, err: fields['error'] } : fields;
+        // `err` is left to the logger, which has a form of its own for errors under this name.
+        const given = 'error' in fields ? { ...plainErrors(fields), err: fields['error'] } : fields;
         (logger as unknown as FieldsFirst)[level]?.(given, message);
       } else if (this.#style === 'message-first') {
-        logger[level]?.(message, { ...fields, ...plainErrors(fields) });
+        logger[level]?.(message, plainErrors(fields));
       } else {
         logger[level]?.(message, fields);
       }
     } catch {
       // A logger that throws must not stop the service, and there is no other place for its error.
     }
+  }
+}
+
+/** A logger that has none of the methods, such as the module of a library, would write nothing. */
+function checkMethods(logger: Logger): void {
+  const found = LEVELS.filter((level) => logger[level] !== undefined);
+  for (const level of found) checkFunction(`logger.${level}`, logger[level]);
+  if (found.length === 0) {
+    throw invalidArgument('logger must have a method debug, info, warn or error, and has none');
   }
 }
 
@@ -134,7 +146,7 @@ function styleOf(logger: Logger | undefined): Style {
 
 /** Converts errors among the fields to plain objects, because `JSON.stringify` makes `{}` of an error. */
 function plainErrors(fields: Fields): Fields {
-  const plain: Fields = {};
+  const plain: Fields = { ...fields };
   for (const [name, value] of Object.entries(fields)) {
     if (!(value instanceof Error)) continue;
     const { name: kind, message, stack } = value;
@@ -146,7 +158,7 @@ function plainErrors(fields: Fields): Fields {
 let warned = false;
 
 /**
- * Warns, once per process, that a handler failed and that its error was not logged. The package prints
+ * Warns, once per process, that a handler failed and that no logger took its error. The package prints
  * nothing else; `NODE_NO_WARNINGS=1` and `--disable-warning=SECURE_MESH_NO_LOGGER` silence it.
  */
 export function warnOfNoLogger(): void {

@@ -28,7 +28,7 @@ interface Attempt {
   problem: string;
 }
 
-/** What the error of a failed load depends on, beside the attempts. */
+/** The facts that the error of a failed load reports, beside the attempts. */
 interface Surroundings {
   /** The C library of the process, on Linux. */
   libc?: string | undefined;

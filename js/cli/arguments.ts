@@ -1,4 +1,4 @@
-// Arguments of commands that need reading.
+// The parsers of arguments of commands.
 
 import { isIP } from 'node:net';
 import { CommandError } from './exits.js';

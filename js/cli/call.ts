@@ -17,7 +17,7 @@ interface Options extends SessionOptions {
   idempotent?: boolean;
 }
 
-/** The kinds as the command line spells them. */
+/** The kinds of calls, as the command line spells them. */
 const KINDS: Readonly<Record<string, CallKind>> = {
   unary: 'unary',
   'server-stream': 'serverStream',
@@ -59,7 +59,7 @@ async function call(
     callOptions.timeoutMs = milliseconds('--timeout', options.timeout);
   }
   if (options.idempotent === true) callOptions.idempotent = true;
-  // A fault of the input is found before anything is sent.
+  // The input is checked before anything is sent.
   const parsed = input === undefined || input === '-' ? undefined : json('the input', input);
   await withClient(service, options, async (client, mesh) => {
     const kind = given ?? (await describedKind(client, method));
@@ -89,7 +89,7 @@ function kindOf(given: string | undefined): CallKind | undefined {
   );
 }
 
-/** The kind that the service states for a method; a service need not describe itself. */
+/** The kind that the service states for a method. A service may refuse to describe itself. */
 async function describedKind(client: SecureMeshClient, method: string): Promise<CallKind> {
   if (method === DESCRIBE) return 'unary';
   try {

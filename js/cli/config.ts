@@ -1,4 +1,4 @@
-// The configuration that a command works with.
+// The configuration of a command.
 
 import { readFileSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
@@ -6,7 +6,7 @@ import type { MeshConfig } from '../index.js';
 import { importConfig } from './config-module.js';
 import { CommandError } from './exits.js';
 
-/** A configuration as the library takes it; each option may be missing. */
+/** A configuration of the library, in which each option may be missing. */
 export type Config = Partial<MeshConfig>;
 
 /** The options of all commands. */
@@ -17,7 +17,10 @@ export interface GlobalOptions {
   json?: boolean;
 }
 
-/** Reads the configuration of `--config`; without it, an empty one: the environment variables count. */
+/**
+ * Reads the configuration of `--config`. Without it the configuration is empty, and the environment variables
+ * apply.
+ */
 export async function readConfig({ config: given }: GlobalOptions): Promise<Config> {
   if (given === undefined) return {};
   const file = resolve(given);
@@ -41,7 +44,7 @@ function readJson(file: string, given: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    // The message of the parser may quote the file, in which there can be a secret.
+    // The parser's message is not shown, because it may quote the file, which can contain a secret.
     const place = /position \d+|line \d+ column \d+/.exec((error as Error).message)?.[0];
     throw new CommandError(
       `--config ${given} is not JSON${place === undefined ? '' : `: the fault is at ${place}`}`,

@@ -5,21 +5,21 @@ import { MeshError } from '../index.js';
 
 /** Success. */
 export const OK = 0;
-/** The command did its work, and the answer is no: a check failed, a policy denies. */
+/** The command has completed with a negative result: a check failed, a policy denies. */
 export const NO = 1;
 /** Arguments or configuration are wrong; nothing was done. */
 export const USAGE = 2;
 
-/** The exit code of a failed call: 64 and the number of its gRPC code, as grpcurl has it. */
+/** The exit code of a failed call: 64 plus the number of its gRPC code, as in grpcurl. */
 function ofCode(code: MeshErrorCode): number {
   return 64 + CODES.indexOf(code) + 1;
 }
 
-/** A fault of the arguments or of the surroundings, with its repair. */
+/** A fault of the arguments or of the environment, with its repair. */
 export class CommandError extends Error {
   /**
    * @param message the fault
-   * @param repair a sentence that says what to do
+   * @param repair a sentence with the repair
    * @param exitCode one of the codes above
    */
   constructor(
@@ -31,7 +31,7 @@ export class CommandError extends Error {
   }
 }
 
-/** Faults of this side that are there before anything is sent. */
+/** Reasons of faults on this side that occur before anything is sent. */
 const OWN: readonly string[] = ['CONFIG', 'ARGUMENT', 'ID_SYNTAX', 'WEAK_SECRET', 'BAD_KEY'];
 
 /** The exit code for an error. */

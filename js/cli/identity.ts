@@ -36,19 +36,19 @@ const variable = (name: string): string | undefined => process.env[name] || unde
 const hasCertificate = ({ security }: Config): boolean =>
   security?.certificate !== undefined || variable('SECURE_MESH_CERT') !== undefined;
 
-/** Whether a configuration says nothing about trust, so that the user's own secret is the root of it. */
+/** Whether a configuration has no option about trust, so that the embedded secret is the root of trust. */
 export function isEmbedded(config: Config): boolean {
   const secret = config.security?.jwtSecret ?? variable('SECURE_MESH_JWT_SECRET');
   const pins = config.discovery?.services?.some(({ publicKey }) => publicKey !== undefined);
   return secret === undefined && !hasCertificate(config) && pins !== true;
 }
 
-/** The id under which a command calls. A certificate names its service, so that one counts. */
+/** The id under which a command calls. With a certificate it is the service that the certificate names. */
 export function ownId(config: Config, { as }: GlobalOptions): string {
   return as ?? (hasCertificate(config) ? (config.serviceId ?? OWN_ID) : OWN_ID);
 }
 
-/** The library's key directory when none is configured. */
+/** The default key directory of the library. */
 export function defaultKeysDir(): string {
   const { platform } = process;
   if (platform === 'win32') {
@@ -62,8 +62,9 @@ export function defaultKeysDir(): string {
 }
 
 /**
- * The key directory of a command: that of the configuration. Without one, embedded trust needs the library's,
- * where the secret is; otherwise the command keeps its key apart from those of services.
+ * The key directory of a command: that of the configuration, if there is one. Embedded trust needs the
+ * library's directory, which has the secret. Otherwise the command keeps its key apart from those of
+ * services.
  */
 export function keysDirOf(config: Config, { keysDir }: GlobalOptions): string {
   const configured =
@@ -89,7 +90,7 @@ export function callingMesh(
     serviceId,
     security: {
       ...security,
-      // The key of a service names that service and no other.
+      // The key of a service belongs to it alone, so the command uses the key only under the id of that service.
       ...(serviceId === config.serviceId && privateKey !== undefined ? { privateKey } : {}),
     },
     paths: { keysDir: keysDirOf(config, options) },

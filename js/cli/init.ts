@@ -42,7 +42,7 @@ async function init({ options, output }: Surroundings<Options>, directory = '.')
   for (const [file, text] of Object.entries(files)) {
     const path = join(folder, file);
     mkdirSync(dirname(path), { recursive: true });
-    // The flag refuses a file that has appeared since.
+    // The flag refuses a file that has appeared since the check.
     writeFileSync(path, text, { flag: 'wx' });
   }
   output.line(`wrote ${Object.keys(files).length} files to ${folder}`);
@@ -99,7 +99,7 @@ function ownDependencies(given: readonly string[] | undefined): Own {
   return own;
 }
 
-/** The package that is in a tarball of `npm pack`, by the name of the file. */
+/** The name of the package in a tarball of `npm pack`, from the name of the file. */
 function packageOf(file: string): string {
   const prefix = NAME.replace('@', '').replace('/', '-');
   const platform = new RegExp(`^${prefix}(-[a-z0-9]+-[a-z0-9]+(?:-[a-z]+)?)?-\\d`).exec(
@@ -114,7 +114,7 @@ function packageOf(file: string): string {
   return `${NAME}${platform[1] ?? ''}`;
 }
 
-/** Runs npm. Its output goes to stderr, so that stdout has this command's alone. */
+/** Runs npm. Its output goes to stderr, so that stdout contains only the output of this command. */
 function npm(args: readonly string[], cwd: string, output: Output): Promise<void> {
   return new Promise((done, fail) => {
     const child = spawn('npm', args, {

@@ -6,13 +6,13 @@ import { lstatSync, readdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { KeyManager } from '../index.js';
 
-/** The key of a service, as far as it may be shown. */
+/** The facts about a service's key that may be shown. */
 export interface KnownKey {
   /** The service id. */
   service: string;
   /** The SHA-256 JWK thumbprint (RFC 7638). */
   thumbprint: string;
-  /** When the key was stored, in milliseconds since 1970. */
+  /** The time of storing the key, in milliseconds since 1970. */
   since: number;
   /** The file. */
   file: string;
@@ -20,12 +20,12 @@ export interface KnownKey {
 
 const hash = (id: string): string => createHash('sha256').update(id).digest('hex');
 
-/** Whether the directory is there. */
+/** Whether the directory exists. */
 export function exists(directory: string): boolean {
   return lstatSync(directory, { throwIfNoEntry: false }) !== undefined;
 }
 
-/** The names of the files of a directory that is there. */
+/** The names of the files of an existing directory. */
 export function files(directory: string): string[] {
   return exists(directory) ? readdirSync(directory).toSorted() : [];
 }
@@ -67,7 +67,7 @@ export function peerKeys(directory: string): KnownKey[] {
     .toSorted((a, b) => (a.service < b.service ? -1 : 1));
 }
 
-/** Such a file has a thumbprint and the id; those of early versions have the thumbprint alone. */
+/** Parses such a file. It has a thumbprint and the id; files of early versions have only the thumbprint. */
 const PEER = /^([A-Za-z0-9_-]{43})(?: ([A-Za-z0-9._-]{1,128}))?\n?$/;
 
 function readPeer(directory: string, name: string, id?: string): KnownKey | undefined {
@@ -83,7 +83,7 @@ function readPeer(directory: string, name: string, id?: string): KnownKey | unde
 /** Forgets the key of a peer. Its next session may present a different key. */
 export function forgetPeer(directory: string, { service, thumbprint, file }: KnownKey): void {
   unlinkSync(file);
-  // After a crash between the two files, the key can still come back as this service's.
+  // The order matters: after a crash between the two removals, this service can still return with the key.
   const digits = Buffer.from(thumbprint, 'base64url').toString('hex');
   const owner = join(directory, `owner-${digits}.id`);
   const status = lstatSync(owner, { throwIfNoEntry: false });

@@ -34,7 +34,7 @@ export const addKeys: Add = (program, runner) => {
 
 interface Place {
   directory: string;
-  /** The ids whose keys may be this user's. */
+  /** The ids whose keys may belong to this user. */
   ids: string[];
 }
 
@@ -57,7 +57,7 @@ async function list({ options, output }: Surroundings): Promise<void> {
     : [];
   const stored = files(directory).filter((name) => /^key-[0-9a-f]{64}\.pem$/.test(name)).length;
   const peers = peerKeys(directory);
-  // The names of the other files have only hashes of their services.
+  // The other files have only hashes of service ids in their names.
   const others = stored - own.length;
   output.document({ v: 1, directory, own, others, peers });
   output.line(`${directory}${exists(directory) ? '' : ' (not there yet)'}`);
@@ -101,7 +101,7 @@ function row(kind: string, { service, thumbprint, since }: KnownKey, output: Out
   output.line(`  ${kind}  ${thumbprint}  ${oneLine(service)}, for ${age(Date.now() - since)}`);
 }
 
-/** A time as people say it. */
+/** A time in words for people. */
 function age(ms: number): string {
   const units: [number, string][] = [
     [86_400_000, 'd'],

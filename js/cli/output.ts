@@ -41,7 +41,7 @@ export class Output {
     if (this.json) process.stdout.write(`${toJson(value, 2)}\n`);
   }
 
-  /** Writes a line of JSON to stdout, whatever the options say. */
+  /** Writes a line of JSON to stdout, with any options. */
   item(value: unknown): void {
     process.stdout.write(`${toJson(value)}\n`);
   }
@@ -56,7 +56,7 @@ export class Output {
     process.stderr.write(`${printable(text)}\n`);
   }
 
-  /** Colours a text for stdout, if that is a terminal that wants colours. */
+  /** Colours a string for stdout, if that is a terminal and colours are permitted. */
   paint(colour: Colour, text: string, stream: NodeJS.WriteStream = process.stdout): string {
     const { NO_COLOR, TERM } = process.env;
     const plain = !stream.isTTY || (NO_COLOR !== undefined && NO_COLOR !== '') || TERM === 'dumb';

@@ -1,4 +1,4 @@
-// The commands, and how a process of them ends.
+// The commands, and the end of their process.
 
 import { Command, CommanderError } from 'commander';
 import { version } from '../index.js';
@@ -16,7 +16,7 @@ import { addSecret } from './secret.js';
 
 /** Runs the command of the arguments. It sets the exit code and does not reject. */
 export async function run(args: readonly string[]): Promise<void> {
-  // The reader of a pipe may leave, as `head` does.
+  // The reader of a pipe may close it early, as `head` does.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit();
     throw error;
@@ -32,7 +32,7 @@ export async function run(args: readonly string[]): Promise<void> {
       process.exitCode = exitCodeOf(error);
     }
   }
-  // A stream that is still read would keep the process alive.
+  // A stdin that is still open would keep the process alive.
   process.stdin.destroy();
 }
 

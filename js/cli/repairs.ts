@@ -5,9 +5,9 @@ import type { MeshError } from '../index.js';
 /** The column "what to do" of docs/errors.md by reason. The build puts it in. */
 declare const REPAIRS: Readonly<Record<string, string>>;
 
-/** A sentence that says what to do about an error; empty if nothing is known about its reason. */
+/** The repair of an error in a sentence; empty if its reason is unknown. */
 export function repairOf({ reason, code, service, remote }: MeshError): string {
-  // The application of a service makes reasons of its own, which may have any name.
+  // A service's application may use its own reasons, with any names.
   const own = Object.hasOwn(REPAIRS, reason) ? (REPAIRS[reason] ?? '') : '';
   if (reason === 'PEER_KEY_CHANGED' && !remote && service !== undefined) {
     return `${own} Here that is also: secure-stack-mesh keys forget ${service}`;

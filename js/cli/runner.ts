@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { GlobalOptions } from './config.js';
 import type { Output } from './output.js';
 
-/** The surroundings of an action. */
+/** The environment of an action. */
 export interface Surroundings<O = GlobalOptions> {
   /** The options of the command and those of all commands. */
   readonly options: O;

@@ -11,7 +11,7 @@ export const addSecret: Add = (program, runner) => {
     .description('prints a new secret of 256 random bits, once; it is kept nowhere')
     .action(
       runner(({ output }) => {
-        // The core draws the bytes.
+        // The core generates the random bytes.
         const secret = new CryptoManager({ aesKeySize: 256 })
           .generateSessionKey()
           .toString('base64url');

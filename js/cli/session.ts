@@ -11,7 +11,7 @@ export interface SessionOptions extends GlobalOptions {
   address?: string;
 }
 
-/** Runs a function with a client of a service, and closes the mesh behind it. */
+/** Runs a function with a client of a service, and closes its mesh afterwards. */
 export async function withClient<T>(
   service: string,
   options: SessionOptions,
@@ -43,7 +43,7 @@ function servicesFor(
   const elsewhere =
     discovery !== undefined && Object.keys(discovery).some((key) => key !== 'services');
   const known = services?.map(({ id }) => id) ?? [];
-  if (!elsewhere && !known.includes(service) && process.env['SECURE_MESH_SERVICES'] === undefined) {
+  if (!elsewhere && !known.includes(service)) {
     throw new CommandError(
       `nothing says where ${service} is`,
       known.length === 0
@@ -63,7 +63,7 @@ export function sessionOf(
   return peer === undefined ? null : { service, trust: peer.trust, suite: peer.suite };
 }
 
-/** Whether a service refuses to describe itself, or does not know how to. */
+/** Whether a service refuses to describe itself, or is too old to do so. */
 export function isUndescribed({ code, remote }: MeshError): boolean {
   return remote && (code === 'UNIMPLEMENTED' || code === 'PERMISSION_DENIED');
 }

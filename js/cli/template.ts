@@ -5,7 +5,7 @@ const VERSIONS = { typescript: '^5.9.3', '@types/node': '^20.19.0', zod: '^4.2.0
 
 const NAME = '@lemur-bookstores/secure-stack-mesh';
 
-/** The dependencies of the package itself: a version, or the tarballs of a version that is not published. */
+/** The dependency on the package itself: a version, or the tarballs of an unpublished version. */
 export type Own = Readonly<Record<string, string>>;
 
 /**

@@ -1,4 +1,4 @@
-// Text that is safe on a terminal.
+// Strings that are safe on a terminal.
 
 // Control characters, and characters that change the direction or the lines of a text. A peer could forge
 // output with them.
@@ -8,18 +8,18 @@ const UNSAFE =
 const escapeUnit = (character: string): string =>
   `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
-/** A text of this machine in a form that is safe on a terminal; its lines stay. */
+/** A string of this machine in a form that is safe on a terminal. Its line breaks are kept. */
 export function printable(text: string): string {
   return text.replaceAll(UNSAFE, escapeUnit);
 }
 
-/** A text of another process in one line that is safe on a terminal. */
+/** A string of another process as one line that is safe on a terminal. */
 export function oneLine(text: string): string {
   return printable(text).replaceAll('\n', '\\n');
 }
 
 /**
- * A value as JSON that is safe on a terminal, and means the same: strings escape what is unsafe.
+ * A value as equivalent JSON that is safe on a terminal: unsafe characters in strings are escaped.
  *
  * @param indent the spaces of a level; 0 for one line
  */

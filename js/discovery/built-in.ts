@@ -1,6 +1,7 @@
 // The sources of instances that the core brings along, in the shape of a provider.
 
 import { wrapNative, wrapNativeAsync } from '../base/errors.js';
+import { checkJson } from '../base/json-check.js';
 import type { SafeLogger } from '../base/logger.js';
 import { native as addon } from '../base/native.js';
 import { onAbort } from '../base/signals.js';
@@ -35,6 +36,7 @@ export function builtIn(
   const complain = (text: string, service?: string): void => {
     logger.warn(text, { event: 'discovery.trouble', service });
   };
+  checkJson(options, path);
   const native = wrapNative(
     () =>
       new (addon().NativeProvider)(path, JSON.stringify(options), environment, (text) => {

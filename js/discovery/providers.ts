@@ -2,6 +2,7 @@
 
 import { checkKeys, configured, invalidArgument, show } from '../base/arguments.js';
 import { MeshError, wrapNative } from '../base/errors.js';
+import { checkJson } from '../base/json-check.js';
 import type { SafeLogger } from '../base/logger.js';
 import { onAbort } from '../base/signals.js';
 import { after, cancelTimer, nowMs } from '../base/timers.js';
@@ -335,7 +336,9 @@ function copyOf(given: readonly Instance[]): Instance[] {
       throw invalidArgument(`instances[${index}] must be an object, got ${show(instance)}`);
     }
     const { host, port, zone, weight, metadata } = instance as Instance;
-    return { host, port, zone, weight, metadata };
+    const copy = { host, port, zone, weight, metadata };
+    checkJson(copy, `instances[${index}]`);
+    return copy;
   });
 }
 

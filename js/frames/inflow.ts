@@ -18,7 +18,7 @@ interface Source {
   consumed(cost: number): void;
   /** The consumer has left before the end. */
   left(): void;
-  /** An item is not the JSON it should be: ends the stream, and makes the error of it. */
+  /** Ends the stream because an item is not valid JSON; returns the error. */
   unreadable(cause: unknown): unknown;
 }
 
@@ -28,8 +28,8 @@ interface Waiting {
 }
 
 /**
- * The items of a stream as an async iterator. The core's windows bound the items that wait here. An item is
- * parsed when it is asked for: until then the core counts its bytes.
+ * The items of a stream as an async iterator. The core's windows limit the items that wait here. An item is
+ * parsed when the consumer requests it; until then the core counts its bytes.
  */
 export class Inflow implements AsyncIterableIterator<unknown> {
   readonly #source: Source;
@@ -64,7 +64,7 @@ export class Inflow implements AsyncIterableIterator<unknown> {
   /**
    * Fails the stream. The error is delivered once, after the items that arrived before it.
    *
-   * @param now whether to drop those items, which nobody wants any more
+   * @param now whether to drop those items, which are no longer wanted
    */
   fail(error: unknown, now = false): void {
     if (now) this.#queue = [];
@@ -109,7 +109,7 @@ export class Inflow implements AsyncIterableIterator<unknown> {
     } catch (cause) {
       this.#queue = [];
       this.#end = { error: this.#source.unreadable(cause) };
-      // The reader of this item gets the error; the others are at the end.
+      // The reader of this item gets the error; the other readers get the end.
       const ended = this.#ended();
       for (const waiting of this.#waiting.splice(0)) waiting.resolve(this.#ended());
       return ended;
@@ -132,12 +132,12 @@ export class Inflow implements AsyncIterableIterator<unknown> {
     if (this.#end !== undefined) return;
     this.#end = end;
     for (const waiting of this.#waiting.splice(0)) {
-      // Resolved with the promise itself, so that the stack of an error leads to the waiting code.
+      // The promise itself is the value, so that the stack of an error leads to the waiting code.
       waiting.resolve(this.#ended());
     }
   }
 
-  /** An error is thrown once; then the iterator is over, like a generator. */
+  /** An error is thrown once; after that the iterator has ended, like a generator. */
   #ended(): Promise<IteratorResult<unknown>> {
     const end = this.#end;
     this.#end = {};

@@ -82,9 +82,9 @@ export class Outflow {
     this.#iterator = undefined;
     this.#wake();
     try {
-      // A generator that is waiting sees the `return()` only when its wait is over, so nothing here waits for it.
+      // A generator that is waiting sees the `return()` only after its wait, so this code does not await it.
       Promise.resolve(iterator?.return?.()).catch(() => {
-        // The stream is over, so nobody can receive this error.
+        // The stream has ended, so this error has no receiver.
       });
     } catch {
       // The same for an iterator whose `return()` throws synchronously.
@@ -97,7 +97,7 @@ export class Outflow {
   }
 }
 
-/** Whether a value yields items. A string is excluded, since its letters are hardly ever meant as items. */
+/** Whether a value yields items. A string is excluded, because its letters are hardly ever meant as items. */
 export function isItems(value: unknown): value is Items {
   return (
     typeof value === 'object' &&

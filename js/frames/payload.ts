@@ -1,4 +1,4 @@
-// A value as a payload: JSON made by V8, or bytes as they are.
+// A value as a payload: JSON by V8, or unchanged bytes.
 
 import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 import { findLoss, findObstacle, hasTrace } from './losses.js';
@@ -28,7 +28,7 @@ export class TooLargeError extends PayloadError {
  * @param limit bytes. This check is approximate; the core counts the exact bytes.
  * @throws PayloadError for a cycle, a BigInt, a function, a symbol or transferred bytes, and for values that
  *   JSON would turn into `{}` or into numbers: buffers other than `Uint8Array`, and a map, a set, a promise,
- *   an error or bytes anywhere inside. The message names the path.
+ *   an error, an iterator and the like, or bytes anywhere inside. The message names the path.
  * @throws TooLargeError before the encoding if the size is evident, else after it
  */
 export function encodePayload(value: unknown, limit = LARGEST): Payload {
@@ -55,7 +55,7 @@ export function encodePayload(value: unknown, limit = LARGEST): Payload {
 }
 
 function checkLoss(value: unknown): void {
-  const loss = findLoss(value);
+  const loss = quietly(() => findLoss(value));
   if (loss === undefined) return;
   const repair = loss.startsWith('bytes')
     ? 'send bytes alone, as a Uint8Array, or as text in base64'
@@ -63,15 +63,19 @@ function checkLoss(value: unknown): void {
   throw new PayloadError(`JSON cannot carry ${loss}; ${repair}`);
 }
 
-/** The path of the cycle or the BigInt; undefined if something else threw, such as a `toJSON`. */
+/** The path of the cycle or the BigInt; undefined if another cause threw, such as a `toJSON`. */
 function obstacle(value: unknown): string | undefined {
-  let found: string | undefined;
-  try {
-    found = findObstacle(value);
-  } catch {
-    // A getter or a proxy threw again; the original error is reported.
-  }
+  const found = quietly(() => findObstacle(value));
   return found === undefined ? undefined : `JSON cannot carry ${found}`;
+}
+
+/** The result of a search. A getter, a `toJSON` or a proxy that throws in it ends it; JSON has the last word. */
+function quietly(search: () => string | undefined): string | undefined {
+  try {
+    return search();
+  } catch {
+    return undefined;
+  }
 }
 
 // A subclass or an own property can falsify the length of an array. The prototype's getters cannot be

@@ -28,8 +28,8 @@ export class Incoming {
   }
 
   /**
-   * The payload as it can wait: JSON as text, whose values would take up to thirty times as
-   * much. {@link decodeKept} makes the value of it.
+   * The payload in the form in which it can wait: JSON as a string, because its values
+   * would take up to thirty times as much memory. {@link decodeKept} decodes it.
    */
   keep(): Kept {
     if (this.encoding === Encoding.Json) return this.batch.utf8Slice(this.start, this.end);
@@ -39,11 +39,11 @@ export class Incoming {
   }
 }
 
-/** A payload out of its batch: JSON text, bytes, or nothing. */
+/** A payload outside of its batch: a JSON string, bytes, or nothing. */
 export type Kept = string | Uint8Array | undefined;
 
 /**
- * The value of a payload that was kept.
+ * The value of a kept payload.
  *
  * @throws SyntaxError when it is not JSON
  */

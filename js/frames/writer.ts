@@ -44,7 +44,7 @@ export class CommandWriter {
   /**
    * @param timeoutMs with its fraction; 0 for the default
    * @param meta a JSON object, or '' for none
-   * @param sticky what binds the call to an instance, or '' for none
+   * @param sticky the string that binds the call to an instance, or '' for none
    * @param hedge whether the call is hedged; `undefined` for the configuration
    * @param priority `undefined` for that of the request on whose behalf the call is made
    */

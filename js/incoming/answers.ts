@@ -97,9 +97,9 @@ function encodeFault(context: Context, error: unknown, logger: SafeLogger): Answ
     requestId: context.requestId,
     error,
   });
-  if (!logger.given) warnOfNoLogger();
+  if (!logger.takesErrors) warnOfNoLogger();
   Context.span(context)?.fault(error);
-  // In development, which a process must declare, the caller may see details: both sides have the same owner.
+  // A process that declares itself as development shows details to the caller, because both sides have the same owner then.
   const shown = error instanceof UnsendableError && process.env['NODE_ENV'] === 'development';
   const message = shown ? `internal error: ${error.message}` : 'internal error';
   return {

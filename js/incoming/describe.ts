@@ -56,7 +56,7 @@ export interface ServiceDescription {
   limits: {
     /** The largest payload in bytes. */
     maxMessageBytes: number;
-    /** The time of a call without a deadline of its own, in ms. */
+    /** The time of a call without its own deadline, in ms. */
     callTimeoutMs: number;
   };
   /** The methods that the caller may call, by name. */
@@ -65,7 +65,7 @@ export interface ServiceDescription {
   truncated: boolean;
 }
 
-/** The parts of a mesh that the description is made of. */
+/** The parts of a mesh that the description needs. */
 export interface Described {
   readonly service: string;
   readonly limits: ServiceDescription['limits'];
@@ -75,12 +75,12 @@ export interface Described {
   permitted(caller: Caller): (method: string) => boolean;
 }
 
-// The answer is made for a peer, so its size and its cost are bounded.
+// A peer causes the answer, so its size and its cost are limited.
 const MAX_METHODS = 1_000;
 const MAX_SCHEMA = 16 * 1024;
 const MAX_SCHEMAS = 192 * 1024;
 
-/** Creates the built-in method. The core has asked the option `observe` about the caller. */
+/** Creates the built-in method. The core has already checked the caller against the option `observe`. */
 export function describeRoute(mesh: Described): Route {
   const schemas = new Schemas();
   const handler = (_input: unknown, { caller }: Context): ServiceDescription =>
@@ -90,7 +90,7 @@ export function describeRoute(mesh: Described): Route {
 
 function describe(mesh: Described, caller: Caller, schemas: Schemas): ServiceDescription {
   const { service, limits } = mesh;
-  // A method that the caller may not call is as unknown to it as one that does not exist.
+  // A method that the caller may not call is left out, as if it did not exist.
   const permits = mesh.permitted(caller);
   const permitted = [...mesh.routes()].filter(
     ({ method, allow }) => allow?.has(caller.serviceId) !== false && permits(method),
@@ -131,7 +131,7 @@ function describeMethod(route: Route, schemas: Schemas, budget: Budget): MethodD
   return described;
 }
 
-/** Schemas as JSON Schema. Each is converted once, since a peer decides how often they are read. */
+/** Schemas as JSON Schema. Each is converted once, because a peer decides how often they are read. */
 class Schemas {
   readonly #texts = new Map<'input' | 'output', WeakMap<StandardSchema, string>>([
     ['input', new WeakMap()],

@@ -97,7 +97,7 @@ function routesOf(prefix: string, router: RouterLike, policy: HandlerPolicy): Ro
   });
 }
 
-/** Adapts a middleware of that package, whose `next()` resolves with nothing and whose result is ignored. */
+/** Adapts a middleware of that package. Its `next()` resolves to undefined, and its result is ignored. */
 function adaptMiddleware(middleware: unknown): Middleware {
   if (typeof middleware !== 'function') {
     throw invalidArgument(`a router's middleware must be a function, got ${typeof middleware}`);

@@ -4,7 +4,7 @@ import type { Caller, Trust } from '../rpc/caller.js';
 
 /** A certificate that a peer has proved. */
 export interface PeerCertificate {
-  /** What names the service: its SPIFFE id, or a DNS name. */
+  /** The name of the service: its SPIFFE id, or a DNS name. */
   readonly name: string;
   /** The subject, as in `CN=orders`. */
   readonly subject: string;
@@ -32,7 +32,7 @@ export interface PeerSession {
   readonly suite: string;
   /** The size of its AES keys, in bits. */
   readonly aesKeySize: number;
-  /** The certificate of the other side, where `trust` is `'certificate'`. */
+  /** The certificate of the other side, if `trust` is `'certificate'`. */
   readonly certificate?: PeerCertificate | undefined;
 }
 

@@ -34,7 +34,7 @@ export interface Route {
 export const POLICY_KEYS = ['timeoutMs', 'allow', 'use'] as const;
 const OPTION_KEYS = ['kind', ...POLICY_KEYS, 'input', 'output', 'errors', 'idempotent'] as const;
 
-/** The beginnings of the names of built-in methods. */
+/** The prefixes of the names of built-in methods. */
 const RESERVED = ['securestack.', 'ca.'] as const;
 
 const NO_ERRORS: ErrorFactories<ErrorMap> = Object.freeze({});
@@ -127,8 +127,8 @@ function checkUse(use: unknown): readonly Middleware[] {
 }
 
 /**
- * Refuses handlers of an application under the names of built-in methods: a policy treats those as
- * what their documentation says they are.
+ * Refuses handlers of an application under the names of built-in methods, because policies rely on
+ * the documented meaning of these names.
  *
  * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`
  */

@@ -340,7 +340,7 @@ export class Router {
   /**
    * Runs the handler of a request with an idempotency key and returns the outcome. The outcome is not kept if
    * a retry makes sense: the error is retryable, or the request was aborted. A result is kept even if its
-   * caller has given up, since a repeated call wants exactly this result.
+   * caller has cancelled, because a repeated call needs exactly this result.
    */
   async #outcome(route: Route, context: Context, input: unknown): Promise<Outcome> {
     if (Context.isAborted(context)) return ABANDONED;
@@ -381,7 +381,7 @@ export class Router {
     );
   }
 
-  /** Ends a request whose handler has finished; its caller may have given up. */
+  /** Ends a request whose handler has finished; its caller may have cancelled it. */
   #settle(id: number, context: Context, encode: () => Answer): void {
     if (this.#running.delete(id)) {
       this.#finish(id, context, encode());
@@ -419,7 +419,7 @@ export class Router {
   }
 }
 
-/** The failure of which an answer informs the caller, if it does. */
+/** The failure in an answer, if there is one. */
 function failureOf(answer: Answer): RequestFailure | undefined {
   return answer.failed && answer.text !== ''
     ? (JSON.parse(answer.text) as RequestFailure)

@@ -1,13 +1,10 @@
-// The configuration in the form that the core receives. The core checks it. This file checks only values that
-// JSON would lose or change silently.
+// The configuration in the form that the core receives. The core checks its options.
 
 import { invalidOption } from '../base/arguments.js';
-import { isWellFormed } from '../base/json-text.js';
+import { checkJson } from '../base/json-check.js';
 import { Providers } from '../discovery/providers.js';
 import { OWN_SECTIONS, type DiscoveryConfig } from './options.js';
 import type { MeshConfig } from './types.js';
-
-const MAX_DEPTH = 32;
 
 /** The configuration as JSON for the core. */
 export function encodeConfig(config: MeshConfig): string {
@@ -22,8 +19,8 @@ export function encodeConfig(config: MeshConfig): string {
   plain['observe'] = config.observe;
   if (Providers.configured(config.discovery)) {
     const { provider, providers, advertise, ...discovery } = config.discovery as DiscoveryConfig;
-    // The core knows that there is one; the providers themselves stay here, and so do the options of a source of
-    // the package, which it checks.
+    // The core learns only that there is a provider. The providers stay in JavaScript, and so do the options of
+    // a built-in source, which the core checks separately.
     const rest =
       typeof provider === 'string'
         ? { services: discovery.services, maxStaleMs: discovery.maxStaleMs }
@@ -40,60 +37,4 @@ export function encodeConfig(config: MeshConfig): string {
 export function encodeEnvironment(environment: NodeJS.ProcessEnv): string {
   const own = Object.entries(environment).filter(([name]) => name.startsWith('SECURE_MESH_'));
   return JSON.stringify(Object.fromEntries(own));
-}
-
-/** Rejects values that JSON cannot express. */
-function checkJson(value: unknown, path: string, depth = 0): void {
-  switch (typeof value) {
-    case 'string':
-      if (isWellFormed(value)) return;
-      throw invalidOption(
-        `${path} has half of a character (an unpaired surrogate): write it again`,
-      );
-    case 'boolean':
-    case 'undefined':
-      return;
-    case 'number':
-      if (!Number.isFinite(value))
-        throw invalidOption(`${path} must be a finite number, got ${value}`);
-      return;
-    case 'object':
-      if (value === null) return;
-      // No option is this deep, so this is a cycle or a mistake.
-      if (depth > MAX_DEPTH) throw invalidOption(`${path.slice(0, 80)}… is nested too deeply`);
-      checkSays(value, path);
-      for (const [key, item] of Object.entries(value)) {
-        if (!isWellFormed(key)) {
-          throw invalidOption(
-            `${path === '' ? 'an option' : path} has a name with half of a character`,
-          );
-        }
-        checkJson(
-          item,
-          Array.isArray(value) ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`,
-          depth + 1,
-        );
-      }
-      return;
-    default:
-      throw invalidOption(`${path} must not be a ${typeof value}`);
-  }
-}
-
-/** Rejects an object of a class whose JSON is empty: it would silently count as an empty option. */
-function checkSays(value: object, path: string): void {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  // An object is plain, in any realm, if nothing is above its prototype.
-  const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
-  if (isPlain || Array.isArray(value) || value instanceof Date || Object.keys(value).length > 0) {
-    return;
-  }
-  const kind = value.constructor?.name || 'an object of a class';
-  const hint =
-    value instanceof Promise
-      ? '; await it first'
-      : path === 'discovery' && 'listServices' in value
-        ? '; give discovery: { services: await registry.listServices() }'
-        : '';
-  throw invalidOption(`${path} must be a plain object with its options, got a ${kind}${hint}`);
 }

@@ -44,7 +44,7 @@ const SCARCE = 0.9;
 
 type NativeMesh = InstanceType<Addon['NativeMesh']>;
 
-/** How long `cleanup` waits at most until a provider has taken this service back. */
+/** The longest wait of `cleanup` for the deregistration of this service. */
 const DEREGISTER_MS = 1_000;
 
 /**
@@ -64,9 +64,9 @@ export class Engine {
   readonly #peers = new Peers();
   readonly #monitoring: Monitoring | undefined;
   readonly #providers: Providers | undefined;
-  /** Tells the application what happens. */
+  /** Delivers the events of the mesh to the application. */
   readonly events: MeshEvents;
-  /** Asks the dependencies of this process. */
+  /** Checks the dependencies of this process. */
   readonly readiness: Readiness;
   /** Replaces keys and secrets. */
   readonly rotation: Rotation;
@@ -254,7 +254,8 @@ export class Engine {
           health.details.degraded = `${usedBytes} of ${limitBytes} bytes are held (limits.maxMemoryBytes)`;
         }
       }
-      // Services that are known are served, or this one's certificate is good for a while.
+      // These faults only degrade the mesh: known services are still served, or the certificate is still
+      // valid.
       const faults = ['keyDirectoryFault', 'certificateProblem'];
       if (faults.some((fault) => typeof health.details[fault] === 'string'))
         health.status = 'degraded';
@@ -300,14 +301,14 @@ export class Engine {
     }
   }
 
-  /** Makes this service known, now that it listens. */
+  /** Registers this service with its providers, once it listens. */
   async #register(): Promise<void> {
     const address = this.native.address();
     if (address === null || this.#providers === undefined) return;
     try {
       await this.#providers.register(this.#serviceId, address);
     } catch (error) {
-      // A service that nobody can find must not look like one that has started.
+      // A service that its callers cannot find must not count as started.
       await wrapNativeAsync(() => this.native.close(0));
       this.#state = 'closed';
       throw error;
@@ -324,7 +325,7 @@ export class Engine {
     await starting?.catch(() => {
       // The caller of `initialize` receives the error.
     });
-    // First of all, so that nobody new comes while it ends.
+    // The deregistration comes first, so that no new callers come during the end.
     await this.#providers?.deregister(Math.max(drainMs, DEREGISTER_MS));
     this.#providers?.stop();
     this.#writer.flush();

@@ -1,4 +1,4 @@
-// Events of a mesh for the application, made of the lines that the core writes to the log.
+// The events of a mesh for the application, derived from the lines of the core's log.
 
 import { invalidArgument } from '../base/arguments.js';
 import type { SafeLogger } from '../base/logger.js';
@@ -13,7 +13,7 @@ export interface MeshEventMap {
     service: string;
     /** The id of the session, the same on both sides. */
     sessionId: string;
-    /** The basis of the peer's identity, as `ctx.caller.trust` names it. */
+    /** The kind of proof behind the peer's identity, as in `ctx.caller.trust`. */
     trust: string;
   };
   /** The breaker of an instance changed. */
@@ -43,7 +43,7 @@ export interface MeshEventMap {
     /** The number of refusals that this event stands for. */
     count: number;
   };
-  /** A stream stands still. */
+  /** A stream has stalled. */
   stall: {
     /** The peer. */
     service: string;
@@ -94,7 +94,7 @@ export class MeshEvents {
     return () => void listeners.delete(own);
   }
 
-  /** Tells the listeners of a line of the core's log, given as JSON. */
+  /** Passes a line of the core's log, as JSON, to the listeners of its event. */
   entry(json: string): void {
     if (this.#listeners.size === 0) return;
     const told = read(JSON.parse(json) as Line);
@@ -139,7 +139,7 @@ function read({ event, message, fields = {} }: Line): Told | undefined {
       return ['refused', { subject, reason: text('reason'), message, count }];
     }
     case 'stall': {
-      // A line that stands for others has no method.
+      // A line that only counts others has no method.
       if (fields['method'] === undefined) return undefined;
       const reader = text('reason') === 'peer' ? 'peer' : 'application';
       const bytes = Number(text('bytes'));

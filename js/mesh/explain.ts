@@ -2,12 +2,13 @@
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { wrapNative } from '../base/errors.js';
+import { repairJson } from '../base/json-text.js';
 import type { Addon } from '../base/native.js';
 import type { Caller } from '../rpc/caller.js';
 import type { AuthorizationExplanation, AuthorizationRequest } from './types.js';
 
 /**
- * Which rule decides about a request, and why.
+ * Returns the rule that decides about a request, and the reason.
  *
  * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `ID_SYNTAX`; `FAILED_PRECONDITION`,
  *   reason `NOT_INITIALIZED`
@@ -34,7 +35,8 @@ export function explain(
     throw invalidArgument('request.metadata must be an object of strings');
   }
   const { allowed, rule, why } = wrapNative(() =>
-    native.explain(from, spiffeId, method, JSON.stringify(metadata)),
+    // As metadata of a call would arrive.
+    native.explain(from, spiffeId, method, repairJson(JSON.stringify(metadata))),
   );
   return { allowed, rule: rule ?? null, why };
 }
@@ -49,7 +51,7 @@ export function permittedTo(
     try {
       return native.explain(from, spiffeId, method, '{}').allowed;
     } catch {
-      // No rule can name the method.
+      // The name is invalid, so no rule can permit the method.
       return false;
     }
   };

@@ -250,15 +250,15 @@ export class SecureMesh {
   }
 
   /**
-   * Waits until discovery knows an instance of each of these services. Starts the mesh if that has
-   * not been done. A service with an address in `discovery.services` is known from the start.
+   * Waits until discovery knows an instance of each of these services. Starts the mesh if it has
+   * not started. A service with an address in `discovery.services` is known from the start.
    *
    * @param ids the services
-   * @param options.timeoutMs how long to wait at most, in ms. Default: 30,000.
+   * @param options.timeoutMs the longest wait, in ms. Default: 30,000.
    * @param options.signal ends the wait
    * @throws MeshError `UNAVAILABLE`, reason `NO_INSTANCE`, when the time is up; `NOT_FOUND`, reason
-   *   `UNKNOWN_SERVICE`, for a service that no provider can report; `CANCELLED` by the signal; and
-   *   what {@link SecureMesh.initialize} throws
+   * `UNKNOWN_SERVICE`, for a service that no provider can report; `CANCELLED` by the signal; and
+   * the errors of {@link SecureMesh.initialize}
    */
   async waitForServices(
     ids: readonly string[],
@@ -269,12 +269,12 @@ export class SecureMesh {
 
   /**
    * Runs a function whose calls inherit a signal, a time limit, metadata, a trace and a request id,
-   * as the calls of a handler inherit those of its request. It is for code outside of a handler: a
-   * route of an HTTP server, a job of a queue. Inside of a handler, or of another scope, its calls
-   * inherit from both. The calls of every mesh of this process count, with every client of it.
+   * as the calls of a handler inherit those of its request. It serves code outside of a handler,
+   * such as a route of an HTTP server. Inside of a handler, or of another scope, its calls inherit
+   * from both. It applies to the calls of every mesh and client of this process.
    *
-   * Calls that the function leaves running when it is done inherit to their end; those that are
-   * made afterwards inherit nothing. `{ detached: true }` exempts a call.
+   * Calls that are still running at the end of the function inherit to their own end. Later
+   * calls inherit nothing. `{ detached: true }` exempts a call.
    *
    * @example
    * ```js
@@ -284,9 +284,9 @@ export class SecureMesh {
    *   }),
    * );
    * ```
-   * @returns what the function returns
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the option; and what the
-   *   function throws. A call throws `DEADLINE_EXCEEDED`, reason `DEADLINE`, when the time is up.
+   * @returns the result of the function
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the option; and the errors of
+   * the function. A call throws `DEADLINE_EXCEEDED`, reason `DEADLINE`, when the time is over.
    */
   scope<T>(options: ScopeOptions, run: () => T | Promise<T>): Promise<T> {
     return this.#engine.outgoing.scope(options, run);
@@ -307,9 +307,9 @@ export class SecureMesh {
 
   /**
    * The figures of this mesh in the OpenMetrics text format, for Prometheus: calls and requests by method and
-   * code, sessions, handshakes, limits and so on. It needs no admin port; the calls are counted with `admin`,
-   * with `monitoring.enabled`, and where `observe` permits somebody. Send it as
-   * `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+   * code, sessions, handshakes, limits and so on. It needs no admin port. Calls are counted with `admin`,
+   * with `monitoring.enabled`, or if `observe` permits a caller. Send it as `application/openmetrics-text;
+   * version=1.0.0; charset=utf-8`.
    *
    * @throws MeshError `FAILED_PRECONDITION`, reason `NOT_INITIALIZED`, before the mesh is initialized
    */
@@ -318,8 +318,8 @@ export class SecureMesh {
   }
 
   /**
-   * Adds something that this process depends on. The admin port answers `/readyz` with 503, and the name, while
-   * the check returns `false`, throws, or takes longer than 5 s. The mesh asks every 3 s, which does not keep
+   * Adds a dependency of this process. The admin port answers `/readyz` with 503 and the name while the check
+   * returns `false`, throws, or takes longer than 5 s. The mesh runs the check every 3 s, which does not keep
    * the process alive.
    *
    * @example
@@ -336,8 +336,8 @@ export class SecureMesh {
   }
 
   /**
-   * Adds a listener for events of this mesh: `session`, `breaker`, `identity`, `refused`, `stall`. What others
-   * can cause often is told a few times a minute, then counted. Listeners do not keep the process alive.
+   * Adds a listener for events of this mesh: `session`, `breaker`, `identity`, `refused`, `stall`. Events that
+   * peers can cause at will are limited, then counted. Listeners do not keep the process alive.
    *
    * @example
    * ```js
@@ -397,37 +397,37 @@ export class SecureMesh {
   }
 
   /**
-   * Reads `security.certificate` again, at once: certificate, key, anchors and revocation lists. Files that
-   * change are followed without it. They count if they pass the checks of `initialize()`. New sessions prove
-   * the new certificate at once; sessions under way end with the calls they carry, and no call is lost.
+   * Reads `security.certificate` again, at once: certificate, key, anchors and revocation lists. Changed
+   * files are also used without this call. They must pass the checks of `initialize()`. New sessions prove
+   * the new certificate at once; existing ones end with the calls that they carry, and no call is lost.
    * Sessions whose peers the new anchors or lists refuse end at once.
    *
    * @returns the thumbprint of the mesh key that the new delegation names, also in
    *   {@link MeshStats.keyThumbprint}
-   * @throws MeshError `INVALID_ARGUMENT`, reason `CERT_…` or `KEYDIR_…`, naming the option: the former
-   *   certificate stays; `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.certificate`,
-   *   `NOT_INITIALIZED` before it is initialized
+   * @throws MeshError `INVALID_ARGUMENT`, reason `CERT_…` or `KEYDIR_…`, naming the option: the
+   * previous certificate stays in use; `FAILED_PRECONDITION`, reason `ARGUMENT` without
+   * `security.certificate`, `NOT_INITIALIZED` before it is initialized
    */
   reloadIdentity(): Promise<string> {
     return this.#engine.rotation.reload();
   }
 
   /**
-   * Refuses a SPIFFE id, a certificate or a mesh key from now on, and ends the sessions concerned at once. It
-   * holds until the mesh closes: put the certificate into the list of the authority (`crl`) as well.
+   * Refuses a SPIFFE id, a certificate or a mesh key from now on, and ends its sessions at once. This lasts
+   * until the mesh closes: put the certificate into the list of the authority (`crl`) as well.
    *
-   * @returns how many sessions ended
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CERT_MATERIAL`, naming what is wrong;
-   *   `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.certificate`, `NOT_INITIALIZED`
-   *   before it is initialized
+   * @returns the number of sessions that ended
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT` or `CERT_MATERIAL`, naming the fault;
+   * `FAILED_PRECONDITION`, reason `ARGUMENT` without `security.certificate`, `NOT_INITIALIZED` before
+   * it is initialized
    */
   revoke(revocation: Revocation): Promise<number> {
     return this.#engine.rotation.revoke(revocation);
   }
 
   /**
-   * Explains which rule of `authorization` decides about a request, and why. It looks at the policy
-   * in force, not at the handler's `allow`, and records nothing.
+   * Explains the decision of `authorization` about a request: the rule, and the reason. It
+   * considers the policy in force and not the handler's `allow`, and records nothing.
    *
    * @example
    * ```js

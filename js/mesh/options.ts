@@ -5,7 +5,7 @@ import type { Duration } from '../base/values.js';
 import type { AdvertisedAddress, ProviderOption } from '../discovery/provider.js';
 
 /**
- * The options that the core reads: a service's name, where it listens, and the sections about
+ * The options that the core reads: the name of the service, its address, and the sections about
  * trust, discovery and limits.
  */
 export interface CoreConfig {
@@ -13,7 +13,7 @@ export interface CoreConfig {
   serviceId: string;
   /**
    * The port to listen on; 0 lets the system choose one. Environment: `SECURE_MESH_PORT`. Default:
-   * nothing is listened on: the mesh only calls.
+   * none: the mesh only calls and does not listen.
    */
   port?: number | undefined;
   /**
@@ -22,22 +22,22 @@ export interface CoreConfig {
    */
   host?: string | undefined;
   /**
-   * Whether several processes may listen on the port, such as the workers of `node:cluster`: the
-   * system spreads connections over them (`SO_REUSEPORT`; on Linux, not on Windows). Each of them
-   * sets it, and they share one key directory. Default: false.
+   * Whether several processes may listen on the port, such as the workers of `node:cluster`. The
+   * system spreads connections over them (`SO_REUSEPORT`; on Linux, not on Windows). Each process
+   * sets the option, and all share one key directory. Default: false.
    */
   reusePort?: boolean | undefined;
-  /** Keys, tokens, sessions. */
+  /** Keys, tokens and sessions. */
   security?: SecurityConfig | undefined;
   /** The services that can be called. */
   discovery?: DiscoveryOptions | undefined;
   /** Rules that permit services to call methods of this one. */
   authorization?: AuthorizationConfig | undefined;
-  /** How calls are spread over the instances of a service. */
+  /** The distribution of calls over the instances of a service. */
   balancing?: BalancingConfig | undefined;
   /** The admin port. */
   admin?: AdminConfig | undefined;
-  /** Bounds on what the mesh holds and accepts. */
+  /** Limits on everything that the mesh holds and accepts. */
   limits?: MeshLimits | undefined;
   /** Directories. */
   paths?: PathsConfig | undefined;
@@ -50,84 +50,85 @@ export interface SecurityConfig {
   /** The size of the AES keys in bits. Default: 256. */
   aesKeySize?: 128 | 192 | 256 | undefined;
   /**
-   * The secret shared by all services of the mesh: at least 32 bytes, 8 of them different, and no
-   * short pattern repeated. Environment: `SECURE_MESH_JWT_SECRET`. Default: one made at the first
-   * use and kept in the key directory, which only services of the same user on the same machine can
-   * read.
+   * The secret that all services of the mesh share: at least 32 bytes, with at least 8 different
+   * ones, and not a repetition of a short pattern. Environment: `SECURE_MESH_JWT_SECRET`. Default:
+   * one that is made at the first use and kept in the key directory, which only services of the
+   * same user on the same machine can read.
    */
   jwtSecret?: string | undefined;
   /**
-   * This service's RSA key, so that replicas share it and a new disk does not make a new service:
-   * PEM (PKCS#8 or PKCS#1), or the absolute path of a file with it. The guide to containers says
-   * which files are accepted. The key is neither stored nor logged, and `rotateKeys()` does not
-   * replace it. The variable may hold it in one line with `\n` for the ends of lines. Environment:
-   * `SECURE_MESH_PRIVATE_KEY`. Default: one that is made, and kept in the key directory.
+   * This service's RSA key: PEM (PKCS#8 or PKCS#1), or the absolute path of a file with it. With
+   * this option replicas share one key, and the service keeps its identity when it loses its disk.
+   * The guide to containers lists the files that are accepted. The key is neither stored nor
+   * logged, and `rotateKeys()` does not replace it. The variable may hold the PEM in one line, with
+   * `\n` for the ends of lines. Environment: `SECURE_MESH_PRIVATE_KEY`. Default: one that is made
+   * at the first use and kept in the key directory.
    */
   privateKey?: string | undefined;
   /**
-   * How long a token is valid, 1 s to 1 day. Environment: `SECURE_MESH_JWT_EXPIRATION`. Default: 1
-   * hour.
+   * The time for which a token is valid, 1 s to 1 day. Environment: `SECURE_MESH_JWT_EXPIRATION`.
+   * Default: 1 hour.
    */
   jwtExpiration?: Duration | undefined;
   /**
-   * How long an idle session stays open, 1 s to 30 days. Environment:
+   * The time for which an idle session stays open, 1 s to 30 days. Environment:
    * `SECURE_MESH_SESSION_TIMEOUT`. Default: 1 hour.
    */
   sessionTimeout?: Duration | undefined;
-  /** How long a session lasts until it is replaced, busy or not, 1 s to 30 days. Default: 1 day. */
+  /** The age at which a session is replaced, busy or not, 1 s to 30 days. Default: 1 day. */
   sessionLifetimeMs?: Duration | undefined;
   /**
-   * Whether a peer whose key is not the one it was first seen with is refused (`'enforce'`) or
-   * accepted as long as it knows the secret (`'ignore'`). Pins always hold. Default: `'enforce'`.
+   * The treatment of a peer whose key differs from its remembered key: `'enforce'` refuses it,
+   * `'ignore'` accepts it if it knows the secret. Pins always hold. Default: `'enforce'`.
    */
   peerKeys?: 'enforce' | 'ignore' | undefined;
   /** @deprecated Use `paths.keysDir`. */
   keysDir?: string | undefined;
-  /** Certificates as the trust of this mesh. */
+  /** Certificates as the only trust of this mesh. */
   certificate?: CertificateConfig | undefined;
   /**
-   * During a migration: a weaker trust that is accepted beside certificates, and until when; one
-   * element at most. A service that has once proved a certificate here is accepted by nothing less.
-   * Default: none.
+   * For a migration: a weaker trust that is accepted beside certificates, and its end; one element
+   * at most. A service that has once proved a certificate to this one needs a certificate from then
+   * on. Default: none.
    */
   accept?: AcceptedTrustConfig[] | undefined;
   /**
-   * TLS 1.3 beneath the streams. `'auto'`: with `security.certificate`, which carries it;
-   * `'required'`: the same, and without one the start is refused; `'off'`: plain HTTP/2. An object
-   * gives certificates that only carry TLS. A service with TLS refuses peers without it. Default:
-   * `'auto'`.
+   * TLS 1.3 beneath the streams. `'auto'` uses TLS if there is a `security.certificate`, with that
+   * certificate; `'required'` is the same, and the start fails without a certificate; `'off'` is
+   * plain HTTP/2. An object gives certificates that serve for TLS only. A service with TLS refuses
+   * peers without it. Default: `'auto'`.
    */
   tls?: 'auto' | 'required' | 'off' | TlsConfig | undefined;
 }
 
 /**
  * The certificate of this service, and the authorities that it trusts. With it, certificates are
- * the only trust: neither a secret nor pinned keys count. Each file is given as an absolute path or
- * as PEM. Files are watched: a mesh uses what is there a moment after it changes, and keeps the
- * previous contents while it is no good.
+ * the only trust: neither a secret nor pinned keys count. Each option is the absolute path of a
+ * file or PEM. Files are watched: the mesh uses a new content a moment after the change, and keeps
+ * the previous one while the new one is invalid.
  */
 export interface CertificateConfig {
   /** The certificate, and the intermediates behind it. Environment: `SECURE_MESH_CERT`. */
   cert?: string | undefined;
   /**
    * The private key of the certificate: ECDSA P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits,
-   * not encrypted. The guide to containers says which files are accepted. Environment:
+   * not encrypted. The guide to containers lists the files that are accepted. Environment:
    * `SECURE_MESH_KEY`.
    */
   key?: string | undefined;
   /**
-   * The trust anchors: certificates of authorities, old and new ones together during a rotation.
-   * Environment: `SECURE_MESH_CA`.
+   * The trust anchors: the certificates of authorities. During a rotation, the previous and the
+   * next ones together. Environment: `SECURE_MESH_CA`.
    */
   ca?: string | undefined;
   /**
-   * Revocation lists of these authorities and of their intermediates. Default: none: nothing is
-   * looked up.
+   * Revocation lists of these authorities and of their intermediates. Default: none: revocation is
+   * not checked.
    */
   crl?: string | undefined;
   /**
-   * Whether a certificate is refused or accepted with a warning if a list has expired, or if there
-   * is none of its issuer. Without `crl` it has no effect. Default: `'refuse'`.
+   * The treatment of a certificate whose issuer has no list, or an expired one: `'refuse'`, or
+   * `'warn'`, which accepts it with a warning. Has no effect without `crl`. Default: `'refuse'`.
    */
   crlPolicy?: 'refuse' | 'warn' | undefined;
   /** The trust domain of the services, as in `shop.example`. Default: that of this certificate. */
@@ -137,20 +138,21 @@ export interface CertificateConfig {
    */
   names?: 'spiffe' | 'dns' | undefined;
   /**
-   * With `names: 'dns'`: the DNS name of a service is its id, or the id, `.` and this. Default: the
-   * id alone.
+   * With `names: 'dns'`: the suffix of DNS names. The name of a service is then its id, `.` and
+   * this suffix. Default: the id alone.
    */
   dnsSuffix?: string | undefined;
   /**
-   * Where the service id is in a SPIFFE id, as in `spiffe://shop.example/ns/prod/sa/{service}`.
-   * Default: the last segment of a path that otherwise equals this certificate's.
+   * The form of SPIFFE ids, with the place of the service id, as in
+   * `spiffe://shop.example/ns/prod/sa/{service}`. Default: the last segment of a path that
+   * otherwise equals this certificate's.
    */
   id?: string | undefined;
 }
 
 /**
- * Certificates that carry TLS beneath a mesh whose trust is a secret or pinned keys. All of its
- * services need them: a service with TLS refuses connections without it. Files are watched.
+ * Certificates for TLS beneath a mesh whose trust is a secret or pinned keys. All services of the
+ * mesh need them, because a service with TLS refuses connections without it. Files are watched.
  */
 export interface TlsConfig {
   /**
@@ -167,54 +169,62 @@ export interface TlsConfig {
 /** A weaker trust that is accepted beside certificates during a migration. */
 export interface AcceptedTrustConfig {
   /**
-   * The trust: the common secret (`security.jwtSecret`), or the keys that `discovery.services`
-   * pins.
+   * The trust: the mesh secret (`security.jwtSecret`), or the keys that `discovery.services` pins.
    */
   trust: 'shared-secret' | 'pinned';
-  /** The end: the first day, in UTC, on which it is accepted no more, as in `'2027-03-01'`. */
+  /**
+   * The end: the first day, in UTC, on which this trust is no longer accepted, as in
+   * `'2027-03-01'`.
+   */
   until: string;
 }
 
-/** Where services are. */
+/** The services, their addresses, and the sources that report them. */
 export interface DiscoveryConfig {
   maxStaleMs?: Duration | undefined;
   /** The services that can be called, with their addresses. Default: none. */
   services?: ServiceConfig[] | undefined;
   /**
-   * A source of instances for the services that `services` has no address of: `'file'`, `'dns'` or
+   * A source of instances for the services whose address is not in `services`: `'file'`, `'dns'` or
    * `'etcd'` with its options beside it, an object with a function `watch`, or a `StaticDiscovery`.
-   * It is asked at the first call of a service. Pins in `services` hold for what it reports.
-   * Default: none.
+   * The mesh watches a service from its first call on. Pins in `services` hold for the reported
+   * instances too. Default: none.
    */
   provider?: ProviderOption | undefined;
-  /** Several providers, 8 at most: the first one that knows an instance of a service counts. */
+  /**
+   * Several providers, 8 at most. For each service the first provider that knows an instance
+   * counts.
+   */
   providers?: readonly (ProviderOption | BuiltInProvider)[] | undefined;
   /**
-   * Where others reach this service, for providers that register it. Needed where it listens on all
-   * interfaces. Default: where it listens.
+   * The address by which others reach this service, for providers that register it. Required if it
+   * listens on all interfaces. Default: the address on which it listens.
    */
   advertise?: AdvertisedAddress | undefined;
 }
 
 /**
- * Where a service is found, and by which key it is known. A service that only calls, and does not
- * listen, has a `publicKey` and neither `host` nor `port`.
+ * The address of a service, and its public key. A service that only calls, and does not listen, has
+ * a `publicKey` and neither `host` nor `port`.
  */
 export interface ServiceConfig {
-  /** The service's id. The same id may occur more than once: several instances. */
+  /** The service's id. Several entries with one id are several instances. */
   id: string;
   /** Host name or address. */
   host?: string | undefined;
   /** TCP port, 1…65535. */
   port?: number | undefined;
   /**
-   * The service's RSA public key, PEM (SPKI). With it the service is trusted by this key and no
-   * other; without it, by the shared or the embedded secret.
+   * The service's RSA public key, PEM (SPKI). With it exactly this key is accepted; without it the
+   * service proves itself by the shared or the embedded secret.
    */
   publicKey?: string | undefined;
   /** The zone of this instance: see `balancing.zone`. */
   zone?: string | undefined;
-  /** Its share of the calls beside those of the other instances, 1…65,535. Default: 1. */
+  /**
+   * The share of the calls that this instance gets, relative to the weights of the others,
+   * 1…65,535. Default: 1.
+   */
   weight?: number | undefined;
   /** Further facts about the service. */
   metadata?: Record<string, string> | undefined;
@@ -225,9 +235,9 @@ export interface ServiceConfig {
 }
 
 /**
- * A file as the source of instances, for `discovery.provider: 'file'`. It is followed: a change
- * takes effect on live calls. A file that is broken or missing changes nothing, and the log says
- * so.
+ * A file as the source of instances, for `discovery.provider: 'file'`. The file is watched, and a
+ * change takes effect without a restart. A broken or missing file leaves the last instances in
+ * place and is logged.
  */
 export interface FileProviderConfig {
   /** `'file'`. */
@@ -237,7 +247,7 @@ export interface FileProviderConfig {
 }
 
 /**
- * DNS as the source of instances, for `discovery.provider: 'dns'`. Records are asked for again when
+ * DNS as the source of instances, for `discovery.provider: 'dns'`. Records are resolved again when
  * their time to live is over, at the earliest after a second. While no server answers, the last
  * instances stay.
  */
@@ -245,8 +255,8 @@ export interface DnsProviderConfig {
   /** `'dns'`. */
   provider: 'dns';
   /**
-   * The domain in which services are: `'shop.example'` stands for `<service id>.shop.example`. With
-   * `{service}` in it, it is the whole name, as in `'_grpc._tcp.{service}.prod.svc.cluster.local'`.
+   * The domain of the services: `'shop.example'` stands for `<service id>.shop.example`. A value
+   * with `{service}` is the whole name, as in `'_grpc._tcp.{service}.prod.svc.cluster.local'`.
    */
   domain: string;
   /**
@@ -271,19 +281,19 @@ export interface DnsProviderConfig {
 export interface EtcdProviderConfig {
   /** `'etcd'`. */
   provider: 'etcd';
-  /** The members of the cluster, 16 at most. Another one is tried when one fails. */
+  /** The members of the cluster, 16 at most. When one fails, the next is tried. */
   endpoints: string[];
   ca?: string | undefined;
   /** The beginning of all keys. Default: `'/mesh/'`. */
   prefix?: string | undefined;
   /**
-   * Whether this service registers itself, if it listens: under a lease that is kept alive, and
-   * revoked first thing in `drain()`. Default: false.
+   * Whether this service registers itself, if it listens. The registration has a lease that is kept
+   * alive; `drain()` revokes it before anything else. Default: false.
    */
   register?: boolean | undefined;
   /** The time after which a service that crashed is no longer listed, 5 s to 1 h. Default: 15 s. */
   ttlMs?: Duration | undefined;
-  /** The user, where etcd asks for one. Default: none. */
+  /** The user, if etcd requires one. Default: none. */
   user?: string | undefined;
   /** The password of `user`. Environment: `SECURE_MESH_ETCD_PASSWORD`. Default: none. */
   password?: string | undefined;
@@ -301,8 +311,8 @@ export interface ConcurrencyConfig { min?: number | undefined; initial?: number 
 export interface CallerConfig { index: number; of: number }
 
 /**
- * Which service may call which method here. Without it every service that has a session may call
- * every method, as far as the handler's `allow` permits.
+ * The rules about which caller may call which method of this service. Without them every service
+ * that has a session may call every method, as far as the handler's `allow` permits.
  */
 export interface AuthorizationConfig {
   /**
@@ -328,7 +338,7 @@ export interface AuthorizationConfig {
   file?: string | undefined;
 }
 
-/** A rule about requests: who may call what. */
+/** A rule about which callers may call which methods. */
 export interface AuthorizationRule {
   /**
    * The name of the rule in logs, metrics and errors: letters, digits, spaces, `.`, `_`, `-` and
@@ -336,11 +346,13 @@ export interface AuthorizationRule {
    */
   name?: string | undefined;
   /**
-   * The callers: service ids, SPIFFE ids, SPIFFE ids that end in `/*` for everything below, or
-   * `'*'` for every caller.
+   * The callers: service ids, SPIFFE ids, SPIFFE ids that end in `/*` for every id below, or `'*'`
+   * for every caller.
    */
   from: readonly string[];
-  /** The methods: names, names that end in `.*` for everything below, or `'*'` for every method. */
+  /**
+   * The methods: names, names that end in `.*` for every method below, or `'*'` for every method.
+   */
   to: readonly string[];
   /**
    * Methods that this rule does not match, in the form of `to`. Other rules may still match them.
@@ -350,8 +362,8 @@ export interface AuthorizationRule {
   /** Further conditions, all of which must hold. Default: none. */
   when?: AuthorizationConditions | undefined;
   /**
-   * Whether the rule denies what it matches. A denial outweighs every rule that permits. Default:
-   * false.
+   * Whether the rule denies the requests that it matches. A denial outweighs every rule that
+   * permits. Default: false.
    */
   deny?: boolean | undefined;
 }
@@ -359,25 +371,24 @@ export interface AuthorizationRule {
 /** The further conditions of a rule. */
 export interface AuthorizationConditions {
   /**
-   * Metadata that the request must carry, with exactly these values. The caller states its
-   * metadata; nothing proves it.
+   * Metadata that the request must carry, with exactly these values. The caller chooses its
+   * metadata freely, so a condition proves nothing about the caller.
    */
   metadata: Record<string, string>;
 }
 
-/** How the calls of a service are spread over its instances. */
+/** The distribution of the calls of a service over its instances. */
 export interface BalancingConfig {
   /**
-   * The choice of an instance. `'p2c'` compares two instances, drawn by their weights, and takes
-   * the one with the lower latency × (calls in flight + 1); one that fails costs more.
-   * `'round-robin'` takes them in turn, `'random'` draws one; both observe weights as well.
-   * Default: `'p2c'`.
+   * The choice of an instance. `'p2c'` draws two instances by their weights and takes the one with
+   * the lower latency × (calls in flight + 1); failures raise that cost. `'round-robin'` takes the
+   * instances in turn, `'random'` draws one; both observe weights as well. Default: `'p2c'`.
    */
   policy?: 'p2c' | 'round-robin' | 'random' | undefined;
   /**
-   * The zone of this service. Instances of the same `zone` are preferred; calls spill over to
-   * others when those are away, or take more than twice as long. Default: none: all instances are
-   * alike.
+   * The zone of this service. Instances of the same `zone` are preferred. Calls spill over to other
+   * zones when the own instances are away, or take more than twice as long. Default: none: all
+   * instances are alike.
    */
   zone?: string | undefined;
   /**
@@ -386,51 +397,51 @@ export interface BalancingConfig {
    */
   slowStartMs?: Duration | undefined;
   /**
-   * When an instance that fails more than the others is left out; `false` for never. Default: with
-   * the defaults below.
+   * The conditions under which an instance that fails more than the others is left out; `false` for
+   * never. Default: with the defaults below.
    */
   ejection?: EjectionConfig | false | undefined;
   caller?: CallerConfig | undefined;
   /**
-   * The most instances of one service that this service connects to, 1…1,000. Services choose
-   * different ones; the others stand in when none of them can be used. Default: 32.
+   * The most instances of one service that this service connects to, 1…1,000. Each client draws
+   * its own subset; the other instances are used when none of the subset can be. Default: 32.
    */
   subset?: number | undefined;
 }
 
 /**
- * When an instance is ejected, that is, left out for a time. At most half of the instances of a
- * service are.
+ * The conditions under which an instance is ejected, that is, gets no calls for a time. At most
+ * half of the instances of a service are ejected at once.
  */
 export interface EjectionConfig {
   /** Failed calls in a row that eject an instance, 1…1,000. Default: 5. */
   consecutiveFailures?: number | undefined;
   /**
-   * The share of failed calls, 0 to 1, by which an instance must exceed the other instances
-   * together. Default: 0.1.
+   * The difference, 0 to 1, by which the failure rate of an instance must exceed that of the other
+   * instances together. Default: 0.1.
    */
   failureGap?: number | undefined;
-  /** The window in which these shares are compared, 100 ms to 1 h. Default: 10 s. */
+  /** The window in which failure rates are compared, 100 ms to 1 h. Default: 10 s. */
   windowMs?: Duration | undefined;
   /**
-   * Calls that an instance and the others must each have had in the window for that, 1…1,000,000.
-   * Default: 20.
+   * The calls that the instance, and the others together, must each have had in the window before
+   * rates are compared, 1…1,000,000. Default: 20.
    */
   minCalls?: number | undefined;
   /**
-   * The time of a first ejection. The second one lasts twice as long, and so on. 1 ms to 1 h.
-   * Default: 30 s.
+   * The duration of the first ejection, 1 ms to 1 h. Each further one is twice as long as the one
+   * before it. Default: 30 s.
    */
   baseMs?: Duration | undefined;
   /** The longest ejection, 1 ms to 1 day. Default: 300 s. */
   maxMs?: Duration | undefined;
-  /** The share of usable instances, 0 to 1, below which ejections do not count. Default: 0.5. */
+  /** The share of usable instances, 0 to 1, below which ejections are disregarded. Default: 0.5. */
   panicThreshold?: number | undefined;
 }
 
 /**
  * The admin port: health, metrics and the state of the mesh over HTTP, for people, probes and
- * Prometheus. Without `port` there is none.
+ * Prometheus. It is off without `port`.
  */
 export interface AdminConfig {
   /**
@@ -439,28 +450,28 @@ export interface AdminConfig {
    */
   port?: number | undefined;
   /**
-   * The address to listen on. Any other than a loopback address needs a `token`. Default:
+   * The address to listen on. An address other than loopback requires a `token`. Default:
    * `'127.0.0.1'`.
    */
   host?: string | undefined;
   /**
-   * The token that requests show, 16 to 256 printable characters: `Authorization: Bearer …`, or
-   * once at the page. `/livez` and `/readyz` need none. Environment: `SECURE_MESH_ADMIN_TOKEN`.
-   * Default: none: everybody on this machine may read.
+   * The token that requests must show, 16 to 256 printable characters, as `Authorization: Bearer
+   * …`, or once in the sign-in of the page. `/livez` and `/readyz` need none. Environment:
+   * `SECURE_MESH_ADMIN_TOKEN`. Default: none: everybody on this machine may read.
    */
   token?: string | undefined;
   /**
-   * Names by which browsers reach the port beside `localhost`, at most 32. Another `Host` is
-   * refused, unless the request shows the token. Default: none.
+   * Names by which browsers reach the port beside `localhost`, at most 32. A request with another
+   * `Host` is refused unless it shows the token. Default: none.
    */
   hosts?: string[] | undefined;
-  /** The directory that keeps the history over a restart. Default: an hour in memory. */
+  /** The directory in which the history survives a restart. Default: an hour in memory. */
   history?: string | undefined;
 }
 
 /** Directories. */
 export interface PathsConfig {
-  /** @deprecated The protocol is built in: this is ignored, with a warning to the logger. */
+  /** @deprecated Has no effect but a warning to the logger: the protocol is built in. */
   protoFile?: string | undefined;
   /**
    * The directory for this service's key pair, the embedded secret and the keys of known peers.
@@ -468,30 +479,31 @@ export interface PathsConfig {
    * (`XDG_STATE_HOME`, `~/.local/state`).
    */
   keysDir?: string | undefined;
-  /** The directory for the audit log, where `monitoring` has no adapters. */
+  /** The directory for the audit log, if `monitoring` has no adapters. */
   logsDir?: string | undefined;
-  /** The directory for metrics beside that log. Default: they are not kept. */
+  /** The directory for metrics beside that log. Default: metrics are not kept. */
   metricsDir?: string | undefined;
 }
 
-/** Bounds on what one mesh holds and accepts: on everything that a peer can make grow. */
+/** Limits on everything that one mesh holds and accepts, and that a peer can make grow. */
 export interface MeshLimits {
-  /** The largest payload, either way, in bytes. Default: 4 MiB. */
+  /** The largest payload in either direction, in bytes. Default: 4 MiB. */
   maxMessageBytes?: number | undefined;
   /**
-   * The most that is held for peers and calls in all, in bytes: frames, requests, items, answers,
-   * and what their JSON takes as values. One peer has half of it at most. At least 16 times
-   * `maxMessageBytes`, and 4 MiB. Beyond it: `MEMORY_LIMIT`. Default: 256 MiB, or 16 times
-   * `maxMessageBytes` if that is more.
+   * The memory budget, in bytes: the most that is held for all peers and calls together. It counts
+   * frames, requests, items and answers, and their JSON as values. One peer has half of it at most.
+   * At least 4 MiB, and at least 16 times `maxMessageBytes`. Beyond it: `MEMORY_LIMIT`. Default:
+   * 256 MiB, or 16 times `maxMessageBytes` if that is more.
    */
   maxMemoryBytes?: number | undefined;
-  /** The most calls in flight on one session, each way. Default: 1,024. */
+  /** The most calls in flight on one session, in each direction. Default: 1,024. */
   maxConcurrentCalls?: number | undefined;
   /** The most calls this mesh has in flight in all. Default: 16,384. */
   maxPendingCalls?: number | undefined;
   /**
-   * The most calls in a chain, each made by the handler of the previous one, 1…254. It ends a
-   * circle of services that call one another: `CALL_DEPTH`, with the path. Default: 64.
+   * The most calls in a chain, each made by the handler of the previous one, 1…254. Beyond it:
+   * `CALL_DEPTH`, with the path. The limit ends a circle of services that call one another.
+   * Default: 64.
    */
   maxCallDepth?: number | undefined;
   /** The most sessions accepted in all. Default: 10,000. */
@@ -506,13 +518,15 @@ export interface MeshLimits {
   /** The most handshakes in progress from one address. Default: 64. */
   maxPendingHandshakesPerAddress?: number | undefined;
   /**
-   * The most TCP connections accepted. A quarter, at most 2,048, may have no session, and are
-   * evicted for newcomers. Default: 12,000.
+   * The most TCP connections accepted. A quarter of them, at most 2,048, may be without a session;
+   * newcomers evict those. Default: 12,000.
    */
   maxConnections?: number | undefined;
-  /** The time a connection has for its handshake, or for a health check, in ms. Default: 10 s. */
+  /**
+   * The time that a connection has for its handshake, or for a health check, in ms. Default: 10 s.
+   */
   handshakeTimeoutMs?: number | undefined;
-  /** The time a call has unless it says otherwise, in ms. Default: 10 s. */
+  /** The time that a call has unless it sets its own `timeoutMs`, in ms. Default: 10 s. */
   callTimeoutMs?: number | undefined;
 }
 

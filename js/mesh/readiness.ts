@@ -1,10 +1,10 @@
-// The dependencies of a process: the application says whether it can do its work without them.
+// The dependencies of a process, and their checks by the application.
 
 import { invalidArgument } from '../base/arguments.js';
 import { cancelTimer, every, type Timer } from '../base/timers.js';
 import { checkText } from '../base/values.js';
 
-/** The time between two checks. The core believes an answer for 15 s. */
+/** The time between two checks. In the core a result is valid for 15 s. */
 const STEP_MS = 3_000;
 /** The longest time that a check may take. */
 const LIMIT_MS = 5_000;
@@ -12,19 +12,19 @@ const MAX_CHECKS = 64;
 const MAX_TEXT = 200;
 
 /**
- * A check of a dependency. The dependency is well if the check returns, or resolves to, anything but `false`; an
- * error says what is wrong.
+ * A check of a dependency. The dependency is healthy if the check returns, or resolves to, anything but `false`.
+ * An error describes the fault.
  */
 export type ReadinessCheck = () => unknown;
 
-/** The part of the core that keeps the answers. */
+/** The part of the core that keeps the results. */
 interface Gate {
   setReadiness(name: string, problem: string | null): void;
   forgetReadiness(name: string): void;
   open(): void;
 }
 
-/** Asks the dependencies from time to time, and tells the core. */
+/** Checks the dependencies periodically, and reports the results to the core. */
 export class Readiness {
   readonly #gate: Gate;
   readonly #checks = new Map<string, ReadinessCheck>();
@@ -78,7 +78,7 @@ export class Readiness {
     if (this.#checks.size > 0) this.#watch();
   }
 
-  /** Asks no more. */
+  /** Stops the checks. */
   stop(): void {
     cancelTimer(this.#timer);
     this.#timer = undefined;
@@ -93,7 +93,7 @@ export class Readiness {
   }
 
   async #ask(name: string, check: ReadinessCheck): Promise<void> {
-    // A check that does not end is not begun again.
+    // A check that has not ended is not started again.
     if (this.#running.has(check)) return;
     this.#running.add(check);
     const late = every(LIMIT_MS, () => {

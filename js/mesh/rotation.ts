@@ -19,20 +19,21 @@ export interface RotateMeshSecretOptions {
   graceMs?: number | string;
 }
 
-/** What `SecureMesh.revoke` refuses: one of three things. */
+/** The argument of `SecureMesh.revoke`. Exactly one of `spiffeId`, `serial` and `thumbprint` is required. */
 export interface Revocation {
   /** Every certificate with this SPIFFE id, or with this DNS name. */
   spiffeId?: string | undefined;
   /** The certificate with this serial number, in hexadecimal as `openssl x509 -serial` prints it. */
   serial?: string | undefined;
   /**
-   * The issuer that the serial number is of, as `getStats().peers[].certificate.issuer` shows it.
+   * The issuer of the serial number, as `getStats().peers[].certificate.issuer` shows it.
    * Default: any.
    */
   issuer?: string | undefined;
   /**
    * A certificate by its SHA-256 in hexadecimal, as `openssl x509 -fingerprint -sha256` prints it,
-   * or a mesh key by its thumbprint. That of an intermediate or an anchor ends all below it.
+   * or a mesh key by its thumbprint. The SHA-256 of an intermediate or an anchor revokes all
+   * certificates below it.
    */
   thumbprint?: string | undefined;
 }

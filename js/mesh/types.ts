@@ -13,7 +13,7 @@ import type { RetryPolicyConfig } from '../resilience/retry-policy.js';
 import type { SharedQuotaConfig } from '../resilience/shared-quota.js';
 import type { BulkheadConfig, ConcurrencyConfig, CoreConfig, SecurityConfig } from './options.js';
 
-/** The services that may read what a mesh tells about itself, such as its report and its methods. */
+/** The services that may read the description of a mesh: its report and its methods. */
 export type ObserveOption =
   | boolean
   | {
@@ -26,7 +26,7 @@ export interface MeshConfig extends CoreConfig {
   /** The logger. Default: none. */
   logger?: Logger | undefined;
   /**
-   * The services that may read what this one tells about itself: its report, for their admin ports, and with
+   * The services that may read the description of this one: its report, for their admin ports, and by
    * `securestack.describe` the methods that they may call. Others get `PERMISSION_DENIED`. Default: every
    * service under embedded trust, where all belong to one user of one machine; otherwise none.
    */
@@ -57,14 +57,17 @@ export interface MeshConfig extends CoreConfig {
     queueMs?: Duration | undefined;
     /**
      * Hedging: an `idempotent` unary call that takes longer than most calls of its method gets a second copy at
-     * another instance. The first answer counts, and the other copy is cancelled. Default: none, but a call
-     * whose time is half over gets a second copy in any case: its instance may have gone silent.
+     * another instance. The first answer counts, and the other copy is cancelled. Default: none. A call whose
+     * time is half over gets a second copy in any case, because its instance may have gone silent.
      */
     hedging?:
       | {
-          /** The share of the calls of a method that are faster, 0.5 to 0.999. Default: 0.95. */
+          /**
+           * A call slower than this share of the calls of its method gets a copy, 0.5 to 0.999. Default:
+           * 0.95.
+           */
           percentile?: number | undefined;
-          /** The most second copies for each call, in the long run, 0.001 to 1. Default: 0.05. */
+          /** The most copies per call, in the long run, 0.001 to 1. Default: 0.05. */
           ratio?: number | undefined;
         }
       | false
@@ -129,7 +132,7 @@ export interface MemoryStats {
   usedBytes: number;
   /** The most that were held at once. */
   peakBytes: number;
-  /** Requests, items, answers and calls that were refused for want of room. */
+  /** Requests, items, answers and calls that were refused because there was no room. */
   refused: number;
 }
 
@@ -152,7 +155,7 @@ export interface MeshStats {
   };
   /** The number of services in discovery. */
   services: number;
-  /** With a provider of discovery: what is known of each service that was called, by its id. */
+  /** With a provider of discovery: the state of each called service, by its id. */
   discovery?: Record<string, DiscoveredService>;
   /** The services with an open session. */
   connectedServices: string[];
@@ -175,7 +178,7 @@ export interface MeshStats {
 export interface AuthorizationRequest {
   /** The service id of the caller. */
   from: string;
-  /** The SPIFFE id of the caller's certificate. Default: it has shown none. */
+  /** The SPIFFE id of the caller's certificate. Default: none. */
   spiffeId?: string | undefined;
   /** The method. */
   method: string;
@@ -205,11 +208,10 @@ export interface MeshAddress {
 export interface MeshHealth {
   /**
    * `healthy` while calls can be made and answered, else `unhealthy`. `degraded` while it starts or drains,
-   * while its policy file is broken, while more than nine tenths of
-   * `limits.maxMemoryBytes` are held, and while its key directory keeps new services out:
-   * `details.keyDirectoryFault` says why, with the path and the repair. `degraded` also while
-   * `details.certificateProblem` says that the files of the certificate are not in use, or that it or a
-   * revocation list ends soon or has ended, and while `details.servicesStale` names services whose source of
+   * while its policy file is broken, while more than nine tenths of `limits.maxMemoryBytes` are held, and
+   * while its key directory keeps new services out: `details.keyDirectoryFault` has the cause, the path and
+   * the repair. It is also `degraded` while there is a `details.certificateProblem`: the files of the
+   * certificate are not in use, or the certificate or a revocation list ends soon or has ended, and while `details.servicesStale` names services whose source of
    * instances has been away for longer than `discovery.maxStaleMs`.
    */
   status: 'healthy' | 'degraded' | 'unhealthy';
@@ -231,7 +233,10 @@ export interface MeshHealth {
       rules: number;
       /** The policy file; `null` for a policy in the options. */
       file: string | null;
-      /** The fault of the policy file; `null` if there is none. The previous policy is in force meanwhile. */
+      /**
+       * The fault of the policy file; `null` if there is none. The previous policy is in force during a
+       * fault.
+       */
       problem: string | null;
     };
     /** The core's figures, while the mesh runs. */

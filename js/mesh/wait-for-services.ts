@@ -1,4 +1,4 @@
-// Waiting until services are known.
+// The wait until discovery knows services.
 
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { MeshError } from '../base/errors.js';

@@ -178,7 +178,7 @@ export class Calls {
     );
   }
 
-  /** Sends a call, and rejects it if it cannot be written, since no answer would come. */
+  /** Sends a call, and rejects it if it cannot be written, because no answer would come. */
   #trySend(
     id: number,
     pending: Pending,
@@ -242,7 +242,7 @@ export class Calls {
     this.#pending.get(id)?.inflow?.push(payload);
   }
 
-  /** An item of an answer is not the JSON it should be: the call fails, if it is not over. */
+  /** Fails a call because an item of its answer is not valid JSON, unless the call has ended. */
   unreadable(inflow: Inflow, service: string, method: string, cause: unknown): MeshError {
     const error = ownError(unreadable({ service, method }, cause));
     const id = this.#streams.get(inflow);
@@ -353,7 +353,7 @@ export class Calls {
   }
 
   #nextId(): number {
-    // Ids wrap around after 2^31 calls, since higher ones are the core's own; an id in use is skipped.
+    // Ids wrap around after 2^31 calls, because higher ones belong to the core; an id in use is skipped.
     do {
       this.#lastId = (this.#lastId + 1) & 0x7fff_ffff;
     } while (this.#pending.has(this.#lastId));

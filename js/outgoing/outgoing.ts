@@ -58,7 +58,7 @@ export class Outgoing {
   #middleware: readonly ClientMiddleware[] = [];
 
   /**
-   * @param callTimeoutMs the time a call has unless it says otherwise, in ms
+   * @param callTimeoutMs the time of a call without its own `timeoutMs`, in ms
    * @param spans creates the spans of calls, if they have any
    */
   constructor(calls: Calls, gate: Gate, callTimeoutMs: number, spans?: Spans) {
@@ -100,9 +100,9 @@ export class Outgoing {
   }
 
   /**
-   * Runs a function whose calls inherit the options, beside what they inherit anyway.
+   * Runs a function whose calls inherit the options, in addition to their other inheritance.
    *
-   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`; and what the function throws
+   * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`; and the errors of the function
    */
   async scope<T>(options: ScopeOptions, run: () => T | Promise<T>): Promise<T> {
     if (typeof run !== 'function') {
@@ -213,7 +213,7 @@ export class Outgoing {
     return span.follow(this.#place(kind, service, method, input, options, origin, span, inflow));
   }
 
-  /** Adds to a call what it inherits, and sends it through the middleware. */
+  /** Adds the inherited options to a call, and sends it through the middleware. */
   #place(
     kind: CallKind,
     service: string,

@@ -18,7 +18,7 @@ import {
 } from './metadata.js';
 import type { RequestSpan } from './spans.js';
 
-/** What the calls of a {@link SecureMesh.scope} have in common. */
+/** The common properties of the calls of a {@link SecureMesh.scope}. */
 export interface ScopeOptions {
   /** Cancels the calls: that of an HTTP request whose client may leave, for example. */
   signal?: AbortSignal | undefined;
@@ -72,7 +72,7 @@ export class OuterScope {
     this.#above = above;
   }
 
-  /** Whether its function is done. What that left running is no part of it. */
+  /** Whether its function has ended. Work that is still running then is not part of the scope. */
   get ended(): boolean {
     return this.#ended;
   }

@@ -149,7 +149,7 @@ async function happen(rule: FaultRule, context: Context, sever: () => void): Pro
   if (rule.drop === 'connection') sever();
   if (rule.drop !== undefined && rule.drop !== false) {
     await aborted(context.signal);
-    // The caller has given up.
+    // The caller has cancelled.
     throw context.signal.reason;
   }
   if (rule.error instanceof MeshError) throw rule.error;

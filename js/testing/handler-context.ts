@@ -35,7 +35,7 @@ export interface HandlerContextOptions<TErrors extends ErrorMap = {}> {
   metadata?: Record<string, string> | undefined;
   /** A signal that aborts `ctx.signal`, as if the caller cancelled. */
   signal?: AbortSignal | undefined;
-  /** The errors the method declares, for `ctx.errors`. Default: none. */
+  /** The errors that the method declares, for `ctx.errors`. Default: none. */
   errors?: TErrors | undefined;
   /**
    * The services for `ctx.call` and `ctx.connect`. A method that answers with items returns an iterable. A
@@ -64,7 +64,7 @@ const KEYS = [
  * const ctx = createHandlerContext({ caller: { serviceId: 'gateway' }, timeoutMs: 500 });
  * assert.deepEqual(await getOrder({ id: 7 }, ctx), { id: 7 });
  * ```
- * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming what is wrong
+ * @throws MeshError `INVALID_ARGUMENT`, reason `ARGUMENT`, naming the fault
  */
 export function createHandlerContext<const TErrors extends ErrorMap = {}>(
   options: HandlerContextOptions<TErrors> = {},

@@ -3,12 +3,13 @@ const BODY = `
   await exercise();
   expect(1).toBe(1);`;
 
-const jest = (name, title, more, body, tools = {}) => ({
+const jest = (name, title, more, body, tools = {}, config = undefined) => ({
   name: `jest-${name}`,
   title: `jest, ${title}`,
   inProcess: true,
   tools: { jest: '30.5.2', ...tools },
   async run(folder) {
+    if (config !== undefined) folder.write('jest.config.json', JSON.stringify(config));
     folder.write(
       'program.test.js',
       `${more}
@@ -38,6 +39,16 @@ const vitest = (pool) => ({
 export const runners = [
   jest('node', 'environment `node`', '', BODY),
   jest('fake-timers', 'fake timers', '', `jest.useFakeTimers();${BODY}`),
+  jest(
+    'faked-globals',
+    'fake timers by its configuration',
+    '',
+    BODY,
+    {},
+    {
+      fakeTimers: { enableGlobally: true },
+    },
+  ),
   jest('jsdom', 'environment `jsdom`', '/** @jest-environment jsdom */', BODY, {
     'jest-environment-jsdom': '30.5.2',
   }),

@@ -1,4 +1,4 @@
-//! What the parts of a call and of a session cost, one at a time, in one thread:
+//! The costs of the parts of a call and of a session, one at a time, in one thread:
 //!
 //! ```text
 //! cargo bench --bench parts [-- record]
@@ -269,7 +269,7 @@ fn local(id: &str, key: KeyPair, suite: Suite) -> Local {
     }
 }
 
-/// What the client has at the end.
+/// The result of the client.
 fn shake(client: &Arc<Local>, server: &Arc<Local>, ticket: Option<Ticket>) -> Established {
     let name = server.id.clone();
     let (m1, state) = Initiator::start(Arc::clone(client), name, Expectation::Unknown, ticket, NOW).unwrap();

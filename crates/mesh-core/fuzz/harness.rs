@@ -139,7 +139,7 @@ fn tampered(data: &[u8]) {
     assert_eq!(opener.open(&mut &mut again[..], NOW), Err(RecordError::Replay));
 }
 
-/// The plaintext of a record. What it says is said again, and read alike.
+/// The plaintext of a record. Its messages are encoded again, and must decode to the same.
 pub(crate) fn messages(data: &[u8]) {
     let now = instant();
     let mut total = 0;

@@ -1,4 +1,4 @@
-//! What every error of this crate can say about itself.
+//! The code and the reason of every error of this crate.
 //!
 //! Each module has an error type of its own; each implements [`Coded`]. A
 //! [`Code`] tells a program what kind of failure it is, a [`Reason`] which one.
@@ -40,13 +40,13 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $text,)+ }
             }
 
-            /// What it means, in a sentence.
+            /// Its meaning, in a sentence.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
             }
 
-            /// What to do about it.
+            /// Its repair.
             #[must_use]
             pub const fn remedy(self) -> &'static str {
                 match self { $(Self::$variant => $remedy,)+ }
@@ -104,7 +104,7 @@ reasons! {
     /// The key directory cannot be read or written.
     KeydirIo = "KEYDIR_IO", [FailedPrecondition], Never,
         "Mend what the operating system's error in the message says.";
-    /// No home or state directory is known to keep keys in.
+    /// No directory for keys is known.
     KeydirUnknown = "KEYDIR_UNKNOWN", [FailedPrecondition], Never,
         "Set `HOME`, `XDG_STATE_HOME` or `paths.keysDir`.";
     /// A key is not what it should be: wrong format, type, size or exponent.
@@ -113,7 +113,7 @@ reasons! {
     /// An envelope, or a part of it, is not well formed.
     EnvelopeFormat = "ENVELOPE_FORMAT", [InvalidArgument], Never,
         "Pass the envelope as `encrypt` returned it.";
-    /// Decryption failed; which check failed is deliberately not told.
+    /// Decryption failed. The failed check is deliberately not named.
     DecryptFailed = "DECRYPT_FAILED", [InvalidArgument], Never,
         "Check that the recipient's and the sender's keys are the right ones, and that nothing was changed on the way.";
     /// A cryptographic operation of the library failed.
@@ -125,19 +125,19 @@ reasons! {
     /// The peer's key is not the pinned one.
     KeyMismatch = "KEY_MISMATCH", [Unauthenticated], Never,
         "Ask the peer's owner whether its key has changed, then update `publicKey`; otherwise somebody poses as it.";
-    /// The peer shows another key than the one it was first seen with.
+    /// The peer's key differs from its remembered key.
     PeerKeyChanged = "PEER_KEY_CHANGED", [Unauthenticated], Never,
         "If the peer's key was changed on purpose, run the command of the message; otherwise somebody poses as it.";
     /// The peer shows a key that is remembered as another service's.
     PeerKeyInUse = "PEER_KEY_IN_USE", [Unauthenticated], Never,
         "Give each service a key of its own; if the other service was renamed, run the command of the message.";
-    /// Nothing says how to trust this peer.
+    /// No secret and no pin is configured by which to trust this peer.
     UnknownPeer = "UNKNOWN_PEER", [Unauthenticated], Never,
         "Add the peer's `publicKey` to `discovery.services`, or give both sides the same `security.jwtSecret`.";
     /// The peer does not know the mesh secret.
     HelloMac = "HELLO_MAC", [Unauthenticated], Never,
         "Give both sides the same `security.jwtSecret`, or run both as one user with one state directory.";
-    /// The message was meant for another service.
+    /// The message is addressed to another service.
     WrongTarget = "WRONG_TARGET", [Unauthenticated], Never,
         "Check which service listens at the address in `discovery.services`.";
     /// The peer's public key is unacceptable.
@@ -146,7 +146,7 @@ reasons! {
     /// The peer's ephemeral share is unacceptable.
     BadShare = "BAD_SHARE", [Unauthenticated, InvalidArgument], Never,
         "The peer is faulty or hostile; if it runs this package, please report it.";
-    /// The peer could not prove possession of its key.
+    /// The peer did not prove that it holds its key.
     Finished = "FINISHED", [Unauthenticated], Never,
         "Somebody poses as the peer, or changed the handshake on its way. Look at the network between the two.";
     /// A certificate or a delegation has ended, or has not begun.
@@ -167,37 +167,37 @@ reasons! {
     /// A certificate, its name or the key it names is revoked.
     Revoked = "REVOKED", [Unauthenticated, InvalidArgument], Never,
         "Give the service a new certificate with a new key, if it may still be a member.";
-    /// The revocation lists do not tell whether a certificate is revoked.
+    /// The revocation lists do not cover a certificate: a list is missing or has expired.
     CrlUnusable = "CRL_UNUSABLE", [Unauthenticated, InvalidArgument], Never,
         "Renew `security.certificate.crl`, with a list of each issuer; `crlPolicy: 'warn'` accepts certificates without.";
     /// A certificate, key, bundle or revocation list of this service cannot be used.
     CertMaterial = "CERT_MATERIAL", [InvalidArgument], Never,
         "Mend the file or the text that the message names by its option.";
-    /// Somebody made the two sides settle for less than both support.
+    /// The handshake agreed on weaker parameters than both sides support.
     Downgrade = "DOWNGRADE", [Unauthenticated], Never,
         "Somebody changed the handshake on its way. Look at the network between the two.";
-    /// The peer's kind of trust is not the one configured.
+    /// The two sides use different kinds of trust.
     Mode = "MODE", [Unauthenticated], Never,
         "Give both sides the same `security.jwtSecret`, or neither.";
-    /// A peer that has proved a certificate before comes with less.
+    /// A peer that has proved a certificate before now offers a weaker trust.
     TrustDowngrade = "TRUST_DOWNGRADE", [Unauthenticated], Never,
         "Give the peer its certificate again. If it has none any more on purpose, remove the file that the message names.";
-    /// One side requires TLS, and the other speaks none.
+    /// One side requires TLS, and the other does not support it.
     TlsRequired = "TLS_REQUIRED", [FailedPrecondition], Never,
         "Give the side without TLS a certificate: security.certificate, or security.tls with cert, key and ca.";
     /// No protocol version in common.
     Version = "VERSION", [FailedPrecondition], Never,
         "Install versions of this package on both sides that have a protocol version in common.";
-    /// A handshake message out of place.
+    /// A handshake message that does not belong to the current step.
     HandshakeState = "HANDSHAKE_STATE", [Unauthenticated], Never,
         "The peer is faulty or hostile; if it runs this package, please report it.";
-    /// The handshake was not done in time.
+    /// The handshake was not complete in time.
     HandshakeExpired = "HANDSHAKE_EXPIRED", [DeadlineExceeded], Never,
         "Look at the load of both sides and at the network between them.";
     /// A handshake message that is not well formed.
     HandshakeFormat = "HANDSHAKE_FORMAT", [Unauthenticated, Unimplemented], Never,
         "Check that a service of this package listens at that address.";
-    /// The peer refused the handshake; why is in the peer's own log.
+    /// The peer refused the handshake. The cause is in the peer's log.
     HandshakeRefused = "HANDSHAKE_REFUSED", [Unauthenticated], Never,
         "Look for `handshake.refused` in the log of the peer; it names the reason.";
     /// Too many handshakes or sessions at once.
@@ -230,7 +230,7 @@ reasons! {
     /// The two clocks differ by more than is allowed.
     ClockSkew = "CLOCK_SKEW", [Unauthenticated], Never,
         "Set both clocks (NTP).";
-    /// The token's header asks for something that is never done.
+    /// The token's header has a parameter that is not supported.
     JwtHeader = "JWT_HEADER", [Unauthenticated], Never,
         "Make the token without `jku`, `x5u`, `crit` and the like.";
     /// The token is not a well-formed JWT.
@@ -239,7 +239,7 @@ reasons! {
     /// The token's signature is wrong.
     JwtSig = "JWT_SIG", [Unauthenticated], Never,
         "Verify with the secret or key that it was made with.";
-    /// The token was made under a secret that has been rotated out.
+    /// The token was made under a previous secret whose grace is over.
     SecretRetired = "SECRET_RETIRED", [Unauthenticated], Never,
         "Give this side the current secret; the grace period of the former one is over.";
     /// A record was received a second time.
@@ -260,7 +260,7 @@ reasons! {
     /// A message is larger than the limit.
     TooLarge = "TOO_LARGE", [ResourceExhausted, InvalidArgument], Never,
         "Send less at once, as a stream, or raise `limits.maxMessageBytes` on the side that the message names.";
-    /// More waits in memory for a peer than this process has room for.
+    /// The memory for a peer, or for all peers, is used up.
     MemoryLimit = "MEMORY_LIMIT", [ResourceExhausted], IfNotRun,
         "Send less at once, or later; find out who does not read; raise `limits.maxMemoryBytes` if there is memory.";
     /// The connection to the peer was lost.
@@ -281,7 +281,7 @@ reasons! {
     /// The service had too little time or too much to do for the request, and did not run it.
     Shed = "SHED", [ResourceExhausted], Later,
         "Ask another instance, as the mesh does by itself; give the call more time, or the service more instances.";
-    /// Too many calls led to this one, each made on behalf of the one before.
+    /// The chain of calls is longer than its limit.
     CallDepth = "CALL_DEPTH", [FailedPrecondition], Never,
         "Break the cycle that the message names; raise `limits.maxCallDepth` if the chain is meant to be so long.";
     /// The method is not for this caller.
@@ -290,7 +290,7 @@ reasons! {
     /// The caller makes more requests than its quota allows.
     RateLimited = "RATE_LIMITED", [ResourceExhausted], Later,
         "Try again after `retryAfterMs`, or raise `resilience.rateLimit` of the service.";
-    /// The service has failed too often lately and is left alone for a while.
+    /// The instances of the service have failed too often, so they get no calls for a while.
     CircuitOpen = "CIRCUIT_OPEN", [Unavailable], Later,
         "Try again after `retryAfterMs`; find out why the service failed.";
     /// Audit entries arrive faster than they can be delivered.
@@ -305,7 +305,7 @@ reasons! {
     /// No session with the peer was established in time.
     ConnectTimeout = "CONNECT_TIMEOUT", [Unavailable], Later,
         "Check the address in `discovery.services`, that a service of this package listens there, and what is between.";
-    /// Something else than a mesh listens at the peer's address.
+    /// Another kind of server listens at the peer's address.
     WrongPort = "WRONG_PORT", [FailedPrecondition], Never,
         "Give `discovery.services` the port that the service's mesh listens on; the message says what is at this one.";
     /// Discovery knows no service of this name.
@@ -350,7 +350,7 @@ reasons! {
     /// The mesh, or the manager, has not been initialized.
     NotInitialized = "NOT_INITIALIZED", [FailedPrecondition], Never,
         "Await `initialize()` first.";
-    /// The address cannot be listened on.
+    /// The mesh cannot listen on the address.
     Listen = "LISTEN", [FailedPrecondition], Never,
         "Choose a free port and an address of this machine, or stop what listens there.";
     /// A peer broke the rules of a stream; only that stream ends.
@@ -446,7 +446,7 @@ impl fmt::Display for Reason {
 
 /// An error that can say what kind it is to a program.
 pub trait Coded: Error {
-    /// What kind of failure.
+    /// The kind of failure.
     fn code(&self) -> Code;
 
     /// Which failure exactly.

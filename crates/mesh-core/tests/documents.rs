@@ -1,4 +1,4 @@
-//! What the documents say about the tests is true.
+//! The statements of the documents about the tests are true.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own files should fail")]
 

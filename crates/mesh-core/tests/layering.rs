@@ -64,7 +64,7 @@ const MAX_LINES: usize = 500;
 /// The lowest layer that may know of sockets, tasks and gRPC.
 const LOWEST_WITH_IO: usize = 4;
 
-/// What betrays a module that does its own input and output.
+/// The crates by which a module would do its own input and output.
 const IO: &[&str] = &[
     "axum",
     "hyper",
@@ -79,7 +79,7 @@ const IO: &[&str] = &[
     "tonic_reflection",
 ];
 
-/// What a layer below [`LOWEST_WITH_IO`] is handed instead of asking for it.
+/// The things that a layer below [`LOWEST_WITH_IO`] gets as arguments.
 /// (`SystemTime::now` and `Instant::now` are refused by `clippy.toml`.)
 const ASKED_FOR: &[&str] = &[
     "Timestamp::now",

@@ -14,7 +14,7 @@ export function checkConfiguration({ config, configured }: Patient): Finding[] {
     return [skipped('configuration', '', text)];
   }
   try {
-    // A configuration of the command line alone needs no id.
+    // A configuration that only the command line uses needs no id.
     new SecureMesh({ serviceId: 'mesh-cli', ...config });
   } catch (error) {
     const { reason } = MeshError.from(error);
@@ -56,7 +56,7 @@ export async function checkIdentity({ config, options }: Patient): Promise<Findi
   }
 }
 
-/** Tries whether the port of the service is free, or whether the service itself has it. */
+/** Checks whether the port of the service is free, or in use by the service itself. */
 export async function checkPort(patient: Patient): Promise<Finding[]> {
   const { config } = patient;
   const port = config.port ?? Number(process.env['SECURE_MESH_PORT'] || 0);
@@ -84,7 +84,7 @@ function listen(port: number, host: string | undefined): Promise<string | undefi
   });
 }
 
-/** The finding about a port that is taken: by the service itself, which is well, or by something else. */
+/** The finding about a port in use: by the service itself, which is fine, or by another program. */
 async function holderOf(
   port: number,
   host: string | undefined,

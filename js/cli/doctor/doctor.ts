@@ -12,7 +12,7 @@ import { checkKeyDirectory } from './keys.js';
 import { checkDescriptors, checkNode, checkPlatform } from './machine.js';
 import { checkNames, checkPeer, checkSources, instancesOf } from './peers.js';
 
-/** The peers that are looked at together. */
+/** The number of peers that are checked at the same time. */
 const TOGETHER = 8;
 
 export const addDoctor: Add = (program, runner) => {
@@ -33,7 +33,7 @@ async function doctor({ options, output }: Surroundings): Promise<number> {
   return findings.some(({ status }) => status === 'fail') ? NO : OK;
 }
 
-/** Makes the checks in the order in which one fault hides the next. */
+/** Runs the checks in order: a fault of one can hide the faults of the next. */
 async function examine(patient: Patient, output: Output): Promise<Finding[]> {
   const descriptors = checkDescriptors();
   const platform = checkPlatform(descriptors);

@@ -5,19 +5,19 @@ import { MeshError } from '../../index.js';
 import type { Config, GlobalOptions } from '../config.js';
 import { repairFor, repairOf } from '../repairs.js';
 
-/** The result of a check: fine, worth a look, wrong, or not checked because something else is wrong. */
+/** The result of a check: fine, a warning, a fault, or skipped because of another fault. */
 export type Status = 'ok' | 'warn' | 'fail' | 'skip';
 
 /** One finding. */
 export interface Finding {
   /** The kind of check: a stable word. */
   check: string;
-  /** The file, service, address or option that it is about; may be empty. */
+  /** The file, service, address or option of the finding; may be empty. */
   subject: string;
   status: Status;
-  /** A sentence that says what was found. */
+  /** A sentence about the result. */
   text: string;
-  /** A sentence that says what to do; only with `warn` and `fail`. */
+  /** A sentence with the repair; only with `warn` and `fail`. */
   repair?: string;
   /** The reason of the library's error, if there is one. */
   reason?: string;
@@ -25,7 +25,7 @@ export interface Finding {
   details?: Record<string, unknown>;
 }
 
-/** The matters that the checks look at. */
+/** The subjects of the checks. */
 export interface Patient {
   readonly config: Config;
   readonly options: GlobalOptions;
@@ -44,7 +44,7 @@ export function ok(check: string, subject: string, text: string, details?: objec
   };
 }
 
-/** A finding that needs somebody. */
+/** A finding that needs attention. */
 export function bad(
   status: 'warn' | 'fail',
   check: string,
@@ -63,7 +63,7 @@ export function bad(
   };
 }
 
-/** A check that something else keeps from being made. */
+/** A check that another fault prevents. */
 export function skipped(check: string, subject: string, text: string): Finding {
   return { check, subject, status: 'skip', text };
 }
@@ -75,10 +75,10 @@ export function failure(check: string, subject: string, error: unknown): Finding
   return { check, subject, status: 'fail', text: known.message, repair, reason: known.reason };
 }
 
-/** Limits the time of a promise. The promise goes on; its outcome is no longer wanted. */
+/** Limits the wait for a promise. The promise itself continues, and its later outcome is ignored. */
 export async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   promise.catch(() => {
-    // Nobody waits for it after the time.
+    // The outcome after the time limit is ignored.
   });
   const done = new AbortController();
   const late = setTimeout(ms, undefined, { signal: done.signal }).catch(() => undefined);

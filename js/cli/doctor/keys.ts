@@ -16,7 +16,7 @@ export function checkKeyDirectory({ config, options }: Patient): Finding[] {
     return [ok(CHECK, directory, `${directory} is not there yet; the first start makes it`)];
   }
   try {
-    // The core opens it, with its checks, and the key if there is one.
+    // The core opens the directory, and the key if there is one, with its checks.
     new KeyManager(directory).loadKeyPair(ownId(config, options));
     const names = files(directory);
     const faults = names.map((name) => checkFile(join(directory, name)));
@@ -29,11 +29,13 @@ export function checkKeyDirectory({ config, options }: Patient): Finding[] {
   }
 }
 
-/** The core checks a file when it reads it, which may be in the middle of a handshake. */
+/**
+ * Checks the files in advance. The core checks a file only when it reads it, which may be during a handshake.
+ */
 function checkFile(file: string): Finding | undefined {
   if (process.platform === 'win32') return undefined;
   const status = lstatSync(file, { throwIfNoEntry: false });
-  // A temporary file may be gone by now. A directory is none of the core's.
+  // A temporary file may have vanished. A directory is not one of the files of the core.
   if (status === undefined || status.isDirectory()) return undefined;
   if (!status.isFile()) {
     const text = `${file} is not a regular file`;

@@ -5,11 +5,11 @@ import { MeshError, StaticDiscovery, version } from '../../index.js';
 import { engines } from '../../../package.json';
 import { bad, failure, ok, skipped, type Finding } from './finding.js';
 
-/** Below this many, not even the checks and a few sessions have enough. */
+/** Fewer descriptors than this do not suffice even for the checks and a few sessions. */
 const FEWEST_LEFT = 64;
-/** The binary and its threads take about this many. Without them the load of the binary ends the process. */
+/** The descriptors that the binary and its threads need. Without them loading the binary ends the process. */
 const FEWEST_FOR_BINARY = 16;
-/** Below this many, a service with many peers runs out. */
+/** With fewer descriptors than this, a service with many peers runs out of them. */
 const FEWEST = 1024;
 
 export function checkNode(): Finding {
@@ -30,7 +30,7 @@ export function checkNode(): Finding {
 /**
  * Loads the addon.
  *
- * @param descriptors the finding about file descriptors, without which it is not tried
+ * @param descriptors the finding about file descriptors; with too few, the addon is not loaded
  */
 export function checkPlatform({ details }: Finding): Finding {
   const platform = `${process.platform}-${process.arch}`;
@@ -83,7 +83,7 @@ function descriptorLimit(): number | undefined {
     )?.[1];
     if (soft !== undefined) return soft === 'unlimited' ? undefined : Number(soft);
   } catch {
-    // No /proc, or no descriptor for it.
+    // There is no /proc, or no free descriptor to read it.
   }
   const report = process.report.getReport() as {
     userLimits?: { open_files?: { soft?: number | string } };
@@ -92,7 +92,7 @@ function descriptorLimit(): number | undefined {
   return typeof soft === 'number' ? soft : undefined;
 }
 
-/** The descriptors in use; `'none'` if there is not one to be had, undefined if that cannot be seen. */
+/** The descriptors in use; `'none'` if no descriptor is free, undefined if the number is unknown. */
 function usedDescriptors(): number | 'none' | undefined {
   try {
     closeSync(openSync(process.execPath, 'r'));

@@ -11,9 +11,9 @@ const LOOKUP_MS = 5_000;
 const TCP_MS = 5_000;
 const CLOCK_MS = 3_000;
 
-/** The handshake refuses a clock that is this far off. */
+/** The difference of clocks from which the handshake refuses a peer. */
 const MOST_SKEW_MS = 30_000;
-/** The offset is known within about a second. */
+/** A smaller offset is not reported, because it is known only within about a second. */
 const NOTED_SKEW_MS = 5_000;
 
 /** The instances of a configuration that have an address. */
@@ -23,7 +23,7 @@ export function instancesOf({ config }: Patient): Instance[] {
   );
 }
 
-/** Sources of instances beside the list in the configuration, which only a service follows. */
+/** Sources of instances beside the list in the configuration. Only a service follows them. */
 export function checkSources({ config }: Patient): Finding[] {
   const further = Object.keys(config.discovery ?? {}).filter((key) => key !== 'services');
   if (further.length === 0) return [];

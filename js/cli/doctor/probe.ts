@@ -1,4 +1,4 @@
-// A look at one address: TCP, what answers, its clock, a session.
+// The probe of one address: its TCP port, the server behind it, its clock, and a session.
 
 import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
@@ -11,18 +11,18 @@ import type { Patient } from './finding.js';
 /** An instance of a service with its address. */
 export type Instance = ServiceConfig & { host: string; port: number };
 
-/** An address as in a URL. */
+/** An address in the form of a URL. */
 export function authority({ host, port }: Pick<Instance, 'host' | 'port'>): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** The facts about a session. */
 export interface Probe {
-  /** Why there is no session. */
+  /** The reason why there is no session. */
   error?: MeshError;
   trust?: string;
   suite?: string;
-  /** The version of the package at the other end, if it says so. */
+  /** The version of the package at the other end, if the peer states it. */
   version?: string;
   /** The time of the first call, with its handshake. */
   handshakeMs?: number;
@@ -50,7 +50,7 @@ export async function probe(
         .call<undefined, ServiceDescription>(DESCRIBE, undefined, { timeoutMs: CALL_MS })
         .then((description) => description.version)
         .catch((error: unknown) => {
-          // A refusal of the service comes over a session, which is what counts here.
+          // A refusal by the service proves that the session works, which is enough here.
           if (error instanceof MeshError && error.remote) return undefined;
           throw error;
         });
@@ -90,8 +90,8 @@ export function knock(host: string, port: number, ms: number): Promise<string | 
 }
 
 /**
- * How far the clock of a peer is ahead of this one, in ms, within about a second: its gRPC server dates its
- * answer to a health check, which strangers may make. Undefined if nothing of that kind answers.
+ * The lead of a peer's clock over this one, in ms, within about a second. It comes from the date header of
+ * the peer's answer to a gRPC health check, which needs no session. Undefined without such an answer.
  */
 export function clockOffset(host: string, port: number, ms: number): Promise<number | undefined> {
   return new Promise((resolve) => {

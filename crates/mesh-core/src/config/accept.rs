@@ -1,4 +1,5 @@
-//! A migration to certificates: the trust that is accepted beside them, and its end.
+//! The section `security.accept`: the trust that is accepted beside certificates during a
+//! migration, and its end.
 
 use super::{
     accepted::AcceptedTrust,
@@ -12,14 +13,14 @@ use crate::clock::Timestamp;
 /// A trust that is weaker than a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeakerTrust {
-    /// The secret of the mesh, and pins where there are any.
+    /// The mesh secret, and pins if there are any.
     SharedSecret,
     /// Pinned keys.
     Pinned,
 }
 
 impl WeakerTrust {
-    /// The word of the option.
+    /// The value of the option.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -34,7 +35,7 @@ impl WeakerTrust {
 pub struct Accept {
     /// The trust that is accepted beside certificates.
     pub trust: WeakerTrust,
-    /// The first instant at which it no longer is.
+    /// The first instant at which it is no longer accepted.
     pub until: Timestamp,
 }
 
@@ -55,7 +56,8 @@ impl Accept {
         Ok(Some(Self { trust, until }))
     }
 
-    /// Checks that what it accepts is there, and nothing beside.
+    /// Checks that the secret or the pins that it accepts are configured, and no other weaker
+    /// trust.
     pub(super) fn check(self, security: &Security, services: &[Service]) -> Result<(), ConfigError> {
         let wrong = |path: &str, expected: &str, got: &str| {
             let (path, expected, got) = (path.to_owned(), expected.to_owned(), got.to_owned());

@@ -1,4 +1,4 @@
-//! `admin` as the mesh uses it.
+//! The section `admin`, checked.
 
 use std::{
     fmt,
@@ -22,7 +22,7 @@ const LONGEST: usize = 256;
 #[derive(Clone)]
 pub struct AdminToken(Zeroizing<String>);
 
-/// `admin`, checked.
+/// The section `admin`, checked and complete.
 #[derive(Clone, Debug)]
 pub struct Admin {
     /// `admin.port`; 0 lets the system choose.
@@ -78,7 +78,8 @@ impl AdminToken {
         is_host(text).then(|| text.to_ascii_lowercase())
     }
 
-    /// Whether `shown` is the token. Takes as long wherever they differ.
+    /// Whether `shown` is the token. The time it takes does not depend on the place of a
+    /// difference.
     #[must_use]
     pub fn is(&self, shown: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(shown).into()

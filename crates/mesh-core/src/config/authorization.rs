@@ -1,6 +1,6 @@
 section! {
-    /// Which service may call which method here. Without it every service that has a session may call
-    /// every method, as far as the handler's `allow` permits.
+    /// The rules about which caller may call which method of this service. Without them every service
+    /// that has a session may call every method, as far as the handler's `allow` permits.
     Authorization as AuthorizationConfig {
         /// The decision about a request that no rule matches.
         default: Option<Effect> = "default" ("'deny' | 'allow'"),

@@ -1,11 +1,11 @@
 section! {
-    /// DNS as the source of instances, for `discovery.provider: 'dns'`. Records are asked for again when their time to
+    /// DNS as the source of instances, for `discovery.provider: 'dns'`. Records are resolved again when their time to
     /// live is over, at the earliest after a second. While no server answers, the last instances stay.
     DnsProvider as DnsProviderConfig {
         /// `'dns'`.
         kind: () = "provider" ("'dns'"), required("'dns'"), |at| at.choice(&[("dns", ())]);
-        /// The domain in which services are: `'shop.example'` stands for `<service id>.shop.example`. With
-        /// `{service}` in it, it is the whole name, as in `'_grpc._tcp.{service}.prod.svc.cluster.local'`.
+        /// The domain of the services: `'shop.example'` stands for `<service id>.shop.example`. A value
+        /// with `{service}` is the whole name, as in `'_grpc._tcp.{service}.prod.svc.cluster.local'`.
         domain: String = "domain" ("string"), required("a domain name, as in 'prod.svc.cluster.local'"),
             |at| at.domain();
         /// The type of the records. `'srv'`: service records (RFC 2782), with ports and weights; those of the

@@ -3,7 +3,7 @@
 use super::weakness::{MAKE_SECRET, Weakness};
 use crate::error::{Code, Coded, Reason};
 
-/// What is wrong with a configuration.
+/// A fault of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// A value of the wrong type or out of range.
@@ -11,9 +11,9 @@ pub enum ConfigError {
     Value {
         /// The option, as in `discovery.services[1].port`.
         path: String,
-        /// What would be right.
+        /// The values that the option takes.
         expected: String,
-        /// What was there, shortened; never a secret.
+        /// The value that was found, shortened; never a secret.
         got: String,
     },
     /// An option that does not exist.
@@ -21,15 +21,15 @@ pub enum ConfigError {
     Unknown {
         /// The option.
         path: String,
-        /// The nearest one that exists.
+        /// The existing option with the most similar name.
         suggestion: Option<String>,
     },
-    /// A secret that protects nothing.
+    /// A secret that an attacker can guess.
     #[error("{path} {weakness}; make one with: {MAKE_SECRET}")]
     WeakSecret {
         /// The option.
         path: String,
-        /// What is weak about it.
+        /// The weakness.
         weakness: Weakness,
     },
 }

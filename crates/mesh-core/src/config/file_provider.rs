@@ -1,6 +1,6 @@
 section! {
-    /// A file as the source of instances, for `discovery.provider: 'file'`. It is followed: a change takes effect on
-    /// live calls. A file that is broken or missing changes nothing, and the log says so.
+    /// A file as the source of instances, for `discovery.provider: 'file'`. The file is watched, and a change takes
+    /// effect without a restart. A broken or missing file leaves the last instances in place and is logged.
     FileProvider as FileProviderConfig {
         /// `'file'`.
         kind: () = "provider" ("'file'"), required("'file'"), |at| at.choice(&[("file", ())]);

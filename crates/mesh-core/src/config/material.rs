@@ -1,4 +1,4 @@
-//! Files of certificates, keys and lists: a path, or the text itself.
+//! Certificates, keys and lists as options give them: the path of a file, or the PEM itself.
 
 use std::fmt;
 
@@ -10,23 +10,24 @@ use super::{
     tls::TlsOptions,
 };
 
-/// A certificate, key, bundle or list as it is given: PEM, or a file that holds it.
+/// A certificate, key, bundle or list as an option gives it: PEM, or the path of a file that holds
+/// it.
 #[derive(Clone)]
 pub struct Material {
-    /// The option that it is of, for errors, whatever variable stood in.
+    /// The option, for errors; also if a variable gave the value.
     pub option: &'static str,
-    /// The text, or where it is.
+    /// The PEM, or the path of its file.
     pub source: KeySource,
 }
 
 impl Material {
     pub(super) fn read(at: &At<'_>, option: &'static str) -> Result<Option<Self>, ConfigError> {
         let Some((variable, text)) = at.confidential()? else { return Ok(None) };
-        // Not shown: it may be a key, in a form that is none of these.
+        // The error does not repeat the value: it may be a key in another format.
         let wrong = || ConfigError::Value {
             path: variable.unwrap_or(option).to_owned(),
             expected: "PEM, or the absolute path of a file".to_owned(),
-            got: if text.trim().is_empty() { "an empty text" } else { "something else" }.to_owned(),
+            got: if text.trim().is_empty() { "an empty string" } else { "something else" }.to_owned(),
         };
         let source = KeySource::of(&text).ok_or_else(wrong)?;
         Ok(Some(Self { option, source }))
@@ -39,7 +40,7 @@ impl fmt::Debug for Material {
     }
 }
 
-/// `security.certificate`, whole.
+/// The section `security.certificate`, or the certificates of `security.tls`, checked and complete.
 #[derive(Clone, Debug)]
 pub struct Certificate {
     /// `cert`: the leaf and its intermediates.
@@ -63,7 +64,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// The section, unless neither it nor any of its variables is there.
+    /// Reads the section; `None` if neither it nor any of its variables is present.
     pub(super) fn read(security: &Options<'_>, env: Env<'_>) -> Result<Option<Self>, ConfigError> {
         let options = security.object("certificate", CertificateOptions::KEYS)?;
         let read = CertificateOptions::read(&options, env)?;
@@ -92,11 +93,11 @@ impl Certificate {
 pub enum Tls {
     /// TLS if there is `security.certificate` to carry it.
     Auto,
-    /// The same, and without a certificate the start is refused.
+    /// TLS; without a certificate the start fails.
     Required,
     /// Plain HTTP/2.
     Off,
-    /// Certificates that only carry TLS.
+    /// Certificates that serve for TLS only.
     Given(Box<Certificate>),
 }
 
@@ -144,7 +145,8 @@ impl Tls {
 }
 
 impl Certificate {
-    /// Of `security.tls`: named by a SPIFFE id, or by a DNS name that equals the service id.
+    /// Reads the certificates of `security.tls`. They name the service by a SPIFFE id, or by a DNS
+    /// name that equals the service id.
     fn of_tls(options: &Options<'_>, env: Env<'_>) -> Result<Self, ConfigError> {
         let read = TlsOptions::read(options, env)?;
         let given = |key, material: Option<Material>| {

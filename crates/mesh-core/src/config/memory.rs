@@ -2,7 +2,8 @@
 
 use super::{limits::Limits, section::MEMORY_PER_MESSAGE};
 
-/// The memory budget, unless messages may be so large that it would have no room for them.
+/// The default of the memory budget, in bytes. It grows with `limits.maxMessageBytes`, so that it
+/// always has room for a few messages.
 const DEFAULT: u64 = 256 << 20;
 
 impl Limits {

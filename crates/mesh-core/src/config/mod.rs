@@ -1,7 +1,7 @@
-//! The configuration of a mesh. An invalid one cannot be built; an error
-//! carries the option's path and what would be right.
+//! The configuration of a mesh. An invalid configuration cannot be built. An
+//! error names the path of the option and the values that it takes.
 //!
-//! Each section is a file with a table ([`section`]); this one composes them.
+//! Each section is a file with a table ([`section`]); this file combines them.
 
 #[macro_use]
 mod section;
@@ -99,15 +99,15 @@ use self::{
 };
 use crate::id::ServiceId;
 
-/// A checked configuration. The tables of the sections have the defaults.
+/// A checked configuration. The defaults are in the tables of the sections.
 #[derive(Clone, Debug)]
 pub struct MeshConfig {
-    /// `serviceId`: this service's name.
+    /// `serviceId`: the name of this service.
     pub service_id: ServiceId,
-    /// `port`: where to listen; 0 lets the system choose; absent, this mesh only calls.
+    /// `port`: the port to listen on; 0 lets the system choose. Without it this mesh only calls.
     pub port: Option<u16>,
-    /// `host`: the address to listen on. Without it: loopback in the embedded
-    /// default, all interfaces with explicit trust.
+    /// `host`: the address to listen on. Default: loopback with embedded trust,
+    /// all interfaces with explicit trust.
     pub host: Option<String>,
     /// `reusePort`.
     pub reuse_port: bool,
@@ -117,7 +117,7 @@ pub struct MeshConfig {
     pub aes_bits: u32,
     /// `security.jwtSecret`.
     pub secret: Option<Secret>,
-    /// `security.privateKey`: instead of a key of the key directory.
+    /// `security.privateKey`: replaces the mesh key of the key directory.
     pub private_key: Option<PrivateKey>,
     /// `security.certificate`.
     pub certificate: Option<Certificate>,
@@ -131,7 +131,7 @@ pub struct MeshConfig {
     pub session_timeout: Duration,
     /// `security.sessionLifetimeMs`.
     pub session_lifetime: Duration,
-    /// `security.peerKeys`: whether a peer must keep the key that it showed first.
+    /// `security.peerKeys`: whether a peer must keep its remembered key.
     pub enforce_peer_keys: bool,
     /// `discovery.services`.
     pub services: Vec<Service>,
@@ -139,7 +139,7 @@ pub struct MeshConfig {
     pub has_provider: bool,
     /// `paths.keysDir` (or 0.2.0's `security.keysDir`).
     pub keys_dir: Option<PathBuf>,
-    /// `authorization`; `None` if nothing is said about it.
+    /// `authorization`; `None` if the section is absent.
     pub authorization: Option<PolicySource>,
     /// `admin`; `None` without an admin port.
     pub admin: Option<Admin>,
@@ -153,25 +153,26 @@ pub struct MeshConfig {
     pub max_stale: Option<Duration>,
     /// `resilience`.
     pub resilience: Resilience,
-    /// The network in memory this mesh is on, instead of the system's. No
-    /// option and no variable sets it: [`MeshConfig::on_network`] does.
+    /// The network in memory that this mesh uses instead of the system's. No
+    /// option and no variable sets it, only [`MeshConfig::on_network`].
     pub network: Option<NetworkName>,
-    /// Things worth telling that are no errors.
+    /// Warnings for the log: faults that do not prevent the start.
     pub warnings: Vec<String>,
 }
 
-/// Names a network in memory. Meshes on it reach each other by its ports, and
-/// nobody else, nor do they reach anybody else.
+/// The name of a network in memory. Meshes on one such network reach each other
+/// by its ports. They reach nothing outside of it, and nothing outside reaches
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NetworkName(pub Arc<str>);
 
 impl Copy for Limits {}
 
 impl MeshConfig {
-    /// Checks a configuration in the shape of JavaScript's `MeshConfig`.
-    /// `env` looks up `SECURE_MESH_…` variables, which stand in for absent
-    /// options. An empty variable is an unset one: that is what container files
-    /// make of a value that is not there.
+    /// Checks a configuration in the shape of JavaScript's `MeshConfig`. `env`
+    /// looks up `SECURE_MESH_…` variables, which replace absent options. An
+    /// empty variable counts as unset, because container files turn a missing
+    /// value into an empty one.
     pub fn parse(config: &Value, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let env: Env<'_> = &|name| env(name).filter(|value| !value.trim().is_empty());
         let options = Options::root(config, Root::KEYS)?;
@@ -238,23 +239,25 @@ impl MeshConfig {
         })
     }
 
-    /// The same on a network in memory, with its keys in memory too: for tests.
+    /// The same configuration on a network in memory, with its keys in memory too; for tests.
     #[must_use]
     pub fn on_network(self, name: &str) -> Self {
         Self { network: Some(NetworkName(name.into())), ..self }
     }
 
-    /// Whether nothing of this mesh is kept on a disk: its key is given, and no peer's is remembered.
+    /// Whether this mesh keeps nothing on a disk: its own key is given, and it remembers no keys of
+    /// peers.
     #[must_use]
     pub fn needs_no_directory(&self) -> bool {
         let forgets_peers = self.accept.is_none() && (!self.enforce_peer_keys || self.secret.is_none());
-        // Beside a weaker trust it is kept who has proved a certificate, and a key of its own.
+        // Beside a weaker trust the mesh stores its own key, and the services that have proved a
+        // certificate.
         let only_certificates = self.certificate.is_some() && self.accept.is_none();
         only_certificates || (self.private_key.is_some() && !self.is_embedded() && forgets_peers)
     }
 
-    /// Whether nothing at all was said about trust, so that the user's own
-    /// mesh secret in the state directory is the root of it.
+    /// Whether no option about trust is set. The root of trust is then the
+    /// embedded secret in the user's state directory.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
         self.secret.is_none()
@@ -263,7 +266,7 @@ impl MeshConfig {
     }
 }
 
-/// Refuses what would be a second trust beside certificates.
+/// Rejects options that would be a second trust beside certificates.
 fn only_trust(security: &Security, services: &[Service]) -> Result<(), ConfigError> {
     let beside = |path: String, why: &str| {
         Err(ConfigError::Value {
@@ -282,7 +285,7 @@ fn only_trust(security: &Security, services: &[Service]) -> Result<(), ConfigErr
     match services.iter().position(|service| service.public_key.is_some()) {
         Some(index) => beside(
             format!("discovery.services[{index}].publicKey"),
-            "the certificate of that service says what its key is",
+            "the certificate of that service determines its key",
         ),
         None => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! `observe`: who may ask this service for its report.
+//! `observe`: the services that may ask this one for its report.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::id::ServiceId;
 
-/// The most names.
+/// The most names in `from`.
 const MAX_NAMES: usize = 1_000;
 
 /// The services that may ask this one for its report.
@@ -58,7 +58,7 @@ impl Observe {
         }
     }
 
-    /// Whether anybody may ask.
+    /// Whether any caller may ask.
     #[must_use]
     pub fn is_on(&self, embedded: bool) -> bool {
         match self {

@@ -1,10 +1,10 @@
-//! A password for a server elsewhere.
+//! A password for another server.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A password. It is wiped when dropped, and never shown.
+/// A password. It is wiped when dropped, and redacted in `Debug`.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
@@ -13,7 +13,7 @@ impl Password {
         Self(text)
     }
 
-    /// The text, for the server that asks for it.
+    /// The password itself, for the server that requires it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

@@ -1,4 +1,5 @@
-//! The patterns of rules: callers and methods, one by one, by a common beginning, or all.
+//! The patterns of rules. A pattern stands for one caller or method, for all with a common prefix,
+//! or for all.
 
 use std::fmt;
 
@@ -26,7 +27,7 @@ pub enum CallerPattern {
     Service(ServiceId),
     /// The workload of this SPIFFE id.
     Spiffe(String),
-    /// Every workload whose SPIFFE id begins with this and a slash.
+    /// Every workload whose SPIFFE id begins with this string and a slash.
     Below(String),
 }
 
@@ -35,7 +36,7 @@ impl CallerPattern {
         at.each_text(MAX_PATTERNS, CALLER, Self::parse)
     }
 
-    /// The pattern that `text` writes; `None` if it writes none.
+    /// Reads a pattern; `None` if `text` is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text == "*" {
@@ -58,7 +59,7 @@ pub enum MethodPattern {
     Any,
     /// The method of this name.
     Exact(String),
-    /// Every method whose name begins with this and a dot.
+    /// Every method whose name begins with this string and a dot.
     Below(String),
 }
 
@@ -67,14 +68,14 @@ impl MethodPattern {
         at.each_text(MAX_PATTERNS, METHOD, Self::parse)
     }
 
-    /// The pattern that `text` writes; `None` if it writes none.
+    /// Reads a pattern; `None` if `text` is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text == "*" {
             return Some(Self::Any);
         }
         let (name, below) = text.strip_suffix(".*").map_or((text, false), |above| (above, true));
-        // A star in another place would match nothing, to the surprise of its author.
+        // A star elsewhere would match nothing, and the author of the rule would not notice.
         let allowed =
             |b: u8| b.is_ascii_graphic() && !matches!(b, b'*' | b'<' | b'>' | b'"' | b'\'' | b'`' | b'\\');
         if !(1..=MAX_METHOD).contains(&name.len()) || !name.bytes().all(allowed) {

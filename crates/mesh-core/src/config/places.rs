@@ -1,4 +1,4 @@
-//! Names and addresses of servers elsewhere, as options give them.
+//! Names and addresses of other servers, as options give them.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -31,7 +31,7 @@ impl At<'_> {
         })
     }
 
-    /// An IP address with a port, which may be left out.
+    /// An IP address with or without a port; `default` is the port of one without.
     pub(super) fn socket(&self, default: u16) -> Result<Option<SocketAddr>, ConfigError> {
         let Some(text) = self.string()? else { return Ok(None) };
         let address = text.parse().or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, default)));

@@ -1,4 +1,4 @@
-//! Policies: rules about who may call what, as options or as a file.
+//! Policies: rules about which callers may call which methods, as options or as a file.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -24,7 +24,8 @@ use crate::{
 pub const MAX_POLICY_FILE: usize = 4 << 20;
 /// The most rules of a policy.
 pub const MAX_RULES: usize = 10_000;
-/// The most pairs of an element of `from` and one of `to`, in all rules together: the size of their index.
+/// The most pairs of an element of `from` and one of `to`, in all rules together. It limits the size of
+/// the index of rules.
 pub const MAX_PAIRS: usize = 500_000;
 /// The most conditions of one rule.
 pub(super) const MAX_CONDITIONS: usize = 64;
@@ -36,9 +37,9 @@ const MAX_NAME: usize = 128;
 /// The outcome of a decision about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It is handed to its handler.
+    /// The request goes to its handler.
     Allow,
-    /// It is refused.
+    /// The request is refused.
     Deny,
 }
 
@@ -53,7 +54,7 @@ impl Effect {
 pub enum Mode {
     /// A denied request is refused.
     Enforce,
-    /// A denial is recorded, and the request is let through.
+    /// A denial is recorded, and the request goes to its handler.
     Audit,
 }
 
@@ -62,7 +63,7 @@ impl Mode {
         at.choice(&[("enforce", Self::Enforce), ("audit", Self::Audit)])
     }
 
-    /// The name of the option's value.
+    /// The value of the option.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -140,7 +141,7 @@ impl Rule {
 }
 
 impl Conditions {
-    /// The conditions of a rule: the metadata.
+    /// Reads the conditions of a rule: the metadata that it requires.
     pub(super) fn of(at: &At<'_>) -> Result<Option<BTreeMap<String, String>>, ConfigError> {
         let options = at.options.object(at.key, Self::KEYS)?;
         if options.is_absent() {
@@ -150,7 +151,7 @@ impl Conditions {
     }
 }
 
-/// A policy: what `authorization` holds, or a policy file.
+/// A policy, from the options of `authorization` or from a policy file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyRules {
     /// The decision where no rule matches.
@@ -161,7 +162,7 @@ pub struct PolicyRules {
     pub rules: Vec<Rule>,
 }
 
-/// `authorization`: where the policy is.
+/// The place of the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicySource {
     /// In the options.
@@ -170,7 +171,7 @@ pub enum PolicySource {
     File(PathBuf),
 }
 
-/// Why a policy file is none.
+/// A fault of a policy file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyFileError {
     /// It is not JSON.
@@ -178,7 +179,7 @@ pub enum PolicyFileError {
     Json {
         /// The file.
         path: PathBuf,
-        /// The parser's text.
+        /// The parser's message.
         detail: String,
     },
     /// An option in it is wrong.
@@ -202,7 +203,7 @@ impl Coded for PolicyFileError {
 }
 
 impl PolicySource {
-    /// `authorization` of a configuration; `None` if nothing is said.
+    /// Reads `authorization`; `None` if the section is absent.
     pub(super) fn read(root: &Options<'_>, env: Env<'_>) -> Result<Option<Self>, ConfigError> {
         let options = root.object("authorization", Authorization::KEYS)?;
         if options.is_absent() {
@@ -214,7 +215,7 @@ impl PolicySource {
             let default = default.unwrap_or(otherwise);
             return Ok(Some(Self::Options(PolicyRules { default, mode, rules })));
         };
-        // Of two places that state a policy, one would be overlooked.
+        // Options beside a file would be a second policy, which its author could overlook.
         for key in ["default", "mode", "rules"] {
             if options.has(key) {
                 return Err(options.wrong(key, "in the file that authorization.file names, not here"));
@@ -226,13 +227,13 @@ impl PolicySource {
 
 impl PolicyRules {
     /// The policy of the file `path`, which holds `bytes`: the options of `authorization`, and `$schema`, which
-    /// editors read. A file without `default` denies what no rule matches, even if it has no rule: the owner of
-    /// a policy file that lost its rules does not want everything permitted.
+    /// editors read. A file without `default` denies every request that no rule matches, even if it has no
+    /// rules: a file that lost its rules must not permit everything.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT`, `FILE`, with the file and the path of the option in it.
     pub fn of_file(path: &Path, bytes: &[u8]) -> Result<Self, PolicyFileError> {
-        // Of two members with one name, one would be overlooked.
+        // The parser refuses two members with one name, because one of them would be overlooked.
         let value = json::parse(bytes, MAX_DEPTH)
             .map_err(|error| PolicyFileError::Json { path: path.into(), detail: error.to_string() })?;
         Self::of_value(value).map_err(|source| PolicyFileError::Option { path: path.into(), source })

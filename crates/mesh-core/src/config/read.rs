@@ -1,4 +1,4 @@
-//! Reading options out of JSON, each with its full path in every error.
+//! Reads options out of JSON. Every error names the full path of its option.
 
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
@@ -38,7 +38,7 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    /// Whether the option is there.
+    /// Whether the option is present.
     pub(super) fn has(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
@@ -48,7 +48,7 @@ impl<'a> Options<'a> {
         Self { path: String::new(), map: None }
     }
 
-    /// Whether the object is not there at all.
+    /// Whether the object itself is absent.
     pub(super) fn is_absent(&self) -> bool {
         self.map.is_none()
     }
@@ -92,7 +92,7 @@ pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// A string that no error repeats, with the variable if it comes from one.
 pub(super) type Confidential = (Option<&'static str>, Zeroizing<String>);
 
-/// One option: where it is, and the variable that stands in where it is absent.
+/// One option: its place, and the variable that replaces an absent value.
 pub(super) struct At<'a> {
     pub(super) options: &'a Options<'a>,
     pub(super) key: &'static str,
@@ -117,12 +117,12 @@ impl<'a> At<'a> {
         self.options.missing(self.key, expected)
     }
 
-    /// Whether the option is switched off.
+    /// Whether the option is `false`.
     pub(super) fn is_false(&self) -> bool {
         self.value() == Some(&Value::Bool(false))
     }
 
-    /// The options in this one.
+    /// The nested options of this one.
     pub(super) fn object(&self, known: &[&str]) -> Result<Options<'a>, ConfigError> {
         self.options.object(self.key, known)
     }
@@ -191,8 +191,9 @@ impl<'a> At<'a> {
         }
     }
 
-    /// A port, also as a string of digits. A variable with `tcp://10.0.0.1:50051` does not count:
-    /// Kubernetes sets it in every pod beside a Service named `secure-mesh`.
+    /// A port, also as a string of digits. A variable with a value such as `tcp://10.0.0.1:50051`
+    /// is ignored: Kubernetes sets `SECURE_MESH_PORT` to it in every pod if there is a Service
+    /// named `secure-mesh`.
     pub(super) fn port(&self, min: u16) -> Result<Option<u16>, ConfigError> {
         let number = match self.value() {
             None => {
@@ -236,8 +237,8 @@ impl<'a> At<'a> {
         }
     }
 
-    /// A whole number of at least `floor`, and `factor` times the option `other`, which is `default` if it
-    /// is absent.
+    /// A whole number of at least `floor`, and at least `factor` times the option `other`. `default` is
+    /// the value of an absent `other`.
     pub(super) fn multiple_of(
         &self,
         other: &str,
@@ -285,7 +286,7 @@ impl<'a> At<'a> {
         value.as_bool().map(Some).ok_or_else(|| self.wrong("true or false"))
     }
 
-    /// One of some words, each for a value.
+    /// One of a few words, each of which stands for a value.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<Option<T>, ConfigError> {
         let Some(word) = self.string()? else { return Ok(None) };
         let chosen = choices.iter().find(|(name, _)| *name == word);
@@ -306,7 +307,7 @@ impl<'a> At<'a> {
         self.time(Duration::from_secs(1), max)
     }
 
-    /// A duration: milliseconds, or text such as `'15m'`.
+    /// A duration: milliseconds, or a string such as `'15m'`.
     pub(super) fn time(&self, min: Duration, max: Duration) -> Result<Option<Duration>, ConfigError> {
         let good = |time: &Duration| (min..=max).contains(time);
         let Some(value) = self.value() else {
@@ -329,7 +330,7 @@ impl<'a> At<'a> {
         })
     }
 
-    /// An array of strings, each of which `parse` takes or leaves.
+    /// An array of at most `most` strings. `parse` returns `None` for an invalid one.
     pub(super) fn each_text<T>(
         &self,
         most: usize,
@@ -346,7 +347,7 @@ impl<'a> At<'a> {
         items.iter().enumerate().map(item).collect::<Result<_, _>>().map(Some)
     }
 
-    /// An object of at least one string, and at most so many.
+    /// An object of one to `most` strings.
     pub(super) fn texts(&self, most: usize) -> Result<Option<BTreeMap<String, String>>, ConfigError> {
         let Some(value) = self.value() else { return Ok(None) };
         let wrong = || self.wrong(&format!("an object of 1…{most} strings"));
@@ -368,7 +369,7 @@ impl<'a> At<'a> {
         if path.is_absolute() { Ok(Some(path)) } else { Err(self.wrong("the absolute path of a file")) }
     }
 
-    /// The element of an array is wrong, or the option `key` of it (`.key`).
+    /// The error for an element of an array, or for one of its options, given as `.key`.
     pub(super) fn wrong_item(&self, index: usize, key: &str, expected: &str, got: &Value) -> ConfigError {
         let path = format!("{}[{index}]{key}", self.path());
         ConfigError::Value { path, expected: expected.to_owned(), got: describe(got) }
@@ -382,7 +383,7 @@ impl<'a> At<'a> {
         Err(self.options.error(self.key, &expected, format!("{} of them", items.len())))
     }
 
-    /// An array of at most so many objects with options of their own.
+    /// An array of at most `most` objects with options of their own.
     pub(super) fn each_of<T>(
         &self,
         known: &[&str],
@@ -432,7 +433,7 @@ fn day(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_secs((years + before.iter().sum::<u64>() + day - 1) * 86_400))
 }
 
-/// A host name or an address: what a URI's authority may hold between `@` and `:`.
+/// Whether `host` is a host name or an address, as the authority of a URI may contain it.
 pub(super) fn is_host(host: &str) -> bool {
     let name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     host.len() <= 253 && (host.parse::<IpAddr>().is_ok() || host.bytes().all(name))
@@ -463,7 +464,7 @@ pub(super) fn describe(value: &Value) -> String {
     }
 }
 
-/// The known word that is nearest to `word`, if any is near.
+/// The known word with the least edit distance to `word`, if the distance is small.
 #[must_use]
 pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let word = word.to_lowercase();

@@ -1,4 +1,4 @@
-//! `resilience`: the options of the quota, the breakers and the retries of a mesh.
+//! `resilience`: the options of the quota, the breakers, the retries and the hedging of a mesh.
 
 use std::time::Duration;
 
@@ -10,20 +10,21 @@ use super::{
     shared_quota::SharedQuota,
 };
 
-/// The options of `resilience`. Without an option, its part does nothing.
+/// The options of `resilience`. A part without its options is off.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resilience {
     /// `rateLimit`: the quota of each caller.
     pub rate_limit: Option<RateLimit>,
     /// `rateLimit.shared`: whether the quotas are those of several processes.
     pub shared_quota: Option<SharedQuota>,
-    /// `circuitBreaker`: when an instance that fails is left alone.
+    /// `circuitBreaker`: the conditions under which a failing instance gets no calls.
     pub circuit_breaker: Option<Breaker>,
-    /// `retry`: when calls are tried again.
+    /// `retry`: the number and pace of further attempts.
     pub retry: Option<Retry>,
-    /// `queueMs`: how long a call waits for room on a session. One second; zero for not at all.
+    /// `queueMs`: the longest wait of a call for room on a session. One second; zero for none.
     pub queue: Duration,
-    /// `hedging`: when idempotent calls get a second copy at another instance.
+    /// `hedging`: the conditions under which an idempotent call gets a second copy at another
+    /// instance.
     pub hedging: Option<Hedging>,
     /// `bulkhead`: the most calls at one service.
     pub bulkhead: Option<Bulkhead>,
@@ -47,12 +48,13 @@ impl PartialEq for Concurrency {
     }
 }
 
-/// `resilience.hedging`: when an idempotent call gets a second copy at another instance.
+/// `resilience.hedging`: the conditions under which an idempotent call gets a second copy at
+/// another instance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hedging {
-    /// `percentile`: the share of calls of a method that are faster. 0.95.
+    /// `percentile`: a call slower than this share of the calls of its method gets a copy. 0.95.
     pub percentile: f64,
-    /// `ratio`: second copies for each call, in the long run. 0.05.
+    /// `ratio`: copies per call, in the long run. 0.05.
     pub ratio: f64,
 }
 
@@ -77,50 +79,50 @@ impl Default for Resilience {
     }
 }
 
-/// `resilience.rateLimit`: requests that each caller may make.
+/// `resilience.rateLimit`: the quota of each caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     /// `maxRequests`: requests in a window.
     pub requests: u32,
     /// `windowMs`: the window.
     pub window: Duration,
-    /// `blockDuration`: how long a caller beyond its quota is refused at least. Zero.
+    /// `blockDuration`: the least time for which a caller beyond its quota is refused. Zero.
     pub block: Duration,
     /// `maxKeys`: callers remembered at once. 10,000.
     pub keys: u32,
 }
 
-/// `resilience.circuitBreaker`: when an instance that fails is left alone.
+/// `resilience.circuitBreaker`: the conditions under which a failing instance gets no calls.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Breaker {
-    /// `failureThreshold`: failures within the window that open it.
+    /// `failureThreshold`: failures within the window that open the breaker.
     pub failures: u32,
-    /// `successThreshold`: calls that must succeed to close it.
+    /// `successThreshold`: probes that must succeed to close it.
     pub probes: u32,
-    /// `timeout`: how long it stays open.
+    /// `timeout`: the time for which it stays open.
     pub open_for: Duration,
-    /// `monitoringPeriod`: the window that failures are counted in. One minute.
+    /// `monitoringPeriod`: the window in which failures are counted. One minute.
     pub window: Duration,
-    /// `failureRate`: the share of calls that must have failed besides. 0.5.
+    /// `failureRate`: the share of calls that must also have failed. 0.5.
     pub failure_rate: f64,
 }
 
-/// `resilience.retry`: when unary calls are tried again.
+/// `resilience.retry`: the number and pace of further attempts of unary calls.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retry {
-    /// `maxAttempts`: tries in all.
+    /// `maxAttempts`: attempts in all.
     pub max_attempts: u32,
-    /// `initialDelay`: the longest delay after the first try. 100 ms.
+    /// `initialDelay`: the longest delay after the first attempt. 100 ms.
     pub initial_delay: Duration,
     /// `maxDelay`: the longest delay of all. 30 s, or `initialDelay` if that is longer.
     pub max_delay: Duration,
-    /// `backoffMultiplier`: how much longer delays may be from try to try. 2.
+    /// `backoffMultiplier`: the growth of the longest delay from attempt to attempt. 2.
     pub multiplier: f64,
-    /// `jitter`: whether delays are chosen at random up to their length. True.
+    /// `jitter`: whether each delay is drawn at random up to the longest. True.
     pub jitter: bool,
-    /// `budget.ratio`: retries a call, in the long run. 0.2.
+    /// `budget.ratio`: retries per call, in the long run. 0.2.
     pub budget_ratio: f64,
-    /// `budget.reserve`: retries at once. 10.
+    /// `budget.reserve`: retries that may happen at once. 10.
     pub budget_reserve: u32,
 }
 

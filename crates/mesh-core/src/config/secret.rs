@@ -30,7 +30,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Refuses a secret that is too weak. `path` is where it was given.
+/// Rejects a weak secret. `path` is the option or variable that gave it.
 pub(crate) fn check_secret(path: &str, secret: &str) -> Result<(), ConfigError> {
     match Weakness::of(secret.as_bytes()) {
         Some(weakness) => Err(ConfigError::WeakSecret { path: path.to_owned(), weakness }),

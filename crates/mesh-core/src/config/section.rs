@@ -1,7 +1,8 @@
-//! A section of options as a table: each row has the documentation, the field, the
-//! option's name, its type in JavaScript, the variable that stands in, the default, and
-//! the check. `xtask` reads the same tables and writes the types of JavaScript and
-//! `docs/options.md` from them, so a file with a table holds nothing else.
+//! A section of options as a table. Each row has the documentation, the field, the
+//! option's name, its type in JavaScript, the environment variable that replaces an
+//! absent option, the default, and the check. `xtask` reads the same tables and writes
+//! the types of JavaScript and `docs/options.md` from them, so a file with a table
+//! holds nothing else.
 //!
 //! ```text
 //! section! {
@@ -93,11 +94,11 @@ use std::time::Duration;
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 pub(super) const DAY: Duration = Duration::from_hours(24);
 pub(super) const MONTH: Duration = Duration::from_hours(30 * 24);
-/// The memory budget has room for so many of the largest messages at least: a
-/// session may hold a few of them, and their values.
+/// The least room of the memory budget, in messages of the largest size. A
+/// session may hold a few of them at once, each as bytes and as a JSON value.
 pub(super) const MEMORY_PER_MESSAGE: u64 = 16;
 
-/// Defaults by the unit in which the documentation shows them.
+/// Constructors of defaults. Each names the unit in which the documentation shows the value.
 #[allow(clippy::unnecessary_wraps, reason = "one of them can fail")]
 pub(super) mod default {
     use std::time::Duration;
@@ -120,17 +121,17 @@ pub(super) mod default {
         Ok(Duration::from_hours(value))
     }
 
-    /// Nothing; the text says what happens then.
+    /// No value; the string documents the effect of that.
     pub(in super::super) fn absent<T>(_: &At<'_>, _: &str) -> Result<Option<T>, ConfigError> {
         Ok(None)
     }
 
-    /// A value that the documentation shows as the text.
+    /// A value that the documentation shows as this string.
     pub(in super::super) fn shown<T>(_: &At<'_>, value: T, _: &str) -> Result<T, ConfigError> {
         Ok(value)
     }
 
-    /// None: the option must be given.
+    /// No default: an absent option is an error.
     pub(in super::super) fn required<T>(at: &At<'_>, expected: &str) -> Result<T, ConfigError> {
         Err(at.missing(expected))
     }

@@ -1,4 +1,4 @@
-//! How an instance is chosen, and whether failing ones are ejected.
+//! The choice of an instance, and the switch for ejection.
 
 use super::{
     balancing::Balancing,
@@ -14,9 +14,9 @@ pub enum Selection {
     /// Power of two choices.
     #[default]
     P2c,
-    /// In turn.
+    /// Each instance in turn.
     RoundRobin,
-    /// By chance.
+    /// An instance at random.
     Random,
 }
 
@@ -52,7 +52,7 @@ impl CallerPlace {
 }
 
 impl Balancing {
-    /// The options without configuration.
+    /// The defaults of the section.
     #[must_use]
     pub fn usual() -> Self {
         let (options, env): (_, Env<'_>) = (Options::none(), &|_| None);

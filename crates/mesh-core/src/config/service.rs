@@ -12,23 +12,23 @@ use crate::id::ServiceId;
 /// One entry of `discovery.services`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// The service's name. Several entries of one name are several instances.
+    /// The service's id. Several entries with one id are several instances.
     pub id: ServiceId,
     /// Host name or address, and port. A service without them only calls, and
-    /// has a key here by which it is known.
+    /// is known by its pinned key.
     pub address: Option<(String, u16)>,
     /// The service's RSA public key in PEM, pinned.
     pub public_key: Option<String>,
     /// The zone of the instance.
     pub zone: Option<String>,
-    /// Its share of the calls beside those of the other instances.
+    /// The share of the calls that this instance gets, relative to the weights of the others.
     pub weight: u32,
-    /// Whatever the user wants to know of it.
+    /// Further facts about the service, for the application.
     pub metadata: BTreeMap<String, String>,
 }
 
 impl Service {
-    /// Checks an entry. A service that is known by its key may be without an address.
+    /// Checks an entry. A service with a pinned key may lack an address.
     pub(super) fn read(options: &Options<'_>, env: Env<'_>) -> Result<Self, ConfigError> {
         let Instance { id, host, port, public_key, zone, weight, metadata } = Instance::read(options, env)?;
         let address = match (host, port) {

@@ -1,4 +1,4 @@
-//! The sources of instances that the core brings along, as they are configured.
+//! The configuration of the sources of instances that the core contains.
 
 use serde_json::Value;
 

@@ -328,7 +328,7 @@ fn a_certificate_is_whole_and_the_only_trust() {
         "discovery": { "services": [{ "id": "b", "publicKey": "-----BEGIN PUBLIC KEY-----" }] },
     });
     assert!(message(&pinned).starts_with("discovery.services[0].publicKey"));
-    // A variable that is left over counts as well: nothing is chosen in silence.
+    // A leftover variable counts as well: the mesh never ignores one of two statements about trust.
     let variables = |name: &str| (name == "SECURE_MESH_CERT").then(|| "/run/tls.crt".to_owned());
     let left_over = json!({ "serviceId": "a", "security": { "jwtSecret": SECRET } });
     assert!(MeshConfig::parse(&left_over, variables).is_err());

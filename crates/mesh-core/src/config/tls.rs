@@ -1,6 +1,7 @@
 section! {
-    /// Certificates that carry TLS beneath a mesh whose trust is a secret or pinned keys. All of its
-    /// services need them: a service with TLS refuses connections without it. Files are watched.
+    /// Certificates for TLS beneath a mesh whose trust is a secret or pinned keys. All services of
+    /// the mesh need them, because a service with TLS refuses connections without it. Files are
+    /// watched.
     TlsOptions as TlsConfig {
         /// The certificate, and the intermediates behind it. It names the service as
         /// `security.certificate` says, or by a DNS name that equals the `serviceId`.

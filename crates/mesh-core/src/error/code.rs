@@ -19,7 +19,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $text,)+ }
             }
 
-            /// What it means, in a sentence.
+            /// Its meaning, in a sentence.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
@@ -37,9 +37,9 @@ codes! {
     InvalidArgument = 3 => "INVALID_ARGUMENT",
     /// The time allowed ran out; the work may have been done.
     DeadlineExceeded = 4 => "DEADLINE_EXCEEDED",
-    /// What was asked for does not exist.
+    /// The requested thing does not exist.
     NotFound = 5 => "NOT_FOUND",
-    /// What was to be created exists.
+    /// The thing to create already exists.
     AlreadyExists = 6 => "ALREADY_EXISTS",
     /// The caller is known and not allowed.
     PermissionDenied = 7 => "PERMISSION_DENIED",

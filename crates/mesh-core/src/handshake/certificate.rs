@@ -1,13 +1,14 @@
-//! This side's certificate, and its judgement of those of peers.
+//! This side's certificate, and the checks of those of peers.
 
 use std::{fmt, sync::Arc};
 
 use crate::{clock::Timestamp, identity::Verifier};
 
-/// This side's certificate, as peers see it, and its judgement of theirs.
+/// This side's certificate as it goes to peers, and the checks of theirs.
 #[derive(Clone)]
 pub struct Certificate {
-    /// The bytes of the identity; its delegation names the key of [`Local`](super::Local).
+    /// The bytes of the identity of kind 2. Its delegation names the key of
+    /// [`Local`](super::Local).
     pub identity: Vec<u8>,
     /// The end of the delegation.
     pub expires: Timestamp,

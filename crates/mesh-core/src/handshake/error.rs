@@ -1,4 +1,4 @@
-//! Why a handshake failed.
+//! The faults of a handshake.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use crate::{
     wire::Malformed,
 };
 
-/// Why a handshake failed. Local only: a peer hears one status for all.
+/// The fault that ended a handshake. It stays on this side: the peer gets one status for all faults.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
     /// A message that is not well formed.
     #[error("the peer sent a malformed handshake message")]
     Format,
-    /// A message out of place.
+    /// A message that does not belong to the current step.
     #[error("the peer sent a handshake message out of place")]
     State,
-    /// The handshake took too long.
-    #[error("the handshake was not done within limits.handshakeTimeoutMs ({} ms)", .0.as_millis())]
+    /// The handshake was not complete within its time.
+    #[error("the handshake was not complete within limits.handshakeTimeoutMs ({} ms)", .0.as_millis())]
     Expired(Duration),
     /// No version in common.
-    #[error("the peer speaks no protocol version known here; supported: {PROTOCOL_VERSION}")]
+    #[error("the peer supports no protocol version of this side; supported here: {PROTOCOL_VERSION}")]
     Version,
     /// A peer's id is not well formed.
     #[error(transparent)]
@@ -36,44 +36,44 @@ pub enum HandshakeError {
     SelfId,
     /// The hello names another service.
     #[error(
-        "the message is meant for another service: the caller has this address under another id in its discovery.services"
+        "the handshake is addressed to another service: the caller's discovery.services has this address under another id"
     )]
     WrongTarget,
-    /// The kinds of trust differ.
+    /// The two sides are configured with different kinds of trust.
     #[error(
-        "the peer's kind of trust is not the one configured here: each side has certificates, a mesh secret or only pinned keys; give both the same"
+        "the peer uses another kind of trust than this side; configure both with certificates, both with a mesh secret, or both with pinned keys only"
     )]
     Mode,
     /// The peer does not know the mesh secret.
     #[error(
-        "the peer does not know this mesh's secret; services that call each other need the same security.jwtSecret, or without one must run as the same user with the same state directory"
+        "the peer does not know the mesh secret; services that call each other need the same security.jwtSecret, or without it the same user and the same state directory"
     )]
     HelloMac,
-    /// The peer uses a secret that was rotated out here.
+    /// The peer uses a previous secret whose grace is over.
     #[error(
-        "the peer uses a mesh secret that has been rotated out; give it the current security.jwtSecret, or rotate its own"
+        "the peer uses a previous mesh secret whose grace is over; give it the current security.jwtSecret by a restart or a rotation"
     )]
     SecretRetired,
-    /// Nothing says how to trust this peer.
+    /// There is neither a secret nor a pin by which to trust this peer.
     #[error(
-        "nothing says how to trust {0}: add its publicKey to discovery.services, or set security.jwtSecret"
+        "there is no trust configured for {0}: add its publicKey to discovery.services, or set security.jwtSecret"
     )]
     UnknownPeer(ServiceId),
     /// The peer's key is not the pinned one.
     #[error("{0} does not hold the key pinned in discovery.services")]
     KeyMismatch(ServiceId),
-    /// The peer's key changed since it was first seen.
-    #[error("{0} shows another key than the one it was first seen with")]
+    /// The peer's key differs from its remembered key.
+    #[error("the key of {0} differs from its remembered key, which it proved at its first contact")]
     PeerKeyChanged(ServiceId),
-    /// The peer has proved a certificate before, and comes with less.
-    #[error("{0} has proved a certificate here before, and is accepted by nothing less since")]
+    /// The peer has proved a certificate before, and now offers a weaker trust.
+    #[error("{0} has proved a certificate to this service before, so it is no longer accepted without one")]
     ProvedMore(ServiceId),
     /// The peer's key is remembered as another service's.
-    #[error("{peer} shows the key of {owner}; one key names one service")]
+    #[error("{peer} shows the remembered key of {owner}; one key belongs to one service")]
     PeerKeyInUse {
         /// The id that the peer claims.
         peer: ServiceId,
-        /// The service that the key is remembered for.
+        /// The service to which the remembered key belongs.
         owner: ServiceId,
     },
     /// The peer's public key is unacceptable.
@@ -85,14 +85,16 @@ pub enum HandshakeError {
     /// The peer's certificate or delegation is refused.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// The peer chose less than both sides support.
-    #[error("the two sides were made to settle for less than both support")]
+    /// The agreed parameters are weaker than both sides support.
+    #[error(
+        "the handshake agreed on weaker parameters than both sides support; something on the network may have altered it"
+    )]
     Downgrade,
     /// The peer did not prove possession of its key.
-    #[error("the peer could not prove that it holds its key")]
+    #[error("the peer did not prove that it holds its key")]
     Finished,
     /// The peer's token is unacceptable.
-    #[error("the peer's handshake token: {0}")]
+    #[error("the peer's handshake token is refused: {0}")]
     Token(#[from] AuthError),
     /// The cryptographic library failed.
     #[error(transparent)]

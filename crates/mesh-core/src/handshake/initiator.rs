@@ -32,8 +32,8 @@ use crate::{
 pub struct Initiator;
 
 impl Initiator {
-    /// Makes M1 for the service `server`. With a ticket it asks for a
-    /// resumption; the server may answer with a full handshake all the same.
+    /// Makes M1 for the service `server`. With a ticket M1 asks for a
+    /// resumption, and the server may still answer with a full handshake.
     pub fn start(
         local: Arc<Local>,
         server: ServiceId,
@@ -99,21 +99,21 @@ pub struct AwaitHello {
 }
 
 impl AwaitHello {
-    /// Binds the handshake to the TLS connection beneath, if there is one: with another one beneath at the
-    /// server it fails.
+    /// Binds the handshake to the TLS connection beneath, if there is one. The handshake fails if the
+    /// server's end is another TLS connection.
     #[must_use]
     pub fn bound_to(self, exporter: Option<Exporter>) -> Self {
         Self { exporter, ..self }
     }
 
-    /// Gives the handshake up and the ticket back: the server was too busy to
-    /// look at it.
+    /// Gives up the handshake and returns its ticket, which the server was too
+    /// busy to use.
     #[must_use]
     pub fn into_ticket(self) -> Option<Ticket> {
         self.ticket
     }
 
-    /// Checks M2. No private operation is done here.
+    /// Checks M2, with public operations only.
     pub fn on_hello(self, m2: &[u8], now: Timestamp) -> Result<Unproved, HandshakeError> {
         self.local.check_deadline(self.deadline, now)?;
         let (hello, wrapped, prefix) = ServerHello::decode(m2)?;
@@ -191,17 +191,17 @@ impl AwaitHello {
     }
 }
 
-/// What the client proves itself with.
+/// The means by which the client proves itself.
 #[derive(Debug)]
 pub(super) enum Proof {
-    /// Its RSA key, which `k_s` is encrypted to.
+    /// Its RSA key, for which `k_s` is encrypted.
     Key { label: Hash, wrapped: Vec<u8> },
-    /// The secrets of a ticket: the former session's, and the one that only
-    /// its holder can agree on.
+    /// The secrets of a ticket: that of the previous session, and the shared
+    /// secret that only the owner of the holder key can compute.
     Ticket { psk: Secret<32>, held: Secret<32>, holder: Arc<Holder> },
 }
 
-/// M2 is good; the client has yet to prove itself.
+/// M2 is valid; the client has yet to prove itself.
 #[derive(Debug)]
 pub struct Unproved {
     local: Arc<Local>,
@@ -224,8 +224,8 @@ impl Unproved {
         matches!(self.proof, Proof::Ticket { .. })
     }
 
-    /// Makes M3. Holds this side's RSA private operations, if there are any: one
-    /// in a full handshake, and one more in the first with this server.
+    /// Makes M3. A full handshake does one RSA private operation here, and the
+    /// first one with this server a second; a resumption does none.
     pub fn prove(self, now: Timestamp) -> Result<(Vec<u8>, AwaitFinish), HandshakeError> {
         self.local.check_deadline(self.deadline, now)?;
         let resumed = self.is_resumed();

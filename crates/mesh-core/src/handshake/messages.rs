@@ -1,5 +1,5 @@
-//! The bytes of M1 to M4. Decoding keeps the bytes as received: transcripts
-//! are never re-encoded.
+//! The bytes of M1 to M4. Decoding keeps the received bytes, because a
+//! transcript is never encoded again.
 
 use super::{
     Local,
@@ -29,7 +29,7 @@ const CERTIFICATE_IDENTITY: u8 = 2;
 const RESUMPTION: u16 = 1;
 const SUCCESSION: u16 = 2;
 
-/// Starts a message; [`finish`] writes the length once the body is known.
+/// Starts a message. [`finish`] writes its length once the body is complete.
 pub(super) fn begin(kind: u8) -> Vec<u8> {
     let mut out = Vec::with_capacity(4096);
     out.put(&[PROTOCOL_VERSION, kind, 0, 0, 0, 0]);
@@ -61,7 +61,7 @@ pub(super) fn body(message: &[u8], kind: u8) -> Result<Reader<'_>, HandshakeErro
     Ok(reader)
 }
 
-/// Splits a message into what its trailing MAC covers, and the MAC.
+/// Splits a message into the bytes that its MAC covers, and the MAC at its end.
 pub(super) fn split_mac(message: &[u8]) -> Result<(&[u8], &[u8]), HandshakeError> {
     message
         .split_last_chunk::<MAC_LEN>()
@@ -69,7 +69,7 @@ pub(super) fn split_mac(message: &[u8]) -> Result<(&[u8], &[u8]), HandshakeError
         .ok_or(HandshakeError::Format)
 }
 
-/// Versions, suites and AES key size one side supports.
+/// The versions, suites and AES key size that one side supports.
 pub(super) struct Offer {
     pub(super) versions: Vec<u8>,
     pub(super) suites: Vec<u16>,
@@ -101,7 +101,7 @@ impl Offer {
         Ok(Self { versions, suites, aes: read_aes(reader)? })
     }
 
-    /// The suite both sides know with the lowest number.
+    /// The suite with the lowest number that both sides know.
     pub(super) fn best_suite(&self, own: &[Suite]) -> Option<Suite> {
         self.suites
             .iter()
@@ -140,7 +140,7 @@ impl Shown {
     }
 }
 
-/// What M1 and M2 have in common.
+/// The fields that M1 and M2 have in common.
 pub(super) struct Shares {
     pub(super) client: ServiceId,
     pub(super) server: ServiceId,
@@ -149,9 +149,9 @@ pub(super) struct Shares {
     pub(super) ml_kem: Vec<u8>,
     pub(super) identity: Shown,
     pub(super) secret_id: [u8; 8],
-    /// In M1 the ticket of a former session; in M2 empty, if it is accepted.
+    /// In M1 the ticket of a previous session; in M2 empty, if the ticket is accepted.
     pub(super) resumption: Option<Vec<u8>>,
-    /// What the sender's former key has signed, if it had one; not yet looked at.
+    /// The succession that the sender's previous key has signed, if there is one; not yet verified.
     pub(super) succession: Option<Vec<u8>>,
 }
 
@@ -233,7 +233,7 @@ impl ClientHello {
     }
 }
 
-/// What the server chose.
+/// The choice of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Choice {
     pub(super) version: u8,
@@ -242,7 +242,7 @@ pub(super) struct Choice {
     pub(super) mode: Mode,
 }
 
-/// M2 up to and without `ct_s`.
+/// M2 before `ct_s`.
 pub(super) struct ServerHello {
     pub(super) choice: Choice,
     pub(super) offer: Offer,
@@ -250,7 +250,7 @@ pub(super) struct ServerHello {
 }
 
 impl ServerHello {
-    /// The message up to `ct_s`, its length already counting `ct_s` of
+    /// The message up to `ct_s`. Its length field already counts `ct_s` of
     /// `wrapped_len` bytes and the MAC.
     pub(super) fn encode(&self, wrapped_len: usize) -> Result<Vec<u8>, Malformed> {
         let mut out = begin(SERVER_HELLO);
@@ -265,7 +265,7 @@ impl ServerHello {
         Ok(out)
     }
 
-    /// The hello, `ct_s`, and how many bytes lie before `ct_s`.
+    /// The hello, `ct_s`, and the number of bytes before `ct_s`.
     pub(super) fn decode(message: &[u8]) -> Result<(Self, &[u8], usize), HandshakeError> {
         let mut reader = body(message, SERVER_HELLO)?;
         let version = reader.u8()?;
@@ -303,7 +303,7 @@ impl<'a> ClientFinish<'a> {
 pub(super) struct Sealed<'a> {
     pub(super) token: &'a [u8],
     pub(super) parameters: Parameters,
-    /// In M3: the key that the client will resume with, signed by its RSA key.
+    /// In M3: the holder key with which the client will resume, signed by its RSA key.
     pub(super) holder: Option<SignedHolder>,
     /// In M4: a ticket.
     pub(super) ticket: Option<&'a [u8]>,

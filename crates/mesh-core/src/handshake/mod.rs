@@ -1,17 +1,18 @@
-//! The handshake of `docs/protocol.md`, sections 2 to 4, without sockets,
-//! tasks or a clock: bytes and `now` in, bytes and decisions out.
+//! The handshake of `docs/protocol.md`, sections 2 to 4. It has no sockets,
+//! tasks or clock: bytes and `now` go in, bytes and decisions come out.
 //!
-//! Each state is a type with one consuming transition, so that sending data
-//! before the peer is proved, or a step twice, does not compile:
+//! Each state is a type with one consuming transition. Code that sends data
+//! before the peer is proved, or repeats a step, does not compile:
 //!
 //! ```text
 //! client  Initiator ─M1▶ AwaitHello ─◀M2─ Unproved ─prove()─M3▶ AwaitFinish ─◀M4─ Established
 //! server  Responder ─◀M1,M2▶ AwaitProof ─◀M3─ Proved ─accept()─M4▶ Established
 //! ```
 //!
-//! `prove` and `accept` hold the RSA private operations, the only slow steps;
-//! callers run them off their I/O thread. A client that comes with a ticket of
-//! a former session goes through the same states without them ([`resumption`]).
+//! `prove` and `accept` do the RSA private operations, the only slow steps, so
+//! callers run them away from the I/O thread. A client with a ticket of a
+//! previous session goes through the same states without these operations
+//! ([`resumption`]).
 
 mod certificate;
 mod error;
@@ -61,39 +62,39 @@ use crate::{
     identity::Certified,
 };
 
-/// Longest life of a token that is accepted; `security.jwtExpiration` ends here too.
+/// The longest lifetime of an accepted token. It is also the limit of `security.jwtExpiration`.
 pub(crate) const MAX_TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 
-/// What one side says of itself, and what it insists on.
+/// The identity of one side, and its requirements on peers.
 #[derive(Clone, Debug)]
 pub struct Local {
     /// This service's id.
     pub id: ServiceId,
     /// This service's RSA key.
     pub key: KeyPair,
-    /// The mesh secrets it accepts, the current one first, then former ones
-    /// in their grace, the latest first; empty in pinned mode.
+    /// The mesh secrets that it accepts: the current one, then previous ones
+    /// within their grace, the latest first. Empty in pinned mode.
     pub secrets: Vec<MeshSecret>,
-    /// Former secrets whose grace is over, to tell them from wrong ones.
+    /// Previous secrets whose grace is over, so that an error distinguishes them from wrong ones.
     pub retired: Retired,
-    /// What the former key says of the key in use, if there was one.
+    /// The statement in which the previous key names the current one, if there was a previous key.
     pub succession: Option<Succession>,
-    /// This service's certificate, whose delegation names the key. With it there
-    /// is neither a secret nor a succession.
+    /// This service's certificate, whose delegation names the key. With a
+    /// certificate there is neither a secret nor a succession.
     pub certificate: Option<Certificate>,
     /// Supported suites.
     pub suites: Vec<Suite>,
     /// Its `aesKeySize`; the session uses the larger of the two sides'.
     pub aes: AesKeySize,
-    /// Life of its tokens.
+    /// The lifetime of its tokens.
     pub token_lifetime: Duration,
-    /// Limits it announces to its peers.
+    /// The limits that it announces to its peers.
     pub parameters: Parameters,
-    /// A handshake that is not done after this time is dropped.
+    /// The time after which an unfinished handshake is dropped.
     pub handshake_timeout: Duration,
-    /// The tickets it gives to its clients.
+    /// The tickets that it issues to its clients.
     pub tickets: Arc<Tickets>,
-    /// The keys that it resumes sessions with as a client.
+    /// The holder keys with which it resumes sessions as a client.
     pub holders: Arc<Holders>,
 }
 
@@ -107,7 +108,7 @@ impl Local {
     }
 }
 
-/// Two sides that have proved themselves to each other.
+/// The result of a handshake: both sides have proved themselves to each other.
 #[derive(Debug)]
 pub struct Established {
     /// The session's id, the same on both sides.
@@ -118,9 +119,9 @@ pub struct Established {
     pub peer_key: PublicKey,
     /// The verified claims of the peer's handshake token.
     pub claims: Claims,
-    /// What the peer's identity rests on.
+    /// The kind of proof behind the peer's identity.
     pub trust: Trust,
-    /// The key the peer was known by, if it has named this one its successor.
+    /// The previous key of the peer, if it has named this one its successor.
     pub former_key: Option<Thumbprint>,
     /// The proof of the peer's certificate, if it has one.
     pub certified: Option<Arc<Certified>>,
@@ -128,23 +129,24 @@ pub struct Established {
     pub suite: Suite,
     /// The AES key size in use.
     pub aes: AesKeySize,
-    /// Limits the peer announced.
+    /// The limits that the peer announced.
     pub parameters: Parameters,
-    /// Root of the keys for sealing.
+    /// The root of the keys for sealing.
     pub seal: Secret<32>,
-    /// Root of the keys for opening.
+    /// The root of the keys for opening.
     pub open: Secret<32>,
     /// Thumbprint of this side's key, for the tokens inside the session.
     pub own_thumbprint: Thumbprint,
-    /// Whether a ticket took the place of the RSA operations.
+    /// Whether a ticket replaced the RSA operations.
     pub resumed: bool,
-    /// For a client: what its next session with this peer may start from.
+    /// For a client: the ticket for its next session with this peer.
     pub ticket: Option<Ticket>,
 }
 
-/// Unwraps a secret of 32 bytes with this side's RSA key. A failure goes on
-/// with a random secret (implicit rejection): only the Finished that follows
-/// fails, and nobody learns which step it was.
+/// Unwraps a secret of 32 bytes with this side's RSA key. After a failure the
+/// handshake continues with a random secret (implicit rejection), so that only
+/// the following Finished fails. A visible failure of this step would be an
+/// oracle for decrypting.
 fn unwrap_secret(key: &KeyPair, wrapped: &[u8], label: &[u8]) -> Result<Secret<32>, CryptoError> {
     let substitute = Secret::random()?;
     let unwrapped = key.oaep_decrypt(wrapped, label).ok();
@@ -152,7 +154,7 @@ fn unwrap_secret(key: &KeyPair, wrapped: &[u8], label: &[u8]) -> Result<Secret<3
 }
 
 impl Local {
-    /// The instant after which a handshake begun at `now` is over.
+    /// The deadline of a handshake that begins at `now`.
     fn deadline(&self, now: Timestamp) -> Timestamp {
         now + self.handshake_timeout
     }

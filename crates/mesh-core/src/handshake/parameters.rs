@@ -1,13 +1,13 @@
-//! What the two sides of a handshake announce and agree on.
+//! The parameters that the two sides of a handshake announce and agree on.
 
-/// The one version of this protocol.
+/// The only version of this protocol.
 pub const PROTOCOL_VERSION: u8 = 2;
 
-/// How the two sides agree on a key.
+/// The method by which the two sides agree on a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u16)]
 pub enum Suite {
-    /// ML-KEM-768 and X25519: closed to a later quantum computer.
+    /// ML-KEM-768 and X25519: a recorded session stays secret even from a later quantum computer.
     Hybrid = 1,
     /// X25519 alone.
     X25519 = 2,
@@ -32,7 +32,7 @@ impl Suite {
     }
 }
 
-/// Limits that each side announces and the other keeps.
+/// The limits that each side announces and the other observes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameters {
     /// Largest message accepted, in bytes.

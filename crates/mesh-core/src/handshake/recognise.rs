@@ -1,4 +1,4 @@
-//! How this side recognises a peer by what its hello shows.
+//! The recognition of a peer by the identity in its hello.
 
 use super::{
     Local,
@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{clock::Timestamp, crypto::rsa::PublicKey, id::ServiceId};
 
-/// The key of `peer`, and what it rests on. With certificates only the
-/// certificate counts, and `expect` is not asked. Public operations only.
+/// The key of `peer`, and the kind of proof behind it. With certificates only
+/// the certificate counts, and `expect` is not called. Public operations only.
 pub(super) fn recognise(
     local: &Local,
     peer: &ServiceId,

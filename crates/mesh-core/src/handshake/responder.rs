@@ -32,9 +32,8 @@ use crate::{
 pub struct Responder;
 
 impl Responder {
-    /// Checks M1 and makes M2, with public operations only. `expect` tells
-    /// what is known of a peer's key; it is asked once the peer's id is known
-    /// to be well formed.
+    /// Checks M1 and makes M2, with public operations only. `expect` returns
+    /// the expectation about a peer's key. It is called only with a valid id.
     pub fn on_hello(
         local: Arc<Local>,
         m1: &[u8],
@@ -44,13 +43,13 @@ impl Responder {
         Self::look_at(local, m1, now)?.answer(expect, now)
     }
 
-    /// Whether M1 comes with a certificate; false also for what is no M1.
+    /// Whether M1 carries a certificate; false also for a message that is no M1.
     #[must_use]
     pub fn shows_certificate(m1: &[u8]) -> bool {
         ClientHello::decode(m1).is_ok_and(|hello| Mode::from_number(hello.mode) == Some(Mode::Certificate))
     }
 
-    /// Checks of M1 what costs little: its form, whom it is for, and whether its
+    /// Does the cheap checks of M1: its form, its addressee, and whether its
     /// sender knows the mesh secret, if there is one.
     pub fn look_at(local: Arc<Local>, m1: &[u8], now: Timestamp) -> Result<Hello, HandshakeError> {
         let hello = ClientHello::decode(m1)?;
@@ -89,8 +88,8 @@ impl Responder {
     }
 }
 
-/// M1 of a peer that knows the mesh secret, if there is one. An answer to it
-/// costs public operations.
+/// M1 of a peer that knows the mesh secret, if there is one. Its answer costs
+/// public operations.
 pub struct Hello {
     local: Arc<Local>,
     m1: Vec<u8>,
@@ -100,14 +99,14 @@ pub struct Hello {
 }
 
 impl Hello {
-    /// Its mac, which stands for all of it: nobody makes another M1 with the same.
+    /// Its MAC, which identifies the message: nobody can make another M1 with the same MAC.
     #[must_use]
     pub fn mac(&self) -> [u8; MAC_LEN] {
         self.m1.last_chunk().copied().unwrap_or_default()
     }
 
-    /// Binds the handshake to the TLS connection beneath, if there is one: with another one beneath at the
-    /// client it fails.
+    /// Binds the handshake to the TLS connection beneath, if there is one. The handshake fails if the
+    /// client's end is another TLS connection.
     #[must_use]
     pub fn bound_to(self, exporter: Option<Exporter>) -> Self {
         Self { channel: Channel { exporter, ..self.channel }, ..self }
@@ -130,7 +129,7 @@ impl Hello {
             aes: local.aes.max(hello.offer.aes),
             mode,
         };
-        // A ticket that is not good is no reason to refuse its client.
+        // An invalid ticket is no reason to refuse its client: the handshake becomes a full one.
         let ticket = hello.shares.resumption.as_deref();
         let note = ticket.and_then(|ticket| local.tickets.take(ticket, client, &client_key, now));
         let name = recognised.certified.as_ref().map(|certified| certified.name.as_str());
@@ -140,7 +139,7 @@ impl Hello {
     }
 }
 
-/// What the checks of M1 have found.
+/// The findings of the checks of M1.
 struct Checked {
     secret: MeshSecret,
     choice: Choice,
@@ -236,15 +235,15 @@ pub struct AwaitProof {
     channel: Channel,
     stage: ClientStage,
     messages: Vec<u8>,
-    /// Until when sessions may descend from this one.
+    /// The end of all sessions that descend from this one by resumption.
     pub(super) expires: Timestamp,
-    /// The former session's secret, if this one is resumed.
+    /// The secret of the previous session, if this one is resumed.
     psk: Option<Secret<32>>,
     deadline: Timestamp,
 }
 
 impl AwaitProof {
-    /// Checks M3; the client is proved. No private operation yet.
+    /// Checks M3, which proves the client. It does no private operation yet.
     pub fn on_finish(self, m3: &[u8], now: Timestamp) -> Result<Proved, HandshakeError> {
         self.local.check_deadline(self.deadline, now)?;
         let ClientFinish { wrapped, sealed, finished } = ClientFinish::decode(m3)?;
@@ -283,7 +282,7 @@ pub struct Proved {
     label: [u8; 32],
     claims: Claims,
     parameters: Parameters,
-    /// What the client will prove itself with, if it wants a ticket.
+    /// The holder key with which the client will prove itself, if it wants a ticket.
     pub(super) holder: Option<SignedHolder>,
     messages: Vec<u8>,
 }
@@ -301,7 +300,7 @@ impl Proved {
         self.state.psk.is_some()
     }
 
-    /// Makes M4. Holds this side's RSA private operation, if there is one.
+    /// Makes M4. A full handshake does this side's RSA private operation here.
     pub fn accept(self, now: Timestamp) -> Result<(Vec<u8>, Established), HandshakeError> {
         let AwaitProof {
             local, client, client_key, recognised, choice, stage, expires, psk, deadline, ..
@@ -325,7 +324,7 @@ impl Proved {
             local.token_lifetime,
         )
         .issue(now)?;
-        // Nobody proves anything with a share of small order.
+        // A share of small order gives a secret that everybody knows, so it would prove nothing.
         let holder = self.holder.filter(|holder| !is_unusable_share(holder.share()));
         let ticket = match holder {
             None => None,

@@ -1,13 +1,14 @@
-//! Names of secrets that were rotated out, to tell them from wrong ones.
+//! The ids of previous secrets whose grace is over. By them an error distinguishes such a secret
+//! from a wrong one.
 
 use std::collections::VecDeque;
 
 use super::trust::SecretId;
 
-/// Names of retired secrets kept at most.
+/// The most ids that are kept.
 pub(super) const MAX_RETIRED: usize = 64;
 
-/// Names of former secrets that count no longer.
+/// The ids of previous secrets that are no longer accepted.
 #[derive(Clone, Debug, Default)]
 pub struct Retired(VecDeque<SecretId>);
 

@@ -1,5 +1,5 @@
-//! How what one side says of itself changes while it runs: another key,
-//! another mesh secret, and the end of a former one's grace.
+//! Changes of an identity at run time: the next key, the next mesh secret, and
+//! the end of a previous secret's grace.
 
 use std::sync::Arc;
 
@@ -13,14 +13,15 @@ use super::{
 };
 use crate::{clock::Timestamp, crypto::rsa::KeyPair};
 
-/// Former secrets in their grace kept at most; the oldest goes first.
+/// The most previous secrets within their grace; beyond it the oldest is dropped.
 const MAX_FORMER: usize = 8;
 
 impl Local {
-    /// With `secret` as the current one. Every previous secret counts until `until`
-    /// at the latest, whatever an earlier rotation promised: a rotation without grace
-    /// is how an operator ends a secret that has leaked. Tickets are void. `None` if
-    /// the secret is or was in use here: that would be no rotation.
+    /// The identity with `secret` as its current secret. Every previous secret is
+    /// accepted until `until` at the latest, even if an earlier rotation promised
+    /// more: an operator ends a leaked secret by a rotation without grace. All
+    /// tickets become void. `None` if `secret` is or was in use here, because that
+    /// would be no rotation.
     pub fn with_secret(
         &self,
         secret: MeshSecret,
@@ -40,7 +41,7 @@ impl Local {
         next.renew_tickets().map(Some)
     }
 
-    /// Without the secrets whose grace is over; `None` if there is none.
+    /// The identity without the secrets whose grace is over; `None` if there are none.
     pub fn without_retired(&self, now: Timestamp) -> Result<Option<Self>, HandshakeError> {
         if self.secrets.iter().all(|secret| secret.is_live(now)) {
             return Ok(None);
@@ -50,22 +51,23 @@ impl Local {
         next.renew_tickets().map(Some)
     }
 
-    /// With the key `next`, which the current one names its successor. Tickets
-    /// are void. Holds an RSA private operation of the current key.
+    /// The identity with the key `next`, which the current key names its
+    /// successor. All tickets become void. Does an RSA private operation of the
+    /// current key.
     pub fn with_key(&self, next: KeyPair) -> Result<Self, HandshakeError> {
         let succession = Succession::new(&self.id, &self.key, next.public_key())?;
         let holders = Arc::default();
         Self { key: next, succession: Some(succession), holders, ..self.clone() }.renew_tickets()
     }
 
-    /// With another delegation, which names the key `next`. Tickets are void.
+    /// The identity with a new delegation, which names the key `next`. All tickets become void.
     pub fn with_certificate(&self, next: KeyPair, certificate: Certificate) -> Result<Self, HandshakeError> {
         let certificate = Some(certificate);
         Self { key: next, certificate, holders: Arc::default(), ..self.clone() }.renew_tickets()
     }
 
-    /// What to begin a handshake with, in this order: a peer may have been
-    /// given the current secret and nothing else, or not yet.
+    /// The identities to offer in a handshake, in this order. A peer may know
+    /// only the current secret, or not know it yet.
     #[must_use]
     pub fn offers(self: &Arc<Self>, now: Timestamp) -> Vec<Arc<Self>> {
         let former = self.secrets.iter().skip(1).filter(|secret| secret.is_live(now));
@@ -74,7 +76,7 @@ impl Local {
         std::iter::once(Arc::clone(self)).chain(former).collect()
     }
 
-    /// Whether `id` names a secret that counts no longer.
+    /// Whether `id` names a secret that is no longer accepted.
     pub(super) fn has_retired(&self, id: SecretId, now: Timestamp) -> bool {
         let over = |secret: &MeshSecret| secret.id == id && !secret.is_live(now);
         self.retired.contains(id) || self.secrets.iter().any(over)
@@ -122,7 +124,7 @@ mod tests {
         let last = NOW + Duration::from_millis(59_999);
         assert!(next.without_retired(last).unwrap().is_none() && !next.has_retired(secret(1).id, last));
         assert_eq!(Arc::new(next.clone()).offers(last).len(), 2);
-        // It is over to the millisecond, tidied up or not.
+        // The grace ends to the millisecond, even before the clean-up.
         assert!(next.has_retired(secret(1).id, NOW + GRACE));
         assert_eq!(Arc::new(next.clone()).offers(NOW + GRACE).len(), 1);
         let tidy = next.without_retired(NOW + GRACE).unwrap().unwrap();
@@ -144,7 +146,7 @@ mod tests {
         assert_eq!(emergency.secrets.iter().map(|secret| secret.id).collect::<Vec<_>>(), [secret(4).id]);
         assert!((1..=3).all(|number| emergency.has_retired(secret(number).id, NOW)));
 
-        // A later rotation with a longer grace prolongs none that was promised before.
+        // A later rotation with a longer grace does not extend an earlier grace.
         let minute = second.with_secret(secret(3), NOW + GRACE, NOW).unwrap().unwrap();
         let longer = minute.with_secret(secret(4), NOW + day, NOW).unwrap().unwrap();
         assert!(

@@ -1,4 +1,4 @@
-//! The key schedule: each stage mixes in one more secret and is bound to the
+//! The key schedule. Each stage mixes in one more secret and is bound to the
 //! transcript so far.
 
 use super::{HandshakeError, MeshSecret, trust::Mode};
@@ -19,8 +19,8 @@ fn next(previous: &Prk, label: &str, transcript: &Hash, secrets: &[&[u8]]) -> Pr
     Prk::extract(salt.as_bytes(), secrets)
 }
 
-/// After both ephemeral secrets and what proves the client: `k_s`, or the
-/// secrets of a resumption.
+/// The stage after both ephemeral secrets and the proof of the client: `k_s`,
+/// or the secrets of a resumption.
 #[derive(Debug)]
 pub(super) struct ClientStage {
     prk: Prk,
@@ -28,7 +28,7 @@ pub(super) struct ClientStage {
 }
 
 impl ClientStage {
-    /// `shared` is the ML-KEM secret, if any, then the X25519 secret.
+    /// Mixes in the secrets. `shared` has the ML-KEM secret, if any, then the X25519 secret.
     pub(super) fn new(root: &MeshSecret, th2: Hash, shared: &[Secret<32>], proof: &[&Secret<32>]) -> Self {
         let shared: Vec<&[u8]> = shared.iter().map(|secret| &secret.as_bytes()[..]).collect();
         let proof: Vec<&[u8]> = proof.iter().map(|secret| &secret.as_bytes()[..]).collect();
@@ -59,7 +59,7 @@ impl ClientStage {
     }
 }
 
-/// After what proves the server as well: `k_c`, or the secret of a resumption.
+/// The stage after the proof of the server: `k_c`, or the secret of a resumption.
 #[derive(Debug)]
 pub(super) struct ServerStage {
     prk: Prk,
@@ -79,18 +79,18 @@ impl ServerStage {
         MacKey::new(self.prk.expand_secret::<32>("s finished", &self.th3).as_bytes())
     }
 
-    /// What a later session may start from.
+    /// The secret from which a later session may be resumed.
     pub(super) fn resumption(&self) -> Secret<32> {
         self.prk.expand_secret("resumption", &self.th3)
     }
 
-    /// Traffic secrets of the client's and the server's direction.
+    /// The traffic secrets of the client's and of the server's direction.
     pub(super) fn traffic(&self, th4: &Hash) -> (Secret<32>, Secret<32>) {
         (self.prk.expand_secret("c traffic", th4), self.prk.expand_secret("s traffic", th4))
     }
 }
 
-/// A key that seals one message of the handshake. Used once: the nonce is zero.
+/// A key that seals one message of the handshake. It is used once, so its nonce is zero.
 pub(super) struct SealingKey(AeadKey);
 
 impl SealingKey {
@@ -132,8 +132,8 @@ impl From<Mode> for Channel {
 }
 
 impl Channel {
-    /// `B` of the protocol: over TLS the exporter value behind its length. Without TLS it is an empty value
-    /// with certificates, and otherwise nothing, as before there was TLS.
+    /// `B` of the protocol. Over TLS it is the exporter value after its length. Without TLS it is an empty
+    /// value with certificates, and no bytes otherwise.
     pub(super) fn binding(&self) -> Vec<u8> {
         match (&self.exporter, self.mode) {
             (Some(exporter), _) => [&[exporter.len() as u8], &exporter[..]].concat(),

@@ -1,5 +1,5 @@
-//! A key that takes the place of another says so itself: the former key signs
-//! for the new one (`docs/protocol.md`, section 2).
+//! Succession: the previous key of a service signs the statement that names its
+//! next key (`docs/protocol.md`, section 2).
 
 use super::error::HandshakeError;
 use crate::{
@@ -8,13 +8,13 @@ use crate::{
     wire::{Malformed, Reader, Write},
 };
 
-/// The statement of a service's former key that another has taken its place.
+/// The statement in which a service's previous key names its next one.
 #[derive(Clone, Debug)]
 pub struct Succession(Vec<u8>);
 
 impl Succession {
-    /// Lets the key `former` of the service `id` name its successor. Holds an
-    /// RSA private operation of the former key.
+    /// Signs the statement that `successor` replaces the key `former` of the
+    /// service `id`. Does an RSA private operation of the previous key.
     pub fn new(id: &ServiceId, former: &KeyPair, successor: &PublicKey) -> Result<Self, HandshakeError> {
         let text = statement(id, former.public_key().thumbprint(), successor.thumbprint())?;
         let mut out = Vec::with_capacity(1100);
@@ -28,8 +28,8 @@ impl Succession {
     }
 }
 
-/// Whether the key that was `expected` of `peer` has signed for the one it
-/// shows. Public operations only.
+/// Whether the `expected` key of `peer` has signed a succession to the `shown`
+/// one. Public operations only.
 pub(super) fn verify(sent: &[u8], peer: &ServiceId, expected: Thumbprint, shown: &PublicKey) -> bool {
     let mut reader = Reader::new(sent);
     let (Ok(former), Ok(signature), Ok(())) = (reader.vec16(), reader.vec16(), reader.end()) else {
@@ -62,7 +62,7 @@ mod tests {
             |sent: &[u8], id, expected, shown: &KeyPair| verify(sent, id, expected, shown.public_key());
         assert!(holds(sent.as_bytes(), &id, was, &next));
         assert!(!holds(sent.as_bytes(), &other, was, &next), "of another service");
-        assert!(!holds(sent.as_bytes(), &id, strange, &next), "by another key than the expected");
+        assert!(!holds(sent.as_bytes(), &id, strange, &next), "signed by a key that is not expected");
         assert!(!holds(sent.as_bytes(), &id, was, &third), "for another key");
         let backwards = Succession::new(&id, &next, former.public_key()).unwrap();
         assert!(
@@ -91,6 +91,6 @@ mod tests {
         };
         assert!(of(&former, SignatureDomain::Succession));
         assert!(!of(&former, SignatureDomain::Data) && !of(&former, SignatureDomain::Envelope));
-        assert!(!of(&key(2), SignatureDomain::Succession), "in the words of the former key, by another");
+        assert!(!of(&key(2), SignatureDomain::Succession), "the right statement, signed by another key");
     }
 }

@@ -48,16 +48,16 @@ pub(super) fn server() -> Local {
 
 pub(super) fn pinned(mut local: Local) -> Local {
     local.secrets.clear();
-    // As a service without a secret makes them.
+    // The tickets are those of a service without a secret.
     local.tickets = Arc::new(Tickets::new(&local.id, &local.key, &local.secrets).unwrap());
     local
 }
 
-/// One handshake, with every message open to change on its way.
+/// One handshake, each of whose messages a test may change in transit.
 pub(super) struct Wire<'a> {
     client: Local,
     server: Local,
-    /// When it takes place.
+    /// The time of the handshake.
     pub(super) at: Timestamp,
     pub(super) client_expects: Expectation,
     pub(super) server_expects: Expectation,
@@ -84,7 +84,7 @@ impl Wire<'_> {
         self
     }
 
-    /// The client's and the server's outcome; the server's is missing if the
+    /// The client's and the server's outcome. The server's is `None` if the
     /// client gave up before the server had to decide.
     pub(super) fn run(
         self,
@@ -235,7 +235,7 @@ fn another_key_than_the_expected_one_is_refused() {
 
     let mut wire = Wire::new(client(), server());
     wire.client_expects = Expectation::Pinned(other);
-    assert_eq!(wire.client_reason(), Reason::KeyMismatch, "a pin refuses mere membership");
+    assert_eq!(wire.client_reason(), Reason::KeyMismatch, "membership alone does not satisfy a pin");
 
     let mut wire = Wire::new(pinned(client()), pinned(server())).pins();
     wire.server_expects = Expectation::Unknown;
@@ -250,7 +250,7 @@ fn a_stranger_causes_no_private_operation() {
     stranger.secrets = vec![MeshSecret::new(&[2; 32])];
     assert_eq!(Wire::new(stranger, server()).server_reason(), Reason::HelloMac);
 
-    // One that knows the secret and shows a key it does not hold.
+    // The thief knows the secret and shows a key that it does not hold.
     let mut thief = Wire::new(client(), server());
     thief.tamper = &|index, mut message| {
         if index == 3 {
@@ -309,7 +309,10 @@ fn a_late_message_is_refused() {
     let (m3, _) = state.on_hello(&m2, NOW).unwrap().prove(NOW).unwrap();
     let error = proof.on_finish(&m3, late).unwrap_err();
     assert_eq!(error.reason(), Reason::HandshakeExpired);
-    assert_eq!(error.to_string(), "the handshake was not done within limits.handshakeTimeoutMs (10000 ms)");
+    assert_eq!(
+        error.to_string(),
+        "the handshake was not complete within limits.handshakeTimeoutMs (10000 ms)"
+    );
 }
 
 #[test]
@@ -382,8 +385,8 @@ fn a_wrapped_secret_that_does_not_open_fails_only_at_the_finished() {
 
 #[test]
 fn a_stolen_key_does_not_pose_as_others_to_its_owner() {
-    // The thief has the client's key and answers the client as the server,
-    // whose key it does not have.
+    // The thief has the client's key and poses as the server to the client,
+    // without the server's key.
     let mut thief = server();
     thief.key = key(2);
     let (m1, state) = Initiator::start(

@@ -1,4 +1,4 @@
-//! What a peer's identity rests on.
+//! The kinds of trust, and the comparison of a peer's key with the expectation.
 
 use std::sync::Arc;
 
@@ -15,15 +15,15 @@ use crate::{
     identity::Certified,
 };
 
-/// The kind of trust spoken on the wire.
+/// The kind of trust, as its number stands in the hellos.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Mode {
-    /// Both know a mesh secret.
+    /// Both sides know a mesh secret.
     Secret = 1,
-    /// Each pins the other's key; there is no common secret.
+    /// Each side pins the other's key, and there is no common secret.
     Pinned = 2,
-    /// Each has a certificate, which says what its key is.
+    /// Each side has a certificate, which determines its key.
     Certificate = 3,
 }
 
@@ -38,10 +38,10 @@ impl Mode {
     }
 }
 
-/// What a peer's proved identity rests on.
+/// The kind of proof behind a peer's identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// Membership, and the key it has shown since it was first seen.
+    /// Membership and the remembered key.
     Secret,
     /// The pinned key.
     Pinned,
@@ -51,23 +51,23 @@ pub enum Trust {
     Certificate,
 }
 
-/// What is known of a peer's key before it speaks.
+/// The expectation about a peer's key before its hello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expectation {
     /// Exactly this key, by configuration.
     Pinned(Thumbprint),
-    /// The key it was first seen with.
+    /// The remembered key of the peer.
     Known(Thumbprint),
-    /// Never seen, not configured. Enough where a mesh secret proves
-    /// membership, refused where none does.
+    /// No pin and no remembered key. Accepted if a mesh secret proves
+    /// membership, refused otherwise.
     Unknown,
 }
 
-/// What holding a peer's key against what is expected has found.
+/// The result of comparing a peer's key with the expectation.
 #[derive(Clone, Debug)]
 pub(super) struct Recognised {
     pub(super) trust: Trust,
-    /// The key it was known by, if the one it shows has taken its place.
+    /// The previous key of the peer, if it has named the shown one its successor.
     pub(super) former: Option<Thumbprint>,
     /// The proof of its certificate, if it has one.
     pub(super) certified: Option<Arc<Certified>>,
@@ -80,9 +80,8 @@ impl From<Trust> for Recognised {
 }
 
 impl Expectation {
-    /// Holds the key a peer shows against what is expected. A pinned key is
-    /// exactly that key; one that was merely remembered may have named its
-    /// successor.
+    /// Compares the key that a peer shows with the expectation. A pinned key
+    /// must be exactly that key. A remembered key may have named its successor.
     pub(super) fn check(
         self,
         peer: &ServiceId,
@@ -98,7 +97,7 @@ impl Expectation {
                 Ok(match mode {
                     Mode::Secret => Trust::PinnedAndSecret.into(),
                     Mode::Pinned => Trust::Pinned.into(),
-                    // A pin would be a second, weaker answer to the same question.
+                    // A pin beside certificates would be a second and weaker trust.
                     Mode::Certificate => return Err(HandshakeError::Mode),
                 })
             }
@@ -125,15 +124,15 @@ impl Expectation {
 pub struct MeshSecret {
     pub(super) root: Prk,
     pub(super) id: SecretId,
-    /// The end of its grace, once another has taken its place.
+    /// The end of its grace, once it is a previous secret.
     pub(super) until: Option<Timestamp>,
 }
 
-/// Names a mesh secret without telling it.
+/// An id of a mesh secret, which does not reveal the secret.
 pub(super) type SecretId = [u8; 8];
 
 impl MeshSecret {
-    /// Prepares a secret. Its strength is the caller's to check.
+    /// Prepares a secret. The caller checks its strength.
     #[must_use]
     pub fn new(secret: &[u8]) -> Self {
         let root = Prk::extract(b"ssm mesh secret v1", &[secret]);
@@ -142,13 +141,13 @@ impl MeshSecret {
         Self { root, id, until: None }
     }
 
-    /// Stands in where there is no secret: public by construction, so it
-    /// proves nothing, and has the id that says so.
+    /// The placeholder for modes without a secret. Its value is public, so it
+    /// proves nothing; its id of zeros marks it.
     pub(super) fn none() -> Self {
         Self { root: Prk::extract(b"ssm mesh secret v1", &[&[0; 32]]), id: [0; 8], until: None }
     }
 
-    /// Whether it still counts.
+    /// Whether it is still accepted.
     pub(super) fn is_live(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| now < until)
     }

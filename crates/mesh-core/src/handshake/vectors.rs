@@ -1,6 +1,6 @@
-//! The recorded handshakes of `tests/vectors/`: whoever follows
-//! `docs/protocol.md` finds the same keys. With `MESH_WRITE_VECTORS=1` those
-//! that are missing are recorded.
+//! The recorded handshakes of `tests/vectors/`. An implementation of
+//! `docs/protocol.md` derives the same keys. With `MESH_WRITE_VECTORS=1`
+//! missing vectors are recorded.
 
 use std::{fs, path::PathBuf, sync::Arc};
 
@@ -95,7 +95,7 @@ impl Run {
         if self.anchor.is_some() { Mode::Certificate } else { Mode::Secret }
     }
 
-    /// Mode 3: both hellos show what the anchor and each other's names prove.
+    /// Mode 3: the anchor and the expected names verify the identities of both hellos.
     fn names(&self) {
         let anchors = Anchors::new(&bytes(self.anchor.as_ref().unwrap()), None, CrlPolicy::Refuse).unwrap();
         let [m1, m2, ..] = self.messages();
@@ -114,7 +114,7 @@ impl Run {
         }
     }
 
-    /// Follows the key schedule from what proves the client and the server.
+    /// Follows the key schedule from the proofs of the client and of the server.
     fn follows(&self, client_proof: &[&Secret<32>], server_proof: &Secret<32>) {
         assert_eq!(self.now, NOW.as_secs());
         let [m1, m2, m3, m4] = self.messages();
@@ -221,7 +221,7 @@ fn certified() -> Pair {
     (local("client"), local("server"), Some(root.der().to_vec()))
 }
 
-/// What a run shows of its proofs: the client's, and `k_c` encrypted.
+/// The proofs of a run that a vector records: the client's, and the encrypted `k_c`.
 struct Witness {
     proof: Proof,
     wrapped: Vec<u8>,

@@ -27,7 +27,7 @@ pub enum IdentityError {
         shown(.from), shown(.now)
     )]
     NotYetValid {
-        /// Whose identity it claims to be.
+        /// The service that the identity claims to be.
         service: ServiceId,
         /// Which part of it.
         what: &'static str,
@@ -42,7 +42,7 @@ pub enum IdentityError {
         shown(.until), shown(.now)
     )]
     Expired {
-        /// Whose identity it claims to be.
+        /// The service that the identity claims to be.
         service: ServiceId,
         /// Which part of it.
         what: &'static str,
@@ -54,7 +54,7 @@ pub enum IdentityError {
     /// No path leads to a trust anchor.
     #[error("the certificate of {service} leads to no trust anchor of security.certificate.ca: {why}")]
     Untrusted {
-        /// Whose identity it claims to be.
+        /// The service that the identity claims to be.
         service: ServiceId,
         /// The missing part.
         why: &'static str,
@@ -62,7 +62,7 @@ pub enum IdentityError {
     /// A certificate is malformed, or is not for this purpose.
     #[error("{what} of {service} is unacceptable: {why}")]
     Invalid {
-        /// Whose identity it claims to be.
+        /// The service that the identity claims to be.
         service: ServiceId,
         /// Which part of the chain.
         what: &'static str,
@@ -80,7 +80,7 @@ pub enum IdentityError {
     /// The delegation is not for this certificate, id, key or time.
     #[error("the delegation of {service} is unacceptable: {why}")]
     Delegation {
-        /// Whose identity it claims to be.
+        /// The service that the identity claims to be.
         service: ServiceId,
         /// The rule that it breaks.
         why: &'static str,
@@ -88,7 +88,7 @@ pub enum IdentityError {
     /// A certificate, its name or the mesh key is revoked.
     #[error("the identity of {service} is revoked, by {by}")]
     Revoked {
-        /// Whose identity it claims to be.
+        /// The service that the identity claims to be.
         service: ServiceId,
         /// A revocation list, or `revoke()`.
         by: &'static str,
@@ -98,7 +98,7 @@ pub enum IdentityError {
         "it is unknown whether a certificate of {service} is revoked: {why}; renew security.certificate.crl, or set crlPolicy: 'warn'"
     )]
     Crl {
-        /// Whose identity it claims to be.
+        /// The service that the identity claims to be.
         service: ServiceId,
         /// The fault of the lists.
         why: &'static str,

@@ -1,4 +1,5 @@
-//! The picture of the mesh: this process asks every service that it can reach, and merges what they say.
+//! The picture of the mesh: this process asks every reachable service for its report, and merges the
+//! reports.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -28,18 +29,18 @@ use crate::{
     },
 };
 
-/// Services that are asked.
+/// The most services that are asked.
 const MAX_SERVICES: usize = 256;
-/// Services that are asked at once.
+/// The most services that are asked at the same time.
 const AT_ONCE: usize = 16;
-/// How long one may take.
+/// The time that one service has for its answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long all of them may take.
+/// The time that all of them together have.
 const IN_ALL: Duration = Duration::from_secs(4);
-/// Bytes of reports that are taken in at most.
+/// The most bytes of reports that are kept.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// Asks the I/O thread.
+/// Runs `job` on the I/O thread and returns its result.
 pub(super) fn ask<T: Send + 'static>(
     jobs: &mpsc::WeakUnboundedSender<Job>,
     question: impl FnOnce(&Io) -> T + Send + 'static,
@@ -98,21 +99,23 @@ pub(super) async fn picture(
         let late = Heard::Nothing("it did not answer in time".to_owned());
         heard.entry(service).or_insert(late);
     }
-    // As fresh as what the others said.
+    // The own report is made again, so that it is as recent as those of the others.
     let own = ask(&jobs, |io| report(&io.0)).await.unwrap_or(own);
     Ok(merge(&own, &heard))
 }
 
 fn take_in(service: &str, answers: &[Vec<u8>], bytes: usize) -> Heard {
     if bytes > MAX_BYTES {
-        return Heard::Nothing("the reports of others take all the room".to_owned());
+        return Heard::Nothing("the reports of other services use up the memory for reports".to_owned());
     }
-    let Ok(id) = service.parse::<ServiceId>() else { return Heard::Nothing("it has no name".to_owned()) };
+    let Ok(id) = service.parse::<ServiceId>() else {
+        return Heard::Nothing("its name is not a valid service id".to_owned());
+    };
     let mut reports: Vec<Report> = Vec::new();
     let mut fault = None;
     for answer in answers {
         match heard_from(&id, answer) {
-            // Two sessions may lead to one process.
+            // Two sessions may lead to the same process.
             Ok(report) if reports.iter().any(|other| other.instance == report.instance) => {}
             Ok(report) => reports.push(report),
             Err(why) => fault = Some(why),
@@ -166,12 +169,10 @@ async fn ask_service(
     (service, outcome)
 }
 
-/// Why a service could not be asked.
+/// The reason why a service has no report.
 fn why(error: &CallError) -> String {
     match error.code {
-        Code::PermissionDenied => {
-            "it does not permit this service to observe it (its option observe)".to_owned()
-        }
+        Code::PermissionDenied => "its option observe does not permit this service to observe it".to_owned(),
         Code::Unimplemented => "its version has no reports".to_owned(),
         Code::NotFound => "this service does not know its address".to_owned(),
         _ => error.message.chars().take(300).collect(),

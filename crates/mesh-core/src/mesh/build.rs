@@ -1,4 +1,4 @@
-//! A configuration made into the parts of a mesh.
+//! Makes the parts of a mesh from its configuration.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -23,7 +23,7 @@ use crate::{
     transport::{Listener, Place},
 };
 
-/// Binds the port and makes the parts. Nothing is written if the port cannot be bound.
+/// Binds the port and makes the parts. Writes no file if it cannot bind the port.
 pub(super) async fn build(
     platform: Platform,
     config: MeshConfig,
@@ -47,7 +47,7 @@ pub(super) async fn build(
     for warning in &shared.config.warnings {
         shared.log(Level::Warn, "config", warning.clone(), Vec::new());
     }
-    // A mesh without traffic would not tell of them.
+    // A mesh without traffic would not deliver these events.
     shared.events.flush();
     Ok((Arc::new(core), listener))
 }
@@ -72,7 +72,7 @@ async fn bind(config: &MeshConfig, port: u16, draining: CancellationToken) -> Re
 /// Makes or loads keys and secrets. Blocks: runs on the blocking pool.
 fn load(shared: Arc<Shared>, listening: Option<Listening>) -> Result<Core, Error> {
     let (registry, pins) = services(&shared.config)?;
-    // Before the keys: a broken policy leaves nothing behind.
+    // The policy comes before the keys, so that a broken one leaves no files behind.
     let authorization = Authorization::load(Arc::clone(&shared))?;
     let identity = Arc::new(Identity::load(Arc::clone(&shared), pins)?);
     Ok(Core {
@@ -85,7 +85,7 @@ fn load(shared: Arc<Shared>, listening: Option<Listening>) -> Result<Core, Error
     })
 }
 
-/// The services of the configuration: where they are, and the keys they are to have.
+/// The services of the configuration: their addresses, and their pinned keys.
 fn services(config: &MeshConfig) -> Result<(Registry<PublicKey>, HashMap<ServiceId, Thumbprint>), Error> {
     let (registry, mut pins) = (Registry::new(), HashMap::new());
     for (index, service) in config.services.iter().enumerate() {
@@ -102,12 +102,12 @@ fn services(config: &MeshConfig) -> Result<(Registry<PublicKey>, HashMap<Service
             if other.is_some_and(|other| other != key.thumbprint()) {
                 return Err(Error::Config(ConfigError::Value {
                     path: path(".publicKey"),
-                    expected: format!("the key that the other instances of {} have", service.id),
+                    expected: format!("the same key as the other instances of {}", service.id),
                     got: "another one".to_owned(),
                 }));
             }
         }
-        // Without an address it is a pin, for a service that only calls.
+        // An entry without an address is only a pin, for a service that only calls.
         let Some((host, port)) = &service.address else { continue };
         let address =
             Address::new(host, *port).map_err(|source| Error::Address { path: path(""), source })?;

@@ -1,9 +1,10 @@
-//! A call made on behalf of a request takes over the request's deadline and its
-//! place in a chain of calls.
+//! A nested call inherits the deadline of its request, and its depth in the
+//! chain of calls.
 //!
-//! Both only ever tighten. A deadline is an instant of this process; the wire
-//! carries whole milliseconds, rounded down. The depth is one more with each
-//! call. So a chain that comes back to where it began ends by itself.
+//! Both only become tighter. A deadline is an instant of this process; the wire
+//! carries the remaining time in whole milliseconds, rounded down. The depth
+//! grows by one with each call. Therefore a circle of services that call one
+//! another ends by itself.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::{
     record::message::{Priority, is_late},
 };
 
-/// The longest a request may hold its place.
+/// The longest time that a request may hold its place.
 const MAX_TIME: Duration = Duration::from_hours(24);
 
 /// What a call takes over from the request on whose behalf it is made.
@@ -26,9 +27,9 @@ pub(crate) struct Inherited {
     pub(crate) priority: Priority,
 }
 
-/// How long a request may take: what its caller gives it, and a limit of this
-/// side. A caller without a deadline, or with a generous one, does not get to
-/// hold a place here for ever; a stream does, as long as it lives.
+/// The time that a request may take: that of its caller, up to the limit of
+/// this side. The limit exists because a caller without a deadline must not
+/// hold a place for ever. A stream may hold its place as long as it lives.
 pub(super) fn time_left(ms: u32, is_stream: bool) -> Option<Duration> {
     match ms {
         0 if is_stream => None,
@@ -37,8 +38,8 @@ pub(super) fn time_left(ms: u32, is_stream: bool) -> Option<Duration> {
     }
 }
 
-/// The error of a call of `service` for which no time is left, if none is.
-/// Nothing is sent that nobody could answer in time.
+/// The error of a call of `service` without remaining time. The check avoids
+/// sending a request that no service could answer in time.
 pub(super) fn check_time_left(
     deadline: Option<Instant>,
     now: Instant,
@@ -46,15 +47,15 @@ pub(super) fn check_time_left(
 ) -> Result<(), CallError> {
     match deadline {
         Some(deadline) if is_late(deadline.into_std(), now.into_std()) => {
-            let text = format!("no time was left to call {service}; nothing was sent");
+            let text = format!("no time is left to call {service}; nothing was sent");
             Err(CallError::local(Code::DeadlineExceeded, Reason::Deadline, text))
         }
         _ => Ok(()),
     }
 }
 
-/// The error text of a call of `method` of `service` that is one too many in
-/// its chain, if it is.
+/// The error message of a call of `method` of `service` that exceeds the limit
+/// of its chain; `None` within the limit.
 pub(super) fn too_deep(
     config: &MeshConfig,
     depth: u8,
@@ -68,13 +69,13 @@ pub(super) fn too_deep(
     })
 }
 
-/// The error of a call on behalf of a request that nobody waits for any more.
+/// The error of a nested call whose request has ended.
 pub(super) fn abandoned(cause: AbortCause) -> CallError {
     if cause == AbortCause::Deadline {
         let text = "the deadline of the request passed";
         CallError::local(Code::DeadlineExceeded, Reason::Deadline, text)
     } else {
-        let text = "nobody waits any more for the request on whose behalf it is made";
+        let text = "the request on whose behalf it is made has ended";
         CallError::local(Code::Cancelled, Reason::Cancelled, text)
     }
 }

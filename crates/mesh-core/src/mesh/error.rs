@@ -1,4 +1,4 @@
-//! Why a mesh could not start, or an operation on it failed.
+//! Failures of the start of a mesh and of operations on it.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{
     transport::TransportError,
 };
 
-/// Any failure of starting or steering a mesh.
+/// A failure of the start of a mesh or of an operation on it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -40,12 +40,12 @@ pub enum Error {
         /// The fault.
         source: CryptoError,
     },
-    /// The key is not this mesh's to replace.
+    /// The key is given by an option, so the mesh cannot replace it.
     #[error(
-        "this service's key is given by {0}, so it is not replaced here; give another one there and start anew"
+        "{0} gives this service's key, so the mesh does not replace it; give the next key there and restart"
     )]
     GivenKey(&'static str),
-    /// An address in the configuration is not one.
+    /// An address in the configuration is invalid.
     #[error("{path}.{source}")]
     Address {
         /// The option.
@@ -62,7 +62,7 @@ pub enum Error {
     /// A token could not be made.
     #[error(transparent)]
     Auth(#[from] AuthError),
-    /// A setting of `resilience` is out of range.
+    /// An option of `resilience` is out of range.
     #[error("resilience: {0}")]
     Resilience(#[from] ResilienceError),
     /// A file that an option names cannot be read.
@@ -82,7 +82,7 @@ pub enum Error {
     /// The network failed.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// A handshake's material could not be made.
+    /// The keys or tickets for handshakes could not be made.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
     /// The admin port cannot be opened.
@@ -91,18 +91,18 @@ pub enum Error {
     /// This service's certificate, key, anchors or lists cannot be used.
     #[error(transparent)]
     Certificate(#[from] MaterialError),
-    /// There is no certificate here.
+    /// This mesh has no certificate.
     #[error("this mesh has no certificate; give it security.certificate first")]
     NoCertificate,
     /// There is no secret to rotate.
     #[error(
-        "this mesh has no secret of yours to rotate; give every service the same security.jwtSecret first"
+        "this mesh has no configured secret to rotate; give every service the same security.jwtSecret first"
     )]
     NoSecret,
-    /// That would be no rotation.
-    #[error("secret is or was in use here; rotate to one that is new")]
+    /// The secret is not new, so this would be no rotation.
+    #[error("the secret is or was in use on this mesh; rotate to a new one")]
     SecretInUse,
-    /// The I/O thread could not be started, or ended unexpectedly.
+    /// The I/O thread could not start, or has ended.
     #[error("the mesh's I/O thread is not running")]
     Thread,
 }

@@ -1,4 +1,4 @@
-//! What the mesh tells the application, and the values that cross between them.
+//! The events that the mesh reports to the application, and the values that pass between the two.
 
 use std::{
     borrow::Cow,
@@ -16,66 +16,67 @@ use crate::{
     telemetry::{Metrics, escape},
 };
 
-/// A call made here; the application chooses the number and never has two
-/// calls of one number under way.
+/// A call of the application, which chooses its id. No two calls in flight have
+/// the same id.
 pub type CallId = u32;
-/// A request received here; the mesh chooses the number.
+/// A request to the application; the mesh chooses its id.
 pub type RequestId = u32;
 
-/// What an item belongs to.
+/// The stream to which an item belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StreamId {
-    /// A call made here.
+    /// A call of the application.
     Call(CallId),
-    /// A request received here.
+    /// A request to the application.
     Request(RequestId),
 }
 
-/// Where a call stands among those made on behalf of one another.
+/// The place of a call in its chain.
 #[derive(Clone, Copy, Debug)]
 pub struct Chain<'a> {
-    /// The request on whose behalf it is made, if there is one. The call is over
-    /// when the request is. Nothing is known of one that has been answered.
+    /// The request on whose behalf the call is made, if there is one. The call
+    /// ends when the request ends. A request that has been answered no longer
+    /// has an effect.
     pub parent: Option<RequestId>,
-    /// Which call of its chain it is, from 1.
+    /// Its position in the chain, from 1.
     pub depth: u8,
-    /// The calls that led to it, for errors: printable ASCII.
+    /// The calls before it, for errors: printable ASCII.
     pub path: &'a str,
 }
 
 impl Chain<'_> {
-    /// The first call of a chain: no request led to it.
+    /// The first call of a chain, which no request causes.
     pub const FIRST: Chain<'static> = Chain { parent: None, depth: 1, path: "" };
 }
 
-/// A call to be made.
+/// A call for the mesh to make.
 #[derive(Clone, Debug)]
 pub struct CallSpec<'a> {
     /// The service to call.
     pub service: &'a str,
     /// Its method.
     pub method: &'a str,
-    /// Which sides are streams.
+    /// The sides that are streams.
     pub kind: CallKind,
     /// The input; [`Payload::EMPTY`] where it is a stream.
     pub payload: Payload<'a>,
     /// A JSON object of strings, or nothing.
     pub metadata: &'a [u8],
-    /// How long it may take; `None` is the configured default for a unary
-    /// call, and no limit for a stream.
+    /// The time that it may take. `None` stands for the configured default with
+    /// a unary call, and for no limit with a stream.
     pub timeout: Option<Duration>,
-    /// Whether running it twice does no harm, so that it is tried again even
-    /// where it may have run.
+    /// Whether it is safe to run twice, so that it is retried even if it may
+    /// have run.
     pub idempotent: bool,
-    /// Calls with the same string go to the same instance, as long as that can be used.
+    /// Calls with the same string go to the same instance, as long as that instance can be used.
     pub sticky: Option<&'a str>,
-    /// Whether a second copy goes to another instance when the call takes longer than most; `None` follows
-    /// `resilience.hedging`, and `Some(false)` means no second copy on any occasion. Only idempotent calls get one.
+    /// Whether a copy goes to another instance when the call takes longer than most. `None` follows
+    /// `resilience.hedging`, and `Some(false)` forbids every copy. Only idempotent calls get one.
     pub hedge: Option<bool>,
     /// How much it matters when its service has too much to do; `None` is the priority of the request on whose
     /// behalf it is made, and otherwise the normal one.
     pub priority: Option<Priority>,
-    /// The calls that led to it.
+    /// Its place in its chain.
     pub chain: Chain<'a>,
 }
 
@@ -88,26 +89,26 @@ pub struct Reply<'a> {
     pub metadata: &'a [u8],
 }
 
-/// Why a call failed.
+/// The failure of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallError {
     /// The kind of failure.
     pub code: Code,
-    /// The stable detail.
+    /// The stable reason.
     pub reason: Cow<'static, str>,
-    /// For people.
+    /// A message for people.
     pub message: String,
-    /// Whether calling again can help and does no harm.
+    /// Whether a retry can help and is safe.
     pub retryable: bool,
-    /// When trying again can make sense.
+    /// The delay before a retry can help.
     pub retry_after: Option<Duration>,
-    /// Whether the service answered this, rather than this side noticing it.
+    /// Whether the service answered with this failure; otherwise this side noticed it.
     pub remote: bool,
-    /// Attempts made.
+    /// The number of attempts.
     pub attempts: u8,
-    /// Finds the failure in the service's log.
+    /// The id of the failure in the service's log.
     pub error_id: Option<String>,
-    /// Structured details, JSON text.
+    /// Structured details, as JSON.
     pub data: Option<Vec<u8>>,
 }
 
@@ -140,10 +141,10 @@ impl CallError {
         }
     }
 
-    /// A failure that the service answered. Its texts come from elsewhere and may be
-    /// written to a terminal, so characters that would move it are escaped. A reason
-    /// that only this side can know gets the prefix `REMOTE_`: retries, breakers and
-    /// applications rely on it.
+    /// A failure that the service answered. Its strings come from a peer and may
+    /// reach a terminal, so control characters are escaped. A reason that only this
+    /// side can know gets the prefix `REMOTE_`, because retries, breakers and
+    /// applications rely on such a reason.
     pub(crate) fn remote(failure: &Failure<'_>) -> Self {
         let forged = Reason::from_name(failure.reason).is_some_and(Reason::is_of_one_side);
         let reason = escape(failure.reason);
@@ -161,49 +162,49 @@ impl CallError {
     }
 }
 
-/// A request to be answered.
+/// A request for the application to answer.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// Its number, for the answer.
+    /// Its id, for the answer.
     pub id: RequestId,
     /// The verified caller.
     pub session: &'a Arc<SessionInfo>,
-    /// The method asked for.
+    /// The requested method.
     pub method: &'a str,
-    /// Which sides are streams.
+    /// The sides that are streams.
     pub kind: CallKind,
     /// The input; [`Payload::EMPTY`] where it is a stream.
     pub payload: Payload<'a>,
     /// A JSON object of strings, or nothing.
     pub metadata: &'a [u8],
-    /// Time left to answer; a stream may have no limit.
+    /// The time left for the answer; a stream may have no limit.
     pub time_left: Option<Duration>,
-    /// Which attempt of the caller this is, from 1.
+    /// The number of this attempt of the caller, from 1.
     pub attempt: u8,
-    /// Which call of its chain this is, from 1.
+    /// Its position in its chain, from 1.
     pub depth: u8,
-    /// The calls that led to this one, as its caller states them.
+    /// The calls before it, as its caller states them.
     pub path: &'a str,
 }
 
-/// Why nobody waits for an answer any more.
+/// The reason why an answer is no longer needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum AbortCause {
-    /// The caller gave up.
+    /// The caller cancelled the call.
     Cancelled = 1,
     /// The deadline passed.
     Deadline = 2,
-    /// The caller is gone.
+    /// The session with the caller was lost.
     SessionLost = 3,
     /// This mesh is closing.
     Shutdown = 4,
 }
 
-/// Who is at the other end of a session.
+/// The peer of a session, and the facts of its handshake.
 #[derive(Clone, Debug)]
 pub struct SessionInfo {
-    /// This mesh's own number for the session.
+    /// The number of the session within this mesh.
     pub handle: u32,
     /// The session's id, the same on both sides.
     pub id: SessionId,
@@ -211,7 +212,7 @@ pub struct SessionInfo {
     pub peer: ServiceId,
     /// Whether the peer opened it.
     pub inbound: bool,
-    /// What the peer's identity rests on.
+    /// The kind of proof behind the peer's identity.
     pub trust: Trust,
     /// The proof of the peer's certificate, if it has one.
     pub certified: Option<Arc<Certified>>,
@@ -219,11 +220,11 @@ pub struct SessionInfo {
     pub embedded: bool,
     /// The verified claims of the peer's handshake token.
     pub claims: Claims,
-    /// Key agreement in use, by name.
+    /// The name of the key agreement in use.
     pub suite: &'static str,
-    /// AES key size in use, in bits.
+    /// The AES key size in use, in bits.
     pub aes_bits: u16,
-    /// Whether it resumed a former session, without RSA.
+    /// Whether it resumed a previous session, without RSA operations.
     pub resumed: bool,
 }
 
@@ -234,7 +235,7 @@ impl SessionInfo {
         self.certified.as_deref().and_then(Certified::spiffe_id)
     }
 
-    /// What the identity rests on, by the documented name.
+    /// The documented name of the kind of proof.
     #[must_use]
     pub fn trust_name(&self) -> &'static str {
         match (self.trust, self.embedded) {
@@ -247,65 +248,66 @@ impl SessionInfo {
     }
 }
 
-/// How urgent a log line is.
+/// The urgency of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// Of interest when looking for something.
+    /// A detail for the search for a fault.
     Debug,
-    /// Worth knowing.
+    /// A normal event of interest.
     Info,
-    /// Somebody should look.
+    /// A condition that needs attention.
     Warn,
-    /// Something failed.
+    /// A failure.
     Error,
 }
 
-/// Something for the log. Never holds a secret.
+/// A line for the log. It never contains a secret.
 #[derive(Clone, Debug)]
 pub struct LogEvent {
-    /// How urgent.
+    /// Its urgency.
     pub level: Level,
     /// A stable name, as in `handshake.refused`.
     pub event: &'static str,
-    /// For people.
+    /// A message for people.
     pub message: String,
-    /// Details: names and values. Values may come from a stranger; whoever
-    /// writes them out escapes them.
+    /// Details: names and values. A value may come from a stranger, so its
+    /// writer must escape it.
     pub fields: Vec<(&'static str, String)>,
 }
 
-/// The application, as the mesh sees it. Called on the mesh's I/O thread: no
-/// method may block. Borrowed bytes are valid during the call only.
+/// The application, as the mesh sees it. The I/O thread calls these methods, so
+/// none may block. Borrowed bytes are valid during the call only.
 pub trait Events: Send + Sync + 'static {
-    /// A call ended. Exactly once for each call made, unless it was cancelled.
+    /// A call ended. Reported exactly once for each call, and never for a cancelled one.
     fn settled(&self, call: CallId, outcome: Result<Reply<'_>, CallError>);
     /// A request arrived.
     fn request(&self, request: Request<'_>);
-    /// An item arrived. Its cost is held until [`super::Io::consumed`].
+    /// An item arrived. Its cost counts against the window until [`super::Io::consumed`].
     fn item(&self, stream: StreamId, payload: Payload<'_>);
-    /// A caller has no more inputs.
+    /// The items of a caller have ended.
     fn input_ended(&self, request: RequestId);
-    /// Items of this side that cost so much have gone, so that as much can follow.
+    /// Items of this side with this total cost were sent, so that as much can follow.
     fn sent(&self, stream: StreamId, cost: usize);
-    /// Nobody waits for the answer to a request any more.
+    /// The answer to a request is no longer needed.
     fn aborted(&self, request: RequestId, cause: AbortCause);
     /// A session was established.
     fn session_opened(&self, session: &Arc<SessionInfo>);
     /// A session ended; its requests have been aborted.
     fn session_closed(&self, session: &SessionInfo);
-    /// Calls wait for the instances of a service, which nobody has reported: see [`super::Io::set_instances`].
+    /// Calls wait for the instances of a service, which no provider has reported: see
+    /// [`super::Io::set_instances`].
     fn wanted(&self, service: &ServiceId);
-    /// Something for the log.
+    /// A line for the log.
     fn log(&self, event: LogEvent);
-    /// A burst of events is over; now is a good time to wake somebody.
+    /// A burst of events is over, so this is a good moment to wake the receiver.
     fn flush(&self);
-    /// Bytes of events that have been told and not yet been dealt with. While
-    /// they are many, nothing more is read from peers.
+    /// The bytes of reported events that the application has not processed.
+    /// While they are many, the mesh reads nothing more from peers.
     fn backlog(&self) -> usize;
     /// For how long the oldest event has been waiting that the application has not taken.
     fn delay(&self) -> Duration;
-    /// Where the mesh counts its calls, quotas and breakers; `None` if nobody
-    /// wants these figures. Asked for at the start.
+    /// The counters of calls, quotas and breakers; `None` if these figures are
+    /// not wanted. Called once, at the start.
     fn metrics(&self) -> Option<Arc<Mutex<Metrics>>> {
         None
     }

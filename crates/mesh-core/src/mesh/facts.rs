@@ -1,4 +1,5 @@
-//! The facts of this mesh for the admin port: asked of the I/O thread, written on the thread of the port.
+//! The facts of this mesh for the admin port. The I/O thread provides them, and the thread of the port
+//! writes them.
 
 use std::{
     path::Path,
@@ -28,10 +29,11 @@ use crate::{
     telemetry::{History, Recorder, Tail, exposition, picture::MeshPicture},
 };
 
-/// How long a picture is shown again, however many ask: the others are asked once.
+/// The time for which one picture serves all requests, so that other services are not asked for
+/// each of them.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The picture that was merged last.
+/// The latest picture.
 struct Shown {
     made: Instant,
     picture: Arc<MeshPicture>,
@@ -60,13 +62,13 @@ impl Facts {
         Self { jobs, calls, gate, sight, shown, history, shelf: None }
     }
 
-    /// The same with a history that a restart does not end. Blocks.
+    /// The same, with a history that survives a restart. Blocks.
     pub(super) fn keep_history(self, directory: &Path, now: Timestamp) -> Result<Self, AdminError> {
         let kept = Shelf::open(directory, self.sight.service(), &mut lock(&self.history), now)?;
         Ok(Self { shelf: Some(Arc::new(Mutex::new(kept))), ..self })
     }
 
-    /// The picture of a moment ago, or a new one. Those who ask at once wait for the same.
+    /// A recent picture, or a new one. Concurrent requests wait for the same picture.
     fn merged(&self) -> impl Future<Output = Option<(Arc<MeshPicture>, Arc<String>)>> + Send + use<> {
         let (jobs, calls, shown) = (self.jobs.clone(), Arc::clone(&self.calls), Arc::clone(&self.shown));
         async move {
@@ -94,7 +96,7 @@ impl Source for Facts {
         let noted = ask(&self.jobs, |io| note_moment(&io.0));
         let sight = Arc::clone(&self.sight);
         Box::pin(async move {
-            // Before the start the page has no more than its name.
+            // Before the start the page knows only the service's name.
             let _ = noted.await;
             Some(match format {
                 Format::Prometheus => exposition::prometheus(&sight),
@@ -130,7 +132,7 @@ impl Source for Facts {
             let Some((picture, _)) = merging.await else { return };
             lock(&history).add(&picture);
             if let Some(file) = file {
-                // A disk that is full or away for a while costs the history of that while.
+                // A failed write loses only the history of that minute, so it is not an error.
                 let write = move || lock(&file).write(&lock(&history), picture.at);
                 let _ = tokio::task::spawn_blocking(write).await;
             }

@@ -10,47 +10,47 @@ use super::{
 };
 use crate::telemetry::{Moment, report::LimitView};
 
-/// How often the record of the mesh notes what there is.
+/// The interval between two entries of gauges in the record of the mesh.
 const STEP: Duration = Duration::from_secs(1);
 
-/// What there is now: each is taken by an owner and given back at its end. With
-/// no peer and no call, all of them are zero.
+/// Gauges: counts of things held now. Each thing has an owner, whose end
+/// releases it, so all gauges are zero without peers and calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauges {
     /// Connections accepted and open.
     pub connections: usize,
-    /// Of these, without a session, and without a handshake of a peer that knows the secret.
+    /// Of these, the ones with neither a session nor a handshake of a peer that knows the secret.
     pub unproven: usize,
-    /// Addresses that those are from.
+    /// The addresses of these.
     pub unproven_addresses: usize,
-    /// Streams whose peers have still to prove themselves.
+    /// Streams whose peers have yet to prove themselves.
     pub handshakes: usize,
-    /// Addresses that those are from.
+    /// The addresses of these.
     pub handshake_addresses: usize,
-    /// Sessions open, either way.
+    /// Open sessions, in both directions.
     pub sessions: usize,
-    /// Of these, opened by peers.
+    /// Of these, the ones that peers opened.
     pub inbound_sessions: usize,
-    /// Sessions that peers have opened, and those they are about to.
+    /// Seats: sessions that peers have opened or are about to open.
     pub seats: usize,
-    /// Peers that those are of.
+    /// Peers with seats.
     pub seated_peers: usize,
-    /// Requests received and under way.
+    /// Requests in progress.
     pub requests: usize,
-    /// Requests nobody waits for, whose handlers still run.
+    /// Ended requests whose handlers still run.
     pub abandoned: usize,
-    /// Calls made here and under way.
+    /// Calls in flight.
     pub calls: usize,
     /// Deadlines of calls and requests.
     pub timers: usize,
-    /// RSA private operations running.
+    /// RSA private operations in progress.
     pub private_operations: usize,
     /// Bytes held for peers and calls.
     pub memory: usize,
 }
 
 impl Gauges {
-    /// What there is now.
+    /// The gauges now.
     pub(super) fn of(core: &Core) -> Self {
         let (connections, unproven, unproven_addresses) =
             core.listening.as_ref().map(|listening| listening.connections.count()).unwrap_or_default();
@@ -78,7 +78,7 @@ impl Gauges {
     }
 }
 
-/// The statistics of a mesh at this moment.
+/// The statistics of a mesh now.
 pub(super) fn stats(core: &Core) -> Stats {
     let (calling, answering) = (core.client.sessions(), core.server.sessions());
     let inbound_sessions = answering.len();
@@ -103,12 +103,12 @@ pub(super) fn stats(core: &Core) -> Stats {
     }
 }
 
-/// Connections that gave way to newcomers, since the start.
+/// Connections that newcomers evicted, since the start.
 fn connections_displaced(core: &Core) -> u64 {
     core.listening.as_ref().map_or(0, |listening| listening.connections.gave_way())
 }
 
-/// Notes in the record of the mesh what there is, from time to time, until the mesh stops.
+/// Records the gauges at a fixed interval until the mesh stops.
 pub(super) async fn note_moments(core: Arc<Core>) {
     let shared = &core.shared;
     let mut step = interval(STEP);
@@ -126,7 +126,7 @@ pub(super) async fn note_moments(core: Arc<Core>) {
     }
 }
 
-/// Notes in the record of the mesh what there is.
+/// Records the gauges.
 pub(super) fn note_moment(core: &Core) {
     let event_loop_delay = core.shared.sight.moment().event_loop_delay;
     core.shared.sight.set_moment(Moment { event_loop_delay, ..moment(core) });
@@ -176,7 +176,7 @@ fn moment(core: &Core) -> Moment {
     }
 }
 
-/// The limits, and how near they are.
+/// The limits, with their current use.
 fn limits(core: &Core, gauges: &Gauges) -> Vec<LimitView> {
     let limits = &core.shared.config.limits;
     let all = [

@@ -1,4 +1,4 @@
-//! Whether this process is ready, as its mesh and its application say.
+//! The readiness of this process, from its mesh and its application.
 
 use std::{
     collections::BTreeMap,
@@ -13,16 +13,17 @@ use tokio::time::Instant;
 
 use super::sync::lock;
 
-/// How long the word of the application about a dependency counts. It is asked every few seconds.
+/// The time for which the application's report about a dependency is valid. The application checks
+/// every few seconds.
 const FRESH: Duration = Duration::from_secs(15);
-/// Dependencies.
+/// The most dependencies.
 const MAX_CHECKS: usize = 64;
 
 const STARTING: u8 = 0;
 const READY: u8 = 1;
 const DRAINING: u8 = 2;
 
-/// Whether this process is ready.
+/// The readiness of this process.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     state: AtomicU8,
@@ -35,12 +36,12 @@ impl Gate {
         let _ = self.state.compare_exchange(STARTING, READY, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// The mesh takes no more requests.
+    /// The mesh accepts no more requests.
     pub(super) fn shut(&self) {
         self.state.store(DRAINING, Ordering::Relaxed);
     }
 
-    /// The word of the application about a dependency: nothing, or the fault.
+    /// Records the application's report about a dependency: `None`, or its fault.
     pub(super) fn tell(&self, name: &str, problem: Option<String>) {
         let checks = &mut *lock(&self.checks);
         if checks.len() < MAX_CHECKS || checks.contains_key(name) {
@@ -48,7 +49,7 @@ impl Gate {
         }
     }
 
-    /// A dependency counts no longer.
+    /// Removes a dependency.
     pub(super) fn forget(&self, name: &str) {
         lock(&self.checks).remove(name);
     }
@@ -56,15 +57,15 @@ impl Gate {
     /// The dependencies that keep this process from being ready.
     pub(super) fn obstacles(&self) -> Vec<String> {
         let state = match self.state.load(Ordering::Relaxed) {
-            STARTING => Some("the mesh starts"),
+            STARTING => Some("the mesh is starting"),
             READY => None,
-            _ => Some("the mesh takes no more requests"),
+            _ => Some("the mesh accepts no more requests"),
         };
         let mut obstacles: Vec<String> = state.map(str::to_owned).into_iter().collect();
         for (name, (told, problem)) in &*lock(&self.checks) {
             if told.elapsed() > FRESH {
                 obstacles.push(format!(
-                    "{name}: the application has not answered for {} s",
+                    "{name}: the application has not reported for {} s",
                     told.elapsed().as_secs()
                 ));
             } else if let Some(problem) = problem {
@@ -82,7 +83,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_process_is_ready_while_its_mesh_runs_and_its_dependencies_are_well() {
         let gate = Gate::default();
-        assert_eq!(gate.obstacles(), ["the mesh starts"]);
+        assert_eq!(gate.obstacles(), ["the mesh is starting"]);
         gate.open();
         gate.tell("database", None);
         assert!(gate.obstacles().is_empty());
@@ -90,10 +91,10 @@ mod tests {
         assert_eq!(gate.obstacles(), ["database: no answer"]);
         gate.tell("database", None);
         tokio::time::advance(Duration::from_secs(16)).await;
-        assert_eq!(gate.obstacles(), ["database: the application has not answered for 16 s"]);
+        assert_eq!(gate.obstacles(), ["database: the application has not reported for 16 s"]);
         gate.forget("database");
         gate.shut();
         gate.open();
-        assert_eq!(gate.obstacles(), ["the mesh takes no more requests"]);
+        assert_eq!(gate.obstacles(), ["the mesh accepts no more requests"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The mesh from inside its I/O thread.
+//! The mesh as jobs on its I/O thread see it.
 
 use std::sync::Arc;
 
@@ -17,18 +17,18 @@ use crate::{
 /// A piece of work for the I/O thread.
 pub(super) type Job = Box<dyn FnOnce(&Io) + Send>;
 
-/// The mesh from inside its I/O thread, where calls are made and requests
-/// answered without waiting.
+/// The mesh as jobs on its I/O thread see it. A job begins calls and answers
+/// requests without waiting.
 pub struct Io(pub(super) Arc<Core>);
 
 impl Io {
-    /// Begins a call; its end comes through [`Events::settled`](super::Events::settled).
+    /// Begins a call. [`Events::settled`](super::Events::settled) reports its end.
     pub fn call(&self, id: CallId, spec: &CallSpec<'_>) {
         let inherited = spec.chain.parent.map(|parent| self.0.server.inherited_from(parent)).transpose();
         self.0.client.call(id, spec, inherited.map(Option::unwrap_or_default));
     }
 
-    /// Sets the instances of a service, for calls from now on; calls under way keep theirs.
+    /// Sets the instances of a service for new calls. Calls in flight keep theirs.
     pub fn set_instances(&self, service: &ServiceId, instances: Vec<Endpoint<PublicKey>>) {
         self.0.client.set_instances(service, instances);
     }
@@ -39,14 +39,14 @@ impl Io {
         self.0.client.set_away(service, away);
     }
 
-    /// Gives a call up: nothing is reported of it any more.
+    /// Cancels a call. Nothing more is reported about it.
     pub fn cancel(&self, id: CallId) {
         self.0.client.cancel(id);
     }
 
-    /// Sends an item of a stream, or queues it until the peer lets it go;
-    /// [`Events::sent`](super::Events::sent) reports when it has gone. Dropped
-    /// if the stream is over.
+    /// Sends an item of a stream, or queues it until the peer grants credit.
+    /// [`Events::sent`](super::Events::sent) reports its sending. An item for
+    /// an ended stream is dropped.
     pub fn item(&self, stream: StreamId, payload: Payload<'_>) {
         match stream {
             StreamId::Call(id) => streaming::send_item(&*self.0.client, id, payload),
@@ -54,8 +54,8 @@ impl Io {
         }
     }
 
-    /// Ends this side's items, after those that are queued. `metadata` goes
-    /// with the answer to a request.
+    /// Ends this side's items, after the queued ones. `metadata` goes with the
+    /// answer to a request.
     pub fn end(&self, stream: StreamId, metadata: &[u8]) {
         match stream {
             StreamId::Call(id) => self.0.client.end_items(id, metadata),
@@ -63,8 +63,8 @@ impl Io {
         }
     }
 
-    /// The application is done with items that cost so much: the length of
-    /// each and [`ITEM_COST`](crate::record::ITEM_COST).
+    /// The application has processed items. `cost` is the sum of their lengths,
+    /// plus [`ITEM_COST`](crate::record::ITEM_COST) for each.
     pub fn consumed(&self, stream: StreamId, cost: usize) {
         match stream {
             StreamId::Call(id) => streaming::consumed(&*self.0.client, id, cost),

@@ -1,34 +1,35 @@
-//! Whether the I/O thread looks again before it sleeps.
+//! Whether the I/O thread spins before it sleeps.
 //!
-//! A thread that sleeps takes tens of microseconds to be woken, on a core that
-//! sleeps as well several times that: for a call made alone it is most of its
-//! time. So after each batch from the application the thread keeps looking for
-//! a while, and lets any other thread go first at every turn.
+//! Waking a sleeping thread takes tens of microseconds, and several times that
+//! if its core sleeps too. That is most of the latency of a single call. So
+//! after each batch from the application the thread polls for a while, and
+//! yields to other threads at every turn.
 //!
-//! What is spent in vain is bounded. The turns are counted, and looking has to
-//! be worth it nearly always: with traffic that pauses for longer, it is tried
-//! after one batch in sixty-four. A mesh without traffic always sleeps, and so
-//! does one whose core others want: the system wakes a thread where there is
-//! room for it, and leaves one that waits for its turn where it is. And only
-//! the application can keep the thread awake: what peers send lengthens it once
-//! for each batch, or one that sends pings would have a core for itself.
+//! The wasted time is limited. The number of turns is limited, and spinning
+//! must pay off nearly always: with longer pauses in the traffic the thread
+//! spins after one batch in sixty-four. A mesh without traffic sleeps, and so
+//! does one whose core other threads need, because the system wakes a thread on
+//! a free core and does not move a waiting one. Only the application can keep
+//! the thread awake. Messages of peers prolong the spin once for each batch;
+//! otherwise a peer could occupy a core with pings.
 
 use std::time::Duration;
 
-/// Turns without anything to do before the thread sleeps: each is a look at
-/// the sockets, a microsecond or so.
+/// Turns without work before the thread sleeps. Each polls the sockets, in
+/// about a microsecond.
 const TURNS: u32 = 256;
-/// Others that have the core for longer in one turn do not leave it room. The
-/// application's own work on a call made alone takes less.
+/// The core is crowded if other threads use it for longer than this in one
+/// turn. The application's own work on a single call takes less.
 const CROWDED: Duration = Duration::from_micros(250);
-/// What a batch that came in time counts for, and what turns in vain do.
+/// The gain of the score for a batch that arrives during a spin.
 const FOUND: i32 = 1;
+/// The loss of the score for a spin in vain.
 const IN_VAIN: i32 = -64;
-/// Bounds of the score. Above 0 it is worth to look.
+/// The limits of the score. Above 0 the thread spins.
 const BEST: i32 = 128;
 const WORST: i32 = -512;
 
-/// Decides, by how it has gone so far.
+/// Decides about spinning, by the results so far.
 #[derive(Debug)]
 pub(super) struct Lookout {
     /// Turns after each batch.
@@ -36,27 +37,27 @@ pub(super) struct Lookout {
     /// Turns left.
     left: u32,
     score: i32,
-    /// Bursts from peers, as of the last look.
+    /// The number of bursts from peers at the last turn.
     bursts: u64,
-    /// One of them has come since the last batch.
+    /// Whether a burst has arrived since the last batch.
     answered: bool,
 }
 
 impl Lookout {
-    /// With one core, looking would only keep others from it.
+    /// With one core, spinning would only block other threads.
     pub(super) fn new(cores: usize) -> Self {
         let most = if cores > 1 { TURNS } else { 0 };
         Self { most, left: 0, score: 0, bursts: 0, answered: false }
     }
 
-    /// There was a batch from the application, after so many bursts from peers in all.
+    /// Records a batch from the application. `bursts` is the total number of bursts from peers.
     pub(super) fn batch(&mut self, bursts: u64) {
         self.bursts = bursts;
         self.answered = false;
         self.found();
     }
 
-    /// Whether to look once more, after so many bursts from peers in all.
+    /// Whether to poll once more. `bursts` is the total number of bursts from peers.
     pub(super) fn again(&mut self, bursts: u64) -> bool {
         if self.left == 0 {
             return false;
@@ -72,7 +73,7 @@ impl Lookout {
         self.left > 0
     }
 
-    /// Others had the core for so long in this turn.
+    /// Records the time for which other threads used the core in this turn.
     pub(super) fn others_ran(&mut self, time: Duration) {
         if time > CROWDED {
             self.left = 0;
@@ -89,7 +90,7 @@ impl Lookout {
 mod tests {
     use super::*;
 
-    /// Looks until it sleeps; how often.
+    /// Spins until the thread sleeps; returns the number of turns.
     fn turns(lookout: &mut Lookout) -> u32 {
         (0..=TURNS).find(|_| !lookout.again(0)).unwrap()
     }
@@ -108,7 +109,7 @@ mod tests {
         let mut lookout = Lookout::new(2);
         for bursts in 0..100 {
             lookout.batch(bursts);
-            // To the last turn but one, and so again after the answer.
+            // Up to the last turn but one, and again after the answer.
             for bursts in [bursts, bursts + 1] {
                 assert!((1..TURNS).all(|_| lookout.again(bursts)), "{bursts}");
             }
@@ -158,7 +159,7 @@ mod tests {
         assert!(lookout.again(0));
         lookout.others_ran(CROWDED + Duration::from_micros(1));
         assert!(!lookout.again(0));
-        // It is not in vain: the next batch is looked after.
+        // This spin paid off, so the thread spins after the next batch too.
         lookout.batch(0);
         assert!(lookout.again(0));
     }

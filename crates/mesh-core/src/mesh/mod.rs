@@ -1,10 +1,10 @@
 //! The mesh: the only place that wires the parts together.
 //!
-//! One mesh is one I/O thread with a runtime of its own (`runtime`). A `core`
-//! holds its parts, which `build` makes of a configuration: what all use
-//! (`shared`), who this service is (`identity`), the calls it makes
-//! (`client`) and the requests it answers (`server`). Both sides run their
-//! sessions by `session`, and neither knows the other.
+//! One mesh is one I/O thread with its own runtime (`runtime`). A `core` holds
+//! its parts, which `build` makes from a configuration: the common parts
+//! (`shared`), the identity of this service (`identity`), its calls (`client`)
+//! and its requests (`server`). Both sides run their sessions by `session`, and
+//! neither knows the other.
 
 mod asking;
 mod build;
@@ -79,8 +79,8 @@ use crate::{
     transport::memory::sever,
 };
 
-/// A running mesh. Dropping it ends everything at once; [`Mesh::close`] ends
-/// it in good order.
+/// A running mesh. A drop ends everything at once; [`Mesh::close`] ends it in
+/// order.
 #[derive(Debug)]
 pub struct Mesh {
     jobs: mpsc::UnboundedSender<Job>,
@@ -96,8 +96,8 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// Binds the port, makes or loads keys, and serves. Nothing is written if
-    /// the port cannot be bound.
+    /// Binds the port, makes or loads keys, and serves. Writes no file if it
+    /// cannot bind the port.
     pub async fn start(config: MeshConfig, events: Arc<dyn Events>) -> Result<Self, Error> {
         Self::start_on(Platform::system(), config, events).await
     }
@@ -109,7 +109,7 @@ impl Mesh {
     ) -> Result<Self, Error> {
         let (admin, now) = (config.admin.clone(), platform.clock.now());
         let (facts, ready, running) = Self::parts(platform, config, events);
-        // Before anything else: where the port is taken, nothing has happened.
+        // The admin port is bound first, so that a failure has no side effects.
         let admin = match &admin {
             Some(admin) => {
                 let facts = match &admin.history {
@@ -124,8 +124,8 @@ impl Mesh {
         Ok(Self { admin, ..ready.await? })
     }
 
-    /// A mesh in two halves: the first completes once it serves, the second is
-    /// the mesh at work, for the current-thread runtime that is to drive it.
+    /// A mesh in two halves. The first completes once the mesh serves. The
+    /// second is its work, which a current-thread runtime must drive.
     #[cfg(test)]
     fn on(
         platform: Platform,
@@ -136,7 +136,7 @@ impl Mesh {
         (ready, running)
     }
 
-    /// The same, and what an admin port shows of it.
+    /// The same, with the facts for an admin port.
     fn parts(
         platform: Platform,
         config: MeshConfig,
@@ -178,7 +178,7 @@ impl Mesh {
         (facts, ready, run(platform, config, events, recorder, queue, started))
     }
 
-    /// The address listened on; `None` for a mesh that only calls.
+    /// The address on which the mesh listens; `None` for a mesh that only calls.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
@@ -190,25 +190,25 @@ impl Mesh {
         self.admin.as_ref().map(AdminPort::address)
     }
 
-    /// The figures of this mesh in the `OpenMetrics` text format. Counts are of this moment, gauges at most a
-    /// second old.
+    /// The figures of this mesh in the `OpenMetrics` text format. Counts are current, gauges at most a second
+    /// old.
     #[must_use]
     pub fn metrics_text(&self) -> String {
         exposition::open_metrics(&self.sight)
     }
 
-    /// The application has told of its dependencies: from now on the process may be ready.
+    /// The application has reported its dependencies, so the process may be ready from now on.
     pub fn open(&self) {
         self.gate.open();
     }
 
-    /// The application's word about something that it depends on: nothing, or what is wrong. It counts for
-    /// 15 seconds.
+    /// Records the application's report about a dependency: `None`, or its fault. A report is valid for 15
+    /// seconds.
     pub fn set_readiness(&self, name: &str, problem: Option<String>) {
         self.gate.tell(name, problem);
     }
 
-    /// Something counts no longer for the readiness of this process.
+    /// Removes a dependency from the readiness of this process.
     pub fn forget_readiness(&self, name: &str) {
         self.gate.forget(name);
     }
@@ -218,8 +218,8 @@ impl Mesh {
         self.sight.set_event_loop_delay(seconds);
     }
 
-    /// Breaks the connections that others have made to this mesh, if it is on
-    /// a network in memory. They can connect again.
+    /// Breaks the existing connections to this mesh, if it is on a network in
+    /// memory. Peers can connect again.
     pub fn sever(&self) {
         if let (Some(network), Some(address)) = (&self.network, self.address) {
             sever(network, address.port());
@@ -232,14 +232,13 @@ impl Mesh {
         lock(&self.public_key).clone()
     }
 
-    /// Replaces this service's RSA key: makes one of the configured size,
-    /// stores it in the key directory, and shows it in every handshake from
-    /// now on, with a statement of the former key that it is its successor.
-    /// Sessions under way end with the calls they carry. Returns the new
-    /// public key.
+    /// Replaces this service's mesh key. Makes a key of the configured size,
+    /// stores it in the key directory, and uses it in every new handshake, with
+    /// the succession that the previous key signs. Existing sessions end with
+    /// the calls that they carry. Returns the new public key.
     ///
     /// # Errors
-    /// Those of the key directory; the key is then the former one.
+    /// Those of the key directory; the previous key then stays in use.
     /// [`Error::Thread`] when the mesh is closed.
     pub async fn rotate_key(&self) -> Result<PublicKey, Error> {
         let (sender, receiver) = oneshot::channel();
@@ -253,15 +252,15 @@ impl Mesh {
     }
 
     /// Reads certificate, key, anchors and revocation lists again, checks them as
-    /// at the start, and uses them from now on. New sessions prove the new
-    /// certificate at once; sessions under way end with the calls they carry,
-    /// but those whose peers would be refused now end at once. Returns the
-    /// mesh key that the new delegation names.
+    /// at the start, and uses them. New sessions prove the new certificate at
+    /// once. Existing sessions end with the calls that they carry, or at once if
+    /// their peers would now be refused. Returns the mesh key that the new
+    /// delegation names.
     ///
     /// # Errors
     /// [`Error::NoCertificate`] without `security.certificate`;
-    /// [`Error::Certificate`] and those of files: the former certificate then
-    /// stays. [`Error::Thread`] when the mesh is closed.
+    /// [`Error::Certificate`] and those of files: the previous certificate then
+    /// stays in use. [`Error::Thread`] when the mesh is closed.
     pub async fn reload_identity(&self) -> Result<PublicKey, Error> {
         let (sender, receiver) = oneshot::channel();
         self.post(move |io| {
@@ -273,8 +272,9 @@ impl Mesh {
         receiver.await.map_err(|_| Error::Thread)?
     }
 
-    /// Refuses what `revocation` names until the mesh closes, and ends the
-    /// sessions concerned at once. Returns how many there were.
+    /// Refuses the certificates or keys that `revocation` names until the mesh
+    /// closes, and ends their sessions at once. Returns the number of these
+    /// sessions.
     ///
     /// # Errors
     /// [`Error::NoCertificate`] without `security.certificate`;
@@ -301,9 +301,9 @@ impl Mesh {
         receiver.await.ok().flatten()
     }
 
-    /// Uses `secret` as the mesh secret from now on. The former one is
-    /// accepted, and offered to peers that refuse the new one, for `grace`
-    /// more; then sessions that may rest on it end with the calls they carry.
+    /// Uses `secret` as the current mesh secret. For `grace` the previous one
+    /// is still accepted, and offered to peers that refuse the current one.
+    /// Then sessions that may rest on it end with the calls that they carry.
     ///
     /// # Errors
     /// [`Error::NoSecret`] when none is configured, `WEAK_SECRET`,
@@ -317,7 +317,7 @@ impl Mesh {
     }
 
     /// Explains which rule of `authorization` decides about a request of `caller` for `method`, and why.
-    /// `metadata` is a JSON object of strings, or nothing.
+    /// `metadata` is a JSON object of strings, or empty.
     #[must_use]
     pub fn explain(&self, caller: Caller<'_>, method: &str, metadata: &[u8]) -> Explanation {
         self.authorization.explain(caller, method, metadata)
@@ -329,19 +329,19 @@ impl Mesh {
         self.authorization.status()
     }
 
-    /// Runs `job` on the I/O thread, soon. False if the mesh is closed, and
-    /// then nothing is told of the calls in it.
+    /// Queues `job` for the I/O thread. False if the mesh is closed; the job
+    /// does not run then.
     pub fn post(&self, job: impl FnOnce(&Io) + Send + 'static) -> bool {
         self.jobs.send(Box::new(job)).is_ok()
     }
 
-    /// Charges own calls for bytes that wait for the I/O thread, whether there is room
-    /// or not: calls are refused while there is none.
+    /// Charges the account of own calls for bytes that wait for the I/O thread, even
+    /// beyond its limit. Further calls are refused while it is exceeded.
     pub fn hold(&self, bytes: usize) -> Charge {
         self.budget.own().charge(bytes)
     }
 
-    /// The memory that is held for peers and calls.
+    /// The use of the memory budget.
     #[must_use]
     pub fn memory(&self) -> MemoryFigures {
         self.budget.figures()
@@ -356,7 +356,7 @@ impl Mesh {
         receiver.await.ok()
     }
 
-    /// What is held for peers and calls at this moment; `None` once it is closed.
+    /// The gauges now; `None` once it is closed.
     pub async fn gauges(&self) -> Option<Gauges> {
         let (sender, receiver) = oneshot::channel();
         self.post(move |io| {
@@ -365,9 +365,8 @@ impl Mesh {
         receiver.await.ok()
     }
 
-    /// Takes no more requests, waits until none is under way, at most for
-    /// `patience`, tells each call still pending that the mesh is closed, and
-    /// ends.
+    /// Accepts no more requests and waits for the requests in progress, at most
+    /// for `patience`. Then it fails each pending call as closed, and ends.
     pub async fn close(&self, patience: Duration) {
         self.gate.shut();
         let (sender, receiver) = oneshot::channel();

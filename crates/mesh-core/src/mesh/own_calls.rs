@@ -1,4 +1,4 @@
-//! Calls that the mesh makes for itself: their answers never reach the application.
+//! Calls of the mesh itself. Their answers never reach the application.
 
 use std::{
     collections::HashMap,
@@ -19,16 +19,16 @@ use super::{
 };
 use crate::{id::ServiceId, record::message::Payload, telemetry::Metrics};
 
-/// The method that answers with the report of a process.
+/// The method that returns the report of a process.
 pub(crate) const OBSERVE: &str = "securestack.observe";
-/// The method that answers with the methods of a service. The application's side makes the answer.
+/// The method that returns the methods of a service. JavaScript makes its answer.
 pub(crate) const DESCRIBE: &str = "securestack.describe";
-/// Numbers from here on are the mesh's own. The application's are below.
+/// The first number of the mesh's own calls. The application's calls have lower numbers.
 pub(crate) const FIRST_OWN: CallId = 1 << 31;
 
 type Answer = Result<Vec<u8>, CallError>;
 
-/// The calls of the mesh itself that are under way.
+/// The calls of the mesh itself that are in flight.
 #[derive(Debug, Default)]
 pub(crate) struct OwnCalls {
     last: AtomicU32,
@@ -36,7 +36,7 @@ pub(crate) struct OwnCalls {
 }
 
 impl OwnCalls {
-    /// The number of a new call, and its answer.
+    /// The number of a new call, and the receiver of its answer.
     pub(crate) fn begin(&self) -> (CallId, oneshot::Receiver<Answer>) {
         let (sender, receiver) = oneshot::channel();
         let id = FIRST_OWN | self.last.fetch_add(1, Ordering::Relaxed);
@@ -45,7 +45,7 @@ impl OwnCalls {
     }
 }
 
-/// The application, without the answers that are not for it.
+/// The application, without the answers to the mesh's own calls.
 pub(crate) struct Beside {
     pub(crate) application: Arc<dyn Events>,
     pub(crate) own: Arc<OwnCalls>,
@@ -57,7 +57,7 @@ impl Events for Beside {
             return self.application.settled(call, outcome);
         }
         if let Some(sender) = lock(&self.own.pending).remove(&call) {
-            // Nobody may wait for it any more.
+            // The receiver may be gone.
             let _ = sender.send(outcome.map(|reply| reply.payload.bytes.to_vec()));
         }
     }

@@ -1,6 +1,6 @@
-//! What a mesh takes from the machine it runs on, as a value that is passed at
-//! its start: time, threads, cores, chance. A simulation passes its own, and
-//! drives the same tasks with virtual time.
+//! The services that a mesh uses of its machine: time, threads, cores,
+//! randomness. They are a value that the start takes, so a simulation can pass
+//! its own and drive the same tasks with virtual time.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use crate::clock::Clock;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// Work that did not come to its end: the mesh is closing.
+/// Work that did not complete, because the mesh is closing.
 #[derive(Debug)]
 pub(crate) struct Stopped;
 
@@ -23,11 +23,11 @@ pub(crate) struct Stopped;
 pub(crate) struct Platform {
     /// The wall clock. Timers use the clock of the runtime.
     pub(crate) clock: Clock,
-    /// Cores that this process may use.
+    /// The number of cores that this process may use.
     pub(crate) cores: usize,
     /// Runs work that blocks, away from the I/O thread.
     pub(crate) pool: Arc<dyn Fn(Work) + Send + Sync>,
-    /// A number from 0 to 1, good enough to spread delays.
+    /// A random number from 0 to 1, good enough to spread delays and unfit for secrets.
     pub(crate) chance: Arc<dyn Fn() -> f64 + Send + Sync>,
 }
 
@@ -42,7 +42,7 @@ impl Platform {
         }
     }
 
-    /// Does `work`, which blocks, away from the I/O thread. Fails if the
+    /// Runs `work`, which blocks, away from the I/O thread. Fails if the
     /// runtime ends first, or if the work panics.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
@@ -50,16 +50,16 @@ impl Platform {
     ) -> Result<T, Stopped> {
         let (sender, receiver) = oneshot::channel();
         (self.pool)(Box::new(move || {
-            // Nobody waits for a result after the end of the mesh.
+            // After the end of the mesh the receiver is gone.
             let _ = sender.send(work());
         }));
         receiver.await.map_err(|_| Stopped)
     }
 }
 
-/// A number from 0 to 1, good enough to spread delays.
+/// A random number from 0 to 1, good enough to spread delays and unfit for secrets.
 fn chance() -> f64 {
-    // Each state of hashing has keys of its own.
+    // Each hasher state has random keys, so the hash of a constant is random too.
     f64::from(RandomState::new().hash_one(0) as u32) / f64::from(u32::MAX)
 }
 

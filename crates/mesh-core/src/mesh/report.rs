@@ -1,4 +1,4 @@
-//! The report of this process, made of the parts of its mesh.
+//! Makes the report of this process from the parts of its mesh.
 
 use std::net::IpAddr;
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Rules of the policy in a report.
+/// The most rules of the policy in a report.
 const MAX_RULES: usize = 200;
 
 /// The report of this process now.

@@ -1,4 +1,4 @@
-//! The report of this process for the server, which answers with it.
+//! The report of this process for the server, whose answer it is.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::sync::lock;
 use crate::telemetry::report::Report;
 
-/// How long a report is given again, however many ask.
+/// The time for which one report answers all requests.
 const FRESH: Duration = Duration::from_secs(1);
 
 type Make = Box<dyn Fn() -> Option<Report> + Send + Sync>;
@@ -24,12 +24,12 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    /// The report is made by this.
+    /// Sets the function that makes the report.
     pub(crate) fn is_made_by(&self, make: impl Fn() -> Option<Report> + Send + Sync + 'static) {
         let _ = self.make.set(Box::new(make));
     }
 
-    /// The report that was made a moment ago.
+    /// The recent report, if there is one.
     pub(crate) fn recent(&self) -> Option<Arc<String>> {
         let last = lock(&self.last);
         last.as_ref().filter(|(made, _)| made.elapsed() < FRESH).map(|(_, text)| Arc::clone(text))
@@ -40,7 +40,7 @@ impl Reporter {
         self.make.get()?()
     }
 
-    /// Keeps a report for those who ask next.
+    /// Keeps a report for the next requests.
     pub(crate) fn keep(&self, text: String) -> Arc<String> {
         let text = Arc::new(text);
         *lock(&self.last) = Some((Instant::now(), Arc::clone(&text)));

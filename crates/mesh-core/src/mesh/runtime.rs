@@ -1,5 +1,5 @@
-//! The I/O thread of a mesh: jobs of the application, one after another, between
-//! the tasks of the sessions.
+//! The I/O thread of a mesh. It runs the jobs of the application in order,
+//! between the tasks of the sessions.
 
 use std::{
     net::SocketAddr,
@@ -41,7 +41,7 @@ pub(super) struct Started {
     pub(super) public_key: Arc<Mutex<PublicKey>>,
     pub(super) authorization: Arc<Authorization>,
     pub(super) budget: Arc<Budget>,
-    /// The mesh stops when this is dropped.
+    /// Stops the mesh when it is dropped.
     pub(super) guard: DropGuard,
 }
 
@@ -57,11 +57,11 @@ fn io_thread(running: impl Future<Output = ()>) {
         return; // dropping `running` reports it
     };
     runtime.block_on(running);
-    // A key generation under way is not waited for.
+    // The end does not wait for a key generation.
     runtime.shutdown_background();
 }
 
-/// A mesh at work, from its start to its end, which is that of `queue` at the latest.
+/// Runs a mesh from its start to its end. It ends with `queue` at the latest.
 pub(super) async fn run(
     platform: Platform,
     config: MeshConfig,
@@ -130,7 +130,7 @@ pub(super) async fn run(
     shared.stop.cancel();
 }
 
-/// Reports why no connections are accepted: the application alone can help.
+/// Logs why no connections are accepted. Only the operator can repair it.
 async fn log_troubles(shared: Arc<Shared>, mut troubles: mpsc::Receiver<std::io::Error>) {
     while let Some(error) = troubles.recv().await {
         let message = format!("cannot accept connections: {error}; {}", repair(&error));
@@ -140,9 +140,9 @@ async fn log_troubles(shared: Arc<Shared>, mut troubles: mpsc::Receiver<std::io:
     }
 }
 
-/// One turn of the runtime, that looks at the sockets and does not wait for
-/// them; before it, one of any other thread that wants this core. Returns how
-/// long that one took.
+/// Yields to other threads that want this core, then runs one turn of the
+/// runtime, which polls the sockets without waiting. Returns the time that the
+/// other threads took.
 async fn let_others_run() -> Duration {
     let before = Instant::now();
     thread::yield_now();

@@ -1,4 +1,4 @@
-//! What every part of a mesh uses: its configuration, the machine under it, the
+//! The common parts of a mesh: its configuration, the machine under it, the
 //! application above it, the log, the counters.
 
 use std::{
@@ -38,49 +38,50 @@ use crate::{
 /// Details of a log line: names and values.
 pub(super) type Fields = Vec<(&'static str, String)>;
 
-/// The values of a payload may take so many times the memory of the largest message:
-/// records in JSON take up to eight times their text.
+/// The values of a payload may take this many times the size of the largest message.
+/// Objects take up to eight times their JSON in memory.
 const HEAVIEST: usize = 16;
 
-/// A payload whose values take too much memory, or too long to parse.
+/// A payload whose values would take too much memory, or too long to parse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TooHeavy {
-    #[error("values that take about {0} bytes, more than the {1} that limits.maxMessageBytes allows")]
+    #[error("JSON whose values take about {0} bytes, more than the {1} that limits.maxMessageBytes allows")]
     Values(usize, usize),
     #[error("{0}")]
     Deep(json::TooDeep),
 }
 
-/// The most memory for the values of one payload, which has to fit beside its frame and its text.
+/// The most memory for the values of one payload. It leaves room in the budget for the frame and
+/// the JSON itself.
 fn heaviest(limits: &Limits) -> usize {
     let (message, frame) = (limits.max_message as usize, max_frame(limits.max_message));
     let room = Budget::session_limit(limits.memory()).saturating_sub(2 * frame + message);
     room.min(HEAVIEST * message)
 }
 
-/// What every part of a mesh uses.
+/// The common parts of a mesh.
 pub(crate) struct Shared {
     pub(crate) config: MeshConfig,
     pub(crate) platform: Platform,
     pub(crate) events: Arc<dyn Events>,
     pub(crate) timers: Timers,
     pub(crate) stats: Counters,
-    /// The memory that is held for peers and calls.
+    /// The memory budget.
     pub(crate) budget: Arc<Budget>,
     /// The record of this mesh.
     pub(crate) sight: Arc<Recorder>,
     /// The report of this process.
     pub(crate) reporter: Reporter,
-    /// No more requests are taken.
+    /// Cancelled once the mesh accepts no more requests.
     pub(crate) draining: CancellationToken,
-    /// Everything ends.
+    /// Cancelled once everything ends.
     pub(crate) stop: CancellationToken,
     /// The most memory for the values of one payload.
     heaviest: usize,
     metrics: Option<Arc<Mutex<Metrics>>>,
     started: Instant,
     refusals: Throttle,
-    /// As many RSA private operations at once as there are cores.
+    /// Permits for RSA private operations: one for each core.
     rsa: Arc<Semaphore>,
     bursts: AtomicU64,
     last_handle: AtomicU32,
@@ -123,38 +124,38 @@ impl Shared {
         self.platform.clock.now()
     }
 
-    /// The time since the start of the mesh, which nobody can set back: for
-    /// quotas and breakers.
+    /// The time since the start of the mesh. It is monotonic, unlike the wall
+    /// clock; for quotas and breakers.
     pub(crate) fn uptime(&self) -> Timestamp {
         self.uptime_at(Instant::now())
     }
 
-    /// The same at an instant.
+    /// The uptime at an instant.
     pub(crate) fn uptime_at(&self, instant: Instant) -> Timestamp {
         Timestamp::default() + instant.duration_since(self.started)
     }
 
-    /// The same for the record of the mesh.
+    /// The uptime for the record of the mesh.
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Whether the application wants figures.
+    /// Whether the application wants metrics.
     pub(crate) fn is_recording(&self) -> bool {
         self.metrics.is_some()
     }
 
-    /// Counts something, if the application wants figures.
+    /// Updates the metrics, if the application wants them.
     pub(crate) fn record(&self, count: impl FnOnce(&mut Metrics)) {
         if let Some(metrics) = &self.metrics {
             count(&mut lock(metrics));
         }
     }
 
-    /// How much memory the values in a payload take, about, once they are parsed.
+    /// The approximate memory that the values of a payload take once they are parsed.
     ///
     /// # Errors
-    /// It is JSON that is nested too deeply, or of more values than messages may have.
+    /// The values would take too much memory, or the JSON is nested too deeply.
     pub(crate) fn weigh(&self, payload: Payload<'_>) -> Result<usize, TooHeavy> {
         match payload.encoding {
             Encoding::Json => match json::weigh(payload.bytes) {
@@ -166,7 +167,7 @@ impl Shared {
         }
     }
 
-    /// A number for a session that nobody else has.
+    /// A unique number for a session.
     pub(crate) fn next_handle(&self) -> u32 {
         self.last_handle.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -177,13 +178,13 @@ impl Shared {
         self.events.flush();
     }
 
-    /// How many bursts of messages have come from peers.
+    /// The total number of bursts of messages from peers.
     pub(crate) fn bursts(&self) -> u64 {
         self.bursts.load(Ordering::Relaxed)
     }
 
-    /// Does a piece of work of the I/O thread: a fault in it must not take the
-    /// mesh down with it.
+    /// Runs work on the I/O thread. A panic in it is logged, and does not end
+    /// the mesh.
     pub(crate) fn guarded(&self, work: impl FnOnce()) {
         if catch_unwind(AssertUnwindSafe(work)).is_err() {
             self.log(Level::Error, "internal", "a job on the I/O thread panicked".to_owned(), Vec::new());
@@ -191,8 +192,8 @@ impl Shared {
         }
     }
 
-    /// Does a step of a handshake: off the I/O thread, unless it is that of a
-    /// resumption, which holds no RSA private operation.
+    /// Runs a step of a handshake away from the I/O thread. A step of a
+    /// resumption has no RSA private operation, so it runs at once.
     pub(crate) async fn private_operation<T: Send + 'static>(
         &self,
         resumed: bool,
@@ -210,7 +211,7 @@ impl Shared {
         result.await
     }
 
-    /// How many of those run now.
+    /// The number of RSA private operations in progress.
     pub(crate) fn private_operations_running(&self) -> usize {
         self.platform.cores - self.rsa.available_permits()
     }
@@ -221,8 +222,8 @@ impl Shared {
         self.events.log(line);
     }
 
-    /// The same for what others can cause as often as they like. Lines of one
-    /// event about one subject for one reason are counted after the first few.
+    /// The same, for lines that peers can cause at will. After the first few
+    /// lines of one event, subject and reason, further ones are only counted.
     pub(crate) fn log_refusal(&self, event: &'static str, subject: String, message: String, fields: Fields) {
         let reason = fields.iter().find(|(name, _)| *name == "reason");
         let reason = reason.map(|(_, reason)| reason.clone()).unwrap_or_default();
@@ -231,12 +232,12 @@ impl Shared {
         }
     }
 
-    /// Logs how many lines were withheld in the minutes that are over.
+    /// Logs the numbers of the lines that were withheld in complete minutes.
     pub(crate) fn log_withheld(&self) {
         self.log_counts(self.refusals.withheld(Instant::now()));
     }
 
-    /// The same at the end of the mesh, with the minute that is not over.
+    /// The same at the end of the mesh, with the incomplete minute.
     pub(crate) fn log_withheld_at_the_end(&self) {
         self.log_counts(self.refusals.withheld_at_the_end(Instant::now()));
     }

@@ -1,5 +1,5 @@
-//! The file that keeps the history over a restart: a line of JSON each minute. Two files of at most 16 MiB each;
-//! what was not written whole is skipped, so that a crash loses a minute at most.
+//! The file in which the history survives a restart: a line of JSON for each minute, in two files of at most 16
+//! MiB. An incomplete line is skipped, so a crash loses at most a minute.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -9,9 +9,9 @@ use std::{
 
 use crate::{admin::AdminError, clock::Timestamp, telemetry::History};
 
-/// The size at which a file gives way to a new one.
+/// The size at which a new file begins.
 const MAX_FILE: u64 = 16 << 20;
-/// How often something is written, in ms.
+/// The time between two lines, in ms.
 const STEP: u64 = 60_000;
 
 /// The file of one service.
@@ -19,12 +19,12 @@ const STEP: u64 = 60_000;
 pub(super) struct Shelf {
     path: PathBuf,
     former: PathBuf,
-    /// The time up to which everything is written, in ms.
+    /// The time up to which the history is written, in ms.
     written: u64,
 }
 
 impl Shelf {
-    /// Opens or makes the file, and puts what it holds of the last hour into `history`. Blocks.
+    /// Opens or creates the file, and loads its last hour into `history`. Blocks.
     pub(super) fn open(
         directory: &Path,
         service: &str,
@@ -58,7 +58,8 @@ impl Shelf {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            // A line of a crash may be anything; the file's size is bounded, whoever made it.
+            // A crash can leave any bytes in a line. The limit on the size holds even if another
+            // program has written the file.
             for line in BufReader::new(file.take(2 * MAX_FILE)).split(b'\n') {
                 history.restore(&line?, now.as_millis());
             }
@@ -66,7 +67,7 @@ impl Shelf {
         Ok(())
     }
 
-    /// Writes what is new, at most once a minute. Blocks.
+    /// Writes the new part of the history, at most once a minute. Blocks.
     pub(super) fn write(&mut self, history: &History, now: u64) -> io::Result<()> {
         if now.saturating_sub(self.written) < STEP {
             return Ok(());
@@ -78,7 +79,7 @@ impl Shelf {
             fs::rename(&self.path, &self.former)?;
             file = self.file()?;
         }
-        // Behind a line that was not written whole a new one begins.
+        // The leading newline ends an incomplete line of an earlier write.
         file.write_all(format!("\n{line}").as_bytes())?;
         file.sync_data()?;
         self.written = now;
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!(points(&history, now(29)), 29);
         let path = directory.join("history-me.jsonl");
         let text = fs::read_to_string(&path).unwrap();
-        // The last line is torn in the middle, and the first one is of somebody else.
+        // The last line is torn in the middle, and the first one belongs to another program.
         fs::write(&path, format!("{{\"at\":\u{0}[[[\n{}", &text[..text.len() - 60])).unwrap();
         let mut restored = History::default();
         let mut shelf =
@@ -139,7 +140,7 @@ mod tests {
         assert_eq!(points(&again, now(41)), kept + 1, "a new line behind the torn one");
         let mut late = History::default();
         Shelf::open(&directory, "me", &mut late, Timestamp::from_millis(now(41) + 7_200_000)).unwrap();
-        assert_eq!(points(&late, now(41) + 7_200_000), 0, "what is older than an hour is left");
+        assert_eq!(points(&late, now(41) + 7_200_000), 0, "points older than an hour are skipped");
         fs::remove_dir_all(directory).unwrap();
     }
 

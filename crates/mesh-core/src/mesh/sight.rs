@@ -1,11 +1,11 @@
-//! Lines of the log as the record of the mesh has them: events, and who was refused.
+//! Turns lines of the log into entries of the mesh's record: events and refused peers.
 
 use std::time::Duration;
 
 use super::events::LogEvent;
 use crate::telemetry::Recorder;
 
-/// The kind of event that a line of the log is, if it is one.
+/// The kind of event of a log line, if it is one.
 fn kind(event: &str) -> Option<&'static str> {
     Some(match event {
         "session.opened" | "session.closed" => "session",
@@ -37,7 +37,7 @@ pub(crate) fn note(recorder: &Recorder, line: &LogEvent, now: Duration) {
         return recorder.event(kind, subject, &text, now);
     }
     if line.event == "handshake.refused" {
-        // Ports differ each time; and a line may stand for many.
+        // The port is removed because it differs each time. A line may stand for many refusals.
         let subject = subject.rsplit_once(':').map_or(subject, |(host, _)| host);
         let count = field("count").and_then(|count| count.parse().ok()).unwrap_or(1);
         recorder.refused(subject, field("reason").unwrap_or_default(), &line.message, count, now);

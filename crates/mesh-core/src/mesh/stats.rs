@@ -1,4 +1,4 @@
-//! Counters, read by `getStats()`.
+//! Counters, which `getStats()` reads.
 
 use std::sync::{
     Arc,
@@ -61,20 +61,20 @@ impl Shed {
     }
 }
 
-/// A mesh's figures at one moment. Counts are since the start.
+/// The statistics of a mesh at one moment. Counts begin at the start of the mesh.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Sessions established now, either way.
+    /// Established sessions, in both directions.
     pub active_sessions: usize,
-    /// Of these, opened by peers.
+    /// Of these, the ones that peers opened.
     pub inbound_sessions: usize,
-    /// Calls made here and answered.
+    /// Calls that succeeded.
     pub calls_ok: u64,
-    /// Calls made here and failed.
+    /// Calls that failed.
     pub calls_failed: u64,
-    /// Calls made here and under way.
+    /// Calls in flight.
     pub calls_in_flight: usize,
-    /// Of these, waiting until a session has room.
+    /// Of these, the ones that wait for room on a session.
     pub calls_queued: usize,
     /// Calls that were not made because too many waited already.
     pub calls_queue_full: u64,
@@ -82,17 +82,17 @@ pub struct Stats {
     pub calls_queue_over: u64,
     /// Calls that one instance was too busy for, and that went to another one.
     pub calls_elsewhere: u64,
-    /// Second copies of calls that took long, sent to other instances.
+    /// Copies of slow calls that were sent to other instances.
     pub spares_sent: u64,
-    /// Of these, those that answered first.
+    /// Of these, the ones whose answer came first.
     pub spares_answered: u64,
-    /// Requests received and answered.
+    /// Requests that succeeded.
     pub requests_ok: u64,
-    /// Requests received and failed.
+    /// Requests that failed.
     pub requests_failed: u64,
     /// Requests that the authorization policy denied; they count as failed too.
     pub requests_denied: u64,
-    /// Requests that the authorization policy would have denied, and let through because it only audits.
+    /// Requests that the authorization policy would deny, but permits because it only audits.
     pub denials_audited: u64,
     /// Requests that were not handed to their handlers, since there was too little time or too much to do, by
     /// cause: [`Shed::ALL`]. They count as failed too.
@@ -103,50 +103,50 @@ pub struct Stats {
     pub services_stale: Vec<String>,
     /// Whether the keeper of `resilience.rateLimit.shared` answers.
     pub shared_quota: Option<bool>,
-    /// Requests received and under way.
+    /// Requests in progress.
     pub requests_in_flight: usize,
-    /// Streams that stand still: their reader, here or at the peer, has not read
-    /// for ten seconds or more, and items wait.
+    /// Stalled streams: items wait, and the reader, here or at the peer, has not
+    /// read for ten seconds or more.
     pub streams_stalled: usize,
     /// Bytes of messages that wait for the connections of their sessions.
     pub unsent_bytes: usize,
-    /// Handshakes completed, either way.
+    /// Completed handshakes, in both directions.
     pub handshakes_ok: u64,
-    /// Handshakes failed, either way.
+    /// Failed handshakes, in both directions.
     pub handshakes_failed: u64,
-    /// Of the completed ones, those that resumed a former session, without RSA.
+    /// Of the completed ones, those that resumed a previous session, without RSA operations.
     pub sessions_resumed: u64,
     /// Records discarded as forged, replayed or malformed.
     pub records_discarded: u64,
-    /// Connections and streams of strangers that gave way to newcomers.
+    /// Connections and streams of strangers that newcomers evicted.
     pub strangers_displaced: u64,
     /// First messages of handshakes that had been answered before.
     pub hellos_replayed: u64,
-    /// First messages that were not answered, since too many handshakes of their
-    /// address were not finished, and others waited.
+    /// First messages that were not answered, because their address had too many
+    /// unfinished handshakes while others waited.
     pub hellos_over_budget: u64,
-    /// RSA private operations done with this service's key.
+    /// RSA private operations with this service's key.
     pub private_operations: u64,
     /// A fault of the key directory that keeps peers out, with path and repair.
     pub key_directory_fault: Option<String>,
-    /// The memory that is held for peers and calls.
+    /// The use of the memory budget.
     pub memory: MemoryFigures,
-    /// Signatures of the certificate's key that connections over TLS have caused, those of strangers
-    /// included.
+    /// Signatures with the certificate's key that TLS connections have caused, including those of
+    /// strangers.
     pub leaf_signatures: u64,
     /// The weaker trust that is accepted beside certificates, and its end.
     pub accepts: Option<Accept>,
-    /// Faults of certificates that an operator has to mend: files that are not in use, a certificate or a
-    /// revocation list that ends soon or has ended.
+    /// Faults of certificates that an operator has to repair: files that are not in use, a certificate or
+    /// a revocation list that ends soon or has ended.
     pub certificate_problem: Option<String>,
 }
 
 /// The certificates of a mesh at one moment.
 #[derive(Clone, Debug)]
 pub struct CertificateStats {
-    /// This service's own, as its peers see it.
+    /// The certificate of this service, as its peers see it.
     pub own: Arc<Certified>,
-    /// Those of peers with an open session, each once.
+    /// The certificates of peers with an open session, each once.
     pub peers: Vec<Arc<Certified>>,
     /// Signature verifications of certificates and delegations, since the start.
     pub verifications: u64,
@@ -213,7 +213,7 @@ impl Counters {
         self.streams_stalled.store(streams, Ordering::Relaxed);
     }
 
-    /// The counts; what is not counted here is zero.
+    /// The counts of this struct; the other fields are zero.
     pub(crate) fn read(&self) -> Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {

@@ -1,5 +1,5 @@
-//! Log lines that strangers can cause as often as they like: of each kind the
-//! first few, and then their number.
+//! Log lines that strangers can cause at will. The first few of each kind are
+//! written, and the others are counted.
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -7,15 +7,15 @@ use tokio::time::Instant;
 
 use super::sync::lock;
 
-/// Lines of one kind in one window that are written out.
+/// The lines of one kind that are written in one window.
 const LINES: u32 = 10;
 const WINDOW: Duration = Duration::from_mins(1);
-/// Kinds that are told apart at once. Beyond, subjects are counted together.
+/// The most kinds that are distinguished at a time. Beyond it all subjects count as one.
 const MAX_KINDS: usize = 1024;
-/// Whom lines are about when there are too many to tell apart.
+/// The subject of lines when there are too many kinds.
 const OTHERS: &str = "others";
 
-/// What makes two lines the same: what happened, to whom, and why.
+/// The kind of a line: the event, its subject and its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Kind {
     pub(crate) event: &'static str,
@@ -33,7 +33,7 @@ struct Count {
 pub(crate) struct Throttle(Mutex<HashMap<Kind, Count>>);
 
 impl Throttle {
-    /// Whether a line is to be written. One that is not is counted.
+    /// Whether a line may be written. One that may not is counted.
     pub(crate) fn admits(&self, mut kind: Kind, now: Instant) -> bool {
         let mut counts = lock(&self.0);
         if counts.len() >= MAX_KINDS && !counts.contains_key(&kind) {
@@ -44,7 +44,7 @@ impl Throttle {
         count.lines <= LINES
     }
 
-    /// Ends the windows that are over; returns the lines that were withheld in each.
+    /// Ends the complete windows; returns the number of withheld lines in each.
     pub(crate) fn withheld(&self, now: Instant) -> Vec<(Kind, u32)> {
         let mut withheld = Vec::new();
         lock(&self.0).retain(|kind, count| {
@@ -57,7 +57,7 @@ impl Throttle {
         withheld
     }
 
-    /// The same, with the windows that are not over.
+    /// The same, with the incomplete windows.
     pub(crate) fn withheld_at_the_end(&self, now: Instant) -> Vec<(Kind, u32)> {
         self.withheld(now + WINDOW)
     }
@@ -82,7 +82,7 @@ mod tests {
         assert!(throttle.admits(kind("c", "HELLO_MAC"), now));
         assert_eq!(throttle.withheld(now + Duration::from_secs(59)), []);
         let withheld = throttle.withheld(now + WINDOW);
-        assert_eq!(withheld.len(), 3, "nothing of c was");
+        assert_eq!(withheld.len(), 3, "no line about c was withheld");
         assert!(withheld.contains(&(kind("b", "HELLO_MAC"), 90)));
         assert!(throttle.admits(kind("a", "HELLO_MAC"), now + WINDOW), "a new window");
     }

@@ -1,5 +1,5 @@
-//! The deadlines of calls and requests, and the waits between tries: one timing
-//! wheel, one task, instead of a timer each.
+//! The deadlines of calls and requests, and the delays between attempts. One
+//! timing wheel in one task replaces a timer for each.
 
 use std::{future::poll_fn, sync::Mutex, task::Poll, time::Duration};
 
@@ -10,15 +10,15 @@ use super::{
     sync::lock,
 };
 
-/// What is over when a timer expires.
+/// The wait that ends when a timer expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
     Call(CallId),
-    /// The wait of a call for its next try.
+    /// The delay of a call before its next attempt.
     Retry(CallId),
     /// The wait of a call for room on a session.
     Queue(CallId),
-    /// The wait of a call for a copy of it at another instance.
+    /// The delay of a call before its copy goes to another instance.
     Spare(CallId),
     Request(RequestId),
 }
@@ -37,16 +37,16 @@ impl Timers {
         lock(&self.0).try_remove(&key);
     }
 
-    /// How many there are.
+    /// The number of timers.
     pub(crate) fn len(&self) -> usize {
         lock(&self.0).len()
     }
 
-    /// The next deadline that has passed.
+    /// Returns the next timer that expires.
     pub(crate) async fn expired(&self) -> Timer {
         poll_fn(|cx| match lock(&self.0).poll_expired(cx) {
             Poll::Ready(Some(expired)) => Poll::Ready(expired.into_inner()),
-            // An empty queue wakes this task at the next insertion.
+            // The queue is empty. The next insertion wakes this task.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         })
         .await

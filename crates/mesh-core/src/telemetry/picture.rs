@@ -49,7 +49,7 @@ pub struct Node {
     pub seen_by: Vec<String>,
 }
 
-/// Whose word a node is.
+/// The source of a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Word {
@@ -107,8 +107,8 @@ pub enum Heard {
     Nothing(String),
 }
 
-/// Takes over the report of a peer that has proved to be `service`. Whatever it says, it speaks for itself, its
-/// lists have limits, and its numbers are numbers.
+/// Takes over the report of a peer that has proved to be `service`. The report is assigned to `service`
+/// whatever it claims, its lists are limited, and its numbers are checked.
 pub fn heard_from(service: &ServiceId, bytes: &[u8]) -> Result<Report, &'static str> {
     if bytes.len() > super::report::MAX_REPORT {
         return Err("its report is too large");

@@ -6,17 +6,17 @@ use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use super::TransportError;
 
-/// Connections that wait to be accepted.
+/// The most connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// Where a mesh listens.
+/// The address on which a mesh listens.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
     /// A host name or an address; `None` for every interface.
     pub(crate) host: Option<&'a str>,
-    /// The port; 0 for one that the system chooses.
+    /// The port; with 0 the system chooses one.
     pub(crate) port: u16,
-    /// Whether other processes of the same user may listen there as well (`SO_REUSEPORT`).
+    /// Whether other processes of the same user may listen on it as well (`SO_REUSEPORT`).
     pub(crate) shared: bool,
 }
 
@@ -25,7 +25,7 @@ impl Place<'_> {
     pub(super) async fn listen(self) -> Result<TcpListener, TransportError> {
         let bound = match self.host {
             Some(host) => self.listen_on(host).await,
-            // One dual-stack socket where the system has IPv6.
+            // With IPv6 one dual-stack socket serves both families.
             None => match self.listen_on("::").await {
                 Ok(socket) if cfg!(unix) => Ok(socket),
                 _ => self.listen_on("0.0.0.0").await,
@@ -39,7 +39,7 @@ impl Place<'_> {
                      the processes that are to share it"
                 ),
                 io::ErrorKind::AddrInUse => format!(
-                    "{error}. The process that listens there has not set reusePort: true, or is another user's"
+                    "{error}. The process that listens on it has not set reusePort: true, or belongs to another user"
                 ),
                 _ => error.to_string(),
             },
@@ -59,14 +59,17 @@ impl Place<'_> {
 
     fn listen_at(self, address: SocketAddr) -> io::Result<TcpListener> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // On Windows the option lets anybody take the port over.
+        // On Windows the option of this name would let any process take over the port.
         #[cfg(unix)]
         socket.set_reuseaddr(true)?;
         if self.shared {
             #[cfg(unix)]
             socket.set_reuseport(true)?;
             #[cfg(not(unix))]
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "reusePort is for Unix"));
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "reusePort is not supported on this system",
+            ));
         }
         socket.bind(address)?;
         socket.listen(BACKLOG)

@@ -21,7 +21,7 @@ use super::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const STREAM_WINDOW: u32 = 1 << 20;
 
-/// Opens one stream on a connection of its own without TLS.
+/// Opens one stream on its own connection without TLS.
 #[cfg(test)]
 pub(crate) async fn connect(
     network: Option<&NetworkName>,
@@ -31,8 +31,8 @@ pub(crate) async fn connect(
     connect_over(network, address, max_message, None).await
 }
 
-/// Opens one stream on a connection of its own, over a socket or on a
-/// `network` in memory, over TLS if there is `tls`.
+/// Opens one stream on its own connection, over a socket or a `network` in
+/// memory, and over TLS if `tls` is given.
 pub(crate) async fn connect_over(
     network: Option<&NetworkName>,
     address: &Address,
@@ -83,7 +83,7 @@ pub(crate) async fn connect_over(
             (_, Some(source)) => TransportError::Certificate { target, source },
             (Some(Shaken::Refused), None) => TransportError::TlsRefused { target },
             (Some(Shaken::NoTls), None) => found().map_or(TransportError::NoTls { target }, not_a_mesh),
-            (Some(Shaken::Other), None) => not_a_mesh("a TLS server that does not speak as a mesh does"),
+            (Some(Shaken::Other), None) => not_a_mesh("a TLS server that is not a mesh"),
             (Some(Shaken::Done(_)) | None, None) => found().map_or_else(|| failed(error), not_a_mesh),
         }
     })?;
@@ -103,13 +103,13 @@ pub(crate) async fn connect_over(
     Ok(Duplex { incoming: Incoming::new(opened.into_inner(), meter), outgoing, exporter })
 }
 
-/// Whether an answer is one of a gRPC server's, whatever it says.
+/// Whether a gRPC server sent the answer, with any status.
 fn is_grpc<T>(answer: &tonic::Response<T>) -> bool {
     let kind = answer.metadata().get("content-type");
     kind.is_some_and(|kind| kind.as_encoded_bytes().starts_with(b"application/grpc"))
 }
 
-/// The last of a chain of errors: the system's own word.
+/// The last error of a chain, which is the message of the system.
 fn root_cause(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {

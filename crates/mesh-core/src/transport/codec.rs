@@ -6,14 +6,14 @@ use prost::Message;
 use tonic::codec::{BufferSettings, Codec};
 use tonic_prost::ProstCodec;
 
-/// Two buffers for each session, for as long as it lives. A frame makes them
-/// grow to what it needs and leaves them behind, so that what they begin with
-/// is what an idle session costs.
+/// The initial size of the two buffers that each session keeps. A frame makes
+/// them grow and then takes them away, so this size is the cost of an idle
+/// session.
 const BUFFER: usize = 512;
-/// Encoded frames are handed to HTTP/2 from this many bytes on.
+/// The number of encoded bytes from which frames are handed to HTTP/2.
 const YIELD: usize = 32 * 1024;
 
-/// protobuf, with buffers for sessions that are mostly idle.
+/// The protobuf codec, with buffers for sessions that are mostly idle.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FrameCodec<T, U>(PhantomData<(T, U)>);
 

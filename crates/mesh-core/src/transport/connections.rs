@@ -1,11 +1,12 @@
-//! The connections of a listener: where each comes from, and how far it has
-//! come. A connection is unproven while none of its streams has a session or a
-//! handshake whose peer knows the mesh secret. Unproven ones give way to newcomers;
-//! the others do not. Gone is final.
+//! The connections of a listener, with their addresses and their progress. A
+//! connection is unproven while none of its streams has a session, or a handshake
+//! whose peer knows the mesh secret. Newcomers evict unproven connections and no
+//! others. An evicted connection never returns.
 //!
-//! The state of all of them stands in one table behind one lock. Each guard
-//! names its connection by a number that is never used again, so a guard that
-//! outlives the connection changes nothing, in whatever order they are dropped.
+//! One table behind one lock has the state of all connections. Each guard names
+//! its connection by a number that is never used again. Therefore guards may be
+//! dropped in any order, and a guard that outlives its connection changes
+//! nothing.
 
 use std::{
     collections::HashMap,
@@ -19,20 +20,21 @@ use std::{
 
 use super::holdings::Holdings;
 
-/// Of all connections, one in so many may be unproven, and no more than so many
-/// in all: what strangers cost is bounded by this, and members have the rest.
+/// One in so many of all connections may be unproven. This limits the cost of
+/// strangers; members have the other connections.
 const STRANGERS: usize = 4;
+/// The most unproven connections, with any limit of connections.
 const MOST_STRANGERS: usize = 2048;
-/// When the system has no more of something, one in so many of the unproven goes.
+/// When the system runs out of a resource, one in so many of the unproven connections is evicted.
 const SHORTAGE: usize = 8;
 
-/// Every connection that is open.
+/// All open connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections(Arc<Mutex<Table>>);
 
 #[derive(Debug)]
 struct Table {
-    /// How many may be open, and how many of them unproven.
+    /// The most open connections, and the most unproven ones among them.
     most: usize,
     strangers: usize,
     last: u64,
@@ -41,7 +43,8 @@ struct Table {
     gave_way: u64,
 }
 
-/// When a connection became unproven, in the order of these events, and which it is.
+/// The position of the event by which a connection became unproven, and the number of the
+/// connection.
 type Turn = (u64, u64);
 
 #[derive(Debug)]
@@ -53,14 +56,14 @@ struct Open {
     shared: Arc<Shared>,
 }
 
-/// The state that the task of a connection checks whenever it runs.
+/// The state of one connection that its task checks at every poll.
 #[derive(Debug, Default)]
 struct Shared {
-    /// A copy of what the table says, changed under its lock.
+    /// A copy of the table's value, changed under the table's lock.
     has_session: AtomicBool,
     requested: AtomicBool,
     gives_way: AtomicBool,
-    /// The task, to be woken when the connection has to give way.
+    /// The task, which is woken when the connection is evicted.
     task: Mutex<Option<Waker>>,
 }
 
@@ -77,17 +80,17 @@ impl Shared {
     }
 }
 
-/// How far a stream of a connection has come.
+/// The progress of a stream of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// Its peer has shown that it knows the mesh secret.
+    /// Its handshake is in progress, and its peer has shown that it knows the mesh secret.
     Handshake,
     /// It has a session.
     Session,
 }
 
 impl Connections {
-    /// No connection yet, of `most` that there may be.
+    /// An empty table for at most `most` connections.
     pub(super) fn new(most: usize) -> Self {
         let strangers = (most / STRANGERS).clamp(1, MOST_STRANGERS);
         Self(Arc::new(Mutex::new(Table {
@@ -101,12 +104,12 @@ impl Connections {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        // A panic elsewhere does not make the table wrong: each update is whole.
+        // Each update is complete under the lock, so a panic elsewhere leaves the table consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connection from `subject` in. If there is no room, an unproven one
-    /// gives way. None if members have all there is.
+    /// Admits a connection from `subject`. Without room it evicts an unproven
+    /// connection. `None` if there is none to evict.
     pub(super) fn enter(&self, subject: IpAddr) -> Option<Entry> {
         let mut table = self.table();
         let gone = if table.is_full() { Some(table.give_way_to(subject)?) } else { None };
@@ -122,11 +125,11 @@ impl Connections {
         Some(Entry(Member { connections: self.clone(), id, shared }))
     }
 
-    /// The system has no more of something: strangers give some of it back.
+    /// Evicts unproven connections after the system has run out of a resource.
     pub(super) fn make_room(&self) {
         let mut table = self.table();
         let many = table.unproven.len().div_ceil(SHORTAGE);
-        // No connection comes from there.
+        // This address has no connections, so the eviction favours nobody.
         let nobody = IpAddr::from([0; 4]);
         let gone: Vec<_> = (0..many).map_while(|_| table.give_way_to(nobody)).collect();
         drop(table);
@@ -135,14 +138,14 @@ impl Connections {
         }
     }
 
-    /// How many are open, how many of these are unproven, and from how many
-    /// addresses those are.
+    /// The number of open connections, of unproven ones among them, and of the
+    /// addresses of these.
     pub(crate) fn count(&self) -> (usize, usize, usize) {
         let table = self.table();
         (table.open.len(), table.unproven.len(), table.unproven.owners())
     }
 
-    /// How many have given way, since the start.
+    /// The number of evicted connections since the start.
     pub(crate) fn gave_way(&self) -> u64 {
         self.table().gave_way
     }
@@ -158,7 +161,7 @@ impl Table {
         self.open.len() >= self.most || self.unproven.len() >= self.strangers
     }
 
-    /// Takes out the one that gives way.
+    /// Removes the connection that is evicted for a newcomer from `subject`.
     fn give_way_to(&mut self, subject: IpAddr) -> Option<Arc<Shared>> {
         let (_, (_, id)) = self.unproven.gives_way_to(subject)?;
         let shared = Arc::clone(&self.open.get(&id)?.shared);
@@ -167,7 +170,7 @@ impl Table {
         Some(shared)
     }
 
-    /// The connection is over. Unless this came before.
+    /// Removes the connection, unless it was removed before.
     fn end(&mut self, id: u64) {
         if let Some(open) = self.open.remove(&id) {
             self.unproven.remove(open.subject, (open.since, id));
@@ -188,7 +191,8 @@ impl Table {
         *open.count(progress) -= 1;
         open.shared.has_session.store(open.sessions > 0, Ordering::Relaxed);
         if open.handshakes + open.sessions == 0 {
-            // Also when there are many, and as the youngest: it may have a last answer to write.
+            // It becomes the youngest unproven connection, even beyond their limit, because it may
+            // have a last answer to write.
             open.since = turn;
             let subject = open.subject;
             self.unproven.insert(subject, (turn, id));
@@ -205,7 +209,7 @@ impl Open {
     }
 }
 
-/// One connection, as those see it who deal with it.
+/// A handle of one connection.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     connections: Connections,
@@ -214,7 +218,7 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Its number, which no other connection has.
+    /// Its unique number.
     pub(super) fn id(&self) -> u64 {
         self.id
     }
@@ -224,14 +228,14 @@ impl Member {
         self.shared.has_session.load(Ordering::Relaxed)
     }
 
-    /// Whether it has to give way. The task is woken when it has to.
+    /// Whether it is evicted. Registers the task, which is woken at the eviction.
     pub(super) fn gives_way(&self, cx: &Context<'_>) -> bool {
         let mut task = self.shared.task();
         if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             *task = Some(cx.waker().clone());
         }
         drop(task);
-        // After that: whoever says so from now on finds the task.
+        // The read follows the registration, so that an eviction in between is not missed.
         self.shared.gives_way.load(Ordering::Acquire)
     }
 
@@ -240,20 +244,20 @@ impl Member {
         self.shared.requested.store(true, Ordering::Relaxed);
     }
 
-    /// Whether there was a request since this was last asked.
+    /// Whether there was a request since the last call.
     pub(super) fn take_requested(&self) -> bool {
         self.shared.requested.swap(false, Ordering::Relaxed)
     }
 
-    /// Counts a stream that has come so far, for as long as the guard lives.
+    /// Counts a stream of this progress for as long as the guard lives.
     pub(super) fn hold(&self, progress: Progress) -> Hold {
         self.connections.table().begin(self.id, progress);
         Hold(self.clone(), progress)
     }
 }
 
-/// A connection's place in the table. Its owner is the socket's: dropped with
-/// it, once.
+/// The entry of a connection in the table. The socket owns it, so both are
+/// dropped together.
 #[derive(Debug)]
 pub(super) struct Entry(Member);
 
@@ -269,7 +273,8 @@ impl Drop for Entry {
     }
 }
 
-/// A handshake or a session on a connection, which gives way to nobody meanwhile.
+/// A handshake or a session on a connection. The connection cannot be evicted while the guard
+/// lives.
 #[derive(Debug)]
 pub(crate) struct Hold(Member, Progress);
 
@@ -309,7 +314,8 @@ mod tests {
 
     #[test]
     fn no_order_of_endings_leaves_anything_behind() {
-        // 0 is the socket, 1 a handshake and 2 a session, in each order of dropping them.
+        // The numbers stand for the socket (0), a handshake (1) and a session (2), in each order of
+        // their drops.
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             let connections = Connections::new(MOST);
             let entry = connections.enter(address(1)).unwrap();
@@ -323,7 +329,7 @@ mod tests {
                 guards[which] = None;
             }
             assert_eq!(connections.count(), (0, 0, 0), "{order:?}");
-            // A session that is established on a connection that is gone.
+            // A session that begins on a connection that has ended.
             drop(member.hold(Progress::Session));
             assert_eq!(connections.count(), (0, 0, 0), "{order:?}");
         }
@@ -356,10 +362,10 @@ mod tests {
         assert_eq!(strangers.iter().map(gives_way).collect::<Vec<_>>(), [true, true, false, false]);
         assert!(![&newcomer, &again, &member].into_iter().any(gives_way));
         assert_eq!((connections.count(), connections.gave_way()), ((5, 4, 2), 2));
-        // The table has no displaced connections: their end changes nothing.
+        // The table no longer has evicted connections, so their end changes nothing.
         drop(strangers);
         assert_eq!(connections.count(), (3, 2, 1));
-        // Whose session is over is the youngest of its address.
+        // A connection whose session ends becomes the youngest of its address.
         let younger = connections.enter(address(1)).unwrap();
         drop(session);
         let another = connections.enter(address(1)).unwrap();

@@ -1,4 +1,4 @@
-//! What a peer said first, by which it is told what it is if it is no mesh.
+//! The first bytes of a peer. An error names the kind of server by them if the peer is no mesh.
 
 use std::{
     io::{self, IoSlice},
@@ -14,26 +14,26 @@ use tokio::{
 };
 use tonic::codegen::{Service, http::Uri};
 
-/// As many as an HTTP/2 frame's header has, and any greeting needs.
+/// The length of the header of an HTTP/2 frame; it is enough to recognise any greeting.
 const ENOUGH: usize = 9;
 
-/// The first bytes that came over a connection.
+/// The first bytes received on a connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FirstBytes(Arc<Mutex<Vec<u8>>>);
 
 impl FirstBytes {
-    /// What they show, if that is something else than HTTP/2.
+    /// The kind of server that sent them; `None` for HTTP/2.
     pub(super) fn look_like(&self) -> Option<&'static str> {
         recognise(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The server that they show where TLS was spoken to it, if it speaks neither TLS nor HTTP/2.
+    /// The kind of server that answered a TLS client with them; `None` for TLS and HTTP/2.
     pub(super) fn look_like_without_tls(&self) -> Option<&'static str> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(seen[..], [0x15 | 0x16, 3, 0..=4, ..]) { None } else { recognise(&seen) }
     }
 
-    /// Keeps what is still missing of them; true once there are enough.
+    /// Keeps as many of `bytes` as are missing; true once there are enough.
     fn take(&self, bytes: &[u8]) -> bool {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let missing = ENOUGH.saturating_sub(seen.len()).min(bytes.len());
@@ -43,7 +43,7 @@ impl FirstBytes {
 }
 
 fn recognise(bytes: &[u8]) -> Option<&'static str> {
-    // A server of HTTP/2 begins with a frame of SETTINGS, of stream 0.
+    // A server of HTTP/2 begins with a SETTINGS frame on stream 0.
     let settings = |header: &[u8]| header.len() < 9 || (header[3] == 4 && header[5..9] == [0; 4]);
     match bytes {
         [] => None,
@@ -57,7 +57,7 @@ fn recognise(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Connects over TCP, and keeps the first bytes that come.
+/// Connects over TCP, and keeps the first received bytes.
 #[derive(Clone, Debug)]
 pub(super) struct Connector {
     tcp: HttpConnector,
@@ -95,7 +95,7 @@ impl Service<Uri> for Connector {
 #[derive(Debug)]
 pub(super) struct Watched {
     stream: TcpStream,
-    /// Until there are enough of them.
+    /// `None` once there are enough of them.
     seen: Option<FirstBytes>,
 }
 

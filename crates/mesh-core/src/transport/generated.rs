@@ -1,5 +1,5 @@
-//! Made from `proto/` by `cargo run -p xtask -- codegen`, checked in so that
-//! nobody needs `protoc`.
+//! Generated from `proto/` by `cargo run -p xtask -- codegen`, and committed so
+//! that a build does not need `protoc`.
 
 #[allow(
     clippy::pedantic,
@@ -13,7 +13,7 @@ mod proto {
     include!("generated/securestack.mesh.v1.rs");
 }
 
-/// Describes the service to reflection clients.
+/// The descriptor of the service for reflection clients.
 pub(super) const DESCRIPTOR: &[u8] = include_bytes!("generated/mesh.bin");
 
 pub(crate) use proto::Frame;

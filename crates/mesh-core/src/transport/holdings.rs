@@ -1,6 +1,6 @@
-//! The holdings of each owner in a pool that strangers share. When the pool is full,
-//! the oldest holding of the owner that holds the most gives way. So an address
-//! that takes much takes it from itself, and its holdings keep nobody out.
+//! The holdings of each owner in a pool that strangers share. A full pool evicts the
+//! oldest holding of the owner with the most holdings. An address with many holdings
+//! therefore displaces its own and keeps no other address out.
 
 use std::{
     cmp::Reverse,
@@ -12,7 +12,8 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Holdings<O, K> {
     by_owner: HashMap<O, BTreeSet<K>>,
-    /// The owner that holds the most comes last; of several, that with the oldest.
+    /// The owners by the number of their holdings. The last one has the most; among several of
+    /// these, it has the oldest holding.
     order: BTreeSet<(usize, Reverse<K>, O)>,
     len: usize,
 }
@@ -24,12 +25,12 @@ impl<O, K> Default for Holdings<O, K> {
 }
 
 impl<O: Copy + Ord + Hash, K: Copy + Ord> Holdings<O, K> {
-    /// Everything that is held.
+    /// The number of all holdings.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// How many owners hold anything.
+    /// The number of owners with holdings.
     pub(crate) fn owners(&self) -> usize {
         self.by_owner.len()
     }
@@ -43,18 +44,18 @@ impl<O: Copy + Ord + Hash, K: Copy + Ord> Holdings<O, K> {
         self.change(owner, |held| held.insert(key));
     }
 
-    /// Whether it was there.
+    /// Removes a holding; returns whether it existed.
     pub(crate) fn remove(&mut self, owner: O, key: K) -> bool {
         self.change(owner, |held| held.remove(&key))
     }
 
-    /// The oldest of one owner.
+    /// The oldest holding of one owner.
     pub(crate) fn oldest_of(&self, owner: O) -> Option<K> {
         self.by_owner.get(&owner)?.first().copied()
     }
 
-    /// The holding that gives way to a newcomer of `owner`, with the owner of that
-    /// holding. It is the newcomer's own oldest if nobody holds more.
+    /// The holding to evict for a newcomer of `owner`, with its owner. It is the
+    /// oldest of `owner` itself if no other owner has more.
     pub(crate) fn gives_way_to(&self, owner: O) -> Option<(O, K)> {
         let (most, _, other) = *self.order.last()?;
         let whose = if self.of(owner) == most { owner } else { other };
@@ -105,7 +106,11 @@ mod tests {
             "of those with three, the oldest"
         );
         assert_eq!(holdings.gives_way_to(address(1)), Some((address(2), 2)));
-        assert_eq!(holdings.gives_way_to(address(3)), Some((address(3), 5)), "who holds the most pays");
+        assert_eq!(
+            holdings.gives_way_to(address(3)),
+            Some((address(3), 5)),
+            "the owner with the most holdings loses one"
+        );
         holdings.remove(address(2), 2);
         assert_eq!(holdings.gives_way_to(address(9)), Some((address(3), 5)));
         for key in [5, 6] {

@@ -1,4 +1,4 @@
-//! Accepting connections, with bounds on what a stranger can hold open.
+//! Accepts connections, and limits the connections that strangers can hold open.
 
 use std::{
     io,
@@ -30,29 +30,29 @@ use crate::{config::NetworkName, handshake::Exporter};
 /// A bound TCP socket, or a bound port of a network in memory.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    /// Gone once the listener is stopped, and the port free with it.
+    /// `None` once the listener is stopped, which frees the port.
     socket: Option<Socket>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     released: CancellationToken,
     connections: Connections,
     patience: Duration,
-    /// Pauses accepting after an error such as "too many open files".
+    /// The pause after an error such as "too many open files".
     pause: Option<Pin<Box<Sleep>>>,
-    /// Connections accepted in this turn.
+    /// The number of connections accepted in this poll.
     accepted: u32,
-    /// Takes the errors of accepting, as many as there is room for.
+    /// The receiver of errors; errors without room in its queue are dropped.
     troubles: Option<mpsc::Sender<io::Error>>,
 }
 
-/// Bytes that a connection may send while it has no established session, in one
-/// span of patience: a handshake is 8 KiB, a health check a few hundred bytes.
+/// The bytes that a connection without a session may send within one
+/// `patience`. A handshake has 8 KiB, a health check a few hundred bytes.
 const UNPROVEN_BYTES: usize = 256 * 1024;
 const PAUSE: Duration = Duration::from_millis(50);
-/// Connections that are accepted before others have their turn.
+/// The connections that are accepted before other tasks run.
 const TURN: u32 = 16;
 
 impl Listener {
-    /// Binds, until `stop`.
+    /// Binds a socket and listens until `stop`.
     pub(crate) async fn bind(
         place: Place<'_>,
         max_connections: u32,
@@ -63,7 +63,7 @@ impl Listener {
         Ok(Self::new(Socket::Tcp(socket), max_connections, patience, stop))
     }
 
-    /// Binds a port of a network in memory, until `stop`; 0 means any.
+    /// Binds a port of a network in memory and listens until `stop`; 0 stands for any free port.
     pub(crate) fn bind_in_memory(
         network: &NetworkName,
         port: u16,
@@ -91,7 +91,7 @@ impl Listener {
         }
     }
 
-    /// The address in use, with the port the system chose.
+    /// The address in use, with the port that the system chose.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.socket.as_ref()?.address()
     }
@@ -101,20 +101,20 @@ impl Listener {
         self.connections.clone()
     }
 
-    /// The errors of accepting from now on.
+    /// A queue of the errors of accepting, from now on.
     pub(crate) fn troubles(&mut self) -> mpsc::Receiver<io::Error> {
         let (sender, receiver) = mpsc::channel(1);
         self.troubles = Some(sender);
         receiver
     }
 
-    /// Tells when the port is free again.
+    /// Signals when the port is free again.
     pub(crate) fn released(&self) -> CancellationToken {
         self.released.clone()
     }
 }
 
-/// Where connections come from.
+/// The source of connections.
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
@@ -133,7 +133,8 @@ impl Socket {
         match self {
             Self::Tcp(socket) => {
                 let (stream, address) = ready!(socket.poll_accept(cx))?;
-                // Small frames must not wait for each other; without it they only are slower.
+                // Nagle's algorithm would delay small frames. A failure to turn it off costs only
+                // latency.
                 let _ = stream.set_nodelay(true);
                 Poll::Ready(Ok((Wire::Tcp(stream), address)))
             }
@@ -179,11 +180,12 @@ impl Stream for Listener {
                     let info = ConnectionInfo { address, subject, member, exporter };
                     return Poll::Ready(Some(Ok(Connection::new(stream, info, entry, self.patience))));
                 }
-                // The connection is gone or the system is out of something;
-                // neither is a reason to stop listening.
+                // The connection is gone, or the system has run out of a
+                // resource. Neither is a reason to stop listening.
                 Err(error) => {
                     self.pause = Some(Box::pin(sleep_until(Instant::now() + PAUSE)));
-                    // One connection less is no trouble; and one that nobody has read yet says the same.
+                    // A vanished connection is not worth a report. A full queue already holds a report
+                    // about the same.
                     let gone = matches!(
                         error.kind(),
                         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
@@ -198,34 +200,34 @@ impl Stream for Listener {
     }
 }
 
-/// What the services know of the connection a request came on.
+/// The connection of a request, as the gRPC services see it.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionInfo {
     pub(crate) address: SocketAddr,
     subject: IpAddr,
     member: Member,
-    /// That of TLS beneath, once its handshake is over.
+    /// The exporter value of the TLS connection beneath, once its handshake is complete.
     exporter: Arc<OnceLock<Exporter>>,
 }
 
 impl ConnectionInfo {
-    /// Notes a request, so that the connection is not closed as a silent one.
+    /// Notes a request, so that the connection is not closed as silent.
     pub(crate) fn touch(&self) {
         self.member.touch();
     }
 
-    /// A stream has shown that its peer knows the mesh secret: the connection gives
-    /// way to nobody for as long as the guard lives.
+    /// Protects the connection from eviction while the guard lives: a stream has
+    /// shown that its peer knows the mesh secret.
     pub(crate) fn hold_for_handshake(&self) -> Hold {
         self.member.hold(Progress::Handshake)
     }
 
-    /// A stream has a session: the connection is kept open for as long as the guard lives.
+    /// Keeps the connection open while the guard lives: a stream has a session.
     pub(crate) fn hold_for_session(&self) -> Hold {
         self.member.hold(Progress::Session)
     }
 
-    /// The connection's number, which no other one has.
+    /// The unique number of the connection.
     pub(crate) fn number(&self) -> u64 {
         self.member.id()
     }
@@ -235,19 +237,19 @@ impl ConnectionInfo {
         self.exporter.get().copied()
     }
 
-    /// The handshake of TLS is over.
+    /// Records the exporter value after the handshake of TLS.
     pub(super) fn set_exporter(&self, exporter: Exporter) {
-        // A connection has one handshake.
+        // A connection has one TLS handshake, so the value is set once.
         let _ = self.exporter.set(exporter);
     }
 
-    /// The address limits are counted by.
+    /// The address by which limits count this peer.
     pub(crate) fn subject(&self) -> IpAddr {
         self.subject
     }
 }
 
-/// An IPv6 host owns a whole /64, so that is what it is counted by.
+/// The address by which a peer is counted. An IPv6 host has a whole /64, so the /64 is counted.
 fn subject(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
@@ -255,10 +257,10 @@ fn subject(address: IpAddr) -> IpAddr {
     }
 }
 
-/// An accepted connection. One that for `patience` has neither an established
-/// session nor a request reads as closed: that is what ends a slow loris, a
-/// half-open handshake and a forgotten health check alike. So does one that has
-/// to give way to a newcomer.
+/// An accepted connection. It reads as closed if it has neither a session nor a
+/// request for `patience`, which ends a slow loris, a half-open handshake and a
+/// forgotten health check alike. It also reads as closed once it is evicted for
+/// a newcomer.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: Wire,
@@ -275,7 +277,7 @@ impl Connection {
         Self { stream, info, entry, patience, check, unproven_bytes: 0 }
     }
 
-    /// Fails if it has to give way; the task hears of it when it has to.
+    /// Fails if the connection is evicted. The task is woken at an eviction.
     fn stays(&self, cx: &Context<'_>) -> io::Result<()> {
         if self.entry.member().gives_way(cx) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }

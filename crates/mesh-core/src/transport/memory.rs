@@ -1,9 +1,9 @@
-//! Networks in memory: what a socket is between processes, a pipe is between
-//! meshes of one process, with the same gRPC, handshakes and records on it.
+//! Networks in memory. Pipes replace sockets between the meshes of one process,
+//! with the same gRPC, handshakes and records on them.
 //!
-//! A network is a namespace of ports. Only who knows its name is on it, and
-//! only meshes that were made for it are (`MeshConfig::on_network`): no option,
-//! variable or peer leads from a socket to a pipe or back.
+//! A network is a namespace of ports. Only meshes that were made for it are on
+//! it (`MeshConfig::on_network`). No option, variable or peer connects a socket
+//! with a pipe.
 
 use std::{
     collections::HashMap,
@@ -29,12 +29,12 @@ use crate::config::NetworkName;
 /// The address of every mesh that connects on a network in memory.
 const CALLER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// Bytes under way, each way, before a writer waits: as a socket's buffer.
+/// The bytes in transit in each direction before a writer waits, as in the buffer of a socket.
 const PIPE: usize = 256 * 1024;
-/// Connections not accepted yet, before one is refused.
+/// The most connections that wait to be accepted; a further one is refused.
 const BACKLOG: usize = 256;
 
-/// Which port, of which network.
+/// A port of a network.
 pub(crate) type Key = (NetworkName, u16);
 
 static PORTS: LazyLock<Mutex<HashMap<Key, Bound>>> = LazyLock::new(Mutex::default);
@@ -43,10 +43,10 @@ fn ports() -> MutexGuard<'static, HashMap<Key, Bound>> {
     PORTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the network knows of a bound port.
+/// The network's record of a bound port.
 struct Bound {
     queue: mpsc::Sender<(DuplexStream, SocketAddr)>,
-    /// Breaks the connections made so far.
+    /// Breaks the existing connections.
     cut: CancellationToken,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// Takes a port, or any that is free for 0.
+    /// Binds a port; 0 stands for any free one.
     pub(crate) fn bind(network: &NetworkName, port: u16) -> io::Result<Self> {
         let mut ports = ports();
         let is_free = |port: &u16| !ports.contains_key(&(network.clone(), *port));
@@ -70,12 +70,12 @@ impl Port {
         Ok(Self { key, queue })
     }
 
-    /// An address with the port; its host leads nowhere.
+    /// An address with the port. Its host is not reachable.
     pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::new(Ipv4Addr::LOCALHOST.into(), self.key.1)
     }
 
-    /// The next connection, and the address it comes from.
+    /// The next connection, and the address of its client.
     pub(crate) fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,
@@ -90,7 +90,7 @@ impl Drop for Port {
     }
 }
 
-/// Breaks the connections made to a port so far.
+/// Breaks the existing connections to a port.
 pub(crate) fn sever(network: &NetworkName, port: u16) {
     if let Some(bound) = ports().get_mut(&(network.clone(), port)) {
         std::mem::take(&mut bound.cut).cancel();
@@ -109,7 +109,7 @@ pub(crate) fn connect(key: &Key, from: SocketAddr) -> io::Result<Pipe> {
     Ok(Pipe { stream: near, cut: Box::pin(bound.cut.clone().cancelled_owned()) })
 }
 
-/// Connects gRPC clients to one port, whatever address they ask for.
+/// Connects gRPC clients to one port, regardless of the address that they request.
 pub(super) struct Connector(Key);
 
 impl Connector {
@@ -132,8 +132,8 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// The end of a connection that made it. When it is severed it reads as reset,
-/// and dropping it ends the other end.
+/// The client's end of a connection. After [`sever`] it reads as reset. Its
+/// drop ends the other end.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     stream: DuplexStream,

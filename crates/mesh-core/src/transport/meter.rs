@@ -1,9 +1,9 @@
-//! Large frames wait for room in the memory budget before their first byte is taken.
+//! Large frames wait for room in the memory budget before their first byte is read.
 //!
-//! A body in front of tonic's decoder reads the lengths of the frames that pass. A
-//! frame above 96 KiB passes once its session's account is charged for it. Until then
-//! the body reads nothing, so that HTTP/2 stops the peer. The charge is released when
-//! the receiver asks for the frame after it.
+//! A body in front of tonic's decoder reads the lengths of the passing frames. A
+//! frame above 96 KiB passes once the account of its session is charged for it. Until
+//! then the body reads nothing, so that HTTP/2 stops the peer. The charge is released
+//! when the receiver asks for the next frame.
 
 use std::{
     collections::VecDeque,
@@ -26,40 +26,42 @@ use tonic::{
 
 use crate::budget::{Account, Charge, NoRoom};
 
-/// Smaller frames are not charged: a session has one buffer of this size. A frame of
-/// small messages has 64 KiB, and less than one record more.
+/// The largest frame without a charge, because each session has one buffer of this
+/// size anyway. A frame of small messages has 64 KiB plus less than one record.
 const SMALL: usize = 96 * 1024;
-/// The largest frame of a stream that has no session yet: a handshake message has
-/// 16 KiB at most.
+/// The largest frame of a stream without a session. A handshake message has 16
+/// KiB at most.
 const BEFORE_SESSION: usize = 32 * 1024;
-/// How long a frame waits for room, and how often it asks.
+/// The longest wait of a frame for room.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The time between two attempts of a frame to get room.
 const TICK: Duration = Duration::from_millis(5);
-/// How long a peer may take for a frame that holds room, beside a second for each of
-/// so many bytes.
+/// The time that a peer has for a frame that holds room, plus a second for each
+/// [`FRAME_RATE`] bytes of it.
 const FRAME_TIME: Duration = Duration::from_secs(30);
+/// The least rate at which such a frame must arrive, in bytes per second.
 const FRAME_RATE: u32 = 64 * 1024;
 
-/// Why a stream was ended over a large frame.
+/// The fault of a large frame that ended its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FrameFault {
     #[error("there was no room for a large frame within {} s (limits.maxMemoryBytes)", PATIENCE.as_secs())]
     NoRoom,
-    #[error("the peer began a large frame and did not end it in time")]
+    #[error("the peer began a large frame and did not complete it in time")]
     Unfinished,
-    #[error("a frame that is too large for a handshake")]
+    #[error("the peer sent a frame that is too large for a handshake")]
     BeforeSession,
 }
 
-/// The large frames of one stream, shared by its body and its receiver.
+/// The large frames of one stream; its body and its receiver share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Meter(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// That of the session; none before there is one.
+    /// The account of the session; `None` before there is one.
     account: Option<Arc<Account>>,
-    /// The charges for frames that are not dealt with, by the numbers of the frames.
+    /// The charges for unprocessed frames, with the numbers of the frames.
     charges: VecDeque<(u64, Charge)>,
     fault: Option<FrameFault>,
 }
@@ -69,23 +71,23 @@ impl Meter {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on there is a session, which may have large frames.
+    /// Permits large frames, and charges them to the session's account.
     pub(super) fn open(&self, account: &Arc<Account>) {
         self.lock().account = Some(Arc::clone(account));
     }
 
-    /// Why the stream was ended, if it was over a large frame.
+    /// The fault, if a large frame ended the stream.
     pub(super) fn fault(&self) -> Option<FrameFault> {
         self.lock().fault
     }
 
-    /// The frames with lower numbers are dealt with.
+    /// Releases the charges of the frames with lower numbers, which are processed.
     pub(super) fn release_before(&self, number: u64) {
         let mut state = self.lock();
         while state.charges.pop_front_if(|(of, _)| *of < number).is_some() {}
     }
 
-    /// Charges for a frame.
+    /// Charges the account for a frame.
     fn charge(&self, number: u64, len: usize) -> Result<(), FrameFault> {
         let mut state = self.lock();
         let Some(account) = &state.account else {
@@ -99,7 +101,7 @@ impl Meter {
                 state.charges.push_back((number, charge));
                 Ok(())
             }
-            // The decoder refuses a frame above its limit, and any other one fits some day.
+            // Only a frame above the decoder's limit never fits, and the decoder refuses it.
             Err(NoRoom::Ever(_)) => Ok(()),
             Err(NoRoom::Now(_)) => Err(FrameFault::NoRoom),
         }
@@ -111,27 +113,27 @@ impl Meter {
     }
 }
 
-/// Finds where the frames of a stream begin and end: each has one byte, its length in
-/// four, and its content.
+/// Finds the beginning and the end of each frame of a stream. A frame has one byte,
+/// its length in four bytes, and its content.
 #[derive(Debug, Default)]
 struct Framing {
-    /// The frame that begins, or has begun last.
+    /// The number of the frame that begins, or has begun last.
     next: u64,
-    /// Bytes of its header so far, and their value.
+    /// The bytes of its header so far.
     header: [u8; 5],
     filled: usize,
-    /// Bytes of content that are missing.
+    /// The missing bytes of its content.
     left: usize,
-    /// The next frame that begins may pass.
+    /// Whether the next frame may pass.
     may_pass: bool,
 }
 
 /// The next step in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// So many bytes, which may pass.
+    /// The number of bytes that may pass.
     Pass(usize),
-    /// The last byte of the header of a frame of this length, which has to ask.
+    /// The last byte of the header of a frame of this length, which needs room.
     Ask(usize),
 }
 
@@ -168,11 +170,11 @@ struct Metered {
     body: Body,
     meter: Meter,
     framing: Framing,
-    /// Bytes that were read and have not passed.
+    /// The bytes that were read and have not passed.
     rest: Bytes,
-    /// While a frame waits for room: until when, and when it asks again.
+    /// While a frame waits for room: the end of its patience, and the timer of its next attempt.
     wait: Option<(Instant, Pin<Box<Sleep>>)>,
-    /// While a frame holds room: its number, and when it has to be there.
+    /// While a frame holds room: its number, and the timer of its deadline.
     due: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
@@ -285,7 +287,7 @@ impl<S: Service<http::Request<Body>>> Service<http::Request<Body>> for MeteredSe
     }
 }
 
-/// A channel whose one stream is metered.
+/// A channel with one stream, whose responses are metered.
 pub(super) struct MeteredChannel {
     pub(super) channel: Channel,
     pub(super) meter: Meter,

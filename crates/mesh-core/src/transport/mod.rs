@@ -1,5 +1,5 @@
-//! gRPC by tonic: connections in, connections out, frames either way. What a
-//! frame means is decided above.
+//! gRPC by tonic: incoming and outgoing connections, and frames in both
+//! directions. The layer above gives frames their meaning.
 
 mod bind;
 mod client;
@@ -51,23 +51,24 @@ pub(crate) use self::{
 #[cfg(test)]
 pub(crate) use self::client::connect;
 
-/// A connection that is quiet for so long is probed with an HTTP/2 PING, from
-/// either side.
+/// The time without traffic after which either side probes a connection with an
+/// HTTP/2 PING.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// How long the answer may take. A peer that has vanished without a word costs
-/// calls their deadlines for both together, and then its session is over.
+/// The time for the answer to that PING. The session with a vanished peer ends
+/// after both times together; until then its calls can only run into their
+/// deadlines.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Frames queued for HTTP/2 before a writer waits, and their bytes: as many, or
-/// one frame that is larger.
+/// The most frames in the queue for HTTP/2; then the writer waits.
 const OUTGOING_FRAMES: usize = 4;
+/// The most bytes in that queue, unless one frame alone is larger.
 const OUTGOING_BYTES: usize = 256 * 1024;
 
-/// Largest frame: one message of the largest size, or a batch of small ones.
+/// The largest frame: one message of the largest size, or a batch of small ones.
 pub(crate) const fn max_frame(max_message: u32) -> usize {
     max_message as usize + 128 * 1024
 }
 
-/// Why the network failed, as a caller should hear it.
+/// A failure of the network, in words for the caller.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     /// The peer cannot be reached.
@@ -75,27 +76,27 @@ pub enum TransportError {
     Connect {
         /// Host and port.
         target: String,
-        /// The system's word.
+        /// The message of the system.
         detail: String,
     },
-    /// Something else listens there.
-    #[error("{found} listens at {target}, and no mesh: its port in discovery.services is another service's")]
+    /// Another kind of server listens at the address.
+    #[error("{found} listens at {target} instead of a mesh: correct its port in discovery.services")]
     NotAMesh {
         /// Host and port.
         target: String,
-        /// What it looks like, as in `an SSH server`.
+        /// The kind of server, as in `an SSH server`.
         found: &'static str,
     },
-    /// The peer speaks no TLS, and this side no plain HTTP/2 with it.
+    /// The peer does not support TLS, and this side requires it.
     #[error(
-        "{target} speaks no TLS, which this service requires; give that service a certificate (security.certificate, or \
+        "{target} does not support TLS, which this service requires; give that service a certificate (security.certificate, or \
          security.tls with cert, key and ca), or set security.tls: 'off' here"
     )]
     NoTls {
         /// Host and port.
         target: String,
     },
-    /// The certificate that the peer shows in TLS is refused here.
+    /// This side refuses the certificate that the peer shows in TLS.
     #[error("TLS with {target}: {source}")]
     Certificate {
         /// Host and port.
@@ -103,18 +104,18 @@ pub enum TransportError {
         /// The check that failed.
         source: IdentityError,
     },
-    /// The peer refuses the handshake of TLS, or shows no certificate of its own.
-    #[error("{target} refuses the handshake of TLS, or does not hold the key of its certificate")]
+    /// The peer refuses the TLS handshake, or does not hold the key of its certificate.
+    #[error("{target} refuses the TLS handshake, or does not hold the key of its certificate")]
     TlsRefused {
         /// Host and port.
         target: String,
     },
-    /// The address cannot be listened on.
+    /// The mesh cannot listen on the address.
     #[error("cannot listen on {address}: {detail}")]
     Listen {
         /// Host and port.
         address: String,
-        /// The system's word.
+        /// The message of the system.
         detail: String,
     },
     /// The peer refused or ended the stream.
@@ -122,7 +123,8 @@ pub enum TransportError {
     Status(Box<tonic::Status>),
 }
 
-/// What a status means here. Its own text is a stranger's, and not repeated.
+/// The meaning of a peer's status. The status's own message is a stranger's input and is not
+/// repeated.
 fn describe(status: &tonic::Status) -> &'static str {
     match status.code() {
         tonic::Code::Unauthenticated => "handshake refused",
@@ -131,11 +133,12 @@ fn describe(status: &tonic::Status) -> &'static str {
             "it requires TLS; give this service a certificate (security.certificate, or security.tls with cert, key \
              and ca)"
         }
-        tonic::Code::FailedPrecondition => "it speaks other protocol versions",
-        tonic::Code::Unimplemented => "it is a gRPC server, and not one of a mesh",
-        // Said by the peer, and not made of an error of this side's connection.
+        tonic::Code::FailedPrecondition => "it supports other protocol versions",
+        tonic::Code::Unimplemented => "it is a gRPC server, but not a mesh",
+        // A status without a source comes from the peer; a failed connection on this side has a
+        // source.
         tonic::Code::Unavailable if std::error::Error::source(status).is_none() => {
-            "it takes no sessions at present; why is in its own log"
+            "it accepts no sessions at present; its own log has the reason"
         }
         _ => "the connection was lost",
     }
@@ -157,7 +160,7 @@ pub(crate) struct Duplex {
 }
 
 impl Duplex {
-    /// The next frame; `None` once the peer is done.
+    /// The next frame; `None` after the last.
     pub(crate) async fn receive(&mut self) -> Result<Option<Bytes>, TransportError> {
         self.incoming.receive().await
     }
@@ -177,18 +180,18 @@ impl Incoming {
         Self { frames, meter, received: 0 }
     }
 
-    /// From now on there is a session: frames may be large, and are charged to `account`.
+    /// Permits large frames, and charges them to `account`, once there is a session.
     pub(crate) fn open(&self, account: &Arc<Account>) {
         self.meter.open(account);
     }
 
-    /// Why the stream was ended here, if it was over a large frame.
+    /// The fault, if this side ended the stream because of a large frame.
     pub(crate) fn fault(&self) -> Option<FrameFault> {
         self.meter.fault()
     }
 
-    /// The next frame; `None` once the peer is done. The previous one is dealt with,
-    /// and not charged any more.
+    /// The next frame; `None` after the last. Releases the charge of the previous
+    /// frame.
     pub(crate) async fn receive(&mut self) -> Result<Option<Bytes>, TransportError> {
         self.meter.release_before(self.received);
         let frame = self.frames.message().await?;
@@ -204,7 +207,7 @@ pub(crate) struct Outgoing {
     room: Arc<Semaphore>,
 }
 
-/// A frame with the room it takes, given back when HTTP/2 takes the frame.
+/// A frame with its share of the queue, which is released when HTTP/2 takes the frame.
 #[derive(Debug)]
 struct Queued {
     frame: Result<Frame, tonic::Status>,
@@ -212,16 +215,17 @@ struct Queued {
     _room: Option<OwnedSemaphorePermit>,
 }
 
-/// What HTTP/2 takes frames from.
+/// The queue from which HTTP/2 takes frames.
 #[derive(Debug)]
 pub(crate) struct OutgoingFrames {
     frames: mpsc::Receiver<Queued>,
-    /// The charge for the last frame: HTTP/2 asks for the next one when it has sent it.
+    /// The charge for the last frame. HTTP/2 asks for the next frame when it has sent this one,
+    /// which releases the charge.
     charge: Option<Arc<Charge>>,
 }
 
 impl Outgoing {
-    /// A queue, and what empties it.
+    /// A queue: its sending and its receiving half.
     pub(crate) fn queue() -> (Self, OutgoingFrames) {
         let (frames, taken) = mpsc::channel(OUTGOING_FRAMES);
         (
@@ -230,21 +234,23 @@ impl Outgoing {
         )
     }
 
-    /// Sends a frame, once there is room for it. False if the stream is over.
+    /// Sends a frame, once there is room for it. False if the stream has ended.
     pub(crate) async fn send(&self, data: Bytes) -> bool {
         self.send_held(data, None).await
     }
 
-    /// The same with the charge for the frame, which is released when HTTP/2 has sent it.
+    /// As [`send`](Self::send), with the charge for the frame, which is released when HTTP/2 has
+    /// sent it.
     pub(crate) async fn send_held(&self, data: Bytes, charge: Option<Arc<Charge>>) -> bool {
-        // Never closed; a stream that ends drops its frames, which gives their room back.
+        // The semaphore is never closed. A stream that ends drops its frames, which releases their
+        // room.
         let room = Arc::clone(&self.room).acquire_many_owned(data.len().min(OUTGOING_BYTES) as u32).await;
         self.frames.send(Queued { frame: Ok(Frame { data }), charge, _room: room.ok() }).await.is_ok()
     }
 
-    /// Ends the stream with a status the peer sees.
+    /// Ends the stream with a status that the peer sees.
     pub(crate) async fn fail(&self, status: tonic::Status) {
-        // A peer that does not read cannot be told; the stream ends all the same.
+        // A peer that does not read misses the status; the stream ends nevertheless.
         let _ = self.frames.send(Queued { frame: Err(status), charge: None, _room: None }).await;
     }
 }
@@ -273,8 +279,9 @@ impl Coded for TransportError {
                 tonic::Code::ResourceExhausted => Code::ResourceExhausted,
                 tonic::Code::FailedPrecondition => Code::FailedPrecondition,
                 tonic::Code::Unimplemented => Code::Unimplemented,
-                // No mesh says anything else: the connection broke, or
-                // somebody broke it, and how says nothing about the peer.
+                // A mesh sends no other status. The connection broke, or
+                // somebody broke it, and the cause proves nothing about the
+                // peer.
                 _ => Code::Unavailable,
             },
         }

@@ -1,5 +1,5 @@
-//! The gRPC server: the mesh's own service, and beside it the standard health
-//! and reflection services, so that ordinary gRPC tools see it.
+//! The gRPC server: the mesh's own service, and the standard health and
+//! reflection services for ordinary gRPC tools.
 
 use std::sync::Arc;
 
@@ -23,12 +23,12 @@ const MAX_STREAMS: u32 = 32;
 const MAX_HEADERS: u32 = 8 * 1024;
 const MAX_RESET_STREAMS: usize = 16;
 
-/// Takes each stream that a peer opens.
+/// The receiver of the streams that peers open.
 pub(crate) trait Accept: Send + Sync + 'static {
-    /// Looks before anything is set up for a stream.
+    /// Decides about a new stream before anything is set up for it.
     fn admit(&self) -> Result<(), Status>;
 
-    /// Takes a stream over, in a task of its own.
+    /// Takes over a stream, in a task of its own.
     fn accept(&self, duplex: Duplex, connection: ConnectionInfo);
 }
 
@@ -49,7 +49,7 @@ impl Mesh for Service {
             .ok_or_else(|| Status::internal("no connection"))?;
         self.0.admit()?;
         let (outgoing, frames) = Outgoing::queue();
-        // Each request of a metered service has its meter.
+        // A metered service attaches a meter to each request.
         let meter = request.extensions().get::<Meter>().cloned().unwrap_or_default();
         let exporter = connection.exporter();
         let duplex = Duplex { incoming: Incoming::new(request.into_inner(), meter), outgoing, exporter };
@@ -58,7 +58,7 @@ impl Mesh for Service {
     }
 }
 
-/// Serves until the listener ends. Streams go on in tasks of their own.
+/// Serves until the listener ends. Open streams continue in their own tasks.
 pub(crate) async fn serve(
     listener: Listener,
     accept: Arc<dyn Accept>,

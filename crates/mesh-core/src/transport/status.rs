@@ -1,8 +1,8 @@
-//! The whole policy of what a peer hears, on one screen.
+//! The complete policy of the statuses that peers receive.
 //!
-//! A stranger learns three things at most: refused, busy, or wrong version. A peer that
-//! has proved itself also learns that this side lacks something, and anybody that it is closing.
-//! Which check refused it stays in this side's log.
+//! A stranger can learn three facts: it is refused, this side is busy, or its version is not
+//! supported. A proved peer can also learn that this side lacks a resource, and every peer
+//! learns that it is closing. The check that refused a peer appears only in this side's log.
 
 use tonic::Status;
 
@@ -18,13 +18,13 @@ pub(crate) fn refusal(error: &HandshakeError) -> Status {
     }
 }
 
-/// The answer when a limit is reached. Which one is for this side's log.
+/// The answer when a limit is reached. The limit is named only in this side's log.
 pub(crate) fn busy() -> Status {
     Status::resource_exhausted("too many handshakes or sessions")
 }
 
-/// The answer when this side lacks something that it needs, such as a key directory
-/// that takes files. The details are for this side's log.
+/// The answer when this side lacks a resource, such as a writable key directory.
+/// The details are only in this side's log.
 pub(crate) fn unable() -> Status {
     Status::unavailable("no sessions at present")
 }

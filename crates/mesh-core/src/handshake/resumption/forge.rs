@@ -1,4 +1,4 @@
-//! What the thief of a service's RSA key can make, for tests of what it is worth.
+//! Forged tickets, as the thief of a service's RSA key can make them; for tests of their worth.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::{
     id::ServiceId,
 };
 
-/// A ticket of the service `server`, made with its `stolen` key, for a session
-/// that `victim` never had. The holder key is the thief's own.
+/// A ticket of the service `server`, forged with its `stolen` key, for a
+/// session that `victim` never had. The holder key is the thief's own.
 pub(crate) fn forge_ticket(
     server: &ServiceId,
     stolen: &KeyPair,

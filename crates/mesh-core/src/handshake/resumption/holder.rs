@@ -1,9 +1,9 @@
-//! The key that a client resumes its sessions with: made once for each service
-//! that the process calls, and signed by the client's RSA key.
+//! The holder key, with which a client resumes its sessions. A process makes
+//! one for each service that it calls, and its RSA key signs it.
 //!
-//! The signature is what keeps a ticket honest. The key that seals tickets
-//! derives from the server's RSA key, so the thief of that key can make any
-//! note; it cannot make the client's signature.
+//! The signature protects tickets against forgery. The key that seals tickets
+//! derives from the server's RSA key, so a thief of that key can write any
+//! ticket, but it cannot make the client's signature.
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,7 @@ use crate::{
 };
 
 const SHARE_LEN: usize = 32;
-/// Signatures of the smallest and of the largest key.
+/// The lengths of signatures, from those of the smallest key to those of the largest.
 const SIGNATURE_LEN: std::ops::RangeInclusive<usize> = MIN_BITS as usize / 8..=MAX_BITS as usize / 8;
 
 /// A holder key of this process.
@@ -35,7 +35,7 @@ pub(in super::super) struct Holder {
 }
 
 impl Holder {
-    /// A key to resume sessions with `server`. Holds an RSA private operation.
+    /// Makes a key for resuming sessions with `server`. Does an RSA private operation.
     pub(super) fn new(server: &ServiceId, key: &KeyPair) -> Result<Self, HandshakeError> {
         let secret = X25519Secret::generate()?.into_reusable();
         let share = secret.public_share();
@@ -43,12 +43,12 @@ impl Holder {
         Ok(Self { secret, signed: SignedHolder { share, signature } })
     }
 
-    /// What the server keeps in its ticket.
+    /// The part of the holder key that the server keeps in its ticket.
     pub(in super::super) fn signed(&self) -> &SignedHolder {
         &self.signed
     }
 
-    /// The secret shared with the server's ephemeral share.
+    /// The secret agreed with the server's ephemeral share.
     pub(in super::super) fn agree(&self, peer: &[u8]) -> Result<Secret<32>, CryptoError> {
         self.secret.agree(peer)
     }
@@ -79,7 +79,7 @@ impl SignedHolder {
     }
 
     /// Whether `key` has signed this holder key for sessions with `server`. A
-    /// false positive is an attack, a false negative costs a full handshake.
+    /// false positive is an attack; a false negative costs a full handshake.
     pub(in super::super) fn verify(&self, server: &ServiceId, key: &PublicKey) -> bool {
         statement(server, &self.share)
             .is_ok_and(|text| key.pss_verify(SignatureDomain::Resumption, &text, &self.signature))
@@ -93,14 +93,14 @@ fn statement(server: &ServiceId, share: &[u8; SHARE_LEN]) -> Result<Vec<u8>, Mal
     Ok(out)
 }
 
-/// The holder keys of one RSA key, by the service they are for. There are as
-/// many as there are services that this process calls; no peer can add one.
+/// The holder keys of one RSA key, by the called service. Their number is that
+/// of the services that this process calls; no peer can add one.
 #[derive(Default)]
 pub struct Holders(Mutex<HashMap<ServiceId, Arc<Holder>>>);
 
 impl Holders {
-    /// The holder key for sessions with `server`. The first time it is made, and
-    /// holds an RSA private operation of `key`.
+    /// The holder key for sessions with `server`. The first use makes the key,
+    /// with an RSA private operation of `key`.
     pub(in super::super) fn of(
         &self,
         server: &ServiceId,
@@ -110,7 +110,8 @@ impl Holders {
         if let Some(holder) = lock().get(server) {
             return Ok(Arc::clone(holder));
         }
-        // Not under the lock: handshakes with other services need not wait.
+        // The slow operation runs outside of the lock, so that handshakes with other services do
+        // not wait for it.
         let made = Arc::new(Holder::new(server, key)?);
         Ok(Arc::clone(lock().entry(server.clone()).or_insert(made)))
     }

@@ -1,11 +1,12 @@
-//! Sessions after the first: a ticket takes the place of RSA on both sides
+//! Sessions after the first: a ticket replaces the RSA operations on both sides
 //! (`docs/protocol.md`, section 3, resumption).
 //!
-//! A ticket is the server's own note of a session it has had, sealed for
-//! itself, so that it holds no state and a server that was restarted still
-//! knows its clients. It serves once. The client proves itself with a key that
-//! never left its memory, and that its RSA key has signed: the thief of the
-//! server's key can neither use a ticket it has seen nor make one.
+//! A ticket is the server's note of a session, which the server seals for
+//! itself. The server keeps no state for it, so a restarted server still
+//! accepts it. A ticket is valid once. The client proves itself with its holder
+//! key, which never left its memory and which its RSA key has signed. Therefore
+//! the thief of a server's key can neither use a ticket that it has seen nor
+//! forge one.
 
 #[cfg(test)]
 mod forge;
@@ -38,26 +39,26 @@ use crate::{
     wire::{Malformed, Reader, Write},
 };
 
-/// How long sessions may descend from one full handshake. After it both sides
-/// prove again that they hold their RSA keys.
+/// The time for which sessions may be resumed after one full handshake. Then
+/// both sides prove again that they hold their RSA keys.
 pub(super) const TICKET_LIFETIME: Duration = Duration::from_hours(24);
-/// Used tickets remembered; with more, all tickets are void.
+/// The number of used tickets that are remembered. Beyond it all tickets become void.
 const MAX_USED: usize = 65_536;
 const NONCE_LEN: usize = 12;
 const TAG_LEN: usize = 16;
 
-/// The longest ticket that a client keeps, in bytes. Those of this package have at
-/// most 800.
+/// The longest ticket that a client keeps, in bytes. The tickets of this package
+/// have at most 800 without a certificate.
 pub const MAX_TICKET: usize = 2048;
 
-/// What a client keeps of a session, for the next one with the same service.
+/// The state that a client keeps of a session for the next one with the same service.
 pub struct Ticket {
-    /// The server's note, unreadable here.
+    /// The server's note, which the client cannot read.
     pub(super) sealed: Vec<u8>,
     pub(super) psk: Secret<32>,
     /// Its public half and signature are in the note.
     pub(super) holder: Arc<Holder>,
-    /// The key the server has proved to hold.
+    /// The key that the server has proved to hold.
     pub(super) server_key: Thumbprint,
 }
 
@@ -81,14 +82,14 @@ impl fmt::Debug for Ticket {
     }
 }
 
-/// What a server notes of a session.
+/// The facts that a server notes about a session.
 #[derive(Debug)]
 pub(super) struct Note {
     pub(super) client: ServiceId,
     pub(super) client_key: Thumbprint,
     pub(super) holder: SignedHolder,
     pub(super) psk: Secret<32>,
-    /// End of the descent from one full handshake.
+    /// The end of all sessions that descend from one full handshake.
     pub(super) expires: Timestamp,
     /// The name that the client's certificate has proved, if it has one.
     pub(super) name: Option<String>,
@@ -126,25 +127,25 @@ impl Note {
     }
 }
 
-/// Gives tickets and takes them back, each once.
+/// Issues tickets and accepts each of them once.
 pub struct Tickets {
-    /// Whose tickets these are.
+    /// The service that issues these tickets.
     server: ServiceId,
     root: Prk,
     state: Mutex<State>,
 }
 
 struct State {
-    /// Raised to make every ticket void.
+    /// A part of the sealing key's derivation; an increment makes every ticket void.
     generation: u32,
     key: AeadKey,
-    /// Nonces of the tickets that were used, and when they would have expired.
+    /// The nonces of used tickets, with the times at which those tickets expire.
     used: HashMap<[u8; NONCE_LEN], Timestamp>,
 }
 
 impl Tickets {
-    /// For the service `id`. Its tickets are void once its key or one of the
-    /// mesh secrets is another.
+    /// Makes the tickets of the service `id`. A change of its key or of a mesh
+    /// secret makes them void.
     pub fn new(id: &ServiceId, key: &KeyPair, secrets: &[MeshSecret]) -> Result<Self, CryptoError> {
         let mut policy = Vec::with_capacity(64 + 8 * secrets.len());
         policy.put(id.as_str().as_bytes());
@@ -166,9 +167,9 @@ impl Tickets {
         Ok(sealed)
     }
 
-    /// The note in a ticket that `client`, showing the key `shown`, presents;
-    /// nothing if it is not good, whatever the reason: the handshake is then a
-    /// full one. The ticket is used up.
+    /// Takes the ticket that `client` presents with the key `shown`, and
+    /// returns its note. `None` for any invalid ticket: the handshake is then a
+    /// full one. The ticket is spent.
     pub(super) fn take(
         &self,
         ticket: &[u8],
@@ -182,7 +183,7 @@ impl Tickets {
         let generation = {
             let state = self.lock();
             state.key.open_in_place(&Nonce(*nonce), &[], &mut plaintext, &Tag(*tag)).ok()?;
-            // A replay costs no public operation.
+            // This check comes first, so that a replay costs no public operation.
             if state.used.contains_key(nonce) {
                 return None;
             }
@@ -192,24 +193,24 @@ impl Tickets {
         if note.client != *client || note.client_key != shown.thumbprint() || now >= note.expires {
             return None;
         }
-        // Only this rests on something that the thief of the server's key has not.
+        // This is the only check that the thief of the server's key cannot satisfy.
         if !note.holder.verify(&self.server, shown) {
             return None;
         }
         let mut state = self.lock();
-        // Not a ticket that another thread has made void meanwhile.
+        // Another thread may have made the ticket void since the first lock.
         (state.generation == generation && state.spend(nonce, note.expires, now, &self.root)).then_some(note)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // Each update is whole; a panic elsewhere leaves nothing half done.
+        // Each update is complete under one lock, so a panic elsewhere leaves the state consistent.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// Uses a ticket up; false if it was used before. When no more can be
-    /// remembered every ticket is void, this one too.
+    /// Marks a ticket as used; false if it was used before. When the table of
+    /// used tickets is full, every ticket becomes void, this one too.
     fn spend(&mut self, nonce: &[u8; NONCE_LEN], expires: Timestamp, now: Timestamp, root: &Prk) -> bool {
         if self.used.contains_key(nonce) {
             return false;

@@ -13,7 +13,7 @@ use crate::{
     error::{Coded, Reason},
 };
 
-/// Two services, and the ticket of a session they have had.
+/// Two services, and the ticket of their first session.
 fn acquainted() -> (Local, Local, Ticket) {
     let (client, server) = (client(), server());
     let ticket = agree(Wire::new(client.clone(), server.clone())).0.ticket.unwrap();
@@ -26,7 +26,7 @@ fn with(client: Local, server: Local, ticket: Ticket) -> Wire<'static> {
     wire
 }
 
-/// As good as the original, which a client would not make.
+/// A copy of a ticket, with another holder key. A real client never copies a ticket.
 fn copy(ticket: &Ticket, holder: Arc<Holder>) -> Ticket {
     Ticket { sealed: ticket.sealed.clone(), psk: ticket.psk.clone(), holder, server_key: ticket.server_key }
 }
@@ -81,12 +81,12 @@ fn pins_hold_in_a_resumption() {
     let (resumed, _) = agree(with(client.clone(), server.clone(), first.ticket.unwrap()).pins());
     assert_eq!((resumed.resumed, resumed.trust), (true, Trust::Pinned));
 
-    // The server has taken the pin back meanwhile.
+    // The server's pin was removed in the meantime.
     let wire = with(client, server, resumed.ticket.unwrap());
     assert_eq!(wire.run().1.unwrap().unwrap_err().reason(), Reason::UnknownPeer);
 }
 
-/// A full handshake takes the place of a resumption that is not to be.
+/// Asserts that a full handshake replaces the refused resumption.
 fn falls_back(wire: Wire<'_>) -> (Established, Established) {
     let (client, server) = agree(wire);
     assert!(!client.resumed && !server.resumed);
@@ -110,7 +110,7 @@ fn a_ticket_serves_only_the_client_it_was_given_to() {
     falls_back(with(other, server.clone(), copy(&ticket, stranger())));
     let same_id_other_key = local("client", key(2), secret);
     falls_back(with(same_id_other_key, server.clone(), copy(&ticket, stranger())));
-    assert!(agree(with(client, server, ticket)).0.resumed, "the attempts have not used it up");
+    assert!(agree(with(client, server, ticket)).0.resumed, "the attempts have not spent the ticket");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn hostile_tickets_fall_back() {
 
 #[test]
 fn a_holder_key_of_small_order_resumes_nothing() {
-    // It would make what the holder proves itself with known to everybody.
+    // With such a share the secret of the holder's proof would be known to everybody.
     let (client, server, mut ticket) = acquainted();
     let mut note = server.tickets.take(&ticket.sealed, &client.id, client.key.public_key(), NOW).unwrap();
     for order in [0, 1] {
@@ -242,8 +242,8 @@ fn sign(key: &KeyPair, server: &str, share: &[u8; 32]) -> Vec<u8> {
 
 #[test]
 fn the_thief_of_a_servers_key_cannot_make_tickets() {
-    // It derives the key that seals tickets, and so writes any note. The client
-    // it names is pinned, and so is the server.
+    // The thief derives the key that seals tickets, and so can write any note.
+    // Both the named client and the server are pinned.
     let (client, server) = (pinned(client()), pinned(server()));
     let seen = agree(Wire::new(client.clone(), server.clone()).pins()).0.ticket.unwrap();
     let own = stranger();
@@ -251,7 +251,7 @@ fn the_thief_of_a_servers_key_cannot_make_tickets() {
     let data = [&[6][..], b"server", own.signed().share()].concat();
     let data = client.key.pss_sign(SignatureDomain::Data, &data).unwrap();
     let forgeries: [(&str, Vec<u8>); 6] = [
-        ("signed by a key of the thief's", own.signed().signature.clone()),
+        ("signed by the thief's own key", own.signed().signature.clone()),
         ("signed by the stolen key", sign(&server.key, "server", own.signed().share())),
         ("signed by the client for another holder key", seen.holder.signed().signature.clone()),
         ("signed by the client for another service", other),
@@ -272,7 +272,7 @@ fn the_thief_of_a_servers_key_cannot_make_tickets() {
         let sealed = thief.give(&note).unwrap();
         let server_key = server.key.public_key().thumbprint();
         let ticket = Ticket { sealed, psk, holder: Arc::clone(&own), server_key };
-        // The server insists on a full handshake, which takes the client's key.
+        // The server requires a full handshake, for which the thief lacks the client's key.
         let (client, _) = agree(with(client.clone(), server.clone(), ticket).pins());
         assert!(!client.resumed, "{forgery}");
     }
@@ -305,7 +305,7 @@ fn a_signed_holder_key_has_the_length_of_one() {
 
 #[test]
 fn the_thief_of_a_servers_key_cannot_use_the_tickets_it_sees() {
-    // It can read the note, and so knows all but what never left the client.
+    // The thief can read the note. It lacks only the holder key, which never left the client.
     let (client, server, ticket) = acquainted();
     let thief = Tickets::new(&server.id, &server.key, &server.secrets).unwrap();
     let note = thief.take(&ticket.sealed, &client.id, client.key.public_key(), NOW).unwrap();
@@ -325,7 +325,7 @@ fn who_holds_the_ticket_without_its_secret_is_found_out() {
 
 #[test]
 fn a_server_that_cannot_read_the_ticket_cannot_claim_it() {
-    // It answers as if it had, with a secret of its own making.
+    // The server claims to have accepted the ticket, with a secret of its own.
     let (client, server, ticket) = acquainted();
     let mut impostor = server;
     impostor.tickets = Arc::new(Tickets::new(&impostor.id, &key(2), &[]).unwrap());
@@ -368,7 +368,7 @@ fn a_resumption_nobody_asked_for_is_refused() {
     let (asked, _) = start(Some(ticket));
     let (_, state) = start(None);
     let (m2, _) = Responder::on_hello(Arc::new(server), &asked, |_| Expectation::Unknown, NOW).unwrap();
-    // Bound to the other hello; that is found out first.
+    // The MAC of M2 is bound to the other hello, and is the first check that fails.
     assert_eq!(state.on_hello(&m2, NOW).unwrap_err().reason(), Reason::HelloMac);
 }
 

@@ -1,4 +1,4 @@
-//! Mode 3: who is believed, and what a thief of one key can do with it.
+//! Mode 3: the identities that are accepted, and the reach of a thief of one key.
 
 use rcgen::CertificateParams;
 
@@ -38,7 +38,7 @@ fn verifier_of(local: &Local) -> Arc<Verifier> {
     Arc::clone(&local.certificate.as_ref().unwrap().verifier)
 }
 
-/// A handshake that makes a session, and the ticket that comes of it.
+/// A handshake that makes a session, and the resulting ticket.
 fn session(
     client: &Local,
     server: &Local,
@@ -76,7 +76,7 @@ fn no_other_trust_takes_the_place_of_a_certificate() {
     for other in [super::server(), pinned(super::server())] {
         assert_eq!(Wire::new(client.clone(), other).pins().server_reason(), Reason::Mode);
     }
-    // A mode that the client did not ask for.
+    // A mode for which the client did not ask.
     let lower = |index: usize, mut message: Vec<u8>| {
         if index == 2 {
             message[11] = 2;
@@ -108,7 +108,7 @@ fn no_other_trust_takes_the_place_of_a_certificate() {
 fn an_identity_serves_only_its_own_service() {
     let root = Authority::root("root");
     let (client, server) = pair(&root);
-    // Each claims an id that its certificate does not name.
+    // Each side claims an id that its certificate does not name.
     let renamed = Local { id: "admin".parse().unwrap(), ..client.clone() };
     assert_eq!(Wire::new(renamed, server.clone()).server_reason(), Reason::CertName);
     let renamed = Local { id: "admin".parse().unwrap(), ..server.clone() };
@@ -117,7 +117,7 @@ fn an_identity_serves_only_its_own_service() {
     let other = certified("client", key(0), &Authority::root("root"), &|_| (), NOW);
     assert_eq!(Wire::new(other, server.clone()).server_reason(), Reason::CertUntrusted);
     let mut other = certified("server", key(1), &Authority::root("root"), &|_| (), NOW);
-    // It accepts the client; the client does not accept it.
+    // This server accepts the client, and the client refuses it.
     other.certificate.as_mut().unwrap().verifier = verifier_of(&server);
     assert_eq!(Wire::new(client, other).client_reason(), Reason::CertUntrusted);
 }
@@ -128,7 +128,7 @@ fn a_stranger_with_the_public_part_of_an_identity_causes_no_private_operation() 
     let (client, _) = pair(&root);
     let fresh = KeyPair::generate(2048).unwrap();
     let server = certified("server", fresh.clone(), &root, &|_| (), NOW);
-    // The identity of the client, which everybody on the way has seen, and another key.
+    // The identity of the client, which every observer of the network has, with another key.
     let stranger = Local { key: key(2), ..client.clone() };
     assert_eq!(Wire::new(stranger, server.clone()).server_reason(), Reason::Finished);
     // The same with a delegation of its own making.
@@ -154,7 +154,7 @@ fn a_false_server_with_a_public_identity_is_found_out() {
 fn the_thief_of_a_mesh_key_poses_as_nobody_else_to_its_owner() {
     let root = Authority::root("root");
     let (client, server) = pair(&root);
-    // It has the client's mesh key, and shows the client the identity of the server.
+    // The thief has the client's mesh key, and shows the server's identity to the client.
     let (m1, state) =
         Initiator::start(Arc::new(client), server.id.clone(), Expectation::Unknown, None, NOW).unwrap();
     let (m2, proof) = Responder::on_hello(Arc::new(server), &m1, |_| unreachable!(), NOW).unwrap();
@@ -177,7 +177,7 @@ fn a_stolen_mesh_key_ends_with_its_delegation_or_its_revocation() {
     let thief = Wire { at: later, ..Wire::new(stolen.clone(), server.clone()) };
     assert_eq!(thief.server_reason(), Reason::CertExpired);
     session(&renewed, &server, None, later);
-    // Before that time a revocation of the key ends it, and leaves the next key alone.
+    // Before that time a revocation of the key ends its use, and does not affect the next key.
     let server = certified("server", key(1), &root, &|_| (), NOW);
     session(&stolen, &server, None, NOW + HOUR);
     let thumbprint = key(0).public_key().thumbprint().to_string();
@@ -209,7 +209,7 @@ fn tickets_resume_without_private_operations_and_with_the_certificate() {
     let (second, of_server) = session(&client, &server, first.ticket, NOW);
     assert!(second.resumed && of_server.resumed && fresh.private_ops() == spent);
     assert_eq!(of_server.certified.unwrap().name, format!("{PATH}client"));
-    // With a revoked certificate a ticket is worth nothing.
+    // A ticket of a client with a revoked certificate is refused.
     verifier_of(&server).revoke(Revocation::Name(format!("{PATH}client"))).unwrap();
     let wire = Wire { ticket: second.ticket, ..Wire::new(client, server) };
     assert_eq!(wire.server_reason(), Reason::Revoked);
@@ -226,8 +226,8 @@ fn tickets_end_with_the_identity_of_either_side() {
     let (first, _) = session(&client, &server, None, NOW);
     let (second, _) = session(&client, &server, first.ticket, NOW + HOUR);
     assert!(second.resumed);
-    // The certificate is renewed in time, and the client keeps its key: the ticket
-    // was bound to the former certificate's end.
+    // The certificate is renewed in time, and the client keeps its key. The ticket
+    // was bound to the end of the previous certificate.
     let renewed = with_credential("client", key(0), &root, &root.issue("client", &|_| ()).credential(), NOW);
     let (third, _) = session(&renewed, &server, second.ticket, NOW + 2 * HOUR + Duration::from_secs(2));
     assert!(!third.resumed, "a full handshake, and no failure");
@@ -265,7 +265,7 @@ fn a_ticket_serves_only_the_name_it_was_issued_for() {
     let (second, _) = session(&renamed, &both, first.ticket, NOW);
     assert!(!second.resumed);
     let (third, _) = session(&renamed, &both, second.ticket, NOW);
-    assert!(third.resumed, "and its own ticket does serve");
+    assert!(third.resumed, "its own ticket is accepted");
 }
 
 #[test]

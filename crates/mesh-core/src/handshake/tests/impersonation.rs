@@ -1,5 +1,5 @@
-//! Thieves of one key, where keys are pinned: what they can read, and where it
-//! ends (key compromise impersonation).
+//! Thieves of one key in pinned mode: the data that they can read, and the
+//! limit of it (key compromise impersonation).
 
 use super::*;
 
@@ -16,8 +16,8 @@ fn begin() -> (Unproved, AwaitProof) {
 
 #[test]
 fn who_stole_the_clients_key_is_no_server_to_it() {
-    // Shows the server's public key, which is no secret, and reads all that is
-    // encrypted to the client; what is encrypted to the server it cannot.
+    // The thief shows the server's public key, which is no secret. It decrypts
+    // everything for the client's key, and nothing for the server's.
     let (unproved, proof) = begin();
     let (m3, finish) = unproved.prove(NOW).unwrap();
     let mut proved = proof.on_finish(&m3, NOW).unwrap();

@@ -1,5 +1,5 @@
-//! Ciphertexts that are wrong in every way that OAEP can tell apart (Manger,
-//! 2001): to the peer there is one outcome, at the cost of one operation.
+//! Ciphertexts with each fault that OAEP distinguishes (Manger, 2001). The peer
+//! sees one outcome for all, at the cost of one operation.
 
 use rsa::{BoxedUint, pkcs8::DecodePublicKey, traits::PublicKeyParts};
 
@@ -33,7 +33,7 @@ fn encode(label: &[u8], message: &[u8], change: impl FnOnce(&mut u8, &mut [u8]))
     [&[first], &seed[..], &block].concat()
 }
 
-/// The bare operation: `encoded` to the power of e.
+/// The RSA operation without padding: `encoded` to the power of e.
 fn encrypt(key: &KeyPair, encoded: &[u8]) -> Vec<u8> {
     let key = rsa::PublicKey::from_public_key_der(key.public_key().spki_der()).unwrap();
     let modulus = key.n().as_ref().to_odd().unwrap();
@@ -57,7 +57,7 @@ fn increment(number: &[u8]) -> Vec<u8> {
     next
 }
 
-/// Probes of the holder of `key`, who expects 32 bytes under `label`.
+/// Probes for the holder of `key`, which expects 32 bytes under `label`.
 fn probes(key: &KeyPair, label: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let with = |change: fn(&mut u8, &mut [u8])| encrypt(key, &encode(label, &[5; 32], change));
     let good = with(|_, _| {});

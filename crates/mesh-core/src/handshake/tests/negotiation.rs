@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn a_worse_choice_is_a_downgrade() {
-    // Without a mesh secret the hellos' MACs are open to all, so that only the
-    // check of the choice, and the transcript behind it, stand.
+    // Without a mesh secret anybody can make the MACs of the hellos. Only the
+    // check of the choice, and then the transcript, protect the negotiation.
     for (offset, value) in [(7, 2), (9, 128)] {
         let m1 = std::cell::RefCell::new(Vec::new());
         let tamper = |index: usize, mut message: Vec<u8>| {
@@ -88,7 +88,7 @@ fn unacceptable_shares_are_refused() {
     }
 }
 
-/// The reason why a server refuses a hello made by one who knows the secret.
+/// The reason with which a server refuses a hello of a peer that knows the secret.
 fn answer(shares: Shares, suites: &[Suite]) -> Reason {
     let hello =
         ClientHello { offer: Offer::new(suites, AesKeySize::Aes256), mode: Mode::Secret as u8, shares };

@@ -1,4 +1,4 @@
-//! Instances that come and go while calls run, and calls of services that discovery has not reported yet.
+//! Changes of instances while calls run, and calls of services that discovery has not reported yet.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -14,8 +14,8 @@ use crate::{
 };
 
 impl Client {
-    /// Sets the instances of a service. Those that are new are called from now on. Those that are gone get no
-    /// more calls, and keep those they have.
+    /// Sets the instances of a service. New ones get calls from now on. Removed ones get no more calls, and
+    /// keep those in flight.
     pub(crate) fn set_instances(self: &Arc<Self>, service: &ServiceId, instances: Vec<Endpoint<PublicKey>>) {
         let instances = self.registry.replace(service, instances);
         let now = self.now();
@@ -76,8 +76,8 @@ impl Client {
         tokio::spawn(Arc::clone(self).give_up_unreported(service.clone()));
     }
 
-    /// Ends calls without a deadline that have waited for a report as long as others may: streams, which would
-    /// wait for ever.
+    /// Ends calls without a deadline, such as streams, that have waited for a report as long as other calls
+    /// may. They would wait for ever otherwise.
     async fn give_up_unreported(self: Arc<Self>, service: ServiceId) {
         let mut before: HashSet<CallId> = HashSet::new();
         loop {

@@ -13,14 +13,14 @@ use crate::{
     record::message::{CallKind, Payload},
 };
 
-/// Processes of one service that are asked.
+/// The most processes of one service that are asked.
 const MAX_PROCESSES: usize = 16;
 
-/// How one process is asked.
+/// The way to ask a process.
 pub(crate) enum Way {
     /// Over a session that is open.
     Session(Arc<ClientSession>),
-    /// Over any, which may have to be opened first.
+    /// Over any session, which may have to be opened first.
     Any,
 }
 
@@ -46,7 +46,7 @@ impl Client {
         by_target.into_values().take(MAX_PROCESSES).map(Way::Session).collect()
     }
 
-    /// Asks a process for its report. The answer comes to the number `id`.
+    /// Asks a process for its report. The answer is that of the call `id`.
     pub(crate) fn ask(self: &Arc<Self>, id: CallId, service: &str, way: &Way, timeout: Duration) {
         let spec = CallSpec {
             service,

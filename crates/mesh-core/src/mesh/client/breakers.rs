@@ -1,9 +1,8 @@
 //! The breakers of the instances that this side calls.
 //!
-//! A breaker belongs to an instance, not to its service: an instance that fails
-//! is passed over for the others, and only a service all of whose instances are
-//! left alone has no way for a call. The breaker outlives the sessions with its
-//! instance.
+//! A breaker belongs to an instance, not to its service. Calls avoid an
+//! instance with an open breaker; a call fails only if the breakers of all
+//! instances are open. A breaker outlives the sessions with its instance.
 
 use std::collections::HashMap;
 
@@ -20,7 +19,7 @@ use crate::{
     },
 };
 
-/// Instances of one service that breakers are kept for. Beyond, an instance is
+/// The most instances of one service with breakers. Further instances are
 /// called without.
 const MOST: usize = 1_000;
 
@@ -29,19 +28,19 @@ const MOST: usize = 1_000;
 pub(super) struct Breakers {
     limits: BreakerLimits,
     services: HashMap<ServiceId, HashMap<Address, CircuitBreaker>>,
-    /// How many are not closed.
+    /// The number of breakers that are not closed.
     tripped: usize,
 }
 
-/// A call at an instance: on its way there, or waiting for a connection.
+/// A call at an instance: in flight, or waiting for a connection.
 #[derive(Debug)]
 pub(super) struct Stand {
     target: Address,
-    /// From the moment at which it is sent.
+    /// The permit of the breaker, once the call is sent.
     permit: Option<Permit>,
 }
 
-/// The breaker of an instance has changed.
+/// A change of the state of an instance's breaker.
 #[derive(Debug)]
 pub(super) struct Change {
     pub(super) service: ServiceId,
@@ -64,10 +63,10 @@ impl Breakers {
         Ok(Self { limits, services: HashMap::new(), tripped: 0 })
     }
 
-    /// Which of the instances may be called now; `None` for all of them.
+    /// The instances that may be called now; `None` stands for all.
     ///
     /// # Errors
-    /// There are instances, and each is left alone for at least this time.
+    /// All breakers are open, and each stays open for at least the time of the error.
     pub(super) fn usable(
         &self,
         service: &ServiceId,
@@ -91,7 +90,7 @@ impl Breakers {
         Some(self.services.get(service)?.get(target)?.state())
     }
 
-    /// A call is about to be sent to an instance.
+    /// Takes a permit for a call that is about to be sent to an instance.
     pub(super) fn enter(
         &mut self,
         service: &ServiceId,
@@ -110,7 +109,7 @@ impl Breakers {
         Ok(Stand { target: target.clone(), permit })
     }
 
-    /// A call leaves an instance with an outcome.
+    /// Records that a call leaves an instance, with its outcome.
     pub(super) fn leave(
         &mut self,
         service: &ServiceId,
@@ -121,7 +120,7 @@ impl Breakers {
     ) {
         let permit = match permit {
             Some(permit) => permit,
-            // A call that could not be sent took no permit. It only counts as a failure.
+            // A call that could not be sent has no permit. Only its failure is recorded.
             None if outcome != Outcome::Failure => return,
             None => match self.enter(service, &target, now, changes) {
                 Ok(Stand { permit: Some(permit), .. }) => permit,
@@ -162,10 +161,10 @@ impl Breakers {
     }
 }
 
-/// What the end of a call says about its instance. What this side has noticed
-/// itself counts against the instance only if it could not be reached or did
-/// not answer in time. A lost session counts for nothing: anybody who can
-/// tamper with messages can bring it about.
+/// The verdict of a call's outcome about its instance. A failure that this side
+/// noticed counts against the instance only if the instance was unreachable or
+/// late. A lost session does not count, because anybody on the network can
+/// cause it.
 pub(super) fn verdict(failure: Option<&CallError>) -> Outcome {
     let Some(error) = failure else { return Outcome::Success };
     let outcome = Outcome::of_error(error.code);
@@ -232,7 +231,7 @@ mod tests {
         assert_eq!(usable(&breakers, now + OPEN_FOR).unwrap().unwrap(), [true, false]);
         let mut changes = Vec::new();
         let stand = breakers.enter(&service(), &a, now + OPEN_FOR, &mut changes).unwrap();
-        assert!(usable(&breakers, now + OPEN_FOR).is_err(), "its one probe is out");
+        assert!(usable(&breakers, now + OPEN_FOR).is_err(), "its only probe is in flight");
         breakers.leave(&service(), stand, Outcome::Success, now + OPEN_FOR, &mut changes);
         assert_eq!(
             changes.iter().map(|change| change.state).collect::<Vec<_>>(),

@@ -1,4 +1,4 @@
-//! One call: its message, its deadline, its tries.
+//! One call: its message, its deadline and its attempts.
 
 use std::{sync::Arc, time::Duration};
 
@@ -35,52 +35,52 @@ use crate::{
 /// The memory of a call beside its message.
 const CALL_COST: usize = 1024;
 
-/// A call under way.
+/// A call in flight.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) service: ServiceId,
     pub(super) kind: CallKind,
     pub(super) streams: Streams,
-    /// The session that carries it, and its number there.
+    /// The session that carries it, and its number on that session.
     pub(super) placed: Option<(Arc<ClientSession>, u32)>,
     pub(super) timer: Option<TimerKey>,
-    /// The wait for its next try.
+    /// The timer of its next attempt.
     pub(super) pause: Option<TimerKey>,
-    /// The instance it is at, where instances have breakers.
+    /// The instance that it is at, if instances have breakers.
     pub(super) stand: Option<Stand>,
-    /// The instance that carries it, and since when.
+    /// The instance that carries it, and the time of its sending.
     pub(super) visit: Option<(Visit, Instant)>,
     pub(super) measured: Option<Measured>,
     message: Encoded,
-    /// The memory that it takes here; that of a large message is charged by the message.
+    /// The charge for its memory; a large message has its own charge.
     _charge: Charge,
     tries: Tries,
-    /// A connection that is tried later than this is of no use to it.
+    /// The latest time at which an attempt to connect is of use to it.
     pub(super) latest: Instant,
     pub(super) deadline: Option<Instant>,
-    /// Instances that could not be reached for it, since it last waited.
+    /// The instances that could not be reached for it since its last wait.
     unreachable: Vec<Address>,
-    /// The hash of the string that binds it to an instance.
+    /// The hash of its `sticky` string.
     sticky: Option<u64>,
-    /// It waits for room on a session, until this timer.
+    /// The timer that ends its wait for room on a session, if it waits.
     pub(super) queued: Option<TimerKey>,
-    /// It waits until discovery reports the instances of its service.
+    /// Whether it waits until discovery reports the instances of its service.
     pub(super) unreported: bool,
-    /// Whether it is hedged, where the application says so.
+    /// Whether it is hedged, if the application has set that.
     pub(super) hedge: Option<bool>,
     /// How much it matters where there is too much to do.
     pub(super) priority: Priority,
     /// The hash of its service and method.
     pub(super) method: u64,
-    /// The wait for its second copy, and the occasion of that.
+    /// The timer of its spare, and the occasion for the spare.
     pub(super) spare_timer: Option<TimerKey>,
     pub(super) occasion: Occasion,
-    /// The other copy, while there is one.
+    /// The other copy of the call, while there is one.
     pub(super) twin: Option<Twin>,
 }
 
-/// The end of a call: that of its own time, and no later than its request's. A
-/// stream that has neither lives as long as both sides want it.
+/// The deadline of a call: the end of its own time or the deadline of its
+/// request, whichever is earlier. A stream with neither has no deadline.
 fn deadline_of(
     spec: &CallSpec<'_>,
     config: &MeshConfig,
@@ -98,8 +98,8 @@ fn deadline_of(
 }
 
 impl Call {
-    /// Checks a call that is made beside so many others, on behalf of a request
-    /// with what is `inherited`, and encodes its own request.
+    /// Checks a call, and encodes its request. `others` calls are in flight,
+    /// and `inherited` is from the request on whose behalf it is made.
     pub(super) fn new(
         spec: &CallSpec<'_>,
         config: &MeshConfig,
@@ -111,7 +111,7 @@ impl Call {
         let service: ServiceId =
             spec.service.parse().map_err(|error: IdSyntaxError| CallError::from_coded(&error))?;
         if service == config.service_id {
-            let text = format!("{service} is this service; call the handler itself");
+            let text = format!("{service} is this service; call its handler directly");
             return refuse(Code::InvalidArgument, Reason::Argument, text);
         }
         if !is_method_name(spec.method) {
@@ -182,13 +182,13 @@ impl Call {
         })
     }
 
-    /// Whether the application says that running it twice does no harm.
+    /// Whether the application has marked it as safe to run twice.
     pub(super) fn is_idempotent(&self) -> bool {
         self.tries.is_idempotent()
     }
 
-    /// A copy that has not been placed, and does not go to `target`. Nothing but its answer is of interest.
-    /// `None` if the memory budget has no room for it.
+    /// A copy of the call for an instance other than `target`. It reports nothing but its answer. `None` if
+    /// the memory budget has no room for it.
     pub(super) fn again_at_others(&self, target: Address, own: &Arc<Account>) -> Option<Self> {
         let charge = own.charge_if_room(CALL_COST).ok()?;
         Some(Self {
@@ -219,7 +219,7 @@ impl Call {
         })
     }
 
-    /// Instances that could not be reached count again where no others are left.
+    /// Reconsiders the unreachable instances if no others are left.
     pub(super) fn reconsider(&mut self, instances: &[Entry<PublicKey>], usable: &[bool]) {
         let mut usable = instances.iter().zip(usable).filter(|(_, usable)| **usable);
         if usable.all(|(entry, _)| self.unreachable.contains(&entry.endpoint.address)) {
@@ -227,7 +227,7 @@ impl Call {
         }
     }
 
-    /// The call as one that looks for its way.
+    /// The requirements of the call on a link.
     pub(super) fn seeker(&self, id: CallId) -> Seeker<'_> {
         let latest = self.deadline.map_or(self.latest, |deadline| deadline.min(self.latest));
         Seeker { id, latest, deadline: self.deadline, tried: &self.unreachable, sticky: self.sticky }
@@ -257,8 +257,8 @@ impl Call {
         }
     }
 
-    /// An instance could not be reached; returns whether there are `others`
-    /// to try, of so many in all.
+    /// Records an unreachable instance. Returns whether there are others to
+    /// try; `instances` is their total number.
     pub(super) fn is_unreachable_at(&mut self, target: &Address, instances: usize) -> bool {
         self.tries.unreachable();
         self.unreachable.push(target.clone());
@@ -269,7 +269,7 @@ impl Call {
         others
     }
 
-    /// An instance was too busy for the call; returns whether there are others to try, of so many in all.
+    /// Records was too busy for the call; returns whether there are others to try, of so many in all.
     pub(super) fn is_refused_at(&mut self, target: &Address, instances: usize) -> bool {
         if !self.unreachable.contains(target) {
             self.unreachable.push(target.clone());
@@ -277,20 +277,21 @@ impl Call {
         self.unreachable.len() < instances
     }
 
-    /// An instance that could not be reached can be now.
+    /// An instance that an unreachable instance can be reached again.
     pub(super) fn is_reachable_at(&mut self, target: &Address) {
         self.unreachable.retain(|address| address != target);
     }
 
-    /// The error of the call when its time is over.
+    /// The error of the call when its deadline has passed.
     pub(super) fn expired(&self) -> CallError {
         let error = if self.queued.is_some() {
-            let text = format!("{}: no session had room for the call in its time", self.service);
+            let text = format!("{}: no session had room for the call before its deadline", self.service);
             CallError { retry_after: None, ..too_many(text) }
         } else if self.unreported {
             unreported(&self.service)
         } else if self.tries.was_never_sent() {
-            let text = format!("{}: no session was established in the time of the call", self.service);
+            let text =
+                format!("{}: no session was established before the deadline of the call", self.service);
             CallError::local(Code::Unavailable, Reason::ConnectTimeout, text)
         } else {
             let text = format!("{} did not answer in time", self.service);
@@ -299,7 +300,7 @@ impl Call {
         CallError { attempts: self.attempts(), ..error }
     }
 
-    /// The session that carried the call is gone: whether it is placed again.
+    /// Decides whether the call is placed again after the loss of its session.
     pub(super) fn displace(&mut self, ran: Ran) -> Again {
         self.placed = None;
         self.latest = Instant::now() + PATIENCE;
@@ -307,7 +308,7 @@ impl Call {
         if again == Again::Yes && self.streams.has_started() { Again::No } else { again }
     }
 
-    /// How long to wait before the next try, if there is one.
+    /// The delay before the next attempt, if there is one.
     pub(super) fn next_try(
         &mut self,
         retries: &mut Retries,
@@ -322,19 +323,19 @@ impl Call {
         Some(delay)
     }
 
-    /// The next try begins.
+    /// Begins the next attempt.
     pub(super) fn begin_try(&mut self) {
         self.pause = None;
         self.unreachable.clear();
         self.latest = Instant::now() + PATIENCE;
     }
 
-    /// Attempts in all.
+    /// The total number of attempts.
     pub(super) fn attempts(&self) -> u8 {
         self.tries.attempts
     }
 
-    /// Tells the server that nobody waits any more.
+    /// Cancels the request at the server.
     pub(super) fn abandon(&self, cause: CancelCause) {
         if let Some((session, number)) = &self.placed {
             session.forget(*number);
@@ -344,33 +345,33 @@ impl Call {
     }
 }
 
-/// The memory for own calls is used up: calling again soon can help, unless the call
-/// can never fit.
+/// The error of a call without room in the memory for own calls. A retry can help,
+/// unless the call can never fit.
 fn no_room(error: &NoRoom) -> CallError {
     let retryable = matches!(error, NoRoom::Now(_));
     let retry_after = retryable.then_some(Duration::from_millis(50));
     CallError { retryable, retry_after, ..CallError::from_coded(error) }
 }
 
-/// A limit of calls is reached: calling again soon can help.
+/// The error of a reached limit of calls. A retry can help.
 pub(super) fn too_many(text: String) -> CallError {
     let error = CallError::local(Code::ResourceExhausted, Reason::CallLimit, text);
     CallError { retryable: true, retry_after: Some(Duration::from_millis(50)), ..error }
 }
 
-/// Discovery has reported no instance of a service.
+/// The error of a call of a service without instances.
 pub(super) fn no_instance(service: &ServiceId) -> CallError {
-    let text = format!("discovery reports no instance of {service} at present");
+    let text = format!("discovery currently reports no instance of {service}");
     CallError::local(Code::Unavailable, Reason::NoInstance, text)
 }
 
-/// Discovery has not answered in time.
+/// The error of a call whose service discovery has not reported in time.
 pub(super) fn unreported(service: &ServiceId) -> CallError {
-    let text = format!("discovery has not reported where {service} is within the time of the call");
+    let text = format!("discovery has not reported an instance of {service} before the deadline of the call");
     CallError::local(Code::Unavailable, Reason::NoInstance, text)
 }
 
-/// A session ended before it answered.
+/// The error of a call whose session was lost before the answer.
 pub(super) fn lost(session: &Session, end: &End) -> CallError {
     let text = format!("the session with {} was lost before it answered: {end}", session.info.peer);
     match end {

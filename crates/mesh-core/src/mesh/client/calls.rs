@@ -1,7 +1,7 @@
-//! Calls under way, and the connections and sessions they go over.
+//! Calls in flight, and the connections and sessions that carry them.
 //!
 //! A call goes down and up the [`stack`](super::stack). It ends exactly once,
-//! since whoever takes it out of the table reports its end.
+//! because only its removal from the table permits reporting its end.
 
 use std::{
     collections::HashMap,
@@ -47,24 +47,24 @@ use crate::{
 const ELSEWHERE: f64 = 0.2;
 const ELSEWHERE_AT_ONCE: u32 = 100;
 
-/// Everything of the calls that this side makes.
+/// The client: the calls of this side, and everything that they need.
 pub(crate) struct Client {
     pub(super) shared: Arc<Shared>,
     pub(super) sessions: Sessions<ClientSession>,
     identity: Arc<Identity>,
     pub(super) registry: Registry<PublicKey>,
-    /// Those of the instances, if there are any.
+    /// The breakers of the instances, if they are configured.
     pub(super) breakers: Option<Mutex<Breakers>>,
-    /// When calls are tried again, beyond what every mesh does.
+    /// `resilience.retry`, if it is configured.
     pub(super) retries: Option<Mutex<Retries>>,
-    /// When calls get a second copy.
+    /// The decisions about spares.
     pub(super) spares: Mutex<Spares>,
     under_way: Mutex<UnderWay>,
-    /// Calls that wait for room are looked at.
+    /// Signals that waiting calls may find room.
     pub(super) room: Notify,
 }
 
-/// Calls under way, and the sessions that carry them.
+/// The calls in flight, and the links that carry them.
 #[derive(Debug)]
 pub(super) struct UnderWay {
     pub(super) calls: HashMap<CallId, Call>,
@@ -117,7 +117,7 @@ impl Client {
         &self.sessions
     }
 
-    /// How many calls are under way.
+    /// The number of calls in flight.
     pub(crate) fn count(&self) -> usize {
         self.under_way().calls.len()
     }
@@ -126,8 +126,8 @@ impl Client {
         lock(&self.under_way)
     }
 
-    /// Begins a call; `inherited` is from the request on whose behalf
-    /// it is made. Its end is reported through the events, also when it fails here.
+    /// Begins a call. `inherited` is from the request on whose behalf it
+    /// is made. The events report its end, also if it fails here.
     pub(crate) fn call(
         self: &Arc<Self>,
         id: CallId,
@@ -145,7 +145,7 @@ impl Client {
                     lock(retries).begin();
                 }
                 if self.under_way().insert(id, call) {
-                    // The application broke its promise; the former call is over.
+                    // The application has reused the id of a call in flight. The earlier call ends.
                     let error = CallError::local(Code::Internal, Reason::Internal, "call id reused");
                     self.shared.events.settled(id, Err(error));
                 }
@@ -168,7 +168,7 @@ impl Client {
         self.shared.events.flush();
     }
 
-    /// Takes in a call of the mesh itself that has been sent.
+    /// Adds a call of the mesh itself that has already been sent.
     pub(super) fn adopt(&self, id: CallId, mut call: Call) {
         if let Some(deadline) = call.deadline {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -185,7 +185,7 @@ impl Client {
         Call::new(spec, &self.shared.config, self.shared.budget.own(), self.count(), inherited)
     }
 
-    /// No instance of a service is known.
+    /// The error of a call of a service without known instances.
     pub(super) fn unknown(&self, service: &ServiceId) -> CallError {
         if self.shared.config.has_provider {
             return no_instance(service);
@@ -201,7 +201,7 @@ impl Client {
         CallError::local(Code::NotFound, Reason::UnknownService, text)
     }
 
-    /// Opens a session with an instance, not before a time, and runs it to its end.
+    /// Opens a session with an instance, not before `at`, and runs it to its end.
     pub(super) async fn connect(self: Arc<Self>, service: ServiceId, target: Address, at: Instant) {
         tokio::select! {
             biased;
@@ -210,7 +210,7 @@ impl Client {
         }
         let local = self.identity.local();
         let dialler = Dialler { shared: &self.shared, identity: &self.identity };
-        // Boxed, so that its room is not part of a session that lasts for hours.
+        // The future is boxed, so that its memory does not last as long as the session.
         let dial = Box::pin(dialler.dial(&service, &target, &local));
         let outcome = tokio::select! {
             biased;
@@ -230,13 +230,13 @@ impl Client {
         session.leads_to(target.clone());
         let open = Open::new(&self, &session);
         if let Some(error) = self.identity.refuses(&local, &session.info) {
-            // Revoked since its identity was looked at: no call goes out on it.
+            // The identity was revoked after its check, so no call may use the session.
             let failed = CallError::from_coded(&error);
             open.close(&End::Refused(Arc::new(error)), &[]);
             return self.link_failed(&service, &target, &failed);
         }
         if !self.link_ready(&service, &target, &session) {
-            // The instance is there no more.
+            // The instance was removed in the meantime.
             self.leave(&session, u32::MAX);
         }
         if self.identity.has_changed_since(&local) {
@@ -246,7 +246,7 @@ impl Client {
         open.close(&end, &unwritten);
     }
 
-    /// A connection was made: the calls that waited for it go. False if nobody wants it any more.
+    /// Places the calls that waited for a new connection. False if its instance was removed.
     fn link_ready(
         self: &Arc<Self>,
         service: &ServiceId,
@@ -265,8 +265,8 @@ impl Client {
         true
     }
 
-    /// A connection could not be made: the calls that waited for it try
-    /// another instance, wait for the next try, or end.
+    /// Handles a failed connection. The calls that waited for it try another
+    /// instance, wait for the next attempt, or end.
     fn link_failed(self: &Arc<Self>, service: &ServiceId, target: &Address, error: &CallError) {
         let chance = (self.shared.platform.chance)();
         let (waiting, instances) = {
@@ -288,12 +288,12 @@ impl Client {
         self.shared.events.flush();
     }
 
-    /// Connections that rest are tried at once: this side is not what it was.
+    /// Lets resting links connect at once, because this side's identity has changed.
     pub(crate) fn forgive(&self) {
         self.under_way().links.forgive(Instant::now());
     }
 
-    /// A session takes no more calls; those above `last` never ran.
+    /// Stops placing calls on a session. Calls with numbers above `last` never ran.
     pub(crate) fn leave(self: &Arc<Self>, session: &Arc<ClientSession>, last: u32) {
         let (never_ran, idle) = session.leave(last);
         self.under_way().links.remove(session);
@@ -305,7 +305,7 @@ impl Client {
         }
     }
 
-    /// A session ended: each call it carried is tried again or ends.
+    /// Handles the end of a session: each call that it carried is retried or ends.
     pub(super) fn session_ended(
         self: &Arc<Self>,
         session: &Arc<ClientSession>,
@@ -329,7 +329,7 @@ impl Client {
         self.shared.events.flush();
     }
 
-    /// Tries a call again if that is safe and not tried too often.
+    /// Places a call again if that is safe and its attempts are not used up.
     fn again(self: &Arc<Self>, id: CallId, ran: Ran, error: &CallError) {
         self.left_instance(id, Some(error));
         let again = {
@@ -349,7 +349,7 @@ impl Client {
         self.tried(id, Err(error));
     }
 
-    /// The application gave a call up; nothing is reported of it any more.
+    /// Cancels a call for the application. Nothing more is reported about it.
     pub(crate) fn cancel(&self, id: CallId) {
         if let Some(call) = self.take(id, Some(&cancelled())) {
             call.abandon(CancelCause::Cancelled);
@@ -357,7 +357,7 @@ impl Client {
         }
     }
 
-    /// A call's time is over.
+    /// Ends a call whose deadline has passed.
     pub(crate) fn expired(&self, id: CallId) {
         let error = match self.under_way().calls.get(&id) {
             Some(call) => call.expired(),
@@ -370,7 +370,7 @@ impl Client {
         self.shared.events.flush();
     }
 
-    /// Ends every call; the mesh is closing.
+    /// Ends every call, because the mesh is closing.
     pub(crate) fn end_all(&self) {
         let is_own = |call: &Call| call.twin.is_none_or(|twin| !twin.is_spare);
         let mut ids: Vec<CallId> =
@@ -394,7 +394,7 @@ impl Client {
         }
     }
 
-    /// Ends a call over its streams.
+    /// Ends a call because of a failure of its streams.
     pub(super) fn fail(&self, id: CallId, error: CallError) {
         let Some(call) = self.take(id, Some(&error)) else { return };
         call.abandon(CancelCause::Cancelled);
@@ -404,7 +404,7 @@ impl Client {
         self.shared.events.flush();
     }
 
-    /// Ends a call with its answer, or with what kept it from one.
+    /// Ends a call with its answer or its error.
     pub(super) fn settle(&self, id: CallId, outcome: Result<Reply<'_>, CallError>) {
         let Some((id, outcome)) = self.outcome_of(id, outcome) else { return };
         let Some(call) = self.take(id, outcome.as_ref().err()) else { return };
@@ -419,7 +419,7 @@ impl Client {
         }
     }
 
-    /// Takes a call out of the table, at its end: whoever gets it reports it.
+    /// Takes a call out of the table at its end. The caller of this function must report the end.
     pub(super) fn take(&self, id: CallId, failure: Option<&CallError>) -> Option<Call> {
         self.left_instance(id, failure);
         let mut call = self.under_way().calls.remove(&id)?;
@@ -445,7 +445,7 @@ impl Client {
     }
 }
 
-/// The application gave a call up.
+/// The error of a call that the application cancelled.
 fn cancelled() -> CallError {
     CallError::local(Code::Cancelled, Reason::Cancelled, "")
 }

@@ -1,4 +1,4 @@
-//! The way to an instance: connect, handshake, remember.
+//! The way to an instance: it connects, does the handshake, and remembers the key.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ enum DialError {
     Handshake(HandshakeError, String),
     #[error("{0}")]
     Setup(String),
-    /// Refused after the peer had proved that it knows the secret and accepts this side's key.
+    /// A refusal after the peer has proved that it knows the secret and accepts this side's key.
     #[error(transparent)]
     RefusedLate(TransportError),
 }
@@ -39,7 +39,7 @@ impl From<Stopped> for DialError {
     }
 }
 
-/// This side, as it dials.
+/// The identity with which this side dials.
 #[derive(Clone, Copy)]
 pub(super) struct Dialler<'a> {
     pub(super) shared: &'a Shared,
@@ -47,7 +47,7 @@ pub(super) struct Dialler<'a> {
 }
 
 impl Dialler<'_> {
-    /// Connects to an instance and shakes hands. A failure is counted and logged.
+    /// Connects to an instance and does the handshake. A failure is counted and logged.
     pub(super) async fn dial(
         self,
         service: &ServiceId,
@@ -75,9 +75,9 @@ impl Dialler<'_> {
         })
     }
 
-    /// Connects; to a peer that refuses the current secret with a former one that
-    /// is still in its grace, since the peer may not have been given the current one.
-    /// During a migration, to a peer that has no certificate yet with less.
+    /// Connects. To a peer that refuses the current secret it offers a previous one
+    /// within its grace, because the peer may not have the current one yet. During a
+    /// migration it offers the weaker trust to a peer without a certificate.
     async fn open(
         self,
         service: &ServiceId,
@@ -99,7 +99,7 @@ impl Dialler<'_> {
                         let tls = tls.filter(|_| error.reason() == Reason::HandshakeRefused);
                         weaker = self.weaker(service).await?.map(|local| (local, tls));
                     }
-                    // What the current secret met with is what is told.
+                    // The error of the current secret is the one to report.
                     refused.get_or_insert(error);
                 }
                 outcome => return outcome,
@@ -108,7 +108,8 @@ impl Dialler<'_> {
         Err(refused.map_or_else(|| Stopped.into(), DialError::Transport))
     }
 
-    /// This side with less than a certificate, if that is accepted and the service has never proved one.
+    /// The identity for the weaker trust, if that is accepted and the service has never proved a
+    /// certificate.
     async fn weaker(self, service: &ServiceId) -> Result<Option<Arc<Local>>, DialError> {
         let Some(local) = self.identity.weaker() else { return Ok(None) };
         let (identity, peer) = (Arc::clone(self.identity), service.clone());
@@ -158,7 +159,7 @@ impl Dialler<'_> {
         let ticket = established.ticket.take();
         let identity = Arc::clone(self.identity);
         let remembered = self.shared.platform.blocking(move || {
-            // The services that this side calls are its own choice, however many there are.
+            // This side has chosen the services that it calls, so their number needs no limit.
             identity.trust.remember(&established, || true).map(|()| established)
         });
         let established = remembered.await?.map_err(|error| match error {
@@ -170,23 +171,24 @@ impl Dialler<'_> {
         Ok((established, duplex))
     }
 
-    /// Keeps a ticket for the next session. Without it that session is made in full.
+    /// Keeps a ticket for the next session. Without one the next handshake is a full one.
     fn keep(self, service: &ServiceId, ticket: Option<Ticket>) {
         if let Err(length) = self.identity.wallet.keep(service, ticket) {
-            let text = format!("{service} gave a ticket of {length} bytes, more than {MAX_TICKET}: not kept");
+            let text =
+                format!("{service} sent a ticket of {length} bytes, more than {MAX_TICKET}; it is dropped");
             let fields = vec![("peer", service.to_string())];
             self.shared.log(Level::Debug, "ticket.ignored", text, fields);
         }
     }
 
-    /// The knowledge about the service, looked up away from the I/O thread.
+    /// Reads the expectation about the service's key, away from the I/O thread.
     async fn expectation(self, service: &ServiceId) -> Result<Expectation, DialError> {
         let (identity, peer) = (Arc::clone(self.identity), service.clone());
         let known = self.shared.platform.blocking(move || identity.trust.expectation(&peer)).await?;
         known.map_err(|error| DialError::Setup(error.to_string()))
     }
 
-    /// What a waiting call is told.
+    /// The error for the calls that wait for the connection.
     fn describe(self, service: &ServiceId, target: &Address, error: &DialError) -> CallError {
         if let DialError::Handshake(HandshakeError::Expired(time), _) = error {
             return timed_out(service, target, *time);
@@ -200,14 +202,14 @@ impl Dialler<'_> {
         let late = matches!(error, DialError::RefusedLate(_));
         let advice = if refused { self.likely_cause(service, late) } else { String::new() };
         call_error.message = format!("{service} at {target}: {error}{advice}");
-        // Nothing was sent, so all that may pass can be tried again.
+        // Nothing was sent, so a retry is safe after every failure that may be temporary.
         call_error.retryable =
             matches!(call_error.code, Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded);
         call_error
     }
 
-    /// Why a peer most likely refuses this side, which it does not say. What this side knows: how far the
-    /// handshake came, what it has itself, and whether its key is new.
+    /// The likely causes of a refusal, since the peer does not state one. They follow from the step of
+    /// the handshake, this side's configuration, and whether its key is new.
     fn likely_cause(self, service: &ServiceId, late: bool) -> String {
         let me = &self.shared.config.service_id;
         let remembered = format!(
@@ -217,7 +219,8 @@ impl Dialler<'_> {
         );
         let other_service = format!("another service than {service} listens at this address");
         let causes = if late {
-            // It knows the secret, or the pins are right: what is left is what M3 says.
+            // M1 was accepted, so the secret or the pins match. Only the contents of M3 remain as
+            // causes.
             vec!["the two clocks differ by more than 30 s".to_owned(), remembered]
         } else if self.identity.certificates.is_some() {
             vec![
@@ -241,7 +244,7 @@ impl Dialler<'_> {
             } else {
                 "it has another mesh secret (security.jwtSecret)"
             };
-            // A key that was made just now is one that nobody can remember.
+            // No peer can remember a key that was just made.
             let mut causes = vec![secret.to_owned(), remembered];
             if self.identity.key_is_new && !self.shared.config.is_embedded() {
                 causes.reverse();
@@ -254,7 +257,7 @@ impl Dialler<'_> {
     }
 }
 
-/// No session was established in time. Nothing was sent.
+/// The error of a call for which no session was established in time. Nothing was sent.
 pub(super) fn timed_out(service: &ServiceId, target: &Address, time: Duration) -> CallError {
     let text = format!(
         "{service} at {target}: no session was established within {} ms; it accepts no connection, or does not \

@@ -1,6 +1,6 @@
-//! The instances of one service with their links, and the way of a call to one of them.
+//! The instances of one service with their links, and the placement of a call on one of them.
 //!
-//! The list of instances may change while calls run: a link belongs to an address and stays with it.
+//! The list of instances may change while calls run. A link belongs to an address and stays with it.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
     mesh::events::{CallError, CallId},
 };
 
-/// Connections to one service that are under way at once.
+/// The most connections to one service that are opened at once.
 const MOST_AT_ONCE: usize = 8;
 
 /// The instances of one service. The three lists have the same order.
@@ -36,40 +36,41 @@ pub(super) struct Fleet {
 /// The next step of a call.
 #[derive(Debug)]
 pub(super) enum Placement {
-    /// It goes over an open session with the instance at this index. Another instance may be connected to
-    /// meanwhile, for later calls.
+    /// It goes over an open session with the instance at this index. The address, if any, is an instance
+    /// to connect to for later calls.
     Session(Arc<ClientSession>, usize, Option<Address>),
-    /// It waits for a connection to an instance that somebody makes.
+    /// It waits for a connection to an instance that is already being opened.
     Wait(Address),
-    /// It waits for a connection that is to be made now, at this time.
+    /// It waits for a connection that the caller of this function must open at this time.
     Dial(Address, Instant),
-    /// No instance can be reached soon enough, this one the soonest.
+    /// No instance can be reached soon enough. This one opens the soonest.
     Down(Address, CallError),
-    /// Each session carries as many calls as its service accepts at once.
+    /// All sessions carry as many calls as the service accepts. The address, if any, is an instance
+    /// to connect to.
     Full(Option<Address>),
     /// There is no instance.
     Nowhere,
-    /// It waits until discovery reports the instances, which has to be asked if it is the first.
+    /// It waits until discovery reports the instances. The first such call must ask discovery.
     Unreported { first: bool },
 }
 
-/// Help for calls whose connection takes its time.
+/// A detour for calls whose connection is slow.
 #[derive(Debug)]
 pub(super) enum Detour {
-    /// The calls go another way.
+    /// The calls are placed again.
     Place(Vec<CallId>),
-    /// These instances are connected to now.
+    /// Connections to these instances are opened now.
     Dial(Vec<Address>),
 }
 
-/// Sessions and calls of instances that are there no more.
+/// The sessions and calls of removed instances.
 #[derive(Debug, Default)]
 pub(super) struct Orphans {
     pub(super) sessions: Vec<Arc<ClientSession>>,
     pub(super) calls: Vec<CallId>,
 }
 
-/// The time by both clocks: that of timers, and that of estimates.
+/// The time by both clocks: the one of timers and the one of estimates.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
     pub(super) instant: Instant,
@@ -92,7 +93,7 @@ impl Fleet {
         &self.instances[index].endpoint.address
     }
 
-    /// Takes over another list of instances. Those at an address of the previous list keep what they have.
+    /// Replaces the list of instances. An instance whose address was in the previous list keeps its link.
     pub(super) fn replace(
         &mut self,
         instances: Arc<Vec<Entry<PublicKey>>>,
@@ -137,7 +138,7 @@ impl Fleet {
         self.links.iter_mut()
     }
 
-    /// The way for a call: over one of the open sessions, or else to the instance that can be tried next.
+    /// The placement of a call: on an open session, or else at the instance that can be tried next.
     pub(super) fn route(
         &mut self,
         call: Seeker<'_>,
@@ -157,7 +158,8 @@ impl Fleet {
         if let Some(session) = self.links[chosen].session().filter(|session| session.has_room()) {
             return Placement::Session(Arc::clone(session), chosen, None);
         }
-        // No call waits for an instance while another one is ready; but the connection is made for the next.
+        // No call waits for an instance while another one is ready. The connection is opened for later
+        // calls.
         let has_room = |index: usize| self.links[index].session().is_some_and(|session| session.has_room());
         let other = self.group.pick_of(serves, has_room, call.sticky, now.uptime, dice);
         let other = other.and_then(|other| Some((Arc::clone(self.links[other].session()?), other)));
@@ -170,7 +172,8 @@ impl Fleet {
                 None => Placement::Full(dial),
             };
         }
-        // An instance that can be tried now before one that rests; of those the one that rests the shortest.
+        // An instance that can be tried now comes before resting ones; among those the shortest rest comes
+        // first.
         let opens = |index: usize| self.links[index].opens(now.instant);
         let can_now = |index: usize| opens(index).is_none();
         let soonest = (0..self.links.len()).filter(|index| serves(*index)).min_by_key(|index| opens(*index));
@@ -180,7 +183,7 @@ impl Fleet {
             let other = self.group.pick_of(serves, can_now, call.sticky, now.uptime, dice);
             other.or(soonest).unwrap_or(chosen)
         };
-        // One that is ejected is better than none.
+        // An ejected instance is better than none.
         if let Some(session) = self.links[chosen].session() {
             let session = Arc::clone(session);
             return if session.has_room() {
@@ -201,8 +204,8 @@ impl Fleet {
         self.links.iter().filter(|link| link.is_connecting()).count()
     }
 
-    /// Help for the calls that wait for a slow connection: an instance that has a session takes them, or else
-    /// those that nobody has tried are connected to, more of them each time.
+    /// A detour for the calls that wait for a slow connection. An instance with a session takes them.
+    /// Otherwise connections to untried instances are opened, more of them each time.
     pub(super) fn detour_of_waiting(
         &mut self,
         slow: &Address,
@@ -233,14 +236,14 @@ impl Fleet {
         (!dials.is_empty()).then_some(Detour::Dial(dials))
     }
 
-    /// A connection was made; returns the calls that waited for it, or for another instance. `None` if the
-    /// instance is there no more.
+    /// Records a new session. Returns the calls that waited for it or for another instance; `None` if the
+    /// instance was removed.
     pub(super) fn ready(&mut self, target: &Address, session: &Arc<ClientSession>) -> Option<Vec<CallId>> {
         let first = self.find(target)?.ready(session);
         Some(first.into_iter().chain(self.all_waiting()).collect())
     }
 
-    /// A session takes no more calls.
+    /// Removes a session that takes no more calls.
     pub(super) fn remove(&mut self, session: &Arc<ClientSession>) {
         for link in &mut self.links {
             if matches!(&link.state, State::Ready(ready) if Arc::ptr_eq(ready, session)) {
@@ -249,7 +252,7 @@ impl Fleet {
         }
     }
 
-    /// The calls that wait for any of the connections, which they leave.
+    /// Takes the calls that wait for any of the connections.
     fn all_waiting(&mut self) -> Vec<CallId> {
         let mut all = Vec::new();
         for link in &mut self.links {
@@ -257,7 +260,7 @@ impl Fleet {
                 all.extend(waiting.drain(..));
             }
         }
-        // In the order in which they began, whichever link they were at.
+        // The ids restore the order in which the calls began, across all links.
         all.sort_unstable();
         all
     }

@@ -1,4 +1,4 @@
-//! Second copies of calls, sent and ended: see [`spares`](super::spares) for when there is one.
+//! The sending and the end of spares. [`spares`](super::spares) decides when there is one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
 };
 
 impl Client {
-    /// Starts the wait for a spare of a call that was sent to one of several instances.
+    /// Starts the timer for a spare of a call that was sent to one of several instances.
     pub(super) fn plan_spare(&self, id: CallId, call: &mut Call, instances: usize) {
         if instances < 2 || !call.may_repeat() || call.twin.is_some() || call.spare_timer.is_some() {
             return;
@@ -30,13 +30,13 @@ impl Client {
         call.occasion = occasion;
     }
 
-    /// A call has waited long enough: a copy of it goes to another instance.
+    /// Sends the spare of a call to another instance when its timer has expired.
     pub(crate) fn send_spare(self: &Arc<Self>, id: CallId) {
         let spare = {
             let mut under_way = self.under_way();
             let Some(call) = under_way.calls.get_mut(&id) else { return };
             call.spare_timer = None;
-            // A call that waits for its next try, or for a connection, is at no instance that could be slow.
+            // A call that waits for its next attempt or for a connection is at no instance, so none is slow.
             let Some(target) = call.placed.as_ref().and_then(|(session, _)| session.target().cloned()) else {
                 return;
             };
@@ -59,8 +59,8 @@ impl Client {
         self.shared.events.flush();
     }
 
-    /// The outcome of a copy as one of its call: an answer of a spare is one of its call, and a failure of a spare is
-    /// nobody's. Returns the outcome that is to be reported, if there is one.
+    /// Turns the outcome of a copy into that of its call. The answer of a spare is the answer of its call; the
+    /// failure of a spare is dropped. Returns the outcome to report, if there is one.
     pub(super) fn outcome_of<'a>(
         &self,
         id: CallId,
@@ -74,7 +74,8 @@ impl Client {
             return None;
         }
         self.shared.stats.count_spare_answered();
-        // The first copy is late. Where the call's time was nearly over, its instance counts as one that does not answer.
+        // The first copy is late. If the deadline was near, this counts as a failure of its
+        // instance.
         let late = CallError::local(Code::DeadlineExceeded, Reason::Deadline, "");
         self.left_instance(twin.id, (twin.occasion == Occasion::Rescue).then_some(&late));
         if let Some(call) = self.under_way().calls.get_mut(&twin.id) {
@@ -84,7 +85,7 @@ impl Client {
         Some((twin.id, outcome))
     }
 
-    /// Ends a spare: with the outcome that it had, or because its call is over.
+    /// Ends a spare, with its own outcome or because its call has ended.
     pub(super) fn end_spare(&self, id: CallId, failure: Option<&CallError>, abandon: Option<CancelCause>) {
         let Some(spare) = self.take(id, failure) else { return };
         match abandon {
@@ -99,7 +100,7 @@ impl Client {
         self.room();
     }
 
-    /// Takes note of how long a call took, for the hedges of its method.
+    /// Records the latency of a call, for the hedges of its method.
     pub(super) fn note_latency(&self, call: &Call, latency: Duration) {
         if call.may_repeat() && call.hedge.unwrap_or(self.shared.config.resilience.hedging.is_some()) {
             lock(&self.spares).observe(call.method, latency);
@@ -108,7 +109,7 @@ impl Client {
 }
 
 impl Call {
-    /// Whether running it twice does no harm.
+    /// Whether it is safe to run it twice.
     pub(super) fn may_repeat(&self) -> bool {
         !self.kind.is_stream() && self.is_idempotent()
     }

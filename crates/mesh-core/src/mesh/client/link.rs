@@ -1,4 +1,4 @@
-//! The connection to one instance: at rest, being made, or ready.
+//! The connection to one instance: at rest, being opened, or ready.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -12,69 +12,72 @@ use crate::{
     resilience::ExponentialBackoff,
 };
 
-/// Delays after the first, the second… failure: from a tenth of a second, twice as long each time.
+/// The delay after the first failure. It doubles with each further one.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const DELAY_FACTOR: f64 = 2.0;
-/// The longest delay while calls still wait for the instance, so that one of them meets it soon after its return.
+/// The longest delay while calls wait for the instance. It is short, so that they reach the instance soon after
+/// its return.
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
-/// The longest delay once they do not.
+/// The longest delay once calls no longer wait.
 const LONG_REST: Duration = Duration::from_secs(5);
-/// How long after it began a call still waits for a next try, and how long an instance may be away until calls
-/// fail at once.
+/// The time after its beginning for which a call waits for another attempt. An instance that has been away for
+/// longer fails calls at once.
 pub(super) const PATIENCE: Duration = Duration::from_millis(4800);
-/// How long a connection may take before other instances are tried beside it.
+/// The time after which other instances are tried beside a slow connection.
 pub(super) const STAGGER: Duration = Duration::from_millis(150);
-/// Failures are forgotten when nobody has tried for so long.
+/// The time without an attempt after which failures are forgotten.
 const MEMORY: Duration = Duration::from_mins(1);
 
 /// The connection to one instance.
 #[derive(Debug, Default)]
 pub(super) struct Link {
-    /// Tries that have failed since the last session, when the first one did, and how the last one did.
+    /// The number of failed attempts since the last session.
     failures: u32,
+    /// The time of the first of them.
     away_since: Option<Instant>,
+    /// The error of the last of them.
     error: Option<CallError>,
     pub(super) state: State,
 }
 
 #[derive(Debug, Default)]
 pub(super) enum State {
-    /// Nobody has tried, or the last session is over.
+    /// There was no attempt yet, or the last session has ended.
     #[default]
     Idle,
-    /// To be opened at this time, or being opened since.
+    /// The connection opens at this time, or has been opening since.
     Connecting {
         at: Instant,
         waiting: VecDeque<CallId>,
     },
-    /// It could not be opened, and is not tried before this time.
+    /// An attempt failed, and there is none before this time.
     Resting {
         until: Instant,
     },
     Ready(Arc<ClientSession>),
 }
 
-/// A call that looks for its way.
+/// The requirements of a call on a link.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seeker<'a> {
     pub(super) id: CallId,
-    /// The latest time at which a try is of use to it, where nobody answers.
+    /// The latest time at which an attempt is of use to it, if the instance does not answer.
     pub(super) latest: Instant,
-    /// The same where somebody answers that it is too busy. Without one the
-    /// call waits for as long as it takes.
+    /// The same, if the instance answers that it is busy. `None` stands for no
+    /// limit.
     pub(super) deadline: Option<Instant>,
-    /// Instances that were tried for it.
+    /// The instances that were tried for it.
     pub(super) tried: &'a [Address],
     /// The hash of the string that binds it to an instance.
     pub(super) sticky: Option<u64>,
 }
 
-/// The answer of a link to a call that no other link can take.
+/// The decision of a link about a call that no other link can take.
 #[derive(Debug)]
 pub(super) enum Taken {
-    /// It waits for a connection that somebody makes.
+    /// It waits for a connection that is already being opened.
     Waits,
-    /// It waits for a connection that is to be made now, at this time.
+    /// It waits for a connection that must be opened at this time.
     Dials(Instant),
     /// The instance cannot be reached soon enough.
     Down(CallError),
@@ -97,7 +100,7 @@ impl Link {
         matches!(self.state, State::Connecting { .. })
     }
 
-    /// Whether calls wait for a connection that should have been there by now.
+    /// Whether calls wait for a slow connection.
     pub(super) fn is_slow(&self, now: Instant) -> bool {
         match &self.state {
             State::Connecting { at, waiting } => *at + STAGGER <= now && !waiting.is_empty(),
@@ -105,7 +108,7 @@ impl Link {
         }
     }
 
-    /// When a try can be made or is under way, if that is not now.
+    /// The time of the next attempt, or of the current one; `None` if one can begin now.
     pub(super) fn opens(&self, now: Instant) -> Option<Instant> {
         match self.state {
             State::Connecting { at, .. } => (at > now).then_some(at),
@@ -114,12 +117,12 @@ impl Link {
         }
     }
 
-    /// Begins a connection that no call waits for, if one can be made now.
+    /// Begins a connection for which no call waits, if one can begin now.
     pub(super) fn begin(&mut self, now: Instant) -> bool {
         let can = match &self.state {
             State::Idle => true,
             State::Resting { until } => *until <= now,
-            // A session that is over but not yet told so is no link any more.
+            // An ended session is no longer a link, even before its end was handled.
             State::Ready(session) => session.is_over(),
             State::Connecting { .. } => false,
         };
@@ -130,7 +133,7 @@ impl Link {
         can
     }
 
-    /// Takes a call that waits for this link, or reports why it cannot.
+    /// Takes a call to wait for this link, or returns the reason why it cannot wait.
     pub(super) fn take(&mut self, call: Seeker<'_>, now: Instant) -> Taken {
         if let State::Connecting { at, .. } = self.state
             && at > now
@@ -146,7 +149,7 @@ impl Link {
             State::Idle | State::Ready(_) => self.dial(call.id, now),
             State::Resting { until } => {
                 let at = (*until).max(now);
-                // A peer that has refused this side would refuse it again.
+                // A peer that has refused this side would do so again.
                 let hopeless = self.error.as_ref().is_some_and(|error| !error.retryable);
                 if at > now && (hopeless || !self.waits_until(call, at)) {
                     return self.down(at, now);
@@ -176,8 +179,8 @@ impl Link {
         }
     }
 
-    /// Whether a call waits until `at` for the next try. One that is told to come back later waits for longer
-    /// than one that nobody answers; for an instance that has been away for long no call waits.
+    /// Whether a call waits until `at` for the next attempt. It waits longer for a busy instance than for a
+    /// silent one, and not at all for one that has been away for long.
     fn waits_until(&self, call: Seeker<'_>, at: Instant) -> bool {
         let busy = self.error.as_ref().is_some_and(|error| error.code == Code::ResourceExhausted);
         if busy {
@@ -187,14 +190,14 @@ impl Link {
         !given_up && at <= call.latest
     }
 
-    /// A session is there; returns the calls that waited for it.
+    /// Records a new session; returns the calls that waited for it.
     pub(super) fn ready(&mut self, session: &Arc<ClientSession>) -> VecDeque<CallId> {
         let former = std::mem::take(self);
         self.state = State::Ready(Arc::clone(session));
         former.state.into_waiting()
     }
 
-    /// The connection could not be made; returns the calls that waited for it.
+    /// Records a failed connection; returns the calls that waited for it.
     pub(super) fn failed(&mut self, error: &CallError, now: Instant, chance: f64) -> VecDeque<CallId> {
         self.failures = self.failures.saturating_add(1);
         let since = *self.away_since.get_or_insert(now);
@@ -204,7 +207,7 @@ impl Link {
         std::mem::replace(&mut self.state, State::Resting { until: now + delay }).into_waiting()
     }
 
-    /// A failed connection may be tried again at once.
+    /// Permits an attempt at once after failures.
     pub(super) fn forgive(&mut self, now: Instant) {
         if matches!(self.state, State::Resting { .. }) {
             (self.failures, self.away_since) = (0, None);
@@ -223,9 +226,9 @@ impl State {
     }
 }
 
-/// How long a connection rests after so many failures: from half of its turn's
-/// delay to the whole. A delay of next to nothing would be no help to a
-/// service that starts; chance keeps callers from coming back together.
+/// The rest of a link after so many failures: a random time from half of the
+/// current delay to the whole. The minimum spares a service that is starting;
+/// the jitter keeps callers from returning together.
 fn delay(failures: u32, away: Duration, chance: f64) -> Duration {
     let longest = if away < PATIENCE { LONGEST_DELAY } else { LONG_REST };
     let failures = if away < PATIENCE { failures } else { u32::MAX };
@@ -250,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_call_meets_an_instance_that_comes_back_in_time() {
-        // Whatever chance says, tries come at most this long after each other until calls give up.
+        // With any jitter, attempts follow each other within this time until calls give up.
         for chance in [0.0, 0.5, 1.0] {
             let (mut at, mut failures) = (Duration::ZERO, 0);
             while at < Duration::from_millis(3500) {

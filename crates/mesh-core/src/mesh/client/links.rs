@@ -1,11 +1,11 @@
-//! The connections to the instances of each service.
+//! The links to the instances of each service.
 //!
-//! One is opened once however many calls wait for it. After a failure it is
-//! not tried again at once, nor by each call on its own: the delays grow, and
-//! calls wait for the next try together, if it comes soon enough for them.
+//! A connection is opened once for all calls that wait for it. After a failure
+//! the calls wait together for the next attempt, if it comes soon enough for
+//! them, and the delays between attempts grow.
 //!
-//! An instance that takes its time holds up nobody: the next one is tried
-//! beside it, and the first session takes all the calls that wait.
+//! A slow instance delays no call: the next one is tried beside it, and the
+//! first session takes all waiting calls.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -29,11 +29,11 @@ use crate::{
     mesh::events::{CallError, CallId},
 };
 
-/// The connections of one mesh.
+/// The links of one mesh.
 #[derive(Debug)]
 pub(super) struct Links {
     services: HashMap<ServiceId, Fleet>,
-    /// Calls of services whose instances nobody has reported yet.
+    /// Calls of services whose instances discovery has not reported yet.
     unreported: HashMap<ServiceId, Vec<CallId>>,
     options: Balancing,
     seed: u64,
@@ -41,7 +41,7 @@ pub(super) struct Links {
 }
 
 impl Links {
-    /// No connections. The seed decides where the first calls go.
+    /// An empty table. The seed decides the instances of the first calls.
     pub(super) fn new(options: Balancing, seed: u64) -> Self {
         Self { services: HashMap::new(), unreported: HashMap::new(), options, seed, dice: Dice::seeded(seed) }
     }
@@ -68,7 +68,7 @@ impl Links {
         index.map_or((None, None), |index| fleet.group.state(index, now.uptime))
     }
 
-    /// Sets the instances of a service. Returns what belonged to those that are gone.
+    /// Sets the instances of a service. Returns the sessions and calls of removed ones.
     pub(super) fn set(
         &mut self,
         service: &ServiceId,
@@ -81,8 +81,8 @@ impl Links {
         fleet.replace(instances, options.zone.as_deref(), now.uptime)
     }
 
-    /// A call waits until the instances of a service are reported. `alive` calls are under way: ids of others,
-    /// which were given up, are dropped once they are the most.
+    /// Lets a call wait until the instances of a service are reported. `alive` is the number of calls in
+    /// flight; ids of ended calls are dropped once they are the majority.
     pub(super) fn wait_for_report(
         &mut self,
         service: &ServiceId,
@@ -99,17 +99,18 @@ impl Links {
         Placement::Unreported { first }
     }
 
-    /// The calls that wait until the instances of a service are reported; `None` if nobody has asked, or they are.
+    /// The calls that wait until the instances of a service are reported; `None` if discovery was not asked or has
+    /// reported.
     pub(super) fn unreported(&self, service: &ServiceId) -> Option<&[CallId]> {
         self.unreported.get(service).map(Vec::as_slice)
     }
 
-    /// The instances of a service are reported; returns the calls that waited for that.
+    /// Records the report about a service; returns the calls that waited for it.
     pub(super) fn reported(&mut self, service: &ServiceId) -> Vec<CallId> {
         self.unreported.remove(service).unwrap_or_default()
     }
 
-    /// The way for a call to an instance of a service.
+    /// The placement of a call of a service.
     pub(super) fn route(
         &mut self,
         service: &ServiceId,
@@ -148,7 +149,7 @@ impl Links {
         self.services.get(service).map_or(0, |fleet| fleet.in_flight)
     }
 
-    /// A call goes to the instance at this index.
+    /// Records a call at the instance at this index.
     pub(super) fn enter(&mut self, service: &ServiceId, index: usize) -> Option<Visit> {
         let fleet = self.services.get_mut(service)?;
         let visit = fleet.group.enter(index)?;
@@ -156,7 +157,7 @@ impl Links {
         Some(visit)
     }
 
-    /// A call is no longer at its instance. Returns the instances that are ejected from now on.
+    /// Records that a call has left its instance. Returns the instances that this ejects.
     pub(super) fn leave(
         &mut self,
         service: &ServiceId,
@@ -172,8 +173,8 @@ impl Links {
         ejected.into_iter().map(|(index, time)| (at(index), time)).collect()
     }
 
-    /// A connection was made; returns the calls that waited for it, or for
-    /// another instance of the service. `None` if there is no such instance any more.
+    /// Records a new session. Returns the calls that waited for it or for another
+    /// instance of the service; `None` if the instance was removed.
     pub(super) fn ready(
         &mut self,
         service: &ServiceId,
@@ -183,7 +184,7 @@ impl Links {
         self.services.get_mut(service)?.ready(target, session)
     }
 
-    /// Help for the calls that wait for a slow connection.
+    /// A detour for the calls that wait for a slow connection.
     pub(super) fn detour_of_waiting(
         &mut self,
         service: &ServiceId,
@@ -194,7 +195,7 @@ impl Links {
         self.services.get_mut(service)?.detour_of_waiting(slow, passes, now, &mut self.dice)
     }
 
-    /// The calls that wait for a connection under way. They stay where they are.
+    /// The calls that wait for a connection that is being opened. They continue to wait.
     pub(super) fn waiting_for(&mut self, service: &ServiceId, target: &Address) -> Vec<CallId> {
         match self.services.get_mut(service).and_then(|fleet| fleet.find(target)).map(|link| &link.state) {
             Some(State::Connecting { waiting, .. }) => waiting.iter().copied().collect(),
@@ -202,7 +203,7 @@ impl Links {
         }
     }
 
-    /// Calls that wait no longer.
+    /// Removes calls from those that wait.
     pub(super) fn give_up(&mut self, service: &ServiceId, target: &Address, calls: &[CallId]) {
         let link = self.services.get_mut(service).and_then(|fleet| fleet.find(target));
         if let Some(State::Connecting { waiting, .. }) = link.map(|link| &mut link.state) {
@@ -210,7 +211,7 @@ impl Links {
         }
     }
 
-    /// A connection could not be made; returns the calls that waited for it.
+    /// Records a failed connection; returns the calls that waited for it.
     pub(super) fn failed(
         &mut self,
         service: &ServiceId,
@@ -223,14 +224,14 @@ impl Links {
         link.map(|link| link.failed(error, now, chance)).unwrap_or_default()
     }
 
-    /// Failed connections may be tried again at once: this side is not what it was.
+    /// Permits attempts at once after failures, because this side's identity has changed.
     pub(super) fn forgive(&mut self, now: Instant) {
         for link in self.services.values_mut().flat_map(Fleet::links_mut) {
             link.forgive(now);
         }
     }
 
-    /// A session takes no more calls.
+    /// Removes a session that takes no more calls.
     pub(super) fn remove(&mut self, session: &Arc<ClientSession>) {
         if let Some(fleet) = self.services.get_mut(&session.info.peer) {
             fleet.remove(session);

@@ -1,5 +1,5 @@
-//! The figures of calls, counted here, where a call begins and ends: in the record of the mesh, and for an
-//! application that has a collector of its own.
+//! The metrics of calls, counted at the beginning and the end of each: in the record of the mesh, and for
+//! an application with its own collector.
 
 use tokio::time::Instant;
 
@@ -12,19 +12,20 @@ use crate::{
     telemetry::{Begun, Direction, Failed, FlowKind, Metrics, Watched},
 };
 
-/// A call whose end is counted.
+/// A call whose end will be counted.
 #[derive(Debug)]
 pub(super) struct Measured {
     watched: Option<Watched>,
-    /// A unary call for the application's collector: its method, and when it began.
+    /// For the application's collector, of a unary call: its method and its beginning.
     collected: Option<(Box<str>, Instant)>,
 }
 
 impl Measured {
-    /// A call begins. `None` if nobody wants its figures.
+    /// Begins the measurement of a call; `None` if it is not counted.
     pub(super) fn begin(shared: &Shared, spec: &CallSpec<'_>) -> Option<Self> {
         if spec.method == OBSERVE {
-            // A reader of pages would see its own questions.
+            // Calls of the mesh itself are not counted; a reader of the page would see only its own
+            // requests.
             return None;
         }
         let call = Begun {
@@ -42,7 +43,7 @@ impl Measured {
         (watched.is_some() || collected.is_some()).then_some(Self { watched, collected })
     }
 
-    /// It is over; `None` is success.
+    /// Counts the end of the call; without a `failure` it succeeded.
     pub(super) fn end(&self, shared: &Shared, service: &str, failure: Option<&CallError>) {
         if let Some(watched) = &self.watched {
             let failed = failure.map(|error| Failed {

@@ -1,12 +1,9 @@
-//! Calls made here. `stack` is the way of a call down to a session and back, in
-//! one place; `calls` holds the calls under way, and `receive` handles what the
-//! servers answer. `queues` holds the calls that no session has room for, which
-//! `queueing` places. `retries` decides on further tries. `links` decides where a
-//! call goes, by the `fleet` of a service with a `link` to each instance, and
-//! `breakers` decides which instances are left alone. `arrivals` and `names` learn
-//! which instances there are. `hedging` sends a second
-//! copy of a call that takes long, when `spares` says so. `dial` opens a connection; `slow_dials` helps the
-//! calls that wait for it.
+//! The calls of this side. `stack` is the way of a call down to a session and back. `calls` holds the calls
+//! in flight, and `receive` handles the messages of servers. `queues` holds the calls without room on a
+//! session, which `queueing` places. `retries` decides about further attempts. `links` places a call, by
+//! the `fleet` of a service with a `link` to each instance, and `breakers` excludes failing instances.
+//! `arrivals` and `names` take the lists of instances. `spares` decides about second copies of slow calls,
+//! and `hedging` sends them. `dial` opens a connection; `slow_dials` helps the calls that wait for one.
 
 mod arrivals;
 mod ask;

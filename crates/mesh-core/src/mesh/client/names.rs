@@ -1,4 +1,5 @@
-//! DNS names among the configured instances: a name with several addresses is several instances.
+//! DNS names among the configured instances. A name with several addresses counts as several
+//! instances.
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
@@ -12,16 +13,17 @@ use crate::{
     providers::resolver::{resolve, resolver},
 };
 
-/// A name is asked for again no earlier than this, whatever its time to live says, and no later than that: container
-/// platforms give long times to names whose addresses change with each scaling.
+/// The shortest time between two resolutions of a name, even if its time to live is shorter.
 const SHORTEST: Duration = Duration::from_secs(1);
+/// The longest such time. Container platforms set long times to live for names whose addresses change with each
+/// scaling.
 const LONGEST: Duration = Duration::from_secs(30);
-/// The pause after a failure. The addresses that are known stay.
+/// The pause after a failure. The known addresses stay.
 const FAILED: Duration = Duration::from_secs(5);
 
 impl Client {
-    /// Follows the names of the configured instances until the mesh stops. Without a usable DNS configuration the
-    /// operating system resolves names, at each connection, as one instance each.
+    /// Follows the names of the configured instances until the mesh stops. Without a usable DNS configuration
+    /// each name stays one instance, which the operating system resolves at each connection.
     pub(crate) fn follow_names(self: &Arc<Self>) {
         if self.shared.config.network.is_some() {
             return;
@@ -39,7 +41,7 @@ impl Client {
 
     async fn follow(self: Arc<Self>, service: ServiceId, configured: Vec<Arc<Endpoint<PublicKey>>>) {
         let Ok(resolver) = resolver(None) else { return };
-        // The addresses that each configured instance stands for; none while it stands for itself.
+        // The resolved addresses of each configured instance; empty while the name itself is used.
         let mut known: Vec<Vec<IpAddr>> = vec![Vec::new(); configured.len()];
         loop {
             let mut pause = LONGEST;

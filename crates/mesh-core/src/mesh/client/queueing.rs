@@ -1,5 +1,5 @@
-//! Calls beyond those that the sessions with a service accept at once: they wait for a short time, in the order
-//! in which they were made.
+//! Calls beyond the number that the sessions with a service accept at once. They wait for a short time, in
+//! order.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Client {
-    /// Lets a call wait for room. Fails it where no call waits, or too many do.
+    /// Lets a call wait for room. Fails it if `resilience.queueMs` is zero, or too many calls wait.
     pub(super) fn queue(self: &Arc<Self>, id: CallId) {
         let resilience = &self.shared.config.resilience;
         let longest = resilience.queue;
@@ -61,7 +61,7 @@ impl Client {
         }
     }
 
-    /// A call has waited for room in vain.
+    /// Ends a call that has waited for room in vain.
     pub(crate) fn queue_expired(&self, id: CallId) {
         {
             let mut under_way = self.under_way();
@@ -76,14 +76,15 @@ impl Client {
         self.shared.events.flush();
     }
 
-    /// There may be room for calls that wait: they are placed as soon as the I/O thread has time.
+    /// Signals that waiting calls may find room. They are placed as soon as the I/O thread has
+    /// time.
     pub(super) fn room(&self) {
         if !self.under_way().queues.is_empty() {
             self.room.notify_one();
         }
     }
 
-    /// Places calls that wait whenever there is room, until the mesh stops.
+    /// Places waiting calls whenever there is room, until the mesh stops.
     pub(crate) async fn place_queued(self: Arc<Self>) {
         loop {
             tokio::select! {
@@ -95,7 +96,7 @@ impl Client {
             for service in services {
                 while let Some(id) = self.pop_queued(&service) {
                     self.place(id);
-                    // It waits at the head of the queue again.
+                    // The call found no room, and waits at the head of the queue again.
                     let waits = self.under_way().calls.get(&id).is_some_and(|call| call.queued.is_some());
                     if waits {
                         break;
@@ -106,19 +107,18 @@ impl Client {
         }
     }
 
-    /// The next call that waits.
+    /// The next waiting call.
     fn pop_queued(&self, service: &ServiceId) -> Option<CallId> {
         self.under_way().queues.pop(service)
     }
 
-    /// How many calls wait for room.
+    /// The number of calls that wait for room.
     pub(crate) fn queued(&self) -> usize {
         self.under_way().calls.values().filter(|call| call.queued.is_some()).count()
     }
 }
 
-/// Each session carries as many calls as its service accepts at once, or the service has as many as this side
-/// permits.
+/// The error of a call for which no session, or the bulkhead of its service, has room.
 fn full(more: &str) -> CallError {
     too_many(format!(
         "as many calls are under way at the service as its sessions or resilience.bulkhead allow{more}"

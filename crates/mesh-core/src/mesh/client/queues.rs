@@ -1,10 +1,10 @@
-//! Queues of calls that no session has room for.
+//! Queues of calls for which no session has room.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::{id::ServiceId, mesh::events::CallId, record::message::Priority};
 
-/// The calls that wait, by service. `limits.maxPendingCalls` bounds them together with all others.
+/// The waiting calls, by service. `limits.maxPendingCalls` limits them together with all others.
 #[derive(Debug, Default)]
 pub(super) struct Queues(HashMap<ServiceId, Queue>);
 
@@ -23,12 +23,12 @@ impl Queue {
 }
 
 impl Queues {
-    /// Whether no call waits. One that was given up counts until it is passed over.
+    /// Whether no call waits. A cancelled call counts until it is removed.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The services whose calls wait.
+    /// The services with waiting calls.
     pub(super) fn services(&self) -> Vec<ServiceId> {
         self.0.keys().cloned().collect()
     }
@@ -38,8 +38,8 @@ impl Queues {
         self.0.contains_key(service)
     }
 
-    /// A call waits, behind the others of its priority, or before them if it has waited before. `alive` calls are
-    /// under way: ids of others, which were given up, are dropped once they are the most.
+    /// Lets a call wait, behind the others of its priority, or before them if it has waited before. `alive` is the
+    /// number of calls in flight; ids of ended calls are dropped once they are the majority.
     pub(super) fn push(
         &mut self,
         service: &ServiceId,
@@ -93,11 +93,12 @@ impl Queues {
         id
     }
 
-    /// A call waits no longer.
+    /// Removes a call.
     pub(super) fn remove(&mut self, service: &ServiceId, priority: Priority, id: CallId) {
         if let Some(queue) = self.0.get_mut(service) {
             let class = queue.of(priority);
-            // Time is up in the order in which the calls wait, nearly always.
+            // Waits nearly always end in the order of the queue, so the first entry is checked
+            // first.
             if class.front() == Some(&id) {
                 class.pop_front();
             } else {

@@ -35,12 +35,12 @@ impl Side for Client {
                 self.on_response(session, call, Ok(reply));
             }
             Message::Error { call, failure } => self.on_response(session, call, Err(&failure)),
-            // It has said something about a call that it has never heard of now.
+            // The server disowns a call to which it has already responded.
             Message::GoAway { last, .. } if session.has_heard_beyond(last) => {
                 return Err(RecordError::Format);
             }
             Message::GoAway { last, .. } => self.leave(session, last),
-            // A message of the other side's: reflected, or from a faulty peer.
+            // Only a client sends this message. It was reflected, or the peer is faulty.
             _ => return Err(RecordError::Format),
         }
         Ok(())
@@ -54,7 +54,7 @@ impl Side for Client {
 }
 
 impl Client {
-    /// A response came.
+    /// Handles a response.
     fn on_response(
         self: &Arc<Self>,
         session: &ClientSession,
@@ -69,7 +69,7 @@ impl Client {
             Ok(reply) => self.light(reply.payload).map(|()| reply),
             Err(failure) => Err(match self.light(failure.data) {
                 Ok(()) => CallError::remote(failure),
-                // The failure itself is worth more than its data.
+                // Without room the failure is reported without its data.
                 Err(_) => CallError::remote(&Failure { data: Payload::EMPTY, ..*failure }),
             }),
         };
@@ -81,7 +81,8 @@ impl Client {
         self.tried(id, outcome);
     }
 
-    /// Whether the application may parse a payload: its event loop and its heap are at stake.
+    /// Whether the application may parse a payload. A heavy one would block its event loop or
+    /// exhaust its heap.
     fn light(&self, payload: Payload<'_>) -> Result<(), CallError> {
         let heavy = |error| format!("the service sent {error}");
         match self.shared.weigh(payload) {
@@ -90,7 +91,7 @@ impl Client {
         }
     }
 
-    /// The kind of a call that is under way.
+    /// The kind of a call in flight.
     fn kind(&self, id: CallId) -> Option<CallKind> {
         self.under_way().calls.get(&id).map(|call| call.kind)
     }

@@ -1,10 +1,10 @@
-//! Whether a call that failed is tried again, and when: the one engine for both
-//! kinds of further tries.
+//! Whether and when a failed call is tried again. This is the only engine for
+//! both kinds of repetition.
 //!
-//! A call whose session went away before it can have run is placed again at
-//! once, in every mesh, and a few times at most: nobody has done anything. Any
-//! other try follows `resilience.retry`: after a growing delay, within the time
-//! of the call, and within a budget of all calls.
+//! A call that cannot have run when its session was lost is placed again at
+//! once, a few times at most, in every mesh. Any other repetition is a new try
+//! by `resilience.retry`: after a growing delay, before the deadline of the
+//! call, and within a budget for all calls.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use crate::{
     resilience::{Attempt, ExponentialBackoff, ResilienceError, RetryBudget, RetryPolicy},
 };
 
-/// Sessions that one try is sent on at most, where that is safe.
+/// The most sessions on which one try is sent, if repeating is safe.
 const MAX_SESSIONS: u8 = 3;
 
-/// What is known of whether a call ran.
+/// The knowledge about whether a call ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ran {
-    /// It never left this side.
+    /// It did not run, because it never left this side.
     No,
-    /// The peer says that it never ran.
+    /// It did not run, according to the peer.
     NoByWord,
-    /// Nobody can tell.
+    /// It may have run.
     Perhaps,
 }
 
@@ -36,24 +36,24 @@ pub(super) enum Ran {
 pub(super) enum Again {
     Yes,
     No,
-    /// No: a peer said for the second time that it never ran.
+    /// No, because a peer has claimed for the second time that the call never ran.
     Doubtful,
 }
 
 /// The tries of one call.
 #[derive(Debug)]
 pub(super) struct Tries {
-    /// Whether running it twice does no harm.
+    /// Whether it is safe to run twice.
     idempotent: bool,
-    /// Attempts in all: sessions it was sent on, and connections that failed.
+    /// All attempts: the sessions on which it was sent, and the failed connections.
     pub(super) attempts: u8,
-    /// Sessions that this try was sent on.
+    /// The number of sessions on which this try was sent.
     sent: u8,
     /// Whether any try was sent.
     ever_sent: bool,
-    /// Which try this is, from 1.
+    /// The number of the try, from 1.
     number: u32,
-    /// It has been sent again because a peer said that it had not run.
+    /// Whether it was sent again on the claim of a peer that it had not run.
     repeated_on_word: bool,
 }
 
@@ -62,30 +62,31 @@ impl Tries {
         Self { idempotent, attempts: 0, sent: 0, ever_sent: false, number: 1, repeated_on_word: false }
     }
 
-    /// Whether running the call twice does no harm.
+    /// Whether the call is safe to run twice.
     pub(super) fn is_idempotent(&self) -> bool {
         self.idempotent
     }
 
-    /// The call is sent on a session.
+    /// Records that the call is sent on a session.
     pub(super) fn sent(&mut self) {
         self.attempts = self.attempts.saturating_add(1);
         self.sent = self.sent.saturating_add(1);
         self.ever_sent = true;
     }
 
-    /// Whether the call cannot have run: no session has carried it.
+    /// Whether no session has carried the call, so that it cannot have run.
     pub(super) fn was_never_sent(&self) -> bool {
         !self.ever_sent
     }
 
-    /// An instance could not be reached for the call.
+    /// Records an unreachable instance.
     pub(super) fn unreachable(&mut self) {
         self.attempts = self.attempts.saturating_add(1);
     }
 
-    /// The session that carried the call is gone. The word of a peer counts
-    /// once: it may run a call that must not run twice, and say that it did not.
+    /// Decides about the call after the loss of its session. The claim of a peer
+    /// counts once, because a dishonest peer may run a call and claim that it
+    /// did not.
     pub(super) fn displaced(&mut self, ran: Ran) -> Again {
         let doubtful =
             ran == Ran::NoByWord && !self.idempotent && std::mem::replace(&mut self.repeated_on_word, true);
@@ -99,7 +100,7 @@ impl Tries {
         }
     }
 
-    /// The next try begins.
+    /// Begins the next try.
     fn next(&mut self) {
         self.number = self.number.saturating_add(1);
         self.sent = 0;
@@ -123,17 +124,17 @@ impl Retries {
         })
     }
 
-    /// Retries that the budget has left.
+    /// The retries that the budget has left.
     pub(super) fn left(&self) -> f64 {
         self.budget.left()
     }
 
-    /// A call is made for the first time.
+    /// Credits the budget for a new call.
     pub(super) fn begin(&mut self) {
         self.budget.deposit();
     }
 
-    /// How long to wait before the next try of a call; `None` if there is none.
+    /// The delay before the next try of a call; `None` if there is none.
     pub(super) fn next(
         &mut self,
         tries: &mut Tries,
@@ -142,15 +143,15 @@ impl Retries {
         deadline: Option<Instant>,
         chance: f64,
     ) -> Option<Duration> {
-        // A caller learns at once that each instance is left alone.
+        // Open breakers fail a call at once. A retry would only delay that error.
         if !error.remote && error.reason == Reason::CircuitOpen.as_str() {
             return None;
         }
         let failed = Attempt {
             number: tries.number,
             code: error.code,
-            // A peer's word that trying again is safe may come from a handler that
-            // has done half of its work.
+            // A remote `retryable` does not prove that the call never ran: its
+            // handler may have done half of its work.
             never_ran: error.retryable && !error.remote,
             idempotent: tries.idempotent,
             retry_after: error.retry_after,

@@ -1,4 +1,4 @@
-//! A session that this side opened, with the numbers of the calls it carries.
+//! A session that this side opened, and the numbers of its calls.
 
 use std::{
     collections::HashMap,
@@ -19,28 +19,28 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct ClientSession {
     session: Session,
-    /// The instance it leads to.
+    /// The instance at the other end.
     target: OnceLock<Address>,
     numbers: Mutex<Numbers>,
 }
 
 #[derive(Debug, Default)]
 struct Numbers {
-    /// The number of the last call. No number is used twice.
+    /// The number of the latest call. No number is used twice.
     last: u32,
-    /// The highest number of a call that the server has said anything about.
+    /// The highest number of a call to which the server has responded in any way.
     heard: u32,
     pending: HashMap<u32, CallId>,
-    /// The server takes no more calls.
+    /// Whether the server accepts no more calls.
     leaving: bool,
 }
 
-/// Why a session has no number for a call.
+/// The reason why a session has no number for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoNumber {
     /// The server accepts no more calls at once.
     Full,
-    /// Each has been used.
+    /// All numbers have been used.
     UsedUp,
 }
 
@@ -59,12 +59,12 @@ impl Deref for ClientSession {
 }
 
 impl ClientSession {
-    /// The session leads to an instance.
+    /// Records the instance of the session.
     pub(super) fn leads_to(&self, target: Address) {
         self.target.get_or_init(|| target);
     }
 
-    /// The instance it leads to.
+    /// The instance at the other end.
     pub(crate) fn target(&self) -> Option<&Address> {
         self.target.get()
     }
@@ -86,39 +86,39 @@ impl ClientSession {
         lock(&self.numbers).pending.len() < self.parameters.max_calls as usize
     }
 
-    /// Calls under way, and calls that it has carried in all.
+    /// The number of calls in flight, and of all calls that it has carried.
     pub(crate) fn load(&self) -> (usize, u32) {
         let numbers = lock(&self.numbers);
         (numbers.pending.len(), numbers.last)
     }
 
-    /// Whether each number has been used.
+    /// Whether all numbers have been used.
     pub(super) fn is_used_up(&self) -> bool {
         lock(&self.numbers).last == u32::MAX
     }
 
-    /// The call with this number, if it is under way, about which the server
-    /// has said something.
+    /// The call with this number, if it is in flight. Records that the server
+    /// has responded to it.
     pub(super) fn heard_of(&self, number: u32) -> Option<CallId> {
         let mut numbers = lock(&self.numbers);
         let id = numbers.pending.get(&number).copied()?;
-        // What the server has begun to answer it cannot disown later.
+        // The server cannot disown this call later, because it has begun to respond.
         numbers.heard = numbers.heard.max(number);
         Some(id)
     }
 
-    /// Whether the server has said something about a call above `last`.
+    /// Whether the server has responded to a call above `last`.
     pub(super) fn has_heard_beyond(&self, last: u32) -> bool {
         last < lock(&self.numbers).heard
     }
 
-    /// A call is over.
+    /// Removes an ended call.
     pub(super) fn forget(&self, number: u32) {
         lock(&self.numbers).pending.remove(&number);
     }
 
-    /// Takes no more calls. Returns those above `last`, which never ran, in the
-    /// order in which they were placed, and whether none is left.
+    /// Stops taking calls. Returns those above `last`, which never ran, in the
+    /// order of their placement, and whether no call is left.
     pub(super) fn leave(&self, last: u32) -> (Vec<CallId>, bool) {
         let mut numbers = lock(&self.numbers);
         numbers.leaving = true;
@@ -128,7 +128,7 @@ impl ClientSession {
         (never_ran, numbers.pending.is_empty())
     }
 
-    /// Ends the session if the server is leaving it and its last call is over.
+    /// Ends the session if the server is leaving it and its last call has ended.
     pub(super) fn finish_if_left(&self) {
         let numbers = lock(&self.numbers);
         if numbers.leaving && numbers.pending.is_empty() {
@@ -136,12 +136,12 @@ impl ClientSession {
         }
     }
 
-    /// The calls that are left when the session is over, by number.
+    /// Takes the calls that are left at the end of the session, by number.
     pub(super) fn take_pending(&self) -> HashMap<u32, CallId> {
         std::mem::take(&mut lock(&self.numbers).pending)
     }
 
-    /// As if `last` calls had been placed.
+    /// Sets the state after `last` calls.
     #[cfg(test)]
     pub(crate) fn use_up(&self, last: u32) {
         lock(&self.numbers).last = last;

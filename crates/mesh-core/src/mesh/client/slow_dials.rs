@@ -1,9 +1,9 @@
-//! Connections that take their time: a black hole, or something that accepts
-//! and says nothing.
+//! Slow connections: to an address that drops packets, or to a server that
+//! accepts and stays silent.
 //!
-//! Calls that wait for one get another instance beside it, and wait for as long
-//! as they would for a service that is away. The connection itself has the time
-//! of a handshake, so that a slow service is ready for later calls.
+//! Calls that wait for one get another instance beside it, and wait no longer
+//! than for a service that is away. The connection itself keeps the whole time
+//! of a handshake, so that a slow service becomes ready for later calls.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -22,8 +22,8 @@ use crate::{
 };
 
 impl Client {
-    /// Looks after the calls that wait for a connection that is being made,
-    /// until that is over and this is dropped.
+    /// Helps the calls that wait for a connection while it is being opened. The
+    /// future never completes; its drop ends the help.
     pub(super) async fn look_after(self: &Arc<Self>, service: &ServiceId, target: &Address) -> Infallible {
         loop {
             sleep(STAGGER).await;
@@ -32,7 +32,7 @@ impl Client {
         }
     }
 
-    /// Another instance is tried beside one that is slow, or serves its calls already.
+    /// Tries another instance beside a slow one, or places the calls on one that is ready.
     fn help_waiting(self: &Arc<Self>, service: &ServiceId, target: &Address) {
         let now = self.now();
         let detour = {
@@ -42,7 +42,7 @@ impl Client {
                 None => Ok(None),
                 Some(breakers) => lock(breakers).usable(service, instances, now.uptime),
             };
-            // Where each instance is left alone there is no other way.
+            // If all breakers are open there is no other way.
             let Ok(usable) = usable else { return };
             let passes = |index: usize| usable.as_ref().is_none_or(|usable| usable[index]);
             under_way.links.detour_of_waiting(service, target, &passes, now)

@@ -1,9 +1,10 @@
-//! Spares: a second copy of a call at another instance, while the first one has not answered. The first answer counts,
-//! and the other copy is cancelled.
+//! Spares. A spare is a second copy of a call at another instance, while the first copy has no answer. The first
+//! answer counts, and the other copy is cancelled.
 //!
-//! Only unary calls that are idempotent have one, one at a time, and within a budget of all calls. There are two
+//! Only unary idempotent calls have a spare, one at a time, within a budget for all calls. There are two
 //! occasions. *Hedging* (`resilience.hedging`) makes a spare as soon as a call takes longer than most calls of its
-//! method. A *rescue* happens in every mesh once half of a call's time is over: the instance may have gone silent.
+//! method. A *rescue* happens in every mesh once half of a call's time is over, because the instance may have gone
+//! silent.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -17,18 +18,19 @@ use crate::{
     resilience::{ResilienceError, RetryBudget},
 };
 
-/// The ids of spares begin here. Those of the application, and of calls that ask for reports, are below.
+/// The first id of spares. Calls of the application, and calls for reports, have lower ids.
 const FIRST_SPARE: CallId = 3 << 30;
-/// The most methods with an estimate of their own.
+/// The most methods with their own estimate.
 const MAX_METHODS: usize = 1_000;
-/// A rescue comes after half of the time that is left, and within these bounds.
+/// The shortest and the longest delay of a rescue, which is half of the remaining time.
 const RESCUE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
-/// Rescues for each call in the long run, and at once.
+/// Rescues per call, in the long run.
 const RESCUE_RATIO: f64 = 0.2;
+/// Rescues that may happen at once.
 const RESCUE_RESERVE: u32 = 100;
-/// Hedges at once. Their share in the long run is an option.
+/// Hedges that may happen at once. Their share in the long run is an option.
 const HEDGE_RESERVE: u32 = 10;
-/// No hedge comes earlier than this, however fast the calls are.
+/// The shortest delay of a hedge.
 const SHORTEST_HEDGE: Duration = Duration::from_millis(1);
 
 /// The estimates and budgets of one mesh.
@@ -52,7 +54,7 @@ impl Spares {
         })
     }
 
-    /// How long a call may take before it gets a spare, and on which occasion.
+    /// The delay before a call gets a spare, and the occasion.
     pub(super) fn delay(&mut self, call: &Call, now: Instant) -> Option<(Duration, Occasion)> {
         if call.hedge == Some(false) {
             return None;
@@ -81,7 +83,7 @@ impl Spares {
         }
     }
 
-    /// Takes note of how long a call took that may be hedged.
+    /// Records the latency of a call that may be hedged.
     pub(super) fn observe(&mut self, method: u64, latency: Duration) {
         let share = self.hedging.unwrap_or_default().percentile;
         if let Some(quantile) = self.methods.get_mut(&method) {

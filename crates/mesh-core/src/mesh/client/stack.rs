@@ -1,10 +1,11 @@
 //! The stack of a call, outermost first:
 //!
-//! deadline → tries and their budget → choice of an instance → breaker of that
-//! instance → session → seal.
+//! deadline → retries and their budget → choice of an instance → breaker of
+//! that instance → session → seal.
 //!
 //! `place` goes down the stack and `tried` comes back up. The deadline is a timer
-//! around all of it, which also runs while a call waits for its next try.
+//! around the whole stack, which also runs while a call waits for its next
+//! attempt.
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,8 +34,8 @@ use crate::{
 };
 
 impl Client {
-    /// Down the stack: hands a call to a session, or to the connection that is
-    /// being made.
+    /// Goes down the stack: hands a call to a session, or to a connection that
+    /// is being opened.
     pub(super) fn place(self: &Arc<Self>, id: CallId) {
         let mut changes = Vec::new();
         let mut under_way = self.under_way();
@@ -61,7 +62,7 @@ impl Client {
             self.unqueue(id);
             return self.tried(id, Err(error));
         }
-        // Behind those that wait already.
+        // The call queues behind the waiting ones.
         if call.queued.is_none() && queues.has(&call.service) {
             drop(under_way);
             return self.queue(id);
@@ -111,7 +112,7 @@ impl Client {
                     self.leave(&session, u32::MAX);
                 }
                 match sent {
-                    // What the stream had to say meanwhile goes with it.
+                    // Items that the stream has queued in the meantime follow the request.
                     Ok(()) if streams => streaming::pump(&**self, id, false),
                     Ok(()) => {}
                     Err(error) => self.tried(id, Err(error)),
@@ -130,7 +131,7 @@ impl Client {
         self.report(changes);
     }
 
-    /// Whether the instances of a service are still to be reported.
+    /// Whether discovery has yet to report the instances of a service.
     fn is_unreported(&self, service: &ServiceId, links: &Links) -> bool {
         self.shared.config.has_provider && !links.knows(service) && self.registry.lookup(service).is_empty()
     }
@@ -141,10 +142,10 @@ impl Client {
         Now { instant, uptime: self.shared.uptime_at(instant) }
     }
 
-    /// Chooses an instance that its breaker does not leave alone.
+    /// Chooses an instance whose breaker is not open.
     ///
     /// # Errors
-    /// Each instance is left alone.
+    /// All breakers are open.
     fn choose(
         &self,
         id: CallId,
@@ -175,8 +176,8 @@ impl Client {
         let passes = |index: usize| usable.as_ref().is_none_or(|usable| usable[index]);
         let placement = links.route(&call.service, call.seeker(id), &passes, now);
         call.stand = match &placement {
-            // A call that is sent takes a permit.
-            // It is not refused one: this breaker has just been asked.
+            // A call that is sent takes a permit. The breaker cannot refuse it,
+            // because it was checked just before.
             Placement::Session(session, ..) => session
                 .target()
                 .and_then(|target| breakers.enter(&call.service, target, now.uptime, changes).ok()),
@@ -189,7 +190,7 @@ impl Client {
         Ok(placement)
     }
 
-    /// Back up the stack: a try is over. The call waits for its next one, or ends.
+    /// Comes back up the stack after an attempt. The call waits for the next one, or ends.
     pub(super) fn tried(&self, id: CallId, outcome: Result<Reply<'_>, CallError>) {
         if let Err(error) = &outcome
             && self.pauses(id, error)
@@ -199,14 +200,14 @@ impl Client {
         self.settle(id, outcome);
     }
 
-    /// Lets a call wait for its next try; false if there is none.
+    /// Lets a call wait for its next attempt; false if there is none.
     fn pauses(&self, id: CallId, error: &CallError) -> bool {
         let Some(retries) = &self.retries else { return false };
         let chance = (self.shared.platform.chance)();
         let mut under_way = self.under_way();
         let Some(call) = under_way.calls.get_mut(&id) else { return false };
         if call.twin.is_some_and(|twin| twin.is_spare) {
-            // The first copy has tries of its own.
+            // A spare is not retried; the first copy has its own retries.
             return false;
         }
         let Some(delay) = call.next_try(&mut lock(retries), error, chance) else { return false };
@@ -223,7 +224,7 @@ impl Client {
         true
     }
 
-    /// A call has waited for its next try.
+    /// Begins the next attempt of a call after its delay.
     pub(crate) fn retry(self: &Arc<Self>, id: CallId) {
         if let Some(call) = self.under_way().calls.get_mut(&id) {
             call.begin_try();
@@ -232,8 +233,7 @@ impl Client {
         self.shared.events.flush();
     }
 
-    /// A call is no longer at its instance: the balance and the breaker of the instance take note of how it
-    /// went.
+    /// Records that a call has left its instance. The balance and the instance's breaker take its outcome.
     pub(super) fn left_instance(&self, id: CallId, failure: Option<&CallError>) {
         let mut changes = Vec::new();
         let mut ejected = None;
@@ -243,7 +243,7 @@ impl Client {
             let UnderWay { calls, links, .. } = &mut *under_way;
             let Some(call) = calls.get_mut(&id) else { return };
             if let Some((visit, since)) = call.visit.take() {
-                // The time of a stream says nothing about its instance.
+                // The duration of a stream is no latency of its instance.
                 let latency = (!call.kind.is_stream()).then(|| now.instant.duration_since(since));
                 if let Some(latency) = latency {
                     self.note_latency(call, latency);
@@ -272,8 +272,9 @@ impl Client {
     fn report_ejected(&self, service: &ServiceId, targets: Vec<(Address, Duration)>) {
         for (target, time) in targets {
             let millis = time.as_millis();
-            let text =
-                format!("{service} at {target} fails more than others, and is left out for {millis} ms");
+            let text = format!(
+                "{service} at {target} fails more than other instances, and is ejected for {millis} ms"
+            );
             let fields = vec![
                 ("service", service.to_string()),
                 ("target", target.to_string()),
@@ -288,7 +289,7 @@ impl Client {
             let (level, label, text) = match state {
                 BreakerState::Closed => (Level::Info, CircuitLabel::Closed, "answers again"),
                 BreakerState::Open => {
-                    (Level::Warn, CircuitLabel::Open, "fails, and is left alone for a while")
+                    (Level::Warn, CircuitLabel::Open, "fails, and gets no calls for a while")
                 }
                 BreakerState::HalfOpen => (Level::Info, CircuitLabel::HalfOpen, "is probed with a few calls"),
             };
@@ -302,7 +303,7 @@ impl Client {
     }
 }
 
-/// A call that is sent counts at its instance.
+/// Counts a call that is sent at its instance.
 fn enter(call: &mut Call, links: &mut Links, placement: &Placement, now: Now) {
     if let Placement::Session(_, index, _) = placement {
         call.visit = links.enter(&call.service, *index).map(|visit| (visit, now.instant));

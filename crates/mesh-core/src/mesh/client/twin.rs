@@ -1,8 +1,8 @@
-//! The other copy of a call, as the call knows it.
+//! The reference of a call to its other copy.
 
 use crate::mesh::events::CallId;
 
-/// When a call gets a spare.
+/// The occasion on which a call gets a spare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Occasion {
     Hedge,

@@ -1,4 +1,4 @@
-//! The instances of other services as this side sees them, for reports.
+//! The instances of other services, as this side sees them, for reports.
 
 #![allow(clippy::cast_precision_loss, reason = "figures for people; beyond 2^53 they are estimates")]
 
@@ -57,14 +57,14 @@ impl Client {
         entries.iter().map(|entry| view(&entry.endpoint)).collect()
     }
 
-    /// Where the instances of a service come from.
+    /// The source of the instances of a service.
     fn source_of(&self, service: &ServiceId) -> &'static str {
         let configured = &self.shared.config.services;
         let is_configured = configured.iter().any(|one| one.id == *service && one.address.is_some());
         if is_configured { "config" } else { "provider" }
     }
 
-    /// Retries that the budget has left; `None` without one.
+    /// The retries that the budget has left; `None` without a budget.
     pub(crate) fn retry_budget(&self) -> Option<f64> {
         self.retries.as_ref().map(|retries| lock(retries).left())
     }
@@ -75,7 +75,7 @@ impl Client {
     }
 }
 
-/// The state as reports name it.
+/// The name of the state in reports.
 fn shown(state: BreakerState) -> &'static str {
     match state {
         BreakerState::Closed => "closed",

@@ -1,4 +1,4 @@
-//! The files of the certificate, followed while a mesh runs.
+//! Follows the files of the certificate while a mesh runs.
 
 use std::{future::pending, sync::Arc, time::Duration};
 
@@ -11,8 +11,8 @@ use crate::{
     providers::files::{Read, Watched},
 };
 
-/// How long files may be no good before that is reported. Some tools write the key first and the certificate a
-/// moment later.
+/// The time for which files may be invalid before that is reported. Some tools write the key first and the
+/// certificate a moment later.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The files of one option.
@@ -24,15 +24,15 @@ enum Files {
 }
 
 impl Core {
-    /// Uses the files of the certificate whenever they change, until the mesh stops. Files that are no good
-    /// leave the identity as it is.
+    /// Uses the files of the certificate whenever they change, until the mesh stops. Invalid files leave
+    /// the identity as it is.
     pub(in crate::mesh) async fn follow_certificate(self: Arc<Self>) {
         if let Some(watched) = self.identity.watched_files() {
             self.follow(watched, Files::Identity).await;
         }
     }
 
-    /// The same for the certificates that only carry TLS.
+    /// The same for the certificates for TLS only.
     pub(in crate::mesh) async fn follow_tls(self: Arc<Self>) {
         if let Some(watched) = self.identity.watched_tls_files() {
             self.follow(watched, Files::Tls).await;
@@ -60,7 +60,7 @@ impl Core {
                     fault = None;
                     self.set_fault(&files, None);
                 }
-                // The last of the faults is the one that lasts.
+                // The latest fault replaces earlier ones, but the patience does not begin again.
                 Err(error) => fault = Some((error, patience.unwrap_or_else(|| Instant::now() + PATIENCE))),
             }
         }
@@ -75,7 +75,7 @@ impl Core {
         match files {
             Files::Identity => {
                 let reread = self.reread(Some(contents)).await?;
-                // Other lists alone need no other key.
+                // A change of anchors or lists alone needs no new key.
                 if !self.identity.is_in_use(&reread) {
                     self.take_over(reread).await?;
                 }

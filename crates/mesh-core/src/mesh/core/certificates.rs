@@ -1,5 +1,5 @@
-//! The upkeep of certificates in a running mesh: delegations renewed in time,
-//! files read again, sessions that a revocation or other anchors end.
+//! The upkeep of certificates in a running mesh: it renews delegations, reloads
+//! files, and ends sessions after a revocation or a change of anchors.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -19,11 +19,11 @@ use crate::{
     providers::files::Contents,
 };
 
-/// How long the calls under way may go on after the peer's identity has ended.
+/// The time for which calls may continue after the end of the peer's identity.
 const LAST_CALLS: Duration = Duration::from_hours(1);
 
 impl Core {
-    /// Renews the delegation when it is time, and warns of an end that is near.
+    /// Renews the delegation when it is due, and warns of a near end.
     pub(super) fn keep_certificate(&self, now: Timestamp) {
         for (event, text) in self.identity.certificate_warnings(now) {
             self.shared.log(Level::Warn, event, text, Vec::new());
@@ -39,14 +39,14 @@ impl Core {
             identity.renewal_is_over(outcome.is_ok(), shared.now());
             if let Err(error) = outcome {
                 let fields = vec![("reason", error.reason().to_string())];
-                let text = format!("the certificate could not be delegated to another key: {error}");
+                let text = format!("the certificate could not be delegated to a new key: {error}");
                 shared.log(Level::Error, "certificate.renewal.failed", text, fields);
                 shared.events.flush();
             }
         });
     }
 
-    /// Reads the certificate again, as [`Mesh::reload_identity`](crate::mesh::Mesh::reload_identity) says.
+    /// As [`Mesh::reload_identity`](crate::mesh::Mesh::reload_identity).
     pub(in crate::mesh) async fn reload_identity(&self) -> Result<PublicKey, Error> {
         let reread = self.reread(None).await?;
         let key = self.take_over(reread).await?;
@@ -54,8 +54,8 @@ impl Core {
         Ok(key)
     }
 
-    /// Reads the files, or takes those that were delivered, and ends the sessions of peers that are refused by
-    /// their anchors and lists. That does not wait for the key of a new certificate, which takes a while to make.
+    /// Reads the files, or takes the delivered contents, and ends the sessions of peers that their anchors and
+    /// lists refuse. This does not wait for the new mesh key, which takes a while to make.
     pub(super) async fn reread(&self, contents: Option<Contents>) -> Result<Reread, Error> {
         let reread = self.identity.reread(contents).await?;
         if reread.judges_anew {
@@ -69,7 +69,7 @@ impl Core {
     /// Uses the certificate of the files from now on.
     pub(super) async fn take_over(&self, reread: Reread) -> Result<PublicKey, Error> {
         let key = self.identity.take_over(reread).await?;
-        // A peer that refused the former certificate may accept this one.
+        // A peer that refused the previous certificate may accept this one.
         self.client.forgive();
         self.renew_sessions();
         self.end_refused_sessions().await?;
@@ -77,7 +77,7 @@ impl Core {
         Ok(key)
     }
 
-    /// Revokes, as [`Mesh::revoke`](crate::mesh::Mesh::revoke) says.
+    /// As [`Mesh::revoke`](crate::mesh::Mesh::revoke).
     pub(in crate::mesh) async fn revoke(&self, revocation: Revocation) -> Result<usize, Error> {
         self.identity.revoke(revocation)?;
         let ended = self.end_refused_sessions().await?;
@@ -85,7 +85,8 @@ impl Core {
         Ok(ended)
     }
 
-    /// Lets the sessions without a certificate end with the calls they carry, once nothing less is accepted.
+    /// Lets the sessions without a certificate end with the calls that they carry, once the weaker trust has
+    /// ended.
     pub(super) fn end_weaker_trust(&self, now: Timestamp) {
         if !self.identity.weaker_ends(now) {
             return;
@@ -100,13 +101,14 @@ impl Core {
                 session.leave();
             }
         }
-        let text = "security.accept has ended: certificates alone are accepted".to_owned();
+        let text = "security.accept has ended: only certificates are accepted".to_owned();
         self.shared.log(Level::Warn, "accept.ended", text, Vec::new());
         self.shared.events.flush();
     }
 
-    /// Ends the sessions whose peers' identities ended a while ago. They were left
-    /// politely then; a call that lasts for ever must not prolong an identity.
+    /// Ends the sessions of peers whose identities ended a while ago. Those
+    /// sessions have taken no new calls since, but an endless call must not
+    /// prolong an identity.
     fn end_outlived_sessions(&self, now: Timestamp) {
         let (calling, answering) = (self.client.sessions().list(), self.server.sessions().list());
         let end = |session: &Session| {
@@ -124,14 +126,14 @@ impl Core {
         }
     }
 
-    /// Ends every session whose peer would be refused now. Returns how many.
+    /// Ends every session whose peer would now be refused. Returns their number.
     async fn end_refused_sessions(&self) -> Result<usize, Error> {
         let (calling, answering) = (self.client.sessions().list(), self.server.sessions().list());
         let sessions = calling.iter().map(|held| &held.info).chain(answering.iter().map(|held| &held.info));
         let sessions: Vec<Arc<SessionInfo>> = sessions.map(Arc::clone).collect();
         let identity = Arc::clone(&self.identity);
         let now = self.shared.now();
-        // Other anchors mean signatures to verify.
+        // New anchors require verifying signatures, which is slow.
         let judged = self.shared.platform.blocking(move || {
             let refused = |info: Arc<SessionInfo>| Some((info.handle, identity.judge(&info, now).err()?));
             sessions.into_iter().filter_map(refused).collect::<HashMap<u32, IdentityError>>()
@@ -139,7 +141,8 @@ impl Core {
         let refused = judged.await.map_err(|_| Error::Thread)?;
         let end = |session: &Session| {
             let Some(error) = refused.get(&session.info.handle) else { return 0 };
-            // The sweep ends politely the sessions whose certificates have merely expired.
+            // The sweep ends sessions with expired certificates in order, so they are not cut off
+            // here.
             if error.reason() == Reason::CertExpired {
                 return 0;
             }

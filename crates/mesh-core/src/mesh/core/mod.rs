@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{clock::Timestamp, crypto::rsa::PublicKey, transport::Connections};
 
-/// How often idle and aged sessions are looked for.
+/// The interval of the sweep for idle and old sessions.
 const SWEEP: Duration = Duration::from_secs(1);
-/// How long the end of a mesh waits for its port, and for the last answers.
+/// The time for which the end of a mesh waits for its port, and for the last answers.
 const RELEASE: Duration = Duration::from_secs(1);
 const FAREWELL: Duration = Duration::from_millis(300);
 
@@ -37,12 +37,12 @@ pub(super) struct Core {
     pub(super) listening: Option<Listening>,
 }
 
-/// A port that is listened at.
+/// A bound port.
 pub(super) struct Listening {
     pub(super) address: Option<SocketAddr>,
     /// The connections accepted.
     pub(super) connections: Connections,
-    /// It is free again.
+    /// Cancelled once the port is free again.
     pub(super) released: CancellationToken,
 }
 
@@ -56,7 +56,7 @@ impl Core {
             tokio::select! {
                 biased;
                 () = shared.stop.cancelled() => return,
-                // Before the timers, any number of which may be due.
+                // The sweep precedes the timers, because any number of timers may be due.
                 _ = sweep.tick() => shared.guarded(|| self.sweep(shared.now())),
                 timer = shared.timers.expired() => shared.guarded(|| match timer {
                     Timer::Call(id) => self.client.expired(id),
@@ -69,8 +69,8 @@ impl Core {
         }
     }
 
-    /// Ends sessions that are idle or old: politely first, so that no call is
-    /// lost to it, then for good.
+    /// Ends sessions that are idle or old: first with a goaway, so that no call
+    /// is lost, and then finally.
     fn sweep(&self, now: Timestamp) {
         if self.identity.retire_secrets(now) {
             self.renew_sessions();
@@ -82,7 +82,7 @@ impl Core {
         let config = &self.shared.config;
         for session in self.client.sessions().list() {
             if session.is_overdue(now, config) {
-                // Calls under way keep their session until they are over.
+                // Calls in flight keep their session until they end.
                 self.client.leave(&session, u32::MAX);
             }
         }
@@ -93,7 +93,7 @@ impl Core {
         }
     }
 
-    /// Looks at every stream once, for those that stand still.
+    /// Checks every stream once for a stall.
     pub(super) fn sweep_streams(&self) {
         let mut stalls = Stalls::default();
         stalls.look(&*self.client);
@@ -101,7 +101,7 @@ impl Core {
         stalls.report(&self.shared);
     }
 
-    /// Another key for this service, as [`Mesh::rotate_key`](super::Mesh::rotate_key) says.
+    /// As [`Mesh::rotate_key`](super::Mesh::rotate_key).
     pub(super) async fn rotate_key(&self) -> Result<PublicKey, Error> {
         let key = self.identity.rotate_key().await?;
         self.renew_sessions();
@@ -109,7 +109,7 @@ impl Core {
         Ok(key)
     }
 
-    /// Another mesh secret, as [`Mesh::rotate_secret`](super::Mesh::rotate_secret) says.
+    /// As [`Mesh::rotate_secret`](super::Mesh::rotate_secret).
     pub(super) fn rotate_secret(&self, secret: &str, grace: Duration) -> Result<(), Error> {
         self.identity.rotate_secret(secret, grace)?;
         // A peer that refused the previous one may accept this one.
@@ -121,8 +121,8 @@ impl Core {
         Ok(())
     }
 
-    /// Lets every session end with the calls it carries; the next call gets a
-    /// new one.
+    /// Lets every session end with the calls that it carries. The next call
+    /// gets a new session.
     fn renew_sessions(&self) {
         for session in self.client.sessions().list() {
             self.client.leave(&session, u32::MAX);
@@ -132,18 +132,19 @@ impl Core {
         }
     }
 
-    /// Takes no more requests and waits until none is under way, at most for
-    /// `patience`; then ends everything.
+    /// Accepts no more requests and waits for the requests in progress, at most
+    /// for `patience`. Then ends everything.
     pub(super) async fn close(&self, patience: Duration) {
-        let text = "the mesh takes no more requests";
+        let text = "the mesh accepts no more requests";
         self.shared.sight.event("drain", self.shared.sight.service(), text, self.shared.elapsed());
         self.shared.draining.cancel();
         if let Some(listening) = &self.listening {
-            // So that whoever waits for the end of this can listen there at once.
+            // After the return the caller can listen on the port at once.
             let _ = timeout(RELEASE, listening.released.cancelled()).await;
         }
         let drained = async {
-            // Every session is left, also when the first is still busy.
+            // `count` visits every session, so that all of them are left even if the first is still
+            // busy.
             while self.server.sessions().list().iter().filter(|session| !session.leave()).count() > 0 {
                 sleep(Duration::from_millis(5)).await;
             }
@@ -163,7 +164,7 @@ impl Core {
                 sleep(Duration::from_millis(2)).await;
             }
         };
-        // Answers already given are written out, if the peers read them.
+        // Queued answers are still written, if the peers read them.
         let _ = timeout(FAREWELL, gone).await;
         self.shared.log_withheld_at_the_end();
         self.shared.stop.cancel();

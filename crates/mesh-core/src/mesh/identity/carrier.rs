@@ -1,4 +1,4 @@
-//! The certificates that carry TLS: this service's own one, or one for TLS alone.
+//! The certificates for TLS: that of the identity, or one for TLS only.
 
 use std::sync::{Arc, Mutex, atomic::AtomicU64};
 
@@ -17,24 +17,24 @@ use crate::{
 pub(crate) struct Tls {
     /// The server's side, for the credential that it was made with.
     server: Mutex<Option<(Arc<Credential>, Arc<ServerConfig>)>>,
-    /// Signatures of the certificate's key that connections caused.
+    /// Signatures with the certificate's key that connections have caused.
     pub(super) signatures: Arc<AtomicU64>,
-    /// Certificates for TLS alone; without them the identity's carry it.
+    /// Certificates for TLS only. Without them TLS uses the certificate of the identity.
     pub(super) carrier: Option<Carrier>,
 }
 
-/// Certificates for TLS alone.
+/// Certificates for TLS only.
 pub(super) struct Carrier {
     config: config::Certificate,
     signatures: Arc<AtomicU64>,
     current: Mutex<(Arc<Credential>, Arc<Verifier>)>,
     pub(super) watched: Mutex<Option<Watched>>,
-    /// Why the files as they are now are not in use.
+    /// The fault of the current files, if they are not in use.
     pub(super) fault: Mutex<Option<String>>,
 }
 
 impl Tls {
-    /// TLS as the configuration wants it; `None` without. Blocks.
+    /// Reads the configuration of TLS; `None` without TLS. Blocks.
     pub(super) fn load(shared: &Shared) -> Result<Option<Self>, Error> {
         let carrier = match (&shared.config.tls, &shared.config.certificate) {
             (config::Tls::Off, _) | (config::Tls::Auto | config::Tls::Required, None) => return Ok(None),
@@ -44,7 +44,7 @@ impl Tls {
         Ok(Some(Self { server: Mutex::default(), signatures: Arc::default(), carrier }))
     }
 
-    /// The server's side under `credential`.
+    /// The server's configuration of TLS with `credential`.
     pub(super) fn server(&self, credential: Arc<Credential>) -> Result<Arc<ServerConfig>, MaterialError> {
         let mut server = lock(&self.server);
         if let Some((with, config)) = &*server
@@ -78,19 +78,19 @@ impl Carrier {
         Arc::clone(&lock(&self.current).0)
     }
 
-    /// The checks of servers.
+    /// The checks of servers' certificates.
     pub(super) fn verifier(&self) -> Arc<Verifier> {
         Arc::clone(&lock(&self.current).1)
     }
 
-    /// Uses the files from now on. Blocks.
+    /// Reads the files again and uses them. Blocks.
     pub(super) fn reread(&self, shared: &Shared, contents: &Contents) -> Result<(), Error> {
         let next = read(shared, &self.config, Some(contents), &self.signatures)?;
         *lock(&self.current) = next;
         Ok(())
     }
 
-    /// The fault that an operator has to mend, if there is one.
+    /// The fault that an operator has to repair, if there is one.
     pub(super) fn problem(&self, now: Timestamp) -> Option<String> {
         if let Some(fault) = lock(&self.fault).clone() {
             return Some(fault);
@@ -104,7 +104,7 @@ impl Carrier {
     }
 }
 
-/// Reads the certificates for TLS alone, and looks at the own one as peers do.
+/// Reads the certificates for TLS only, and checks the own one as peers do.
 fn read(
     shared: &Shared,
     given: &config::Certificate,
@@ -121,7 +121,7 @@ fn read(
     Ok((Arc::new(credential), Arc::new(verifier)))
 }
 
-/// The error under the option that it is about.
+/// The error with the path of its option.
 fn of_tls(error: Error) -> Error {
     let Error::Certificate(MaterialError::Unusable { option, why }) = error else { return error };
     let option = match option {

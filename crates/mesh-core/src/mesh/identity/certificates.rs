@@ -1,5 +1,5 @@
-//! This service's certificate: read, checked as peers check it, and delegated
-//! to a mesh key that is made anew for each delegation.
+//! This service's certificate. It is read, checked as peers check it, and
+//! delegated to a mesh key that is new with each delegation.
 
 use std::{
     sync::{
@@ -23,40 +23,40 @@ use crate::{
     providers::files::{Contents, Watched},
 };
 
-/// How often a certificate that is about to end is mentioned again.
+/// The interval between two warnings about one ending certificate or list.
 const DAILY: Duration = Duration::from_hours(24);
-/// Before a failed renewal is tried again.
+/// The delay after a failed renewal.
 const RETRY: Duration = Duration::from_mins(1);
 
-/// This service's certificate and what comes of it.
+/// This service's certificate, with its delegation and the checks of peers.
 pub(crate) struct Certificates {
     config: config::Certificate,
     rule: NameRule,
     revocations: Arc<Revocations>,
     signatures: Arc<AtomicU64>,
     current: Mutex<Current>,
-    /// A renewal is under way.
+    /// Whether a renewal is in progress.
     renewing: AtomicBool,
-    /// The files, until somebody follows them.
+    /// The watched files, until their follower takes them.
     watched: Mutex<Option<Watched>>,
-    /// Why the files as they are now are not in use.
+    /// The fault of the current files, if they are not in use.
     fault: Mutex<Option<String>>,
 }
 
 struct Current {
     credential: Arc<Credential>,
     verifier: Arc<Verifier>,
-    /// The hash of the anchors and lists that it judges by.
+    /// The hash of the anchors and lists in use.
     trust: [u8; 32],
-    /// The findings of this side's own checks.
+    /// The result of checking this side's own identity.
     own: Arc<Certified>,
-    /// A revocation list names this service's own certificate.
+    /// Whether a revocation list names this service's own certificate.
     is_revoked: bool,
-    /// When the next delegation is made.
+    /// The time of the next delegation.
     renew_at: Timestamp,
-    /// When its end is mentioned next.
+    /// The time of the next warning about its end.
     warn_at: Timestamp,
-    /// When an ended revocation list is mentioned next.
+    /// The time of the next warning about ended revocation lists.
     lists_warn_at: Timestamp,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Delegated {
     pub(super) certificate: Certificate,
 }
 
-/// The material that was read and has passed the checks that peers make.
+/// Material that has passed the same checks as at peers.
 struct Checked {
     credential: Arc<Credential>,
     verifier: Arc<Verifier>,
@@ -75,7 +75,7 @@ struct Checked {
 }
 
 impl Certificates {
-    /// Reads the files, makes a mesh key and delegates to it. Blocks.
+    /// Reads the files, makes a mesh key and signs its delegation. Blocks.
     pub(super) fn load(shared: &Shared, config: &config::Certificate) -> Result<(Self, Delegated), Error> {
         let rule = NameRule {
             trust_domain: config.trust_domain.clone(),
@@ -111,16 +111,17 @@ impl Certificates {
         Ok((certificates, delegated))
     }
 
-    /// Reads the files, or takes those that were delivered. Blocks.
+    /// Reads the files, or takes the delivered contents. Blocks.
     pub(super) fn read(&self, contents: Option<&Contents>) -> Result<Given, Error> {
         material::read(&self.config, contents)
     }
 
-    /// Judges peers by the anchors and lists of `given` from now on, under the certificate in use, whose
-    /// identity is `identity`. Returns the new checks; `None` if there is nothing new, or if the certificate in
-    /// use needs the former anchors.
+    /// Checks peers by the anchors and lists of `given` from now on. The certificate in use, whose identity is
+    /// `identity`, stays. Returns the new checks; `None` if nothing is new, or if the certificate in use needs
+    /// the previous anchors.
     ///
-    /// A list that names this service's own certificate counts: it may name others as well.
+    /// A list that names this service's own certificate is used too, because it may name other
+    /// certificates as well.
     pub(super) fn judge_by(&self, shared: &Shared, given: &Given, identity: &[u8]) -> Option<Arc<Verifier>> {
         let credential = {
             let current = lock(&self.current);
@@ -142,20 +143,20 @@ impl Certificates {
         Some(verifier)
     }
 
-    /// Whether `given` has the certificate in use, and that may stay in use.
+    /// Whether `given` contains the certificate in use, and that may stay in use.
     pub(super) fn is_in_use(&self, given: &Given) -> bool {
         let current = lock(&self.current);
         current.trust == given.trust && !current.is_revoked && current.credential.is_same(&given.credential)
     }
 
-    /// Delegates under the certificate of `given` if it passes every check; otherwise the former
-    /// certificate stays. Blocks.
+    /// Delegates under the certificate of `given` if it passes every check. Otherwise the
+    /// previous certificate stays. Blocks.
     pub(super) fn take_over(&self, shared: &Shared, given: Given) -> Result<Delegated, Error> {
         let verifier = self.verifier_of(given.anchors, &given.credential);
         Ok(self.replace(shared, check(shared, Arc::new(given.credential), verifier)?, given.trust))
     }
 
-    /// Delegates to a fresh mesh key under the certificate that is there. Blocks.
+    /// Delegates to a new mesh key under the certificate in use. Blocks.
     pub(super) fn renew(&self, shared: &Shared) -> Result<Delegated, Error> {
         let (credential, verifier, trust) = {
             let current = lock(&self.current);
@@ -179,17 +180,17 @@ impl Certificates {
         Arc::new(Verifier::new(anchors, &self.rule, credential, revocations, signatures))
     }
 
-    /// The files to follow, once.
+    /// The watched files; only the first call gets them.
     pub(super) fn watched(&self) -> Option<Watched> {
         lock(&self.watched).take()
     }
 
-    /// The files as they are now are in use, or are not: the text says why.
+    /// Records the fault of the current files, or `None` if they are in use.
     pub(super) fn set_fault(&self, fault: Option<String>) {
         *lock(&self.fault) = fault;
     }
 
-    /// The fault that an operator has to mend, if there is one.
+    /// The fault that an operator has to repair, if there is one.
     pub(crate) fn problem(&self, now: Timestamp) -> Option<String> {
         if let Some(fault) = lock(&self.fault).clone() {
             return Some(fault);
@@ -197,7 +198,7 @@ impl Certificates {
         let current = lock(&self.current);
         if current.is_revoked {
             return Some(
-                "a revocation list names the certificate of this service; have another one issued".to_owned(),
+                "a revocation list names the certificate of this service; get a new certificate".to_owned(),
             );
         }
         if now >= warning(&current.credential) {
@@ -206,13 +207,13 @@ impl Certificates {
         current.verifier.lists_fault(now)
     }
 
-    /// Whether it is time for another delegation; true once until
+    /// Whether a new delegation is due. After `true` it is `false` until
     /// [`renewed`](Self::renewed) is called.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         now >= lock(&self.current).renew_at && !self.renewing.swap(true, Ordering::Relaxed)
     }
 
-    /// A renewal is over. After a failure the next one is not before a while.
+    /// Records the end of a renewal. After a failure the next one is delayed.
     pub(super) fn renewed(&self, succeeded: bool, now: Timestamp) {
         if !succeeded {
             lock(&self.current).renew_at = now + RETRY;
@@ -220,8 +221,8 @@ impl Certificates {
         self.renewing.store(false, Ordering::Relaxed);
     }
 
-    /// The warnings that are due, with their events, each once a day: of the certificate's end from a third of
-    /// its lifetime before it, and of revocation lists that have ended.
+    /// The due warnings with their events, each at most once a day. The end of the certificate is announced
+    /// during the last third of its lifetime; ended revocation lists are reported too.
     pub(super) fn warnings(&self, now: Timestamp) -> Vec<(&'static str, String)> {
         let mut current = lock(&self.current);
         let mut due = Vec::new();
@@ -243,12 +244,12 @@ impl Certificates {
         Arc::clone(&lock(&self.current).credential)
     }
 
-    /// The checks of peers under the present anchors and lists.
+    /// The checks of peers by the current anchors and lists.
     pub(crate) fn verifier(&self) -> Arc<Verifier> {
         Arc::clone(&lock(&self.current).verifier)
     }
 
-    /// This service as its peers see it.
+    /// The identity of this service, as its peers see it.
     pub(crate) fn own(&self) -> Arc<Certified> {
         Arc::clone(&lock(&self.current).own)
     }
@@ -258,7 +259,7 @@ impl Certificates {
         self.signatures.load(Ordering::Relaxed)
     }
 
-    /// Refuses what this names from now on.
+    /// Refuses the named certificates or keys from now on.
     pub(crate) fn revoke(&self, revocation: Revocation) -> Result<(), MaterialError> {
         self.revocations.add(revocation)
     }
@@ -281,7 +282,7 @@ impl Current {
     }
 }
 
-/// Makes a mesh key, delegates to it, and looks at the result as a peer would.
+/// Makes a mesh key, signs its delegation, and checks the result as a peer does.
 fn check(shared: &Shared, credential: Arc<Credential>, verifier: Arc<Verifier>) -> Result<Checked, Error> {
     let id = &shared.config.service_id;
     let key = KeyPair::generate(shared.config.rsa_bits)?;
@@ -296,9 +297,10 @@ fn check(shared: &Shared, credential: Arc<Credential>, verifier: Arc<Verifier>) 
     Ok(Checked { credential, verifier, own, delegated: Delegated { key, certificate } })
 }
 
-/// When the delegation is renewed: after half of what is left of it, or up to a
-/// tenth earlier, so that a fleet does not renew at once. One that ends with its
-/// certificate is not: another one would end no later.
+/// The time of the next renewal: after half of the delegation's remaining time,
+/// or up to a tenth earlier, so that a fleet does not renew all at once. A
+/// delegation that ends with its certificate is not renewed, because a new one
+/// would end at the same time.
 fn renewal(shared: &Shared, credential: &Credential, certificate: &Certificate) -> Timestamp {
     if certificate.expires >= credential.expires() {
         return certificate.expires;
@@ -308,13 +310,13 @@ fn renewal(shared: &Shared, credential: &Credential, certificate: &Certificate) 
     now + certificate.expires.since(now).mul_f64(share.clamp(0.0, 1.0)).max(Duration::from_secs(1))
 }
 
-/// A third of the certificate's lifetime before its end.
+/// The start of the last third of the certificate's lifetime.
 fn warning(credential: &Credential) -> Timestamp {
     let life = credential.expires().since(credential.not_before());
     credential.not_before() + life * 2 / 3
 }
 
-/// How much of the certificate's time is left.
+/// The warning about the end of the certificate.
 fn ending(own: &Certified, now: Timestamp) -> String {
     let left = own.certificate_expires.since(now);
     if left.is_zero() {

@@ -1,4 +1,4 @@
-//! Where a mesh's keys are, and which is its own.
+//! The key directory of a mesh, and its own key in it.
 
 use crate::{
     config::{KeySource, MeshConfig, PrivateKey},
@@ -10,12 +10,12 @@ use crate::{
     mesh::error::Error,
 };
 
-/// The keys of a mesh on a network in memory are in memory too, and never meet
-/// those of the user.
+/// Opens the key directory. A mesh on a network in memory keeps its keys in
+/// memory too, apart from those of the user.
 pub(crate) fn open_store(config: &MeshConfig) -> Result<KeyStore, Error> {
     Ok(match (&config.network, &config.keys_dir) {
         (Some(_), _) => KeyStore::in_memory(),
-        // Such a service may run on a disk that it cannot write to.
+        // Such a service may have no disk to which it can write.
         _ if config.needs_no_directory() => KeyStore::in_memory(),
         (None, Some(directory)) => KeyStore::open(directory)?,
         (None, None) => KeyStore::open(&KeyStore::default_dir(|name| std::env::var_os(name))?)?,
@@ -25,13 +25,13 @@ pub(crate) fn open_store(config: &MeshConfig) -> Result<KeyStore, Error> {
 /// This service's key.
 pub(crate) struct OwnKey {
     pub(crate) key: KeyPair,
-    /// It was made just now.
+    /// Whether it was made just now.
     pub(crate) is_new: bool,
-    /// What the former key says of it.
+    /// The succession that the previous key has signed for it.
     pub(crate) succession: Option<Succession>,
 }
 
-/// The key that is given, or the one that is kept, made if there is none.
+/// The given key, or that of the key directory, which is made if there is none.
 pub(crate) fn own_key(config: &MeshConfig, store: &KeyStore) -> Result<OwnKey, Error> {
     let given = |key| OwnKey { key, is_new: false, succession: None };
     let id = &config.service_id;

@@ -1,4 +1,5 @@
-//! The files of the certificate: read when a mesh starts, when the application asks, and when they change.
+//! The files of the certificate. They are read at the start, when the application asks, and when they
+//! change.
 
 use std::{
     fs::File,
@@ -17,23 +18,25 @@ use crate::{
     providers::files::{Contents, Watched},
 };
 
-/// Largest files: a key, a chain or a bundle, revocation lists.
+/// The largest file of a key, in bytes.
 const MAX_KEY: usize = 16 * 1024;
+/// The largest chain or bundle of anchors, in bytes.
 const MAX_CERTIFICATES: usize = 1024 * 1024;
+/// The largest file of revocation lists, in bytes.
 const MAX_LISTS: usize = 16 * 1024 * 1024;
 
-/// The certificate, and the anchors and lists that peers are judged by.
+/// The certificate, and the anchors and lists for the checks of peers.
 pub(super) struct Given {
     pub(super) credential: Credential,
     pub(super) anchors: Arc<Anchors>,
-    /// The hash of anchors and lists.
+    /// The hash of the anchors and lists.
     pub(super) trust: [u8; 32],
 }
 
-/// Watches the files that the options name, if there is one, and returns their contents, if all could be
-/// read. Blocks.
+/// Watches the files that the options name. Returns their contents too, if all could be read; `None` if
+/// the options name no file. Blocks.
 pub(super) fn watch(config: &config::Certificate) -> Option<(Option<Contents>, Watched)> {
-    // The key is watched too: its change alone makes a pair that fits.
+    // The key is watched too, because its change alone can complete a matching pair.
     let paths: Vec<PathBuf> =
         public(config).map(|(material, _)| material).chain([&config.key]).filter_map(path).cloned().collect();
     if paths.is_empty() {
@@ -43,8 +46,8 @@ pub(super) fn watch(config: &config::Certificate) -> Option<(Option<Contents>, W
     Some((first.ok(), watched))
 }
 
-/// Reads the files that the options name; those that are no secret from `contents`, if they were delivered
-/// there together. The key is always read under its rule of owner and mode. Blocks.
+/// Reads the files that the options name. Files without a secret come from `contents`, if it has them. The
+/// key is always read from its file, under the rules for its owner and mode. Blocks.
 pub(super) fn read(config: &config::Certificate, contents: Option<&Contents>) -> Result<Given, Error> {
     let mut delivered = contents.into_iter().flat_map(Contents::files);
     let mut files = Vec::with_capacity(3);
@@ -73,7 +76,7 @@ pub(super) fn read(config: &config::Certificate, contents: Option<&Contents>) ->
     })
 }
 
-/// The files that hold no secret, in the order of watching, with their largest sizes.
+/// The files without a secret, in the order of watching, with their largest sizes.
 fn public(config: &config::Certificate) -> impl Iterator<Item = (&Material, usize)> {
     let lists = config.crl.as_ref().map(|crl| (crl, MAX_LISTS));
     [(&config.cert, MAX_CERTIFICATES), (&config.ca, MAX_CERTIFICATES)].into_iter().chain(lists)
@@ -86,14 +89,14 @@ fn path(material: &Material) -> Option<&PathBuf> {
     }
 }
 
-/// The bytes of what is no secret.
+/// Reads a file without a secret.
 fn load(material: &Material, most: usize) -> Result<Vec<u8>, Error> {
     let path = match &material.source {
         KeySource::Pem(pem) => return Ok(pem.as_bytes().to_vec()),
         KeySource::File(path) => path,
     };
     let read = |path: &Path| {
-        // A pipe would block here, and has no size to check.
+        // A pipe would block, and has no size to check.
         if !std::fs::metadata(path)?.is_file() {
             return Err(std::io::Error::other("it is not a regular file"));
         }

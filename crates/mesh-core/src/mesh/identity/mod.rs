@@ -1,5 +1,5 @@
-//! Who this service is, and what it knows of others: its key and secrets, the
-//! keys of its peers, the tickets it was given.
+//! The identity of this service: its key and secrets, its trust in the keys of
+//! peers, and the tickets from servers.
 
 mod carrier;
 mod certificates;
@@ -43,17 +43,17 @@ use crate::{
 
 pub(crate) use self::{reload::Reread, trust::NotRemembered};
 
-/// Who this service is, and what it knows of others.
+/// The identity of this service, and its trust in others.
 pub(crate) struct Identity {
     pub(crate) trust: TrustStore,
     pub(crate) wallet: Wallet,
-    /// With certificates: this service's, and the judgement of its peers'.
+    /// With certificates: that of this service, and the checks of those of peers.
     pub(crate) certificates: Option<Certificates>,
-    /// The trust that is accepted beside certificates.
+    /// The weaker trust that is accepted beside certificates.
     weaker: Option<Weaker>,
-    /// TLS beneath, if it is spoken.
+    /// TLS beneath the streams, if it is on.
     tls: Option<Tls>,
-    /// This service made a new key when it started: nobody remembers it.
+    /// Whether this service made a new key at its start, which no peer remembers yet.
     pub(crate) key_is_new: bool,
     shared: Arc<Shared>,
     local: Mutex<Arc<Local>>,
@@ -61,7 +61,7 @@ pub(crate) struct Identity {
     pub(crate) shown: Arc<Mutex<PublicKey>>,
     /// Rotations of the key, one at a time.
     rotation: Arc<tokio::sync::Mutex<()>>,
-    /// RSA private operations of keys that another took the place of.
+    /// RSA private operations with previous keys.
     previous_operations: AtomicU64,
 }
 
@@ -82,7 +82,7 @@ impl Identity {
         let tls = Tls::load(&shared)?;
         let by_secret = |own| local(config, own, secrets.clone(), None);
         let (local, weaker, key_is_new) = if let Some(Delegated { key, certificate }) = delegated {
-            // The certificate says which key it is, so nobody has to remember it.
+            // The certificate names the key, so peers need no succession.
             let own = OwnKey { key, is_new: false, succession: None };
             let weaker = Weaker::load(&shared, |config| by_secret(own_key(config, &store)?))?;
             (local(config, own, Vec::new(), Some(certificate))?, weaker, false)
@@ -92,7 +92,7 @@ impl Identity {
             (by_secret(own)?, None, is_new)
         };
         Ok(Self {
-            // Without a secret only pins count; nothing is looked up for strangers.
+            // Without a secret only pins count, so strangers cause no reads of the directory.
             trust: TrustStore::new(
                 pins,
                 store,
@@ -112,12 +112,12 @@ impl Identity {
         })
     }
 
-    /// What this side says of itself now.
+    /// The current identity for handshakes.
     pub(crate) fn local(&self) -> Arc<Local> {
         Arc::clone(&lock(&self.local))
     }
 
-    /// This side in the weaker trust that is accepted beside certificates, if one is.
+    /// This side's identity for the weaker trust, while that is accepted beside certificates.
     pub(crate) fn weaker(&self) -> Option<Arc<Local>> {
         self.weaker.as_ref()?.local(self.shared.now())
     }
@@ -127,18 +127,18 @@ impl Identity {
         self.weaker.as_ref()?.accepted(self.shared.now())
     }
 
-    /// Whether the weaker trust has ended since this was last asked.
+    /// Whether the weaker trust has ended since the last call.
     pub(crate) fn weaker_ends(&self, now: Timestamp) -> bool {
         self.weaker.as_ref().is_some_and(|weaker| weaker.ends(now))
     }
 
-    /// Whether a key or a secret was rotated since `local` was current.
+    /// Whether the identity has changed since `local` was current.
     pub(crate) fn has_changed_since(&self, local: &Arc<Local>) -> bool {
         !Arc::ptr_eq(local, &lock(&self.local))
     }
 
     /// Whether the peer of a session would be accepted now. Verifies signatures
-    /// if the anchors are others than those of its handshake.
+    /// if the anchors have changed since its handshake.
     pub(crate) fn judge(&self, info: &SessionInfo, now: Timestamp) -> Result<(), IdentityError> {
         match (&self.certificates, &info.certified) {
             (Some(certificates), Some(certified)) => {
@@ -148,8 +148,9 @@ impl Identity {
         }
     }
 
-    /// Why a session that is in the table now is refused all the same: what its
-    /// handshake began with was revoked or replaced before it was there.
+    /// The reason to refuse a session right after its entry in the table: the
+    /// identity or the anchors of its handshake were revoked or replaced before
+    /// the entry.
     pub(crate) fn refuses(&self, local: &Local, info: &SessionInfo) -> Option<IdentityError> {
         let (certificates, certified) = (self.certificates.as_ref()?, info.certified.as_ref()?);
         let present = certificates.verifier();
@@ -160,36 +161,36 @@ impl Identity {
         self.judge(info, self.shared.now()).err()
     }
 
-    /// Whether another delegation is to be made now; the caller makes it.
+    /// Whether a new delegation is due. After `true` the caller must make it.
     pub(crate) fn renewal_is_due(&self, now: Timestamp) -> bool {
         self.certificates.as_ref().is_some_and(|certificates| certificates.is_due(now))
     }
 
-    /// The renewal that was due is over.
+    /// Records the end of the due renewal.
     pub(crate) fn renewal_is_over(&self, succeeded: bool, now: Timestamp) {
         if let Some(certificates) = &self.certificates {
             certificates.renewed(succeeded, now);
         }
     }
 
-    /// The warnings about certificates and revocation lists that are due, with their events.
+    /// The due warnings about certificates and revocation lists, with their events.
     pub(crate) fn certificate_warnings(&self, now: Timestamp) -> Vec<(&'static str, String)> {
         self.certificates.as_ref().map(|certificates| certificates.warnings(now)).unwrap_or_default()
     }
 
-    /// Refuses what this names from now on.
+    /// Refuses the named certificates or keys from now on.
     pub(crate) fn revoke(&self, revocation: Revocation) -> Result<(), Error> {
         let certificates = self.certificates.as_ref().ok_or(Error::NoCertificate)?;
         Ok(certificates.revoke(revocation)?)
     }
 
-    /// RSA private operations done with this service's keys.
+    /// The number of RSA private operations with this service's keys.
     pub(crate) fn private_operations(&self) -> u64 {
         self.previous_operations.load(Ordering::Relaxed) + self.local().key.private_ops()
     }
 }
 
-/// The statements of a side about itself with this key.
+/// The identity of a side with this key.
 fn local(
     config: &MeshConfig,
     OwnKey { key, succession, .. }: OwnKey,

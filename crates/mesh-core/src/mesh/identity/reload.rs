@@ -1,5 +1,5 @@
-//! Another delegation, certificate, or set of anchors for a mesh that runs. The sessions that rest on the
-//! previous ones are for the caller to end.
+//! Replaces the delegation, the certificate or the anchors of a running mesh. The caller ends the
+//! sessions that rest on the previous ones.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -17,27 +17,27 @@ use crate::{
     providers::files::{Contents, Watched},
 };
 
-/// The files as they are now. Peers are judged by their anchors and lists; their certificate is not in use yet.
+/// The current files. Their anchors and lists are in use; their certificate is not yet.
 pub(crate) struct Reread {
     given: Given,
-    /// Peers may be judged otherwise than before.
+    /// Whether the checks of peers have changed.
     pub(crate) judges_anew: bool,
-    /// Rotations go one at a time.
+    /// The lock that admits one rotation at a time.
     turn: OwnedMutexGuard<()>,
 }
 
 impl Identity {
-    /// Delegates to a fresh mesh key under the certificate that is there, and
-    /// uses it from now on. Sessions under way are not touched: the former
-    /// delegation is valid for a while.
+    /// Delegates to a new mesh key under the certificate in use, and uses it.
+    /// Existing sessions continue, because the previous delegation is still
+    /// valid for a while.
     pub(crate) async fn renew_delegation(self: &Arc<Self>) -> Result<PublicKey, Error> {
         let turn = Arc::clone(&self.rotation).lock_owned().await;
-        let text = "this service has another key";
+        let text = "this service has a new key";
         self.delegate("key.rotated", text, turn, Certificates::renew).await
     }
 
-    /// Reads the files, or takes those that were delivered, and judges peers by them from now on. Nothing
-    /// changes if any of them is no good.
+    /// Reads the files, or takes the delivered contents, and checks peers by them from now on. Nothing
+    /// changes if one of them is invalid.
     pub(crate) async fn reread(self: &Arc<Self>, contents: Option<Contents>) -> Result<Reread, Error> {
         let turn = Arc::clone(&self.rotation).lock_owned().await;
         let identity = Arc::clone(self);
@@ -49,32 +49,32 @@ impl Identity {
         });
         let reread = read.await.map_err(|_| Error::Thread)??;
         if reread.judges_anew {
-            let text = "peers are judged by other anchors or revocation lists";
+            let text = "peers are checked by new anchors or revocation lists";
             self.shared.log(Level::Info, "certificate.anchors", text.to_owned(), Vec::new());
         }
         Ok(reread)
     }
 
-    /// Whether the certificate of the files is in use already.
+    /// Whether the certificate of the files is already in use.
     pub(crate) fn is_in_use(&self, reread: &Reread) -> bool {
         self.certificates.as_ref().is_some_and(|certificates| certificates.is_in_use(&reread.given))
     }
 
-    /// Delegates to a fresh mesh key under the certificate of the files, and uses it from now on. After a
-    /// failure the former one stays.
+    /// Delegates to a new mesh key under the certificate of the files, and uses it. After a failure the
+    /// previous identity stays.
     pub(crate) async fn take_over(self: &Arc<Self>, reread: Reread) -> Result<PublicKey, Error> {
         let Reread { given, turn, .. } = reread;
-        let text = "this service has read its certificate again";
+        let text = "this service has reloaded its certificate";
         let step = move |certificates: &Certificates, shared: &Shared| certificates.take_over(shared, given);
         self.delegate("certificate.loaded", text, turn, step).await
     }
 
-    /// The files of the certificate, for one follower.
+    /// The watched files of the certificate; only the first call gets them.
     pub(crate) fn watched_files(&self) -> Option<Watched> {
         self.certificates.as_ref()?.watched()
     }
 
-    /// The files as they are now are in use, or are not: the text says why.
+    /// Records the fault of the current files, or `None` if they are in use.
     pub(crate) fn set_file_fault(&self, fault: Option<String>) {
         if let Some(certificates) = &self.certificates {
             certificates.set_fault(fault);

@@ -1,5 +1,5 @@
-//! Another key or mesh secret for a mesh that runs. What rests on the previous
-//! ones is for the caller to end.
+//! Replaces the mesh key or the mesh secret of a running mesh. The caller ends
+//! the sessions that rest on the previous ones.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -16,8 +16,8 @@ use crate::{
 };
 
 impl Identity {
-    /// Makes a new key, stores it, and uses it from now on. A key that another
-    /// process has put in the place of this one's is taken over instead.
+    /// Makes a new key, stores it, and uses it. If another process has already
+    /// replaced the stored key, uses that one instead.
     pub(crate) async fn rotate_key(self: &Arc<Self>) -> Result<PublicKey, Error> {
         if let Some(given) = &self.shared.config.private_key {
             return Err(Error::GivenKey(given.option));
@@ -31,11 +31,11 @@ impl Identity {
         let key = rotated.map_err(|_| Error::Thread)??;
         drop(one_at_a_time);
         let fields = vec![("thumbprint", key.thumbprint().to_string())];
-        self.shared.log(Level::Info, "key.rotated", "this service has another key".to_owned(), fields);
+        self.shared.log(Level::Info, "key.rotated", "this service has a new key".to_owned(), fields);
         Ok(key)
     }
 
-    /// Blocks: reads, makes and writes keys.
+    /// Reads, makes and writes keys. Blocks.
     fn replace_key(&self) -> Result<PublicKey, Error> {
         let id = &self.shared.config.service_id;
         let store = self.trust.store();
@@ -50,8 +50,8 @@ impl Identity {
         };
         let key = next.public_key().clone();
         if store.known_peer(id)? == Some(used.thumbprint()) {
-            // Services that share this directory remember this one in it: they
-            // are of the same user, and need no other proof.
+            // Services that share this directory belong to the same user, so
+            // their remembered key is updated without a proof.
             store.succeed_peer(id, &used.thumbprint(), &key.thumbprint())?;
         }
         let mut local = lock(&self.local);
@@ -62,7 +62,7 @@ impl Identity {
         Ok(key)
     }
 
-    /// Uses `secret` from now on, and accepts the previous one for `grace` more.
+    /// Uses `secret` from now on, and accepts the previous one for `grace`.
     pub(crate) fn rotate_secret(&self, secret: &str, grace: Duration) -> Result<(), Error> {
         if self.shared.config.secret.is_none() || self.certificates.is_some() {
             return Err(Error::NoSecret);
@@ -74,7 +74,7 @@ impl Identity {
             let next = local.with_secret(MeshSecret::new(secret.as_bytes()), now + grace, now)?;
             *local = Arc::new(next.ok_or(Error::SecretInUse)?);
         }
-        self.shared.log(Level::Info, "secret.rotated", "this mesh has another secret".to_owned(), Vec::new());
+        self.shared.log(Level::Info, "secret.rotated", "this mesh has a new secret".to_owned(), Vec::new());
         Ok(())
     }
 
@@ -82,11 +82,11 @@ impl Identity {
     pub(crate) fn retire_secrets(&self, now: Timestamp) -> bool {
         {
             let mut local = lock(&self.local);
-            // Where there is nothing to forget; a failure is tried again.
+            // There is nothing to forget, or the attempt failed and the next sweep repeats it.
             let Ok(Some(next)) = local.without_retired(now) else { return false };
             *local = Arc::new(next);
         }
-        let text = "a former secret counts no longer".to_owned();
+        let text = "the grace of a previous secret is over".to_owned();
         self.shared.log(Level::Info, "secret.retired", text, Vec::new());
         true
     }

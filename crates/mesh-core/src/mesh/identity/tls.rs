@@ -1,4 +1,4 @@
-//! TLS as the rest of the mesh uses it: the certificate of the moment, for either side of a connection.
+//! TLS for the other rooms of the mesh, with the current certificate, for either side of a connection.
 
 use std::sync::{Arc, OnceLock, atomic::Ordering};
 
@@ -15,12 +15,12 @@ use crate::{
 };
 
 impl Identity {
-    /// Whether TLS lies beneath.
+    /// Whether streams have TLS beneath them.
     pub(crate) fn speaks_tls(&self) -> bool {
         self.tls.is_some()
     }
 
-    /// The server's side of TLS under the certificate that is in use now.
+    /// The server's side of TLS with the current certificate.
     pub(crate) fn tls_server(&self) -> Option<Arc<ServerConfig>> {
         let tls = self.tls.as_ref()?;
         let credential = match (&tls.carrier, &self.certificates) {
@@ -45,23 +45,23 @@ impl Identity {
         Ok(Some(TlsDial { config, refusal }))
     }
 
-    /// Signatures of the certificate's key that connections caused.
+    /// The number of signatures with the certificate's key that connections have caused.
     pub(crate) fn leaf_signatures(&self) -> u64 {
         self.tls.as_ref().map_or(0, |tls| tls.signatures.load(Ordering::Relaxed))
     }
 
-    /// The fault of certificates that an operator has to mend, if there is one.
+    /// The fault of certificates that an operator has to repair, if there is one.
     pub(crate) fn certificate_problem(&self, now: Timestamp) -> Option<String> {
         let own = self.certificates.as_ref().and_then(|certificates| certificates.problem(now));
         own.or_else(|| self.carrier()?.problem(now))
     }
 
-    /// The files of the certificates for TLS alone, for one follower.
+    /// The watched files of the certificates for TLS only; only the first call gets them.
     pub(crate) fn watched_tls_files(&self) -> Option<Watched> {
         lock(&self.carrier()?.watched).take()
     }
 
-    /// Uses the files of the certificates for TLS alone from now on: new connections do.
+    /// Uses `contents` as the certificates for TLS only, on new connections.
     pub(crate) async fn reread_tls(self: &Arc<Self>, contents: Contents) -> Result<(), Error> {
         let identity = Arc::clone(self);
         let read = self.shared.platform.blocking(move || {
@@ -71,7 +71,7 @@ impl Identity {
         read.await.map_err(|_| Error::Thread)?
     }
 
-    /// The files for TLS alone as they are now are in use, or are not: the text says why.
+    /// Records the fault of the current files for TLS only, or `None` if they are in use.
     pub(crate) fn set_tls_fault(&self, fault: Option<String>) {
         if let Some(carrier) = self.carrier() {
             *lock(&carrier.fault) = fault;

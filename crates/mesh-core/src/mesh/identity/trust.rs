@@ -1,5 +1,5 @@
-//! What is known of each peer's key: pinned by configuration, or remembered
-//! from the first time it proved itself.
+//! The expectation about each peer's key: a pin of the configuration, or the
+//! key remembered from the first contact.
 
 use std::{collections::HashMap, sync::Mutex};
 
@@ -13,12 +13,12 @@ use crate::{
     mesh::sync::lock,
 };
 
-/// Why a proved peer's key was not remembered, and so its session is refused.
+/// The reason why a proved peer's key was not remembered. Its session is then refused.
 #[derive(Debug)]
 pub(crate) enum NotRemembered {
-    /// Another key was, or the key is another service's.
+    /// Another key of this peer is remembered, or the key belongs to another service.
     Refused(HandshakeError),
-    /// It would be one more service than its address may bring.
+    /// The address of the peer has brought too many new services.
     TooMany,
     /// The key directory failed.
     Store(KeyStoreError),
@@ -29,15 +29,16 @@ pub(crate) struct TrustStore {
     pins: HashMap<ServiceId, Thumbprint>,
     store: KeyStore,
     enforce: bool,
-    /// Whether it is kept who has proved a certificate, since less is accepted of others.
+    /// Whether the directory records the services that have proved a certificate, because others
+    /// may prove less.
     keeps_certified: bool,
     fault: Mutex<Option<Fault>>,
 }
 
-/// A fault of the key directory that keeps peers out, until it is found mended.
+/// A fault of the key directory that keeps peers out, until the directory works again.
 #[derive(Debug)]
 struct Fault {
-    /// The peer that met with it.
+    /// The peer at which it occurred.
     peer: ServiceId,
     message: String,
 }
@@ -52,8 +53,8 @@ impl TrustStore {
         Self { pins, store, enforce, keeps_certified, fault: Mutex::default() }
     }
 
-    /// Whether `peer` has once proved a certificate, so that nothing less counts. Reads a small file: runs on
-    /// the blocking pool.
+    /// Whether `peer` has ever proved a certificate, so that a weaker trust is refused. Reads a small file.
+    /// Blocks.
     pub(crate) fn has_certified(&self, peer: &ServiceId) -> Result<bool, KeyStoreError> {
         if !self.keeps_certified {
             return Ok(false);
@@ -61,12 +62,12 @@ impl TrustStore {
         self.store.has_certified(peer).inspect_err(|error| self.found(peer, error))
     }
 
-    /// Where what is remembered is kept.
+    /// The key directory.
     pub(crate) fn store(&self) -> &KeyStore {
         &self.store
     }
 
-    /// Whether the configuration has the key of `peer`.
+    /// Whether the configuration pins the key of `peer`.
     pub(crate) fn is_pinned(&self, peer: &ServiceId) -> bool {
         self.pins.contains_key(peer)
     }
@@ -80,12 +81,12 @@ impl TrustStore {
         *lock(&self.fault) = Some(Fault { peer: peer.clone(), message: error.to_string() });
     }
 
-    /// The directory has served `peer`. If it has kept a key, it serves everybody.
+    /// Records that the directory works for `peer`. After storing a key it works for every peer.
     fn mended(&self, peer: &ServiceId, kept: bool) {
         lock(&self.fault).take_if(|fault| kept || fault.peer == *peer);
     }
 
-    /// The knowledge about `peer`. Reads a small file: runs on the blocking pool.
+    /// The expectation about the key of `peer`. Reads a small file. Blocks.
     pub(crate) fn expectation(&self, peer: &ServiceId) -> Result<Expectation, KeyStoreError> {
         if let Some(pin) = self.pins.get(peer) {
             return Ok(Expectation::Pinned(*pin));
@@ -93,17 +94,17 @@ impl TrustStore {
         if !self.enforce {
             return Ok(Expectation::Unknown);
         }
-        // Read each time: another process may have learnt of a peer's new key.
+        // The file is read each time, because another process may have stored the peer's next key.
         let known = self.store.known_peer(peer).inspect_err(|error| self.found(peer, error))?;
         Ok(known.map_or(Expectation::Unknown, Expectation::Known))
     }
 
-    /// Remembers the key of a peer that has just proved itself. Writes files the first
-    /// time, if `admit` lets one more service in, and when the key has named a
-    /// successor: runs on the blocking pool.
+    /// Remembers the key of a peer that has just proved itself. Writes files at the
+    /// first contact, if `admit` permits one more service, and after a succession.
+    /// Blocks.
     ///
-    /// What was known when the handshake began may be out of date: another one,
-    /// with another key, may have been first.
+    /// The check is repeated here, because another handshake with another key
+    /// may have been faster.
     pub(crate) fn remember(
         &self,
         established: &Established,
@@ -126,7 +127,7 @@ impl TrustStore {
         result.map(|_| ())
     }
 
-    /// Whether the key is kept since now.
+    /// Stores the key; returns whether it was new.
     fn keep(&self, established: &Established, admit: impl FnOnce() -> bool) -> Result<bool, NotRemembered> {
         let (peer, thumbprint) = (&established.peer, established.peer_key.thumbprint());
         let known = self.store.known_peer(peer).map_err(NotRemembered::Store)?;
@@ -149,10 +150,11 @@ impl TrustStore {
         Ok(known != Some(thumbprint))
     }
 
-    /// What to do about a failed handshake, if this side can tell.
+    /// The repair of a failed handshake, if this side knows one.
     pub(crate) fn hint(&self, error: &HandshakeError) -> String {
         match error {
-            // The file is this side's, and said to be: the text may be read on another machine.
+            // The message says that the file is on this side, because it may be read on another
+            // machine.
             HandshakeError::PeerKeyChanged(peer) => format!(
                 "; this service keeps that key in its own key directory. If it was changed on purpose, run here: \
                  rm {}. If {peer} has several replicas, or starts on an empty disk each time, every one makes a \
@@ -161,7 +163,7 @@ impl TrustStore {
                 Shown(&self.store.known_peer_path(peer))
             ),
             HandshakeError::ProvedMore(peer) => format!(
-                "; if {peer} has no certificate any more on purpose, remove here: {}",
+                "; if {peer} has no certificate any more on purpose, remove on this machine: {}",
                 Shown(&self.store.certified_path(peer))
             ),
             HandshakeError::PeerKeyInUse { owner, .. } => {

@@ -1,4 +1,4 @@
-//! Tickets this side was given, for the next session with the same service.
+//! Tickets from servers, for the next sessions with the same services.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,20 +11,20 @@ use crate::{
     mesh::sync::lock,
 };
 
-/// Tickets kept for one service: one for each of its instances, or so. The
-/// services are those that this side calls; no stranger can add any.
+/// The most tickets for one service: about one for each instance. Only services
+/// that this side calls have tickets, so no stranger can add any.
 const MOST: usize = 16;
 
 #[derive(Debug, Default)]
 pub(crate) struct Wallet(Mutex<HashMap<ServiceId, VecDeque<Ticket>>>);
 
 impl Wallet {
-    /// The newest ticket, which serves once.
+    /// Takes the newest ticket, which is valid once.
     pub(crate) fn take(&self, service: &ServiceId) -> Option<Ticket> {
         lock(&self.0).get_mut(service)?.pop_back()
     }
 
-    /// Keeps a ticket, unless it is longer than any has to be: its length is the error.
+    /// Keeps a ticket. One that is too long is dropped, and its length is the error.
     pub(crate) fn keep(&self, service: &ServiceId, ticket: Option<Ticket>) -> Result<(), usize> {
         let Some(ticket) = ticket else { return Ok(()) };
         if ticket.len() > MAX_TICKET {

@@ -1,4 +1,4 @@
-//! A migration: the weaker trust that is accepted beside certificates, until its end.
+//! The weaker trust that is accepted beside certificates during a migration, until its end.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,15 +9,15 @@ use crate::{
     mesh::{error::Error, events::Level, shared::Shared, sync::lock},
 };
 
-/// The weaker trust, and this side's part in it.
+/// The weaker trust, and this side's identity for it.
 pub(super) struct Weaker {
     accept: Accept,
-    /// Nothing once it has ended.
+    /// `None` once it has ended.
     local: Mutex<Option<Arc<Local>>>,
 }
 
 impl Weaker {
-    /// `security.accept`, with what `local` makes of its key and secret. Blocks.
+    /// Reads `security.accept`. `local` makes the identity from its key and secret. Blocks.
     pub(super) fn load(
         shared: &Shared,
         local: impl FnOnce(&MeshConfig) -> Result<Local, Error>,
@@ -26,19 +26,19 @@ impl Weaker {
         let trust = accept.trust.as_str();
         let local = if shared.now() < accept.until {
             let text = format!(
-                "security.accept lets services in by {trust} beside certificates; remove it when all have one"
+                "security.accept also accepts services by {trust}; remove it when all of them have certificates"
             );
             shared.log(Level::Warn, "accept.weaker", text, vec![("trust", trust.to_owned())]);
             Some(Arc::new(local(&shared.config)?))
         } else {
-            let text = format!("security.accept for {trust} has ended, and has no effect; remove it");
+            let text = format!("security.accept for {trust} has ended and has no effect; remove it");
             shared.log(Level::Warn, "accept.ended", text, vec![("trust", trust.to_owned())]);
             None
         };
         Ok(Some(Self { accept, local: Mutex::new(local) }))
     }
 
-    /// This side's part, while the trust is accepted.
+    /// This side's identity, while the trust is accepted.
     pub(super) fn local(&self, now: Timestamp) -> Option<Arc<Local>> {
         lock(&self.local).clone().filter(|_| now < self.accept.until)
     }
@@ -48,7 +48,7 @@ impl Weaker {
         Some(self.accept).filter(|accept| now < accept.until)
     }
 
-    /// Whether it has ended since this was last asked.
+    /// Whether it has ended since the last call.
     pub(super) fn ends(&self, now: Timestamp) -> bool {
         now >= self.accept.until && lock(&self.local).take().is_some()
     }

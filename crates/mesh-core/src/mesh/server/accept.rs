@@ -1,10 +1,10 @@
-//! The way of a newcomer: streams that peers open, from the first byte to the
-//! session.
+//! The way of a newcomer: a stream that a peer opens, from its first byte to
+//! the session.
 //!
 //! Outermost first: place → first message, cheap checks → account of the address →
 //! place of a handshake, and its turn, by that account → answer, on the blocking pool →
-//! proof → session limits → session. Up to the proof a place can be taken by another
-//! newcomer.
+//! proof → session limits → session. Up to the proof, another newcomer can displace the
+//! stream from its place.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -53,16 +53,16 @@ impl Accept for Acceptor {
 enum Refused {
     Handshake(HandshakeError),
     Busy(&'static str),
-    /// Its place went to a newcomer.
+    /// A newcomer took its place.
     Displaced,
     Replayed,
-    /// Too many handshakes of its address were not finished, and others wait.
+    /// Its address has too many unfinished handshakes, and others wait.
     OverBudget,
-    /// Too many services of its address were new.
+    /// Its address has brought too many new services.
     TooManyServices,
     Gone,
     Stopped,
-    /// This side lacks what it needs.
+    /// This side lacks a resource, such as a writable key directory.
     Setup(Reason, String),
 }
 
@@ -93,7 +93,7 @@ impl From<TransportError> for Refused {
 async fn serve(server: Arc<Server>, mut duplex: Duplex, connection: ConnectionInfo, place: Place) {
     let local = server.identity.local();
     let displaced = place.gives_way();
-    // Boxed, so that its room is not part of a session that lasts for hours.
+    // The future is boxed, so that its memory does not last as long as the session.
     let handshake = Box::pin(respond(&server, &local, &mut duplex, &connection, place));
     let patience = server.shared.config.limits.handshake_timeout;
     let handshake = tokio::time::timeout(patience, handshake);
@@ -117,15 +117,16 @@ async fn serve(server: Arc<Server>, mut duplex: Duplex, connection: ConnectionIn
     let _hold = connection.hold_for_session();
     let session = Arc::clone(&prepared.session);
     session.comes_from(connection.address);
-    // Given back after the guard has closed the session.
+    // The seat is released after the guard has closed the session, because locals drop in reverse
+    // order.
     let _seat = seat;
     let open = Open::new(&server, &session);
     if let Some(error) = server.identity.refuses(&local, &session.info) {
-        // Revoked since its identity was looked at.
+        // The identity was revoked after its check.
         session.end(End::Refused(Arc::new(error)));
     }
     if server.identity.has_changed_since(&local) || server.shared.draining.is_cancelled() {
-        // A key or a secret was rotated meanwhile, or the mesh is closing.
+        // A key or a secret was rotated in the meantime, or the mesh is closing.
         session.leave();
     }
     let (end, _) = run(prepared, duplex, &server).await;
@@ -133,7 +134,7 @@ async fn serve(server: Arc<Server>, mut duplex: Duplex, connection: ConnectionIn
 }
 
 /// The server's side of the handshake. The RSA private operation comes last,
-/// for a peer that has proved itself and that has taken its seat.
+/// only for a proved peer that has a seat.
 async fn respond(
     server: &Arc<Server>,
     local: &Arc<Local>,
@@ -143,7 +144,7 @@ async fn respond(
 ) -> Result<(Established, Seat), Refused> {
     let m1 = handshake_message(duplex).await?;
     let (shared, admission) = (&server.shared, &server.admission);
-    // During a migration a peer without a certificate may have less.
+    // During a migration a peer without a certificate may use the weaker trust.
     let weaker = server.identity.weaker().filter(|_| !Responder::shows_certificate(&m1));
     let is_weaker = weaker.is_some();
     let local = weaker.as_ref().unwrap_or(local);
@@ -170,7 +171,7 @@ async fn respond(
         lock(&admission.connections).refund(connection.subject(), Instant::now());
     }
     let seat = Seat::take(&server.seats, &shared.config.limits, proved.client()).map_err(Refused::Busy)?;
-    // The seat takes over: its number is limited too.
+    // The seat replaces the place; the number of seats is limited too.
     drop(place);
     let clock = shared.platform.clock.clone();
     let accepted = shared.private_operation(proved.is_resumed(), move || proved.accept(clock.now()));
@@ -180,7 +181,7 @@ async fn respond(
     Ok((established, seat))
 }
 
-/// The charge for a handshake that is not finished.
+/// The charge for an unfinished handshake.
 struct Cost<'a> {
     server: &'a Server,
     address: IpAddr,
@@ -194,7 +195,7 @@ impl<'a> Cost<'a> {
         Self { server, address, class }
     }
 
-    /// The peer has proved itself.
+    /// Refunds the charge after the proof of the peer.
     fn refund(self) {
         if self.class == Class::Within {
             lock(&self.server.admission.unfinished).refund(self.address, Instant::now());
@@ -202,7 +203,7 @@ impl<'a> Cost<'a> {
     }
 }
 
-/// Answers a first message away from the I/O thread, since strangers can cause it.
+/// Answers a first message away from the I/O thread, because strangers can cause this work.
 async fn answer(
     server: &Arc<Server>,
     hello: Hello,
@@ -232,8 +233,9 @@ async fn answer(
     answer.await?
 }
 
-/// Remembers the key of a proved peer, away from the I/O thread: a disk may be slow.
-/// An address may bring so many new services, which each take room on the disk for good.
+/// Remembers the key of a proved peer, away from the I/O thread, because a disk may be
+/// slow. The new services of an address are limited, because each takes room on the disk
+/// for good.
 async fn remember(
     server: &Arc<Server>,
     address: IpAddr,
@@ -272,14 +274,15 @@ async fn refuse(server: &Server, duplex: &Duplex, connection: &ConnectionInfo, r
         }
         Refused::Busy(limit) => (Reason::Busy, format!("{limit} is reached"), busy()),
         Refused::Displaced => {
-            (Reason::Busy, "a newcomer has its place: limits.maxPendingHandshakes".to_owned(), busy())
+            (Reason::Busy, "a newcomer took its place (limits.maxPendingHandshakes)".to_owned(), busy())
         }
-        // An honest peer whose recorded message came first makes another one.
+        // An honest peer is refused here if an attacker replayed its message first. It then tries
+        // again with a new one.
         Refused::Replayed => {
-            (Reason::Replay, "the first message of another handshake, once more".to_owned(), busy())
+            (Reason::Replay, "its first message is a replay of an earlier one".to_owned(), busy())
         }
         Refused::OverBudget => {
-            let text = "too many handshakes from its address are not finished, and others wait";
+            let text = "its address has too many unfinished handshakes, and others wait";
             (Reason::Busy, text.to_owned(), busy())
         }
         Refused::TooManyServices => {
@@ -289,7 +292,7 @@ async fn refuse(server: &Server, duplex: &Duplex, connection: &ConnectionInfo, r
         }
         Refused::Setup(reason, message) => (*reason, message.clone(), unable()),
         Refused::Stopped => (Reason::Closed, "the mesh is closing".to_owned(), shutting_down()),
-        // The peer is gone; there is nobody to refuse.
+        // The peer is gone, so there is no peer to refuse.
         Refused::Gone => return,
     };
     server.shared.sight.handshake(Direction::In, reason.as_str());

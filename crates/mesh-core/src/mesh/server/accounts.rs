@@ -1,20 +1,20 @@
-//! The cost of each address: in handshakes that it does not finish, and in services
-//! that it makes this one remember. The answer to a first message is charged; a peer
-//! that then proves itself gets the charge back.
+//! The debt of each address, for unfinished handshakes and for new services that
+//! this one must remember. The answer to a first message is charged; a peer that
+//! then proves itself gets a refund.
 
 use std::{collections::HashMap, net::IpAddr};
 
 use tokio::time::Instant;
 
-/// Handshakes of one address that may be unfinished before those of others come
-/// first, and how many of them are forgotten in a second.
+/// The terms for unfinished handshakes. Beyond them the handshakes of other addresses
+/// come first.
 const UNFINISHED: Terms = Terms { most: 1024.0, forgotten: 64.0 };
-/// Services that one address may make this one remember, and how many more in a second.
+/// The terms for new services, which one address makes this one remember.
 const NEWCOMERS: Terms = Terms { most: 256.0, forgotten: 1.0 / 60.0 };
-/// Addresses that are told apart. Beyond, the one that owes least is forgotten.
+/// The most addresses with an account. Beyond it the address with the least debt is forgotten.
 const ADDRESSES: usize = 1024;
 
-/// The debt that an address may have, and the part of it that is forgiven in a second.
+/// The most debt of an address, and the part of it that is forgiven in a second.
 #[derive(Clone, Copy, Debug)]
 struct Terms {
     most: f64,
@@ -42,17 +42,17 @@ impl Debt {
 }
 
 impl Accounts {
-    /// Those of handshakes that are not finished.
+    /// The accounts of unfinished handshakes.
     pub(super) fn of_unfinished() -> Self {
         Self { terms: UNFINISHED, debts: HashMap::new() }
     }
 
-    /// Those of services that are seen for the first time.
+    /// The accounts of new services.
     pub(super) fn of_newcomers() -> Self {
         Self { terms: NEWCOMERS, debts: HashMap::new() }
     }
 
-    /// Charges `address` for one more; false if it owes too much.
+    /// Charges `address` for one more; false if its debt is at the limit.
     pub(super) fn charge(&mut self, address: IpAddr, now: Instant) -> bool {
         let owed = self.debts.get(&address).map_or(0.0, |debt| debt.now(self.terms, now));
         if owed + 1.0 > self.terms.most {
@@ -65,7 +65,7 @@ impl Accounts {
         true
     }
 
-    /// Takes the charge for one back.
+    /// Refunds the charge for one.
     pub(super) fn refund(&mut self, address: IpAddr, now: Instant) {
         let Some(debt) = self.debts.get_mut(&address) else { return };
         let left = debt.now(self.terms, now) - 1.0;
@@ -76,8 +76,8 @@ impl Accounts {
         }
     }
 
-    /// Makes room for another address: those go that owe nothing any more, or else
-    /// the one that owes least.
+    /// Makes room for another address. Removes the addresses without debt, or else
+    /// the one with the least debt.
     fn forget(&mut self, now: Instant) {
         let Self { terms, debts } = self;
         debts.retain(|_, debt| debt.now(*terms, now) > 0.0);
@@ -132,7 +132,7 @@ mod tests {
         }
         assert!(budget.debts.is_empty());
         budget.refund(address(1), now);
-        assert_eq!(charged(&mut budget, 1, now), 1024, "nothing is owed to anybody");
+        assert_eq!(charged(&mut budget, 1, now), 1024, "the debt is forgiven");
     }
 
     #[test]
@@ -145,6 +145,6 @@ mod tests {
         }
         assert!(!budget.charge(address(0), now));
         assert!(budget.charge(address(9999), now + Duration::from_mins(1)));
-        assert_eq!(budget.debts.len(), 1, "what is paid is forgotten");
+        assert_eq!(budget.debts.len(), 1, "an address without debt is forgotten");
     }
 }

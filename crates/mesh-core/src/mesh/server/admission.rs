@@ -1,5 +1,5 @@
-//! The state that newcomers share: their places, the first messages that were
-//! answered, the accounts of each address, and whose turn it is.
+//! The state that newcomers share: their places, the answered first messages,
+//! the accounts of addresses, and the turns.
 
 #[cfg(test)]
 use std::net::IpAddr;
@@ -19,13 +19,13 @@ use crate::{config::Limits, mesh::platform::Platform};
 pub(crate) struct Admission {
     pub(super) places: Places,
     pub(super) replays: Mutex<Replays>,
-    /// Handshakes that each address has left unfinished.
+    /// The unfinished handshakes of each address.
     pub(super) unfinished: Mutex<Accounts>,
-    /// Handshakes of TLS that each address has begun.
+    /// The TLS handshakes of each address.
     pub(super) connections: Mutex<Accounts>,
-    /// Services that each address has made this one remember.
+    /// The new services of each address.
     pub(super) newcomers: Mutex<Accounts>,
-    /// Answers to first messages.
+    /// The turns of answers to first messages.
     pub(super) turns: Turns,
 }
 
@@ -41,7 +41,7 @@ impl Admission {
         }
     }
 
-    /// The place of a handshake that does not give way before `now`.
+    /// The place of a handshake that cannot be displaced before `now`.
     #[cfg(test)]
     pub(crate) fn occupy(&self, address: IpAddr, now: Instant) -> impl Drop + use<> {
         let place = self.places.enter(Origin { address, connection: 0 });
@@ -50,28 +50,28 @@ impl Admission {
     }
 
     /// Charges an address for all the handshakes that it may leave unfinished; returns
-    /// how many those were.
+    /// their number.
     #[cfg(test)]
     pub(crate) fn owe(&self, address: IpAddr, now: Instant) -> usize {
         let mut accounts = lock(&self.unfinished);
         std::iter::from_fn(|| accounts.charge(address, now).then_some(())).count()
     }
 
-    /// Charges an address for all the services that it may bring; returns how many.
+    /// Charges an address for all the new services that it may bring; returns their number.
     #[cfg(test)]
     pub(crate) fn bring(&self, address: IpAddr, now: Instant) -> usize {
         let mut accounts = lock(&self.newcomers);
         std::iter::from_fn(|| accounts.charge(address, now).then_some(())).count()
     }
 
-    /// Charges an address for all the handshakes of TLS that it may begin; returns how many those were.
+    /// Charges an address for all the TLS handshakes that it may begin; returns their number.
     #[cfg(test)]
     pub(crate) fn begin_connections(&self, address: IpAddr, now: Instant) -> usize {
         let mut accounts = lock(&self.connections);
         std::iter::from_fn(|| accounts.charge(address, now).then_some(())).count()
     }
 
-    /// Takes so many turns, for as long as the result lives.
+    /// Takes `count` turns for as long as the result lives.
     #[cfg(test)]
     pub(crate) async fn hold_turns(&self, count: usize) -> Box<dyn Send> {
         let mut held = Vec::new();
@@ -81,8 +81,8 @@ impl Admission {
         Box::new(held)
     }
 
-    /// How many first messages wait for their turn: of addresses within their account,
-    /// and beyond it.
+    /// The number of first messages that wait for their turn: of addresses within
+    /// their account, and beyond it.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> (usize, usize) {
         self.turns.waiting()

@@ -1,10 +1,10 @@
-//! Whether a request is handed to its handler. The stack, outermost first:
+//! The admission of requests. The stack, outermost first:
 //!
 //! token → authorization → `observe` → quota of the caller → limit of calls → time and load
 //! ([`shedding`](super::shedding)) → form of the request → room in the memory budget.
 //!
-//! A request that is refused never reaches the application, which looks up the
-//! method: the quota counts requests for unknown methods too.
+//! A refused request never reaches the application. The application looks up
+//! the method, so the quota also counts requests for unknown methods.
 
 use std::{
     collections::HashSet,
@@ -37,17 +37,17 @@ use crate::{
     resilience::{Quota, QuotaLimits, ResilienceError},
 };
 
-/// When a caller over its limit of calls, or of memory, may come again.
+/// The suggested delay for a caller beyond its limit of calls or of memory.
 const CALL_LIMIT_PAUSE: Duration = Duration::from_millis(50);
-/// Callers whose refusal is remembered to have been logged.
+/// The most callers whose logged refusal is remembered.
 const MAX_REFUSED: usize = 10_000;
 
-/// The memory of a request beside its payload, here and in the application. A stream
-/// has the items that its handler yields beside that.
+/// The memory of a request beside its payload, here and in the application. The
+/// items of a stream are charged separately.
 const REQUEST_COST: usize = 4 * 1024;
 const STREAM_COST: usize = 12 * 1024;
 
-/// A request as it arrives.
+/// A request before its admission.
 pub(super) struct Arriving<'a> {
     /// Its number in its session.
     pub(super) number: u32,
@@ -57,13 +57,13 @@ pub(super) struct Arriving<'a> {
     pub(super) payload: Payload<'a>,
 }
 
-/// Why a request is not handed to its handler.
+/// The refusal of a request.
 #[derive(Debug)]
 pub(super) struct Refusal {
     code: Code,
     reason: Reason,
     message: String,
-    /// When the caller may come again. Without it, coming again is no help.
+    /// The delay before a retry. Without it a retry cannot help.
     retry_after: Option<Duration>,
     /// It is due to the state of this process, and says nothing about its caller.
     own: bool,
@@ -83,7 +83,7 @@ impl Refusal {
         self.own
     }
 
-    /// The refusal as the caller gets it.
+    /// The refusal as an answer to the caller.
     pub(super) fn failure(&self) -> Failure<'_> {
         let wait = self.retry_after.map(millis);
         let failure = Failure::new(self.code, self.reason, &self.message);
@@ -91,17 +91,17 @@ impl Refusal {
     }
 }
 
-/// Whole milliseconds, rounded up: a caller that waits that long is let in.
+/// Whole milliseconds, rounded up, so that a caller that waits for that time is admitted.
 fn millis(time: Duration) -> u32 {
     let millis = time.as_nanos().div_ceil(1_000_000).max(1);
     u32::try_from(millis).unwrap_or(u32::MAX)
 }
 
-/// Decides which requests are handed to their handlers.
+/// The decision about the admission of requests.
 pub(super) struct RequestPolicy {
     shared: Arc<Shared>,
     authorization: Arc<Authorization>,
-    /// How much each caller may ask, if there is a limit.
+    /// The quota of each caller, if there is one.
     quota: Option<CallerQuota>,
     /// How much it may ask all processes of this service together.
     pub(super) shared_quota: Option<Arc<SharedQuota>>,
@@ -124,8 +124,8 @@ impl RequestPolicy {
         Ok(Self { shared, authorization, quota, shared_quota, shedding })
     }
 
-    /// The stack: the charge for a request that came on `session`, which lasts until
-    /// it is answered, or the reason why it is refused. `others` of its session are under way.
+    /// Goes down the stack for a request on `session`, on which `others` are in progress.
+    /// Returns the charge for it, which lasts until its answer, or its refusal.
     pub(super) fn admit(
         &self,
         session: &Session,
@@ -140,7 +140,7 @@ impl RequestPolicy {
         }
         let info = &session.info;
         if let Some(text) = self.authorization.denial(info, request.method, request.fields.metadata) {
-            // Before the quota, which only requests use up that may be made.
+            // This check precedes the quota, so that denied requests do not use it up.
             return Err(Refusal::new(Code::PermissionDenied, Reason::PermissionDenied, text));
         }
         if let Some(text) = self.untold(info, request.method) {
@@ -154,7 +154,7 @@ impl RequestPolicy {
         refusal.map_or_else(|| self.charge(session, request), Err)
     }
 
-    /// The refusal of a caller that asks for what this service tells about itself, if `observe` does not permit it.
+    /// The refusal of a caller that asks for a description of this service, if `observe` does not permit it.
     fn untold(&self, caller: &SessionInfo, method: &str) -> Option<String> {
         if method != OBSERVE && method != DESCRIBE {
             return None;
@@ -169,8 +169,8 @@ impl RequestPolicy {
         })
     }
 
-    /// Room for a request: the values that the application makes of it, which are more
-    /// than the bytes that wait for it before.
+    /// Charges for a request. The charge is that of its values in the application,
+    /// which take more than its bytes.
     fn charge(&self, session: &Session, request: &Arriving<'_>) -> Result<Charge, Refusal> {
         let Arriving { fields, payload, .. } = request;
         let too_large = |text| Refusal::new(Code::ResourceExhausted, Reason::TooLarge, text);
@@ -185,8 +185,8 @@ impl RequestPolicy {
         })
     }
 
-    /// The quota is of the verified caller: by a claimed one, anybody could use
-    /// up the quota of somebody else.
+    /// The quota belongs to the verified caller. By a claimed id a peer could
+    /// use up the quota of another service.
     fn beyond_quota(&self, quota: &CallerQuota, caller: &ServiceId) -> Option<Refusal> {
         let now = self.shared.uptime();
         // Its own process first: what that refuses is not asked for elsewhere.
@@ -197,7 +197,8 @@ impl RequestPolicy {
         self.shared.sight.over_quota();
         let wait = millis(retry_after);
         if first {
-            // Not each refusal: a caller could fill the log with them.
+            // Only the first refusal is logged, because a caller could fill the log with further
+            // ones.
             let text = format!("{caller} makes more requests than resilience.rateLimit allows");
             let fields = vec![("peer", caller.to_string()), ("reason", Reason::RateLimited.to_string())];
             self.shared.log_refusal("quota.refused", caller.to_string(), text, fields);
@@ -212,7 +213,7 @@ impl RequestPolicy {
         if others < most as usize {
             return None;
         }
-        let text = format!("{most} calls are under way on one session");
+        let text = format!("{most} calls are already in flight on the session");
         let refusal = Refusal::new(Code::ResourceExhausted, Reason::CallLimit, text);
         Some(Refusal { retry_after: Some(CALL_LIMIT_PAUSE), ..refusal })
     }
@@ -246,14 +247,14 @@ impl RequestPolicy {
     }
 }
 
-/// How much each caller may ask.
+/// The quotas of callers.
 #[derive(Debug)]
 struct CallerQuota(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
     quota: Quota<ServiceId>,
-    /// Callers that have been refused since one of their requests was allowed.
+    /// The callers whose latest request was refused.
     refused: HashSet<ServiceId>,
 }
 
@@ -261,7 +262,7 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Refused {
     retry_after: Duration,
-    /// The first since one was allowed.
+    /// Whether it is the first refusal since an admitted request.
     first: bool,
 }
 

@@ -35,10 +35,10 @@ pub struct PolicyStatus {
     pub problem: Option<String>,
 }
 
-/// Decides by the policy in force.
+/// The authorization of requests by the policy in force.
 pub(crate) struct Authorization {
     shared: Arc<Shared>,
-    /// Whether `authorization` was given at all.
+    /// Whether `authorization` is configured.
     configured: bool,
     file: Option<PathBuf>,
     state: Mutex<State>,
@@ -47,12 +47,12 @@ pub(crate) struct Authorization {
 struct State {
     policy: Arc<Policy>,
     problem: Option<String>,
-    /// The file, until somebody follows it.
+    /// The watched file, until its follower takes it.
     watched: Option<Watched>,
 }
 
 impl Authorization {
-    /// Takes the policy of the options, or reads its file. Blocks.
+    /// Uses the policy of the options, or reads its file. Blocks.
     pub(crate) fn load(shared: Arc<Shared>) -> Result<Arc<Self>, Error> {
         let (rules, file, watched) = match &shared.config.authorization {
             None => {
@@ -70,8 +70,8 @@ impl Authorization {
         Ok(Arc::new(Self { shared, configured, file, state }))
     }
 
-    /// Replaces the policy whenever its file changes, until the mesh stops. Sessions and requests under way
-    /// stay; the next request meets the new policy.
+    /// Replaces the policy whenever its file changes, until the mesh stops. Sessions and requests in
+    /// progress continue; the new policy decides about the next request.
     pub(crate) async fn follow(self: Arc<Self>) {
         let watched = lock(&self.state).watched.take();
         let (Some(mut watched), Some(path)) = (watched, self.file.clone()) else { return };
@@ -105,7 +105,7 @@ impl Authorization {
             state.problem = None;
             std::mem::replace(&mut state.policy, Arc::new(policy))
         };
-        // The index of many rules takes a while to free, so not under the lock.
+        // The drop of a large index takes a while, so it happens outside of the lock.
         drop(previous);
         let text = format!("a policy of {rules} rules is in force");
         self.shared.log(
@@ -116,8 +116,8 @@ impl Authorization {
         );
     }
 
-    /// The text for the caller if its request is denied. It says no more than that it may not call the method: neither
-    /// which rule decided nor whether there is such a method.
+    /// The message for the caller if its request is denied. It reveals neither the rule that decided nor whether the
+    /// method exists.
     pub(super) fn denial(&self, session: &SessionInfo, method: &str, metadata: &[u8]) -> Option<String> {
         if !self.configured {
             return None;
@@ -156,12 +156,12 @@ impl Authorization {
         policy.explain(caller, method, metadata)
     }
 
-    /// The policy in force; `None` if `authorization` was not given.
+    /// The policy in force; `None` if `authorization` is not configured.
     pub(crate) fn policy(&self) -> Option<Arc<Policy>> {
         self.configured.then(|| Arc::clone(&lock(&self.state).policy))
     }
 
-    /// The state of the authorization; `None` if `authorization` was not given.
+    /// The state of the authorization; `None` if it is not configured.
     pub(crate) fn status(&self) -> Option<PolicyStatus> {
         let state = lock(&self.state);
         let policy = &state.policy;

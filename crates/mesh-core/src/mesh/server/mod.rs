@@ -1,10 +1,7 @@
-//! Requests of peers. `accept` is the way of a newcomer up to its session;
-//! `receive` takes its requests, `admit` decides whether they are answered, by the policy of `authorization` among
-//! others, and
-//! `requests` holds them until they are.
-//! `admission` holds the `places` of newcomers, the first messages seen
-//! (`replays`), the `accounts` of addresses and the `turns` of answers; `seats` are
-//! those of sessions. `shared_quota` counts with other processes. `shedding` refuses what there is no time or no room for. `tls` answers the handshakes of TLS beneath.
+//! Requests of peers. `accept` is the way of a newcomer up to its session. `receive` takes its requests, and
+//! `admit` decides about them, among others by the policy of `authorization`. `requests` holds them until they are
+//! answered. `admission` holds the `places` of newcomers, the answered first messages (`replays`), the `accounts`
+//! of addresses and the `turns` of answers. `seats` limits the sessions. `shared_quota` counts with other processes. `shedding` refuses what there is no time or no room for. `tls` answers the TLS handshakes beneath.
 
 mod accept;
 mod accounts;

@@ -1,5 +1,5 @@
-//! The built-in method `securestack.observe`: the report of this process. Such a request has passed everything
-//! that a request passes, and never reaches the application.
+//! The built-in method `securestack.observe`, which returns the report of this process. Its requests pass the
+//! same admission as others, and never reach the application.
 
 use std::sync::Arc;
 
@@ -40,12 +40,12 @@ impl Server {
         }
         let Some(mut report) = self.shared.reporter.make() else {
             let failure =
-                Failure::new(Code::FailedPrecondition, Reason::Closed, "the service starts or ends");
+                Failure::new(Code::FailedPrecondition, Reason::Closed, "the service is starting or closing");
             return self.fail(id, &failure);
         };
         let server = Arc::clone(self);
         tokio::spawn(async move {
-            // To write a report of everything takes a while.
+            // Writing a large report takes a while.
             let Ok(text) = server.shared.platform.blocking(move || report.bound()).await else { return };
             let text = server.shared.reporter.keep(text);
             server.respond(id, b"", Payload { encoding: Encoding::Json, bytes: text.as_bytes() });

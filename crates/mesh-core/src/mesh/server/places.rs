@@ -1,7 +1,7 @@
-//! The places of handshakes: streams whose first message is still to come, and
-//! handshakes of peers that know the mesh secret, if there is one. A stream gives
-//! way to a newcomer; a handshake does so when it takes longer than honest ones, or
-//! when its address holds more than others.
+//! The places of newcomers: streams without a first message, and handshakes of
+//! peers that know the mesh secret, if there is one. A newcomer displaces a stream.
+//! It displaces a handshake that takes longer than an honest one, or whose address
+//! holds more places than others.
 
 use std::{
     collections::HashMap,
@@ -16,13 +16,13 @@ use tokio_util::sync::CancellationToken;
 use super::turns::Class;
 use crate::{config::Limits, mesh::sync::lock, transport::Holdings};
 
-/// Streams that may wait for their first message, for each handshake that may be
-/// under way: they cost little.
+/// The streams that may wait for their first message, for each permitted
+/// handshake. Such streams cost little.
 const STREAMS: usize = 4;
-/// How long a handshake keeps its place from others of its address.
+/// The time for which a handshake keeps its place against others of its address.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// Every place that is taken.
+/// All taken places.
 #[derive(Clone, Debug)]
 pub(super) struct Places(Arc<Mutex<Table>>);
 
@@ -33,17 +33,17 @@ struct Table {
     most_of_one: usize,
     last: u64,
     held: HashMap<u64, Held>,
-    /// Before the first message, and after it.
+    /// The streams before their first message, and the handshakes after it.
     streams: Streams,
     handshakes: Holdings<IpAddr, Turn>,
     gave_way: u64,
 }
 
-/// When a place was taken, in the order of these events, and which it is.
+/// The position of the event by which a place was taken, and the number of the place.
 type Turn = (u64, u64);
 
-/// Streams before their first message, by address, and of each by connection: one
-/// connection full of them is no more than another with one.
+/// Streams before their first message, by address, and within an address by
+/// connection. A connection with many streams displaces its own first.
 #[derive(Debug, Default)]
 struct Streams {
     all: Holdings<IpAddr, Turn>,
@@ -73,11 +73,11 @@ impl Streams {
     }
 }
 
-/// Where a stream comes from.
+/// The origin of a stream.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin {
     pub(super) address: IpAddr,
-    /// Its number.
+    /// The number of its connection.
     pub(super) connection: u64,
 }
 
@@ -90,8 +90,8 @@ struct Held {
     gives_way: CancellationToken,
 }
 
-/// Why a stream does not become a handshake: others are under way, and it is to
-/// be tried again. Names the limit.
+/// The reason why a stream cannot become a handshake now: a limit is reached.
+/// The peer should try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Crowded(pub(super) &'static str);
 
@@ -114,7 +114,7 @@ impl Places {
         lock(&self.0)
     }
 
-    /// A place for a new stream. If there is none, another stream gives way.
+    /// Takes a place for a new stream. Without a free one, another stream is displaced.
     pub(super) fn enter(&self, from: Origin) -> Place {
         let mut table = self.table();
         let gone = if table.streams.all.len() >= table.streams_most {
@@ -131,19 +131,19 @@ impl Places {
         Place { places: self.clone(), id, gives_way }
     }
 
-    /// Places taken, and the addresses they are of, before the first message and after.
+    /// The number of taken places and of their addresses, before and after the first message.
     pub(super) fn count(&self) -> (usize, usize) {
         let table = self.table();
         (table.held.len(), table.streams.all.owners() + table.handshakes.owners())
     }
 
-    /// How many have given way, since the start.
+    /// The number of displaced streams since the start.
     pub(super) fn gave_way(&self) -> u64 {
         self.table().gave_way
     }
 }
 
-/// Wakes the owner of a place that has given way, outside of the lock.
+/// Wakes the owner of a displaced place, outside of the lock.
 fn cancel(gone: Option<CancellationToken>) {
     if let Some(gone) = gone {
         gone.cancel();
@@ -172,8 +172,8 @@ impl Table {
         Some(held.gives_way)
     }
 
-    /// Makes a stream a handshake, and finds room for it. Nothing of a place that
-    /// has given way.
+    /// Turns a stream into a handshake, and finds room for it. Does nothing for a
+    /// displaced place.
     fn prove(&mut self, id: u64, class: Class, now: Instant) -> Result<Option<CancellationToken>, Crowded> {
         let Some(address) = self.held.get(&id).map(|held| held.from.address) else { return Ok(None) };
         let gone = self.room_for(address, class, now)?.and_then(|id| self.displace(id));
@@ -185,7 +185,7 @@ impl Table {
         Ok(gone)
     }
 
-    /// Which handshake gives way to one of `address`, if any has to.
+    /// The handshake that one of `address` displaces, if it needs the room.
     fn room_for(&self, address: IpAddr, class: Class, now: Instant) -> Result<Option<u64>, Crowded> {
         let here = self.handshakes.of(address);
         let (whose, limit) = if here >= self.most_of_one {
@@ -197,18 +197,18 @@ impl Table {
             return Ok(None);
         };
         let (_, id) = self.handshakes.oldest_of(whose).ok_or(limit)?;
-        // A handshake that makes progress keeps its place: otherwise many that begin at
-        // once would only displace each other. An address that has less comes first.
+        // A young handshake keeps its place; otherwise many simultaneous ones would
+        // only displace each other. An address with fewer places comes first.
         let since = self.held.get(&id).and_then(|held| held.since).ok_or(limit)?;
-        // At an address that floods, keeping a place would keep others out: there a
-        // handshake lasts for as long as it takes the flood to fill the places anew.
+        // The exception is an address that floods: its handshakes get no protection,
+        // because they would keep out the honest ones of the same address.
         let floods = class == Class::Beyond && whose == address;
         let is_slow = floods || now.duration_since(since) >= PATIENCE;
         if is_slow || self.handshakes.of(whose) > here + 1 { Ok(Some(id)) } else { Err(limit) }
     }
 }
 
-/// A place. Given back when its owner drops it, once, also if it has given way.
+/// A place. Its drop releases it once, also after a displacement.
 #[derive(Debug)]
 pub(super) struct Place {
     places: Places,
@@ -217,12 +217,12 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Tells when the place is another's.
+    /// Cancelled when the place is displaced.
     pub(super) fn gives_way(&self) -> CancellationToken {
         self.gives_way.clone()
     }
 
-    /// The peer knows the mesh secret: the place is that of a handshake from now on.
+    /// Turns the place into that of a handshake, because the peer knows the mesh secret.
     pub(super) fn prove(&self, class: Class, now: Instant) -> Result<(), Crowded> {
         let gone = self.places.table().prove(self.id, class, now)?;
         cancel(gone);
@@ -312,7 +312,7 @@ mod tests {
         next.prove(Class::Within, now + PATIENCE).unwrap();
         assert_eq!(gone(&held), [true, false]);
         assert_eq!(places.count(), (2, 1));
-        // One that has given way is nobody's handshake any more.
+        // A displaced place cannot become a handshake.
         held[0].prove(Class::Within, now + PATIENCE).unwrap();
         assert_eq!(places.count(), (2, 1));
     }
@@ -327,7 +327,7 @@ mod tests {
         let newcomer = places.enter(from(3));
         newcomer.prove(Class::Within, now).unwrap();
         assert_eq!(gone(&held), [true, false, false, false]);
-        // Now none has more than one more than another.
+        // Now no address has more than one place more than another.
         let other = places.enter(from(4));
         other.prove(Class::Within, now).unwrap();
         assert_eq!(gone(&held), [true, false, true, false]);
@@ -348,7 +348,7 @@ mod tests {
         assert_eq!(next.prove(Class::Within, now), Err(Crowded("limits.maxPendingHandshakesPerAddress")));
         next.prove(Class::Beyond, now).unwrap();
         assert_eq!(gone(&held), [true, false, false, false]);
-        // One with less takes nothing at once of an address that has one more.
+        // An address with fewer places does not displace at once if the other has only one more.
         drop(next);
         let other = places.enter(from(3));
         other.prove(Class::Beyond, now).unwrap();

@@ -1,4 +1,4 @@
-//! Messages of the peers that call here, and the streams of their requests.
+//! Messages of the peers that call this side, and the streams of their requests.
 //!
 //! A request, outermost first: session → open → [`admit`](super::admit) → handler.
 
@@ -47,7 +47,7 @@ impl Side for Server {
                 self.on_cancel(session, call, cause);
                 Ok(())
             }
-            // A message of the other side's: reflected, or from a faulty peer.
+            // Only a server sends this message. It was reflected, or the peer is faulty.
             _ => Err(RecordError::Format),
         }
     }
@@ -134,8 +134,8 @@ impl Server {
         Ok(())
     }
 
-    /// A clock was set while a request was on its way. The request never ran:
-    /// the goaway says so, and its caller makes it again on a new session.
+    /// A clock was changed while a request was in transit. The request never
+    /// ran. The goaway says so, and the caller repeats it on a new session.
     fn refuse_time(&self, session: &ServerSession, error: &AuthError) {
         self.shared.stats.count_request(false);
         let peer = session.info.peer.to_string();
@@ -145,7 +145,7 @@ impl Server {
         session.leave();
     }
 
-    /// The caller gave a request up.
+    /// Handles the cancellation of a request by its caller.
     fn on_cancel(&self, session: &ServerSession, number: u32, cause: CancelCause) {
         let Some(id) = session.request(number) else { return };
         let cause = match cause {

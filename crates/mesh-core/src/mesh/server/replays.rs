@@ -1,13 +1,13 @@
-//! First messages of handshakes that were answered, so that each is answered once:
-//! whoever has recorded one causes no work with it.
+//! The answered first messages of handshakes. Each is answered once, so a recorded
+//! message causes no work.
 
 use std::collections::{HashSet, VecDeque};
 
-/// How many are remembered; the oldest is forgotten first. The message has no time
-/// in it, so it is as good later as now.
+/// The number of remembered messages; the oldest is forgotten first. A first
+/// message contains no time, so it never becomes invalid by age.
 const MOST: usize = 16_384;
 
-/// The mac of a message stands for all of it: nobody makes another with the same.
+/// The MAC identifies a message, because nobody can make another message with the same MAC.
 type Mac = [u8; 32];
 
 #[derive(Debug, Default)]

@@ -1,5 +1,5 @@
-//! Requests under way, from the handler back to the peer. Each ends exactly
-//! once, since whoever takes it out of the table answers it.
+//! Requests in progress, from the handler back to the peer. Each ends exactly
+//! once, because only its removal from the table permits an answer.
 
 use std::{
     collections::HashMap,
@@ -32,7 +32,7 @@ use crate::{
     telemetry::{Failed, Watched},
 };
 
-/// Everything of the requests that peers make.
+/// The server: the requests of peers, and everything that they need.
 pub(crate) struct Server {
     pub(super) shared: Arc<Shared>,
     pub(super) identity: Arc<Identity>,
@@ -43,44 +43,45 @@ pub(crate) struct Server {
     requests: Mutex<Requests>,
 }
 
-/// Requests under way.
+/// Requests in progress.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     pub(super) active: HashMap<RequestId, Active>,
-    /// Requests nobody waits for any more, whose handlers still run. They keep
-    /// their place, or a peer could start any number by cancelling each.
+    /// Ended requests whose handlers still run. They keep their place;
+    /// otherwise a peer could start any number of handlers by cancelling each
+    /// request.
     abandoned: HashMap<RequestId, Abandoned>,
     last: RequestId,
 }
 
-/// A request that nobody waits for, whose handler still runs.
+/// An ended request whose handler still runs.
 #[derive(Debug)]
 struct Abandoned {
     session: Arc<ServerSession>,
     cause: AbortCause,
     pace: Option<Pace>,
-    /// Its handler still has the input.
+    /// The charge for the input, which its handler still holds.
     _charge: Charge,
 }
 
-/// A request under way.
+/// A request in progress.
 #[derive(Debug)]
 pub(super) struct Active {
     pub(super) session: Arc<ServerSession>,
-    /// Its number there.
+    /// The number of the request on its session.
     pub(super) number: u32,
     pub(super) streams: Streams,
     timer: Option<TimerKey>,
-    /// When the calls made on its behalf are over at the latest.
+    /// The latest end of its nested calls.
     deadline: Option<Instant>,
-    /// The memory that its input takes, here and in the application.
+    /// The charge for its input, here and in the application.
     charge: Charge,
     priority: Priority,
     /// `None` for a stream, whose time says nothing.
     pace: Option<Pace>,
-    /// Its handler is done, though not all it said has gone.
+    /// Whether its handler has finished, although some of its messages still wait.
     done: bool,
-    /// Until its end is recorded.
+    /// `None` once its end is recorded.
     pub(super) watched: Option<Watched>,
 }
 
@@ -120,13 +121,13 @@ impl Server {
         &self.sessions
     }
 
-    /// Streams whose peers have still to prove themselves, and the addresses they
-    /// are from.
+    /// The number of streams whose peers have yet to prove themselves, and of
+    /// their addresses.
     pub(crate) fn handshakes(&self) -> (usize, usize) {
         self.admission.places.count()
     }
 
-    /// Streams that gave way to newcomers, since the start.
+    /// The number of displaced streams since the start.
     pub(crate) fn gave_way(&self) -> u64 {
         self.admission.places.gave_way()
     }
@@ -137,12 +138,12 @@ impl Server {
         &self.admission
     }
 
-    /// Seats taken, and the peers that have any.
+    /// The number of taken seats, and of their peers.
     pub(crate) fn seats(&self) -> (usize, usize) {
         lock(&self.seats).count()
     }
 
-    /// Requests under way, and those that nobody waits for.
+    /// The number of requests in progress, and of ended ones whose handlers still run.
     pub(crate) fn count(&self) -> (usize, usize) {
         let requests = self.requests();
         (requests.active.len(), requests.abandoned.len())
@@ -175,8 +176,8 @@ impl Server {
         self.policy.shedding.limit()
     }
 
-    /// The deadline and the priority of a request, for the calls made on its behalf. Nothing is
-    /// known of one that has been answered.
+    /// The deadline and the priority of a request, for its nested calls. An answered request has
+    /// none.
     pub(crate) fn inherited_from(&self, id: RequestId) -> Result<Inherited, CallError> {
         let requests = self.requests();
         match (requests.active.get(&id), requests.abandoned.get(&id)) {
@@ -200,7 +201,7 @@ impl Server {
             let Requests { active, abandoned, last } = &mut *requests;
             loop {
                 *last = last.wrapping_add(1);
-                // 0 is no request, for calls made on behalf of none.
+                // The number 0 is skipped, because it stands for no request in calls.
                 if *last != 0 && !active.contains_key(last) && !abandoned.contains_key(last) {
                     break;
                 }
@@ -230,10 +231,10 @@ impl Server {
         id
     }
 
-    /// Answers a request. A late answer only says that the handler is done.
+    /// Answers a request. A late answer only marks the end of the handler.
     pub(crate) fn respond(&self, id: RequestId, metadata: &[u8], payload: Payload<'_>) {
         let Some(active) = self.take(id) else { return self.release(id) };
-        // The application is done with the input.
+        // The application has processed the input.
         drop(active.charge);
         let own = self.shared.config.limits.max_message;
         let limit = active.session.parameters.max_message.min(own) as usize;
@@ -277,8 +278,8 @@ impl Server {
         self.fail(id, &Failure::new(Code::DeadlineExceeded, Reason::Deadline, text));
     }
 
-    /// Fails a request, after the items that are queued. A late failure only
-    /// says that the handler is done.
+    /// Fails a request, after its queued items. A late failure only marks the
+    /// end of the handler.
     pub(crate) fn fail(&self, id: RequestId, failure: &Failure<'_>) {
         let (message, streams) = {
             let mut requests = self.requests();
@@ -288,7 +289,8 @@ impl Server {
             };
             let limit = active.session.parameters.max_message as usize;
             let message = Encoded::error_within(active.number, failure, limit);
-            // The caller learns of the failure in any case, if need be without its data.
+            // The caller gets the failure in any case, without its data if there is no room for
+            // that.
             let message = active.session.hold(message).unwrap_or_else(|_| {
                 Encoded::error(active.number, &Failure { data: Payload::EMPTY, ..*failure })
             });
@@ -303,16 +305,16 @@ impl Server {
         active.session.send(message);
     }
 
-    /// Ends the items of an answer. `metadata` goes with it.
+    /// Ends the items of an answer, with `metadata`.
     pub(crate) fn end_items(&self, id: RequestId, metadata: &[u8]) {
         if let Some(end) = streaming::end_of(self, id, metadata) {
             self.finish(id, end, None);
         }
     }
 
-    /// The handler of a stream is done; its last message follows its items.
+    /// Handles the end of a stream's handler. The last message follows the items.
     fn finish(&self, id: RequestId, last: Encoded, failure: Option<&Failure<'_>>) {
-        // Queueing may take the request out of the table.
+        // This precedes the queueing, which may remove the request from the table.
         let watched = self.requests().active.get_mut(&id).and_then(|active| active.watched.take());
         if streaming::queue(self, id, last, true) == Queued::Taken {
             self.shared.stats.count_request(failure.is_none());
@@ -322,7 +324,7 @@ impl Server {
         self.ended(watched, failure);
     }
 
-    /// Records the end of a request, unless that has been done.
+    /// Records the end of a request once.
     fn ended(&self, watched: Option<Watched>, failure: Option<&Failure<'_>>) {
         let Some(watched) = watched else { return };
         let failed = failure.map(|failure| Failed {
@@ -334,14 +336,15 @@ impl Server {
         self.shared.sight.end(&watched, failed, self.shared.elapsed());
     }
 
-    /// A request's time is over.
+    /// Ends a request whose deadline has passed.
     pub(crate) fn expired(&self, id: RequestId) {
         let text = "the handler did not answer in time";
         let failure = Failure::new(Code::DeadlineExceeded, Reason::Deadline, text);
         self.stop(id, AbortCause::Deadline, Some(&failure));
     }
 
-    /// Tells the caller, if there is a failure to report, and the handler, if it still runs.
+    /// Ends a request: sends `failure` to the caller, if there is one, and aborts the handler, if
+    /// it still runs.
     pub(super) fn stop(&self, id: RequestId, cause: AbortCause, failure: Option<&Failure<'_>>) {
         let Some(active) = self.take(id) else { return };
         if let Some(failure) = failure {
@@ -351,8 +354,7 @@ impl Server {
             return;
         }
         self.shared.stats.count_request(false);
-        let gave_up =
-            Failure::new(Code::Cancelled, Reason::Cancelled, "nobody waits for the answer any more");
+        let gave_up = Failure::new(Code::Cancelled, Reason::Cancelled, "the answer is no longer needed");
         self.ended(active.watched, Some(failure.unwrap_or(&gave_up)));
         active.session.abandon();
         let Active { session, charge, pace, .. } = active;
@@ -361,7 +363,7 @@ impl Server {
         self.shared.events.flush();
     }
 
-    /// Nobody waits for the requests of `session` any more.
+    /// Aborts the requests of `session`.
     pub(crate) fn abort_session(&self, session: &ServerSession, cause: AbortCause) {
         for id in session.requests() {
             self.shared.guarded(|| self.stop(id, cause, None));
@@ -369,7 +371,7 @@ impl Server {
         self.shared.events.flush();
     }
 
-    /// The handler of an abandoned request is done.
+    /// Records the end of the handler of an abandoned request.
     fn release(&self, id: RequestId) {
         let abandoned = self.requests().abandoned.remove(&id);
         if let Some(abandoned) = abandoned {
@@ -379,7 +381,7 @@ impl Server {
         }
     }
 
-    /// Takes a request out of the table: whoever gets it answers it.
+    /// Takes a request out of the table. The caller of this function must answer it.
     pub(super) fn take(&self, id: RequestId) -> Option<Active> {
         let mut active = self.requests().active.remove(&id)?;
         if let Some(key) = active.timer {
@@ -392,7 +394,7 @@ impl Server {
     }
 }
 
-/// The caller does not read, or not as fast as it asks.
+/// The message about a caller that reads more slowly than it calls.
 fn unread(len: usize) -> String {
     format!(
         "the result of {len} bytes has no room beside the results that the caller has not read \

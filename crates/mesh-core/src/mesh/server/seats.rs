@@ -1,4 +1,4 @@
-//! The seats of peers: how many sessions each may have open.
+//! The seats of peers, which limit the open sessions of each.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::{config::Limits, id::ServiceId, mesh::sync::lock};
 
-/// Seats by peer: sessions that peers have opened, and those they are about to.
+/// Seats by peer: sessions that peers have opened or are about to open.
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
     by_peer: HashMap<ServiceId, usize>,
@@ -15,22 +15,22 @@ pub(crate) struct Seats {
 }
 
 impl Seats {
-    /// Seats taken, and the peers that have any.
+    /// The number of taken seats, and of their peers.
     pub(crate) fn count(&self) -> (usize, usize) {
         (self.taken, self.by_peer.len())
     }
 }
 
-/// A peer's place for one session, taken before the work of accepting it, so
-/// that handshakes at once cannot all see the same place free. Given back when
-/// the session is over, or was none.
+/// A peer's seat for one session. It is taken before the end of the handshake,
+/// so that concurrent handshakes cannot all use the same free seat. Its drop
+/// releases it, at the end of the session or of a failed handshake.
 pub(super) struct Seat {
     seats: Arc<Mutex<Seats>>,
     peer: ServiceId,
 }
 
 impl Seat {
-    /// Takes a place for `peer`, or names the limit that is reached.
+    /// Takes a seat for `peer`, or names the reached limit.
     pub(super) fn take(
         all: &Arc<Mutex<Seats>>,
         limits: &Limits,

@@ -1,4 +1,4 @@
-//! A session that a peer opened, with the numbers of its requests.
+//! A session that a peer opened, and the numbers of its requests.
 
 use std::{collections::HashMap, ops::Deref, sync::Mutex};
 
@@ -21,25 +21,25 @@ pub(crate) struct ServerSession {
 
 #[derive(Debug, Default)]
 struct Numbers {
-    /// The highest number of a request so far.
+    /// The highest number of a request.
     last: u32,
     requests: HashMap<u32, RequestId>,
-    /// Handlers that still run though nobody waits for them.
+    /// The number of ended requests whose handlers still run.
     abandoned: usize,
-    /// This side takes no more requests.
+    /// Whether this side accepts no more requests.
     leaving: bool,
 }
 
-/// A request that arrives, by its number.
+/// The kind of an arriving request, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// It is the next one; so many others are under way.
+    /// It is new, and `others` are in progress.
     New { others: usize },
-    /// Its number is not a new one.
+    /// Its number is not new.
     Repeated,
-    /// The peer knows from the goaway that this one never ran.
+    /// It came after the goaway, by which the peer knows that it never ran.
     Late,
-    /// Its time is wrong, and it is as if it had not arrived.
+    /// Its time is wrong, so it counts as not arrived.
     OutOfTime,
 }
 
@@ -58,7 +58,7 @@ impl Deref for ServerSession {
 }
 
 impl ServerSession {
-    /// A request arrived.
+    /// Classifies an arriving request.
     pub(super) fn arrive(&self, number: u32, out_of_time: bool) -> Arrival {
         let mut numbers = lock(&self.numbers);
         if number <= numbers.last {
@@ -74,39 +74,39 @@ impl ServerSession {
         Arrival::New { others: numbers.requests.len() + numbers.abandoned }
     }
 
-    /// A request begins.
+    /// Records the beginning of a request.
     pub(super) fn begin(&self, number: u32, id: RequestId) {
         lock(&self.numbers).requests.insert(number, id);
     }
 
-    /// A request is over.
+    /// Removes an ended request.
     pub(super) fn forget(&self, number: u32) {
         lock(&self.numbers).requests.remove(&number);
     }
 
-    /// Nobody waits for a request any more whose handler still runs.
+    /// Records an ended request whose handler still runs.
     pub(super) fn abandon(&self) {
         lock(&self.numbers).abandoned += 1;
     }
 
-    /// That handler is done.
+    /// Records the end of such a handler.
     pub(super) fn release(&self) {
         lock(&self.numbers).abandoned -= 1;
     }
 
-    /// The request with this number, if it is under way.
+    /// The request with this number, if it is in progress.
     pub(super) fn request(&self, number: u32) -> Option<RequestId> {
         lock(&self.numbers).requests.get(&number).copied()
     }
 
-    /// The requests under way, in the order in which they began.
+    /// The requests in progress, in the order of their beginning.
     pub(crate) fn requests(&self) -> Vec<RequestId> {
         let mut ids: Vec<RequestId> = lock(&self.numbers).requests.values().copied().collect();
         ids.sort_unstable();
         ids
     }
 
-    /// Takes no more requests; true if none is under way.
+    /// Accepts no more requests; true if none is in progress.
     pub(crate) fn leave(&self) -> bool {
         let mut numbers = lock(&self.numbers);
         if !numbers.leaving {

@@ -1,5 +1,6 @@
-//! The handshakes of TLS at the port. Strangers cause signatures of the certificate's key by them: each is
-//! charged to its address, waits for its turn, and is made away from the I/O thread.
+//! The TLS handshakes at the port. Strangers cause signatures with the certificate's key by them.
+//! Therefore each signature is charged to its address, waits for its turn, and is made away from the I/O
+//! thread.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -21,7 +22,7 @@ pub(crate) struct Port(pub(crate) Arc<Server>);
 
 impl TlsPort for Port {
     fn is_required(&self) -> bool {
-        // Services that have less than a certificate have no TLS.
+        // While a weaker trust is accepted, services without a certificate connect without TLS.
         self.0.identity.accepts().is_none()
     }
 
@@ -38,7 +39,7 @@ impl TlsPort for Port {
                 answer(config);
                 drop(turn);
             });
-            // The mesh is closing: the connection ends with it.
+            // An error means that the mesh is closing; the connection ends with it.
             let _ = answered.await;
         })
     }
@@ -50,7 +51,7 @@ impl TlsPort for Port {
             let text = "the peer refuses this service's certificate";
             (Reason::HandshakeRefused, format!("{text}; the reason is in its log ({why})"))
         } else {
-            (Reason::HandshakeFormat, format!("the handshake of TLS failed: {why}"))
+            (Reason::HandshakeFormat, format!("the TLS handshake failed: {why}"))
         };
         let fields = vec![("address", from.to_string()), ("reason", reason.to_string())];
         shared.log_refusal("tls.refused", from.ip().to_string(), text, fields);

@@ -1,10 +1,10 @@
-//! The order in which first messages are answered. As many are answered at once as
-//! there are cores; the others wait here.
+//! The order in which first messages are answered. One for each core is answered
+//! at a time; the others wait here.
 //!
-//! Those of addresses within their account come first, in the order in which they
-//! came. The others take what is left, one at a time. They wait in a small queue with
-//! no order: when it is full, one of them leaves, whichever, and so an honest newcomer
-//! behind a flooding address has its chance with each attempt.
+//! Messages of addresses within their account come first, in the order of their
+//! arrival. The others use the remaining turns, one at a time. They wait in a small
+//! queue without order. When it is full, a random one of them leaves, so that an
+//! honest newcomer behind a flooding address has a chance with each attempt.
 
 use std::{
     collections::BTreeMap,
@@ -15,14 +15,14 @@ use tokio::sync::oneshot;
 
 use crate::mesh::sync::lock;
 
-/// The most that wait of addresses beyond their account. Those within it are bounded
-/// by the places of handshakes.
+/// The most waiting messages of addresses beyond their account. The places of
+/// handshakes limit the others.
 const MOST_BEYOND: usize = 32;
 
-/// A number from 0 to 1.
+/// A source of random numbers from 0 to 1.
 type Chance = Arc<dyn Fn() -> f64 + Send + Sync>;
 
-/// Whether an address has left few handshakes unfinished, or many.
+/// Whether an address is within its account of unfinished handshakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     Within,
@@ -37,9 +37,9 @@ pub(super) struct Turns {
 }
 
 struct Queue {
-    /// How many more can be answered at once.
+    /// The number of free turns.
     free: usize,
-    /// One of an address beyond its account is being answered.
+    /// Whether a message of an address beyond its account is being answered.
     beyond_busy: bool,
     last: u64,
     within: BTreeMap<u64, Waiter>,
@@ -55,37 +55,37 @@ impl Turns {
         Self { queue: Arc::new(Mutex::new(queue)), chance }
     }
 
-    /// Waits for a turn. Nothing if there was no room to wait, or another took it.
+    /// Waits for a turn. `None` if the queue had no room, or another message displaced this one.
     pub(super) async fn take(&self, class: Class) -> Option<Turn> {
         let (waiter, turn) = oneshot::channel();
         let (id, gone) = lock(&self.queue).enter(class, waiter, &self.chance);
-        // Its owner is woken outside of the lock.
+        // The drop wakes the displaced waiter, outside of the lock.
         drop(gone);
         let _leave = Leave { turns: self, class, id };
         self.go_on();
         turn.await.ok()
     }
 
-    /// How many wait, within their account and beyond it.
+    /// The numbers of waiting messages, within the accounts and beyond.
     #[cfg(test)]
     pub(super) fn waiting(&self) -> (usize, usize) {
         let queue = lock(&self.queue);
         (queue.within.len(), queue.beyond.len())
     }
 
-    /// Gives turns for as long as any are free.
+    /// Gives turns while any are free.
     fn go_on(&self) {
         loop {
             let next = lock(&self.queue).next(&self.chance);
             let Some((class, waiter)) = next else { return };
-            // Given back at once if its owner has left meanwhile.
+            // If the waiter has left, the dropped turn is free again at once.
             let _ = waiter.send(Turn { turns: self.clone(), class });
         }
     }
 }
 
 impl Queue {
-    /// Its number, and one that leaves for it or is itself not let in.
+    /// Enters a waiter. Returns its number, and the waiter that leaves, which may be itself.
     fn enter(&mut self, class: Class, waiter: Waiter, chance: &Chance) -> (u64, Option<Waiter>) {
         self.last += 1;
         let id = self.last;
@@ -114,7 +114,7 @@ impl Queue {
         Some(next)
     }
 
-    /// Takes out one of those beyond their account, whichever.
+    /// Removes a random waiter beyond its account.
     fn draw(&mut self, chance: &Chance) -> Option<Waiter> {
         let last = u32::try_from(self.beyond.len()).ok()?.checked_sub(1)?;
         let drawn = chance() * f64::from(last + 1);
@@ -123,7 +123,7 @@ impl Queue {
     }
 }
 
-/// Leaves the queue with whoever waits no more.
+/// A guard that removes its waiter from the queue.
 struct Leave<'a> {
     turns: &'a Turns,
     class: Class,
@@ -140,7 +140,7 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// A turn. Given back when it is dropped.
+/// A turn. Its drop releases it.
 pub(super) struct Turn {
     turns: Turns,
     class: Class,
@@ -170,7 +170,7 @@ mod tests {
 
     fn turns(at_once: usize) -> Turns {
         let drawn = AtomicU32::new(0);
-        // Spread evenly, and the same each time.
+        // The numbers are spread evenly, and are the same in each run.
         let chance = move || f64::from(drawn.fetch_add(7, Ordering::Relaxed) % 10) / 10.0;
         Turns::new(at_once, Arc::new(chance))
     }
@@ -229,7 +229,7 @@ mod tests {
         drop(others);
     }
 
-    // Not in a runtime: after so many polls its budget would make each of them wait.
+    // The test runs outside of a runtime, whose budget of polls would make each poll wait.
     #[test]
     fn any_number_beyond_their_account_takes_a_bounded_room_and_each_has_its_chance() {
         let turns = turns(1);
@@ -244,13 +244,13 @@ mod tests {
         }
         assert_eq!(turns.waiting(), (0, MOST_BEYOND));
         for waiting in &mut all {
-            // Another took its room meanwhile.
+            // Another one has taken its room.
             waiting.take_if(|waiting| poll(waiting).is_some_and(|turn| turn.is_none()));
         }
         let stay: Vec<_> = (0..all.len()).filter(|n| all[*n].is_some()).collect();
         assert_eq!(stay.len(), MOST_BEYOND);
         assert!(stay[0] < all.len() / 2 && stay[MOST_BEYOND - 1] >= all.len() / 2, "old and new: {stay:?}");
-        // A waiter that has left keeps no room, and delays nobody.
+        // A waiter that has left keeps no room and delays no other.
         all.truncate(stay[MOST_BEYOND / 2]);
         assert_eq!(turns.waiting(), (0, MOST_BEYOND / 2));
         drop(all);
@@ -266,7 +266,7 @@ mod tests {
         let gone = wait(&turns, Class::Within);
         let mut next = wait(&turns, Class::Within);
         drop(busy);
-        // It has its turn and does not look.
+        // This one has its turn and does not poll for it.
         drop(gone);
         assert!(poll(&mut next).expect("its turn").is_some());
     }

@@ -1,8 +1,8 @@
-//! How a peer can break the rules of a stream.
+//! Breaches of the rules of a stream by a peer.
 
 use crate::record::Overrun;
 
-/// A peer that breaks the rules of a stream.
+/// A breach of the rules of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StreamError {
     #[error("more items than the window allows")]
@@ -15,7 +15,7 @@ pub(crate) enum StreamError {
     Malformed,
     #[error("more items than there is room for in memory")]
     NoRoom,
-    #[error("items that are not read here while other streams need their room")]
+    #[error("items that the application does not read while other streams need their room")]
     Unread,
 }
 

@@ -1,5 +1,6 @@
-//! What the streams of one session share: the window for what is large of their
-//! items, the growth of their own windows, and the room before the connection.
+//! The resources that the streams of one session share: the session's window
+//! for the bulk of their items, the growth of their own windows, and the room
+//! before the connection.
 
 use std::{collections::VecDeque, sync::Mutex};
 
@@ -11,15 +12,16 @@ use crate::{
     },
 };
 
-/// What the streams of a session may have waiting for the connection, together.
-/// It is this side's own limit, whatever the peer grants: four frames, so that
-/// the writer has the next one ready while HTTP/2 takes the previous one.
+/// The most bytes of items of all streams together that wait for the
+/// connection. It is this side's own limit, independent of the peer's credit:
+/// four frames, so that the writer has the next one ready while HTTP/2 takes
+/// the previous one.
 const UNSENT_BUDGET: usize = 256 * 1024;
-/// What idle streams may hold beyond the session's window, so that the others
-/// have that window for themselves.
+/// The most bytes that idle streams may hold beyond the session's window, so
+/// that the other streams have that window for themselves.
 const SET_ASIDE: usize = 16 * 1024 * 1024;
 
-/// What the streams of a session share.
+/// The resources that the streams of a session share.
 #[derive(Debug, Default)]
 pub(super) struct SessionFlow(Mutex<Flow>);
 
@@ -27,15 +29,15 @@ pub(super) struct SessionFlow(Mutex<Flow>);
 struct Flow {
     sending: SendWindow,
     receiving: ReceiveWindow,
-    /// What is left for windows to grow by.
+    /// The bytes by which windows may still grow.
     growth: u32,
-    /// What idle streams hold though the session's window has it again.
+    /// The bytes that idle streams hold although they are credited to the session's window again.
     set_aside: usize,
-    /// Bytes of items that were handed to the writer and not yet to the connection.
+    /// The bytes of items that the writer has and the connection has not.
     unsent: usize,
-    /// Streams that wait for room before the connection, in turn.
+    /// Streams that wait for room before the connection, in order.
     waiting: VecDeque<u32>,
-    /// Streams whose next item waits for the session's window, in turn.
+    /// Streams whose next item waits for the session's window, in order.
     closed: VecDeque<u32>,
 }
 
@@ -60,20 +62,20 @@ impl Flow {
 }
 
 impl SessionFlow {
-    /// An item arrived that takes so much from the session's window.
+    /// Takes the bytes of an item that arrived from the session's window.
     pub(super) fn receive(&self, shared: usize) -> Result<(), Overrun> {
         if shared == 0 { Ok(()) } else { lock(&self.0).receiving.receive(shared) }
     }
 
-    /// What an item took from the session's window is no longer held. Returns
-    /// the credit that the peer is to be granted.
+    /// Returns the bytes of an item to the session's window. The result is the
+    /// credit to grant to the peer.
     #[must_use]
     pub(super) fn give_back(&self, shared: usize) -> Option<u32> {
         if shared == 0 { None } else { lock(&self.0).receiving.consume(shared) }
     }
 
-    /// Items of a stream were consumed. Returns the credit of the stream, and
-    /// how much of the session's window is no longer held.
+    /// Records consumed items of a stream. Returns the credit of the stream,
+    /// and the bytes that return to the session's window.
     #[must_use]
     pub(super) fn consume(&self, inflow: &mut Inflow, cost: usize) -> (Option<u32>, usize) {
         let mut flow = lock(&self.0);
@@ -82,18 +84,18 @@ impl SessionFlow {
         (grant, shared)
     }
 
-    /// The window of a stream becomes small again: others may grow.
+    /// Shrinks the window of a stream, so that others may grow.
     pub(super) fn shrink(&self, inflow: &mut Inflow) {
         lock(&self.0).growth += inflow.shrink();
     }
 
-    /// The consumer of a stream is idle: its window does not stay large, and
-    /// what it holds of the session's window is no longer held while others are
-    /// short of it. Returns how much that is.
+    /// Handles an idle consumer of a stream. Its window shrinks. If others lack
+    /// room, the bytes that it holds return to the session's window; the result
+    /// is their number.
     ///
     /// # Errors
-    /// [`StreamError::Unread`] if the stream stands still for `long`, idle
-    /// streams hold as much as they may, and others cannot go on.
+    /// [`StreamError::Unread`] if the stream has stalled for `long`, idle
+    /// streams hold as much as they may, and others cannot proceed.
     pub(super) fn on_idle(&self, inflow: &mut Inflow, long: bool) -> Result<usize, StreamError> {
         let mut flow = lock(&self.0);
         flow.growth += inflow.shrink();
@@ -109,19 +111,19 @@ impl SessionFlow {
         Ok(shared)
     }
 
-    /// The peer lets all streams together send more.
+    /// Adds credit of the peer for all streams together.
     pub(super) fn grant(&self, credit: u32) -> Result<(), Overrun> {
         lock(&self.0).sending.grant(credit)
     }
 
-    /// So many bytes of items were handed to the connection.
+    /// Records bytes of items that the connection has taken.
     pub(super) fn written(&self, bytes: usize) {
         let mut flow = lock(&self.0);
         flow.unsent = flow.unsent.saturating_sub(bytes);
     }
 
-    /// The next stream that waited, while there is room. One at a time, so that
-    /// a little room or credit does not cost a look at all of them.
+    /// The next waiting stream, while there is room. It is one at a time, so
+    /// that a little room or credit does not cost a visit of every stream.
     pub(super) fn next_unblocked(&self) -> Option<u32> {
         let mut flow = lock(&self.0);
         if !flow.has_room() {
@@ -135,9 +137,9 @@ impl SessionFlow {
         flow.waiting.pop_front()
     }
 
-    /// Takes an item from the session's window and the room before the
-    /// connection; else the stream waits. A stream that was not `called` comes
-    /// after those that wait.
+    /// Takes room for an item from the session's window and before the
+    /// connection. Without room the stream waits. A stream that was not
+    /// `called` queues behind the waiting ones.
     pub(super) fn spend(&self, number: u32, item: &Encoded, shares: Shares, called: bool) -> bool {
         let mut flow = lock(&self.0);
         if !flow.has_room() || !(called || flow.waiting.is_empty()) {
@@ -153,12 +155,12 @@ impl SessionFlow {
         true
     }
 
-    /// A stream has had its turn, and has more.
+    /// Queues a stream that has used its turn and has more items.
     pub(super) fn wait_again(&self, number: u32) {
         lock(&self.0).waiting.push_back(number);
     }
 
-    /// A stream that waited is over.
+    /// Removes an ended stream from the queues.
     pub(super) fn forget_waiting(&self, number: u32) {
         let mut flow = lock(&self.0);
         flow.waiting.retain(|waiting| *waiting != number);

@@ -1,4 +1,5 @@
-//! The life of a session in the table, from its handshake to the last of what it had.
+//! The life of a session in the table, from its handshake to the release of everything that it
+//! held.
 
 use std::sync::Arc;
 
@@ -13,8 +14,8 @@ use crate::{
     telemetry::Direction,
 };
 
-/// A session's place in the table. Its owner is the task that runs the session;
-/// with that, the session is over, also when it panics.
+/// The entry of a session in the table. The session's task owns it, so the
+/// session also ends if the task panics.
 pub(crate) struct Open<S: Side> {
     side: Arc<S>,
     session: Arc<S::Held>,
@@ -22,7 +23,7 @@ pub(crate) struct Open<S: Side> {
 }
 
 impl<S: Side> Open<S> {
-    /// Puts an established session into the table, for as long as the guard lives.
+    /// Enters an established session into the table for as long as the guard lives.
     pub(crate) fn new(side: &Arc<S>, session: &Arc<S::Held>) -> Self {
         let shared = side.shared();
         shared.stats.count_handshake(true);
@@ -39,14 +40,14 @@ impl<S: Side> Open<S> {
         open
     }
 
-    /// Gives everything back that the session had, and says why it ended.
+    /// Releases everything that the session held, and logs why it ended.
     pub(crate) fn close(mut self, end: &End, unwritten: &[Encoded]) {
         self.is_closed = true;
         self.closed(end, unwritten);
     }
 
-    /// The session has ended. A fault in one step takes no other with it: what
-    /// the session had is given back in any case.
+    /// Handles the end of the session. A panic in one step does not skip the
+    /// others, so everything is released in any case.
     fn closed(&self, end: &End, unwritten: &[Encoded]) {
         let (shared, session) = (self.side.shared(), &self.session);
         self.side.sessions().remove(session);
@@ -67,7 +68,7 @@ impl<S: Side> Drop for Open<S> {
         }
         self.session.end(End::Lost);
         if self.side.shared().stop.is_cancelled() {
-            // The runtime goes, and the application with it: it is told nothing.
+            // The runtime is ending, and the application with it, so nothing is reported.
             self.side.sessions().remove(&self.session);
             self.side.forgotten(&self.session);
         } else {

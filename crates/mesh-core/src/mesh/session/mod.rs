@@ -1,10 +1,10 @@
-//! Established sessions. One task reads and one writes; neither waits for the
-//! other, so that two sides that both send much cannot block each other.
+//! Established sessions. One task reads and one writes. Neither waits for the
+//! other, so that two sides with much to send cannot block each other.
 //!
-//! `run` starts both. `read` hands each message to its `streaming` or to the
-//! session's [`Side`]; `write` empties the `outbox`. `streams` are the items of
-//! one call, and `flow` is what the streams of a session share. Nothing here
-//! knows a client from a server: their sides do.
+//! `run` starts both. `read` hands each message to `streaming` or to the
+//! session's [`Side`]; `write` empties the `outbox`. `streams` holds the items
+//! of one call, and `flow` holds what the streams of a session share. This room
+//! does not distinguish a client from a server; the sides do.
 
 mod breach;
 mod flow;

@@ -1,4 +1,4 @@
-//! Messages that wait to be written, and which of them is next.
+//! The messages that wait for the writer, and their order.
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -7,10 +7,11 @@ use crate::{
     record::{OVERHEAD, message::Encoded},
 };
 
-/// Messages are packed into records, and records into frames, up to these sizes.
+/// The size up to which messages are packed into a record.
 pub(super) const RECORD_TARGET: usize = 16 * 1024;
+/// The size up to which records are packed into a frame.
 pub(super) const FRAME_TARGET: usize = 64 * 1024;
-/// In a frame, messages of streams come after so many bytes of the others.
+/// In a frame, messages of streams follow after this many bytes of other messages.
 const STREAMS_TURN: usize = 48 * 1024;
 
 /// An order to the writing task.
@@ -18,25 +19,25 @@ const STREAMS_TURN: usize = 48 * 1024;
 pub(super) enum Order {
     /// Write a message.
     Message(Encoded),
-    /// Write a message of a stream: in order with the stream's others.
+    /// Write a message of a stream, in order with the other messages of the stream.
     Streamed(Encoded),
-    /// End this side's half once everything before it is written.
+    /// End this side's half after everything before it.
     Finish,
 }
 
-/// The room of a small message beside its bytes: its place in the queue and its block.
+/// The memory of a small message beside its bytes: its entry in the queue and its allocation.
 const MESSAGE_COST: usize = 128;
 
 /// Bytes of messages that leave the queue for a frame.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Written {
     pub(super) all: usize,
-    /// Of these, of items.
+    /// The part of these that belongs to items.
     pub(super) streamed: usize,
     /// The bytes that the session was charged for them.
     pub(super) cost: usize,
-    /// The charge of the last large one. A frame ends with a message that is larger than
-    /// a frame of small ones.
+    /// The charge of the last large message. A large message ends its frame, so there is
+    /// at most one.
     pub(super) held: Option<Arc<Charge>>,
 }
 
@@ -45,15 +46,15 @@ pub(super) fn cost(message: &Encoded) -> usize {
     MESSAGE_COST + if message.held().is_some() { 0 } else { message.len() }
 }
 
-/// Messages waiting to be written. Those of streams wait behind the rest, so
-/// that a burst of items holds up no call; they have their share of every frame,
-/// so that no number of calls stops a stream.
+/// The messages that wait for the writer. Messages of streams wait behind the
+/// others, so that a burst of items delays no call. They have a share of every
+/// frame, so that calls cannot stop a stream.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     messages: VecDeque<Encoded>,
     streamed: VecDeque<Encoded>,
     finished: bool,
-    /// Bytes of the messages taken since the last frame was begun.
+    /// The bytes of the messages taken since the current frame began.
     taken: Written,
 }
 
@@ -70,13 +71,13 @@ impl Outbox {
         self.messages.is_empty() && self.streamed.is_empty()
     }
 
-    /// Whether nothing follows the messages that are here.
+    /// Whether the end of this side's half is queued.
     pub(super) fn is_finished(&self) -> bool {
         self.finished
     }
 
-    /// Drops the requests for whose answers no time is left. Their calls end by
-    /// their own timers, and the peer never hears of them.
+    /// Drops the requests whose calls have no time left. The calls end by their
+    /// own timers, and the peer never receives these requests.
     pub(super) fn drop_late(&mut self, now: Instant) {
         for queue in [&mut self.messages, &mut self.streamed] {
             queue.retain(|message| {
@@ -106,7 +107,7 @@ impl Outbox {
         Some(message)
     }
 
-    /// Bytes of the messages taken since the last frame; a new frame begins.
+    /// Begins a new frame; returns the bytes of the messages taken for the previous one.
     pub(super) fn take_count(&mut self) -> Written {
         std::mem::take(&mut self.taken)
     }
@@ -116,8 +117,9 @@ impl Outbox {
         self.messages.into_iter().filter(Encoded::is_request).collect()
     }
 
-    /// About how many bytes the next frame will have. One that has to grow is
-    /// copied, a large message for the few bytes that follow it.
+    /// The approximate size of the next frame. It is reserved in advance,
+    /// because growing a frame would copy it, even a large message for a few
+    /// following bytes.
     pub(super) fn frame_size(&self, token: &str) -> usize {
         let mut size = 0;
         for message in self.messages.iter().chain(&self.streamed) {
@@ -126,7 +128,7 @@ impl Outbox {
                 break;
             }
         }
-        // Records are not filled to the last byte, and one more may change keys.
+        // Records are not filled to the last byte, and an additional record may change the keys.
         size + (2 + 2 * size / RECORD_TARGET) * OVERHEAD
     }
 }

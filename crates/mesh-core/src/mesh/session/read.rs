@@ -1,4 +1,4 @@
-//! The reading task of a session: frames into records, records into messages.
+//! The reading task of a session. It opens frames into records, and records into messages.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,12 +22,12 @@ use crate::{
     transport::Incoming,
 };
 
-/// Beyond this many bytes of events that the application has yet to deal with,
-/// no session reads; how often that is looked at again.
+/// The bytes of unprocessed events of the application beyond which no session reads.
 const APPLICATION_LIMIT: usize = 32 * 1024 * 1024;
+/// The time between two checks of that limit.
 const APPLICATION_PAUSE: Duration = Duration::from_millis(2);
 
-/// Reads until the session ends; returns why it did.
+/// Reads until the session ends; returns the cause.
 pub(super) async fn read<S: Side>(
     session: &Arc<S::Held>,
     mut incoming: Incoming,
@@ -43,9 +43,9 @@ pub(super) async fn read<S: Side>(
             frame = incoming.receive() => frame,
         };
         let Ok(Some(frame)) = frame else { return incoming.fault().map_or(End::Lost, End::Frame) };
-        // An application that does not keep up stops its peers, instead of
-        // filling the memory with what they send. Before each frame, since any
-        // number of sessions may have one at once.
+        // A slow application slows its peers down, instead of filling the
+        // memory with their messages. The check precedes each frame, because
+        // any number of sessions may have a frame at once.
         while side.shared().events.backlog() > APPLICATION_LIMIT {
             tokio::select! {
                 biased;
@@ -60,8 +60,9 @@ pub(super) async fn read<S: Side>(
         if let Err(error) = outcome {
             return End::Record(error);
         }
-        // A client always reads: answers are what empties both sides. If it
-        // waited as well, two sides with much to send would wait for each other.
+        // Only a server waits here. A client always reads, because answers empty
+        // the queues of both sides; if both waited, two sides with much to send
+        // would block each other.
         while session.info.inbound && session.is_backlogged() {
             tokio::select! {
                 biased;
@@ -101,7 +102,7 @@ fn read_frame<S: Side>(
     }
 }
 
-/// Does what a message of a stream or a ping asks for; hands on the others.
+/// Handles messages of streams and pings, and passes on the others.
 fn on_message<S: Side>(
     session: &Arc<S::Held>,
     message: Message<'_>,
@@ -115,7 +116,7 @@ fn on_message<S: Side>(
         Message::Malformed { call } => on_malformed(&**side, session, call),
         Message::Ping(nonce) => {
             session.unwelcome()?;
-            // A peer that floods with pings and does not read gets no more pongs.
+            // A peer that sends many pings and does not read gets no more pongs.
             if !session.is_backlogged() {
                 session.send(Encoded::pong(nonce));
             }
@@ -126,7 +127,7 @@ fn on_message<S: Side>(
     Ok(())
 }
 
-/// A record was forged, replayed or malformed.
+/// Counts and logs a forged, replayed or malformed record.
 fn discarded(shared: &Shared, session: &Session, error: RecordError) {
     shared.stats.count_discarded();
     let fields = vec![

@@ -1,4 +1,4 @@
-//! A session from the end of its handshake to its own.
+//! A session from the end of its handshake to its own end.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ use crate::{
     transport::{Duplex, TransportError, max_frame},
 };
 
-/// Plaintext of a record beyond its largest payload.
+/// The plaintext of a record beyond its largest payload.
 const PLAINTEXT_EXTRA: usize = 16 * 1024 + 8 * 1024;
 
-/// A session about to run.
+/// A session that is ready to run.
 pub(crate) struct Prepared<H> {
     pub(crate) session: Arc<H>,
     queue: mpsc::UnboundedReceiver<Order>,
@@ -33,7 +33,7 @@ pub(crate) struct Prepared<H> {
     tokens: Tokens,
 }
 
-/// Makes a session of a finished handshake, for a side to hold.
+/// Makes a session from a completed handshake, for a side to hold.
 pub(crate) fn prepare<H: From<Session>>(
     shared: &Shared,
     established: Established,
@@ -82,8 +82,8 @@ pub(crate) fn prepare<H: From<Session>>(
     Ok(Prepared { session: Arc::new(H::from(session)), queue, sealer, opener, tokens })
 }
 
-/// Runs a session to its end. Returns why it ended, and the messages that
-/// were never written.
+/// Runs a session to its end. Returns the cause, and the messages that were
+/// never written.
 pub(crate) async fn run<S: Side>(
     prepared: Prepared<S::Held>,
     duplex: Duplex,

@@ -1,5 +1,5 @@
-//! Streams that stand still: noticed once a second, counted, and logged with
-//! who holds what.
+//! Stalled streams. They are detected once a second, counted, and logged with
+//! the side that does not read.
 
 use super::{
     side::Carrier,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::mesh::shared::Shared;
 
-/// Streams that stand still, at one moment.
+/// The stalled streams at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Stalls {
     count: usize,
@@ -24,7 +24,7 @@ struct Line {
 }
 
 impl Stalls {
-    /// Looks at every stream of one side once; breaks those that hold what others need.
+    /// Checks every stream of one side once; ends those that hold room that others need.
     pub(crate) fn look<C: Carrier>(&mut self, carrier: &C) {
         let mut broken = Vec::new();
         carrier.each(|id, streams, session| {
@@ -47,7 +47,7 @@ impl Stalls {
         }
     }
 
-    /// Counts and logs them.
+    /// Counts and logs the stalled streams.
     pub(crate) fn report(mut self, shared: &Shared) {
         shared.stats.set_stalled(self.count);
         self.lines.sort_unstable_by(|one, other| one.fields.cmp(&other.fields));
@@ -66,7 +66,10 @@ fn line(stall: Stall, streams: &Streams, session: &Session) -> Line {
     let (reason, message) = if stall.peer {
         ("peer", format!("{peer} does not read the stream {method}: {held} bytes wait here"))
     } else {
-        ("application", format!("nobody here reads the stream {method} from {peer}: {held} bytes are held"))
+        (
+            "application",
+            format!("the application does not read the stream {method} from {peer}: {held} bytes wait here"),
+        )
     };
     let fields = vec![
         ("peer", peer.clone()),

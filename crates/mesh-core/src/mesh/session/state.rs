@@ -1,4 +1,4 @@
-//! A session as its tasks and the tables that refer to it share it.
+//! The state of a session, which its tasks and the tables share.
 
 use std::{
     net::SocketAddr,
@@ -30,21 +30,22 @@ use crate::{
     transport::FrameFault,
 };
 
-/// Beyond this many queued bytes a session takes no more requests.
+/// The bytes in the queue beyond which a session takes no more requests.
 const BACKLOG_LIMIT: usize = 8 * 1024 * 1024;
-/// A message with a larger payload has a charge of its own, which lasts until HTTP/2
-/// has sent it. Smaller ones are charged while they are in the queue.
+/// A message with a larger payload has its own charge, which lasts until HTTP/2 has
+/// sent it. Smaller ones are charged together while they are in the queue.
 const LARGE: usize = 16 * 1024;
 
-/// The accounts of a session: memory held for its peer, and memory of messages to it.
+/// The accounts of a session: for the messages of its peer, and for messages to the peer.
 #[derive(Debug)]
 pub(super) struct Accounts {
-    /// That of the session: what the peer sends is charged to it.
+    /// The account of the session. It is charged for the messages of the peer.
     pub(super) session: Arc<Account>,
-    /// The account of messages that this side sends: the peer's own where it calls here, else that of own calls.
+    /// The account of messages that this side sends: the peer's account if the peer calls, and that of own calls
+    /// otherwise.
     pub(super) outgoing: Arc<Account>,
-    /// Room that requests, items and answers leave for the next frame, so that a session
-    /// that holds all it may can still be read.
+    /// The room that requests, items and answers leave for the next frame, so that a
+    /// session with a full account can still be read.
     pub(super) spare: usize,
 }
 
@@ -55,62 +56,63 @@ pub(crate) struct Session {
     pub(crate) parameters: Parameters,
     pub(crate) clock: Clock,
     pub(crate) created: Timestamp,
-    /// The address of a peer that opened it.
+    /// The address of the peer, if the peer opened the session.
     from: OnceLock<SocketAddr>,
-    /// How often this side has changed its keys.
+    /// The number of this side's key changes.
     epoch: AtomicU32,
     pub(super) flow: SessionFlow,
     last_activity: AtomicU64,
     outgoing: mpsc::UnboundedSender<Order>,
     account: Arc<Account>,
     spare: usize,
-    /// Bytes of messages that are queued.
+    /// The bytes of the queued messages.
     backlog: AtomicUsize,
-    /// The bytes that they are charged.
+    /// The bytes that are charged for them.
     queued: Tally,
-    /// Pings and refused requests in this frame.
+    /// The pings and refused requests of the current frame.
     unwelcome: AtomicU32,
     drained: Notify,
     ended: CancellationToken,
     end: OnceLock<End>,
 }
 
-/// Why a session ended.
+/// The cause of a session's end.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum End {
-    /// The peer ended the stream, or the connection is gone.
+    /// The peer ended the stream, or the connection broke.
     #[error("the connection was lost")]
     Lost,
-    /// A record was unacceptable.
+    /// A record was invalid.
     #[error("{0}")]
     Record(#[from] RecordError),
     /// This mesh closed it.
     #[error("closed on this side")]
     Closed,
-    /// The peer's certificate counts no longer.
+    /// The peer's certificate is no longer accepted.
     #[error("the session was closed: {0}")]
     Refused(Arc<IdentityError>),
-    /// Something that should work did not.
+    /// An internal operation failed.
     #[error("{0}")]
     Auth(Arc<AuthError>),
-    /// A large frame of the peer had no room, or no end.
+    /// A large frame of the peer had no room, or was not completed in time.
     #[error("{0}")]
     Frame(#[from] FrameFault),
-    /// The peer takes nothing of what it is sent.
-    #[error("the peer has taken nothing for {} s of what waits for it", .0.as_secs())]
+    /// The peer does not read.
+    #[error("the peer has read nothing for {} s although messages wait for it", .0.as_secs())]
     Unread(Duration),
 }
 
 impl End {
-    /// Whether somebody should look into it.
+    /// Whether an operator should investigate it.
     pub(super) fn is_fault(&self) -> bool {
         self.reason().is_some()
     }
 
-    /// The reason, where there is a fault.
+    /// The reason, if the cause is a fault.
     pub(super) fn reason(&self) -> Option<Reason> {
         match self {
-            // The text of a refused one says why; where its identity was renewed, it is no fault.
+            // The message of `Refused` has the details. It is no fault, because the peer may just
+            // have renewed its identity.
             Self::Lost | Self::Closed | Self::Refused(_) => None,
             Self::Record(error) => Some(error.reason()),
             Self::Auth(error) => Some(error.reason()),
@@ -120,7 +122,7 @@ impl End {
 }
 
 impl Session {
-    /// A session, and the orders to its writing task.
+    /// Makes a session, and the queue of orders to its writing task.
     pub(super) fn new(
         info: SessionInfo,
         parameters: Parameters,
@@ -151,15 +153,15 @@ impl Session {
         (session, queue)
     }
 
-    /// Queues a message; false if the session is over.
+    /// Queues a message; false if the session has ended.
     pub(crate) fn send(&self, message: Encoded) -> bool {
         self.enqueue(message, Order::Message)
     }
 
-    /// Queues a message of a stream. It keeps its place behind the stream's
-    /// others, and lets everything else pass.
+    /// Queues a message of a stream. It stays behind the stream's earlier
+    /// messages, and messages that belong to no stream overtake it.
     pub(crate) fn send_streamed(&self, message: Encoded) {
-        // A session that is over ends its streams by itself.
+        // The end of a session ends its streams, so a failure needs no handling.
         self.enqueue(message, Order::Streamed);
     }
 
@@ -175,23 +177,24 @@ impl Session {
         sent
     }
 
-    /// The queue and its writer are gone. What refers to the session may stay for long.
+    /// Releases the queue's charges after the end of its writer. The session itself may be
+    /// referenced for much longer.
     pub(super) fn queue_is_gone(&self) {
         self.backlog.store(0, Ordering::Relaxed);
         self.queued.clear();
     }
 
-    /// The account of what the peer sends.
+    /// The account for the messages of the peer.
     pub(crate) const fn account(&self) -> &Arc<Account> {
         &self.account
     }
 
-    /// Charges for what the peer causes to be held.
+    /// Charges the peer's account.
     pub(crate) fn try_charge(&self, bytes: usize) -> Result<Charge, NoRoom> {
         self.account.try_charge(bytes, self.spare)
     }
 
-    /// Makes a charge for what the peer causes to be held larger.
+    /// Enlarges a charge of the peer's account.
     pub(super) fn try_grow(&self, charge: &mut Option<Charge>, bytes: usize) -> Result<(), NoRoom> {
         if let Some(charge) = charge {
             return charge.try_grow(bytes, self.spare);
@@ -200,7 +203,7 @@ impl Session {
         Ok(())
     }
 
-    /// A message for the queue, charged by itself if it is large.
+    /// Prepares a message for the queue. A large one gets its own charge.
     ///
     /// # Errors
     /// [`NoRoom`] for a large message.
@@ -208,12 +211,12 @@ impl Session {
         hold(message, self.queued.account(), self.spare)
     }
 
-    /// A frame begins.
+    /// Resets the counters of a frame at its beginning.
     pub(super) fn begin_frame(&self) {
         self.unwelcome.store(0, Ordering::Relaxed);
     }
 
-    /// A ping or a request that is refused: an honest peer does not send many in a frame.
+    /// Counts a ping or a refused request. An honest peer does not send many in one frame.
     ///
     /// # Errors
     /// [`RecordError::Flood`].
@@ -224,7 +227,7 @@ impl Session {
 
     /// Ends the session at once.
     pub(crate) fn end(&self, end: End) {
-        // The first reason is the reason.
+        // Only the first cause counts.
         let _ = self.end.set(end);
         self.ended.cancel();
     }
@@ -235,18 +238,18 @@ impl Session {
         let _ = self.outgoing.send(Order::Finish);
     }
 
-    /// Whether more is queued than the peer reads.
+    /// Whether the queue is long, because the peer reads slowly.
     pub(crate) fn is_backlogged(&self) -> bool {
         let backlog = self.backlog.load(Ordering::Relaxed);
         backlog > BACKLOG_LIMIT || (backlog > 0 && self.queued.account().is_full())
     }
 
-    /// Bytes of messages that wait for the connection.
+    /// The bytes of messages that wait for the connection.
     pub(crate) fn unsent(&self) -> usize {
         self.backlog.load(Ordering::Relaxed)
     }
 
-    /// Why the session is over or about to be, if it is.
+    /// The cause, if the session has ended or is about to end.
     pub(super) fn why_over(&self) -> Option<End> {
         self.end.get().cloned()
     }
@@ -255,8 +258,8 @@ impl Session {
         self.end.get().is_some()
     }
 
-    /// Whether it has been idle for as long as a session may be, is as old as one
-    /// may be, or the peer's certificate or delegation has ended.
+    /// Whether the session has reached its idle time or its lifetime, or the
+    /// peer's certificate or delegation has ended.
     pub(crate) fn is_overdue(&self, now: Timestamp, config: &MeshConfig) -> bool {
         let active = Timestamp::from_millis(self.last_activity.load(Ordering::Relaxed));
         now.since(active) >= config.session_timeout
@@ -264,32 +267,32 @@ impl Session {
             || self.info.certified.as_ref().is_some_and(|certified| now >= certified.expires)
     }
 
-    /// The address of a peer that opened it.
+    /// The address of the peer, if the peer opened the session.
     pub(crate) fn from(&self) -> Option<SocketAddr> {
         self.from.get().copied()
     }
 
-    /// A peer opened it from there.
+    /// Records the address of the peer that opened it.
     pub(crate) fn comes_from(&self, address: SocketAddr) {
         self.from.get_or_init(|| address);
     }
 
-    /// How often this side has changed its keys.
+    /// The number of this side's key changes.
     pub(crate) fn epoch(&self) -> u32 {
         self.epoch.load(Ordering::Relaxed)
     }
 
-    /// This side has changed its keys so often. Returns how often since the last time.
+    /// Records the number of this side's key changes. Returns the changes since the last call.
     pub(super) fn has_epoch(&self, epoch: u32) -> u32 {
         epoch.saturating_sub(self.epoch.swap(epoch, Ordering::Relaxed))
     }
 
-    /// A frame came or went.
+    /// Records the time of a frame in either direction.
     pub(super) fn touch(&self, now: Timestamp) {
         self.last_activity.store(now.as_millis(), Ordering::Relaxed);
     }
 
-    /// So many bytes of the queue were handed to the connection.
+    /// Records bytes of the queue that the connection has taken.
     pub(super) fn written(&self, written: &Written, now: Timestamp) {
         self.touch(now);
         self.backlog.fetch_sub(written.all, Ordering::Relaxed);
@@ -298,60 +301,60 @@ impl Session {
         self.drained.notify_one();
     }
 
-    /// Completes when the session is to end at once.
+    /// Completes when the session must end at once.
     pub(super) async fn until_ended(&self) {
         self.ended.cancelled().await;
     }
 
-    /// Completes when more of the queue was handed to the connection.
+    /// Completes when the connection has taken more of the queue.
     pub(super) async fn until_written(&self) {
         self.drained.notified().await;
     }
 
-    /// An item arrived that takes so much from the session's window.
+    /// Takes the bytes of an item that arrived from the session's window.
     pub(crate) fn receive_shared(&self, shared: usize) -> Result<(), Overrun> {
         self.flow.receive(shared)
     }
 
-    /// What an item took from the session's window is no longer held.
+    /// Returns the bytes of an item to the session's window.
     pub(crate) fn return_shared(&self, shared: usize) {
         if let Some(credit) = self.flow.give_back(shared) {
             self.send(Encoded::window(0, credit));
         }
     }
 
-    /// Items of a stream were consumed. Returns what to grant to it.
+    /// Records consumed items of a stream. Returns the credit to grant to it.
     pub(super) fn consume_items(&self, inflow: &mut Inflow, cost: usize) -> Option<u32> {
         let (grant, shared) = self.flow.consume(inflow, cost);
         self.return_shared(shared);
         grant
     }
 
-    /// A stream is over: what it holds is the session's again.
+    /// Returns everything that an ended stream holds to the session.
     pub(super) fn release_inflow(&self, inflow: &mut Inflow) {
         self.consume_items(inflow, inflow.held());
         self.flow.shrink(inflow);
     }
 
-    /// The consumer of a stream is idle, as in [`SessionFlow::on_idle`].
+    /// Handles an idle consumer of a stream, as [`SessionFlow::on_idle`].
     pub(super) fn on_idle(&self, inflow: &mut Inflow, long: bool) -> Result<(), StreamError> {
         let shared = self.flow.on_idle(inflow, long)?;
         self.return_shared(shared);
         Ok(())
     }
 
-    /// The peer lets all streams together send more.
+    /// Adds credit of the peer for all streams together.
     pub(crate) fn grant(&self, credit: u32) -> Result<(), Overrun> {
         self.flow.grant(credit)
     }
 
-    /// The number of the next stream that waited and may go on.
+    /// The number of the next waiting stream that may proceed.
     pub(crate) fn next_unblocked(&self) -> Option<u32> {
         self.flow.next_unblocked()
     }
 }
 
-/// A message charged to `account` by itself if it is large.
+/// Prepares a message. A large one gets its own charge of `account`.
 pub(crate) fn hold(message: Encoded, account: &Arc<Account>, spare: usize) -> Result<Encoded, NoRoom> {
     if message.payload_len() <= LARGE || message.held().is_some() {
         return Ok(message);

@@ -1,9 +1,9 @@
-//! What happens to the items of streams, the same on the side that calls and
-//! on the side that answers.
+//! The handling of items of streams, which is the same on the side that calls
+//! and on the side that answers.
 //!
-//! A peer that breaks the rules of a stream loses that stream and nothing
-//! else. Messages for unknown or finished streams are dropped: they may have
-//! crossed with the end.
+//! A peer that breaks the rules of a stream loses only that stream. Messages
+//! for unknown or ended streams are dropped, because they may have crossed with
+//! the end.
 
 use super::{
     breach::StreamError,
@@ -20,14 +20,14 @@ use crate::{
     },
 };
 
-/// An item arrived.
+/// Handles an item.
 pub(super) fn on_item<C: Carrier>(
     carrier: &C,
     session: &C::Held,
     number: u32,
     payload: Payload<'_>,
 ) -> Result<(), RecordError> {
-    // Only a peer that does not count sends more than all streams may share.
+    // A correct peer never exceeds the session's window, so this is a breach.
     let shared = shares(payload).shared;
     session.receive_shared(shared).map_err(|_| RecordError::Format)?;
     let limit = carrier.shared().config.limits.max_message;
@@ -39,7 +39,7 @@ pub(super) fn on_item<C: Carrier>(
     match carrier.with(id, |streams| fits.and_then(|_| streams.receive(payload, limit, session))) {
         Some(Ok(())) => carrier.shared().events.item(C::stream(id), payload),
         Some(Err(error)) => {
-            // What the stream did not take, it will not give back.
+            // The stream did not take the item, so its bytes return to the session here.
             session.return_shared(shared);
             carrier.break_stream(id, error);
         }
@@ -48,7 +48,7 @@ pub(super) fn on_item<C: Carrier>(
     Ok(())
 }
 
-/// The peer's items are all there.
+/// Handles the end of the peer's items.
 pub(super) fn on_end<C: Carrier>(carrier: &C, session: &C::Held, number: u32, metadata: &[u8]) {
     let Some(id) = carrier.find(session, number) else { return };
     match carrier.with(id, Streams::receive_end) {
@@ -58,7 +58,7 @@ pub(super) fn on_end<C: Carrier>(carrier: &C, session: &C::Held, number: u32, me
     }
 }
 
-/// The peer lets this side send more.
+/// Handles credit from the peer.
 pub(super) fn on_window<C: Carrier>(
     carrier: &C,
     session: &C::Held,
@@ -78,15 +78,15 @@ pub(super) fn on_window<C: Carrier>(
     Ok(())
 }
 
-/// A message of a stream could not be read.
+/// Handles a malformed message of a stream.
 pub(super) fn on_malformed<C: Carrier>(carrier: &C, session: &C::Held, number: u32) {
     if let Some(id) = carrier.find(session, number) {
         carrier.break_stream(id, StreamError::Malformed);
     }
 }
 
-/// Lets streams go on that wait for the session's window or for the budget,
-/// each for its turn, while there is room.
+/// Resumes streams that wait for the session's window or for the budget, one
+/// turn each, while there is room.
 pub(super) fn call_waiting<C: Carrier>(carrier: &C, session: &C::Held) {
     while let Some(number) = session.next_unblocked() {
         if let Some(id) = carrier.find(session, number) {
@@ -107,8 +107,10 @@ pub(crate) fn send_item<C: Carrier>(carrier: &C, id: u32, payload: Payload<'_>) 
     }
     let text = match queue(carrier, id, Encoded::item(0, payload), false) {
         Queued::Taken | Queued::Over => return,
-        Queued::Full => "the stream's items were sent without waiting for earlier ones to go",
-        Queued::NoRoom => "an item has no room beside all else that waits to be sent (limits.maxMemoryBytes)",
+        Queued::Full => "the stream has too many queued items; wait until earlier ones are sent",
+        Queued::NoRoom => {
+            "there is no room for an item beside everything else that waits to be sent (limits.maxMemoryBytes)"
+        }
     };
     carrier.fail_own(id, Code::ResourceExhausted, Reason::MemoryLimit, text);
 }
@@ -123,7 +125,7 @@ pub(crate) fn end_of<C: Carrier>(carrier: &C, id: u32, metadata: &[u8]) -> Optio
     end
 }
 
-/// Queues a message of a stream and sends what may go.
+/// Queues a message of a stream, and sends as much as the windows allow.
 pub(crate) fn queue<C: Carrier>(carrier: &C, id: u32, message: Encoded, last: bool) -> Queued {
     let queued = carrier.with(id, |streams| streams.queue(message, last)).unwrap_or(Queued::Over);
     if queued == Queued::Taken {
@@ -132,12 +134,12 @@ pub(crate) fn queue<C: Carrier>(carrier: &C, id: u32, message: Encoded, last: bo
     queued
 }
 
-/// The application is done with items that it was given.
+/// Records items that the application has processed.
 pub(crate) fn consumed<C: Carrier>(carrier: &C, id: u32, cost: usize) {
     carrier.with_placed(id, |streams, session, number| streams.consume(session, number, cost));
 }
 
-/// Sends what the windows of a stream allow.
+/// Sends as many items of a stream as the windows allow.
 pub(crate) fn pump<C: Carrier>(carrier: &C, id: u32, called: bool) {
     let pumped = carrier.with_placed(id, |streams, session, number| streams.pump(session, number, called));
     let Some(Pumped { cost, finished }) = pumped else { return };
@@ -151,7 +153,7 @@ pub(crate) fn pump<C: Carrier>(carrier: &C, id: u32, called: bool) {
     }
 }
 
-/// The size of the items that the other side of a stream accepts.
+/// The largest item that the other side of a stream accepts.
 fn limit<C: Carrier>(carrier: &C, id: u32) -> u32 {
     let of_peer = |_: &mut Streams, session: &Session, _| session.parameters.max_message;
     let own = carrier.shared().config.limits.max_message;

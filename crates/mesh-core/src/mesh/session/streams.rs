@@ -1,4 +1,4 @@
-//! The items of one call, either way, and how much of them may be on the way:
+//! The items of one call in both directions, and their windows:
 //! `docs/protocol.md`, section 7.
 
 use std::{collections::VecDeque, sync::Arc};
@@ -15,19 +15,19 @@ use crate::{
     },
 };
 
-/// What one stream hands over while others wait for their turn.
+/// The most bytes that one stream sends in a turn while others wait.
 const TURN: usize = 16 * 1024;
-/// What one stream may have queued here. The application stops far earlier if
-/// it waits for [`Events::sent`](crate::mesh::Events::sent), as it should.
+/// The most bytes in the queue of one stream. An application that waits for
+/// [`Events::sent`](crate::mesh::Events::sent), as it should, stops far below.
 const QUEUE_LIMIT: usize = 2 * 1024 * 1024;
-/// Sweeps without progress after which a stream that could go on is idle, and
-/// its window does not stay large.
+/// The sweeps without progress after which a stream that could proceed is idle,
+/// and its window shrinks.
 const IDLE: u8 = 2;
-/// Sweeps without progress after which a stream stands still.
+/// The sweeps without progress after which a stream has stalled.
 const STALLED: u8 = 10;
 
-/// The memory of an item until the application reads it. JSON waits as text, which may
-/// have two bytes for each character; bytes have a buffer of their own.
+/// The memory of an item until the application reads it. JSON waits as a JavaScript
+/// string, which may have two bytes for each character; bytes have their own buffer.
 fn weight(payload: Payload<'_>) -> usize {
     match payload.encoding {
         Encoding::Json => ITEM_COST + 2 * payload.bytes.len(),
@@ -35,7 +35,7 @@ fn weight(payload: Payload<'_>) -> usize {
     }
 }
 
-/// What an item takes from the windows.
+/// The bytes that an item takes from the windows.
 pub(crate) fn shares(payload: Payload<'_>) -> Shares {
     Shares::of(payload.bytes.len() + ITEM_COST)
 }
@@ -43,20 +43,20 @@ pub(crate) fn shares(payload: Payload<'_>) -> Shares {
 /// The two streams of a call; a unary call has neither.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
-    /// For the log; empty where there is no stream.
+    /// The method, for the log; empty without a stream.
     method: Box<str>,
     sending: Option<Sending>,
     receiving: Option<Receiving>,
 }
 
-/// A stream that stands still, and whose reader it is that does not read.
+/// A stalled stream, and the side whose reader does not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stall {
-    /// The peer's, rather than this side's.
+    /// Whether it is the peer's reader; otherwise it is this side's.
     pub(crate) peer: bool,
-    /// Bytes that wait here.
+    /// The bytes that wait on this side.
     pub(crate) held: usize,
-    /// It has just been noticed.
+    /// Whether this is its first sweep as stalled.
     pub(crate) new: bool,
 }
 
@@ -68,15 +68,15 @@ struct Sending {
     charge: Charge,
     window: SendWindow,
     queue: VecDeque<Encoded>,
-    /// Bytes of the items in it.
+    /// The bytes of the items in the queue.
     queued: usize,
-    /// Anything has left the queue.
+    /// Whether anything has left the queue.
     started: bool,
-    /// The last message is in the queue, or has left it.
+    /// Whether the last message is in the queue or has left it.
     ended: bool,
-    /// Waits among the session's blocked streams.
+    /// Whether it waits among the session's blocked streams.
     blocked: bool,
-    /// Sweeps since something has gone.
+    /// The sweeps since the last sent item.
     idle: u8,
 }
 
@@ -85,38 +85,39 @@ struct Receiving {
     inflow: Inflow,
     /// The cost and the weight of each item that the application has not read.
     unread: VecDeque<(usize, usize)>,
-    /// The bytes that it has read since of the first of them.
+    /// The bytes of the first of them that it has read.
     read: usize,
     charge: Option<Charge>,
     ended: bool,
-    /// Sweeps since the consumer has read, or has had something to read.
+    /// The sweeps since an item last arrived or was read.
     idle: u8,
 }
 
-/// What came of queueing a message.
+/// The result of queueing a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Queued {
     /// It is in the queue.
     Taken,
-    /// More is queued than an application that waits for `sent` ever has.
+    /// The queue is longer than that of any application that waits for `sent`.
     Full,
     /// The memory budget has no room for it.
     NoRoom,
-    /// This side sends no items, or no more.
+    /// This side sends no items, or has ended them.
     Over,
 }
 
-/// What came of letting queued items go.
+/// The result of sending queued items.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pumped {
-    /// What they cost.
+    /// The total cost of the sent items.
     pub(crate) cost: usize,
-    /// The last message is gone.
+    /// Whether the last message was sent.
     pub(crate) finished: bool,
 }
 
 impl Receiving {
-    /// The application has read items that cost so much, in their order.
+    /// Releases the memory of items with this total cost, in their order, which the application has
+    /// read.
     fn release(&mut self, cost: usize) {
         self.read = self.read.saturating_add(cost);
         while let Some((cost, weight)) = self.unread.pop_front_if(|(cost, _)| *cost <= self.read) {
@@ -129,12 +130,12 @@ impl Receiving {
 }
 
 impl Streams {
-    /// The streams of a call that this side makes. What it sends is charged to `account`.
+    /// The streams of a call that this side makes. Its own items are charged to `account`.
     pub(crate) fn of_call(kind: CallKind, method: &str, account: &Arc<Account>) -> Self {
         Self::new(kind.streams_input(), kind.streams_output(), method, account)
     }
 
-    /// The streams of a request that this side answers, charged in the same way.
+    /// The streams of a request that this side answers, with the same charges.
     pub(crate) fn of_request(kind: CallKind, method: &str, account: &Arc<Account>) -> Self {
         Self::new(kind.streams_output(), kind.streams_input(), method, account)
     }
@@ -166,7 +167,7 @@ impl Streams {
         &self.method
     }
 
-    /// Whether items have gone, so that the call cannot begin again.
+    /// Whether items were sent, so that the call cannot begin again.
     pub(crate) fn has_started(&self) -> bool {
         self.sending.as_ref().is_some_and(|sending| sending.started)
     }
@@ -176,7 +177,7 @@ impl Streams {
         self.sending.is_some()
     }
 
-    /// Whether this side's last message is queued or gone.
+    /// Whether this side's last message was queued or sent.
     pub(crate) fn has_ended(&self) -> bool {
         self.sending.as_ref().is_some_and(|sending| sending.ended)
     }
@@ -186,7 +187,7 @@ impl Streams {
         let Some(sending) = self.sending.as_mut().filter(|sending| !sending.ended) else {
             return Queued::Over;
         };
-        // The last message ends the stream, and with it what is queued.
+        // The last message is always accepted, because it ends the stream.
         if sending.queued >= QUEUE_LIMIT && !last {
             return Queued::Full;
         }
@@ -200,8 +201,8 @@ impl Streams {
         Queued::Taken
     }
 
-    /// Sends what the windows and the budget allow; what a turn allows if the
-    /// stream was `called` from among those that wait.
+    /// Sends as many items as the windows and the budget allow. A stream that
+    /// was `called` from among the waiting ones sends one turn.
     pub(crate) fn pump(&mut self, session: &Session, number: u32, called: bool) -> Pumped {
         let mut pumped = Pumped::default();
         let Some(sending) = &mut self.sending else { return pumped };
@@ -241,13 +242,13 @@ impl Streams {
         pumped
     }
 
-    /// The peer lets this stream send more.
+    /// Adds credit of the peer for this stream.
     pub(crate) fn grant(&mut self, credit: u32) -> Result<(), StreamError> {
         let sending = self.sending.as_mut().ok_or(StreamError::Unexpected)?;
         Ok(sending.window.grant(credit)?)
     }
 
-    /// An item arrived on a session.
+    /// Takes an item that arrived on a session.
     pub(crate) fn receive(
         &mut self,
         payload: Payload<'_>,
@@ -258,7 +259,8 @@ impl Streams {
         if receiving.ended {
             return Err(StreamError::Unexpected);
         }
-        // First: what is refused is not held, and must not be given back twice.
+        // This check comes first, because a refused item is not held and must not be returned
+        // twice.
         if payload.bytes.len() > limit as usize {
             return Err(StreamError::TooLarge);
         }
@@ -272,13 +274,13 @@ impl Streams {
         Ok(())
     }
 
-    /// The peer's items are all there.
+    /// Records the end of the peer's items.
     pub(crate) fn receive_end(&mut self) -> Result<(), StreamError> {
         let receiving = self.receiving.as_mut().ok_or(StreamError::Unexpected)?;
         if std::mem::replace(&mut receiving.ended, true) { Err(StreamError::Unexpected) } else { Ok(()) }
     }
 
-    /// The application is done with so much of what arrived.
+    /// Records the cost of items that the application has processed.
     pub(crate) fn consume(&mut self, session: &Session, number: u32, cost: usize) {
         let Some(receiving) = &mut self.receiving else { return };
         receiving.idle = 0;
@@ -289,11 +291,11 @@ impl Streams {
         }
     }
 
-    /// A second or so is over: what stands still is noticed, and windows that
-    /// are not used shrink. Returns the streams that stand still.
+    /// The sweep of each second: it detects stalls and shrinks unused windows.
+    /// Returns the stalled streams.
     ///
     /// # Errors
-    /// [`StreamError::Unread`] if others need what this stream holds.
+    /// [`StreamError::Unread`] if others need the room that this stream holds.
     pub(crate) fn sweep(&mut self, session: &Session) -> Result<[Option<Stall>; 2], StreamError> {
         let mut stalls = [None; 2];
         if let Some(sending) = &mut self.sending {
@@ -316,7 +318,7 @@ impl Streams {
         Ok(stalls)
     }
 
-    /// The call is over: what it holds is the session's again.
+    /// Returns everything that the ended call holds to the session.
     pub(crate) fn release(&mut self, session: &Session, number: u32) {
         if let Some(mut receiving) = self.receiving.take() {
             session.release_inflow(&mut receiving.inflow);

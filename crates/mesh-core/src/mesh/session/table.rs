@@ -9,7 +9,7 @@ use std::{
 use super::state::Session;
 use crate::mesh::sync::lock;
 
-/// Every session of one side that is open, by handle.
+/// The open sessions of one side, by handle.
 #[derive(Debug)]
 pub(crate) struct Sessions<H>(Mutex<HashMap<u32, Arc<H>>>);
 
@@ -32,14 +32,14 @@ impl<H: Deref<Target = Session>> Sessions<H> {
         lock(&self.0).len()
     }
 
-    /// All of them, at this moment, in the order in which they were opened.
+    /// All sessions at this moment, in the order of their opening.
     pub(crate) fn list(&self) -> Vec<Arc<H>> {
         let mut sessions: Vec<_> = lock(&self.0).values().cloned().collect();
         sessions.sort_unstable_by_key(|session| session.info.handle);
         sessions
     }
 
-    /// Bytes that wait for the connections of all of them.
+    /// The bytes that wait for the connections of all sessions.
     pub(crate) fn unsent(&self) -> usize {
         lock(&self.0).values().map(|session| session.unsent()).sum()
     }

@@ -1,4 +1,4 @@
-//! The tokens of a session's requests: both ends make them of its keys.
+//! The tokens of a session's requests. Both ends derive their keys from those of the session.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     record::{Opener, Sealer},
 };
 
-/// The parts of a session's tokens that its keys do not hold.
+/// The parts of a session's tokens beside its keys.
 #[derive(Clone)]
 pub(super) struct Tokens {
     pub(super) own: ServiceId,
@@ -21,7 +21,7 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// Makes the tokens of this epoch.
+    /// The issuer of the tokens of this epoch.
     pub(super) fn issuer(&self, sealer: &Sealer, session: &SessionInfo) -> TokenIssuer {
         TokenIssuer::new(
             sealer.token_key().as_bytes(),
@@ -34,7 +34,7 @@ impl Tokens {
         )
     }
 
-    /// Checks the peer's tokens of this epoch.
+    /// The verifier of the peer's tokens of this epoch.
     pub(super) fn verifier(&self, opener: &Opener, session: &SessionInfo) -> CachedVerifier {
         CachedVerifier::new(TokenVerifier::new(
             opener.token_key().as_bytes(),

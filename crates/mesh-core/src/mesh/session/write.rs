@@ -1,4 +1,4 @@
-//! The writing task of a session: messages into records, records into frames.
+//! The writing task of a session. It packs messages into records, and records into frames.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,14 +20,15 @@ use crate::{
     transport::Outgoing,
 };
 
-/// How long a peer may take nothing of what waits for it, beside a second for each of
-/// so many bytes of the last frame: a slow line is not a peer that does not read.
+/// The time for which a peer may read nothing while messages wait for it.
 const UNREAD: Duration = Duration::from_secs(30);
+/// The slowest permitted line, in bytes per second. It extends that time by the size of
+/// the previous frame, so that a slow line does not count as a peer that does not read.
 const SLOWEST: usize = 64 * 1024;
-/// How long a peer may take to end a session that this side has finished.
+/// The time that a peer has to end a session that this side has finished.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Writes what is queued until the session ends. Returns the requests that were
+/// Writes the queue until the session ends. Returns the requests that were
 /// never written.
 pub(super) async fn write<C: Carrier>(
     session: Arc<C::Held>,
@@ -83,7 +84,8 @@ pub(super) async fn write<C: Carrier>(
         }
         if outbox.is_finished() && outbox.is_empty() {
             drop(outgoing);
-            // The peer ends its half in turn; one that does not is left.
+            // A peer ends its half in response. This side does not wait longer for one that does
+            // not.
             let _ = timeout(FAREWELL, session.until_ended()).await;
             session.end(End::Closed);
             return Vec::new();
@@ -96,7 +98,7 @@ pub(super) async fn write<C: Carrier>(
     outbox.into_requests()
 }
 
-/// Hands a frame to the transport after one of `previous` bytes.
+/// Hands a frame to the transport, after a frame of `previous` bytes.
 async fn send(
     outgoing: &Outgoing,
     frame: Bytes,
@@ -144,7 +146,7 @@ fn fill(
     Ok(())
 }
 
-/// The token that goes with requests.
+/// The token for requests.
 fn token(issuer: &mut TokenIssuer, now: Timestamp) -> Result<&str, End> {
     issuer.current(now).map_err(|error| End::Auth(Arc::new(error)))
 }
@@ -160,7 +162,7 @@ mod tests {
     async fn a_peer_that_takes_nothing_loses_its_session() {
         let (outgoing, mut frames) = Outgoing::queue();
         let frame = Bytes::from(vec![0; 1 << 20]);
-        // One that HTTP/2 has taken, and one that waits for it.
+        // HTTP/2 has taken the first frame, and the second one waits.
         send(&outgoing, frame.clone(), None, 0).await.unwrap();
         assert!(frames.next().await.is_some());
         send(&outgoing, frame.clone(), None, frame.len()).await.unwrap();
@@ -168,7 +170,7 @@ mod tests {
         let end = send(&outgoing, frame.clone(), None, frame.len()).await.unwrap_err();
         assert!(matches!(end, End::Unread(patience) if patience == time), "{end}");
         assert_eq!(started.elapsed(), time, "a slow line has a second for each 64 KiB");
-        // A peer that takes something has the time anew.
+        // A peer that reads something gets the whole time again.
         let sending = send(&outgoing, frame.clone(), None, 0);
         let reading = async {
             tokio::time::sleep(UNREAD / 2).await;

@@ -40,7 +40,7 @@ async fn calls_wait_for_the_first_report_and_those_under_way_outlive_the_last() 
         client.call("echo", b"").await.unwrap();
     }
     assert_eq!(b.app.handled.load(Ordering::SeqCst), 10, "all of them");
-    // The session of the one that is gone lives as long as its call.
+    // The session with the removed instance lives as long as its call.
     assert_eq!(client.stats().await.active_sessions, 2);
     client.mesh.post(move |io| io.cancel(id));
     drop(held);
@@ -68,7 +68,7 @@ async fn nothing_waits_for_ever_for_a_report() {
     let client = client(json!({ "callTimeoutMs": 200 })).await;
     let error = client.begin("echo", b"", 100, false).1.await.unwrap().unwrap_err();
     assert_eq!((error.code, &*error.reason), (Code::Unavailable, "NO_INSTANCE"));
-    // A stream has no deadline of its own.
+    // A stream has no deadline by itself.
     let stream = client.begin_kind(CallKind::ServerStream, "down", b"", None, false).1;
     let error = stream.await.unwrap().unwrap_err();
     assert_eq!((error.code, &*error.reason), (Code::Unavailable, "NO_INSTANCE"));

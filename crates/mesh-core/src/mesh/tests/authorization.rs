@@ -29,7 +29,7 @@ async fn a_denied_request_never_reaches_the_application_and_its_caller_learns_no
     .await;
     let client = Node::client_of(&server, json!({})).await;
     client.call("echo", b"x").await.unwrap();
-    // One of them exists, one does not, one is built in, or may come to be.
+    // The first method exists, the second does not, and the third has a built-in name.
     for method in ["fail", "unknown", "securestack.stats"] {
         let error = denied(&client, method).await;
         assert_eq!(error.message, format!("client may not call {method}"));
@@ -87,7 +87,7 @@ async fn denied_requests_do_not_use_up_the_quota_of_their_caller() {
     client.call("echo", b"x").await.unwrap();
     client.call("echo", b"x").await.unwrap();
     assert_eq!(client.reason("echo").await, "RATE_LIMITED");
-    // A caller beyond its quota still learns no more than that it may not.
+    // A caller beyond its quota still learns only the denial.
     denied(&client, "fail").await;
 }
 
@@ -113,12 +113,12 @@ async fn a_new_policy_counts_for_the_next_request_of_a_session_that_stays() {
     eventually(async || client.call("echo", b"x").await.is_err()).await;
     denied(&client, "echo").await;
     assert_eq!(client.reason("fail").await, "NO");
-    assert!(pending.try_recv().is_err(), "a request under way stays");
+    assert!(pending.try_recv().is_err(), "a request in progress continues");
     assert_eq!(server.stats().await.requests_in_flight, 1);
     assert_eq!(client.app.closed.load(Ordering::SeqCst), 0, "no session was closed");
     assert_eq!(lines(&server, "policy.changed").len(), 1);
 
-    // A broken one leaves the previous in force, and shows until it is repaired.
+    // A broken file leaves the previous policy in force, and is reported until it is repaired.
     put(r#"{ "rules": [{ "from": ["client"], "too": ["*"] }] }"#);
     eventually(async || server.mesh.policy().unwrap().problem.is_some()).await;
     let problem = server.mesh.policy().unwrap().problem.unwrap();

@@ -1,5 +1,5 @@
-//! Peers that let this side send without bounds and do not read: this side
-//! holds no more than it wants to, and everybody else goes on.
+//! Peers that grant all credit and do not read. This side holds no more than
+//! its limits, and other peers are served.
 
 use tokio::time::timeout;
 
@@ -13,14 +13,14 @@ use crate::record::{
     message::{Encoded, Message},
 };
 
-/// What this side may have waiting for the connection of one session.
+/// The most bytes that wait for the connection of one session.
 const BUDGET: usize = 256 * 1024;
-/// What HTTP/2 and the system may hold beyond that: windows, and a few frames.
+/// The most bytes that HTTP/2 and the system hold beyond that: windows, and a few frames.
 const ON_THE_WAY: usize = 4 << 20;
-/// What an application leaves unsent, as `js/outflow.ts` does.
+/// The bytes that an application leaves unsent, as `js/frames/outflow.ts` does.
 const HIGH_WATER: usize = 64 * 1024;
 const SIZE: usize = 16 * 1024;
-/// More than the budget and all that is on the way.
+/// More items than fit into the budget and in transit.
 const ITEMS: u32 = 768;
 
 const STREAM_CREDIT: u32 = (16 << 20) - 64 * 1024;
@@ -40,7 +40,7 @@ fn produce(node: &Node, stream: StreamId, items: u32) {
     produce_sized(node, stream, items, SIZE);
 }
 
-/// Offers items one by one while little is unsent, and then the end.
+/// Sends items one by one while little is unsent, and then the end.
 pub(super) fn produce_sized(node: &Node, stream: StreamId, items: u32, size: usize) {
     let (mesh, app) = (Arc::clone(&node.mesh), Arc::clone(&node.app));
     tokio::spawn(async move {
@@ -58,7 +58,7 @@ pub(super) fn produce_sized(node: &Node, stream: StreamId, items: u32, size: usi
     });
 }
 
-/// The most bytes that wait for the connection of any session.
+/// The bytes that wait for the connection of the fullest session.
 async fn unsent(node: &Node) -> usize {
     let (sender, receiver) = oneshot::channel();
     node.mesh.post(move |io| {
@@ -69,8 +69,8 @@ async fn unsent(node: &Node) -> usize {
     receiver.await.unwrap().unwrap_or(0)
 }
 
-/// Waits until a producer stands still: nothing has gone during many turns of
-/// its I/O thread. Returns how much has gone.
+/// Waits until a producer stalls: nothing was sent during many turns of its I/O
+/// thread. Returns the bytes that were sent.
 async fn standstill(node: &Node) -> usize {
     let mut sent = 0;
     eventually(async || {
@@ -84,7 +84,7 @@ async fn standstill(node: &Node) -> usize {
     sent
 }
 
-/// Reads items until the end of each of these calls; returns the calls in the
+/// Reads items to the end of each of these calls; returns the calls in the
 /// order of their ends.
 async fn drain(peer: &mut Raw, calls: &[u32]) -> Vec<u32> {
     let mut next: HashMap<u32, u32> = calls.iter().map(|call| (*call, 0)).collect();
@@ -104,12 +104,12 @@ async fn drain(peer: &mut Raw, calls: &[u32]) -> Vec<u32> {
     ended
 }
 
-/// The end of a call, which must not take long.
+/// The end of a call, which must come soon.
 async fn soon(end: oneshot::Receiver<Answer>) -> Answer {
     timeout(Duration::from_secs(5), end).await.expect("an end").unwrap()
 }
 
-/// A server whose streams are driven by hand.
+/// A server whose streams the test drives.
 pub(super) async fn streaming_server() -> (Node, Arc<Mutex<Vec<RequestId>>>) {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&requests);
@@ -146,7 +146,7 @@ async fn a_peer_that_grants_all_and_reads_nothing_holds_a_bounded_part_of_its_an
     assert_eq!(soon(streamed.1).await.unwrap(), b"");
     assert_eq!(healthy.app.items_of(StreamId::Call(streamed.0)).len(), 50);
 
-    // A second stream of the same session waits with the first, and is not behind it.
+    // A second stream of the same session waits beside the first, not behind it.
     let second = peer.open(CallKind::ServerStream).await;
     peer.say(&Encoded::window(second, STREAM_CREDIT), "").await;
     produce(&server, stream_number(&requests, 2).await, 64);

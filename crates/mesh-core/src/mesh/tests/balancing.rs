@@ -1,8 +1,8 @@
-//! Calls of a service with several instances: where they go.
+//! The instances to which calls of a service go.
 
 use super::*;
 
-/// An instance of the service `server`, with the keys of the others.
+/// An instance of the service `server`, with the same key as the others.
 async fn instance(keys: &std::path::Path, handler: Handler) -> Node {
     Node::server(json!({ "paths": { "keysDir": keys } }), handler).await
 }
@@ -11,7 +11,7 @@ fn at(node: &Node) -> Value {
     json!({ "id": "server", "host": "127.0.0.1", "port": node.mesh.address().unwrap().port() })
 }
 
-/// A client with its key in a directory, since the servers remember it.
+/// A client with a stored key, because the servers remember it.
 async fn client_of(keys: &std::path::Path, services: Vec<Value>, balancing: Value) -> Node {
     let paths = json!({ "keysDir": keys.join("client") });
     let options = json!({ "paths": paths, "discovery": { "services": services }, "balancing": balancing });
@@ -40,7 +40,7 @@ async fn a_slow_instance_gets_few_calls() {
     }
     assert!((1..20).contains(&handled(&bad)), "{}", handled(&bad));
     assert_eq!(handled(&bad) + handled(&good[0]) + handled(&good[1]), 200);
-    // Proof that it is the balance: in turn, a third goes there.
+    // The control: with round-robin a fixed share of the calls goes to the bad instance.
     let client = client_of(&keys, vec![at(&bad), at(&good[0])], json!({ "policy": "round-robin" })).await;
     let before = handled(&bad);
     for _ in 0..40 {
@@ -106,7 +106,7 @@ async fn calls_with_the_same_string_go_to_the_same_instance() {
     let clients =
         [client_of(&keys, services.clone(), json!({})).await, client_of(&keys, services, json!({})).await];
     let counts = || nodes.each_ref().map(handled);
-    // Sessions with all of them.
+    // Every client opens sessions with all instances.
     for client in &clients {
         for _ in 0..60 {
             client.call("echo", b"").await.unwrap();

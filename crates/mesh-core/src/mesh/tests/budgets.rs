@@ -1,5 +1,5 @@
 //! The memory budget: requests, answers, items and calls without room are refused,
-//! and what is held is released.
+//! and held memory is released.
 
 use super::{hostile::Raw, *};
 use crate::record::{
@@ -10,7 +10,8 @@ use crate::record::{
 
 const KIB: usize = 1024;
 
-/// A session may hold 1.5 MiB, a peer 2 MiB; each charge of a peer leaves 384 KiB.
+/// Limits by which a session may hold 1.5 MiB and a peer 2 MiB; each charge of a peer leaves 384
+/// KiB.
 fn small() -> Value {
     json!({ "limits": { "maxMessageBytes": 256 * KIB, "maxMemoryBytes": 4 * KIB * KIB } })
 }
@@ -155,7 +156,7 @@ async fn json_that_is_costly_to_parse_is_refused_unparsed() {
         let answer = raw.answer().await.unwrap();
         assert_eq!(answer.as_ref().err().map(|reason| &**reason), (!accepted).then_some("TOO_LARGE"));
     }
-    assert_eq!(server.app.handled.load(Ordering::SeqCst), 1, "the others reached nobody");
+    assert_eq!(server.app.handled.load(Ordering::SeqCst), 1, "the others reached no handler");
     holds_nothing(&server).await;
 }
 

@@ -48,8 +48,12 @@ async fn large_messages_pass_up_to_the_limit_either_way() {
     let error = client.call("echo", &vec![3; (1 << 20) + 1]).await.unwrap_err();
     assert_eq!((&*error.reason, error.remote), ("TOO_LARGE", false), "refused before it is sent");
     let error = client.call("grow", b"").await.unwrap_err();
-    assert_eq!((&*error.reason, error.remote), ("TOO_LARGE", true), "the server tells instead of sending");
-    // A server that accepts less than its client sends: the client knows from the handshake.
+    assert_eq!(
+        (&*error.reason, error.remote),
+        ("TOO_LARGE", true),
+        "the server answers with an error instead of the result"
+    );
+    // The server accepts less than its client sends. The client knows that from the handshake.
     let small = Node::server(json!({ "limits": { "maxMessageBytes": 2048 } }), echo()).await;
     let client = Node::client_of(&small, json!({})).await;
     client.call("echo", &[0; 2048]).await.unwrap();
@@ -125,12 +129,12 @@ async fn calls_beyond_those_of_a_session_wait_for_room_in_turn() {
     let held: Vec<_> = (0..4).map(|_| client.begin("never", b"\0", 5000, false)).collect();
     let calls: Vec<_> = (1..=100).map(|number| client.begin("echo", &[number], 5000, false).1).collect();
     eventually(async || client.stats().await.calls_queued == 100).await;
-    // One that is given up is passed over, and one whose time is over says why.
+    // A cancelled call is skipped, and a call beyond its deadline names the cause.
     let (given_up, _receiver) = client.begin("echo", b"g", 5000, false);
     client.mesh.post(move |io| io.cancel(given_up));
     let error = client.begin("echo", b"l", 50, false).1.await.unwrap().unwrap_err();
     assert_eq!((error.code, &*error.reason), (Code::ResourceExhausted, "CALL_LIMIT"), "{error:?}");
-    // By answers: the server counts a call that was cancelled until its handler is done.
+    // The calls end by answers, because the server counts a cancelled call until its handler ends.
     for id in open.lock().unwrap().drain(..) {
         server.mesh.post(move |io| io.respond(id, b"", Payload::EMPTY));
     }

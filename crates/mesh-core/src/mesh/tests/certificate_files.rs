@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// A file appears whole, as tools write it that care.
+/// Replaces a file in one step, as careful tools do.
 fn put(directory: &Path, name: &str, text: &str) {
     let fresh = directory.join(format!(".{name}"));
     fs::write(&fresh, text).unwrap();
@@ -38,7 +38,7 @@ async fn serial(node: &Node) -> String {
     node.mesh.certificates().await.unwrap().own.serial_hex()
 }
 
-/// A server whose certificate is in files, and a client with one that stays.
+/// A server with its certificate in files, and a client with a fixed one.
 async fn watched() -> (Authority, PathBuf, Node, Node) {
     let (root, directory) = (root(), directory());
     write(&directory, texts(&root, "server", &|_| ()));
@@ -53,7 +53,7 @@ async fn a_new_certificate_is_used_without_a_word_and_without_a_lost_call() {
     let (root, directory, server, client) = watched().await;
     for number in [0x1001, 0x1002] {
         let [cert, key, _] = texts(&root, "server", &numbered(number));
-        // The key first, as some tools do it.
+        // The key comes first, as some tools write it.
         put(&directory, "tls.key", &key);
         sleep(Duration::from_millis(400)).await;
         client.call("echo", b"2").await.unwrap();
@@ -68,7 +68,7 @@ async fn a_new_certificate_is_used_without_a_word_and_without_a_lost_call() {
         let peers = client.mesh.certificates().await.unwrap().peers;
         assert!(peers.iter().any(|peer| peer.serial_hex() == wanted), "new sessions use it at once");
     }
-    assert_eq!(count(&server, "certificate.broken"), 0, "a pair that does not fit for a moment is no fault");
+    assert_eq!(count(&server, "certificate.broken"), 0, "a short mismatch of the pair is no fault");
     assert_eq!(problem(&server).await, None);
 }
 
@@ -89,7 +89,7 @@ async fn files_that_stay_no_good_are_reported_once_and_change_nothing() {
     client.call("echo", b"2").await.unwrap();
     assert_eq!(serial(&server).await, former);
 
-    // The whole directory goes, and comes again with what fits.
+    // The whole directory vanishes, and returns with a valid pair.
     fs::remove_dir_all(&directory).unwrap();
     eventually(async || problem(&server).await.is_some_and(|text| text.contains("cannot be read"))).await;
     client.call("echo", b"3").await.unwrap();
@@ -133,7 +133,7 @@ async fn a_kubernetes_secret_is_followed_through_its_links() {
     assert_eq!(problem(&server).await, None);
 }
 
-/// The text of a list that is in force for an hour, or ended an hour ago.
+/// The PEM of a list that is valid for an hour, or ended an hour ago.
 fn revoking(root: &Authority, serials: &[u64], ended: bool) -> String {
     let now = Timestamp::now();
     pem("X509 CRL", &[list(root, serials, if ended { before(now, HOUR) } else { now + HOUR })])
@@ -165,7 +165,7 @@ async fn a_new_revocation_list_ends_the_sessions_concerned_within_a_second() {
     eventually(async || server.stats().await.requests_in_flight == 1).await;
     let key = server.mesh.public_key();
     let begun = Instant::now();
-    // This service's own number is on it too: the list counts all the same.
+    // The list also names this service's own certificate, and is used nevertheless.
     put(&directory, "ca.crl", &revoking(&root, &[0x99, 0x77], false));
     assert_eq!(hung.await.unwrap().unwrap_err().reason, "SESSION_LOST");
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());

@@ -1,4 +1,4 @@
-//! Meshes that know each other by certificates.
+//! Meshes with certificates as their trust.
 
 use std::{fs, path::Path, sync::atomic::AtomicU64};
 
@@ -25,7 +25,7 @@ pub(super) fn root() -> Authority {
     Authority::root_with("root", &now_valid)
 }
 
-/// The texts of the three options.
+/// The PEM of the three options.
 pub(super) fn texts(root: &Authority, id: &str, change: &dyn Fn(&mut CertificateParams)) -> [String; 3] {
     let issued = root.issue(id, &|params| {
         now_valid(params);
@@ -44,7 +44,7 @@ pub(super) fn without_tls(mut options: Value) -> Value {
     options
 }
 
-/// The same in files.
+/// Writes them into files.
 pub(super) fn write(directory: &Path, [cert, key, ca]: [String; 3]) {
     fs::create_dir_all(directory).unwrap();
     let key_file = directory.join("tls.key");
@@ -109,7 +109,7 @@ async fn what_is_not_certified_is_refused_with_the_same_answer() {
     );
     let other = Authority::root_with("root", &now_valid);
     for (options, reason) in [(inline(&other, "client"), Reason::CertUntrusted), (json!({}), Reason::Mode)] {
-        // Over TLS the client would be the one that refuses.
+        // Without TLS, because over TLS the client would be the side that refuses.
         let server = Node::server(without_tls(inline(&root, "server")), echo()).await;
         let port = server.mesh.address().unwrap().port();
         let stranger = Node::client_at(port, without_tls(options)).await;
@@ -136,7 +136,7 @@ async fn a_revocation_ends_the_session_at_once_and_refuses_the_next() {
     assert_eq!(server.mesh.revoke(name("nobody")).await.unwrap(), 0);
     let begun = Instant::now();
     assert_eq!(server.mesh.revoke(name("client")).await.unwrap(), 1);
-    // One outcome for the call under way, and none that makes it run again.
+    // The call in flight has one outcome, which does not make it run again.
     assert_eq!(hung.await.unwrap().unwrap_err().reason, "SESSION_LOST");
     assert!(begun.elapsed() < Duration::from_secs(1));
     assert_eq!(client.reason("echo").await, "HANDSHAKE_REFUSED");
@@ -179,7 +179,8 @@ async fn a_certificate_and_its_anchor_are_replaced_without_a_lost_call() {
     let server = Node::server(files(&of_server), echo()).await;
     let client = Node::client_of(&server, files(&of_client)).await;
     client.call("echo", b"1").await.unwrap();
-    // Both anchors first, then the certificates, then the new anchor alone.
+    // The rotation installs both anchors first, then the certificates, and then the new anchor
+    // alone.
     let both = pem("CERTIFICATE", &[old.der(), new.der()]);
     for (directory, node) in [(&of_server, &server), (&of_client, &client)] {
         fs::write(directory.join("ca.crt"), &both).unwrap();
@@ -203,7 +204,7 @@ async fn a_certificate_and_its_anchor_are_replaced_without_a_lost_call() {
     }
     let stats = client.mesh.certificates().await.unwrap();
     assert_eq!(stats.peers[0].issuer, "CN=new root");
-    // A service that stayed with the old anchor is alone.
+    // A service that still has only the old anchor is refused.
     let straggler = Node::client_of(&server, inline(&old, "client")).await;
     assert_eq!(straggler.reason("echo").await, "CERT_UNTRUSTED");
 }
@@ -252,7 +253,7 @@ async fn other_anchors_end_the_sessions_that_rest_on_the_former() {
     assert_eq!(hung.await.unwrap().unwrap_err().reason, "SESSION_LOST");
 }
 
-/// A clock that a test moves, ahead of the system's.
+/// A clock that a test moves ahead of the system's.
 pub(super) fn clock() -> (Arc<AtomicU64>, Platform) {
     let ahead = Arc::new(AtomicU64::new(0));
     let moved = Arc::clone(&ahead);
@@ -286,7 +287,7 @@ async fn a_delegation_is_renewed_before_its_end_without_a_lost_call() {
         keys.push(server.mesh.public_key());
     }
     assert!((1..keys.len()).all(|at| !keys[..at].contains(&keys[at])), "each delegation names a fresh key");
-    // Long after the first delegations of both sides: a session never outlives them.
+    // This is long after the first delegations of both sides, which no session outlives.
     assert!(server.app.opened.lock().unwrap().len() > 1);
     assert!(!server.logged(Reason::CertExpired));
 }
@@ -303,7 +304,7 @@ async fn a_call_that_lasts_for_ever_does_not_prolong_an_identity() {
     eventually(async || server.stats().await.requests_in_flight == 1).await;
     ahead.store(24 * 3600 * 1000, Ordering::SeqCst);
     sleep(Duration::from_millis(1500)).await;
-    assert!(hung.try_recv().is_err(), "the calls under way have an hour");
+    assert!(hung.try_recv().is_err(), "calls in flight have an hour");
     ahead.store(26 * 3600 * 1000, Ordering::SeqCst);
     assert_eq!(hung.await.unwrap().unwrap_err().reason, "SESSION_LOST");
 }
@@ -336,7 +337,8 @@ async fn the_end_of_a_certificate_is_announced_and_then_refused() {
     })
     .await;
     let client = Node::client_of(&server, inline(&root, "client")).await;
-    // The clock of the client is right: it refuses what has ended for the server only later.
+    // The clock of the client is right, so it refuses the certificate later than the server with
+    // its fast clock.
     assert_eq!(client.reason("echo").await, "HANDSHAKE_REFUSED");
     assert!(server.logged(Reason::CertExpired));
 }

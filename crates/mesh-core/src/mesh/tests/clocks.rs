@@ -1,4 +1,4 @@
-//! Clocks that are set while a mesh runs.
+//! Clocks that change while a mesh runs.
 
 use std::sync::atomic::AtomicU64;
 
@@ -41,7 +41,8 @@ async fn a_request_refused_for_its_time_is_made_again_on_a_new_session() {
     let of_server = Arc::clone(&shift);
     let server = machine(move || of_server.load(Ordering::SeqCst));
     let server = Node::try_start_on(server, "server", json!({ "port": 0 }), echo()).await.unwrap();
-    // The client's clock is set back only once its request was refused: the token was on its way.
+    // The client's clock is set back only after the refusal of its request, because the token was
+    // in transit.
     let app = Arc::clone(&server.app);
     let refused = move || app.logs.lock().unwrap().iter().any(|line| line.event == "request.refused");
     let client = client_on(machine(move || if refused() { 0 } else { 90 }), &server).await;

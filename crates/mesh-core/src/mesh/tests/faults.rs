@@ -1,4 +1,4 @@
-//! Networks that fail: what a call is told, when, and what the next one finds.
+//! Failing networks: the error of a call, its time, and the fate of the next call.
 
 use std::io;
 
@@ -11,15 +11,15 @@ use tokio::{
 
 use super::*;
 
-/// What happens to the connections that were made so far.
+/// The fate of the existing connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Forward,
-    /// Nothing passes, nothing is closed: a partition, or a host that is gone.
+    /// Nothing passes and nothing is closed, as in a partition or with a vanished host.
     Stall,
-    /// Ended in good order, towards the client only.
+    /// The direction to the client ends in order.
     HalfClose,
-    /// Ended with RST.
+    /// A reset (RST).
     Reset,
 }
 
@@ -51,10 +51,10 @@ impl Network {
         self.fate.lock().unwrap().send_replace(fate);
     }
 
-    /// Later connections are fine; those made so far stay as they are.
+    /// Lets later connections pass; the existing ones keep their fate.
     fn heals_for_new_connections(&self) {
         let mut fate = self.fate.lock().unwrap();
-        // A task whose sender is gone goes on with the last it was told.
+        // A task whose sender is gone keeps the last fate.
         *fate = watch::channel(Fate::Forward).0;
     }
 }
@@ -89,7 +89,7 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, mut fate: watch::Re
     }
 }
 
-/// Whether that was the last.
+/// Passes on a read; returns whether it was the last.
 async fn pass(read: io::Result<usize>, bytes: &[u8], to: &mut TcpStream) -> bool {
     match read {
         Ok(0) | Err(_) => true,
@@ -105,12 +105,12 @@ async fn through_a_network() -> (Node, Arc<Network>, Node) {
     (server, network, client)
 }
 
-/// A call with a deadline of half a second, which has to be told by then.
+/// Asserts that a call with a deadline of half a second ends by then.
 async fn deadline_holds(client: &Node) {
     let begun = Instant::now();
     let error = client.begin("echo", b"", 500, false).1.await.unwrap().unwrap_err();
     assert_eq!((error.code, &*error.reason), (Code::DeadlineExceeded, "DEADLINE"));
-    // A busy machine is late by something, but not by the five seconds of other limits.
+    // A busy machine adds some delay, but not the five seconds of other limits.
     assert!((500..3000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
 }
 
@@ -124,7 +124,7 @@ async fn a_stalled_network_costs_the_deadline_and_the_session_recovers() {
     network.becomes(Fate::Forward);
     assert_eq!(waiting.await.unwrap().unwrap(), b"late");
     assert_eq!(client.stats().await.handshakes_ok, 1);
-    // The call that was given up, the first and the late one; none twice.
+    // The requests are the cancelled call, the first and the late one; none ran twice.
     assert!(server.app.handled.load(Ordering::SeqCst) <= 3);
 }
 
@@ -154,7 +154,7 @@ async fn a_reset_or_half_closed_connection_ends_each_call_once() {
         eventually(async || server.app.handled.load(Ordering::SeqCst) == 11).await;
         network.becomes(fate);
         for answer in pending {
-            // That no call ends twice is the harness's own assertion.
+            // The harness itself asserts that no call ends twice.
             let error = answer.await.unwrap().unwrap_err();
             assert_eq!((error.code, &*error.reason), (Code::Unavailable, "SESSION_LOST"), "{fate:?}");
         }

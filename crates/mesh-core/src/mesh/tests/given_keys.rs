@@ -1,4 +1,4 @@
-//! Keys that the owner of a service gives it.
+//! Mesh keys that an option gives.
 
 use super::*;
 use crate::crypto::rsa::KeyPair;
@@ -12,24 +12,29 @@ async fn replicas_with_one_key_are_one_service_on_any_disk() {
     let server = Node::server(json!({}), echo()).await;
     let key = KeyPair::generate(2048).unwrap();
     for _ in 0..2 {
-        // A key directory of its own each time, as a new pod has.
+        // Each start has its own key directory, as a new pod does.
         let keys = directory();
         let options = json!({ "security": { "privateKey": pem(&key) }, "paths": { "keysDir": keys } });
         let client = Node::client_of(&server, options).await;
         assert_eq!(client.call("echo", b"x").await.unwrap(), b"x");
         assert_eq!(client.mesh.public_key(), *key.public_key());
-        // It is in no file of this side.
+        // No file of this side contains the key.
         for file in std::fs::read_dir(&keys).unwrap() {
             let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
             assert!(!text.contains("PRIVATE"), "{text}");
         }
     }
-    // With one of its own it is refused, and the server says in its log what can be done there.
+    // A client with its own key is refused, and the server's log names the repair.
     let client = Node::client_of(&server, json!({})).await;
     assert_eq!(client.reason("echo").await, "HANDSHAKE_REFUSED");
     assert!(server.logged(Reason::PeerKeyChanged));
     let logs = server.app.logs.lock().unwrap();
-    let text = logs.iter().find(|log| log.message.contains("another key than")).unwrap().message.clone();
+    let text = logs
+        .iter()
+        .find(|log| log.message.contains("differs from its remembered key"))
+        .unwrap()
+        .message
+        .clone();
     for part in
         ["its own key directory", "run here: rm /", "SECURE_MESH_PRIVATE_KEY at client", "'ignore' here"]
     {
@@ -60,7 +65,7 @@ async fn a_given_key_is_not_replaced_here() {
     let node = Node::server(json!({ "security": { "privateKey": key } }), echo()).await;
     let before = node.mesh.public_key();
     let error = node.mesh.rotate_key().await.unwrap_err().to_string();
-    assert!(error.contains("security.privateKey") && error.contains("start anew"), "{error}");
+    assert!(error.contains("security.privateKey") && error.contains("and restart"), "{error}");
     assert_eq!(node.mesh.public_key(), before);
 }
 
@@ -72,7 +77,7 @@ async fn what_is_no_key_is_refused_without_being_shown() {
             "must be an RSA private key in PEM",
         ),
         ("c2VjcmV0LXNlY3JldC1zZWNyZXQ=", "must be an RSA private key in PEM"),
-        ("   ", "got an empty text"),
+        ("   ", "got an empty string"),
         ("/no/such/key.pem", "/no/such/key.pem cannot be read"),
     ] {
         let options = json!({ "port": 0, "security": { "privateKey": given } });
@@ -108,7 +113,7 @@ fn the_variable_stands_in_and_may_be_one_line() {
     assert_eq!(source(parse(own.clone(), "")), None, "an empty variable is an unset one");
     let option = json!({ "serviceId": "a", "security": { "privateKey": "/option.pem" } });
     assert_eq!(source(parse(option, &one_line)), Some(("security.privateKey", "/option.pem".to_owned())));
-    // Nothing shows it.
+    // `Debug` does not show the key.
     let config = parse(own.clone(), &one_line).unwrap();
     assert!(!format!("{config:?}").contains("BEGIN"));
     let error = parse(own, "relative/key.pem").unwrap_err().to_string();

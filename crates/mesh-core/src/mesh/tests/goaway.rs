@@ -1,10 +1,10 @@
-//! Sessions that take no more calls: because the server says so, truly or not, and because their
+//! Sessions that take no more calls, because of a goaway, honest or not, or because their
 //! numbers are used up.
 
 use super::{hostile::Raw, raw_server::RawServer, *};
 use crate::record::message::{Encoded, Message};
 
-/// The number of the next request that the peer gets; `None` if the session is over.
+/// The number of the next request that the peer gets; `None` if the session has ended.
 async fn next_request(peer: &mut Raw) -> Option<u32> {
     let mut number = None;
     while number.is_none() {
@@ -27,7 +27,7 @@ async fn the_word_of_a_peer_sends_a_call_once_more_and_not_twice() {
         let mut peers = Vec::new();
         for _ in 0..most {
             let mut peer = server.accept().await;
-            // It has run by now, as far as anybody can know.
+            // The client must assume that the call has run.
             assert_eq!(next_request(&mut peer).await, Some(1));
             peer.say(&Encoded::go_away(0, Code::Unavailable), "").await;
             peers.push(peer);
@@ -66,7 +66,7 @@ async fn a_peer_cannot_disown_what_it_has_begun_to_answer() {
     peer.say(&Encoded::item(1, item), "").await;
     eventually(async || client.app.items_of(StreamId::Call(stream)).len() == 1).await;
     peer.say(&Encoded::go_away(0, Code::Unavailable), "").await;
-    // The session ends as that of a faulty peer, and the stream does not begin anew.
+    // The session ends as that of a faulty peer, and the stream does not begin again.
     let error = end.await.unwrap().unwrap_err();
     assert_eq!(&*error.reason, "RECORD_FORMAT");
     assert!(!error.retryable);
@@ -86,7 +86,7 @@ async fn a_session_is_replaced_before_its_numbers_are_used_up() {
         assert_eq!(client.call("echo", &[call]).await.unwrap(), [call]);
         assert_eq!(client.stats().await.handshakes_ok, sessions, "after call {call}");
     }
-    // Both are told of it: the former session is gone.
+    // Both applications receive the end of the previous session.
     eventually(async || client.stats().await.active_sessions == 1).await;
     eventually(async || server.stats().await.active_sessions == 1).await;
 }

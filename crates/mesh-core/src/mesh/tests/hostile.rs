@@ -1,5 +1,5 @@
-//! Peers that know the secret and do not keep to the protocol, and strangers
-//! that know nothing. After each of them a healthy session completes a call.
+//! Peers that know the secret and break the protocol, and strangers without the
+//! secret. After each of them a healthy session completes a call.
 
 mod records;
 
@@ -47,7 +47,7 @@ async fn of_two_first_contacts_with_two_keys_one_is_accepted() {
     assert!(server.logged(Reason::PeerKeyChanged));
 }
 
-/// A peer that speaks the protocol by hand.
+/// A peer whose messages the test makes.
 pub(super) struct Raw {
     duplex: Duplex,
     pub(super) session: Established,
@@ -95,7 +95,7 @@ impl Raw {
         Self::try_connect(server).await.unwrap()
     }
 
-    /// The same, if the server takes it.
+    /// The same; `None` if the server refuses it.
     pub(super) async fn try_connect(server: &Node) -> Option<Self> {
         let address = Address::new("127.0.0.1", server.mesh.address().unwrap().port()).unwrap();
         let mut duplex = connect(None, &address, 1 << 20).await.ok()?;
@@ -110,7 +110,7 @@ impl Raw {
         Some(Self::of(duplex, state.on_finish(&m4, now).unwrap()))
     }
 
-    /// The session of a finished handshake, from either side.
+    /// The session of a completed handshake, from either side.
     pub(super) fn of(duplex: Duplex, session: Established) -> Self {
         let now = Timestamp::now();
         let copy = |secret: &crate::crypto::secret::Secret<32>| secret.clone();
@@ -169,7 +169,7 @@ impl Raw {
     }
 
     /// The next answer: `Ok` for a response, the reason of an error, or `None`
-    /// if the session is over.
+    /// if the session has ended.
     pub(super) async fn answer(&mut self) -> Option<Result<Vec<u8>, String>> {
         loop {
             let frame =
@@ -189,7 +189,7 @@ impl Raw {
         }
     }
 
-    /// Reads one frame and shows its messages; `None` if the session is over.
+    /// Reads one frame and passes its messages to `each`; `None` if the session has ended.
     pub(super) async fn hear(&mut self, mut each: impl FnMut(Message<'_>)) -> Option<()> {
         let frame = timeout(Duration::from_secs(5), self.duplex.receive()).await.expect("a frame").ok()??;
         let mut frame = frame.to_vec();
@@ -275,7 +275,7 @@ async fn handshake_messages_out_of_place_are_refused_alike() {
     }
     answers.dedup();
     assert_eq!(answers, ["handshake refused"], "one answer for all");
-    // M1 twice: the second stands where M3 should.
+    // M1 is sent twice, the second time in the place of M3.
     let mut duplex = dial(&server).await;
     duplex.outgoing.send(m1.clone().into()).await;
     duplex.receive().await.unwrap();
@@ -303,7 +303,7 @@ async fn half_open_handshakes_are_bounded_and_expire() {
         assert!(server.mesh.gauges().await.unwrap().handshakes <= 8);
         healthy.call("echo", b"").await.unwrap();
     }
-    // The last eight are there; all others have given way, and were told so.
+    // The last eight remain. All others were displaced, and received the status.
     let mut last = held.split_off(32);
     for displaced in &mut held {
         let error = timeout(Duration::from_secs(1), displaced.receive()).await.unwrap().unwrap_err();
@@ -317,8 +317,8 @@ async fn half_open_handshakes_are_bounded_and_expire() {
     is_healthy(&server, &healthy).await;
 }
 
-/// Opens a plain TCP connection, writes `bytes`, and tells how long it takes
-/// the server to close it.
+/// Opens a plain TCP connection and writes `bytes`. Returns the time after
+/// which the server closes it.
 async fn closed_after(server: &Node, bytes: &[u8], drip: Option<Duration>) -> Duration {
     let began = Instant::now();
     let mut stream = TcpStream::connect(server.mesh.address().unwrap()).await.unwrap();

@@ -1,6 +1,7 @@
 #![cfg(target_os = "linux")]
-//! What is left in memory when a mesh is gone. Alone in its process under
-//! nextest, as it has to be: other tests hold secrets too.
+//! The secrets that remain in memory after the end of a mesh. The test must be
+//! alone in its process, as it is under nextest, because other tests hold
+//! secrets too.
 
 use std::{
     fs::{self, File},
@@ -13,7 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::{hostile::Raw, *};
 use crate::crypto::kdf::Prk;
 
-/// A pattern kept inverted, so that the search does not find itself.
+/// A pattern, stored inverted so that the search does not find the pattern itself.
 struct Hidden(Vec<u8>);
 
 impl Hidden {
@@ -29,7 +30,7 @@ impl Hidden {
     fn is_in_memory(&self) -> bool {
         let memory = File::open("/proc/self/mem").unwrap();
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
-        // One buffer, wiped after each use; what it holds is not counted.
+        // The one buffer of the search is wiped after each use, and its content is not counted.
         let mut buffer = vec![0; 64 * 1024];
         let own = buffer.as_ptr() as u64;
         let own = own..own + buffer.len() as u64;
@@ -81,7 +82,7 @@ async fn nothing_of_the_mesh_secret_is_left_after_close() {
     assert!(Hidden::of(&kept).is_in_memory(), "the search finds what is there");
 }
 
-/// The content of a DER element of less than 64 KiB, and what follows it.
+/// The content of a DER element of less than 64 KiB, and the bytes after it.
 fn element(der: &[u8]) -> (&[u8], &[u8]) {
     let (header, length) = match der[1] {
         0x82 => (4, usize::from(der[2]) << 8 | usize::from(der[3])),
@@ -91,8 +92,8 @@ fn element(der: &[u8]) -> (&[u8], &[u8]) {
     der[header..].split_at(length)
 }
 
-/// The secret numbers of the key in a PEM file, as the file and as processors
-/// write them, and a piece of the file's own text.
+/// The secret numbers of the key in a PEM file, in the byte order of the file
+/// and of processors, and a piece of the PEM itself.
 fn secrets_of_key(path: &std::path::Path) -> Vec<(String, Hidden)> {
     let pem = Zeroizing::new(fs::read(path).unwrap());
     let mut text = Zeroizing::new(Vec::with_capacity(pem.len()));
@@ -126,7 +127,7 @@ fn secrets_of_key(path: &std::path::Path) -> Vec<(String, Hidden)> {
 async fn nothing_of_the_private_keys_is_left_after_close() {
     let keys = directory();
     let options = || json!({ "paths": { "keysDir": keys } });
-    // Made by the first mesh, loaded by the second.
+    // The first mesh makes the key, and the second loads it.
     for _ in 0..2 {
         let server = Node::server(options(), echo()).await;
         let client = Node::client_of(&server, options()).await;
@@ -169,7 +170,7 @@ async fn nothing_of_the_session_keys_is_left_after_close() {
     server.mesh.close(Duration::ZERO).await;
     drop(server);
     let mut left = Vec::new();
-    // The I/O thread ends, and its stack with it.
+    // The stack of the I/O thread vanishes with the thread.
     for _ in 0..20 {
         sleep(Duration::from_millis(300)).await;
         left = hidden.iter().filter(|(_, hidden)| hidden.is_in_memory()).map(|(name, _)| name).collect();

@@ -38,7 +38,7 @@ async fn a_service_with_a_certificate_answers_those_without_until_they_have_one(
     let renewed = Node::client_of(&server, inline(&root, "client")).await;
     renewed.call("echo", b"2").await.unwrap();
     assert_eq!(trusts(&server), ["shared-secret", "certificate"]);
-    // A holder of the secret cannot claim its id any more, also after a restart.
+    // From now on a holder of the secret cannot claim this id, also after a restart.
     let thief = Node::client_of(&server, json!({})).await;
     assert_eq!(thief.reason("echo").await, "HANDSHAKE_REFUSED");
     assert!(server.logged(Reason::TrustDowngrade));
@@ -47,7 +47,7 @@ async fn a_service_with_a_certificate_answers_those_without_until_they_have_one(
     let thief = Node::client_of(&server, json!({})).await;
     assert_eq!(thief.reason("echo").await, "HANDSHAKE_REFUSED");
     assert!(server.logged(Reason::TrustDowngrade));
-    // Others still come with the secret.
+    // Other services still use the secret.
     let port = server.mesh.address().unwrap().port();
     let other = Node::client_at(port, json!({ "serviceId": "other" })).await;
     other.call("echo", b"3").await.unwrap();
@@ -64,7 +64,7 @@ async fn a_service_with_a_certificate_calls_those_without_until_they_have_one() 
     let client = Node::client_of(&renewed, accepting(&root, "client", "2999-01-01", &keys)).await;
     client.call("echo", b"2").await.unwrap();
     assert_eq!(trusts(&client), ["certificate"]);
-    // The service has a certificate now: one with the secret alone is somebody else.
+    // The service has proved a certificate, so a peer with the secret alone is an impostor.
     let client = Node::client_of(&former, accepting(&root, "client", "2999-01-01", &keys)).await;
     assert_eq!(client.reason("echo").await, "TLS_REQUIRED");
     assert!(trusts(&client).is_empty());

@@ -1,4 +1,5 @@
-//! Meshes on real sockets, unless a test is about others: the harness, and the tests by subject.
+//! The harness, and the tests by subject. Meshes use real sockets unless a test is about other
+//! networks.
 
 mod arrivals;
 mod authorization;
@@ -64,7 +65,7 @@ const SECRET: &str = "a test's secret of more than 32 bytes";
 type Answer = Result<Vec<u8>, CallError>;
 type Handler = Box<dyn Fn(&Request<'_>) -> Option<Result<Vec<u8>, Code>> + Send + Sync>;
 
-/// An application: remembers what it is told, and answers requests.
+/// An application, which records its events and answers requests.
 struct App {
     calls: Mutex<HashMap<CallId, oneshot::Sender<Answer>>>,
     mesh: Mutex<Option<Weak>>,
@@ -81,11 +82,11 @@ struct App {
     items: Mutex<HashMap<StreamId, Vec<Vec<u8>>>>,
     sent: AtomicUsize,
     sent_of: Mutex<HashMap<StreamId, usize>>,
-    /// Whether items are left unconsumed.
+    /// Whether it leaves items unconsumed.
     hoarding: AtomicBool,
-    /// What it panics at, when it is told of it.
+    /// The event at which it panics.
     fault: Mutex<&'static str>,
-    /// How many items of each stream are consumed.
+    /// The number of items of each stream that it consumes.
     appetite: AtomicUsize,
     metrics: Arc<Mutex<Metrics>>,
 }
@@ -152,7 +153,7 @@ impl Events for App {
     fn aborted(&self, id: RequestId, cause: AbortCause) {
         self.meets("aborted");
         self.aborted.lock().unwrap().push(cause);
-        // The handler gives up, and says that it is done, unless it is stubborn.
+        // The handler stops and reports its end, unless it is stubborn.
         let mesh = self.mesh.lock().unwrap().clone().and_then(|mesh| mesh.upgrade());
         if let Some(mesh) = mesh
             && !self.stubborn.load(Ordering::SeqCst)
@@ -213,7 +214,7 @@ impl App {
     }
 }
 
-/// A mesh with its application, in a directory of its own unless told otherwise.
+/// A mesh with its application, by default with its own key directory.
 struct Node {
     mesh: Arc<Mesh>,
     app: Arc<App>,
@@ -224,7 +225,7 @@ static DIRECTORIES: AtomicU32 = AtomicU32::new(0);
 
 fn directory() -> PathBuf {
     let number = DIRECTORIES.fetch_add(1, Ordering::SeqCst);
-    // Process ids come again, and directories stay.
+    // The time is part of the name, because process ids repeat and directories remain.
     let now = crate::clock::Timestamp::now().as_millis();
     std::env::temp_dir().join(format!("mesh-core-{}-{now}-{number}", std::process::id()))
 }
@@ -396,7 +397,7 @@ impl Node {
         receiver
     }
 
-    /// A call that is bound to an instance by a string.
+    /// A call with a `sticky` string.
     fn begin_sticky(&self, sticky: &'static str) -> oneshot::Receiver<Answer> {
         let id = self.next.fetch_add(1, Ordering::SeqCst);
         let (sender, receiver) = oneshot::channel();

@@ -1,4 +1,4 @@
-//! Networks in memory: the same protocol, and nobody from outside.
+//! Networks in memory: the same protocol, closed to the outside.
 
 use std::future::poll_fn;
 
@@ -16,7 +16,7 @@ async fn on_network(name: &str) -> (Node, Node) {
     (server, client)
 }
 
-/// Carries bytes, and keeps them.
+/// Forwards bytes, and keeps a copy.
 async fn wiretap(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,

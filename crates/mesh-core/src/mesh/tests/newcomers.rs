@@ -1,5 +1,5 @@
-//! Services that a service sees for the first time: what they cost it on its disk is
-//! bounded, and is no cost of the I/O thread.
+//! Services at their first contact. Their cost on the disk is limited, and does not
+//! burden the I/O thread.
 
 use std::{fs, path::Path};
 
@@ -16,7 +16,7 @@ use crate::{
     transport::{Duplex, TransportError, connect},
 };
 
-/// Shakes hands as the service `id`; the server's refusal, if there is one.
+/// Does a handshake as the service `id`; returns the server's refusal, if there is one.
 async fn shake(mut duplex: Duplex, id: &str, key: KeyPair) -> Option<tonic::Code> {
     let (now, name) = (Timestamp::now(), "server".parse().unwrap());
     let (m1, state) = Initiator::start(local_as(id, key), name, Expectation::Unknown, None, now).unwrap();
@@ -48,7 +48,7 @@ fn logged(server: &Node, text: &str) -> Option<String> {
     logs.iter().find(|log| log.message.contains(text)).map(|log| log.message.clone())
 }
 
-/// A new service that calls, for as long as a second.
+/// A call of a new service, with a deadline of a second.
 async fn newcomer(server: &Node, id: &str) -> Result<Vec<u8>, CallError> {
     let client = Node::client_of(server, json!({ "serviceId": id })).await;
     client.begin("echo", b"new", 1000, false).1.await.unwrap()
@@ -65,9 +65,9 @@ async fn one_member_with_one_key_is_one_service_whatever_it_says() {
         assert_eq!(refused, Some(tonic::Code::Unauthenticated));
     }
     assert!(server.logged(Reason::PeerKeyInUse));
-    // Nothing was written, not even for a moment.
+    // Nothing was written, not even temporarily.
     assert_eq!((count(&keys, ""), fs::metadata(&keys).unwrap().modified().unwrap()), before);
-    // It is nobody's fault but its own: others of its address are served.
+    // Only this service is refused; others of its address are served.
     assert_eq!(newcomer(&server, "honest").await.unwrap(), b"new");
 }
 
@@ -85,7 +85,7 @@ async fn an_address_brings_so_many_new_services_and_others_are_served() {
     assert!(logged(&server, "new services").is_some());
     assert_eq!(count(&keys, "peer-"), 1);
     assert_eq!(shake(dial(&server).await, "raw", raw_key()).await, Some(tonic::Code::ResourceExhausted));
-    // Another address has its own account, and a service that is known is no new one.
+    // Another address has its own account, and a known service is not new.
     let port = way_from([127, 0, 0, 9].into(), &server).await;
     let other = connect(None, &Address::new("127.0.0.1", port).unwrap(), 1 << 20).await.unwrap();
     assert_eq!(shake(other, "raw", raw_key()).await, None);
@@ -107,7 +107,7 @@ async fn a_full_key_directory_keeps_new_services_out_and_says_so_here() {
 
     let error = newcomer(&server, "late").await.unwrap_err();
     let refused = shake(dial(&server).await, "raw", raw_key()).await;
-    // The peer learns no more than that.
+    // The peer learns nothing else.
     assert_eq!(refused, Some(tonic::Code::Unavailable));
     assert!(!error.message.contains(keys.to_str().unwrap()), "{}", error.message);
     let fault = server.stats().await.key_directory_fault.expect("the figures say so");
@@ -117,7 +117,7 @@ async fn a_full_key_directory_keeps_new_services_out_and_says_so_here() {
     assert!(server.logged(Reason::KeydirFull));
     assert!(!server.logged(Reason::Internal));
     assert!(logged(&server, &fault).is_some());
-    // Services that are known are served, with sessions of their own.
+    // Known services are still served.
     drop(known);
     Node::client_of(&server, client_keys).await.call("echo", b"").await.unwrap();
     assert!(server.stats().await.key_directory_fault.is_some(), "it is no less full");
@@ -133,7 +133,7 @@ async fn a_full_key_directory_keeps_new_services_out_and_says_so_here() {
 async fn a_key_directory_that_takes_no_files_keeps_new_services_out_and_says_so_here() {
     let keys = directory();
     let server = Node::server(json!({ "paths": { "keysDir": keys } }), echo()).await;
-    // Root writes to any directory, but not to one that is gone.
+    // The directory is moved away, because root can write to any existing one.
     let away = directory();
     fs::rename(&keys, &away).unwrap();
     fs::remove_dir_all(&away).unwrap();
@@ -147,13 +147,14 @@ async fn a_key_directory_that_takes_no_files_keeps_new_services_out_and_says_so_
 
 #[tokio::test]
 async fn keys_are_remembered_away_from_the_io_thread() {
-    // A disk that is as slow as it is made.
+    // The test controls the speed of the disk.
     let (slow, begun) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let (is_slow, number) = (Arc::clone(&slow), Arc::clone(&begun));
     let pool = move |work: Box<dyn FnOnce() + Send>| {
         let (is_slow, number) = (Arc::clone(&is_slow), Arc::clone(&number));
         drop(tokio::task::spawn_blocking(move || {
-            // Of a handshake here: the answer, the private operation, and the disk.
+            // A handshake has three pieces of blocking work: the answer, the disk, and the private
+            // operation.
             if number.fetch_add(1, Ordering::SeqCst) == 2 {
                 while is_slow.load(Ordering::SeqCst) {
                     std::thread::sleep(Duration::from_millis(1));

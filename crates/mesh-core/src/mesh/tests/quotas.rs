@@ -1,4 +1,4 @@
-//! How much each caller may ask: decided before the application hears of a request.
+//! Quotas are enforced before the application receives a request.
 
 use super::*;
 
@@ -19,7 +19,7 @@ async fn a_request_beyond_the_quota_of_its_caller_never_reaches_the_application(
     for _ in 0..2 {
         client.call("echo", b"x").await.unwrap();
     }
-    // The application alone knows that there is no such method.
+    // Only the application knows that this method does not exist.
     let (id, _never) = client.begin("unknown", b"", 5000, false);
     client.mesh.post(move |io| io.cancel(id));
     for _ in 0..5 {

@@ -1,4 +1,4 @@
-//! A server that speaks the protocol by hand, for clients that keep to it.
+//! A server whose messages the test makes, for honest clients.
 
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -15,7 +15,7 @@ use crate::{
     transport::{Accept, ConnectionInfo, Duplex, Listener, Place, serve},
 };
 
-/// Hands each stream over to the test.
+/// Passes each stream to the test.
 struct Door(mpsc::UnboundedSender<(Duplex, ConnectionInfo)>);
 
 impl Accept for Door {
@@ -28,11 +28,11 @@ impl Accept for Door {
     }
 }
 
-/// The service `server`, played by the test.
+/// The service `server`, which the test plays.
 pub(super) struct RawServer {
     port: u16,
     streams: mpsc::UnboundedReceiver<(Duplex, ConnectionInfo)>,
-    /// What keeps their connections from being taken for strangers'.
+    /// The guards that keep the connections from counting as those of strangers.
     proved: Vec<Box<dyn Send>>,
 }
 
@@ -52,7 +52,7 @@ impl RawServer {
         self.port
     }
 
-    /// The next client, proved.
+    /// The next client, after its proof.
     pub(super) async fn accept(&mut self) -> Raw {
         let (mut duplex, connection) = self.streams.recv().await.unwrap();
         self.proved.push(Box::new(connection.hold_for_session()));
@@ -67,8 +67,8 @@ impl RawServer {
         Raw::of(duplex, session)
     }
 
-    /// Answers each client as a pinned service does, with what everybody knows of
-    /// it, and leaves when it has seen the client's proof.
+    /// Answers each client as a pinned service does, with public knowledge only,
+    /// and leaves after the client's proof.
     pub(super) async fn pose(mut self, local: Arc<Local>, client: Thumbprint) {
         while let Some((mut duplex, _)) = self.streams.recv().await {
             let now = Timestamp::now();

@@ -1,10 +1,10 @@
-//! Services that are away: how calls wait for them, and for how long.
+//! Services that are away: the waits of calls for them, and the limits of these waits.
 
 use tokio::{io::AsyncWriteExt, net::TcpListener, time::Instant};
 
 use super::*;
 
-/// A port that nobody listens on.
+/// A port without a listener.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -31,7 +31,7 @@ async fn an_instance_that_is_away_for_seconds_loses_no_call() {
     let port = server.mesh.address().unwrap().port();
     let client = Node::client_of(&server, json!({})).await;
     client.call("echo", b"").await.unwrap();
-    // Some are on their way when it goes, and do no harm if they run twice; the others were never sent.
+    // Some calls are in flight when the server stops, and are idempotent; the others were never sent.
     let mut calls: Vec<_> = (0..10).map(|_| client.begin("never", b"", 10_000, true).1).collect();
     eventually(async || server.app.handled.load(Ordering::SeqCst) == 11).await;
     drop(server);
@@ -64,7 +64,7 @@ async fn a_service_that_is_not_there_is_given_up_soon_and_not_hammered() {
     }
     assert!(begun.elapsed() > Duration::from_secs(1), "{:?}", begun.elapsed());
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
-    // Who calls while nothing is tried is told at once.
+    // A call between two attempts fails at once.
     let begun = Instant::now();
     for _ in 0..100 {
         assert_eq!(client.reason("echo").await, "CONNECT_FAILED");
@@ -78,7 +78,7 @@ async fn a_service_that_is_not_there_is_given_up_soon_and_not_hammered() {
 async fn a_call_that_has_no_time_for_another_try_is_told_so() {
     let client = Node::client_at(free_port(), json!({})).await;
     let error = client.begin("echo", b"", 600, false).1.await.unwrap().unwrap_err();
-    assert_eq!(&*error.reason, "CONNECT_FAILED", "rather than that its time is over");
+    assert_eq!(&*error.reason, "CONNECT_FAILED", "rather than the deadline");
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_refused_handshake_is_not_tried_again() {
     let error = client.call("echo", b"").await.unwrap_err();
     assert_eq!((&*error.reason, error.attempts, error.retry_after), ("HANDSHAKE_REFUSED", 1, None));
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-    // And calls that come at any rate make few of them.
+    // Any number of calls causes few attempts.
     for _ in 0..200 {
         assert_eq!(client.reason("echo").await, "HANDSHAKE_REFUSED");
     }
@@ -111,7 +111,7 @@ async fn an_instance_that_is_away_costs_calls_nothing_while_another_serves() {
         client.call("echo", b"").await.unwrap();
         assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     }
-    // Tried when its turn comes, and not for each other call.
+    // The instance is tried after its delay, and not for each call.
     assert!(client.stats().await.handshakes_failed <= 4);
 }
 
@@ -121,7 +121,7 @@ async fn a_connection_that_ends_in_the_handshake_is_tried_again() {
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            // Something that is no HTTP/2, and gone.
+            // The server sends a byte that is no HTTP/2, and closes.
             let _ = stream.write_all(b"!").await;
         }
     });

@@ -1,4 +1,4 @@
-//! What is said about refusals: in the log, and to those who are refused.
+//! Refusals in the log, and in the answers to refused peers.
 
 use super::*;
 use crate::{discovery::Address, transport::connect};
@@ -12,7 +12,7 @@ async fn refusals_of_one_address_are_logged_a_few_times_and_then_counted() {
         duplex.outgoing.send(Vec::new().into()).await;
         assert_eq!(duplex.receive().await.unwrap_err().to_string(), "handshake refused");
     }
-    assert_eq!(server.stats().await.handshakes_failed, 40, "none is left out of the figures");
+    assert_eq!(server.stats().await.handshakes_failed, 40, "the figures count each of them");
     let lines = |app: &App| -> Vec<LogEvent> {
         let logs = app.logs.lock().unwrap();
         logs.iter().filter(|line| line.event == "handshake.refused").cloned().collect()
@@ -28,7 +28,7 @@ async fn refusals_of_one_address_are_logged_a_few_times_and_then_counted() {
 
 #[tokio::test]
 async fn a_failure_is_retryable_when_the_service_says_so() {
-    // The application of the tests says so of this code, and of no other.
+    // The application of the tests marks only this code as retryable.
     let codes = [Code::Unavailable, Code::ResourceExhausted, Code::Aborted];
     let fails: Handler = Box::new(move |request| {
         let index: usize = request.payload.bytes[0].into();

@@ -1,5 +1,5 @@
-//! First messages that were recorded, or that are never followed by another: what
-//! they cost is bounded, and is no cost of the I/O thread.
+//! Replayed first messages, and first messages without a second one. Their cost
+//! is limited, and does not burden the I/O thread.
 
 use std::collections::VecDeque;
 
@@ -46,12 +46,12 @@ async fn a_recorded_first_message_is_answered_once() {
         assert_eq!(server.stats().await.hellos_replayed, n);
     }
     assert!(server.logged(Reason::Replay));
-    // One that is changed is refused as any other that is wrong.
+    // A changed replay is refused like any other wrong message.
     let mut changed = m1.clone();
     changed[60] ^= 1;
     let error = send(&server, &changed).await.receive().await.unwrap_err();
     assert_eq!(error.to_string(), "handshake refused");
-    // Once more is also what its own sender is told, and a new one is answered.
+    // The original sender of a replayed message is refused too, and its new one is answered.
     Raw::connect(&server).await.works().await;
     drop(raw);
     is_healthy(&server, &healthy).await;
@@ -63,16 +63,12 @@ async fn an_address_that_left_too_many_handshakes_unfinished_is_answered_all_the
     let core = server.core().await;
     let later = Instant::now() + Duration::from_hours(1);
     let owed = core.server.admission().owe(local_address(), later);
-    assert_eq!(owed, 1024, "what is finished is not owed");
+    assert_eq!(owed, 1024, "finished handshakes cause no debt");
     for _ in 0..20 {
         Raw::connect(&server).await.works().await;
     }
     assert_eq!(server.stats().await.hellos_over_budget, 0);
-    assert_eq!(
-        core.server.admission().owe(local_address(), later),
-        0,
-        "it gets back nothing that it has not paid"
-    );
+    assert_eq!(core.server.admission().owe(local_address(), later), 0, "a refund never exceeds the charge");
     drop(raw);
     is_healthy(&server, &healthy).await;
 }
@@ -89,7 +85,7 @@ async fn who_leaves_too_many_handshakes_unfinished_is_answered_after_others_or_n
     for _ in 0..41 {
         owing.push(send(&server, &hello()).await);
     }
-    // One is being answered, 32 wait, and eight of all were sent away.
+    // One is being answered, 32 wait, and eight were refused.
     eventually(async || server.stats().await.hellos_over_budget == 8).await;
     assert_eq!(core.server.admission().waiting(), (0, 32));
     let mut refused = 0;
@@ -103,7 +99,7 @@ async fn who_leaves_too_many_handshakes_unfinished_is_answered_after_others_or_n
         }
     }
     assert_eq!(refused, 8);
-    // One of another address, which owes nothing, is next.
+    // A handshake of another address without debt is next.
     let port = way_from([127, 0, 0, 9].into(), &server).await;
     let mut other = connect(None, &Address::new("127.0.0.1", port).unwrap(), 1 << 20).await.unwrap();
     other.outgoing.send(hello().into()).await;
@@ -125,7 +121,7 @@ fn local_address() -> std::net::IpAddr {
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// A pool that can be stopped.
+/// A blocking pool that the test can stop.
 #[derive(Clone, Default)]
 struct Pool {
     stopped: Arc<AtomicBool>,
@@ -148,7 +144,7 @@ impl Pool {
         self.stopped.store(true, Ordering::SeqCst);
     }
 
-    /// Does the first piece of work, as soon as there is one.
+    /// Does one piece of work, as soon as there is one.
     async fn work_once(&self) {
         eventually(async || !self.waiting.lock().unwrap().is_empty()).await;
         let work = self.waiting.lock().unwrap().pop_front();
@@ -195,7 +191,7 @@ async fn many_honest_clients_of_one_address_come_at_once() {
     for _ in 0..300 {
         let server = Arc::clone(&server);
         clients.spawn(async move {
-            // As clients do: once more after a moment, if it is busy.
+            // It tries again after a moment if the server is busy, as clients do.
             for _ in 0..50 {
                 if let Some(raw) = Raw::try_connect(&server).await {
                     return raw;

@@ -1,8 +1,8 @@
-//! Calls that are tried again, and instances that are left alone.
+//! Retries of calls, and breakers of instances.
 
 use super::*;
 
-/// A server of its own instance, with the key of its service.
+/// An instance of a service, with the service's key.
 async fn instance(keys: &std::path::Path, handler: Handler) -> Node {
     Node::server(json!({ "paths": { "keysDir": keys } }), handler).await
 }
@@ -19,7 +19,7 @@ async fn client_of(servers: &[&Node], resilience: Value) -> Node {
             json!({ "id": "server", "host": "127.0.0.1", "port": port })
         })
         .collect();
-    // In turn, so that each instance has its calls.
+    // The calls go round-robin, so that each instance gets some.
     let balancing = json!({ "policy": "round-robin", "ejection": false });
     let options =
         json!({ "discovery": { "services": services }, "resilience": resilience, "balancing": balancing });

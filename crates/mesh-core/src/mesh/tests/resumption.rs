@@ -4,14 +4,14 @@ use std::path::Path;
 
 use super::*;
 
-/// A server that can be started again with the same key, on the same port.
+/// A server that can restart with the same key, on the same port.
 async fn start(keys: &Path, port: u16, options: Value) -> Node {
     let mut config = json!({ "port": port, "paths": { "keysDir": keys } });
     merge(&mut config, options);
     Node::server(config, echo()).await
 }
 
-/// A client of a server that has stopped again.
+/// A client that has a ticket of a server, which has stopped.
 async fn acquainted(keys: &Path) -> (Node, u16) {
     let server = start(keys, 0, json!({})).await;
     let port = server.mesh.address().unwrap().port();

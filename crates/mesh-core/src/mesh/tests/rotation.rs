@@ -1,4 +1,4 @@
-//! Another key, another secret, while everything goes on.
+//! Rotations of keys and secrets in running meshes.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ async fn fresh(server: &Node, secret: &str) -> Node {
 #[tokio::test]
 async fn two_sides_change_their_secret_one_after_the_other_without_a_failed_call() {
     let hour = 3_600_000;
-    // Whoever is first: it is understood by those who are not, and understands them.
+    // A rotated side and the others understand each other in any order.
     for server_first in [true, false] {
         let (server, client) = pair().await;
         client.call("echo", b"1").await.unwrap();
@@ -40,7 +40,8 @@ async fn two_sides_change_their_secret_one_after_the_other_without_a_failed_call
             fresh(&server, secret).await.call("echo", b"3").await.unwrap();
         }
         if !server_first {
-            // A new session of the client that is ahead: refused at first, then as before.
+            // The client that has rotated first opens a new session. It is refused with the new
+            // secret and accepted with the previous one.
             client.mesh.rotate_key().await.unwrap();
             client.call("echo", b"4").await.unwrap();
             assert!(server.logged(Reason::HelloMac));
@@ -64,7 +65,7 @@ async fn after_its_grace_a_secret_and_the_sessions_made_with_it_are_over() {
     assert!(server.logged(Reason::SecretRetired));
     client.rotate(NEW, 0).await.unwrap();
     client.call("echo", b"4").await.unwrap();
-    // What is logged tells neither.
+    // The log contains neither secret.
     let logs = format!("{:?}", server.app.logs.lock().unwrap());
     assert!(logs.contains("secret.rotated") && !logs.contains(SECRET) && !logs.contains(NEW), "{logs}");
 }
@@ -113,10 +114,10 @@ async fn a_new_key_is_taken_over_by_peers_that_know_the_former_one() {
 
     client.call("echo", b"2").await.unwrap();
     assert_eq!(client.opened(), 2, "new calls get a session with the new key");
-    assert_eq!(server.stats().await.requests_in_flight, 1, "those under way keep theirs");
+    assert_eq!(server.stats().await.requests_in_flight, 1, "requests in progress keep theirs");
     client.mesh.post(move |io| io.cancel(hung.0));
 
-    // One that was not there when it happened, and a server that has restarted since.
+    // A client was away during the rotation, and the server has restarted since.
     server.mesh.close(Duration::ZERO).await;
     drop(server);
     let server = server_in(&keys, port).await;
@@ -124,7 +125,7 @@ async fn a_new_key_is_taken_over_by_peers_that_know_the_former_one() {
     eventually(async || absent.stats().await.active_sessions == 0).await;
     absent.call("echo", b"3").await.unwrap();
 
-    // A second time; and the first key's thief comes too late.
+    // After a second rotation the thief of the first key is refused.
     server.mesh.rotate_key().await.unwrap();
     absent.call("echo", b"4").await.unwrap();
     server.mesh.close(Duration::ZERO).await;
@@ -133,7 +134,7 @@ async fn a_new_key_is_taken_over_by_peers_that_know_the_former_one() {
     let store = crate::crypto::keystore::KeyStore::open(&thief).unwrap();
     let id: crate::id::ServiceId = "server".parse().unwrap();
     let stolen = crate::crypto::keystore::KeyStore::open(&keys).unwrap();
-    // `keys` holds the last two; the thief has the one before the current.
+    // `keys` holds the last two keys; the thief has the one before.
     store.save_key_pair(&id, &stolen.load_previous_key_pair(&id).unwrap().unwrap()).unwrap();
     let impostor = server_in(&thief, port).await;
     eventually(async || absent.stats().await.active_sessions == 0).await;
@@ -159,7 +160,7 @@ async fn services_that_share_a_directory_learn_of_a_new_key_from_each_other() {
     let server = Node::server(options.clone(), echo()).await;
     let client = Node::client_of(&server, options).await;
     client.call("echo", b"1").await.unwrap();
-    // Twice: the former key that is named is not the one this client has seen.
+    // After two rotations the succession's previous key is not the one that this client remembers.
     server.mesh.rotate_key().await.unwrap();
     server.mesh.rotate_key().await.unwrap();
     client.call("echo", b"2").await.unwrap();

@@ -1,4 +1,4 @@
-//! As many sessions as the limits say, also when all of them begin at once.
+//! The limits of sessions hold, also for sessions that begin at once.
 
 use super::{
     hostile::{dial, local, local_as, raw_key},
@@ -11,7 +11,7 @@ use crate::{
     transport::{Duplex, TransportError},
 };
 
-/// A handshake of which only M3 is left to be sent.
+/// A handshake up to M3, which is not sent yet.
 async fn up_to_m3(server: &Node, local: Arc<Local>) -> (Duplex, Vec<u8>, AwaitFinish) {
     let now = Timestamp::now();
     let mut duplex = dial(server).await;
@@ -23,7 +23,7 @@ async fn up_to_m3(server: &Node, local: Arc<Local>) -> (Duplex, Vec<u8>, AwaitFi
     (duplex, m3, state)
 }
 
-/// Sends each M3, all at once; returns the sessions, and how many were told `BUSY`.
+/// Sends all M3 at once; returns the sessions, and the number of `BUSY` refusals.
 async fn all_at_once(begun: Vec<(Duplex, Vec<u8>, AwaitFinish)>) -> (Vec<Duplex>, usize) {
     for (duplex, m3, _) in &begun {
         duplex.outgoing.send(m3.clone().into()).await;
@@ -59,7 +59,7 @@ async fn handshakes_at_once_get_no_more_sessions_than_one_peer_may_have() {
         let stats = server.stats().await;
         assert_eq!(stats.private_operations - operations, 2, "none for those without a seat");
         assert_eq!(stats.inbound_sessions, 2);
-        // Their end gives both seats back.
+        // The end of the sessions releases both seats.
         drop(open);
         eventually(async || server.mesh.gauges().await.unwrap() == Gauges::default()).await;
     }

@@ -1,4 +1,4 @@
-//! What a service says when its machine has not what it needs.
+//! The errors of a service whose machine lacks a resource.
 
 use super::*;
 
@@ -14,7 +14,7 @@ async fn a_key_directory_that_is_gone_is_named_on_the_side_that_has_it() {
     let error = newcomer.call("echo", b"x").await.unwrap_err();
     assert_eq!((error.code, &*error.reason), (Code::Unavailable, "SESSION_LOST"));
     assert!(
-        error.message.contains("takes no sessions at present; why is in its own log"),
+        error.message.contains("accepts no sessions at present; its own log has the reason"),
         "{}",
         error.message
     );
@@ -24,6 +24,6 @@ async fn a_key_directory_that_is_gone_is_named_on_the_side_that_has_it() {
         let text = &logs.iter().find(|log| log.event == "handshake.refused").unwrap().message;
         assert!(text.contains(keys.to_str().unwrap()), "{text}");
     }
-    // Who is there stays there.
+    // Existing sessions continue.
     known.call("echo", b"x").await.unwrap();
 }

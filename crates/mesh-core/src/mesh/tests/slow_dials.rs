@@ -1,5 +1,4 @@
-//! Instances that accept connections and say nothing, and addresses behind
-//! which nothing is: they hold up nobody.
+//! Silent instances, and addresses without a host. They delay no call.
 
 use std::path::Path;
 
@@ -10,7 +9,7 @@ use tokio::{
 
 use super::*;
 
-/// A port that accepts connections and says nothing on them.
+/// A port that accepts connections and stays silent.
 async fn silent() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -40,7 +39,7 @@ async fn again(keys: &Path, instances: &[(&str, u16)]) -> Node {
 }
 
 const LOCAL: &str = "127.0.0.1";
-/// Nobody answers there: it is kept for documentation (RFC 5737).
+/// An address without a host, reserved for documentation (RFC 5737).
 const NOWHERE: &str = "192.0.2.1";
 
 #[tokio::test]
@@ -60,7 +59,7 @@ async fn an_instance_that_says_nothing_holds_up_nobody() {
 async fn dead_instances_cost_the_first_call_milliseconds_and_later_ones_nothing() {
     let server = Node::server(json!({}), echo()).await;
     let port = server.mesh.address().unwrap().port();
-    // Which instance is tried first is chance.
+    // The first instance to try is random.
     let keys = directory();
     for round in 0..8 {
         let client = again(&keys, &[(LOCAL, silent().await), (NOWHERE, 1), (LOCAL, port)]).await;
@@ -99,7 +98,7 @@ async fn a_service_that_says_nothing_is_given_up_soon_and_the_call_never_ran() {
         let calls: Vec<_> = (0..50).map(|_| client.begin("echo", b"", 10_000, false).1).collect();
         for answer in calls {
             let error = answer.await.unwrap().unwrap_err();
-            // A machine without a way out knows at once.
+            // A machine without a route fails at once.
             if instance.0 == NOWHERE && &*error.reason == "CONNECT_FAILED" {
                 continue;
             }

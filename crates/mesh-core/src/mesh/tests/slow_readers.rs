@@ -1,4 +1,4 @@
-//! Readers that stop: each holds its own stream, and nobody else's.
+//! Readers that stop. Each stalls its own stream and no other.
 
 use tokio::time::timeout;
 
@@ -10,7 +10,7 @@ use crate::record::ITEM_COST;
 
 const SIZE: usize = 16 * 1024;
 
-/// As many seconds later.
+/// Waits for so many sweeps.
 async fn after_sweeps(node: &Node, sweeps: usize) {
     let (sender, receiver) = oneshot::channel();
     node.mesh.post(move |io| {
@@ -29,7 +29,7 @@ fn field<'a>(event: &'a LogEvent, name: &str) -> &'a str {
     &event.fields.iter().find(|(found, _)| *found == name).unwrap().1
 }
 
-/// Items that arrived and were left.
+/// The bytes of items that arrived and were not consumed.
 fn held(node: &Node) -> usize {
     let appetite = node.app.appetite.load(Ordering::SeqCst);
     let items = node.app.items.lock().unwrap();
@@ -120,9 +120,9 @@ async fn large_items_that_nobody_reads_are_set_aside_and_then_given_up() {
     after_sweeps(&client, 2).await;
     assert_eq!(soon(end).await.unwrap(), b"");
     assert_eq!(client.app.items_of(StreamId::Call(id)).len(), 8);
-    assert!(open.iter_mut().all(|end| !matches!(end.try_recv(), Ok(Err(_)))), "nobody was hurt");
+    assert!(open.iter_mut().all(|end| !matches!(end.try_recv(), Ok(Err(_)))), "no stream failed");
 
-    // Now so many that not all of them can be set aside.
+    // Now there are more stalled streams than can be set aside.
     client.app.appetite.store(0, Ordering::SeqCst);
     for number in 7..20 {
         open.push(client.begin_kind(CallKind::ServerStream, "watch", b"", None, false).1);
@@ -143,7 +143,7 @@ async fn large_items_that_nobody_reads_are_set_aside_and_then_given_up() {
         outcome = reading => assert_eq!(outcome.unwrap(), b""),
         () = sweeping => {}
     }
-    // Whether any had to be given up depends on what was on the way; if so, for this reason.
+    // The items in transit decide whether a stream had to be ended; if so, it was for this reason.
     let failed: Vec<_> = open.iter_mut().filter_map(|end| end.try_recv().ok()?.err()).collect();
     assert!(failed.iter().all(|error| error.reason == "MEMORY_LIMIT"), "{failed:?}");
 }
@@ -166,7 +166,7 @@ async fn the_window_of_a_stream_that_is_not_read_does_not_stay_large() {
     client.mesh.post(move |io| io.consumed(stream, large));
     quiet(&client, &client).await;
     let more = (client.app.items_of(stream).len() - arrived) * (SIZE + ITEM_COST);
-    // What it began with, and the first step of growing again.
+    // The initial window, and the first step of its growth.
     assert!((64 * 1024..=2 * 64 * 1024 + SIZE + ITEM_COST).contains(&more), "{more}");
 }
 
@@ -183,7 +183,7 @@ async fn a_stream_that_stands_still_is_counted_and_logged_once_on_both_sides() {
         after_sweeps(node, 9).await;
         assert_eq!((stalls(node).len(), node.stats().await.streams_stalled), (0, 0));
         after_sweeps(node, 3).await;
-        assert_eq!(node.stats().await.streams_stalled, 1, "the quiet stream is none");
+        assert_eq!(node.stats().await.streams_stalled, 1, "the quiet stream is not stalled");
     }
     let [here, there] = [&client, &server].map(|node| {
         let [line] = stalls(node).try_into().unwrap();

@@ -1,4 +1,4 @@
-//! Second copies of calls that take long.
+//! Second copies of slow calls.
 
 use tokio::time::Instant;
 
@@ -6,7 +6,7 @@ use super::*;
 
 const USUAL: Duration = Duration::from_millis(2);
 
-/// An instance that answers `echo` late, once told to.
+/// An instance that answers `echo` late while `late` is set.
 async fn instance(keys: &std::path::Path, late: Arc<AtomicBool>, time: Duration) -> Node {
     let handler: Handler = Box::new(move |request| {
         std::thread::sleep(if late.load(Ordering::SeqCst) { time } else { USUAL });
@@ -22,7 +22,7 @@ struct Pair {
     client: Node,
 }
 
-/// Two instances, of which one can be made late, and a client that uses both.
+/// Two instances, one of which can become late, and a client that uses both.
 async fn instances(time: Duration, resilience: Value) -> Pair {
     let keys = directory();
     let late = Arc::new(AtomicBool::new(false));
@@ -32,7 +32,7 @@ async fn instances(time: Duration, resilience: Value) -> Pair {
     let options = json!({
         "discovery": { "services": [at(&slow), at(&other)] },
         "resilience": resilience,
-        // In turn, so that half of the calls go to the late one.
+        // The calls go round-robin, so that half of them go to the late instance.
         "balancing": { "policy": "round-robin", "ejection": false },
     });
     let client = Node::try_start("client", options, echo()).await.unwrap();
@@ -46,7 +46,7 @@ fn handled(node: &Node) -> usize {
     node.app.handled.load(Ordering::SeqCst)
 }
 
-/// The longest of some calls.
+/// The longest duration of some calls.
 async fn longest(client: &Node, calls: usize, time: u64, idempotent: bool) -> Duration {
     let mut longest = Duration::ZERO;
     for _ in 0..calls {
@@ -90,7 +90,7 @@ async fn a_call_whose_time_is_half_over_is_rescued_without_any_option() {
     let Pair { late, slow: _slow, other: _other, client } =
         instances(Duration::from_secs(3), json!({})).await;
     late.store(true, Ordering::SeqCst);
-    // One of two calls goes to the instance that is silent from now on.
+    // One of two calls goes to the instance, which is now silent.
     let longest = longest(&client, 2, 1000, true).await;
     assert!((Duration::from_millis(400)..Duration::from_millis(900)).contains(&longest), "{longest:?}");
     assert!((1..=2).contains(&client.stats().await.spares_answered));

@@ -1,4 +1,4 @@
-//! Strangers that hold whatever they can get, and newcomers that are served all the same.
+//! Strangers that hold as much as they can, and newcomers that are served nevertheless.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use super::{
     *,
 };
 
-/// How soon a newcomer is served.
+/// The time within which a newcomer must be served.
 const SOON: Duration = Duration::from_secs(1);
 
 async fn connect_from(from: IpAddr, server: &Node) -> std::io::Result<TcpStream> {
@@ -40,7 +40,7 @@ fn streams(count: u32) -> Vec<u8> {
     out
 }
 
-/// A way to the server from another address: a port whose connections come from there.
+/// A port whose connections reach the server from another address.
 pub(super) async fn way_from(from: IpAddr, server: &Node) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -60,7 +60,7 @@ pub(super) async fn way_from(from: IpAddr, server: &Node) -> u16 {
     port
 }
 
-/// Services that nobody has seen, one behind each address.
+/// New services, one behind each address.
 async fn newcomers(server: &Node, addresses: &[IpAddr]) -> Vec<Node> {
     let mut newcomers = Vec::new();
     for (n, from) in addresses.iter().enumerate() {
@@ -87,8 +87,8 @@ fn local_address(last: u8) -> IpAddr {
 }
 
 #[cfg(target_os = "linux")] // As its test.
-/// Holds `count` connections from an address with `streams` open on each, and makes
-/// another for each that is closed, for ever.
+/// Holds `count` connections from an address, with `streams` open on each, and
+/// replaces closed ones for ever.
 async fn hold(from: IpAddr, server: Arc<Node>, count: usize, streams: Vec<u8>) {
     let mut held = JoinSet::new();
     loop {
@@ -98,7 +98,7 @@ async fn hold(from: IpAddr, server: Arc<Node>, count: usize, streams: Vec<u8>) {
         let (server, streams) = (Arc::clone(&server), streams.clone());
         held.spawn(async move {
             let Ok(mut stream) = connect_from(from, &server).await else { return };
-            // All streams displaced is as good as closed.
+            // A connection whose streams were all displaced counts as closed.
             if stream.write_all(&streams).await.is_ok() {
                 let mut sink = [0; 4096];
                 while !matches!(stream.read(&mut sink).await, Ok(0) | Err(_)) {}
@@ -143,9 +143,9 @@ async fn strangers_that_hold_every_place_give_way() {
             == (16, 1, 32, 2)
     })
     .await;
-    // Streams of the connections that stay may still be on their way.
+    // Streams of the remaining connections may still be in transit.
     eventually(async || server.stats().await.strangers_displaced >= 24 + 8).await;
-    // Those that were first are closed, at once.
+    // The oldest connections are closed at once.
     for stream in &mut held[..20] {
         let mut sink = [0; 4096];
         let closed = async { while !matches!(stream.read(&mut sink).await, Ok(0) | Err(_)) {} };
@@ -162,7 +162,7 @@ async fn one_connection_full_of_idle_streams_loses_them_one_by_one() {
     let server = Node::server(json!({ "limits": { "maxPendingHandshakes": 2 } }), echo()).await;
     let mut stream = connect_from(local_address(1), &server).await.unwrap();
     stream.write_all(&streams(32)).await.unwrap();
-    // Of 32 streams 24 give way to the last 8, and the connection stays.
+    // The last 8 of 32 streams displace the first 24, and the connection stays.
     eventually(async || server.stats().await.strangers_displaced == 24).await;
     let gauges = server.mesh.gauges().await.unwrap();
     assert_eq!((gauges.connections, gauges.unproven, gauges.handshakes), (1, 1, 8));
@@ -196,7 +196,7 @@ async fn a_newcomer_is_served_whatever_sixteen_addresses_hold_and_replace() {
             attackers.spawn(hold(local_address(last), Arc::clone(&server), 20, streams));
         }
     }
-    // They have everything, and have replaced it several times.
+    // The strangers have taken everything, several times over.
     eventually(async || {
         let gauges = server.mesh.gauges().await.unwrap();
         gauges.unproven == 512 && gauges.handshakes == 256 && server.stats().await.strangers_displaced > 1000
@@ -204,7 +204,8 @@ async fn a_newcomer_is_served_whatever_sixteen_addresses_hold_and_replace() {
     .await;
     are_served(&newcomers).await;
     let during = p99().await;
-    // Loosely: attackers and server share two cores here. `addresses.test.ts` compares processes of their own.
+    // The limit is loose, because attackers and server share the cores here. `addresses.test.ts` compares
+    // separate processes.
     assert!(during <= 2 * before + Duration::from_millis(200), "{before:?}, then {during:?}");
     is_healthy(&server, &healthy).await;
     attackers.shutdown().await;

@@ -17,7 +17,7 @@ fn raw(bytes: &[u8]) -> Payload<'_> {
     Payload { encoding: Encoding::Raw, bytes }
 }
 
-/// A server whose streams are driven by hand: it remembers their requests.
+/// A server whose streams the test drives; it records their requests.
 async fn server() -> (Node, Arc<Mutex<Vec<RequestId>>>) {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&requests);
@@ -108,7 +108,7 @@ async fn a_consumer_that_stops_holds_its_producer_and_nobody_else() {
     }
     let sent = server.app.sent.load(Ordering::SeqCst);
     assert!((64 * 1024..66 * 1024).contains(&sent), "{sent}");
-    // Now it reads on, and gets everything in order, the failure last.
+    // Now it continues to read, and gets everything in order, the failure last.
     client.app.hoarding.store(false, Ordering::SeqCst);
     client.mesh.post(move |io| io.consumed(StreamId::Call(id), sent));
     assert_eq!(end.await.unwrap().unwrap_err().reason, "LATE");
@@ -140,7 +140,7 @@ async fn a_stream_that_nobody_reads_cannot_keep_the_others_waiting() {
         }
     });
     eventually(async || server.app.sent.load(Ordering::SeqCst) >= 100 * 64 * 1024).await;
-    // One more stream moves on while a hundred stand.
+    // One more stream proceeds while a hundred are stalled.
     client.app.hoarding.store(false, Ordering::SeqCst);
     let (id, end) = client.begin_kind(CallKind::ClientStream, "upload", b"", None, false);
     client.mesh.post(move |io| {
@@ -251,14 +251,14 @@ async fn who_breaks_the_rules_of_a_stream_loses_that_stream() {
     peer.say(&Encoded::window(call, u32::MAX), "").await;
     assert_eq!(peer.answer().await, broken, "credit without bounds");
 
-    // None of these is of a stream that is open: dropped, and nothing else.
+    // These messages belong to no open stream, and are only dropped.
     peer.say(&Encoded::item(call, raw(b"late")), "").await;
     peer.say(&Encoded::end(call, b"").unwrap(), "").await;
     peer.say(&Encoded::window(call, 1), "").await;
     peer.say(&Encoded::item(9999, raw(b"never")), "").await;
     peer.say_bytes(9, 0, 9999, b"").await;
 
-    // The first stream of the session has not noticed.
+    // The first stream of the session is not affected.
     server.app.hoarding.store(false, Ordering::SeqCst);
     peer.say(&Encoded::item(other, raw(b"still ")), "").await;
     peer.say(&Encoded::item(other, raw(b"here")), "").await;
@@ -339,7 +339,7 @@ async fn large_items_wait_for_the_window_that_all_share_and_go_on_in_turn() {
     let arrived = || -> usize { client.app.items.lock().unwrap().values().flatten().map(Vec::len).sum() };
     eventually(async || arrived() >= 16 << 20).await;
     client.call("echo", b"calls are no items").await.unwrap();
-    // What is held in the shared window, and of each item what is its stream's own.
+    // The shared window, and the part of each item in its stream's own window.
     let most = (16 << 20) + LARGE + 60 * 64 * 1024;
     assert!(arrived() < most, "{}", arrived());
     // Small items do not wait for it.

@@ -1,4 +1,4 @@
-//! However a peer ends, and however far it has come: what it had is given back.
+//! Every kind of end of a peer, at every stage: all its resources are released.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -17,7 +17,7 @@ use crate::{
     transport::{Duplex, connect},
 };
 
-/// How far a peer has come when it ends.
+/// The stage of a peer at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Connected,
@@ -48,7 +48,7 @@ enum Cut {
     Reset,
 }
 
-/// What a peer holds while it lasts: the parts are there to be dropped.
+/// Everything that a peer holds; the parts exist to be dropped.
 #[derive(Default)]
 struct Guest {
     socket: Option<TcpStream>,
@@ -72,14 +72,15 @@ async fn end(socket: &mut TcpStream, cut: Cut) {
     match cut {
         Cut::Reset => socket.set_zero_linger().unwrap(),
         Cut::Fin => {
-            // Read to the end, or what was not read would make it a reset.
+            // The socket is read to its end, because unread bytes would turn the close into a
+            // reset.
             let _ = socket.shutdown().await;
             let _ = timeout(Duration::from_secs(1), tokio::io::copy(socket, &mut tokio::io::sink())).await;
         }
     }
 }
 
-/// A line to the server that can be cut: its port, and the knife.
+/// A line to the server that the test can cut: its port, and the sender of the cut.
 async fn line(server: &Node) -> (u16, oneshot::Sender<Cut>) {
     let target = server.mesh.address().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -110,7 +111,7 @@ async fn pass(read: std::io::Result<usize>, bytes: &[u8], to: &mut TcpStream) ->
     }
 }
 
-/// A peer that has come so far, on a line of its own.
+/// A peer at a stage, on its own line.
 async fn guest(server: &Node, moment: Stage) -> Guest {
     let mut guest = Guest::default();
     if moment == Stage::Connected {
@@ -158,7 +159,7 @@ async fn guest(server: &Node, moment: Stage) -> Guest {
     guest
 }
 
-/// The server has seen the peer, and then has nothing of it left.
+/// Asserts that the server has noticed the end, and holds nothing of the peer.
 async fn nothing_is_left(core: &Core, what: &str) {
     let begun = Instant::now();
     while Gauges::of(core) != Gauges::default() {
@@ -285,7 +286,7 @@ async fn a_panic_in_a_peers_task_leaves_nothing() {
         }
         guest.cut(Cut::Reset).await;
         if fault == "aborted" {
-            // The handler was never told, so it still runs; it has to say when it is done.
+            // The handler did not receive the abort, so it still runs until it reports its end.
             eventually(async || Gauges::of(&core).abandoned == 1).await;
             let last = core.server.last();
             server.mesh.post(move |io| io.respond(last, b"", Payload::EMPTY));

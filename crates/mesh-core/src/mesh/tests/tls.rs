@@ -24,7 +24,7 @@ use crate::{
     transport::connect,
 };
 
-/// Certificates of `root` that only carry TLS, beneath the secret of the tests.
+/// Certificates of `root` for TLS only, beneath the secret of the tests.
 fn beneath(root: &Authority, id: &str) -> Value {
     let [cert, key, ca] = texts(root, id, &|_| ());
     json!({ "security": { "tls": { "cert": cert, "key": key, "ca": ca } } })
@@ -44,7 +44,7 @@ async fn sessions_lie_on_tls_where_there_is_a_certificate_to_carry_it() {
         assert_eq!(client.call("echo", &large).await.unwrap(), large);
         let stats = server.stats().await;
         assert_eq!((stats.leaf_signatures, stats.private_operations), (1, 1));
-        // Another session, which resumes the first one on a connection of its own.
+        // Another session, which resumes the first one on its own connection.
         let core = client.core().await;
         for session in core.client.sessions().list() {
             core.client.leave(&session, u32::MAX);
@@ -129,7 +129,7 @@ async fn plain_connections_get_nothing_else_from_a_port_with_tls() {
     assert_eq!(crate::error::Coded::reason(&error), Reason::TlsRequired, "{error}");
 }
 
-/// The credential and the checks of one who holds the texts.
+/// The credential and the checks of a thief of the PEM.
 fn thief([cert, key, ca]: &[String; 3]) -> (Arc<Credential>, Arc<Verifier>) {
     let credential = Credential::new(cert.as_bytes(), key.as_bytes()).unwrap();
     let anchors = Anchors::new(ca.as_bytes(), None, CrlPolicy::Refuse).unwrap();
@@ -210,7 +210,7 @@ async fn signatures_that_strangers_cause_are_counted() {
         let far = TcpStream::connect(target).await.unwrap();
         outer(Arc::clone(&verifier), far).await.unwrap();
     }
-    // One without TLS, and one that is no TLS after its first byte: no signature.
+    // A connection without TLS, and one that is no TLS after its first byte, cause no signature.
     TcpStream::connect(target).await.unwrap().write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     TcpStream::connect(target).await.unwrap().write_all(&[0x16; 64]).await.unwrap();
     let client = Node::client_of(&server, inline(&root, "client")).await;
@@ -236,7 +236,7 @@ async fn an_address_beyond_its_account_has_the_turns_that_others_leave() {
             tokio::spawn(async move { outer(verifier, TcpStream::connect(target).await?).await })
         })
         .collect();
-    // As many wait as there is room for; the others are closed without a signature.
+    // As many connections wait as there is room for; the others are closed without a signature.
     eventually(async || core.server.admission().waiting().1 == 32).await;
     eventually(async || server.stats().await.hellos_over_budget == 8).await;
     assert_eq!(server.stats().await.leaf_signatures, 0);

@@ -1,4 +1,4 @@
-//! Who is accepted, and who is not.
+//! Accepted and refused peers in each kind of trust.
 
 use super::{
     hostile::{local_as, raw_key},
@@ -31,7 +31,7 @@ async fn a_pinned_service_accepts_only_its_key() {
         }
         Node::try_start(id, options, echo()).await.unwrap()
     };
-    // Keys come first, so that each can pin the other's.
+    // The keys are made first, so that each side can pin the other's.
     let (server_keys, client_keys, thief_keys) = (directory(), directory(), directory());
     let pem = async |id: &str, keys: &PathBuf| {
         make(id, Value::Null, json!([]), keys).await.mesh.public_key().to_pem()
@@ -91,8 +91,9 @@ async fn a_peer_that_changes_its_key_is_refused_until_the_old_one_is_removed() {
     }
 }
 
-/// Where keys alone are pinned, everything in M2 is public, so a stranger at the
-/// service's address can have a client prove itself. It cannot do so often.
+/// With pins alone everything in M2 is public, so a stranger at the service's
+/// address can cause a client's proof. The delays between attempts limit how
+/// often.
 #[tokio::test]
 async fn a_false_server_causes_a_bounded_number_of_private_operations() {
     let impostor = RawServer::listen().await;
@@ -112,7 +113,8 @@ async fn a_false_server_causes_a_bounded_number_of_private_operations() {
         assert!(matches!(error.code, Code::DeadlineExceeded | Code::Unavailable), "{error:?}");
         calls += 1;
     }
-    // Tries after at least 50, 100, 200, 400, 500, 500 ms; and one signature of the holder key.
+    // There are attempts after at least 50, 100, 200, 400, 500 and 500 ms, and one signature of the
+    // holder key.
     let operations = client.stats().await.private_operations;
     assert!(calls > 50 && (2..=8).contains(&operations), "{operations} for {calls} calls");
 }

@@ -1,4 +1,4 @@
-//! What a caller is told of an address at which something else listens than the mesh it wants.
+//! The errors of a caller whose address leads to something other than the wanted mesh.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,7 +8,7 @@ use tokio::{
 use super::*;
 use crate::clock::{Clock, Timestamp};
 
-/// A server that says `greeting` at once, or once it has been spoken to.
+/// A server that sends `greeting` at once, or after the first bytes of its client.
 async fn other_server(greeting: &'static [u8], at_once: bool) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -69,7 +69,7 @@ async fn clocks_that_differ_are_the_likely_cause_of_a_late_refusal() {
         let options = json!({ "discovery": { "services": services } });
         let client = Node::try_start_on(client, "client", options, echo()).await.unwrap();
         let error = client.call("echo", b"x").await.unwrap_err();
-        // The server sees it in the last message, when it has found all else to be right.
+        // The server notices it in the last message, after all other checks.
         assert_eq!(&*error.reason, "HANDSHAKE_REFUSED");
         assert!(error.message.contains("Most likely the two clocks differ"), "{}", error.message);
         assert!(server.logged(Reason::ClockSkew));
@@ -83,11 +83,11 @@ async fn another_mesh_service_at_the_address_is_among_the_likely_causes() {
     let error = client.call("echo", b"x").await.unwrap_err();
     assert_eq!(&*error.reason, "HANDSHAKE_REFUSED");
     assert!(error.message.contains("another service than server listens"), "{}", error.message);
-    // The side that knows says it.
+    // The log of the server names the cause.
     assert!(other.logged(Reason::WrongTarget));
     let logs = other.app.logs.lock().unwrap();
     let text = logs.iter().find(|log| log.event == "handshake.refused").unwrap().message.clone();
-    assert!(text.contains("under another id in its discovery.services"), "{text}");
+    assert!(text.contains("has this address under another id"), "{text}");
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn the_most_likely_cause_comes_from_what_this_side_knows() {
         let (_, cause) = error.message.split_once("Most likely ").unwrap();
         cause.split("; or ").next().unwrap().to_owned()
     };
-    // A replica: it has the secret, and a key of its own.
+    // A replica has the secret, and its own key.
     let first = Node::client_of(&server, json!({})).await;
     assert_eq!(first.call("echo", b"x").await.unwrap(), b"x");
     let replica = cause(json!({})).await;
@@ -110,7 +110,7 @@ async fn the_most_likely_cause_comes_from_what_this_side_knows() {
         "{replica}"
     );
 
-    // Its key is an old one, so that the secret is what differs.
+    // Its key is not new, so that only the secret differs.
     let known = directory();
     let wrong = json!({
         "security": { "jwtSecret": "another secret of more than 32 bytes" },

@@ -6,7 +6,7 @@ use tokio::time::{advance, timeout};
 use super::*;
 use crate::budget::Budget;
 
-/// A stream in pieces; without an end if it `stays`.
+/// A stream in pieces; it does not end if it `stays`.
 struct Pieces {
     pieces: VecDeque<Bytes>,
     stays: bool,
@@ -69,7 +69,7 @@ async fn a_large_frame_waits_for_room_and_small_ones_before_it_pass() {
     assert_eq!(next(&mut body).await.unwrap().unwrap().len(), 1 + 200_000 + 10);
     assert_eq!(budget.figures().used, 200_000);
     meter.release_before(1);
-    assert_eq!(budget.figures().used, 200_000, "the frame is not dealt with");
+    assert_eq!(budget.figures().used, 200_000, "the frame is not processed yet");
     meter.release_before(2);
     assert_eq!(budget.figures().used, 0);
     assert!(next(&mut body).await.is_none());

@@ -1,4 +1,4 @@
-//! The server's side of a connection: TLS or not, by its first byte.
+//! The server's side of a connection. Its first byte decides whether it is TLS.
 
 use std::{
     fmt,
@@ -22,23 +22,23 @@ use crate::transport::{ConnectionInfo, listener::Connection};
 /// The type of a TLS record with a handshake message. HTTP/2 begins with `P`.
 const HANDSHAKE: u8 = 0x16;
 
-/// An accepted connection, with TLS on it where the peer speaks it.
+/// An accepted connection, with TLS on it if the peer began with TLS.
 pub(in crate::transport) struct Secured {
     state: State,
     info: ConnectionInfo,
 }
 
 enum State {
-    /// No TLS is spoken here, or the peer does not.
+    /// This port has no TLS, or the peer began without it.
     Plain(Prefixed),
-    /// The first byte, and the handshake that it may begin.
+    /// The first byte, and the TLS handshake that may follow it.
     Begins(Pin<Box<dyn Future<Output = io::Result<State>> + Send>>),
     Tls(Box<TlsStream<Prefixed>>),
     Failed,
 }
 
 impl Secured {
-    /// A connection at a port that speaks TLS if there is `tls`.
+    /// A connection to a port, which supports TLS if `tls` is given.
     pub(in crate::transport) fn new(connection: Connection, tls: Option<Arc<dyn TlsPort>>) -> Self {
         let info = connection.connect_info();
         let stream = Prefixed { first: None, stream: connection };
@@ -63,7 +63,7 @@ impl Secured {
     }
 }
 
-/// Reads the first byte, and shakes hands if it is one of TLS.
+/// Reads the first byte, and does the TLS handshake if that byte begins one.
 async fn begin(mut stream: Prefixed, info: ConnectionInfo, tls: Arc<dyn TlsPort>) -> io::Result<State> {
     let mut first = [0];
     if stream.read(&mut first).await? == 0 {
@@ -91,7 +91,8 @@ async fn shake_hands(
     let hello: StartHandshake<Prefixed> = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let (sender, answered) = oneshot::channel::<Accept<Prefixed>>();
     let answer = Box::new(move |config| {
-        // The signature is made in here. Nobody waits for it if the connection is over.
+        // This step makes the signature. After the end of the connection nothing waits for the
+        // result.
         let _ = sender.send(hello.into_stream(config));
     });
     tls.answer(info.subject(), answer).await;
@@ -162,7 +163,7 @@ impl AsyncWrite for Secured {
         match &mut self.state {
             State::Plain(stream) => Pin::new(stream).poll_flush(cx),
             State::Tls(stream) => Pin::new(stream).poll_flush(cx),
-            // Nothing was written yet.
+            // Nothing has been written yet.
             State::Begins(_) | State::Failed => Poll::Ready(Ok(())),
         }
     }
@@ -176,7 +177,7 @@ impl AsyncWrite for Secured {
     }
 }
 
-/// A connection whose first byte was read, and is read once more.
+/// A connection whose first byte was read ahead, and is returned by the next read again.
 #[derive(Debug)]
 struct Prefixed {
     first: Option<u8>,

@@ -20,35 +20,35 @@ use crate::{handshake::Exporter, identity::tls::ALPN};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The result of the handshake, for the caller of the connector.
+/// The result of the TLS handshake, for the caller of the connector.
 #[derive(Clone, Debug, Default)]
 pub(in crate::transport) struct Outcome(Arc<OnceLock<Shaken>>);
 
-/// A handshake that is over.
+/// The result of a TLS handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::transport) enum Shaken {
     Done(Exporter),
-    /// The server speaks no TLS.
+    /// The server does not support TLS.
     NoTls,
-    /// The server refuses a certificate, or has one that is not its own.
+    /// The server refuses this side's certificate, or does not hold the key of its own.
     Refused,
-    /// It is a TLS server, and no mesh.
+    /// The server supports TLS and is no mesh.
     Other,
 }
 
 impl Outcome {
-    /// The result; `None` before there is one, and after an error of the connection.
+    /// The result; `None` before the end of the handshake, and after an error of the connection.
     pub(in crate::transport) fn get(&self) -> Option<Shaken> {
         self.0.get().copied()
     }
 
     fn set(&self, shaken: Shaken) {
-        // A connector makes one connection.
+        // A connector makes one connection, so the result is set once.
         let _ = self.0.set(shaken);
     }
 }
 
-/// Connects by `inner`, and shakes hands.
+/// Connects by `inner`, and does the TLS handshake.
 #[derive(Clone)]
 pub(in crate::transport) struct TlsConnector<C> {
     inner: C,
@@ -82,7 +82,8 @@ where
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.config));
         Box::pin(async move {
             let stream = connecting.await.map_err(Into::into)?.into_inner();
-            // Never sent, and never compared: the certificate names a service, not a host.
+            // The name is neither sent nor compared, because the certificate names a service and
+            // not a host.
             let name = ServerName::try_from("mesh").map_err(io::Error::other)?;
             let shaken = connector.connect(name, stream).await;
             let stream = shaken.inspect_err(|error| {

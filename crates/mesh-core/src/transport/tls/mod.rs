@@ -1,5 +1,5 @@
-//! TLS 1.3 beneath the gRPC streams. The certificates and their checks are `identity`'s; this module has the
-//! connections: the port, which tells TLS by its first byte, and the client's connector.
+//! TLS 1.3 beneath the gRPC streams. The room `identity` has the certificates and their checks. This module
+//! has the connections: the port, which recognises TLS by the first byte, and the client's connector.
 
 mod accept;
 mod connect;
@@ -18,7 +18,8 @@ pub(super) use self::{
 };
 use crate::identity::{IdentityError, tls::refuses_certificate};
 
-/// The message of the status that refuses a connection without TLS. Both sides know it.
+/// The message of the status that refuses a connection without TLS. The client recognises that
+/// refusal by it.
 pub(super) const TLS_REQUIRED: &str = "TLS is required";
 
 /// The label of RFC 9266.
@@ -28,23 +29,23 @@ const EXPORTER: &[u8] = b"EXPORTER-Channel-Binding";
 #[derive(Clone, Debug)]
 pub(crate) struct TlsDial {
     pub(crate) config: Arc<ClientConfig>,
-    /// Why the server's certificate is refused, once it is.
+    /// The reason, once the server's certificate is refused.
     pub(crate) refusal: Arc<OnceLock<IdentityError>>,
 }
 
 /// The answer to a `ClientHello`, which signs with the certificate's key.
 pub(crate) type Answer = Box<dyn FnOnce(Arc<ServerConfig>) + Send>;
 
-/// The mesh's part in the TLS of its port.
+/// The part of the mesh in the TLS of its port.
 pub(crate) trait TlsPort: Send + Sync + 'static {
     /// Whether connections without TLS are refused.
     fn is_required(&self) -> bool;
 
-    /// Does `answer` away from the I/O thread, when it is the turn of this address. It is not done if others
-    /// have all turns, or if the mesh is closing.
+    /// Runs `answer` away from the I/O thread, when it is the turn of this address. Does not run it if other
+    /// addresses have all turns, or if the mesh is closing.
     fn answer(&self, from: IpAddr, answer: Answer) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-    /// A handshake with the peer at `from` failed. `refused` tells whether the peer refuses this side's
-    /// certificate.
+    /// Records a failed TLS handshake with the peer at `from`. `refused` is true if the peer refuses
+    /// this side's certificate.
     fn failed(&self, from: SocketAddr, refused: bool, why: &str);
 }

@@ -1,4 +1,4 @@
-//! Records, tokens and messages of a member that does not keep to the protocol.
+//! Records, tokens and messages of a member that breaks the protocol.
 
 use super::*;
 
@@ -83,7 +83,7 @@ async fn a_token_of_another_time_ends_its_session_and_no_request_runs() {
         });
         let record = raw.request(&token);
         raw.send(record).await;
-        // A goaway names the call before it; then the session is over.
+        // A goaway names the call before it; then the session ends.
         raw.is_over().await;
         assert_eq!(server.app.handled.load(Ordering::SeqCst), handled);
         is_healthy(&server, &healthy).await;

@@ -1,7 +1,7 @@
-//! The application of an honest node: makes calls, answers requests, and tells
-//! the ledger of each. It keeps the promises that the mesh asks of one: items
-//! are sent as fast as they go, what was received is consumed, and an abandoned
-//! handler says that it is done.
+//! The application of an honest node. It makes calls, answers requests, and
+//! records each in the ledger. It observes the contract of the mesh: it waits
+//! for items to be sent, consumes received ones, and reports the end of
+//! abandoned handlers.
 
 use std::{
     collections::BTreeMap,
@@ -28,10 +28,10 @@ use crate::{
     },
 };
 
-/// Bytes that this application has in the mesh's hands for one stream.
+/// The bytes of one stream that this application leaves unsent.
 const AHEAD: usize = 64 * 1024;
 const FLOOD_ITEM: usize = 16 * 1024;
-/// Bytes of streams that a mesh may hold for peers that do not read.
+/// The most bytes of streams that a mesh may hold for peers that do not read.
 const MOST_HELD: u64 = 24 << 20;
 
 /// Items on their way out.
@@ -43,9 +43,9 @@ struct Source {
     end: u32,
     /// Handed over and not yet sent.
     ahead: usize,
-    /// Payload that the mesh has taken in all.
+    /// The total payload that the mesh has taken.
     taken: u64,
-    /// What the node had sent when this began.
+    /// The bytes that the node had sent before.
     carried_before: u64,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct App {
     pub(super) name: &'static str,
     service: &'static str,
     ledger: Arc<Ledger>,
-    /// Bytes that have left the node.
+    /// The bytes that have left the node.
     carried: Arc<AtomicU64>,
     mesh: Mutex<Weak<Mesh>>,
     serving: Mutex<BTreeMap<RequestId, Serving>>,
@@ -82,7 +82,7 @@ pub(super) struct App {
     sources: Mutex<BTreeMap<StreamIdKey, Source>>,
 }
 
-/// A stream, in an order.
+/// A stream, as a key with an order.
 type StreamIdKey = (bool, u32);
 
 fn key(stream: StreamId) -> StreamIdKey {
@@ -96,7 +96,7 @@ fn raw(bytes: &[u8]) -> Payload<'_> {
     Payload { encoding: Encoding::Raw, bytes }
 }
 
-/// What identifies a call in its handler.
+/// The metadata by which a handler identifies its call.
 pub(super) fn metadata(uid: Uid, from: &str) -> Vec<u8> {
     json!({ "uid": uid.to_string(), "from": from }).to_string().into_bytes()
 }
@@ -120,25 +120,25 @@ impl App {
         }
     }
 
-    /// The process begins anew, with `mesh`.
+    /// Starts the process again, with `mesh`.
     pub(super) fn attach(&self, mesh: &Arc<Mesh>) {
         *lock(&self.mesh) = Arc::downgrade(mesh);
     }
 
-    /// Whether anything is left of requests and streams.
+    /// Whether no requests and streams are left.
     pub(super) fn is_idle(&self) -> bool {
         lock(&self.serving).is_empty() && lock(&self.calls).is_empty() && lock(&self.sources).is_empty()
     }
 
-    /// The process is gone.
+    /// Forgets everything, because the process is gone.
     pub(super) fn forget(&self) {
         lock(&self.serving).clear();
         lock(&self.calls).clear();
         lock(&self.sources).clear();
     }
 
-    /// Ends the floods of a mesh that takes in what nobody reads: what it has
-    /// taken and not yet given to the network is more than it may hold.
+    /// Reports a mesh that holds too much of a stream that nobody reads: more
+    /// bytes than it may hold have been taken and not sent.
     fn check_floods(&self) {
         let mut sources = lock(&self.sources);
         let floods = || sources.values().filter(|source| source.end == u32::MAX);
@@ -194,7 +194,7 @@ impl App {
         });
     }
 
-    /// Gives a call up.
+    /// Cancels a call.
     pub(super) fn cancel(self: &Arc<Self>, uid: Uid) {
         let app = Arc::clone(self);
         self.post(move |io| {
@@ -205,7 +205,7 @@ impl App {
         });
     }
 
-    /// Hands items over, as far ahead as this application goes.
+    /// Sends items, up to this application's limit of unsent bytes.
     fn pump(&self, io: &Io, stream: StreamId) {
         loop {
             let item = {
@@ -255,7 +255,7 @@ impl App {
     }
 }
 
-/// The same, as the mesh sees it.
+/// The application, as the mesh sees it.
 pub(super) struct Handler(pub(super) Arc<App>);
 
 impl Events for Handler {
@@ -372,7 +372,7 @@ impl Events for Handler {
         let uid = lock(&app.serving).remove(&request).map_or(0, |serving| serving.uid);
         app.ledger.journal.note(format!("{} aborts {uid}: {cause:?}", app.name));
         tokio::spawn(async move {
-            // Some handlers take a while to notice.
+            // Some handlers notice the abort late.
             sleep(Duration::from_millis(u64::from(uid) % 3 * 40)).await;
             app.post(move |io| io.respond(request, b"", Payload::EMPTY));
         });

@@ -1,5 +1,5 @@
-//! What hostile peers do: strangers that know nothing, a member of the mesh that
-//! keeps to no rule, the thief of a service's key.
+//! The acts of hostile peers: strangers without knowledge, a member of the mesh
+//! that breaks every rule, and the thief of a service's key.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -23,32 +23,32 @@ use crate::{
 /// The member of the mesh that is hostile.
 const MEMBER: &str = "mallory";
 
-/// One thing that hostile peers do.
+/// An act of hostile peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
-    /// Strangers hold connections and say nothing.
+    /// Strangers hold connections and stay silent.
     Connections,
     /// Strangers open streams and send no M1.
     Streams,
-    /// A member's M1 is sent again and again by somebody who has seen it.
+    /// An observer replays a member's M1 many times.
     Replays,
-    /// A member begins handshakes and does not go on.
+    /// A member begins handshakes and does not continue.
     HalfHandshakes,
     /// A member finishes many handshakes at one moment.
     Rush,
     /// A member makes sessions and drops them at any point.
     Drops,
-    /// A member grants all the credit there is and does not read.
+    /// A member grants all possible credit and does not read.
     Greedy,
     /// A member reads, and never grants any credit.
     Withholding,
-    /// A member calls and calls off, pings, and reads nothing.
+    /// A member calls, cancels and pings, and reads nothing.
     Flood,
     /// A member sends records twice, and forged ones.
     Forgeries,
-    /// The thief of the service's key resumes sessions that others have had.
+    /// The thief of the service's key resumes the sessions of others.
     Thief,
-    /// A member says that it is another service, and shows its own key.
+    /// A member claims the id of another service, and shows its own key.
     Impostor,
 }
 
@@ -70,21 +70,21 @@ impl Act {
     ];
 }
 
-/// A hostile peer at a service's doors: one for each of its addresses.
+/// A hostile peer with a door for each of its addresses.
 pub(super) struct Attacker {
     pub(super) doors: Vec<Door>,
     pub(super) rng: Rng,
     pub(super) ledger: Arc<Ledger>,
     /// Calls of this attacker that must not run twice.
     pub(super) uid: Uid,
-    /// How long it holds what it has.
+    /// The time for which it holds everything that it has.
     pub(super) patience: Duration,
 }
 
 impl Attacker {
     pub(super) async fn run(mut self, act: Act) {
         let patience = self.patience;
-        // Whatever it holds is dropped with the future.
+        // The drop of the future releases everything that it holds.
         let _ = timeout(patience, async {
             match act {
                 Act::Connections => self.connections().await,
@@ -108,8 +108,7 @@ impl Attacker {
         self.rng.pick(&self.doors).clone()
     }
 
-    /// Holds as many connections as it can get, and makes others for those that
-    /// are closed.
+    /// Holds as many connections as it can get, and replaces closed ones.
     async fn connections(&mut self) -> Tried<()> {
         let mut held = Vec::new();
         for round in 0.. {
@@ -178,7 +177,7 @@ impl Attacker {
         std::future::pending().await
     }
 
-    /// Brings handshakes to their last step, and takes all of them at once.
+    /// Brings handshakes to their last step, and completes all of them at once.
     async fn rush(&mut self) -> Tried<()> {
         let mut ready = Vec::new();
         for _ in 0..self.rng.between(4, 12) {
@@ -202,7 +201,7 @@ impl Attacker {
         std::future::pending().await
     }
 
-    /// Makes sessions and drops them, at whatever point they are.
+    /// Makes sessions and drops them at any point.
     async fn drops(&mut self) -> Tried<()> {
         let door = self.door();
         let mut ticket = None;
@@ -303,8 +302,8 @@ impl Attacker {
         }
     }
 
-    /// Poses as carol to a service whose key it has: with a session that carol
-    /// might have had. It has no key of hers.
+    /// Poses as carol to a service whose key it has stolen, with a ticket for a
+    /// session that carol might have had. It has no key of carol.
     async fn thief(&mut self) -> Tried<()> {
         let door = self.door();
         let (service, stolen) = (door.service.parse().unwrap(), key_of(door.service));
@@ -316,7 +315,7 @@ impl Attacker {
         let m2 = ask(&mut duplex, m1).await?;
         let state = state.on_hello(&m2, now).map_err(drop)?;
         if !state.is_resumed() {
-            // From here on it would need the key.
+            // The next step would need the key.
             return Err(());
         }
         let (m3, state) = state.prove(now).map_err(drop)?;
@@ -329,8 +328,8 @@ impl Attacker {
         }
     }
 
-    /// Poses as a service that the mesh knows, or as one that it does not know, with
-    /// the key of a member. A request that runs is a violation: its origin is nobody.
+    /// Poses as a known or an unknown service, with the key of a member. Any of its
+    /// requests that runs is a violation.
     async fn impostor(&mut self) -> Tried<()> {
         loop {
             let door = self.door();

@@ -1,9 +1,9 @@
-//! What must hold of a node: while it runs, and when those it served are gone.
+//! The invariants of a node: while it runs, and after its peers are gone.
 
 use super::{ledger::Ledger, node::Node};
 use crate::mesh::Gauges;
 
-/// What no node may exceed, whatever its peers do.
+/// Checks the limits that no node may exceed.
 pub(super) fn check_limits(node: &Node, ledger: &Ledger) {
     let Some(core) = node.core() else { return };
     let limits = &core.shared.config.limits;
@@ -21,8 +21,8 @@ pub(super) fn check_limits(node: &Node, ledger: &Ledger) {
     }
 }
 
-/// What is left of peers, calls and handshakes that are over. Empty if all is
-/// as it was at the start.
+/// The remains of ended peers, calls and handshakes. Empty if the state is that
+/// of the start.
 pub(super) fn leftovers(node: &Node) -> Vec<String> {
     let mut left = Vec::new();
     if let Some(core) = node.core() {

@@ -1,6 +1,6 @@
-//! Every call of a world, and what must hold of each: one outcome, on time, the
-//! right one; run at most once unless it may run twice; run for the caller that
-//! made it. What does not hold is noted as a violation.
+//! Every call of a world, and its invariants: exactly one outcome, the right
+//! one, and on time; at most one run unless it is idempotent; a run only for
+//! its own caller. A broken invariant is recorded as a violation.
 
 use std::{
     collections::BTreeMap,
@@ -10,14 +10,14 @@ use std::{
 use super::world::Journal;
 use crate::mesh::{CallError, sync::lock};
 
-/// Names a call in the whole world; also its number at the caller.
+/// The unique number of a call in the whole world; also its id at the caller.
 pub(super) type Uid = u32;
 
-/// How far from its deadline a call may end: the clocks of two hosts are less
-/// than a window apart.
+/// The most time between a call's deadline and its end. The clocks of two hosts
+/// are less than a window apart.
 const SLACK_MS: u64 = 60;
 
-/// What a call asks of its handler.
+/// The behaviour that a call requests of its handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Method {
     /// The input, at once.
@@ -34,7 +34,7 @@ pub(super) enum Method {
     Collect,
     /// Each input, as an item.
     Chat,
-    /// Items without end, which only hostile peers ask for.
+    /// Endless items, which only hostile peers request.
     Flood,
 }
 
@@ -68,15 +68,15 @@ impl Method {
     }
 }
 
-/// Where a call stands.
+/// The state of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Pending,
     Settled {
-        /// Told that it provably never ran.
+        /// Whether its caller learnt that it provably never ran.
         never_ran: bool,
     },
-    /// Its caller gave it up, or is gone.
+    /// Its caller has cancelled it, or is gone.
     Abandoned,
 }
 
@@ -104,7 +104,7 @@ impl Ledger {
         Self { journal, calls: Mutex::default(), violations: Mutex::default() }
     }
 
-    /// Something that must not be.
+    /// Records a violation.
     pub(super) fn violated(&self, what: impl Into<String>) {
         let what = what.into();
         self.journal.note(format!("VIOLATION {what}"));
@@ -115,15 +115,15 @@ impl Ledger {
         lock(&self.violations).clone()
     }
 
-    /// A call is about to be made.
+    /// Records a new call.
     pub(super) fn begin(&self, uid: Uid, caller: &'static str, idempotent: bool, timeout_ms: u64) {
         let deadline_ms = self.journal.now_ms() + timeout_ms;
         let call = Call { caller, idempotent, deadline_ms, state: State::Pending, runs: 0, items: 0 };
         lock(&self.calls).insert(uid, call);
     }
 
-    /// A handler of `node` was given a call that `origin` made, by a peer that
-    /// was verified as `peer`.
+    /// Records that a handler of `node` got a call of `origin` from the
+    /// verified peer `peer`.
     pub(super) fn ran(&self, uid: Uid, origin: &str, peer: &str, node: &str) {
         self.journal.note(format!("{node} runs {uid} of {peer}"));
         if origin != peer {
@@ -190,7 +190,7 @@ impl Ledger {
         }
     }
 
-    /// The caller gives a call up.
+    /// Records the cancellation of a call.
     pub(super) fn cancelled(&self, uid: Uid) {
         if let Some(call) = lock(&self.calls).get_mut(&uid)
             && call.state == State::Pending
@@ -199,7 +199,7 @@ impl Ledger {
         }
     }
 
-    /// The process that made these calls is gone, and they with it.
+    /// Records that the process of these calls is gone.
     pub(super) fn lost(&self, caller: &str) {
         for call in lock(&self.calls).values_mut() {
             if call.caller == caller && call.state == State::Pending {
@@ -208,7 +208,7 @@ impl Ledger {
         }
     }
 
-    /// Looks for calls that should have ended.
+    /// Checks for calls that should have ended.
     pub(super) fn check(&self) {
         let now = self.journal.now_ms();
         let mut overdue = Vec::new();
@@ -223,14 +223,14 @@ impl Ledger {
         }
     }
 
-    /// Calls of `caller` under way, which can be given up.
+    /// The calls in flight of `caller`, which can be cancelled.
     pub(super) fn pending(&self, caller: &str) -> Vec<Uid> {
         let calls = lock(&self.calls);
         let pending = calls.iter().filter(|(_, call)| call.caller == caller && call.state == State::Pending);
         pending.map(|(uid, _)| *uid).collect()
     }
 
-    /// Whether a call ended well.
+    /// Whether a call succeeded.
     pub(super) fn is_answered(&self, uid: Uid) -> bool {
         let calls = lock(&self.calls);
         calls.get(&uid).is_some_and(|call| call.state == State::Settled { never_ran: false } && call.runs > 0)

@@ -27,7 +27,7 @@ use std::{
 
 use self::story::{EVENTS, play};
 
-/// Seeds that are played where nobody says how many.
+/// The default number of seeds.
 const SEEDS: u64 = 200;
 
 fn number(variable: &str) -> Option<u64> {
@@ -44,7 +44,7 @@ fn simulation_of_every_seed_keeps_every_promise() {
     }
     let asked = number("SIMULATION_SEEDS");
     let (seeds, next) = (asked.unwrap_or(SEEDS), AtomicU64::new(0));
-    // Beside other tests, one core; alone, all of them.
+    // Beside other tests it uses one core, and alone all of them.
     let threads = asked.map_or(1, |_| thread::available_parallelism().map_or(1, usize::from));
     let failed = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -83,8 +83,9 @@ fn simulation_of_every_seed_keeps_every_promise() {
 /// Seeds that are played twice.
 const REPLAYED: u64 = 4;
 
-/// The events of a seed. What happens in one window of the world may be noted in
-/// another order: a runtime that is dropped drops its tasks in no fixed one.
+/// The events of a seed, sorted. Events of one window may be recorded in
+/// different orders, because a dropped runtime drops its tasks in no fixed
+/// order.
 fn events(seed: u64) -> Vec<String> {
     let mut trace = play(seed).trace;
     // Each line begins with its time.

@@ -1,4 +1,4 @@
-//! The network between the hosts, and what befalls it.
+//! The network between the hosts, and its faults.
 //!
 //! Each caller reaches each instance over a link: a port of its own on the
 //! network in memory, behind which a task carries bytes to the instance's port,
@@ -33,13 +33,13 @@ use crate::{
     transport::memory::{Port, connect, sever},
 };
 
-/// What a link does with bytes.
+/// The treatment of bytes by a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Carry,
-    /// Bytes wait, as those of a host that is away for a moment.
+    /// Bytes wait, as for a host that pauses for a moment.
     Hold,
-    /// Bytes vanish, and so do ends: nobody hears that the other is gone.
+    /// Bytes vanish, and so do the ends of connections: neither side learns that the other is gone.
     Swallow,
     /// New connections are closed at once.
     Refuse,
@@ -48,9 +48,9 @@ pub(super) enum Fate {
 #[derive(Clone, Copy, Debug)]
 struct Weather {
     fate: Fate,
-    /// Raised to reset the connections made so far.
+    /// A counter; an increment resets the existing connections.
     resets: u32,
-    /// Bytes at once, and the pause after them: a slow reader.
+    /// For a slow reader: the bytes at once, and the pause after them.
     pace: Option<(usize, Duration)>,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Link {
     changed: Notify,
     /// Chunks still to be corrupted, from the caller and to it.
     corrupt: [AtomicU32; 2],
-    /// Bytes that left the instance.
+    /// The bytes that have left the instance.
     carried: Arc<AtomicU64>,
 }
 
@@ -87,7 +87,7 @@ impl Link {
         self.changed.notify_waiters();
     }
 
-    /// Completes once the weather is as it should be.
+    /// Completes once the weather satisfies `good`.
     async fn until(&self, good: impl Fn(Weather) -> bool) {
         loop {
             let mut changed = pin!(self.changed.notified());
@@ -113,12 +113,12 @@ impl Link {
         sever(network, self.port);
     }
 
-    /// Flips a bit in the next chunk, of the caller's or of the instance's.
+    /// Flips a bit in the next chunk of one direction.
     pub(super) fn corrupt(&self, upwards: bool) {
         self.corrupt[usize::from(upwards)].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// All is well from now on; what was swallowed is lost.
+    /// Ends the faults. Swallowed bytes stay lost.
     pub(super) fn heal(&self) {
         self.set(Fate::Carry);
         self.slow(None);
@@ -140,9 +140,9 @@ impl Network {
         Self { name: NetworkName(name.into()), links: Vec::new(), rng }
     }
 
-    /// Wakes what carries bytes, one link after the other. A runtime that is
-    /// dropped drops its tasks in an order that depends on the process; this
-    /// fixes the order in which the network learns of it.
+    /// Wakes the tasks that carry bytes, one link after the other. A dropped
+    /// runtime drops its tasks in a random order; this fixes the order in which
+    /// the network notices.
     pub(super) fn settle(&self) {
         for link in &self.links {
             link.changed.notify_waiters();
@@ -259,7 +259,7 @@ fn corrupt(link: &Link, upwards: bool, chunk: &mut [u8], rng: &mut Rng) {
     }
     let left = &link.corrupt[usize::from(upwards)];
     if left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
-        // From the end: what comes first in a chunk may be headers.
+        // The offset counts from the end, because a chunk may begin with headers.
         let offset = rng.below(chunk.len().min(2048) as u64) as usize;
         let at = chunk.len() - 1 - offset;
         chunk[at] ^= 1 << rng.below(8);
@@ -275,7 +275,7 @@ async fn deliver(
     while let Some((due, bytes)) = queue.recv().await {
         sleep_until(due).await;
         link.until(|weather| weather.fate != Fate::Hold).await;
-        // A stream with a hole in it carries nothing any more.
+        // After lost bytes a stream carries nothing more.
         lost |= link.weather().fate == Fate::Swallow;
         if lost {
             continue;
@@ -286,7 +286,7 @@ async fn deliver(
         to.write_all(&bytes).await.map_err(drop)?;
     }
     if lost {
-        // Nobody hears of the end either.
+        // The end is swallowed too.
         std::future::pending::<()>().await;
     }
     Ok(())

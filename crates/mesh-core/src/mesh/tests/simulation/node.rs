@@ -1,5 +1,5 @@
-//! Honest nodes: services and clients as users run them, that can be started,
-//! stopped in good order, crashed and started again.
+//! Honest nodes: services and clients as users run them. A node can start,
+//! close, crash and start again.
 
 use std::{
     collections::HashMap,
@@ -30,8 +30,9 @@ pub(super) const SECRET: &str = "a secret of the simulated mesh, 32 bytes and mo
 /// Every service of the simulated worlds. Those of one name share a key.
 pub(super) const SERVICES: [&str; 7] = ["alpha", "beta", "carol", "dave", "mallory", "newcomer", "neighbour"];
 
-/// The key of a service, the same in all worlds of this process. Every service knows
-/// it from the start: a member can take the id of a service that nobody has met.
+/// The key of a service, the same in all worlds of this process. Every service
+/// remembers it from the start, because otherwise a member could take the id of a
+/// service before its first contact.
 pub(super) fn key_of(service: &str) -> KeyPair {
     static KEYS: OnceLock<HashMap<&str, KeyPair>> = OnceLock::new();
     let keys = KEYS.get_or_init(|| {
@@ -52,7 +53,7 @@ pub(super) fn pem_of(service: &str) -> String {
     key_of(service).public_key().to_pem()
 }
 
-/// What a node is, whenever it runs.
+/// The fixed properties of a node.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) name: &'static str,
@@ -172,7 +173,7 @@ impl Node {
         lock(&self.mesh).is_some() && lock(&self.closed).is_none()
     }
 
-    /// Its insides, for those who check them between two windows.
+    /// Its core, for checks between two windows.
     pub(super) fn core(&self) -> Option<Arc<Core>> {
         lock(&self.core).as_ref()?.upgrade()
     }

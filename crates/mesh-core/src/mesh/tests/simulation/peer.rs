@@ -1,5 +1,4 @@
-//! A peer that speaks the protocol by hand, and keeps to it only as far as it
-//! likes.
+//! A peer whose messages the simulation makes, within the protocol or not.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +26,7 @@ use crate::{
     transport::{Duplex, connect},
 };
 
-/// A way to a service, and what a peer needs to go it.
+/// A way to a service, with everything that a peer needs for it.
 #[derive(Clone)]
 pub(super) struct Door {
     pub(super) network: NetworkName,
@@ -39,7 +38,7 @@ pub(super) struct Door {
     pub(super) clock: Clock,
 }
 
-/// Nothing of what a hostile peer does has to work.
+/// The result of a hostile act, none of which has to succeed.
 pub(super) type Tried<T> = Result<T, ()>;
 
 impl Door {
@@ -54,7 +53,7 @@ impl Door {
         if self.pinned { Vec::new() } else { vec![MeshSecret::new(SECRET.as_bytes())] }
     }
 
-    /// What a member of the mesh says of itself.
+    /// The identity of a member of the mesh.
     fn local(&self, service: &str, key: KeyPair) -> Arc<Local> {
         let id = service.parse().unwrap();
         let secrets = self.secrets();
@@ -162,7 +161,7 @@ impl Peer {
         .unwrap()
     }
 
-    /// A record with a request, which says that `origin` made it.
+    /// A record with a request whose metadata names `origin`.
     pub(super) fn request(&mut self, method: Method, uid: Uid, origin: &str) -> Vec<u8> {
         self.calls += 1;
         let kind = match method {

@@ -9,7 +9,7 @@ impl Rng {
         Self(seed)
     }
 
-    /// A stream of its own. Draws from it do not move this one.
+    /// A separate stream of numbers. Draws from it do not affect this one.
     pub(super) fn fork(&self, label: u64) -> Self {
         Self(mix(self.0 ^ mix(label)))
     }
@@ -29,7 +29,7 @@ impl Rng {
         least + self.below(most - least + 1)
     }
 
-    /// True so many times in a hundred.
+    /// True with a probability of `chance` percent.
     pub(super) fn percent(&mut self, chance: u64) -> bool {
         self.below(100) < chance
     }

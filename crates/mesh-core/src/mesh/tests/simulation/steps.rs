@@ -1,5 +1,5 @@
-//! What is done in one step of a seed: a call, a fault, an end, an attack, or
-//! nothing for a while.
+//! The steps of a seed. A step is a call, a fault, an end, an attack, or a
+//! pause.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -18,9 +18,9 @@ use super::{
     story::Story,
 };
 
-/// How soon a newcomer is served, whatever others do.
+/// The time within which a newcomer must be served under any attack.
 const NEWCOMER_MS: u64 = 1000;
-/// How far a clock may be off so that no two are too far apart.
+/// The largest error of a clock at which any two clocks are close enough.
 pub(super) const TOLERATED_MS: u64 = 14_000;
 
 impl Story {
@@ -92,7 +92,7 @@ impl Story {
         }
     }
 
-    /// Something befalls a link.
+    /// A fault of a link.
     fn fault(&mut self) {
         let link = Arc::clone(self.rng.pick(&self.links));
         let weather = self.weather;
@@ -197,8 +197,7 @@ impl Story {
         self.attacks.push(host.spawn(attacker.run(act)));
     }
 
-    /// A service that nobody has seen makes its first call, and has to be served
-    /// within its time.
+    /// A new service makes its first call, and must be served in time.
     fn newcomer(&mut self) {
         let server = &self.nodes[0];
         if !server.is_up() || server.skew_ms.load(Ordering::Relaxed) != 0 {

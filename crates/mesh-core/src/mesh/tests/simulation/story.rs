@@ -1,5 +1,5 @@
-//! One seed from beginning to end: which faults there are, what is done step by
-//! step, and what must be left when it is over.
+//! One seed from beginning to end: its faults, its steps, and the checks at the
+//! end.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -23,18 +23,18 @@ use super::{
 pub(super) const EVENTS: usize = 1000;
 const STEPS: u32 = 450;
 const MOST_STEPS: u32 = 2000;
-/// How long all that is over may take to be forgotten: a peer that has vanished
-/// without a word is noticed after 15 s.
+/// The time after which nothing of ended peers may remain. A vanished peer is
+/// noticed after 15 s.
 const REST: Duration = Duration::from_secs(25);
 
-/// What came of a seed.
+/// The result of a seed.
 pub(super) struct Outcome {
     pub(super) trace: Vec<String>,
     pub(super) violations: Vec<String>,
 }
 
-/// Faults that a seed has or has not: with all of them at once most would hide
-/// behind a few.
+/// The kinds of faults that a seed has. With all kinds at once, a few would
+/// hide the others.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "any of them goes with any other")]
 pub(super) struct Weather {
@@ -52,7 +52,7 @@ pub(super) struct Weather {
 pub(super) struct Story {
     pub(super) world: World,
     pub(super) network: Network,
-    /// Where the network's own tasks run, and those of hostile peers.
+    /// The host of the network's tasks and of hostile peers.
     wires: HostId,
     pub(super) wild: HostId,
     pub(super) ledger: Arc<Ledger>,
@@ -154,7 +154,7 @@ impl Story {
             }
             ways.push((caller, calls));
         }
-        // Newcomers come from the address of strangers, and from one of their own.
+        // Newcomers come from the address of strangers, and from a separate one.
         for (address, name) in [([9, 1], "near"), ([8, 1], "far")] {
             let link = self.link(&format!("{name} newcomer"), address, 1001, &carried[0]);
             self.newcomer_ports.push(link.port);
@@ -212,8 +212,8 @@ impl Story {
         }
     }
 
-    /// The faults end, the hostile peers leave, everybody is up again, and every
-    /// service is to be reached.
+    /// Ends the faults and the attacks, starts every node again, and checks that
+    /// every service can be reached.
     fn rest(&mut self) {
         self.note("all is well");
         for link in &self.network.links {
@@ -222,8 +222,8 @@ impl Story {
         self.attacks.clear();
         self.world.crash(self.wild, &self.network, 0);
         for at in 0..self.nodes.len() {
-            // A clock that was far off is set right by a restart: what was made
-            // by it would be refused for as long as it was off.
+            // A node with a very wrong clock is restarted, because everything
+            // that it signed by that clock would be refused.
             let far_off = self.nodes[at].skew_ms.load(Ordering::Relaxed).unsigned_abs() > TOLERATED_MS;
             if far_off || !self.nodes[at].is_up() {
                 self.nodes[at].crash(&mut self.world, &self.network, &self.ledger, 0);
@@ -252,14 +252,14 @@ impl Story {
         }
     }
 
-    /// Clients end, and nothing is left of them; then the services.
+    /// Ends the clients, checks that nothing is left of them, and ends the services.
     fn end(&mut self) {
         for node in &self.nodes {
             if node.plan.port.is_none() {
                 node.close(&self.world, Duration::ZERO);
             }
         }
-        // beta calls alpha: it is a client as well, and the last of them.
+        // beta is a client too, because it calls alpha, and the last of them.
         self.world.pass(Duration::from_secs(3));
         let beta = self.nodes.iter().find(|node| node.plan.name == "b1");
         if let Some(beta) = beta {

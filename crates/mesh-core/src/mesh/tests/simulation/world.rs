@@ -1,10 +1,10 @@
-//! Virtual time: hosts that run in turn, each on a runtime of its own.
+//! Virtual time: hosts that run in turn, each on its own runtime.
 //!
 //! A host is one process of the simulated world: a current-thread runtime whose
 //! clock is paused, so that it jumps from timer to timer. All hosts are driven by
 //! the thread of the test, one after the other, in windows of a few milliseconds:
-//! no host is ever further ahead of another than one window. A host that crashes
-//! is a runtime that is dropped, with every task wherever it waits.
+//! no host is ever further ahead of another than one window. A crash drops the
+//! host's runtime, with every task at any of its awaits.
 
 use std::{
     sync::{
@@ -25,12 +25,12 @@ use crate::{
     mesh::{platform::Platform, sync::lock},
 };
 
-/// What the wall clocks of the world show at its beginning.
+/// The time of the wall clocks at the beginning of a world.
 const EPOCH: Timestamp = Timestamp::from_secs(1_800_000_000);
-/// How long work on the blocking pool takes: as RSA does.
+/// The duration of work on the blocking pool, as that of RSA.
 const BLOCKING: Duration = Duration::from_millis(2);
 
-/// What happened, in order: the trace of a seed.
+/// The trace of a seed: its events in order.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     now_ms: AtomicU64,
@@ -68,7 +68,7 @@ pub(super) struct Host {
 
 impl Host {
     fn new(birth: Duration, skew_ms: Arc<AtomicI64>, chance: Rng) -> Self {
-        // A task at a time, so that a crash can come between any two.
+        // The runtime runs one task at a time, so that a crash can come between any two.
         let runtime =
             Builder::new_current_thread().enable_time().start_paused(true).event_interval(1).build().unwrap();
         let start = runtime.block_on(async { Instant::now() });
@@ -88,8 +88,8 @@ impl Host {
         self.runtime.spawn(task)
     }
 
-    /// The host's wall clock: virtual time, and how far it is off. Only tasks of
-    /// the host may read it.
+    /// The host's wall clock: virtual time plus its error. Only tasks of the
+    /// host may read it.
     pub(super) fn clock(&self) -> Clock {
         let (start, birth, skew) = (self.start, self.birth, Arc::clone(&self.skew_ms));
         Clock::new(move || {
@@ -98,12 +98,12 @@ impl Host {
         })
     }
 
-    /// What a mesh on this host is given in place of the machine.
+    /// The platform of a mesh on this host, in the place of the machine.
     pub(super) fn platform(&self) -> Platform {
         let chance = Mutex::new(self.chance.clone());
         Platform {
             clock: self.clock(),
-            // With more, the I/O thread would look for work instead of sleeping.
+            // With more cores the I/O thread would spin instead of sleeping.
             cores: 1,
             pool: Arc::new(|work| {
                 tokio::spawn(async move {
@@ -120,7 +120,7 @@ impl Host {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct HostId(usize);
 
-/// All hosts, and the time it is.
+/// All hosts, and the current time.
 pub(super) struct World {
     pub(super) now: Duration,
     pub(super) journal: Arc<Journal>,
@@ -165,7 +165,7 @@ impl World {
 
     /// Lets so much time pass.
     pub(super) fn pass(&mut self, time: Duration) {
-        // Hosts are closer together where more happens.
+        // Windows are shorter when more happens.
         let window = match time.as_millis() {
             0..=60 => 1,
             61..=1000 => 4,
