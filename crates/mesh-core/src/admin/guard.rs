@@ -22,6 +22,10 @@ pub(super) struct Refusal {
 pub(super) struct Ends {
     pub(super) own: SocketAddr,
     pub(super) peer: SocketAddr,
+    /// Whether it is TLS.
+    pub(super) tls: bool,
+    /// Whether the client has proved a certificate of `admin.tls.clientCa`.
+    pub(super) certified: bool,
 }
 
 /// A request, as far as the guard looks at it.
@@ -38,6 +42,8 @@ pub(super) struct Guard {
     /// Names that a browser may have for this port, in lower case.
     hosts: Vec<String>,
     pub(super) login: Login,
+    /// Whether requests have to show anything at all.
+    guarded: bool,
 }
 
 fn refuse(status: StatusCode, text: &'static str) -> Result<(), Refusal> {
@@ -45,10 +51,12 @@ fn refuse(status: StatusCode, text: &'static str) -> Result<(), Refusal> {
 }
 
 impl Guard {
-    pub(super) fn new(host: &str, more: &[String], login: Login) -> Self {
+    /// With `certificates`, clients may show one instead of the token.
+    pub(super) fn new(host: &str, more: &[String], login: Login, certificates: bool) -> Self {
         let mut hosts = vec!["localhost".to_owned(), host.to_ascii_lowercase()];
         hosts.extend(more.iter().cloned());
-        Self { hosts, login }
+        let guarded = certificates || login.is_needed();
+        Self { hosts, login, guarded }
     }
 
     /// Decides about a request.
@@ -63,7 +71,9 @@ impl Guard {
             // A kubelet sends an address, and no token. The answer is a word.
             return Ok(());
         }
-        let bearer = self.bearer(asked.headers, ends, now)?;
+        // A page of another site cannot make a browser show the token; nor a certificate, since this port's own one
+        // does not name that site.
+        let bearer = self.bearer(asked.headers, ends, now)? || ends.certified;
         if !bearer && !self.is_own(asked, ends) {
             return refuse(
                 StatusCode::MISDIRECTED_REQUEST,
@@ -73,10 +83,13 @@ impl Guard {
         same_origin(asked)?;
         // The page asks for the token itself; it holds nothing.
         let is_open = logs_in || !(path == "/metrics" || path.starts_with("/api/"));
-        if is_open || bearer || !self.login.is_needed() || self.has_cookie(asked.headers, now) {
+        if is_open || bearer || !self.guarded || self.has_cookie(asked.headers, now) {
             return Ok(());
         }
-        refuse(StatusCode::UNAUTHORIZED, "show the token: Authorization: Bearer …")
+        refuse(
+            StatusCode::UNAUTHORIZED,
+            "show the token: Authorization: Bearer …, or a client certificate if there is admin.tls.clientCa",
+        )
     }
 
     /// Whether the request shows the token.

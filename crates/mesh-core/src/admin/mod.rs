@@ -13,6 +13,7 @@ mod port;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod writing;
 
 use std::{pin::Pin, sync::Arc};
@@ -42,6 +43,9 @@ pub enum AdminError {
         /// The system's word.
         detail: String,
     },
+    /// Its certificate cannot be used.
+    #[error("{0}")]
+    Tls(String),
     /// Its thread cannot be started.
     #[error("admin.port: the thread of the admin port could not be started")]
     Thread,
@@ -51,7 +55,7 @@ impl Coded for AdminError {
     fn code(&self) -> Code {
         match self {
             Self::Listen { .. } => Code::FailedPrecondition,
-            Self::History { .. } => Code::InvalidArgument,
+            Self::History { .. } | Self::Tls(_) => Code::InvalidArgument,
             Self::Thread => Code::Internal,
         }
     }
@@ -59,7 +63,7 @@ impl Coded for AdminError {
     fn reason(&self) -> Reason {
         match self {
             Self::Listen { .. } => Reason::Listen,
-            Self::History { .. } => Reason::File,
+            Self::History { .. } | Self::Tls(_) => Reason::File,
             Self::Thread => Reason::Internal,
         }
     }
@@ -91,6 +95,8 @@ pub(crate) trait Source: Send + Sync + 'static {
     fn history(&self, window: u32, step: u32) -> Later;
     /// Adds this moment to the history.
     fn remember(&self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    /// Something is wrong with the port: a line for the log.
+    fn trouble(&self, text: String);
     /// Calls and events as they happen.
     fn tail(&self) -> Arc<Tail>;
 }

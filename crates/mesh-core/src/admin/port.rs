@@ -9,10 +9,12 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::oneshot,
     time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -22,6 +24,7 @@ use super::{
     guard::{Ends, Guard},
     login::Login,
     routes::{Desk, router},
+    tls::Tls,
     writing::Impatient,
 };
 use crate::{config::Admin, telemetry::STEP_MS};
@@ -53,12 +56,16 @@ impl AdminPort {
     pub(crate) async fn open(admin: &Admin, source: Arc<dyn Source>) -> Result<Self, AdminError> {
         let (stop, released) = (CancellationToken::new(), CancellationToken::new());
         let (opened, opening) = oneshot::channel();
+        let tls = match admin.tls.clone() {
+            Some(tls) => Some(Arc::new(Tls::load(tls, Instant::now()).map_err(AdminError::Tls)?)),
+            None => None,
+        };
         let (config, stopped, ended) = (admin.clone(), stop.clone(), released.clone());
         let run = move || {
             let _released = ended.drop_guard();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let Ok(runtime) = runtime else { return };
-            runtime.block_on(serve(config, source, stopped, opened));
+            runtime.block_on(serve(config, tls, source, stopped, opened));
             runtime.shutdown_background();
         };
         let thread = thread::Builder::new().name("secure-mesh-admin".to_owned()).spawn(run);
@@ -85,6 +92,7 @@ impl AdminPort {
 
 async fn serve(
     admin: Admin,
+    tls: Option<Arc<Tls>>,
     source: Arc<dyn Source>,
     stop: CancellationToken,
     opened: oneshot::Sender<io::Result<SocketAddr>>,
@@ -101,7 +109,10 @@ async fn serve(
     if opened.send(Ok(address)).is_err() {
         return;
     }
-    let guard = Arc::new(Guard::new(&admin.host, &admin.hosts, Login::new(admin.token)));
+    let certificates = admin.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    let guard = Guard::new(&admin.host, &admin.hosts, Login::new(admin.token), certificates);
+    let guard = Arc::new(guard);
+    let source_of_tls = Arc::clone(&source);
     tokio::spawn(remember(Arc::clone(&source)));
     let desk = Desk { source, guard, streams: Streams::default(), stop: stop.clone() };
     let (router, connections) = (router(desk), Connections::new(MAX_CONNECTIONS));
@@ -113,7 +124,14 @@ async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                tokio::spawn(connection(stream, peer, router.clone(), connections.enter()));
+                let secure = tls.as_ref().map(|tls| {
+                    let (config, problem) = tls.current(Instant::now());
+                    if let Some(problem) = problem {
+                        source_of_tls.trouble(format!("{problem}; the former certificate stays in use"));
+                    }
+                    TlsAcceptor::from(config)
+                });
+                tokio::spawn(connection(stream, peer, secure, router.clone(), connections.enter()));
             }
             // No file descriptor is left, for one.
             Err(_) => sleep(PAUSE).await,
@@ -132,9 +150,34 @@ async fn remember(source: Arc<dyn Source>) {
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, seat: Seat) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    secure: Option<TlsAcceptor>,
+    router: Router,
+    seat: Seat,
+) {
     let Ok(own) = stream.local_addr() else { return };
-    let router = router.layer(axum::Extension(Ends { own, peer }));
+    let ends = Ends { own, peer, tls: secure.is_some(), certified: false };
+    let Some(secure) = secure else { return talk(stream, ends, router, seat).await };
+    let stream = tokio::select! {
+        biased;
+        () = seat.displaced.cancelled() => return,
+        shaken = timeout(HEAD, secure.accept(stream)) => shaken,
+    };
+    let Ok(Ok(stream)) = stream else { return };
+    // The verifier has judged what is there.
+    let certified = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
+    talk(stream, Ends { certified, ..ends }, router, seat).await;
+}
+
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ends: Ends,
+    router: Router,
+    seat: Seat,
+) {
+    let router = router.layer(axum::Extension(ends));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     let io = TokioIo::new(Impatient::new(stream, UNREAD));

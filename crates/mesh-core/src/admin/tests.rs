@@ -50,6 +50,8 @@ impl Source for Facts {
         Box::pin(async {})
     }
 
+    fn trouble(&self, _: String) {}
+
     fn tail(&self) -> Arc<Tail> {
         Arc::clone(&self.tail)
     }
@@ -69,6 +71,7 @@ async fn open(with_token: bool) -> (AdminPort, Arc<Facts>) {
         token: with_token.then(token),
         hosts: vec!["mesh.example".to_owned()],
         history: None,
+        tls: None,
     };
     (AdminPort::open(&admin, Arc::clone(&facts) as _).await.unwrap(), facts)
 }

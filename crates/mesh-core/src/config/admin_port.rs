@@ -11,7 +11,9 @@ use zeroize::Zeroizing;
 
 use super::{
     admin::AdminOptions,
+    admin_tls::AdminTlsOptions,
     error::ConfigError,
+    material::Material,
     read::{At, Env, Options, is_host},
 };
 
@@ -35,6 +37,19 @@ pub struct Admin {
     pub hosts: Vec<String>,
     /// `admin.history`.
     pub history: Option<PathBuf>,
+    /// `admin.tls`.
+    pub tls: Option<AdminTls>,
+}
+
+/// `admin.tls`.
+#[derive(Clone, Debug)]
+pub struct AdminTls {
+    /// `cert`.
+    pub cert: Material,
+    /// `key`.
+    pub key: Material,
+    /// `clientCa`.
+    pub client_ca: Option<Material>,
 }
 
 impl Admin {
@@ -45,17 +60,26 @@ impl Admin {
             let given = !options.is_absent();
             return if given { Err(options.missing("port", "a port, 0 for any")) } else { Ok(None) };
         };
-        if token.is_none() && !is_loopback(&host) {
+        let of_tls = options.object("tls", AdminTlsOptions::KEYS)?;
+        let tls = match of_tls.is_absent() {
+            true => None,
+            false => {
+                let AdminTlsOptions { cert, key, client_ca } = AdminTlsOptions::read(&of_tls, env)?;
+                Some(AdminTls { cert, key, client_ca })
+            }
+        };
+        let knows_clients = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        if token.is_none() && !knows_clients && !is_loopback(&host) {
             return Err(ConfigError::Value {
                 path: "admin.token (or SECURE_MESH_ADMIN_TOKEN)".to_owned(),
                 expected: format!(
                     "given, since admin.host is {host}: others than this machine reach it. Make one with: \
-                     openssl rand -hex 24"
+                     openssl rand -hex 24; or give admin.tls.clientCa"
                 ),
                 got: "nothing".to_owned(),
             });
         }
-        Ok(Some(Self { port, host, token, hosts, history }))
+        Ok(Some(Self { port, host, token, hosts, history, tls }))
     }
 }
 

@@ -78,6 +78,11 @@ impl Carrier {
         Arc::clone(&lock(&self.current).0)
     }
 
+    /// The end of the certificate in use.
+    pub(super) fn expires(&self) -> Timestamp {
+        self.credential().expires()
+    }
+
     /// The checks of servers.
     pub(super) fn verifier(&self) -> Arc<Verifier> {
         Arc::clone(&lock(&self.current).1)
