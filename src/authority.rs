@@ -248,7 +248,7 @@ impl NativeAuthority {
     pub async fn token(&self, service_id: String, uses: f64, ttl: f64) -> Settled<NativeInvitation> {
         let inner = Arc::clone(&self.inner);
         off_the_loop(move || {
-            // What is no whole number is out of range as well.
+            // A number that is not whole is out of range as well.
             let uses = exact(uses).unwrap_or(0);
             let made = inner.invite(&service(&service_id)?, uses, time("ttl", ttl)?, Timestamp::now())?;
             let expires_at = from_timestamp(made.expires);

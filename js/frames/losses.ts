@@ -33,7 +33,7 @@ export function findLoss(value: unknown): string | undefined {
 
 /** The cause of an error of `JSON.stringify`: `a BigInt at total`, `a cycle at parent.child`. */
 export function findObstacle(value: unknown): string | undefined {
-  // What a `toJSON` returns may have no end.
+  // The value of a `toJSON` may have no end.
   return search(value, obstacleOf, false);
 }
 

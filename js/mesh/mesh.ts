@@ -485,7 +485,7 @@ export class SecureMesh {
   }
 
   /**
-   * What is behind a mesh, for the other parts of this package.
+   * The engine behind a mesh, for the other parts of this package.
    *
    * @internal
    */

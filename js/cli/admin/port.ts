@@ -47,7 +47,7 @@ export class AdminPort {
     try {
       response = await fetch(new URL(path, this.#base), {
         headers: this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` },
-        // What is elsewhere is not the port that was named.
+        // A redirect leads elsewhere than to the port that was named.
         redirect: 'error',
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });

@@ -93,7 +93,7 @@ pub enum AuthorityError {
     /// The token is for another service.
     #[error("the join token is for another service than {0}")]
     TokenService(ServiceId),
-    /// What the authority answered does not lead to the root of the token.
+    /// The answer of the authority does not lead to the root of the token.
     #[error("the certificate that the authority sent {0}")]
     Answer(&'static str),
     /// The certificate does not pass the checks of peers.

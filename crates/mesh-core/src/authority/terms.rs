@@ -1,4 +1,4 @@
-//! What the authority is told, and what it answers.
+//! The requests to the authority, and its answers.
 
 use std::{path::PathBuf, time::Duration};
 

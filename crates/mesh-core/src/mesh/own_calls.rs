@@ -62,7 +62,7 @@ impl Events for Beside {
             return self.application.settled(call, outcome);
         }
         if let Some(sender) = lock(&self.own.pending).remove(&call) {
-            // What is longer than any report is known for it by its first bytes.
+            // An answer longer than any report is recognised by its first bytes.
             let kept = |bytes: &[u8]| bytes[..bytes.len().min(MAX_REPORT + 1)].to_vec();
             // The receiver may be gone.
             let _ = sender.send(outcome.map(|reply| kept(reply.payload.bytes)));

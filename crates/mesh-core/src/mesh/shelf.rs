@@ -26,7 +26,7 @@ use crate::{crypto::mac::sha256, telemetry::History};
 const MAGIC: &[u8; 8] = b"MESHHIS1";
 /// The largest file that is read or written.
 const MAX_FILE: u64 = 96 << 20;
-/// What may be appended before everything is written anew.
+/// The bytes that may be appended before the whole file is written anew.
 const MAX_APPENDED: u64 = 16 << 20;
 /// The largest content of a block.
 const MAX_BLOCK: usize = 2 << 20;
@@ -37,7 +37,7 @@ const STEP: u64 = 60_000;
 /// How often everything is written anew, in ms.
 const RENEWAL: u64 = 3_600_000;
 
-/// What was wrong with a file that was read all the same.
+/// The damage of a file that was read all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Damage {
     /// It does not begin as a history does; it was moved away.
@@ -136,7 +136,7 @@ impl Open {
     fn append(&mut self, blocks: &[Vec<u8>]) -> Result<(), ShelfError> {
         let (file, length) = (&mut self.file, self.length);
         let mut write = || {
-            // What a failed write has left would hide what follows it.
+            // The rest of a failed write would hide the blocks behind it.
             file.set_len(length)?;
             file.seek(SeekFrom::Start(length))?;
             let mut written = 0;

@@ -186,7 +186,7 @@ async fn respond(
     let accepted = shared.private_operation(proved.is_resumed(), move || proved.accept(clock.now()));
     let (m4, mut established) = accepted.await??;
     if rests_on == RestsOn::JoinToken {
-        // Its key is for this session alone, and nothing of it is remembered.
+        // Its key is for one session alone, and nothing of it is remembered.
         established.trust = Trust::JoinToken;
     }
     let established = remember(server, connection.subject(), established).await?;
