@@ -5,7 +5,14 @@ import { createServer as createHttp2Server } from 'node:http2';
 import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
 import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { defineContract, JWTManager, SecureMesh, StaticDiscovery, unary } from '../../js/index.js';
+import {
+  defineContract,
+  JWTManager,
+  type MeshError,
+  SecureMesh,
+  StaticDiscovery,
+  unary,
+} from '../../js/index.js';
 import { call, config, entry, make, serve } from '../support/meshes.js';
 import { errorOf } from '../support/promises.js';
 
@@ -82,6 +89,21 @@ describe('handle', () => {
   });
 });
 
+/** The error of a call to a port where something else than a mesh listens. */
+async function refusedAt(port: number): Promise<MeshError> {
+  const services = [{ id: 'server', host: '127.0.0.1', port }];
+  const caller = make('caller', { discovery: { services } });
+  await caller.initialize();
+  const error = await errorOf(caller.connect('server').call('echo'));
+  expect(error).toMatchObject({
+    code: 'FAILED_PRECONDITION',
+    reason: 'WRONG_PORT',
+    retryable: false,
+    attempts: expect.any(Number),
+  });
+  return error;
+}
+
 describe('a port at which something else listens', () => {
   async function listen(server: Server): Promise<number> {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -117,16 +139,7 @@ describe('a port at which something else listens', () => {
     ],
   ])('is named: %s', async (found, make_) => {
     const port = await listen(make_());
-    const services = [{ id: 'server', host: '127.0.0.1', port }];
-    const caller = make('caller', { discovery: { services } });
-    await caller.initialize();
-    const error = await errorOf(caller.connect('server').call('echo'));
-    expect(error).toMatchObject({
-      code: 'FAILED_PRECONDITION',
-      reason: 'WRONG_PORT',
-      retryable: false,
-      attempts: expect.any(Number),
-    });
+    const error = await refusedAt(port);
     expect(error.message).toContain(`${found} listens at 127.0.0.1:${port}`);
   });
 
@@ -139,16 +152,8 @@ describe('a port at which something else listens', () => {
         error === null ? resolve(bound) : reject(error),
       );
     });
-    const services = [{ id: 'server', host: '127.0.0.1', port }];
-    const caller = make('caller', { discovery: { services } });
-    await caller.initialize();
-    const error = await errorOf(caller.connect('server').call('echo'));
-    expect(error).toMatchObject({
-      code: 'FAILED_PRECONDITION',
-      reason: 'WRONG_PORT',
-      retryable: false,
-      attempts: 1,
-    });
+    const error = await refusedAt(port);
+    expect(error.attempts).toBe(1);
     expect(error.message).toContain(`a gRPC server of something else listens at 127.0.0.1:${port}`);
   });
 

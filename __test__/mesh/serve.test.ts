@@ -169,6 +169,7 @@ describe.skipIf(process.platform === 'win32')('a served mesh', () => {
     expect(at - served).toBeGreaterThan(4_000);
   }, 40_000);
 
+  // Only root may make a namespace of process ids, and only Linux has them.
   const namespaces = process.platform === 'linux' && process.getuid?.() === 0;
   it.skipIf(!namespaces)(
     'hears SIGTERM as the first process of its namespace (needs root of Linux)',
