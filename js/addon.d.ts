@@ -265,6 +265,8 @@ export declare class NativeMesh {
   submit(batch: Buffer): void
   /** Sets the instances of a service, given as a JSON array. Returns how many there are. */
   setInstances(service: string, instances: string): number
+  /** Tells whether the source of a service's instances is away. */
+  setAway(service: string, away: boolean): void
   /**
    * Copies the next batch of events into `target` and returns its length; 0
    * if there is none. If the length exceeds that of `target`, nothing was

@@ -23,6 +23,7 @@ export {
 export { certificateAuthority, type CertificateAuthorityService } from './authority/service.js';
 export type {
   CallKind,
+  Priority,
   CallOptions,
   ClientMiddleware,
   Items,
@@ -149,6 +150,7 @@ export {
   type RetryOptions,
   type RetryPolicyConfig,
 } from './resilience/retry-policy.js';
+export type { SharedQuotaConfig } from './resilience/shared-quota.js';
 export type { MeshEventMap, MeshListener } from './mesh/events.js';
 export type { ReadinessCheck } from './mesh/readiness.js';
 export type { Revocation, RotateMeshSecretOptions } from './mesh/rotation.js';
@@ -189,7 +191,11 @@ export type {
   AuthorizationRule,
   BalancingConfig,
   BuiltInProvider,
+  BulkheadConfig,
+  CallerConfig,
   CertificateConfig,
+  ConcurrencyConfig,
+  ConsulProviderConfig,
   CoreConfig,
   DiscoveryConfig,
   DiscoveryOptions,
@@ -198,6 +204,7 @@ export type {
   EnrolmentConfig,
   EtcdProviderConfig,
   FileProviderConfig,
+  KubernetesProviderConfig,
   MeshLimits,
   PathsConfig,
   SecurityConfig,

@@ -1,8 +1,13 @@
-// Installs the servers that tests run against, on Debian and Ubuntu for root: etcd, bind9, Prometheus.
+// Installs the servers that tests run against, on Debian and Ubuntu for root: etcd, bind9, Prometheus, Redis.
 import { capture, main, progress } from './lib.mjs';
 
 /** A program of each package. */
-const PACKAGES = { etcd: 'etcd-server', named: 'bind9', promtool: 'prometheus' };
+const PACKAGES = {
+  etcd: 'etcd-server',
+  named: 'bind9',
+  promtool: 'prometheus',
+  'redis-server': 'redis-server',
+};
 
 /** Installs what is missing, where that is possible. Returns the packages that are not installed. */
 export async function servers() {

@@ -59,6 +59,8 @@ tables! {
         End = 6,
         /// Items that have been consumed.
         Consumed = 7,
+        /// A request whose time was over before its handler could run.
+        Late = 8,
     }
     /// Frames from the addon.
     Event {
@@ -86,6 +88,8 @@ tables! {
         Sent = 11,
         /// A service whose instances nobody has reported.
         Wanted = 12,
+        /// A request whose time was over before JavaScript took it.
+        Late = 13,
     }
     /// The table that the number of a stream belongs to.
     Side {

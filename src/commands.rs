@@ -41,6 +41,7 @@ fn carry_out(io: &Io, command: Result<Command<'_>, Malformed>, outlet: &Outlet) 
             timeout,
             idempotent,
             hedge,
+            priority,
             kind,
             sticky,
             chain,
@@ -62,6 +63,7 @@ fn carry_out(io: &Io, command: Result<Command<'_>, Malformed>, outlet: &Outlet) 
                     idempotent,
                     sticky,
                     hedge,
+                    priority,
                     chain,
                 },
             );
@@ -72,6 +74,7 @@ fn carry_out(io: &Io, command: Result<Command<'_>, Malformed>, outlet: &Outlet) 
         Ok(Command::Item { stream, payload }) => io.item(stream, payload),
         Ok(Command::End { stream, metadata }) => io.end(stream, metadata),
         Ok(Command::Consumed { stream, cost }) => io.consumed(stream, cost as usize),
+        Ok(Command::Late { id }) => io.late(id),
         Err(Malformed) => complain(outlet, "a batch of commands was malformed"),
     }
 }

@@ -1,6 +1,9 @@
 //! Core events, written as frames for JavaScript.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::{
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
 
 use mesh_core::{
     id::ServiceId,
@@ -204,6 +207,10 @@ impl Events for Outlet {
 
     fn backlog(&self) -> usize {
         self.inbox.bytes()
+    }
+
+    fn delay(&self) -> Duration {
+        self.inbox.delay()
     }
 
     fn metrics(&self) -> Option<Arc<Mutex<Metrics>>> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mesh_core::{
     mesh::{Chain, StreamId},
-    record::message::{CallKind, Encoding, Payload},
+    record::message::{CallKind, Encoding, Payload, Priority},
 };
 
 use crate::boundary::{self, Event, HEADER, Side};
@@ -67,6 +67,7 @@ pub(crate) enum Command<'a> {
         /// Empty for none.
         sticky: &'a str,
         hedge: Option<bool>,
+        priority: Option<Priority>,
         chain: Chain<'a>,
         service: &'a str,
         method: &'a str,
@@ -96,6 +97,9 @@ pub(crate) enum Command<'a> {
     Consumed {
         stream: StreamId,
         cost: u32,
+    },
+    Late {
+        id: u32,
     },
 }
 
@@ -162,6 +166,7 @@ impl<'a> Commands<'a> {
                     idempotent: flags & 1 != 0,
                     kind: CallKind::from_number(flags >> 1 & 3)?,
                     hedge: (flags & 16 != 0).then_some(flags & 32 != 0),
+                    priority: Priority::from_number(flags >> 6),
                     service: frame.text(a)?,
                     method: frame.text(method_len)?,
                     metadata: frame.bytes(metadata_len)?,
@@ -193,6 +198,7 @@ impl<'a> Commands<'a> {
                 Command::Item { stream: stream(a, id)?, payload: Payload { encoding, bytes: frame.0 } }
             }
             boundary::Command::End => Command::End { stream: stream(a, id)?, metadata: frame.0 },
+            boundary::Command::Late => Command::Late { id },
             boundary::Command::Consumed => Command::Consumed { stream: stream(a, id)?, cost: frame.u32()? },
         })
     }

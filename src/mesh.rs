@@ -12,7 +12,7 @@ use mesh_core::{
     error::{Code, Reason},
     id::ServiceId,
     identity::Revocation,
-    mesh::{AuditSigner, Events, Io, Mesh},
+    mesh::{AuditSigner, Events, Io, Mesh, Shed, Stats},
     record::message::is_method_name,
 };
 use napi::{
@@ -483,6 +483,16 @@ impl NativeMesh {
         Ok(count)
     }
 
+    /// Tells whether the source of a service's instances is away.
+    #[napi(catch_unwind)]
+    pub fn set_away(&self, env: Env, service: String, away: bool) -> Result<()> {
+        let service = service_id(env, "serviceId", &service)?;
+        if let Some(mesh) = self.inner.running() {
+            mesh.post(move |io| io.set_away(&service, away));
+        }
+        Ok(())
+    }
+
     /// Copies the next batch of events into `target` and returns its length; 0
     /// if there is none. If the length exceeds that of `target`, nothing was
     /// taken: call again with a larger one.
@@ -516,12 +526,19 @@ impl NativeMesh {
             "callsFailed": stats.calls_failed,
             "callsInFlight": stats.calls_in_flight,
             "callsQueued": stats.calls_queued,
+            "callsQueueFull": stats.calls_queue_full,
+            "callsQueueOver": stats.calls_queue_over,
+            "callsElsewhere": stats.calls_elsewhere,
             "sparesSent": stats.spares_sent,
             "sparesAnswered": stats.spares_answered,
             "requestsSucceeded": stats.requests_ok,
             "requestsFailed": stats.requests_failed,
             "requestsDenied": stats.requests_denied,
             "denialsAudited": stats.denials_audited,
+            "requestsShed": shed(&stats),
+            "concurrencyLimit": stats.concurrency_limit,
+            "servicesStale": stats.services_stale,
+            "sharedQuotaAvailable": stats.shared_quota,
             "requestsInFlight": stats.requests_in_flight,
             "handshakesSucceeded": stats.handshakes_ok,
             "handshakesFailed": stats.handshakes_failed,
@@ -562,6 +579,12 @@ impl NativeMesh {
         *self.inner.lock() = State::Closed;
         Settled(Ok(()))
     }
+}
+
+/// Requests that were not handed to their handlers, by cause.
+fn shed(stats: &Stats) -> Value {
+    let by_cause = Shed::ALL.iter().zip(stats.shed);
+    Value::Object(by_cause.map(|(cause, count)| (cause.as_str().to_owned(), count.into())).collect())
 }
 
 fn not_running() -> Failure {

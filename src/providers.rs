@@ -40,6 +40,10 @@ impl Sink for Teller {
         self.tell(&json!({ "instances": instances }));
     }
 
+    fn away(&self, away: bool) {
+        self.tell(&json!({ "away": away }));
+    }
+
     fn trouble(&self, text: String) {
         self.tell(&json!({ "trouble": text }));
     }
@@ -84,7 +88,7 @@ impl NativeProvider {
     }
 
     /// Watches a service until `stop()`. `onEvent` is called with JSON: `{ instances }` for each list, `{ trouble }`,
-    /// or `{ failed }` at the end of the watch.
+    /// `{ away }` when the source goes away or comes back, or `{ failed }` at the end of the watch.
     #[napi(catch_unwind)]
     pub fn watch(&self, env: Env, service: String, on_event: Function<'_, String, ()>) -> Result<()> {
         let service = service_id(env, "service", &service)?;

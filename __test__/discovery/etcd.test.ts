@@ -1,6 +1,7 @@
 // Instances in a real etcd: registered, drained, crashed, and etcd itself away.
 import { describe, expect, it } from 'vitest';
 import { MeshError, type SecureMesh, type SecureMeshClient } from '../../js/index.js';
+import { Authority } from '../support/authority.js';
 import { make, serve } from '../support/meshes.js';
 import { errorOf, sleep, until } from '../support/promises.js';
 import { Etcd, installed } from '../support/servers.js';
@@ -170,6 +171,31 @@ describe.skipIf(!installed('etcd'))('etcd', compared, () => {
     expect(text).toMatch(/authentication failed/);
     expect(text).not.toMatch(/battery/);
   }, 30_000);
+
+  it('with TLS is used if its certificate is of an authority that is trusted', async () => {
+    const authority = new Authority();
+    const files = authority.issue('etcd', { dns: 'localhost' });
+    const etcd = await Etcd.startWithTls(files);
+    const endpoints = [`https://localhost:${etcd.port}`];
+    const server = make('server', {
+      port: 0,
+      discovery: { provider: 'etcd', endpoints, ca: files.ca, register: true },
+    });
+    server.handle('who', () => 'a');
+    // It accepts connections before it has a leader.
+    await eventually(async () =>
+      server.initialize().then(
+        () => true,
+        () => false,
+      ),
+    );
+    expect(await (await caller(etcd, { endpoints, ca: files.ca })).client.call('who')).toBe('a');
+    const other = new Authority('Another Root').path('ca.crt');
+    const { client, log } = await caller(etcd, { endpoints, ca: other });
+    const error = await errorOf(client.call('who', undefined, { timeoutMs: 1_000 }));
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'NO_INSTANCE' });
+    expect(JSON.stringify(log)).toMatch(/invalid peer certificate/);
+  }, 60_000);
 
   it('that nobody reaches costs a call its deadline, and a registration fails the start', async () => {
     const etcd = await Etcd.start();

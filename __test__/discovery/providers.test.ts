@@ -33,6 +33,21 @@ class Hand implements DiscoveryProvider {
   }
 }
 
+/** A provider that says when its source is away. */
+class Away extends Hand {
+  tell: ((away: boolean) => void) | undefined;
+
+  override watch(
+    serviceId: string,
+    update: (instances: readonly Instance[]) => void,
+    signal: AbortSignal,
+    away?: (away: boolean) => void,
+  ): void {
+    super.watch(serviceId, update, signal);
+    this.tell = away;
+  }
+}
+
 /** An instance that answers with its name. */
 const instance = (name: string, extra: Partial<MeshConfig> = {}): Promise<SecureMesh> =>
   serve('server', (mesh) => mesh.handle('who', () => name), extra);
@@ -366,4 +381,72 @@ describe('waitForServices', () => {
       reason: 'UNKNOWN_SERVICE',
     });
   });
+});
+
+describe('discovery.maxStaleMs', () => {
+  it('ends the use of a list whose source has been away for so long', async () => {
+    const provider = new Away();
+    const { mesh, client } = await caller({ provider, maxStaleMs: 1_000 });
+    const server = await instance('one');
+    const first = client.call('who');
+    await until(() => provider.watched.length === 1);
+    provider.report(at(server));
+    expect(await first).toBe('one');
+    provider.tell?.(true);
+    expect(await client.call('who')).toBe('one');
+    await sleep(1_200);
+    const error = await errorOf(client.call('who'));
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', reason: 'DISCOVERY_STALE' });
+    expect(error.message).toContain('discovery.maxStaleMs is 1000');
+    expect(mesh.getStats().discovery?.['server']?.staleMs).toBeGreaterThan(1_000);
+    expect((await mesh.healthCheck()).status).toBe('degraded');
+    provider.tell?.(false);
+    expect(await client.call('who')).toBe('one');
+    expect(mesh.getStats().discovery?.['server']?.staleMs).toBeNull();
+    expect((await mesh.healthCheck()).status).toBe('healthy');
+    // A report says that the source answers.
+    provider.tell?.(true);
+    await sleep(1_200);
+    provider.report(at(server));
+    expect(await client.call('who')).toBe('one');
+  });
+
+  it('counts from the failure of a provider', async () => {
+    const server = await instance('one');
+    let asked = 0;
+    const provider: DiscoveryProvider = {
+      watch: async (_, update) => {
+        asked += 1;
+        if (asked > 1) throw new Error('away');
+        update([at(server)]);
+        await sleep(50);
+        throw new Error('away');
+      },
+    };
+    const { client } = await caller({ provider, maxStaleMs: '1s' });
+    expect(await client.call('who')).toBe('one');
+    await sleep(1_300);
+    expect(await errorOf(client.call('who'))).toMatchObject({ reason: 'DISCOVERY_STALE' });
+  });
+
+  it('is no limit by default', async () => {
+    const provider = new Away();
+    const { client } = await caller({ provider });
+    const first = client.call('who');
+    await until(() => provider.watched.length === 1);
+    provider.report(at(await instance('one')));
+    await first;
+    provider.tell?.(true);
+    await sleep(1_200);
+    expect(await client.call('who')).toBe('one');
+  });
+});
+
+it('asks the provider of a mesh with an admin port too', async () => {
+  const provider = new Hand();
+  const { client } = await caller({ provider }, { admin: { port: 0, host: '127.0.0.1' } });
+  const first = client.call('who');
+  await until(() => provider.watched.length === 1);
+  provider.report(at(await instance('one')));
+  expect(await first).toBe('one');
 });

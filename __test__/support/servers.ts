@@ -1,4 +1,4 @@
-// Real servers of Debian for tests: etcd and bind9. `scripts/servers.mjs` installs them.
+// Real servers of Debian for tests: etcd, bind9 and Redis. `scripts/servers.mjs` installs them.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
@@ -113,6 +113,25 @@ export class Etcd extends Daemon {
     throw new Error('etcd has no leader');
   }
 
+  /** One etcd with TLS, which may have no leader yet. */
+  static async startWithTls({ cert, key }: { cert: string; key: string }): Promise<Etcd> {
+    const [client, peer] = [await freePort(), await freePort()];
+    const at = `https://localhost:${client}`;
+    const peers = `http://127.0.0.1:${peer}`;
+    const etcd = new Etcd(
+      'etcd',
+      [
+        ['--data-dir', scratch(), '--cert-file', cert, '--key-file', key],
+        ['--listen-client-urls', `https://127.0.0.1:${client}`, '--advertise-client-urls', at],
+        ['--listen-peer-urls', peers, '--initial-advertise-peer-urls', peers],
+        ['--initial-cluster', `default=${peers}`, '--log-level', 'error'],
+      ].flat(),
+      client,
+    );
+    await etcd.start();
+    return etcd;
+  }
+
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
   }
@@ -137,6 +156,29 @@ export class Etcd extends Daemon {
       range_end: base64(end),
     });
     return kvs.map(({ key }: { key: string }) => Buffer.from(key, 'base64').toString());
+  }
+}
+
+/** One Redis with a password, which keeps nothing on disk. */
+export class Redis extends Daemon {
+  readonly password = 'a-password-of-redis';
+
+  static async start(): Promise<Redis> {
+    const port = await freePort();
+    const redis = new Redis(
+      'redis-server',
+      [
+        ['--port', String(port), '--bind', '127.0.0.1', '--dir', scratch()],
+        ['--save', '', '--appendonly', 'no', '--requirepass', 'a-password-of-redis'],
+      ].flat(),
+      port,
+    );
+    await redis.start();
+    return redis;
+  }
+
+  get url(): string {
+    return `redis://:${this.password}@127.0.0.1:${this.port}`;
   }
 }
 

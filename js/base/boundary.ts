@@ -55,6 +55,19 @@ export const CALL_KINDS: readonly CallKind[] = [
   'bidiStream',
 ];
 
+/**
+ * How much a call matters when its service has too much to do: `sheddable` calls are
+ * refused first, and `critical` ones last.
+ */
+export type Priority = 'sheddable' | 'normal' | 'critical';
+
+/** Every priority; its number is its place here, from 1. */
+export const PRIORITIES: readonly Priority[] = [
+  'sheddable',
+  'normal',
+  'critical',
+];
+
 /** The encoding of a payload. */
 export const enum Encoding {
   Json = 0,
@@ -78,6 +91,8 @@ export const enum Command {
   End = 6,
   /** Items that have been consumed. */
   Consumed = 7,
+  /** A request whose time was over before its handler could run. */
+  Late = 8,
 }
 
 /** Frames from the addon. */
@@ -106,6 +121,8 @@ export const enum Event {
   Sent = 11,
   /** A service whose instances nobody has reported. */
   Wanted = 12,
+  /** A request whose time was over before JavaScript took it. */
+  Late = 13,
 }
 
 /** The table that the number of a stream belongs to. */

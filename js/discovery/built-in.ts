@@ -13,6 +13,8 @@ interface Told {
   instances?: Instance[];
   /** A sentence for the operator. */
   trouble?: string;
+  /** Whether the source is away: nobody can tell whether its last list still holds. */
+  away?: boolean;
   /** Why the watch has ended. */
   failed?: string;
 }
@@ -43,7 +45,7 @@ export function builtIn(
       }),
   );
   const provider: DiscoveryProvider = {
-    watch: (serviceId, update, signal) =>
+    watch: (serviceId, update, signal, away) =>
       new Promise((resolve, reject) => {
         const stop = onAbort(signal, () => {
           native.stop();
@@ -51,8 +53,9 @@ export function builtIn(
         });
         wrapNative(() =>
           native.watch(serviceId, (text) => {
-            const { instances, trouble, failed } = JSON.parse(text) as Told;
+            const { instances, trouble, failed, away: isAway } = JSON.parse(text) as Told;
             if (instances !== undefined) update(instances);
+            if (isAway !== undefined) away?.(isAway);
             if (trouble !== undefined) complain(trouble, serviceId);
             if (failed === undefined) return;
             stop();

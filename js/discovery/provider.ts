@@ -39,12 +39,15 @@ export interface DiscoveryProvider {
    *
    * @param update takes all instances of the service, 1,000 at most; an empty list where there is none
    * @param signal is aborted when the mesh closes
+   * @param away tells that the source went away (true) or answers again (false): while it is away,
+   *   `discovery.maxStaleMs` counts. A report says that it answers, and a failure that it does not
    * @throws anything, also as a rejection: it is logged, and the service is watched again after a while
    */
   watch(
     serviceId: string,
     update: (instances: readonly Instance[]) => void,
     signal: AbortSignal,
+    away?: (away: boolean) => void,
   ): void | Promise<void>;
   /**
    * Makes this service known, once it listens. Without this function it is not registered.
@@ -72,6 +75,8 @@ export interface DiscoveredService {
   instances: number;
   /** The time since a provider reported them, in ms; `null` before the first report. */
   ageMs: number | null;
+  /** The time since its source went away, in ms; `null` while it answers. `discovery.maxStaleMs` limits it. */
+  staleMs: number | null;
   /** Why the last report, or the last attempt to get one, was of no use. */
   error?: string;
 }

@@ -6,6 +6,7 @@ import { checkJson } from '../base/json-check.js';
 import type { SafeLogger } from '../base/logger.js';
 import { onAbort } from '../base/signals.js';
 import { after, cancelTimer, nowMs } from '../base/timers.js';
+import type { Duration } from '../base/values.js';
 import { builtIn } from './built-in.js';
 import type {
   AdvertisedAddress,
@@ -30,6 +31,8 @@ export interface ProviderOptions {
   provider?: ProviderOption | string | undefined;
   /** Several of them: the first one that knows an instance of a service counts. */
   providers?: readonly (ProviderOption | { provider: string })[] | undefined;
+  /** For how long a list is used whose source is away; the core applies it. */
+  maxStaleMs?: Duration | undefined;
   /** Where others reach this service. Default: where it listens, unless that is all interfaces. */
   advertise?: AdvertisedAddress | undefined;
 }
@@ -38,6 +41,10 @@ export interface ProviderOptions {
 interface Watched {
   /** The last list of each provider; `undefined` before its first. */
   readonly lists: (readonly Instance[] | undefined)[];
+  /** Whether each provider is away. */
+  readonly away: boolean[];
+  /** Since when the provider of the list that is in use is away. */
+  staleSince: number | undefined;
   instances: number;
   reportedAt: number | undefined;
   error: string | undefined;
@@ -56,6 +63,8 @@ export interface ProviderContext {
   zone: string | undefined;
   /** Hands a list to the core, which checks it. */
   report: Report;
+  /** Tells the core whether the source of a service's list is away. */
+  away: (serviceId: string, away: boolean) => void;
 }
 
 /** Watches services through the providers of a mesh. */
@@ -88,9 +97,10 @@ export class Providers {
   known(): Record<string, DiscoveredService> {
     const now = nowMs();
     const services: Record<string, DiscoveredService> = Object.create(null);
-    for (const [id, { instances, reportedAt, error }] of this.#services) {
+    for (const [id, { instances, reportedAt, staleSince, error }] of this.#services) {
       const ageMs = reportedAt === undefined ? null : Math.round(now - reportedAt);
-      services[id] = { instances, ageMs, ...(error === undefined ? {} : { error }) };
+      const staleMs = staleSince === undefined ? null : Math.round(now - staleSince);
+      services[id] = { instances, ageMs, staleMs, ...(error === undefined ? {} : { error }) };
     }
     return services;
   }
@@ -165,6 +175,8 @@ export class Providers {
     if (known !== undefined) return known;
     const watched: Watched = {
       lists: this.#providers.map(() => undefined),
+      away: this.#providers.map(() => false),
+      staleSince: undefined,
       instances: 0,
       reportedAt: undefined,
       error: undefined,
@@ -188,18 +200,34 @@ export class Providers {
           if (signal.aborted) return;
           delay = FIRST_RETRY_MS;
           this.#update(serviceId, watched, index, instances);
+          this.#setAway(serviceId, watched, index, false);
         };
-        await provider.watch(serviceId, update, signal);
+        const away = (is: boolean): void => {
+          if (!signal.aborted) this.#setAway(serviceId, watched, index, is === true);
+        };
+        await provider.watch(serviceId, update, signal, away);
         return;
       } catch (error) {
         if (signal.aborted) return;
         watched.error = MeshError.from(error).message;
+        this.#setAway(serviceId, watched, index, true);
         const text = `the provider of discovery failed for ${serviceId}; it is asked again in ${delay} ms`;
         this.#complain('discovery.failed', text, error, serviceId);
         await sleep(delay, signal);
         delay = Math.min(2 * delay, LONGEST_RETRY_MS);
       }
     }
+  }
+
+  /** Takes note that a provider went away or answers again. */
+  #setAway(serviceId: string, watched: Watched, index: number, away: boolean): void {
+    watched.away[index] = away;
+    const used = watched.lists.findIndex((list) => list !== undefined && list.length > 0);
+    // Without a list, calls wait for the first one.
+    const stale = used >= 0 && watched.away[used] === true;
+    if (stale === (watched.staleSince !== undefined)) return;
+    watched.staleSince = stale ? nowMs() : undefined;
+    this.#context.away(serviceId, stale);
   }
 
   /** Takes a report. A wrong one changes nothing. */
@@ -255,7 +283,7 @@ function providersOf(options: ProviderOptions, context: ProviderContext): Discov
 
 /** The options of the source of the package that `discovery.provider` names; none if it names none. */
 export function builtInOptions(discovery: object): object {
-  const { services, advertise, ...options } = discovery as Record<string, unknown>;
+  const { services, advertise, maxStaleMs, ...options } = discovery as Record<string, unknown>;
   return options;
 }
 
@@ -268,7 +296,7 @@ function checkProvider(path: string, provider: unknown): DiscoveryProvider {
   const { watch, register } = (provider ?? {}) as Record<string, unknown>;
   if (typeof watch !== 'function') {
     throw invalidArgument(
-      `${path} must be 'file', 'dns' or 'etcd', an object with a function watch(serviceId, update, signal), or a StaticDiscovery, got ${show(provider)}`,
+      `${path} must be 'file', 'dns', 'etcd', 'consul' or 'kubernetes', an object with a function watch(serviceId, update, signal), or a StaticDiscovery, got ${show(provider)}`,
     );
   }
   if (register !== undefined && typeof register !== 'function') {

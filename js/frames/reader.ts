@@ -74,6 +74,8 @@ export interface EventSink {
   /** Items of this cost were sent. */
   sent(side: Side, id: number, cost: number): void;
   abort(id: number, cause: number): void;
+  /** The time of a request was over before this process took it. */
+  late(id: number): void;
   /** @param session a JSON object */
   sessionOpened(handle: number, session: string): void;
   sessionClosed(handle: number): void;
@@ -153,6 +155,9 @@ function readEvent(batch: Buffer, start: number, end: number, sink: EventSink): 
       break;
     case Event.Abort:
       sink.abort(id, a);
+      break;
+    case Event.Late:
+      sink.late(id);
       break;
     case Event.SessionOpened:
       sink.sessionOpened(id, batch.utf8Slice(start + HEADER, end));

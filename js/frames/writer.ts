@@ -7,7 +7,9 @@ import {
   Command,
   Encoding,
   HEADER,
+  PRIORITIES,
   type CallKind,
+  type Priority,
   type Side,
 } from '../base/boundary.js';
 import { afterThis } from '../base/timers.js';
@@ -44,6 +46,7 @@ export class CommandWriter {
    * @param meta a JSON object, or '' for none
    * @param sticky the string that binds the call to an instance, or '' for none
    * @param hedge whether the call is hedged; `undefined` for the configuration
+   * @param priority `undefined` for that of the request on whose behalf the call is made
    */
   call(
     id: number,
@@ -57,6 +60,7 @@ export class CommandWriter {
     { parent, depth, path }: Chain = FIRST,
     sticky = '',
     hedge?: boolean,
+    priority?: Priority,
   ): void {
     const start = this.#end;
     const texts = service.length + method.length + meta.length + path.length + sticky.length;
@@ -85,7 +89,8 @@ export class CommandWriter {
       (idempotent ? 1 : 0) |
       (kindNumber << 1) |
       (sticky === '' ? 0 : 8) |
-      (hedge === undefined ? 0 : hedge ? 48 : 16);
+      (hedge === undefined ? 0 : hedge ? 48 : 16) |
+      (priority === undefined ? 0 : (PRIORITIES.indexOf(priority) + 1) << 6);
     buffer[start + 29] = depth;
     buffer.writeUInt32LE(metaLength, start + 30);
     this.#finish(start, Command.Call, serviceLength, id, at, payload);
@@ -96,6 +101,13 @@ export class CommandWriter {
     const start = this.#end;
     this.#reserve(HEADER, undefined);
     this.#finish(start, Command.Cancel, 0, id, start + HEADER, undefined);
+  }
+
+  /** Reports that the time of a request was over before its handler could run. */
+  late(id: number): void {
+    const start = this.#end;
+    this.#reserve(HEADER, undefined);
+    this.#finish(start, Command.Late, 0, id, start + HEADER, undefined);
   }
 
   /** @param meta a JSON object, or '' for none */

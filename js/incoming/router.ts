@@ -228,6 +228,14 @@ export class Router {
     return context;
   }
 
+  /** The time of a request is over: its handler does not run. */
+  late(id: number): void {
+    this.requests += 1;
+    this.answers += 1;
+    this.failures += 1;
+    this.#writer.late(id);
+  }
+
   /** Delivers an item of a request's input. */
   item(id: number, payload: Incoming): void {
     this.#streams.item(id, payload);

@@ -21,7 +21,10 @@ export function encodeConfig(config: MeshConfig): string {
     const { provider, providers, advertise, ...discovery } = config.discovery as DiscoveryConfig;
     // The core learns only that there is a provider. The providers stay in JavaScript, and so do the options of
     // a built-in source, which the core checks separately.
-    const rest = typeof provider === 'string' ? { services: discovery.services } : discovery;
+    const rest =
+      typeof provider === 'string'
+        ? { services: discovery.services, maxStaleMs: discovery.maxStaleMs }
+        : discovery;
     plain['discovery'] = { ...rest, provider: 'application' };
   } else if (config.discovery?.advertise !== undefined) {
     throw invalidOption('discovery.advertise is for a provider: give discovery.provider too');

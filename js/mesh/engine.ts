@@ -122,6 +122,7 @@ export class Engine {
           environment,
           zone: config.balancing?.zone,
           report: (service, instances) => this.native.setInstances(service, instances),
+          away: (service, away) => this.native.setAway(service, away),
         })
       : undefined;
     this.#inMemory = network !== undefined;
@@ -310,6 +311,7 @@ export class Engine {
       if (this.#providers !== undefined) health.details['discovery'] = this.#providers.known();
       if (state === 'ready') {
         Object.assign(health.details, JSON.parse(await this.native.stats()));
+        if ((health.details['servicesStale'] as string[]).length > 0) health.status = 'degraded';
         const { limitBytes, usedBytes } = this.native.memory() ?? NO_MEMORY;
         if (usedBytes > SCARCE * limitBytes) {
           health.status = 'degraded';

@@ -42,6 +42,7 @@ export function eventSink(parts: MeshParts, isClosed: () => boolean, more: () =>
     item: (side, id, payload) => (side === Side.Call ? calls : router).item(id, payload),
     inputEnded: (id) => router.inputEnded(id),
     sent: (side, id, cost) => (side === Side.Call ? calls : router).sent(id, cost),
+    late: (id) => router.late(id),
     abort: (id, cause) => router.abort(id, cause),
     sessionOpened: (handle, session) => {
       peers.open(handle, session);

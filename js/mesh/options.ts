@@ -316,6 +316,7 @@ export interface EtcdProviderConfig {
   provider: 'etcd';
   /** The members of the cluster, 16 at most. When one fails, the next is tried. */
   endpoints: string[];
+  ca?: string | undefined;
   /** The beginning of all keys. Default: `'/mesh/'`. */
   prefix?: string | undefined;
   /**
@@ -330,6 +331,17 @@ export interface EtcdProviderConfig {
   /** The password of `user`. Environment: `SECURE_MESH_ETCD_PASSWORD`. Default: none. */
   password?: string | undefined;
 }
+
+/** X */
+export interface ConsulProviderConfig { provider: 'consul'; address?: string | undefined; token?: string | undefined; datacenter?: string | undefined; namespace?: string | undefined; tag?: string | undefined; ca?: string | undefined; register?: boolean | undefined; ttlMs?: Duration | undefined }
+/** X */
+export interface KubernetesProviderConfig { provider: 'kubernetes'; namespace?: string | undefined; portName?: string | undefined; address?: string | undefined; tokenFile?: string | undefined; ca?: string | undefined }
+/** X */
+export interface BulkheadConfig { maxCalls: number; maxQueue?: number | undefined }
+/** X */
+export interface ConcurrencyConfig { min?: number | undefined; initial?: number | undefined; max?: number | undefined }
+/** X */
+export interface CallerConfig { index: number; of: number }
 
 /**
  * The rules about which caller may call which method of this service. Without them every service
@@ -422,6 +434,7 @@ export interface BalancingConfig {
    * never. Default: with the defaults below.
    */
   ejection?: EjectionConfig | false | undefined;
+  caller?: CallerConfig | undefined;
   /**
    * The most instances of one service that this service connects to, 1…1,000. Each client draws
    * its own subset; the other instances are used when none of the subset can be. Default: 32.
@@ -585,7 +598,7 @@ export interface MeshLimits {
 }
 
 /** A source of instances of the package, with its options. */
-export type BuiltInProvider = FileProviderConfig | DnsProviderConfig | EtcdProviderConfig;
+export type BuiltInProvider = FileProviderConfig | DnsProviderConfig | EtcdProviderConfig | ConsulProviderConfig | KubernetesProviderConfig;
 
 /** The options of discovery. With a source of instances of the package, its options are among them. */
 export type DiscoveryOptions =

@@ -10,7 +10,8 @@ import type { MeshMetrics } from '../monitoring/metrics-collector.js';
 import type { CircuitBreakerConfig } from '../resilience/circuit-breaker.js';
 import type { RateLimiterConfig } from '../resilience/rate-limiter.js';
 import type { RetryPolicyConfig } from '../resilience/retry-policy.js';
-import type { CoreConfig, SecurityConfig } from './options.js';
+import type { SharedQuotaConfig } from '../resilience/shared-quota.js';
+import type { BulkheadConfig, ConcurrencyConfig, CoreConfig, SecurityConfig } from './options.js';
 
 /** The services that may read the description of a mesh: its report and its methods. */
 export type ObserveOption =
@@ -36,7 +37,7 @@ export interface MeshConfig extends CoreConfig {
      * The quota of each caller, by its verified identity. Requests for unknown methods count too. Requests
      * over the quota get `RESOURCE_EXHAUSTED`, reason `RATE_LIMITED`, with `retryAfterMs`.
      */
-    rateLimit?: RateLimiterConfig | undefined;
+    rateLimit?: (RateLimiterConfig & SharedQuotaConfig) | undefined;
     /**
      * The circuit breaker. Each instance of a service has its own breaker; while it is open, the other
      * instances take the calls. If the breakers of all instances are open, calls get `UNAVAILABLE`, reason
@@ -71,6 +72,10 @@ export interface MeshConfig extends CoreConfig {
         }
       | false
       | undefined;
+    /** The most calls under way at each service that is called, and a queue for more. Default: none. */
+    bulkhead?: BulkheadConfig | false | undefined;
+    /** An adaptive limit on the requests that this service has under way. Default: none. */
+    concurrency?: ConcurrencyConfig | false | undefined;
     /**
      * The limits of the outcomes that this service keeps for idempotency keys. Beyond these limits, calls
      * with a new key get `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, with `retryAfterMs`, and do not run.
@@ -198,7 +203,8 @@ export interface MeshHealth {
    * while its policy file is broken, while more than nine tenths of `limits.maxMemoryBytes` are held, and
    * while its key directory keeps new services out: `details.keyDirectoryFault` has the cause, the path and
    * the repair. It is also `degraded` while there is a `details.certificateProblem`: the files of the
-   * certificate are not in use, or the certificate or a revocation list ends soon or has ended.
+   * certificate are not in use, or the certificate or a revocation list ends soon or has ended, and while `details.servicesStale` names services whose source of
+   * instances has been away for longer than `discovery.maxStaleMs`.
    */
   status: 'healthy' | 'degraded' | 'unhealthy';
   /** The number of services in discovery. */

@@ -203,7 +203,7 @@ export class Calls {
     { service, method, outflow }: Pending,
     kind: CallKind,
     payload: Payload,
-    { timeoutMs, idempotent, meta, sticky, hedge }: PreparedOptions,
+    { timeoutMs, idempotent, meta, sticky, hedge, priority }: PreparedOptions,
     input: unknown,
     chain: Chain,
   ): void {
@@ -219,6 +219,7 @@ export class Calls {
       chain,
       sticky,
       hedge,
+      priority,
     );
     // If all calls were in one batch, the answers would be in one batch too, and the two processes would idle
     // in turn. With half of the calls in a batch, one batch is processed while the other is in transit.

@@ -1,5 +1,6 @@
 // The checked options of a call, in the form of the wire.
 
+import { PRIORITIES, type Priority } from '../base/boundary.js';
 import { checkKeys, invalidArgument, show } from '../base/arguments.js';
 import { isAbortSignal } from '../base/signals.js';
 import type { CallKind, CallOptions } from './call-types.js';
@@ -14,6 +15,8 @@ export interface PreparedOptions {
   readonly sticky: string;
   /** Whether a second copy may go to another instance; `undefined` for the configuration. */
   readonly hedge: boolean | undefined;
+  /** `undefined` for that of the request on whose behalf the call is made. */
+  readonly priority: Priority | undefined;
   /** A JSON object, or '' for none. */
   readonly meta: string;
   readonly signal: AbortSignal | undefined;
@@ -33,6 +36,7 @@ const OPTION_KEYS = [
   'detached',
   'sticky',
   'hedge',
+  'priority',
 ] as const;
 
 const NONE: PreparedOptions = {
@@ -40,6 +44,7 @@ const NONE: PreparedOptions = {
   idempotent: false,
   sticky: '',
   hedge: undefined,
+  priority: undefined,
   meta: '',
   signal: undefined,
   onResponseMetadata: undefined,
@@ -65,6 +70,7 @@ export function prepareOptions(options: CallOptions | undefined, kind: CallKind)
     sticky: checkSticky(options.sticky),
     // The outcome that is kept for a key is kept by one instance: at another one the call would run again.
     hedge: idempotencyKey === undefined ? checkHedge(options.hedge, kind) : false,
+    priority: checkPriority(options.priority),
     meta: encodeFacts(options.metadata, idempotencyKey, kind),
     signal: checkSignal(options.signal),
     onResponseMetadata,
@@ -133,6 +139,14 @@ function checkHedge(hedge: unknown, kind: CallKind): boolean | undefined {
     return hedge;
   }
   throw invalidArgument(`options.hedge must be true or false, got ${show(hedge)}`);
+}
+
+function checkPriority(priority: unknown): Priority | undefined {
+  if (priority === undefined || PRIORITIES.includes(priority as Priority)) {
+    return priority as Priority | undefined;
+  }
+  const known = PRIORITIES.map((one) => `'${one}'`).join(', ');
+  throw invalidArgument(`options.priority must be one of ${known}, got ${show(priority)}`);
 }
 
 function checkSignal(signal: unknown): AbortSignal | undefined {

@@ -1,8 +1,8 @@
 // The public types of calls, and of the middleware around them.
 
-import type { CallKind } from '../base/boundary.js';
+import type { CallKind, Priority } from '../base/boundary.js';
 
-export type { CallKind };
+export type { CallKind, Priority };
 
 /** The items of a stream that is sent. */
 export type Items<T = unknown> = AsyncIterable<T> | Iterable<T>;
@@ -44,6 +44,12 @@ export interface CallOptions {
    * without `resilience.hedging` too. Default: true with `resilience.hedging`.
    */
   hedge?: boolean | undefined;
+  /**
+   * How much the call matters when its service, or this one, has too much to do: `'sheddable'` calls are refused
+   * first, and `'critical'` ones last. A priority is a request and no right: services trust their callers' word
+   * only for the order. Default: the priority of the request on whose behalf the call is made, else `'normal'`.
+   */
+  priority?: Priority | undefined;
   /**
    * Whether a call made by a handler is independent of the handler's request: it does not inherit deadline,
    * cancellation, trace and request id. Default: false.

@@ -5,7 +5,7 @@ use crate::{
     codegen::Generated,
     core::{
         error::Code,
-        kinds::{CallKind, Encoding},
+        kinds::{CallKind, Encoding, Priority},
     },
 };
 
@@ -22,6 +22,8 @@ pub(crate) fn generate() -> Generated {
     let mut file = String::from(INTRODUCTION);
     words(&mut file, "MeshErrorCode", CODE, "CODES", CODES, &Code::ALL.map(Code::as_str));
     words(&mut file, "CallKind", KIND, "CALL_KINDS", KINDS, &CallKind::ALL.map(name_of_kind));
+    let priorities = Priority::ALL.map(|priority| format!("{priority:?}").to_lowercase());
+    words(&mut file, "Priority", PRIORITY, "PRIORITIES", PRIORITIES, &priorities);
     let encodings = Encoding::ALL.map(|encoding| (format!("{encoding:?}"), encoding as usize, ""));
     table(&mut file, "Encoding", "The encoding of a payload.", &encodings);
     for one in TABLES {
@@ -41,6 +43,12 @@ const KIND: &str = "\
  * many; many and many. The terms are gRPC's.
  */";
 const KINDS: &str = "/** Every kind of call, at its number. */";
+const PRIORITY: &str = "\
+/**
+ * How much a call matters when its service has too much to do: `sheddable` calls are
+ * refused first, and `critical` ones last.
+ */";
+const PRIORITIES: &str = "/** Every priority; its number is its place here, from 1. */";
 
 /// Converts the name of a kind, as `ServerStream` to `serverStream`.
 fn name_of_kind(kind: CallKind) -> String {

@@ -287,6 +287,9 @@ reasons! {
     /// Too many calls in flight.
     CallLimit = "CALL_LIMIT", [ResourceExhausted], Later,
         "Try again after `retryAfterMs`, or make fewer calls at once.";
+    /// The service had too little time or too much to do for the request, and did not run it.
+    Shed = "SHED", [ResourceExhausted], Later,
+        "Ask another instance, as the mesh does by itself; give the call more time, or the service more instances.";
     /// The chain of calls is longer than its limit.
     CallDepth = "CALL_DEPTH", [FailedPrecondition], Never,
         "Break the cycle that the message names; raise `limits.maxCallDepth` if the chain is meant to be so long.";
@@ -320,6 +323,9 @@ reasons! {
     /// Discovery has reported no instance of the service, or has not answered yet.
     NoInstance = "NO_INSTANCE", [Unavailable], Later,
         "Try again later; check that the provider of discovery works and that the service runs.";
+    /// The source of the service's instances has been away for longer than its last list may be used.
+    DiscoveryStale = "DISCOVERY_STALE", [Unavailable], Later,
+        "Mend the source of discovery, which the log names; `discovery.maxStaleMs` says for how long its last list is used.";
     /// The service has no handler for this method.
     MethodNotFound = "METHOD_NOT_FOUND", [Unimplemented], Never,
         "Check the method's name, and that the service has a handler for it.";
@@ -432,6 +438,7 @@ impl Reason {
                 | Self::ConnectTimeout
                 | Self::UnknownService
                 | Self::NoInstance
+                | Self::DiscoveryStale
                 | Self::Closed
                 | Self::NotInitialized
                 | Self::Listen

@@ -175,6 +175,12 @@ impl Events for Echo {
         self.requests.lock().unwrap().push(request.id);
     }
 
+    fn delay(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn wanted(&self, _: &mesh_core::id::ServiceId) {}
+
     fn flush(&self) {
         if self.requests.lock().unwrap().is_empty() {
             return;
@@ -228,6 +234,7 @@ async fn batch(mesh: &Mesh, app: &Echo) {
             idempotent: false,
             sticky: None,
             hedge: None,
+            priority: None,
             chain: Chain::FIRST,
         };
         (0..BATCH as CallId).for_each(|id| io.call(id, &spec));

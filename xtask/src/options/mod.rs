@@ -10,14 +10,19 @@ mod config {
     pub(crate) mod admin;
     pub(crate) mod authorization;
     pub(crate) mod balancing;
+    pub(crate) mod bulkhead;
+    pub(crate) mod caller_place;
     pub(crate) mod certificate;
+    pub(crate) mod concurrency;
     pub(crate) mod conditions;
+    pub(crate) mod consul_provider;
     pub(crate) mod discovery;
     pub(crate) mod dns_provider;
     pub(crate) mod ejection;
     pub(crate) mod enrolment;
     pub(crate) mod etcd_provider;
     pub(crate) mod file_provider;
+    pub(crate) mod kubernetes_provider;
     pub(crate) mod limits;
     pub(crate) mod paths;
     pub(crate) mod root;
@@ -40,7 +45,7 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with the paths of their options.
-const SECTIONS: [(&str, Section); 20] = [
+const SECTIONS: [(&str, Section); 24] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("security.certificate.", config::certificate::SECTION),
@@ -52,11 +57,16 @@ const SECTIONS: [(&str, Section); 20] = [
     ("discovery.", config::file_provider::SECTION),
     ("discovery.", config::dns_provider::SECTION),
     ("discovery.", config::etcd_provider::SECTION),
+    ("discovery.", config::consul_provider::SECTION),
+    ("discovery.", config::kubernetes_provider::SECTION),
     ("authorization.", config::authorization::SECTION),
     ("authorization.rules[].", config::rules::SECTION),
     ("authorization.rules[].when.", config::conditions::SECTION),
     ("balancing.", config::balancing::SECTION),
+    ("balancing.caller.", config::caller_place::SECTION),
     ("balancing.ejection.", config::ejection::SECTION),
+    ("resilience.bulkhead.", config::bulkhead::SECTION),
+    ("resilience.concurrency.", config::concurrency::SECTION),
     ("admin.", config::admin::SECTION),
     ("tracing.", config::tracing::SECTION),
     ("paths.", config::paths::SECTION),
@@ -66,8 +76,9 @@ const SECTIONS: [(&str, Section); 20] = [
 /// The interface and file of the options that the core does not read.
 const CONFIG: (&str, &str) = ("MeshConfig", "js/mesh/types.ts");
 /// The types of these options, and the files of their declarations.
-const INTERFACES: [(&str, &str); 4] = [
+const INTERFACES: [(&str, &str); 5] = [
     ("RateLimiterConfig", "js/resilience/rate-limiter.ts"),
+    ("SharedQuotaConfig", "js/resilience/shared-quota.ts"),
     ("CircuitBreakerConfig", "js/resilience/circuit-breaker.ts"),
     ("RetryPolicyConfig", "js/resilience/retry-policy.ts"),
     ("IdempotencyConfig", "js/incoming/idempotency-limits.ts"),

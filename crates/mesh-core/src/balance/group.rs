@@ -3,6 +3,7 @@
 use std::{cell::Cell, time::Duration};
 
 use super::{
+    aperture::{Place, aperture},
     dice::mix,
     load::{Latency, Load},
     outlier::Record,
@@ -27,6 +28,8 @@ pub enum Verdict {
     Good,
     /// It failed.
     Bad,
+    /// It refused the call, since it has too much to do.
+    Busy,
     /// Nothing; the caller gave the call up or the connection broke.
     Nothing,
 }
@@ -123,21 +126,23 @@ impl Group {
         Member { id: self.last_id, facts, in_subset: true, since, credit: Cell::new(0.0), load, record }
     }
 
-    /// Marks the instances that this caller uses, by rendezvous hashing: few of them change when instances
-    /// come and go, and other callers use others.
+    /// Marks the instances that this caller uses, where there are many.
     fn choose_subset(&mut self) {
         let most = self.options.subset as usize;
         self.has_subset = self.members.len() > most;
-        let rank = |member: &Member| (!member.facts.local, mix(self.seed ^ member.facts.hash));
-        let limit = self.has_subset.then(|| {
-            let mut ranks: Vec<_> = self.members.iter().map(rank).collect();
-            ranks.sort_unstable();
-            ranks[most]
-        });
-        let chosen: Vec<bool> =
-            self.members.iter().map(|member| limit.is_none_or(|limit| rank(member) < limit)).collect();
-        for (member, in_subset) in self.members.iter_mut().zip(chosen) {
-            member.in_subset = in_subset;
+        for member in &mut self.members {
+            member.in_subset = !self.has_subset;
+        }
+        if !self.has_subset {
+            return;
+        }
+        let place = match self.options.caller {
+            Some(caller) => Place { index: caller.index.into(), of: caller.of.into() },
+            None => Place { index: mix(self.seed) >> 32, of: 1 << 32 },
+        };
+        let facts: Vec<Facts> = self.members.iter().map(|member| member.facts).collect();
+        for index in aperture(&facts, most, place) {
+            self.members[index].in_subset = true;
         }
     }
 
@@ -163,7 +168,9 @@ impl Group {
         let ejected = member.record.is_ejected(now);
         match (verdict, latency) {
             // Failing fast is no virtue.
-            (Verdict::Nothing | Verdict::Bad, Some(latency)) => member.load.latency.at_least(latency, now),
+            (Verdict::Nothing | Verdict::Bad | Verdict::Busy, Some(latency)) => {
+                member.load.latency.at_least(latency, now)
+            }
             (Verdict::Good, Some(latency)) => {
                 member.load.latency.observe(latency, now);
                 self.latency.observe(latency, now);
@@ -173,8 +180,12 @@ impl Group {
         if verdict == Verdict::Nothing {
             return Vec::new();
         }
-        let failed = verdict == Verdict::Bad;
+        let failed = verdict != Verdict::Good;
         member.load.outcome(failed, now);
+        // One that is busy costs more, and is not left out: it does what it can.
+        if verdict == Verdict::Busy {
+            return Vec::new();
+        }
         let Some(limits) = self.options.ejection else { return Vec::new() };
         let mut changes = Vec::new();
         // Calls that were on their way when it was ejected say nothing new.

@@ -4,6 +4,7 @@
 //! how many calls are at it, whether it fails more than the others. Nothing here reads a clock or draws a
 //! random number: time and [`Dice`] are arguments. A pick allocates nothing.
 
+mod aperture;
 mod dice;
 mod group;
 mod load;

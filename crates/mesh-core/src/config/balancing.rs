@@ -17,6 +17,9 @@ section! {
         /// `false` for never.
         ejection: Option<Ejection> = "ejection" ("EjectionConfig | false"), shown(None, "with the defaults below"),
             |at| Ejection::or_never(at).map(Some);
+        /// The place of this process among the callers, where a service has more instances than `subset`.
+        caller: Option<CallerPlace> = "caller" ("CallerConfig"), absent("a place by chance"),
+            |at| CallerPlace::read_at(at).map(Some);
         /// The most instances of one service that this service connects to, 1…1,000. Each client draws its own
         /// subset; the other instances are used when none of the subset can be.
         subset: u32 = "subset" ("number"), count(32), |at| at.integer(1, 1000);

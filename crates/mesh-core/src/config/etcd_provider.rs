@@ -6,8 +6,11 @@ section! {
         /// `'etcd'`.
         kind: () = "provider" ("'etcd'"), required("'etcd'"), |at| at.choice(&[("etcd", ())]);
         /// The members of the cluster, 16 at most. When one fails, the next is tried.
-        endpoints: Vec<String> = "endpoints" ("string[]"), required("URLs, as in ['http://127.0.0.1:2379']"),
-            |at| at.each_text(16, "an http:// URL without a path, as in 'http://127.0.0.1:2379'", endpoint);
+        endpoints: Vec<ServerUrl> = "endpoints" ("string[]"), required("URLs, as in ['http://127.0.0.1:2379']"),
+            |at| at.each_text(16, "an http:// or https:// URL with a port and without a path, as in 'http://127.0.0.1:2379'", endpoint);
+        /// The authorities behind the certificates of the members, a PEM file. For `https://`.
+        ca: Option<PathBuf> = "ca" ("string"), absent("those of the operating system"),
+            |at| Ok(at.string()?.map(|path| Some(PathBuf::from(path))));
         /// The beginning of all keys.
         prefix: String = "prefix" ("string"), shown("/mesh/".to_owned(), "`'/mesh/'`"), |at| at.string();
         /// Whether this service registers itself, if it listens. The registration has a lease that is kept alive;

@@ -12,9 +12,13 @@ mod admin;
 mod admin_port;
 mod authorization;
 mod balancing;
+mod bulkhead;
+mod caller_place;
 mod certificate;
 mod collector;
+mod concurrency;
 mod conditions;
+mod consul_provider;
 mod discovery;
 mod dns_provider;
 mod ejection;
@@ -22,6 +26,7 @@ mod enrolment;
 mod error;
 mod etcd_provider;
 mod file_provider;
+mod kubernetes_provider;
 mod limits;
 mod material;
 mod memory;
@@ -40,8 +45,10 @@ mod rules;
 mod secret;
 mod security;
 mod selection;
+mod server_url;
 mod service;
 mod services;
+mod shared_quota;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -58,13 +65,18 @@ pub use self::{
     accept::{Accept, WeakerTrust},
     admin_port::{Admin, AdminToken},
     balancing::Balancing,
+    bulkhead::Bulkhead,
+    caller_place::CallerPlace,
     collector::{Collector, Header, Otlp},
+    concurrency::Concurrency,
+    consul_provider::ConsulProvider,
     dns_provider::DnsProvider,
     ejection::Ejection,
     enrolment::EnrolmentOptions as Enrolment,
     error::ConfigError,
     etcd_provider::EtcdProvider,
     file_provider::FileProvider,
+    kubernetes_provider::KubernetesProvider,
     limits::Limits,
     material::{Certificate, Material, Tls},
     nearest::nearest,
@@ -78,7 +90,9 @@ pub use self::{
     resilience::{Breaker, Hedging, RateLimit, Resilience, Retry},
     secret::{JoinSecret, Secret},
     selection::Selection,
+    server_url::ServerUrl,
     service::Service,
+    shared_quota::{OnUnavailable, RedisUrl, SharedQuota},
     sources::{ProviderConfig, Records},
     weakness::{MAKE_SECRET, MIN_SECRET, Weakness},
 };
@@ -144,6 +158,8 @@ pub struct MeshConfig {
     pub limits: Limits,
     /// `balancing`.
     pub balancing: Balancing,
+    /// `discovery.maxStaleMs`: for how long a list is used whose source is away.
+    pub max_stale: Option<Duration>,
     /// `resilience`.
     pub resilience: Resilience,
     /// This mesh only asks for its first certificate: [`MeshConfig::joining`].
@@ -226,6 +242,7 @@ impl MeshConfig {
             enforce_peer_keys: security.enforce_peer_keys,
             services: discovery.services,
             has_provider: discovery.has_provider,
+            max_stale: discovery.max_stale,
             keys_dir: keys_dir.or(security.keys_dir).or(keys_dir_variable).map(PathBuf::from),
             authorization: PolicySource::read(&options, env)?,
             admin,

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::{
     error::ConfigError,
     read::{At, is_host},
+    server_url::ServerUrl,
 };
 
 impl At<'_> {
@@ -19,6 +20,17 @@ impl At<'_> {
         Err(self.wrong("a domain name, as in 'prod.svc.cluster.local' or '_grpc._tcp.{service}.example'"))
     }
 
+    /// The URL of a server, with its port.
+    pub(super) fn server(&self) -> Result<Option<ServerUrl>, ConfigError> {
+        let Some(text) = self.string()? else { return Ok(None) };
+        // A URL may have a password in it.
+        ServerUrl::parse(&text).map(Some).ok_or_else(|| {
+            self.malformed(
+                "an http:// or https:// URL with a port and without a path, as in 'http://127.0.0.1:8500'",
+            )
+        })
+    }
+
     /// An IP address with or without a port; `default` is the port of one without.
     pub(super) fn socket(&self, default: u16) -> Result<Option<SocketAddr>, ConfigError> {
         let Some(text) = self.string()? else { return Ok(None) };
@@ -28,11 +40,7 @@ impl At<'_> {
     }
 }
 
-/// A URL of etcd, without a slash at its end.
-pub(super) fn endpoint(text: &str) -> Option<String> {
-    let authority = text.strip_prefix("http://")?.trim_end_matches('/');
-    let (host, port) = authority.rsplit_once(':')?;
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let port: u16 = port.parse().ok().filter(|port| *port > 0)?;
-    (!bare.is_empty() && is_host(bare)).then(|| format!("http://{host}:{port}"))
+/// A URL of a member of etcd.
+pub(super) fn endpoint(text: &str) -> Option<ServerUrl> {
+    ServerUrl::parse(text)
 }

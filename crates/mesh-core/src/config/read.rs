@@ -174,6 +174,11 @@ impl<'a> At<'a> {
         })
     }
 
+    /// A value of the wrong form that no error repeats.
+    pub(super) fn malformed(&self, expected: &str) -> ConfigError {
+        self.options.error(self.key, expected, "another text".to_owned())
+    }
+
     /// A service id.
     pub(super) fn service_id(&self) -> Result<Option<ServiceId>, ConfigError> {
         let Some(text) = self.string()? else { return Ok(None) };

@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use super::{
+    bulkhead::Bulkhead,
+    concurrency::Concurrency,
     error::ConfigError,
     read::{At, Env, Options},
+    shared_quota::SharedQuota,
 };
 
 /// The options of `resilience`. A part without its options is off.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Resilience {
     /// `rateLimit`: the quota of each caller.
     pub rate_limit: Option<RateLimit>,
+    /// `rateLimit.shared`: whether the quotas are those of several processes.
+    pub shared_quota: Option<SharedQuota>,
     /// `circuitBreaker`: the conditions under which a failing instance gets no calls.
     pub circuit_breaker: Option<Breaker>,
     /// `retry`: the number and pace of further attempts.
@@ -21,6 +26,26 @@ pub struct Resilience {
     /// `hedging`: the conditions under which an idempotent call gets a second copy at another
     /// instance.
     pub hedging: Option<Hedging>,
+    /// `bulkhead`: the most calls at one service.
+    pub bulkhead: Option<Bulkhead>,
+    /// `concurrency`: an adaptive limit on requests under way.
+    pub concurrency: Option<Concurrency>,
+}
+
+impl Copy for Bulkhead {}
+
+impl PartialEq for Bulkhead {
+    fn eq(&self, other: &Self) -> bool {
+        (self.max_calls, self.max_queue) == (other.max_calls, other.max_queue)
+    }
+}
+
+impl Copy for Concurrency {}
+
+impl PartialEq for Concurrency {
+    fn eq(&self, other: &Self) -> bool {
+        (self.min, self.initial, self.max) == (other.min, other.initial, other.max)
+    }
 }
 
 /// `resilience.hedging`: the conditions under which an idempotent call gets a second copy at
@@ -43,10 +68,13 @@ impl Default for Resilience {
     fn default() -> Self {
         Self {
             rate_limit: None,
+            shared_quota: None,
             circuit_breaker: None,
             retry: None,
             queue: Duration::from_secs(1),
             hedging: None,
+            bulkhead: None,
+            concurrency: None,
         }
     }
 }
@@ -108,15 +136,27 @@ impl Resilience {
     pub(super) fn read(root: &Options<'_>, env: Env<'_>) -> Result<Self, ConfigError> {
         let options = root.object(
             "resilience",
-            &["rateLimit", "circuitBreaker", "retry", "idempotency", "queueMs", "hedging"],
+            &[
+                "rateLimit",
+                "circuitBreaker",
+                "retry",
+                "idempotency",
+                "queueMs",
+                "hedging",
+                "bulkhead",
+                "concurrency",
+            ],
         )?;
         let at = |key| At { options: &options, key, variable: None, env };
         Ok(Self {
             rate_limit: RateLimit::read(&options, env)?,
+            shared_quota: RateLimit::read_shared(&options, env)?,
             circuit_breaker: Breaker::read(&options, env)?,
             retry: Retry::read(&options, env)?,
             queue: at("queueMs").time(Duration::ZERO, HOUR)?.unwrap_or(Self::default().queue),
             hedging: Hedging::read(&options, env)?,
+            bulkhead: Bulkhead::read_in(&options, env)?,
+            concurrency: Concurrency::read_in(&options, env)?,
         })
     }
 }
@@ -140,10 +180,59 @@ impl Hedging {
     }
 }
 
+impl Bulkhead {
+    /// `bulkhead`, which is off without its options.
+    fn read_in(parent: &Options<'_>, env: Env<'_>) -> Result<Option<Self>, ConfigError> {
+        let parent = At { options: parent, key: "bulkhead", variable: None, env };
+        let options = if parent.is_false() { return Ok(None) } else { parent.object(Self::KEYS)? };
+        if options.is_absent() { Ok(None) } else { Self::read(&options, env).map(Some) }
+    }
+}
+
+impl Concurrency {
+    /// The limit at the start, unless `initial` says otherwise.
+    const INITIAL: u32 = 20;
+
+    /// `concurrency`, which is off without its options.
+    fn read_in(parent: &Options<'_>, env: Env<'_>) -> Result<Option<Self>, ConfigError> {
+        let parent = At { options: parent, key: "concurrency", variable: None, env };
+        let options = if parent.is_false() { return Ok(None) } else { parent.object(Self::KEYS)? };
+        if options.is_absent() {
+            return Ok(None);
+        }
+        let read = Self::read(&options, env)?;
+        let wrong =
+            |key, expected: &str| Err(At { options: &options, key, variable: None, env }.wrong(expected));
+        if read.max < read.min {
+            return wrong("max", "no smaller than min");
+        }
+        match read.initial {
+            Some(initial) if initial < read.min || initial > read.max => {
+                wrong("initial", "between min and max")
+            }
+            _ => Ok(Some(read)),
+        }
+    }
+
+    /// The limit at the start.
+    #[must_use]
+    pub fn start(&self) -> u32 {
+        self.initial.unwrap_or(Self::INITIAL.clamp(self.min, self.max))
+    }
+}
+
 impl RateLimit {
+    const KEYS: [&str; 6] =
+        ["maxRequests", "windowMs", "blockDuration", "maxKeys", "shared", "onUnavailable"];
+
+    fn read_shared(parent: &Options<'_>, env: Env<'_>) -> Result<Option<SharedQuota>, ConfigError> {
+        let options = parent.object("rateLimit", &Self::KEYS)?;
+        let at = |key| At { options: &options, key, variable: None, env };
+        SharedQuota::read(&at("shared"), &at("onUnavailable"))
+    }
+
     fn read(parent: &Options<'_>, env: Env<'_>) -> Result<Option<Self>, ConfigError> {
-        let known = ["maxRequests", "windowMs", "blockDuration", "maxKeys"];
-        let options = parent.object("rateLimit", &known)?;
+        let options = parent.object("rateLimit", &Self::KEYS)?;
         if options.is_absent() {
             return Ok(None);
         }

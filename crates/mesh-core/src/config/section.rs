@@ -67,6 +67,7 @@ pub(super) mod prelude {
     pub(in super::super) use super::super::{
         accept::WeakerTrust,
         admin_port::AdminToken,
+        caller_place::CallerPlace,
         collector::{Collector, Header},
         conditions::Conditions,
         ejection::Ejection,
@@ -80,6 +81,7 @@ pub(super) mod prelude {
         read::{At, Env, Options},
         secret::{JoinSecret, Secret},
         selection::Selection,
+        server_url::ServerUrl,
         service::Service,
         sources::Records,
     };

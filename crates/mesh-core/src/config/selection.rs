@@ -2,6 +2,7 @@
 
 use super::{
     balancing::Balancing,
+    caller_place::CallerPlace,
     ejection::Ejection,
     error::ConfigError,
     read::{At, Env, Options},
@@ -33,6 +34,23 @@ impl Ejection {
     }
 }
 
+impl Copy for CallerPlace {}
+
+impl CallerPlace {
+    /// `balancing.caller`.
+    pub(super) fn read_at(at: &At<'_>) -> Result<Option<Self>, ConfigError> {
+        let options = at.object(Self::KEYS)?;
+        if options.is_absent() {
+            return Ok(None);
+        }
+        let read = Self::read(&options, at.env)?;
+        if read.index >= read.of {
+            return Err(options.wrong("index", "less than of"));
+        }
+        Ok(Some(read))
+    }
+}
+
 impl Balancing {
     /// The defaults of the section.
     #[must_use]
@@ -44,6 +62,7 @@ impl Balancing {
             zone: None,
             slow_start: std::time::Duration::ZERO,
             ejection: None,
+            caller: None,
             subset: 1,
         })
     }

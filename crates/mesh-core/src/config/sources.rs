@@ -3,10 +3,12 @@
 use serde_json::Value;
 
 use super::{
+    consul_provider::ConsulProvider,
     dns_provider::DnsProvider,
     error::ConfigError,
     etcd_provider::EtcdProvider,
     file_provider::FileProvider,
+    kubernetes_provider::KubernetesProvider,
     read::{Env, Options},
 };
 
@@ -28,11 +30,15 @@ pub enum ProviderConfig {
     Dns(DnsProvider),
     /// `'etcd'`
     Etcd(EtcdProvider),
+    /// `'consul'`
+    Consul(ConsulProvider),
+    /// `'kubernetes'`
+    Kubernetes(KubernetesProvider),
 }
 
 impl ProviderConfig {
     /// The names, for `provider`.
-    pub const NAMES: [&str; 3] = ["file", "dns", "etcd"];
+    pub const NAMES: [&str; 5] = ["file", "dns", "etcd", "consul", "kubernetes"];
 
     /// Checks the options of a provider, which are at `path`: `discovery` or `discovery.providers[1]`. `env` looks
     /// up variables.
@@ -54,6 +60,10 @@ impl ProviderConfig {
                     _ if etcd.endpoints.is_empty() => Err(options.wrong("endpoints", "one URL or more")),
                     _ => Ok(Self::Etcd(etcd)),
                 }
+            }
+            Some("consul") => ConsulProvider::read(&at(ConsulProvider::KEYS)?, env).map(Self::Consul),
+            Some("kubernetes") => {
+                KubernetesProvider::read(&at(KubernetesProvider::KEYS)?, env).map(Self::Kubernetes)
             }
             Some("dns") => {
                 let options = at(DnsProvider::KEYS)?;
@@ -91,7 +101,10 @@ mod tests {
     fn options_are_read_with_their_defaults() {
         let etcd = parse(&json!({ "provider": "etcd", "endpoints": ["http://[::1]:2379/"] }));
         let Ok(ProviderConfig::Etcd(etcd)) = etcd else { panic!("{etcd:?}") };
-        assert_eq!((etcd.endpoints[0].as_str(), etcd.prefix.as_str()), ("http://[::1]:2379", "/mesh/"));
+        assert_eq!(
+            (etcd.endpoints[0].to_string().as_str(), etcd.prefix.as_str()),
+            ("http://[::1]:2379", "/mesh/")
+        );
         assert!(!etcd.register);
         let dns = parse(&json!({ "provider": "dns", "domain": "shop.example", "server": "127.0.0.1:8600" }));
         let Ok(ProviderConfig::Dns(dns)) = dns else { panic!("{dns:?}") };
@@ -101,7 +114,10 @@ mod tests {
     #[test]
     fn a_wrong_option_is_named_with_its_repair() {
         let wrong = [
-            (json!({ "provider": "zookeeper" }), "discovery.provider must be one of 'file', 'dns', 'etcd'"),
+            (
+                json!({ "provider": "zookeeper" }),
+                "discovery.provider must be one of 'file', 'dns', 'etcd', 'consul', 'kubernetes'",
+            ),
             (json!({ "provider": "file" }), "discovery.path must be the path of a JSON file"),
             (json!({ "provider": "dns" }), "discovery.domain must be a domain name"),
             (json!({ "provider": "dns", "domain": "a b" }), "discovery.domain must be a domain name"),
@@ -118,6 +134,11 @@ mod tests {
                 "discovery.endpoints[0] must be an http",
             ),
             (
+                json!({ "provider": "consul", "address": "http://u:secret@x:1" }),
+                "discovery.address must be an http:// or https:// URL with a port and without a path, as in 'http://127.0.0.1:8500', got another text",
+            ),
+            (json!({ "provider": "kubernetes", "address": "x" }), "discovery.address must be an http"),
+            (
                 json!({ "provider": "etcd", "endpoint": "x" }),
                 "discovery.endpoint is not an option; did you mean",
             ),
@@ -133,6 +154,8 @@ mod tests {
         let options = json!({
             "provider": "etcd", "endpoints": ["http://a:1"], "user": "root", "password": "hunter2hunter2",
         });
+        let consul = parse(&json!({ "provider": "consul", "token": "hunter2hunter2" })).unwrap();
+        assert!(!format!("{consul:?}").contains("hunter2"));
         let config = parse(&options).unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
     }

@@ -14,11 +14,18 @@ use super::events::{AbortCause, CallError};
 use crate::{
     config::MeshConfig,
     error::{Code, Reason},
-    record::message::is_late,
+    record::message::{Priority, is_late},
 };
 
 /// The longest time that a request may hold its place.
 const MAX_TIME: Duration = Duration::from_hours(24);
+
+/// What a call takes over from the request on whose behalf it is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Inherited {
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) priority: Priority,
+}
 
 /// The time that a request may take: that of its caller, up to the limit of
 /// this side. The limit exists because a caller without a deadline must not

@@ -12,7 +12,7 @@ use crate::{
     handshake::Trust,
     id::{ServiceId, SessionId},
     identity::Certified,
-    record::message::{CallKind, Failure, Payload},
+    record::message::{CallKind, Failure, Payload, Priority},
     telemetry::{Metrics, escape},
 };
 
@@ -73,6 +73,9 @@ pub struct CallSpec<'a> {
     /// Whether a copy goes to another instance when the call takes longer than most. `None` follows
     /// `resilience.hedging`, and `Some(false)` forbids every copy. Only idempotent calls get one.
     pub hedge: Option<bool>,
+    /// How much it matters when its service has too much to do; `None` is the priority of the request on whose
+    /// behalf it is made, and otherwise the normal one.
+    pub priority: Option<Priority>,
     /// Its place in its chain.
     pub chain: Chain<'a>,
 }
@@ -302,6 +305,8 @@ pub trait Events: Send + Sync + 'static {
     /// The bytes of reported events that the application has not processed.
     /// While they are many, the mesh reads nothing more from peers.
     fn backlog(&self) -> usize;
+    /// For how long the oldest event has been waiting that the application has not taken.
+    fn delay(&self) -> Duration;
     /// The counters of calls, quotas and breakers; `None` if these figures are
     /// not wanted. Called once, at the start.
     fn metrics(&self) -> Option<Arc<Mutex<Metrics>>>;

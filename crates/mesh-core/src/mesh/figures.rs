@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{core::Core, stats::Stats};
+use super::{
+    core::Core,
+    stats::{Shed, Stats},
+};
 use crate::telemetry::{Moment, report::LimitView};
 
 /// The interval between two entries of gauges in the record of the mesh.
@@ -85,6 +88,9 @@ pub(super) fn stats(core: &Core) -> Stats {
         unsent_bytes: calling.unsent() + answering.unsent(),
         calls_in_flight: core.client.count(),
         calls_queued: core.client.queued(),
+        concurrency_limit: core.server.concurrency_limit(),
+        services_stale: core.client.stale_services(),
+        shared_quota: core.server.has_shared_quota(),
         requests_in_flight: core.server.count().0,
         strangers_displaced: connections_displaced(core) + core.server.gave_way(),
         private_operations: core.identity.private_operations(),
@@ -155,6 +161,13 @@ fn moment(core: &Core) -> Moment {
         private_operations: stats.private_operations,
         records_discarded: stats.records_discarded,
         strangers_displaced: stats.strangers_displaced,
+        shed: Shed::ALL.iter().zip(stats.shed).map(|(cause, count)| (cause.as_str(), count)).collect(),
+        shared_quota: stats.shared_quota,
+        discovery_ages: core.client.discovery_ages(),
+        calls_queued: stats.calls_queued as u64,
+        calls_queue_refused: [stats.calls_queue_full, stats.calls_queue_over],
+        calls_elsewhere: stats.calls_elsewhere,
+        concurrency_limit: stats.concurrency_limit,
         certificate_expires: core.identity.certificates.as_ref().map(|own| own.own().certificate_expires),
         retry_budget: core.client.retry_budget(),
         breakers: breakers.into_iter().collect(),

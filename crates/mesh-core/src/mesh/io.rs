@@ -24,13 +24,19 @@ pub struct Io(pub(super) Arc<Core>);
 impl Io {
     /// Begins a call. [`Events::settled`](super::Events::settled) reports its end.
     pub fn call(&self, id: CallId, spec: &CallSpec<'_>) {
-        let inherited = spec.chain.parent.map(|parent| self.0.server.deadline_of(parent)).transpose();
-        self.0.client.call(id, spec, inherited.map(Option::flatten));
+        let inherited = spec.chain.parent.map(|parent| self.0.server.inherited_from(parent)).transpose();
+        self.0.client.call(id, spec, inherited.map(Option::unwrap_or_default));
     }
 
     /// Sets the instances of a service for new calls. Calls in flight keep theirs.
     pub fn set_instances(&self, service: &ServiceId, instances: Vec<Endpoint<PublicKey>>) {
         self.0.client.set_instances(service, instances);
+    }
+
+    /// The source of a service's instances went away, or answers again. While it is away, nobody can tell whether
+    /// the list still holds: `discovery.maxStaleMs` limits for how long it is used.
+    pub fn set_away(&self, service: &ServiceId, away: bool) {
+        self.0.client.set_away(service, away);
     }
 
     /// Cancels a call. Nothing more is reported about it.
@@ -69,6 +75,11 @@ impl Io {
     /// Answers a request. Late answers are dropped.
     pub fn respond(&self, id: RequestId, metadata: &[u8], payload: Payload<'_>) {
         self.0.server.respond(id, metadata, payload);
+    }
+
+    /// The time of a request was over before its handler could run.
+    pub fn late(&self, id: RequestId) {
+        self.0.server.late(id);
     }
 
     /// Fails a request. Late failures are dropped.

@@ -59,7 +59,7 @@ pub use self::{
     identity::AuditSigner,
     io::Io,
     server::PolicyStatus,
-    stats::{CertificateStats, Stats},
+    stats::{CertificateStats, Shed, Stats},
 };
 use self::{
     exporting::{export, tracer},

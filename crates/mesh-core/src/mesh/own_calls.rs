@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -111,6 +112,10 @@ impl Events for Beside {
 
     fn backlog(&self) -> usize {
         self.application.backlog()
+    }
+
+    fn delay(&self) -> Duration {
+        self.application.delay()
     }
 
     fn metrics(&self) -> Option<Arc<Mutex<Metrics>>> {

@@ -103,6 +103,7 @@ pub(super) async fn run(
     }
     tokio::spawn(Arc::clone(&core.authorization).follow());
     tokio::spawn(Arc::clone(&core.client).place_queued());
+    core.server.follow_quota();
     core.client.follow_names();
     tokio::spawn(Arc::clone(&core).follow_certificate());
     tokio::spawn(Arc::clone(&core).follow_tls());

@@ -26,6 +26,39 @@ pub(crate) struct Counters {
     streams_stalled: AtomicUsize,
     spares_sent: AtomicU64,
     spares_answered: AtomicU64,
+    shed: [AtomicU64; Shed::ALL.len()],
+    queue_full: AtomicU64,
+    queue_over: AtomicU64,
+    elsewhere: AtomicU64,
+}
+
+/// Why a request was not handed to its handler, though its caller may make it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shed {
+    /// The time that was left was less than its method takes.
+    Deadline,
+    /// Its time was over when the application took it.
+    Late,
+    /// It was sheddable, and the process was busy.
+    Busy,
+    /// It was beyond the adaptive limit.
+    Limit,
+}
+
+impl Shed {
+    /// Every cause, in the order of [`Stats::shed`].
+    pub const ALL: [Self; 4] = [Self::Deadline, Self::Late, Self::Busy, Self::Limit];
+
+    /// The name of the cause in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::Late => "late",
+            Self::Busy => "busy",
+            Self::Limit => "limit",
+        }
+    }
 }
 
 /// The statistics of a mesh at one moment. Counts begin at the start of the mesh.
@@ -43,6 +76,12 @@ pub struct Stats {
     pub calls_in_flight: usize,
     /// Of these, the ones that wait for room on a session.
     pub calls_queued: usize,
+    /// Calls that were not made because too many waited already.
+    pub calls_queue_full: u64,
+    /// Calls that waited for room as long as they may, and were not made.
+    pub calls_queue_over: u64,
+    /// Calls that one instance was too busy for, and that went to another one.
+    pub calls_elsewhere: u64,
     /// Copies of slow calls that were sent to other instances.
     pub spares_sent: u64,
     /// Of these, the ones whose answer came first.
@@ -55,6 +94,15 @@ pub struct Stats {
     pub requests_denied: u64,
     /// Requests that the authorization policy would deny, but permits because it only audits.
     pub denials_audited: u64,
+    /// Requests that were not handed to their handlers, since there was too little time or too much to do, by
+    /// cause: [`Shed::ALL`]. They count as failed too.
+    pub shed: [u64; Shed::ALL.len()],
+    /// The most requests under way that `resilience.concurrency` allows at present.
+    pub concurrency_limit: Option<u32>,
+    /// Services whose source of instances has been away for longer than `discovery.maxStaleMs`.
+    pub services_stale: Vec<String>,
+    /// Whether the keeper of `resilience.rateLimit.shared` answers.
+    pub shared_quota: Option<bool>,
     /// Requests in progress.
     pub requests_in_flight: usize,
     /// Stalled streams: items wait, and the reader, here or at the peer, has not
@@ -145,6 +193,22 @@ impl Counters {
         bump(&self.spares_answered);
     }
 
+    pub(crate) fn count_shed(&self, cause: Shed) {
+        bump(&self.shed[cause as usize]);
+    }
+
+    pub(crate) fn count_queue_full(&self) {
+        bump(&self.queue_full);
+    }
+
+    pub(crate) fn count_queue_over(&self) {
+        bump(&self.queue_over);
+    }
+
+    pub(crate) fn count_elsewhere(&self) {
+        bump(&self.elsewhere);
+    }
+
     pub(crate) fn set_stalled(&self, streams: usize) {
         self.streams_stalled.store(streams, Ordering::Relaxed);
     }
@@ -167,6 +231,10 @@ impl Counters {
             hellos_over_budget: read(&self.hellos_over_budget),
             spares_sent: read(&self.spares_sent),
             spares_answered: read(&self.spares_answered),
+            shed: self.shed.each_ref().map(read),
+            calls_queue_full: read(&self.queue_full),
+            calls_queue_over: read(&self.queue_over),
+            calls_elsewhere: read(&self.elsewhere),
             streams_stalled: self.streams_stalled.load(Ordering::Relaxed),
             ..Stats::default()
         }

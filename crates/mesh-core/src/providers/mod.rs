@@ -3,4 +3,6 @@
 
 pub mod files;
 pub mod instances;
+pub mod redis;
 pub(crate) mod resolver;
+mod tls;

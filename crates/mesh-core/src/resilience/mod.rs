@@ -1,15 +1,19 @@
-//! Retries, circuit breakers and quotas. Nothing here sleeps or reads a clock: time and random numbers are
+//! Retries, circuit breakers, quotas and adaptive limits. Nothing here sleeps or reads a clock: time and random numbers are
 //! arguments, decisions are values.
 
+mod adaptive;
 mod backoff;
 mod breaker;
 mod budget;
+mod leases;
 mod quota;
 mod retry;
 
+pub use adaptive::AdaptiveLimit;
 pub use backoff::ExponentialBackoff;
 pub use breaker::{Admission, BreakerLimits, BreakerState, CircuitBreaker, Outcome, Permit, Transition};
 pub use budget::RetryBudget;
+pub use leases::{Ask, Lease, LeaseLimits, Leases, Spend};
 pub use quota::{Decision, Quota, QuotaLimits};
 pub use retry::{Attempt, RetryPolicy};
 

@@ -22,6 +22,9 @@ use super::{
 };
 use crate::error::Code;
 
+/// The most services with a row of discovery.
+const MAX_SERVICES: usize = 500;
+
 /// The content type of [`open_metrics`].
 pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// The content type of [`prometheus`].
@@ -104,6 +107,7 @@ impl Page {
         gauges(encoder, recorder)?;
         counters(encoder, recorder)?;
         denials(encoder, recorder)?;
+        too_much(encoder, recorder)?;
         breakers(encoder, recorder)?;
         limits(encoder, recorder)
     }
@@ -311,6 +315,36 @@ fn spans(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<(),
     let rows = dropped.iter().map(|(why, count)| (vec![("reason", why.as_str())], Value::Count(*count)));
     let help = "Spans that were lost, by reason";
     family(encoder, "securestack_spans_dropped", help, None, MetricType::Counter, rows)
+}
+
+/// What is done where there is too much to do.
+fn too_much(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<(), Error> {
+    let moment = recorder.moment();
+    let shed = moment.shed.iter().map(|(cause, count)| (vec![("cause", *cause)], Value::Count(*count)));
+    let help = "Requests that did not run, since there was too little time or too much to do";
+    family(encoder, "securestack_requests_shed", help, None, MetricType::Counter, shed)?;
+    let [full, over] = moment.calls_queue_refused;
+    let refused = [("full", full), ("timeout", over)];
+    let refused = refused.map(|(cause, count)| (vec![("cause", cause)], Value::Count(count)));
+    let help = "Calls that were not made, since too many waited for room or they waited too long";
+    family(encoder, "securestack_calls_queue_refused", help, None, MetricType::Counter, refused)?;
+    let elsewhere = [(Vec::new(), Value::Count(moment.calls_elsewhere))];
+    let help = "Calls that went to another instance, since one had too much to do";
+    family(encoder, "securestack_calls_elsewhere", help, None, MetricType::Counter, elsewhere)?;
+    let queued = [(Vec::new(), Value::Gauge(moment.calls_queued as f64))];
+    let help = "Calls that wait for room";
+    family(encoder, "securestack_calls_queued", help, None, MetricType::Gauge, queued)?;
+    let up = moment.shared_quota.map(|up| (Vec::new(), Value::Gauge(f64::from(u8::from(up)))));
+    let help = "Whether Redis answers, which keeps the quotas of several processes";
+    family(encoder, "securestack_shared_quota_up", help, None, MetricType::Gauge, up)?;
+    let ages = moment.discovery_ages.iter().take(MAX_SERVICES).map(|(service, age)| {
+        (vec![("securestack_peer_service", service.as_str())], Value::Gauge(age.as_secs_f64()))
+    });
+    let help = "Time since the source of instances of a service went away; 0 while it answers";
+    family(encoder, "securestack_discovery_stale", help, Some(&Unit::Seconds), MetricType::Gauge, ages)?;
+    let limit = moment.concurrency_limit.map(|limit| (Vec::new(), Value::Gauge(limit.into())));
+    let help = "Requests under way that the adaptive limit allows";
+    family(encoder, "securestack_concurrency_limit", help, None, MetricType::Gauge, limit)
 }
 
 fn denials(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<(), Error> {

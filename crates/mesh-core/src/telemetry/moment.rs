@@ -1,5 +1,7 @@
 //! The gauges of a process at one moment, for pages of metrics.
 
+use std::time::Duration;
+
 use super::report::LimitView;
 use crate::clock::Timestamp;
 
@@ -21,6 +23,18 @@ pub struct Moment {
     pub private_operations: u64,
     pub records_discarded: u64,
     pub strangers_displaced: u64,
+    /// Requests that were not handed to their handlers, by cause.
+    pub shed: Vec<(&'static str, u64)>,
+    /// Services that a provider reports, and for how long its source has been away.
+    pub discovery_ages: Vec<(String, Duration)>,
+    pub calls_queued: u64,
+    /// Calls that were not made: too many waited, and their wait was over.
+    pub calls_queue_refused: [u64; 2],
+    pub calls_elsewhere: u64,
+    /// Whether the keeper of shared quotas answers; `None` if there is none.
+    pub shared_quota: Option<bool>,
+    /// `None` without `resilience.concurrency`.
+    pub concurrency_limit: Option<u32>,
     /// `None` without a certificate.
     pub certificate_expires: Option<Timestamp>,
     /// `None` without `resilience.retry`.

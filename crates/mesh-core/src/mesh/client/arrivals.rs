@@ -1,11 +1,17 @@
 //! Changes of instances while calls run, and calls of services that discovery has not reported yet.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::{call::unreported, calls::Client};
-use crate::{crypto::rsa::PublicKey, discovery::Endpoint, id::ServiceId, mesh::events::CallId};
+use super::{call::unreported, calls::Client, links::Links};
+use crate::{
+    crypto::rsa::PublicKey,
+    discovery::Endpoint,
+    error::{Code, Reason},
+    id::ServiceId,
+    mesh::events::{CallError, CallId},
+};
 
 impl Client {
     /// Sets the instances of a service. New ones get calls from now on. Removed ones get no more calls, and
@@ -27,6 +33,40 @@ impl Client {
         }
         self.room();
         self.shared.events.flush();
+    }
+
+    /// The source of the instances of a service went away, or answers again.
+    pub(crate) fn set_away(&self, service: &ServiceId, away: bool) {
+        self.under_way().links.set_away(service, away, Instant::now());
+    }
+
+    /// The services that a provider reports, and for how long the source of each has been away.
+    pub(crate) fn discovery_ages(&self) -> Vec<(String, Duration)> {
+        if !self.shared.config.has_provider {
+            return Vec::new();
+        }
+        self.under_way().links.ages(Instant::now())
+    }
+
+    /// The services whose lists are too old to be used.
+    pub(crate) fn stale_services(&self) -> Vec<String> {
+        let Some(most) = self.shared.config.max_stale else { return Vec::new() };
+        let mut ages = self.discovery_ages();
+        ages.retain(|(_, age)| *age > most);
+        ages.into_iter().map(|(service, _)| service).collect()
+    }
+
+    /// The error of a call whose instances were last confirmed too long ago, if there is such a limit.
+    pub(super) fn too_stale(&self, service: &ServiceId, links: &Links) -> Option<CallError> {
+        let most = self.shared.config.max_stale?;
+        let away = links.away_for(service, Instant::now()).filter(|away| *away > most)?;
+        let text = format!(
+            "the source of discovery has not confirmed the instances of {service} for {} ms, and \
+             discovery.maxStaleMs is {}",
+            away.as_millis(),
+            most.as_millis()
+        );
+        Some(CallError::local(Code::Unavailable, Reason::DiscoveryStale, text))
     }
 
     /// Asks the application for the instances of a service, for the first call that needs them.

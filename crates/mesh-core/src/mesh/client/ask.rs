@@ -6,6 +6,7 @@ use super::{call::Call, calls::Client, session::ClientSession};
 use crate::{
     discovery::Address,
     mesh::{
+        chain::Inherited,
         events::{CallError, CallId, CallSpec, Chain},
         own_calls::OBSERVE,
     },
@@ -57,14 +58,21 @@ impl Client {
             idempotent: false,
             sticky: None,
             hedge: Some(false),
+            priority: None,
             chain: Chain::FIRST,
         };
-        let Way::Session(session) = way else { return self.call(id, &spec, Ok(None)) };
-        let made = Call::new(&spec, &self.shared.config, self.shared.budget.own(), self.count(), None)
-            .and_then(|mut call| {
-                call.send(id, session)?;
-                Ok::<_, CallError>(call)
-            });
+        let Way::Session(session) = way else { return self.call(id, &spec, Ok(Inherited::default())) };
+        let made = Call::new(
+            &spec,
+            &self.shared.config,
+            self.shared.budget.own(),
+            self.count(),
+            Inherited::default(),
+        )
+        .and_then(|mut call| {
+            call.send(id, session)?;
+            Ok::<_, CallError>(call)
+        });
         match made {
             Ok(call) => self.adopt(id, call),
             Err(error) => self.shared.events.settled(id, Err(error)),

@@ -21,14 +21,14 @@ use crate::{
     error::{Code, Reason},
     id::{IdSyntaxError, ServiceId},
     mesh::{
-        chain::{check_time_left, too_deep},
+        chain::{Inherited, check_time_left, too_deep},
         events::{CallError, CallId, CallSpec},
         session::{End, Session, Streams, hold},
         timers::TimerKey,
     },
     record::{
         RecordError,
-        message::{CallKind, CancelCause, Encoded, MAX_METHOD, RequestFields, is_method_name},
+        message::{CallKind, CancelCause, Encoded, MAX_METHOD, Priority, RequestFields, is_method_name},
     },
 };
 
@@ -68,6 +68,8 @@ pub(super) struct Call {
     pub(super) unreported: bool,
     /// Whether it is hedged, if the application has set that.
     pub(super) hedge: Option<bool>,
+    /// How much it matters where there is too much to do.
+    pub(super) priority: Priority,
     /// The hash of its service and method.
     pub(super) method: u64,
     /// The timer of its spare, and the occasion for the spare.
@@ -97,14 +99,13 @@ fn deadline_of(
 
 impl Call {
     /// Checks a call, and encodes its request. `others` calls are in flight,
-    /// and `inherited` is the deadline of the request on whose behalf it is
-    /// made.
+    /// and `inherited` is from the request on whose behalf it is made.
     pub(super) fn new(
         spec: &CallSpec<'_>,
         config: &MeshConfig,
         own: &Arc<Account>,
         others: usize,
-        inherited: Option<Instant>,
+        inherited: Inherited,
     ) -> Result<Self, CallError> {
         let refuse = |code, reason, message: String| Err(CallError::local(code, reason, message));
         let service: ServiceId =
@@ -136,13 +137,15 @@ impl Call {
             return refuse(Code::FailedPrecondition, Reason::CallDepth, text);
         }
         let now = Instant::now();
-        let deadline = deadline_of(spec, config, inherited, now)?;
+        let deadline = deadline_of(spec, config, inherited.deadline, now)?;
+        let priority = spec.priority.unwrap_or(inherited.priority);
         let fields = RequestFields {
             kind: spec.kind,
             attempt: 1,
             metadata: spec.metadata,
             depth: chain.depth,
             path: chain.path,
+            priority,
         };
         let until = deadline.map(Instant::into_std);
         let message = Encoded::request(spec.method, until, fields, spec.payload).map_err(|_| {
@@ -171,6 +174,7 @@ impl Call {
             unreported: false,
             queued: None,
             hedge: spec.hedge,
+            priority,
             method: key(spec.service) ^ key(spec.method).rotate_left(1),
             spare_timer: None,
             occasion: Occasion::Rescue,
@@ -207,6 +211,7 @@ impl Call {
             unreported: false,
             queued: None,
             hedge: self.hedge,
+            priority: self.priority,
             method: self.method,
             spare_timer: None,
             occasion: self.occasion,
@@ -264,7 +269,15 @@ impl Call {
         others
     }
 
-    /// Records that an unreachable instance can be reached again.
+    /// Records was too busy for the call; returns whether there are others to try, of so many in all.
+    pub(super) fn is_refused_at(&mut self, target: &Address, instances: usize) -> bool {
+        if !self.unreachable.contains(target) {
+            self.unreachable.push(target.clone());
+        }
+        self.unreachable.len() < instances
+    }
+
+    /// An instance that an unreachable instance can be reached again.
     pub(super) fn is_reachable_at(&mut self, target: &Address) {
         self.unreachable.retain(|address| address != target);
     }

@@ -30,6 +30,7 @@ use crate::{
     error::{Code, Reason},
     id::ServiceId,
     mesh::{
+        chain::Inherited,
         events::{CallError, CallId, CallSpec, Reply},
         identity::Identity,
         session::{End, Open, Sessions, prepare, run, streaming},
@@ -38,8 +39,13 @@ use crate::{
         timers::Timer,
     },
     record::message::{CancelCause, Encoded},
-    resilience::ResilienceError,
+    resilience::{ResilienceError, RetryBudget},
 };
+
+/// The share of calls that may go to another instance because one was too busy, in the long run and at once: a
+/// service that is too busy everywhere must not get each call several times.
+const ELSEWHERE: f64 = 0.2;
+const ELSEWHERE_AT_ONCE: u32 = 100;
 
 /// The client: the calls of this side, and everything that they need.
 pub(crate) struct Client {
@@ -65,6 +71,16 @@ pub(super) struct UnderWay {
     pub(super) links: Links,
     /// Calls that wait for room on a session.
     pub(super) queues: Queues,
+    /// Calls that may go elsewhere, since one instance was too busy for them.
+    pub(super) elsewhere: RetryBudget,
+}
+
+impl UnderWay {
+    /// A call begins; whether its id was in use.
+    fn insert(&mut self, id: CallId, call: Call) -> bool {
+        self.elsewhere.deposit();
+        self.calls.insert(id, call).is_some()
+    }
 }
 
 impl Client {
@@ -73,10 +89,12 @@ impl Client {
         identity: Arc<Identity>,
         registry: Registry<PublicKey>,
     ) -> Result<Arc<Self>, ResilienceError> {
-        let options = shared.config.resilience;
+        let options = shared.config.resilience.clone();
         let seed = (shared.platform.chance)().to_bits();
         let links = Links::new(shared.config.balancing.clone(), seed);
-        let under_way = Mutex::new(UnderWay { calls: HashMap::new(), links, queues: Queues::default() });
+        let elsewhere = RetryBudget::new(ELSEWHERE, ELSEWHERE_AT_ONCE)?;
+        let queues = Queues::default();
+        let under_way = Mutex::new(UnderWay { calls: HashMap::new(), links, queues, elsewhere });
         let sessions = Sessions::default();
         let breakers = options.circuit_breaker.map(Breakers::new).transpose()?.map(Mutex::new);
         let retries = options.retry.map(Retries::new).transpose()?.map(Mutex::new);
@@ -108,13 +126,13 @@ impl Client {
         lock(&self.under_way)
     }
 
-    /// Begins a call. `inherited` is the deadline of the request on whose behalf it
+    /// Begins a call. `inherited` is from the request on whose behalf it
     /// is made. The events report its end, also if it fails here.
     pub(crate) fn call(
         self: &Arc<Self>,
         id: CallId,
         spec: &CallSpec<'_>,
-        inherited: Result<Option<Instant>, CallError>,
+        inherited: Result<Inherited, CallError>,
     ) {
         let (measured, metadata) = Measured::begin(&self.shared, spec);
         let spec = &CallSpec { metadata: metadata.as_deref().unwrap_or(spec.metadata), ..spec.clone() };
@@ -127,7 +145,7 @@ impl Client {
                 {
                     lock(retries).begin();
                 }
-                if self.under_way().calls.insert(id, call).is_some() {
+                if self.under_way().insert(id, call) {
                     // The application has reused the id of a call in flight. The earlier call ends.
                     let error = CallError::local(Code::Internal, Reason::Internal, "call id reused");
                     self.shared.events.settled(id, Err(error));
@@ -160,7 +178,7 @@ impl Client {
         self.under_way().calls.insert(id, call);
     }
 
-    fn begin(&self, spec: &CallSpec<'_>, inherited: Option<Instant>) -> Result<Call, CallError> {
+    fn begin(&self, spec: &CallSpec<'_>, inherited: Inherited) -> Result<Call, CallError> {
         if self.shared.stop.is_cancelled() {
             let text = "the mesh is closed";
             return Err(CallError::local(Code::FailedPrecondition, Reason::Closed, text));

@@ -27,6 +27,10 @@ pub(super) struct Fleet {
     instances: Arc<Vec<Entry<PublicKey>>>,
     links: Vec<Link>,
     pub(super) group: Group,
+    /// The source of the list is away since then.
+    pub(super) away_since: Option<Instant>,
+    /// Calls at any of the instances.
+    pub(super) in_flight: u32,
 }
 
 /// The next step of a call.
@@ -78,7 +82,7 @@ pub(super) type Passes<'a> = &'a dyn Fn(usize) -> bool;
 
 impl Fleet {
     pub(super) fn new(group: Group) -> Self {
-        Self { instances: Arc::default(), links: Vec::new(), group }
+        Self { instances: Arc::default(), links: Vec::new(), group, away_since: None, in_flight: 0 }
     }
 
     pub(super) fn instances(&self) -> &[Entry<PublicKey>] {

@@ -124,9 +124,37 @@ impl Links {
         }
     }
 
+    /// The source of the list of a service went away, or answers again.
+    pub(super) fn set_away(&mut self, service: &ServiceId, away: bool, now: Instant) {
+        if let Some(fleet) = self.services.get_mut(service) {
+            fleet.away_since = away.then(|| fleet.away_since.unwrap_or(now));
+        }
+    }
+
+    /// For how long the source of the list of a service has been away.
+    pub(super) fn away_for(&self, service: &ServiceId, now: Instant) -> Option<Duration> {
+        let since = self.services.get(service)?.away_since?;
+        Some(now.saturating_duration_since(since))
+    }
+
+    /// The services with instances, and for how long the source of each list has been away.
+    pub(super) fn ages(&self, now: Instant) -> Vec<(String, Duration)> {
+        let age = |fleet: &Fleet| fleet.away_since.map(|since| now.saturating_duration_since(since));
+        let ages = self.services.iter().map(|(id, fleet)| (id.to_string(), age(fleet).unwrap_or_default()));
+        ages.collect()
+    }
+
+    /// Calls that are at the instances of a service.
+    pub(super) fn in_flight(&self, service: &ServiceId) -> u32 {
+        self.services.get(service).map_or(0, |fleet| fleet.in_flight)
+    }
+
     /// Records a call at the instance at this index.
     pub(super) fn enter(&mut self, service: &ServiceId, index: usize) -> Option<Visit> {
-        self.services.get_mut(service)?.group.enter(index)
+        let fleet = self.services.get_mut(service)?;
+        let visit = fleet.group.enter(index)?;
+        fleet.in_flight += 1;
+        Some(visit)
     }
 
     /// Records that a call has left its instance. Returns the instances that this ejects.
@@ -139,6 +167,7 @@ impl Links {
         now: Now,
     ) -> Vec<(Address, Duration)> {
         let Some(fleet) = self.services.get_mut(service) else { return Vec::new() };
+        fleet.in_flight = fleet.in_flight.saturating_sub(1);
         let ejected = fleet.group.leave(visit, verdict, latency, now.uptime);
         let at = |index: usize| fleet.instances()[index].endpoint.address.clone();
         ejected.into_iter().map(|(index, time)| (at(index), time)).collect()

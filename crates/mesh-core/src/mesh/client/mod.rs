@@ -11,6 +11,7 @@ mod breakers;
 mod call;
 mod calls;
 mod dial;
+mod elsewhere;
 mod fleet;
 mod hedging;
 mod link;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{
     call::too_many,
     calls::{Client, UnderWay},
+    queues::Full,
 };
 use crate::{
     id::ServiceId,
@@ -16,24 +17,48 @@ use crate::{
 };
 
 impl Client {
-    /// Lets a call wait for room. Fails it if `resilience.queueMs` is zero.
+    /// Lets a call wait for room. Fails it if `resilience.queueMs` is zero, or too many calls wait.
     pub(super) fn queue(self: &Arc<Self>, id: CallId) {
-        let longest = self.shared.config.resilience.queue;
-        {
+        let resilience = &self.shared.config.resilience;
+        let longest = resilience.queue;
+        let refused = {
             let mut under_way = self.under_way();
             let UnderWay { calls, queues, .. } = &mut *under_way;
             let Some(call) = calls.get_mut(&id) else { return };
-            if !longest.is_zero() {
-                let again = call.queued.is_some();
-                if !again {
-                    call.queued = Some(self.shared.timers.insert(Timer::Queue(id), longest));
+            let (service, priority, again) = (call.service.clone(), call.priority, call.queued.is_some());
+            let room = match resilience.bulkhead {
+                _ if longest.is_zero() => Err(""),
+                Some(bulkhead) if !again => queues
+                    .make_room(&service, priority, bulkhead.max_queue as usize, |id| calls.contains_key(id))
+                    .map_err(|Full| ", and resilience.bulkhead.maxQueue calls wait already"),
+                _ => Ok(None),
+            };
+            match room {
+                Err(why) => Some((id, why)),
+                Ok(given_up) => {
+                    if let Some(call) = calls.get_mut(&id)
+                        && !again
+                    {
+                        call.queued = Some(self.shared.timers.insert(Timer::Queue(id), longest));
+                    }
+                    queues.push(&service, id, priority, again, calls.len(), |id| calls.contains_key(id));
+                    given_up.map(|id| (id, ", and the call gave way to one that is not sheddable"))
                 }
-                let service = call.service.clone();
-                queues.push(&service, id, again, calls.len(), |id| calls.contains_key(id));
-                return;
             }
+        };
+        if let Some((id, why)) = refused {
+            self.unqueue(id);
+            self.shared.stats.count_queue_full();
+            self.tried(id, Err(full(why)));
         }
-        self.tried(id, Err(full("")));
+    }
+
+    /// A call waits no longer.
+    pub(super) fn unqueue(&self, id: CallId) {
+        let timer = self.under_way().calls.get_mut(&id).and_then(|call| call.queued.take());
+        if let Some(timer) = timer {
+            self.shared.timers.remove(timer);
+        }
     }
 
     /// Ends a call that has waited for room in vain.
@@ -43,8 +68,9 @@ impl Client {
             let UnderWay { calls, queues, .. } = &mut *under_way;
             let Some(call) = calls.get_mut(&id) else { return };
             call.queued = None;
-            queues.remove(&call.service, id);
+            queues.remove(&call.service, call.priority, id);
         }
+        self.shared.stats.count_queue_over();
         let millis = self.shared.config.resilience.queue.as_millis();
         self.tried(id, Err(full(&format!(", and none ended for it within resilience.queueMs ({millis})"))));
         self.shared.events.flush();
@@ -92,7 +118,9 @@ impl Client {
     }
 }
 
-/// The error of a call for which no session has room.
+/// The error of a call for which no session, or the bulkhead of its service, has room.
 fn full(more: &str) -> CallError {
-    too_many(format!("every session with the service carries as many calls as it accepts at once{more}"))
+    too_many(format!(
+        "as many calls are under way at the service as its sessions or resilience.bulkhead allow{more}"
+    ))
 }

@@ -55,7 +55,12 @@ impl Side for Client {
 
 impl Client {
     /// Handles a response.
-    fn on_response(&self, session: &ClientSession, number: u32, outcome: Result<Reply<'_>, &Failure<'_>>) {
+    fn on_response(
+        self: &Arc<Self>,
+        session: &ClientSession,
+        number: u32,
+        outcome: Result<Reply<'_>, &Failure<'_>>,
+    ) {
         let Some(id) = session.heard_of(number) else { return };
         if outcome.is_ok() && self.kind(id).is_some_and(CallKind::streams_output) {
             return self.break_stream(id, StreamError::Unexpected);
@@ -68,6 +73,11 @@ impl Client {
                 Err(_) => CallError::remote(&Failure { data: Payload::EMPTY, ..*failure }),
             }),
         };
+        if let Err(error) = &outcome
+            && self.goes_elsewhere(id, error)
+        {
+            return;
+        }
         self.tried(id, outcome);
     }
 

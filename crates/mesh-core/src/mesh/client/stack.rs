@@ -15,6 +15,7 @@ use super::{
     breakers::{Change, Stand, verdict},
     call::Call,
     calls::{Client, UnderWay},
+    elsewhere::is_shed,
     fleet::{Now, Placement},
     links::Links,
 };
@@ -38,7 +39,7 @@ impl Client {
     pub(super) fn place(self: &Arc<Self>, id: CallId) {
         let mut changes = Vec::new();
         let mut under_way = self.under_way();
-        let UnderWay { calls, links, queues } = &mut *under_way;
+        let UnderWay { calls, links, queues, .. } = &mut *under_way;
         if let Some(call) = calls.get(&id)
             && self.is_unreported(&call.service, links)
         {
@@ -56,6 +57,11 @@ impl Client {
         }
         let Some(call) = calls.get_mut(&id) else { return };
         call.unreported = false;
+        if let Some(error) = self.too_stale(&call.service, links) {
+            drop(under_way);
+            self.unqueue(id);
+            return self.tried(id, Err(error));
+        }
         // The call queues behind the waiting ones.
         if call.queued.is_none() && queues.has(&call.service) {
             drop(under_way);
@@ -151,6 +157,11 @@ impl Client {
         if !links.knows(&call.service) {
             links.set(&call.service, self.registry.lookup(&call.service), now);
         }
+        if let Some(bulkhead) = self.shared.config.resilience.bulkhead
+            && links.in_flight(&call.service) >= bulkhead.max_calls
+        {
+            return Ok(Placement::Full(None));
+        }
         let Some(breakers) = &self.breakers else {
             let placement = links.route(&call.service, call.seeker(id), &|_| true, now);
             enter(call, links, &placement, now);
@@ -238,6 +249,7 @@ impl Client {
                     self.note_latency(call, latency);
                 }
                 let verdict = match verdict(failure) {
+                    _ if failure.is_some_and(is_shed) => Verdict::Busy,
                     Outcome::Success => Verdict::Good,
                     Outcome::Failure => Verdict::Bad,
                     Outcome::Ignored => Verdict::Nothing,

@@ -1,7 +1,7 @@
 //! The admission of requests. The stack, outermost first:
 //!
-//! token → a newcomer's only method → authorization → `observe` → quota of the caller → limit of calls → form of the
-//! request → room in the memory budget.
+//! token → a newcomer's only method → authorization → `observe` → quota of the caller → limit of calls → time and
+//! load ([`shedding`](super::shedding)) → form of the request → room in the memory budget.
 //!
 //! A refused request never reaches the application. The application looks up
 //! the method, so the quota also counts requests for unknown methods.
@@ -12,7 +12,11 @@ use std::{
     time::Duration,
 };
 
-use super::authorization::Authorization;
+use super::{
+    authorization::Authorization,
+    shared_quota::SharedQuota,
+    shedding::{Load, Method, Shedding},
+};
 use crate::{
     auth::AuthError,
     budget::{Charge, NoRoom},
@@ -22,7 +26,7 @@ use crate::{
     handshake::Trust,
     id::ServiceId,
     mesh::{
-        chain::too_deep,
+        chain::{time_left, too_deep},
         events::SessionInfo,
         metadata::is_metadata,
         own_calls::{DESCRIBE, ENROL, OBSERVE},
@@ -62,15 +66,22 @@ pub(super) struct Refusal {
     message: String,
     /// The delay before a retry. Without it a retry cannot help.
     retry_after: Option<Duration>,
+    /// It is due to the state of this process, and says nothing about its caller.
+    own: bool,
 }
 
 impl Refusal {
     fn new(code: Code, reason: Reason, message: String) -> Self {
-        Self { code, reason, message, retry_after: None }
+        Self { code, reason, message, retry_after: None, own: false }
     }
 
     pub(super) fn code(&self) -> Code {
         self.code
+    }
+
+    /// Whether the caller did nothing that an honest one would not do.
+    pub(super) fn is_own(&self) -> bool {
+        self.own
     }
 
     /// The refusal as an answer to the caller.
@@ -93,6 +104,9 @@ pub(super) struct RequestPolicy {
     authorization: Arc<Authorization>,
     /// The quota of each caller, if there is one.
     quota: Option<CallerQuota>,
+    /// How much it may ask all processes of this service together.
+    pub(super) shared_quota: Option<Arc<SharedQuota>>,
+    pub(super) shedding: Shedding,
 }
 
 impl RequestPolicy {
@@ -100,8 +114,15 @@ impl RequestPolicy {
         shared: Arc<Shared>,
         authorization: Arc<Authorization>,
     ) -> Result<Self, ResilienceError> {
-        let quota = shared.config.resilience.rate_limit.map(CallerQuota::new).transpose()?;
-        Ok(Self { shared, authorization, quota })
+        let options = &shared.config.resilience;
+        let quota = options.rate_limit.map(CallerQuota::new).transpose()?;
+        let shedding = Shedding::new(options.concurrency)?;
+        let together = options.rate_limit.zip(options.shared_quota.as_ref());
+        let together = together.map(|(limit, options)| SharedQuota::new(limit, options)).transpose();
+        let shared_quota = together
+            .map_err(|_| ResilienceError::Setting("rateLimit.shared must be the URL of a Redis server"))?
+            .map(Arc::new);
+        Ok(Self { shared, authorization, quota, shared_quota, shedding })
     }
 
     /// Goes down the stack for a request on `session`, on which `others` are in progress.
@@ -112,6 +133,7 @@ impl RequestPolicy {
         request: &Arriving<'_>,
         token: Result<(), AuthError>,
         others: usize,
+        load: impl FnOnce() -> Load,
     ) -> Result<Charge, Refusal> {
         if let Err(error) = token {
             let text = format!("the request's token: {error}");
@@ -130,7 +152,10 @@ impl RequestPolicy {
             return Err(Refusal::new(Code::PermissionDenied, Reason::PermissionDenied, text));
         }
         let quota = self.quota.as_ref().and_then(|quota| self.beyond_quota(quota, &info.peer));
-        let refusal = quota.or_else(|| self.over_limit(others)).or_else(|| self.malformed(request));
+        let refusal = quota
+            .or_else(|| self.over_limit(others))
+            .or_else(|| self.shed(request, load))
+            .or_else(|| self.malformed(request));
         refusal.map_or_else(|| self.charge(session, request), Err)
     }
 
@@ -168,7 +193,10 @@ impl RequestPolicy {
     /// The quota belongs to the verified caller. By a claimed id a peer could
     /// use up the quota of another service.
     fn beyond_quota(&self, quota: &CallerQuota, caller: &ServiceId) -> Option<Refusal> {
-        let refused = quota.check(caller, self.shared.uptime());
+        let now = self.shared.uptime();
+        // Its own process first: what that refuses is not asked for elsewhere.
+        let beyond_all = || self.shared_quota.as_ref().and_then(|shared| shared.check(caller, now));
+        let refused = quota.check(caller, now, beyond_all);
         self.shared.record(|metrics| metrics.quota(refused.is_none()));
         let Refused { retry_after, first } = refused?;
         self.shared.sight.over_quota();
@@ -193,6 +221,18 @@ impl RequestPolicy {
         let text = format!("{most} calls are already in flight on the session");
         let refusal = Refusal::new(Code::ResourceExhausted, Reason::CallLimit, text);
         Some(Refusal { retry_after: Some(CALL_LIMIT_PAUSE), ..refusal })
+    }
+
+    /// The refusal of a request that there is no time for, or too much else to do.
+    fn shed(&self, request: &Arriving<'_>, load: impl FnOnce() -> Load) -> Option<Refusal> {
+        let fields = &request.fields;
+        let time_left = if fields.kind.is_stream() { None } else { time_left(request.time_left_ms, false) };
+        let now = self.shared.uptime();
+        let method = Method::new(request.method);
+        let why = self.shedding.check(method, time_left, fields.priority, load, now).err()?;
+        self.shared.stats.count_shed(why.cause());
+        let refusal = Refusal::new(Code::ResourceExhausted, Reason::Shed, why.text());
+        Some(Refusal { retry_after: Some(why.retry_after()), own: true, ..refusal })
     }
 
     fn malformed(&self, request: &Arriving<'_>) -> Option<Refusal> {
@@ -238,9 +278,15 @@ impl CallerQuota {
         Ok(Self(Mutex::new(State { quota, refused: HashSet::new() })))
     }
 
-    fn check(&self, caller: &ServiceId, now: Timestamp) -> Option<Refused> {
+    /// `beyond_all` is asked about a request that the quota of this process allows.
+    fn check(
+        &self,
+        caller: &ServiceId,
+        now: Timestamp,
+        beyond_all: impl FnOnce() -> Option<Duration>,
+    ) -> Option<Refused> {
         let State { quota, refused } = &mut *lock(&self.0);
-        let Some(retry_after) = quota.check(caller, now).retry_after else {
+        let Some(retry_after) = quota.check(caller, now).retry_after.or_else(beyond_all) else {
             refused.remove(caller);
             return None;
         };
@@ -264,7 +310,8 @@ mod tests {
     #[test]
     fn the_first_refusal_after_a_request_that_was_allowed_is_told_apart() {
         let (quota, caller) = (quota(1), "a".parse().unwrap());
-        let first = |ms| quota.check(&caller, Timestamp::from_millis(ms)).map(|refused| refused.first);
+        let first =
+            |ms| quota.check(&caller, Timestamp::from_millis(ms), || None).map(|refused| refused.first);
         assert_eq!([first(0), first(1), first(2)], [None, Some(true), Some(false)]);
         assert_eq!([first(1_000), first(1_001), first(1_002)], [None, Some(true), Some(false)]);
     }

@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{admit::Arriving, requests::Server, session::ServerSession};
+use super::{
+    admit::Arriving,
+    requests::{Beginning, Server},
+    session::ServerSession,
+};
 use crate::{
     budget::Charge,
     error::{Code, Reason},
@@ -28,7 +32,9 @@ impl Server {
         }
         let streams = Streams::of_request(request.fields.kind, request.method, session.account());
         let time_left = crate::mesh::chain::time_left(request.time_left_ms, false);
-        let id = self.begin(session, request.number, streams, time_left, charge, None);
+        let priority = request.fields.priority;
+        let beginning = Beginning { streams, time_left, charge, watched: None, method: None, priority };
+        let id = self.begin(session, request.number, beginning);
         if let Some(text) = self.shared.reporter.recent() {
             return self.respond(id, b"", Payload { encoding: Encoding::Json, bytes: text.as_bytes() });
         }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::{
     admit::Arriving,
-    requests::Server,
+    requests::{Beginning, Server},
     session::{Arrival, ServerSession},
+    shedding::{Load, Method},
 };
 use crate::{
     auth::AuthError,
@@ -90,12 +91,20 @@ impl Server {
             trust: session.info.trust_name(),
             attempt: request.fields.attempt,
         };
-        let charge = match self.policy.admit(session, request, token, others) {
+        let load = || Load {
+            delay: self.shared.events.delay(),
+            memory: self.shared.budget.figures(),
+            session: (others, self.shared.config.limits.max_calls),
+            requests: self.under_way(),
+        };
+        let charge = match self.policy.admit(session, request, token, others, load) {
             Ok(charge) => charge,
             Err(refusal) => {
                 self.shared.stats.count_request(false);
                 self.shared.sight.refused_request(begun, refusal.code(), self.shared.elapsed());
-                session.unwelcome()?;
+                if !refusal.is_own() {
+                    session.unwelcome()?;
+                }
                 session.send(Encoded::error(request.number, &refusal.failure()));
                 return Ok(());
             }
@@ -108,7 +117,10 @@ impl Server {
         let time_left = time_left(request.time_left_ms, kind.is_stream());
         let streams = Streams::of_request(kind, request.method, session.account());
         let Began { watched, metadata } = self.shared.sight.begin(begun, self.shared.elapsed());
-        let id = self.begin(session, request.number, streams, time_left, charge, watched);
+        let method = (!kind.is_stream()).then(|| Method::new(request.method));
+        let priority = request.fields.priority;
+        let beginning = Beginning { streams, time_left, charge, watched, method, priority };
+        let id = self.begin(session, request.number, beginning);
         self.shared.events.request(Request {
             id,
             session: &session.info,

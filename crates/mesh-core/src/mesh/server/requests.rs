@@ -11,21 +11,23 @@ use tokio::time::Instant;
 
 use super::{
     admission::Admission, admit::RequestPolicy, authorization::Authorization, seats::Seats,
-    session::ServerSession,
+    session::ServerSession, shedding::Method,
 };
 use crate::{
     budget::Charge,
     error::{Code, Reason},
     mesh::{
+        chain::Inherited,
         chain::abandoned,
         events::{AbortCause, CallError, RequestId},
         identity::Identity,
         session::{Queued, Sessions, Streams, streaming},
         shared::Shared,
+        stats::Shed,
         sync::lock,
         timers::{Timer, TimerKey},
     },
-    record::message::{Encoded, Failure, Payload},
+    record::message::{Encoded, Failure, Payload, Priority},
     resilience::ResilienceError,
     telemetry::{Failed, Watched},
 };
@@ -57,6 +59,7 @@ pub(super) struct Requests {
 struct Abandoned {
     session: Arc<ServerSession>,
     cause: AbortCause,
+    pace: Option<Pace>,
     /// The charge for the input, which its handler still holds.
     _charge: Charge,
 }
@@ -73,10 +76,33 @@ pub(super) struct Active {
     deadline: Option<Instant>,
     /// The charge for its input, here and in the application.
     charge: Charge,
+    priority: Priority,
+    /// `None` for a stream, whose time says nothing.
+    pace: Option<Pace>,
     /// Whether its handler has finished, although some of its messages still wait.
     done: bool,
     /// `None` once its end is recorded.
     pub(super) watched: Option<Watched>,
+}
+
+/// The time that a request takes.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    method: Method,
+    since: Instant,
+    /// The time that it has.
+    has: Option<Duration>,
+}
+
+/// A request that is to begin.
+pub(super) struct Beginning {
+    pub(super) streams: Streams,
+    pub(super) time_left: Option<Duration>,
+    pub(super) charge: Charge,
+    pub(super) watched: Option<Watched>,
+    /// `None` for a stream.
+    pub(super) method: Option<Method>,
+    pub(super) priority: Priority,
 }
 
 impl Server {
@@ -127,14 +153,37 @@ impl Server {
         lock(&self.requests)
     }
 
-    /// The deadline of a request, for its nested calls. An answered request has
+    /// Requests under way, with those that nobody waits for.
+    pub(super) fn under_way(&self) -> usize {
+        let (active, abandoned) = self.count();
+        active + abandoned
+    }
+
+    /// Asks for the shares of quotas that this process has together with others, if there are any.
+    pub(crate) fn follow_quota(&self) {
+        if let Some(quota) = &self.policy.shared_quota {
+            tokio::spawn(Arc::clone(quota).run(Arc::clone(&self.shared)));
+        }
+    }
+
+    /// Whether the keeper of those answers; `None` if there are none.
+    pub(crate) fn has_shared_quota(&self) -> Option<bool> {
+        Some(self.policy.shared_quota.as_ref()?.is_available())
+    }
+
+    /// The most requests under way that latency allows, if there is such a limit.
+    pub(crate) fn concurrency_limit(&self) -> Option<u32> {
+        self.policy.shedding.limit()
+    }
+
+    /// The deadline and the priority of a request, for its nested calls. An answered request has
     /// none.
-    pub(crate) fn deadline_of(&self, id: RequestId) -> Result<Option<Instant>, CallError> {
+    pub(crate) fn inherited_from(&self, id: RequestId) -> Result<Inherited, CallError> {
         let requests = self.requests();
         match (requests.active.get(&id), requests.abandoned.get(&id)) {
-            (Some(active), _) => Ok(active.deadline),
+            (Some(active), _) => Ok(Inherited { deadline: active.deadline, priority: active.priority }),
             (None, Some(gone)) => Err(abandoned(gone.cause)),
-            (None, None) => Ok(None),
+            (None, None) => Ok(Inherited::default()),
         }
     }
 
@@ -145,15 +194,8 @@ impl Server {
     }
 
     /// Begins a request: gives it its number here.
-    pub(super) fn begin(
-        &self,
-        session: &Arc<ServerSession>,
-        number: u32,
-        streams: Streams,
-        time_left: Option<Duration>,
-        charge: Charge,
-        watched: Option<Watched>,
-    ) -> RequestId {
+    pub(super) fn begin(&self, session: &Arc<ServerSession>, number: u32, beginning: Beginning) -> RequestId {
+        let Beginning { streams, time_left, charge, watched, method, priority } = beginning;
         let id = {
             let mut requests = self.requests();
             let Requests { active, abandoned, last } = &mut *requests;
@@ -166,9 +208,22 @@ impl Server {
             }
             let timer =
                 time_left.map(|time_left| self.shared.timers.insert(Timer::Request(*last), time_left));
-            let deadline = time_left.map(|time_left| Instant::now() + time_left);
+            let since = Instant::now();
+            let deadline = time_left.map(|time_left| since + time_left);
+            let pace = method.map(|method| Pace { method, since, has: time_left });
             let session = Arc::clone(session);
-            let request = Active { session, number, streams, timer, deadline, charge, done: false, watched };
+            let request = Active {
+                session,
+                number,
+                streams,
+                timer,
+                deadline,
+                charge,
+                priority,
+                pace,
+                done: false,
+                watched,
+            };
             active.insert(*last, request);
             *last
         };
@@ -199,12 +254,28 @@ impl Server {
                 })
         };
         self.shared.stats.count_request(encoded.is_ok());
+        self.note_pace(active.pace);
         let refused = encoded.as_ref().err();
         let failure = refused.map(|(reason, text)| Failure::new(Code::ResourceExhausted, *reason, text));
         self.ended(active.watched, failure.as_ref());
         active.session.send(encoded.unwrap_or_else(|(reason, message)| {
             Encoded::error(active.number, &Failure::new(Code::ResourceExhausted, reason, &message))
         }));
+    }
+
+    /// A handler has succeeded.
+    fn note_pace(&self, pace: Option<Pace>) {
+        let Some(Pace { method, since, has }) = pace else { return };
+        let now = Instant::now();
+        let (took, at) = (now.duration_since(since), self.shared.uptime_at(now));
+        self.policy.shedding.done(method, took, has, self.under_way() + 1, at);
+    }
+
+    /// The application took a request when its time was over, and did not run its handler.
+    pub(crate) fn late(&self, id: RequestId) {
+        self.shared.stats.count_shed(Shed::Late);
+        let text = "the time of the request was over before its handler could run";
+        self.fail(id, &Failure::new(Code::DeadlineExceeded, Reason::Deadline, text));
     }
 
     /// Fails a request, after its queued items. A late failure only marks the
@@ -286,8 +357,8 @@ impl Server {
         let gave_up = Failure::new(Code::Cancelled, Reason::Cancelled, "the answer is no longer needed");
         self.ended(active.watched, Some(failure.unwrap_or(&gave_up)));
         active.session.abandon();
-        let Active { session, charge, .. } = active;
-        self.requests().abandoned.insert(id, Abandoned { session, cause, _charge: charge });
+        let Active { session, charge, pace, .. } = active;
+        self.requests().abandoned.insert(id, Abandoned { session, cause, pace, _charge: charge });
         self.shared.events.aborted(id, cause);
         self.shared.events.flush();
     }
@@ -305,6 +376,8 @@ impl Server {
         let abandoned = self.requests().abandoned.remove(&id);
         if let Some(abandoned) = abandoned {
             abandoned.session.release();
+            // A handler that was told to stop says nothing about its time, unless it had too little of it.
+            self.note_pace(abandoned.pace.filter(|_| abandoned.cause == AbortCause::Deadline));
         }
     }
 

@@ -29,6 +29,7 @@ mod resilience;
 mod resumption;
 mod rotation;
 mod seats;
+mod shedding;
 mod shortages;
 mod simulation;
 mod slow_dials;
@@ -56,7 +57,7 @@ use tokio::time::{Instant, sleep};
 use super::{core::Core, *};
 use crate::{
     error::{Code, Reason},
-    record::message::{CallKind, Encoding, Failure, Payload},
+    record::message::{CallKind, Encoding, Failure, Payload, Priority},
     telemetry::Metrics,
 };
 
@@ -77,6 +78,7 @@ struct App {
     closed: AtomicUsize,
     wanted: Mutex<Vec<String>>,
     backlog: AtomicUsize,
+    delay: Mutex<Duration>,
     stubborn: AtomicBool,
     items: Mutex<HashMap<StreamId, Vec<Vec<u8>>>>,
     sent: AtomicUsize,
@@ -190,6 +192,10 @@ impl Events for App {
     fn backlog(&self) -> usize {
         self.backlog.load(Ordering::SeqCst)
     }
+
+    fn delay(&self) -> Duration {
+        *self.delay.lock().unwrap()
+    }
 }
 
 impl App {
@@ -268,6 +274,7 @@ impl Node {
             closed: AtomicUsize::new(0),
             wanted: Mutex::default(),
             backlog: AtomicUsize::new(0),
+            delay: Mutex::default(),
             stubborn: AtomicBool::new(false),
             items: Mutex::default(),
             sent: AtomicUsize::new(0),
@@ -355,10 +362,40 @@ impl Node {
                 idempotent,
                 sticky: None,
                 hedge: None,
+                priority: None,
             };
             io.call(id, &spec);
         });
         (id, receiver)
+    }
+
+    /// A call with a priority.
+    fn begin_class(
+        &self,
+        priority: Priority,
+        method: &'static str,
+        timeout_ms: u64,
+    ) -> oneshot::Receiver<Answer> {
+        let id = self.next.fetch_add(1, Ordering::SeqCst);
+        let (sender, receiver) = oneshot::channel();
+        self.app.calls.lock().unwrap().insert(id, sender);
+        self.mesh.post(move |io| {
+            let spec = CallSpec {
+                chain: Chain::FIRST,
+                service: "server",
+                method,
+                kind: CallKind::Unary,
+                payload: Payload::EMPTY,
+                metadata: b"",
+                timeout: Some(Duration::from_millis(timeout_ms)),
+                idempotent: false,
+                sticky: None,
+                hedge: None,
+                priority: Some(priority),
+            };
+            io.call(id, &spec);
+        });
+        receiver
     }
 
     /// A call with a `sticky` string.
@@ -378,6 +415,7 @@ impl Node {
                 idempotent: false,
                 sticky: Some(sticky),
                 hedge: None,
+                priority: None,
             };
             io.call(id, &spec);
         });

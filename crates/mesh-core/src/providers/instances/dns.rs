@@ -65,6 +65,9 @@ impl Dns {
         loop {
             let pause = match self.ask(&name).await {
                 Ok(answer) => {
+                    if failures > 0 {
+                        sink.away(false);
+                    }
                     (absent_since, failures) = (None, 0);
                     if answer.left_out > 0 && !complained {
                         let (more, most) = (answer.left_out, MAX_INSTANCES);
@@ -78,6 +81,9 @@ impl Dns {
                     answer.lifetime.clamp(SHORTEST, LONGEST)
                 }
                 Err(error) if error.is_no_records_found() => {
+                    if failures > 0 {
+                        sink.away(false);
+                    }
                     failures = 0;
                     let since = *absent_since.get_or_insert_with(Instant::now);
                     let gone = since.elapsed() >= GONE_AFTER;
@@ -92,6 +98,7 @@ impl Dns {
                     let Some(known) = &known else { return error };
                     if failures == 0 {
                         let count = known.len();
+                        sink.away(true);
                         sink.trouble(format!("{error}; the {count} instances that are known stay in use"));
                     }
                     failures += 1;

@@ -27,6 +27,16 @@ pub enum ProviderError {
         /// The fault.
         detail: String,
     },
+    /// A server that is asked over HTTP has no usable answer.
+    #[error("{name} at {place} has no answer: {detail}; check the options of discovery and that {name} runs")]
+    Http {
+        /// The product.
+        name: &'static str,
+        /// The server.
+        place: String,
+        /// The fault, which contains no token.
+        detail: String,
+    },
     /// etcd has no usable answer.
     #[error("etcd at {endpoint} has no answer: {detail}; check discovery.endpoints and that etcd runs")]
     Etcd {
@@ -42,7 +52,7 @@ impl Coded for ProviderError {
         match self {
             Self::File(error) => error.code(),
             Self::List { .. } => Code::InvalidArgument,
-            Self::Dns { .. } | Self::Etcd { .. } => Code::Unavailable,
+            Self::Dns { .. } | Self::Etcd { .. } | Self::Http { .. } => Code::Unavailable,
         }
     }
 
@@ -50,7 +60,7 @@ impl Coded for ProviderError {
         match self {
             Self::File(error) => error.reason(),
             Self::List { .. } => Reason::File,
-            Self::Dns { .. } | Self::Etcd { .. } => Reason::NoInstance,
+            Self::Dns { .. } | Self::Etcd { .. } | Self::Http { .. } => Reason::NoInstance,
         }
     }
 }

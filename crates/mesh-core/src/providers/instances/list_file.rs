@@ -42,6 +42,7 @@ impl ListFile {
             let list = lists.borrow_and_update().clone();
             match list {
                 Ok(services) => {
+                    sink.away(false);
                     *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
                     let instances = services.get(service.as_str()).cloned().unwrap_or_default();
                     if known.as_ref() != Some(&instances) {
@@ -49,7 +50,10 @@ impl ListFile {
                         known = Some(instances);
                     }
                 }
-                Err(error) => self.tell(error.to_string(), sink),
+                Err(error) => {
+                    sink.away(true);
+                    self.tell(error.to_string(), sink);
+                }
             }
             if lists.changed().await.is_err() {
                 return FileError::Thread.into();

@@ -8,7 +8,8 @@ use std::{
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    CancelCause, Encoding, Failure, MAX_FIELDS, MAX_PATH, MESSAGE_HEADER, Payload, RequestFields, kind, tag,
+    CancelCause, Encoding, Failure, MAX_FIELDS, MAX_PATH, MESSAGE_HEADER, Payload, Priority, RequestFields,
+    kind, tag,
 };
 use crate::{
     budget::Charge,
@@ -151,6 +152,9 @@ impl Encoded {
             put_text(out, tag::METADATA, fields.metadata)?;
             if fields.depth > 1 {
                 put_field(out, tag::DEPTH, &[fields.depth])?;
+            }
+            if fields.priority != Priority::Normal {
+                put_field(out, tag::PRIORITY, &[fields.priority as u8])?;
             }
             // The path is only for people, so the call goes without it rather than fail.
             if fields.path.len() <= MAX_PATH && out.len() + 3 + fields.path.len() <= start + MAX_FIELDS {

@@ -40,6 +40,30 @@ pub enum CallKind {
     BidiStream = 3,
 }
 
+/// How much a call matters when its service has too much to do. The number is also its field on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Priority {
+    /// It goes first: refused while the service is merely busy.
+    Sheddable = 1,
+    /// It is refused when the service is at its limit.
+    #[default]
+    Normal = 2,
+    /// It is still taken a little beyond the limit.
+    Critical = 3,
+}
+
+impl Priority {
+    /// Every priority, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Sheddable, Self::Normal, Self::Critical];
+
+    /// The priority with this number, if there is one.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|priority| *priority as u8 == number)
+    }
+}
+
 impl CallKind {
     /// Every kind, at its number.
     pub const ALL: [Self; 4] = [Self::Unary, Self::ClientStream, Self::ServerStream, Self::BidiStream];

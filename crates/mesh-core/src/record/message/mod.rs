@@ -7,7 +7,7 @@ mod read;
 pub(crate) use self::encoded::is_late;
 pub use self::{
     encoded::Encoded,
-    kinds::{CallKind, Encoding},
+    kinds::{CallKind, Encoding, Priority},
     read::{Messages, is_method_name},
 };
 use crate::{
@@ -44,6 +44,7 @@ mod tag {
     pub(super) const METADATA: u8 = 3;
     pub(super) const DEPTH: u8 = 4;
     pub(super) const PATH: u8 = 5;
+    pub(super) const PRIORITY: u8 = 6;
     pub(super) const CODE: u8 = 16;
     pub(super) const REASON: u8 = 17;
     pub(super) const TEXT: u8 = 18;
@@ -109,12 +110,20 @@ pub struct RequestFields<'a> {
     /// The calls that led to this one, as the caller states them: printable
     /// ASCII, at most [`MAX_PATH`] bytes. Empty for the first call of a chain.
     pub path: &'a str,
+    /// How much the call matters, as the caller states it.
+    pub priority: Priority,
 }
 
 impl RequestFields<'_> {
     /// The fields of the first attempt of a unary call outside any request.
-    pub const FIRST: RequestFields<'static> =
-        RequestFields { kind: CallKind::Unary, attempt: 1, metadata: &[], depth: 1, path: "" };
+    pub const FIRST: RequestFields<'static> = RequestFields {
+        kind: CallKind::Unary,
+        attempt: 1,
+        metadata: &[],
+        depth: 1,
+        path: "",
+        priority: Priority::Normal,
+    };
 }
 
 impl Default for RequestFields<'_> {

@@ -1,8 +1,8 @@
 //! Reads messages from a record's plaintext.
 
 use super::{
-    CallKind, CancelCause, Failure, MAX_FIELDS, MAX_METHOD, MAX_PATH, Message, Payload, RequestFields, kind,
-    tag,
+    CallKind, CancelCause, Failure, MAX_FIELDS, MAX_METHOD, MAX_PATH, Message, Payload, Priority,
+    RequestFields, kind, tag,
 };
 use crate::{
     error::Code,
@@ -152,6 +152,10 @@ fn read_request_fields<'a>(body: &mut Reader<'a>) -> Result<RequestFields<'a>, M
             // Depth starts at 1, so 0 becomes 1.
             tag::DEPTH => fields.depth = Reader::new(value).u8()?.max(1),
             tag::PATH => fields.path = read_path(value)?,
+            tag::PRIORITY => {
+                // A class that this version does not know counts as the usual one.
+                fields.priority = Priority::from_number(Reader::new(value).u8()?).unwrap_or_default();
+            }
             _ => {}
         }
         Ok(())

@@ -188,6 +188,7 @@ impl App {
                 idempotent,
                 sticky: None,
                 hedge: None,
+                priority: None,
                 chain: Chain::FIRST,
             };
             io.call(uid, &spec);
@@ -391,6 +392,12 @@ impl Events for Handler {
     }
 
     fn log(&self, _: LogEvent) {}
+
+    fn delay(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn wanted(&self, _: &crate::id::ServiceId) {}
 
     fn flush(&self) {}
 

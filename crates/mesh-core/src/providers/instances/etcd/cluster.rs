@@ -2,10 +2,16 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicUsize, Ordering},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
+use rustls::ClientConfig;
+use tokio::sync::OnceCell;
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -15,8 +21,12 @@ use tonic::{
 use super::{
     super::error::ProviderError,
     generated::{AuthenticateRequest, auth_client::AuthClient},
+    tls::{ALPN, Connector},
 };
-use crate::config::Password;
+use crate::{
+    config::{Password, ServerUrl},
+    providers::tls::client_config,
+};
 
 /// The time for a connection, and for the answer to one question.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(3);
@@ -29,7 +39,9 @@ const MAX_DETAIL: usize = 200;
 
 /// The members, of which one is used at a time.
 pub(super) struct Cluster {
-    endpoints: Vec<String>,
+    endpoints: Vec<ServerUrl>,
+    ca: Option<PathBuf>,
+    tls: OnceCell<Arc<ClientConfig>>,
     user: Option<String>,
     password: Option<Password>,
     current: AtomicUsize,
@@ -51,11 +63,12 @@ pub(super) struct Member {
 
 impl Cluster {
     pub(super) const fn new(
-        endpoints: Vec<String>,
+        endpoints: Vec<ServerUrl>,
+        ca: Option<PathBuf>,
         user: Option<String>,
         password: Option<Password>,
     ) -> Self {
-        Self { endpoints, user, password, current: AtomicUsize::new(0) }
+        Self { endpoints, ca, tls: OnceCell::const_new(), user, password, current: AtomicUsize::new(0) }
     }
 
     /// Connects to the current member, or to the first of the others that answers.
@@ -80,18 +93,25 @@ impl Cluster {
         self.current.fetch_add(1, Ordering::Relaxed);
     }
 
-    async fn connect_to(&self, endpoint: &str) -> Result<Member, ProviderError> {
+    async fn connect_to(&self, url: &ServerUrl) -> Result<Member, ProviderError> {
+        let shown = url.to_string();
+        let endpoint = shown.as_str();
         let unreachable = |error: tonic::transport::Error| failed(endpoint, root_cause(&error));
-        let channel = Endpoint::from_shared(endpoint.to_owned())
+        // TLS is the connector's, so that there is one way of it in this package.
+        let settings = Endpoint::from_shared(format!("http://{}", url.authority()))
             .map_err(unreachable)?
             .connect_timeout(TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(TIMEOUT)
-            .keep_alive_while_idle(true)
-            .connect()
-            .await
-            .map_err(unreachable)?;
+            .keep_alive_while_idle(true);
+        let connected = if url.tls {
+            let config = self.tls_config().await.map_err(|detail| failed(endpoint, detail))?;
+            settings.connect_with_connector(Connector { url: url.clone(), config }).await
+        } else {
+            settings.connect().await
+        };
+        let channel = connected.map_err(unreachable)?;
         let mut member = Member { endpoint: endpoint.to_owned(), channel, token: None };
         if let (Some(user), Some(password)) = (&self.user, &self.password) {
             let request = AuthenticateRequest { name: user.clone(), password: password.reveal().to_owned() };
@@ -101,6 +121,17 @@ impl Cluster {
             member.token = Some(token);
         }
         Ok(member)
+    }
+}
+
+impl Cluster {
+    async fn tls_config(&self) -> Result<Arc<ClientConfig>, String> {
+        let ca = self.ca.clone();
+        let config = self.tls.get_or_try_init(|| async {
+            let read = tokio::task::spawn_blocking(move || client_config(ca.as_deref(), ALPN));
+            read.await.map_err(|error| error.to_string())?
+        });
+        config.await.cloned()
     }
 }
 

@@ -6,6 +6,7 @@
 mod cluster;
 mod generated;
 mod registration;
+mod tls;
 mod watching;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use self::cluster::Cluster;
-pub use self::registration::{Registration, WithdrawError};
+pub(super) use self::registration::EtcdRegistration;
 use super::{error::ProviderError, sink::Sink};
 use crate::{config::EtcdProvider, id::ServiceId};
 
@@ -25,7 +26,12 @@ pub(super) struct Etcd {
 
 impl Etcd {
     pub(super) fn new(options: EtcdProvider) -> Self {
-        let cluster = Cluster::new(options.endpoints.clone(), options.user.clone(), options.password.clone());
+        let cluster = Cluster::new(
+            options.endpoints.clone(),
+            options.ca.clone(),
+            options.user.clone(),
+            options.password.clone(),
+        );
         Self { options, cluster: Arc::new(cluster) }
     }
 
@@ -42,11 +48,11 @@ impl Etcd {
         service: &ServiceId,
         own: &Value,
         sink: Box<dyn Sink>,
-    ) -> Result<Registration, ProviderError> {
+    ) -> Result<EtcdRegistration, ProviderError> {
         let host = own.get("host").and_then(Value::as_str).unwrap_or_default();
         let port = own.get("port").and_then(Value::as_u64).unwrap_or_default();
         let key = format!("{}{host}:{port}", self.folder(service));
-        Registration::new(Arc::clone(&self.cluster), key, own.to_string(), self.options.ttl, sink).await
+        EtcdRegistration::new(Arc::clone(&self.cluster), key, own.to_string(), self.options.ttl, sink).await
     }
 
     /// The beginning of the keys of a service.

@@ -25,25 +25,14 @@ const RENEWALS: u32 = 3;
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
-/// Why a registration could not be withdrawn. It ends by itself when its lease is over.
-#[derive(Debug, thiserror::Error)]
-pub enum WithdrawError {
-    /// etcd refused, or did not answer.
-    #[error("{0}; the registration ends with its lease")]
-    Source(#[from] ProviderError),
-    /// The task that keeps the lease is gone.
-    #[error("the registration is not kept alive any more; it ends with its lease")]
-    Gone,
-}
-
 /// A registration that is kept alive. When it is dropped it is left to end with its lease.
 #[derive(Debug)]
-pub struct Registration {
+pub(in crate::providers::instances) struct EtcdRegistration {
     withdraw: oneshot::Sender<oneshot::Sender<Result<(), ProviderError>>>,
     keeper: JoinHandle<()>,
 }
 
-impl Drop for Registration {
+impl Drop for EtcdRegistration {
     fn drop(&mut self) {
         self.keeper.abort();
     }
@@ -57,7 +46,7 @@ struct Keeper {
     sink: Box<dyn Sink>,
 }
 
-impl Registration {
+impl EtcdRegistration {
     pub(super) async fn new(
         cluster: Arc<Cluster>,
         key: String,
@@ -72,16 +61,13 @@ impl Registration {
         Ok(Self { withdraw, keeper })
     }
 
-    /// Takes the registration back: no new call is directed here from then on.
-    ///
-    /// # Errors
-    /// The registration stays until its lease is over.
-    pub async fn withdraw(mut self) -> Result<(), WithdrawError> {
+    /// Takes the registration back; `None` if nobody keeps it any more.
+    pub(in crate::providers::instances) async fn withdraw(mut self) -> Option<Result<(), ProviderError>> {
         let (answer, answered) = oneshot::channel();
         let (unused, _) = oneshot::channel();
         let order = std::mem::replace(&mut self.withdraw, unused);
-        order.send(answer).map_err(|_| WithdrawError::Gone)?;
-        answered.await.map_err(|_| WithdrawError::Gone)?.map_err(WithdrawError::Source)
+        order.send(answer).ok()?;
+        answered.await.ok()
     }
 }
 

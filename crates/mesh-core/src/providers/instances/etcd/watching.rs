@@ -43,6 +43,7 @@ pub(super) async fn watch(
         let error = match list.read(cluster, away_since.is_some(), lifetime).await {
             Ok((member, revision, recheck)) => {
                 if away_since.take().is_some() {
+                    sink.away(false);
                     sink.trouble(format!("etcd answers again for {folder}"));
                 }
                 delay = FIRST_DELAY;
@@ -58,6 +59,7 @@ pub(super) async fn watch(
         }
         if away_since.is_none() {
             away_since = Some(Instant::now());
+            sink.away(true);
             sink.trouble(format!("{error}; the {} instances that are known stay in use", list.known.len()));
         }
         sleep(delay).await;
