@@ -62,11 +62,7 @@ export const CALL_KINDS: readonly CallKind[] = [
 export type Priority = 'sheddable' | 'normal' | 'critical';
 
 /** Every priority; its number is its place here, from 1. */
-export const PRIORITIES: readonly Priority[] = [
-  'sheddable',
-  'normal',
-  'critical',
-];
+export const PRIORITIES: readonly Priority[] = ['sheddable', 'normal', 'critical'];
 
 /** The encoding of a payload. */
 export const enum Encoding {

@@ -218,12 +218,18 @@ export interface DiscoveryConfig {
    */
   services?: ServiceConfig[] | undefined;
   /**
-   * A source of instances for the services whose address is not in `services`: `'file'`, `'dns'` or
-   * `'etcd'` with its options beside it, an object with a function `watch`, or a `StaticDiscovery`.
-   * The mesh watches a service from its first call on. Pins in `services` hold for the reported
-   * instances too. Default: none.
+   * A source of instances for the services whose address is not in `services`: `'file'`, `'dns'`,
+   * `'etcd'`, `'consul'` or `'kubernetes'` with its options beside it, an object with a function
+   * `watch`, or a `StaticDiscovery`. The mesh watches a service from its first call on. Pins in
+   * `services` hold for the reported instances too. Default: none.
    */
   provider?: ProviderOption | undefined;
+  /**
+   * For how long the last list of a provider is used while its source is away, 1 s to 30 d. Then
+   * calls of the service get `UNAVAILABLE`, reason `DISCOVERY_STALE`, until the source answers
+   * again. Default: no limit.
+   */
+  maxStaleMs?: Duration | undefined;
   /**
    * Several providers, 8 at most. For each service the first provider that knows an instance
    * counts.
@@ -316,6 +322,10 @@ export interface EtcdProviderConfig {
   provider: 'etcd';
   /** The members of the cluster, 16 at most. When one fails, the next is tried. */
   endpoints: string[];
+  /**
+   * The authorities behind the certificates of the members, a PEM file. For `https://`. Default:
+   * those of the operating system.
+   */
   ca?: string | undefined;
   /** The beginning of all keys. Default: `'/mesh/'`. */
   prefix?: string | undefined;
@@ -332,16 +342,61 @@ export interface EtcdProviderConfig {
   password?: string | undefined;
 }
 
-/** X */
-export interface ConsulProviderConfig { provider: 'consul'; address?: string | undefined; token?: string | undefined; datacenter?: string | undefined; namespace?: string | undefined; tag?: string | undefined; ca?: string | undefined; register?: boolean | undefined; ttlMs?: Duration | undefined }
-/** X */
-export interface KubernetesProviderConfig { provider: 'kubernetes'; namespace?: string | undefined; portName?: string | undefined; address?: string | undefined; tokenFile?: string | undefined; ca?: string | undefined }
-/** X */
-export interface BulkheadConfig { maxCalls: number; maxQueue?: number | undefined }
-/** X */
-export interface ConcurrencyConfig { min?: number | undefined; initial?: number | undefined; max?: number | undefined }
-/** X */
-export interface CallerConfig { index: number; of: number }
+/**
+ * Consul as the source of instances, for `discovery.provider: 'consul'`: the instances of the
+ * Consul service with the service's id whose checks pass, followed by blocking queries. While
+ * Consul is away, the last instances stay.
+ */
+export interface ConsulProviderConfig {
+  /** `'consul'`. */
+  provider: 'consul';
+  /** The HTTP address of a Consul agent. Default: `'http://127.0.0.1:8500'`. */
+  address?: string | undefined;
+  /** The ACL token. Environment: `SECURE_MESH_CONSUL_TOKEN`. Default: none. */
+  token?: string | undefined;
+  /** The datacenter that is asked. Default: that of the agent. */
+  datacenter?: string | undefined;
+  /** The namespace (Consul Enterprise). Default: that of the token. */
+  namespace?: string | undefined;
+  /** Only instances with this tag count. Default: any. */
+  tag?: string | undefined;
+  /**
+   * The authorities behind the agent's certificate, a PEM file. For `https://`. Default: those of
+   * the operating system.
+   */
+  ca?: string | undefined;
+  /**
+   * Whether this service registers itself with the agent, if it listens: with a check that it keeps
+   * passing, and deregistered first thing in `drain()`. Default: false.
+   */
+  register?: boolean | undefined;
+  /** The time after which a service that crashed is no longer listed, 5 s to 1 h. Default: 15 s. */
+  ttlMs?: Duration | undefined;
+}
+
+/**
+ * Kubernetes as the source of instances, for `discovery.provider: 'kubernetes'`: the ready
+ * endpoints of the EndpointSlices of the Kubernetes service with the service's id, watched through
+ * the API server. The pod's service account needs `get`, `list` and `watch` of `endpointslices`
+ * (`discovery.k8s.io`). While the API server is away, the last instances stay.
+ */
+export interface KubernetesProviderConfig {
+  /** `'kubernetes'`. */
+  provider: 'kubernetes';
+  /** The namespace of the services. Default: that of the pod. */
+  namespace?: string | undefined;
+  /** The name of the port in the Kubernetes service. Default: its first port. */
+  portName?: string | undefined;
+  /** The address of the API server. Default: that in the variables of the pod. */
+  address?: string | undefined;
+  /**
+   * The file with the token of the service account, which is read again before each question.
+   * Default: that of the pod.
+   */
+  tokenFile?: string | undefined;
+  /** The authorities behind the API server's certificate, a PEM file. Default: that of the pod. */
+  ca?: string | undefined;
+}
 
 /**
  * The rules about which caller may call which method of this service. Without them every service
@@ -434,12 +489,29 @@ export interface BalancingConfig {
    * never. Default: with the defaults below.
    */
   ejection?: EjectionConfig | false | undefined;
+  /**
+   * The place of this process among the callers, where a service has more instances than `subset`.
+   * Default: a place by chance.
+   */
   caller?: CallerConfig | undefined;
   /**
    * The most instances of one service that this service connects to, 1…1,000. Each client draws
    * its own subset; the other instances are used when none of the subset can be. Default: 32.
    */
   subset?: number | undefined;
+}
+
+/**
+ * The place of this process among the processes of its service, for `balancing.caller`: for example
+ * the number of a pod of a StatefulSet, and its replicas. With it, the callers of a service with
+ * more instances than `balancing.subset` spread over them evenly: each instance has the same number
+ * of callers, or one more.
+ */
+export interface CallerConfig {
+  /** The number of this process, from 0. */
+  index: number;
+  /** How many processes there are, 1…1,000,000. */
+  of: number;
 }
 
 /**
@@ -470,6 +542,36 @@ export interface EjectionConfig {
   maxMs?: Duration | undefined;
   /** The share of usable instances, 0 to 1, below which ejections are disregarded. Default: 0.5. */
   panicThreshold?: number | undefined;
+}
+
+/**
+ * The most calls that this service has under way at each of the services that it calls, for
+ * `resilience.bulkhead`: a slow service cannot take up the memory and the patience that the calls
+ * of others need. Calls beyond wait in a queue, critical ones first and sheddable ones last. When
+ * the queue is full, a sheddable call gives way to another one; else the newest gets
+ * `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`.
+ */
+export interface BulkheadConfig {
+  /** The most calls under way at one service, 1…1,000,000. */
+  maxCalls: number;
+  /** The most calls of one service that wait, 0…1,000,000. Default: 1,000. */
+  maxQueue?: number | undefined;
+}
+
+/**
+ * An adaptive limit on the requests that this service has under way, for `resilience.concurrency`.
+ * It follows the gradient of latency: it grows while requests take no longer than without load, and
+ * shrinks as they take longer. Requests beyond it are refused at once, with `RESOURCE_EXHAUSTED`,
+ * reason `SHED`, and their callers ask another instance. Sheddable requests leave a fifth of it to
+ * the others; critical ones have a quarter more.
+ */
+export interface ConcurrencyConfig {
+  /** The least that the limit becomes, 1…1,000,000. Default: 4. */
+  min?: number | undefined;
+  /** The limit at the start. Default: 20, or the nearest to it between `min` and `max`. */
+  initial?: number | undefined;
+  /** The most that the limit becomes. Default: 1,000. */
+  max?: number | undefined;
 }
 
 /**
@@ -598,7 +700,12 @@ export interface MeshLimits {
 }
 
 /** A source of instances of the package, with its options. */
-export type BuiltInProvider = FileProviderConfig | DnsProviderConfig | EtcdProviderConfig | ConsulProviderConfig | KubernetesProviderConfig;
+export type BuiltInProvider =
+  | FileProviderConfig
+  | DnsProviderConfig
+  | EtcdProviderConfig
+  | ConsulProviderConfig
+  | KubernetesProviderConfig;
 
 /** The options of discovery. With a source of instances of the package, its options are among them. */
 export type DiscoveryOptions =

@@ -179,8 +179,6 @@ impl Events for Echo {
         Duration::ZERO
     }
 
-    fn wanted(&self, _: &mesh_core::id::ServiceId) {}
-
     fn flush(&self) {
         if self.requests.lock().unwrap().is_empty() {
             return;

@@ -397,11 +397,9 @@ impl Events for Handler {
         Duration::ZERO
     }
 
-    fn wanted(&self, _: &crate::id::ServiceId) {}
+    fn wanted(&self, _: &ServiceId) {}
 
     fn flush(&self) {}
-
-    fn wanted(&self, _: &ServiceId) {}
 
     fn metrics(&self) -> Option<Arc<Mutex<Metrics>>> {
         None
