@@ -9,6 +9,11 @@ type MeshErrorCode = 'CANCELLED' | 'UNKNOWN' | 'INVALID_ARGUMENT' | 'DEADLINE_EX
  * many; many and many. The terms are gRPC's.
  */
 type CallKind = 'unary' | 'clientStream' | 'serverStream' | 'bidiStream';
+/**
+ * How much a call matters when its service has too much to do: `sheddable` calls are
+ * refused first, and `critical` ones last.
+ */
+type Priority = 'sheddable' | 'normal' | 'critical';
 
 /** The items of a stream that is sent. */
 type Items<T = unknown> = AsyncIterable<T> | Iterable<T>;
@@ -49,6 +54,12 @@ interface CallOptions {
      * without `resilience.hedging` too. Default: true with `resilience.hedging`.
      */
     hedge?: boolean | undefined;
+    /**
+     * How much the call matters when its service, or this one, has too much to do: `'sheddable'` calls are refused
+     * first, and `'critical'` ones last. A priority is a request and no right: services trust their callers' word
+     * only for the order. Default: the priority of the request on whose behalf the call is made, else `'normal'`.
+     */
+    priority?: Priority | undefined;
     /**
      * Whether a call made by a handler is independent of the handler's request: it does not inherit deadline,
      * cancellation, trace and request id. Default: false.
@@ -1115,9 +1126,11 @@ interface DiscoveryProvider {
      *
      * @param update takes all instances of the service, 1,000 at most; an empty list where there is none
      * @param signal is aborted when the mesh closes
+     * @param away tells that the source went away (true) or answers again (false): while it is away,
+     *   `discovery.maxStaleMs` counts. A report says that it answers, and a failure that it does not
      * @throws anything, also as a rejection: it is logged, and the service is watched again after a while
      */
-    watch(serviceId: string, update: (instances: readonly Instance[]) => void, signal: AbortSignal): void | Promise<void>;
+    watch(serviceId: string, update: (instances: readonly Instance[]) => void, signal: AbortSignal, away?: (away: boolean) => void): void | Promise<void>;
     /**
      * Makes this service known, once it listens. Without this function it is not registered.
      *
@@ -1141,6 +1154,8 @@ interface DiscoveredService {
     instances: number;
     /** The time since a provider reported them, in ms; `null` before the first report. */
     ageMs: number | null;
+    /** The time since its source went away, in ms; `null` while it answers. `discovery.maxStaleMs` limits it. */
+    staleMs: number | null;
     /** Why the last report, or the last attempt to get one, was of no use. */
     error?: string;
 }
@@ -1492,6 +1507,21 @@ declare class RetryPolicy {
     execute<T>(fn: (attempt: number) => Promise<T> | T, options?: RetryOptions): Promise<T>;
 }
 
+/** A quota in Redis, for `resilience.rateLimit`. */
+interface SharedQuotaConfig {
+    /**
+     * The URL of a Redis server (6 or later) that keeps the quotas of all processes of this service: `redis://` or `rediss://`, with user and
+     * password if need be. Processes take leases from it in batches of a fortieth of the quota, beside the calls:
+     * no request waits for it. Default: each process has quotas of its own.
+     */
+    shared?: string | undefined;
+    /**
+     * What becomes of requests while Redis does not answer. `'local'`: each process lets in `maxRequests` by
+     * itself. `'deny'`: none is let in. Default: `'local'`.
+     */
+    onUnavailable?: 'local' | 'deny' | undefined;
+}
+
 /**
  * The options that the core reads: the name of the service, its address, and the sections about
  * trust, discovery and limits.
@@ -1700,12 +1730,18 @@ interface DiscoveryConfig {
      */
     services?: ServiceConfig[] | undefined;
     /**
-     * A source of instances for the services whose address is not in `services`: `'file'`, `'dns'` or
-     * `'etcd'` with its options beside it, an object with a function `watch`, or a `StaticDiscovery`.
-     * The mesh watches a service from its first call on. Pins in `services` hold for the reported
-     * instances too. Default: none.
+     * A source of instances for the services whose address is not in `services`: `'file'`, `'dns'`,
+     * `'etcd'`, `'consul'` or `'kubernetes'` with its options beside it, an object with a function
+     * `watch`, or a `StaticDiscovery`. The mesh watches a service from its first call on. Pins in
+     * `services` hold for the reported instances too. Default: none.
      */
     provider?: ProviderOption | undefined;
+    /**
+     * For how long the last list of a provider is used while its source is away, 1 s to 30 d. Then
+     * calls of the service get `UNAVAILABLE`, reason `DISCOVERY_STALE`, until the source answers
+     * again. Default: no limit.
+     */
+    maxStaleMs?: Duration | undefined;
     /**
      * Several providers, 8 at most. For each service the first provider that knows an instance
      * counts.
@@ -1794,6 +1830,11 @@ interface EtcdProviderConfig {
     provider: 'etcd';
     /** The members of the cluster, 16 at most. When one fails, the next is tried. */
     endpoints: string[];
+    /**
+     * The authorities behind the certificates of the members, a PEM file. For `https://`. Default:
+     * those of the operating system.
+     */
+    ca?: string | undefined;
     /** The beginning of all keys. Default: `'/mesh/'`. */
     prefix?: string | undefined;
     /**
@@ -1807,6 +1848,60 @@ interface EtcdProviderConfig {
     user?: string | undefined;
     /** The password of `user`. Environment: `SECURE_MESH_ETCD_PASSWORD`. Default: none. */
     password?: string | undefined;
+}
+/**
+ * Consul as the source of instances, for `discovery.provider: 'consul'`: the instances of the
+ * Consul service with the service's id whose checks pass, followed by blocking queries. While
+ * Consul is away, the last instances stay.
+ */
+interface ConsulProviderConfig {
+    /** `'consul'`. */
+    provider: 'consul';
+    /** The HTTP address of a Consul agent. Default: `'http://127.0.0.1:8500'`. */
+    address?: string | undefined;
+    /** The ACL token. Environment: `SECURE_MESH_CONSUL_TOKEN`. Default: none. */
+    token?: string | undefined;
+    /** The datacenter that is asked. Default: that of the agent. */
+    datacenter?: string | undefined;
+    /** The namespace (Consul Enterprise). Default: that of the token. */
+    namespace?: string | undefined;
+    /** Only instances with this tag count. Default: any. */
+    tag?: string | undefined;
+    /**
+     * The authorities behind the agent's certificate, a PEM file. For `https://`. Default: those of
+     * the operating system.
+     */
+    ca?: string | undefined;
+    /**
+     * Whether this service registers itself with the agent, if it listens: with a check that it keeps
+     * passing, and deregistered first thing in `drain()`. Default: false.
+     */
+    register?: boolean | undefined;
+    /** The time after which a service that crashed is no longer listed, 5 s to 1 h. Default: 15 s. */
+    ttlMs?: Duration | undefined;
+}
+/**
+ * Kubernetes as the source of instances, for `discovery.provider: 'kubernetes'`: the ready
+ * endpoints of the EndpointSlices of the Kubernetes service with the service's id, watched through
+ * the API server. The pod's service account needs `get`, `list` and `watch` of `endpointslices`
+ * (`discovery.k8s.io`). While the API server is away, the last instances stay.
+ */
+interface KubernetesProviderConfig {
+    /** `'kubernetes'`. */
+    provider: 'kubernetes';
+    /** The namespace of the services. Default: that of the pod. */
+    namespace?: string | undefined;
+    /** The name of the port in the Kubernetes service. Default: its first port. */
+    portName?: string | undefined;
+    /** The address of the API server. Default: that in the variables of the pod. */
+    address?: string | undefined;
+    /**
+     * The file with the token of the service account, which is read again before each question.
+     * Default: that of the pod.
+     */
+    tokenFile?: string | undefined;
+    /** The authorities behind the API server's certificate, a PEM file. Default: that of the pod. */
+    ca?: string | undefined;
 }
 /**
  * The rules about which caller may call which method of this service. Without them every service
@@ -1897,10 +1992,27 @@ interface BalancingConfig {
      */
     ejection?: EjectionConfig | false | undefined;
     /**
+     * The place of this process among the callers, where a service has more instances than `subset`.
+     * Default: a place by chance.
+     */
+    caller?: CallerConfig | undefined;
+    /**
      * The most instances of one service that this service connects to, 1…1,000. Each client draws
      * its own subset; the other instances are used when none of the subset can be. Default: 32.
      */
     subset?: number | undefined;
+}
+/**
+ * The place of this process among the processes of its service, for `balancing.caller`: for example
+ * the number of a pod of a StatefulSet, and its replicas. With it, the callers of a service with
+ * more instances than `balancing.subset` spread over them evenly: each instance has the same number
+ * of callers, or one more.
+ */
+interface CallerConfig {
+    /** The number of this process, from 0. */
+    index: number;
+    /** How many processes there are, 1…1,000,000. */
+    of: number;
 }
 /**
  * The conditions under which an instance is ejected, that is, gets no calls for a time. At most
@@ -1930,6 +2042,34 @@ interface EjectionConfig {
     maxMs?: Duration | undefined;
     /** The share of usable instances, 0 to 1, below which ejections are disregarded. Default: 0.5. */
     panicThreshold?: number | undefined;
+}
+/**
+ * The most calls that this service has under way at each of the services that it calls, for
+ * `resilience.bulkhead`: a slow service cannot take up the memory and the patience that the calls
+ * of others need. Calls beyond wait in a queue, critical ones first and sheddable ones last. When
+ * the queue is full, a sheddable call gives way to another one; else the newest gets
+ * `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`.
+ */
+interface BulkheadConfig {
+    /** The most calls under way at one service, 1…1,000,000. */
+    maxCalls: number;
+    /** The most calls of one service that wait, 0…1,000,000. Default: 1,000. */
+    maxQueue?: number | undefined;
+}
+/**
+ * An adaptive limit on the requests that this service has under way, for `resilience.concurrency`.
+ * It follows the gradient of latency: it grows while requests take no longer than without load, and
+ * shrinks as they take longer. Requests beyond it are refused at once, with `RESOURCE_EXHAUSTED`,
+ * reason `SHED`, and their callers ask another instance. Sheddable requests leave a fifth of it to
+ * the others; critical ones have a quarter more.
+ */
+interface ConcurrencyConfig {
+    /** The least that the limit becomes, 1…1,000,000. Default: 4. */
+    min?: number | undefined;
+    /** The limit at the start. Default: 20, or the nearest to it between `min` and `max`. */
+    initial?: number | undefined;
+    /** The most that the limit becomes. Default: 1,000. */
+    max?: number | undefined;
 }
 /**
  * The admin port: health, metrics and the state of the mesh over HTTP, for people, probes and
@@ -2053,7 +2193,7 @@ interface MeshLimits {
     callTimeoutMs?: number | undefined;
 }
 /** A source of instances of the package, with its options. */
-type BuiltInProvider = FileProviderConfig | DnsProviderConfig | EtcdProviderConfig;
+type BuiltInProvider = FileProviderConfig | DnsProviderConfig | EtcdProviderConfig | ConsulProviderConfig | KubernetesProviderConfig;
 /** The options of discovery. With a source of instances of the package, its options are among them. */
 type DiscoveryOptions = DiscoveryConfig | (Omit<DiscoveryConfig, 'provider' | 'providers'> & BuiltInProvider);
 
@@ -2078,7 +2218,7 @@ interface MeshConfig extends CoreConfig {
          * The quota of each caller, by its verified identity. Requests for unknown methods count too. Requests
          * over the quota get `RESOURCE_EXHAUSTED`, reason `RATE_LIMITED`, with `retryAfterMs`.
          */
-        rateLimit?: RateLimiterConfig | undefined;
+        rateLimit?: (RateLimiterConfig & SharedQuotaConfig) | undefined;
         /**
          * The circuit breaker. Each instance of a service has its own breaker; while it is open, the other
          * instances take the calls. If the breakers of all instances are open, calls get `UNAVAILABLE`, reason
@@ -2110,6 +2250,10 @@ interface MeshConfig extends CoreConfig {
             /** The most copies per call, in the long run, 0.001 to 1. Default: 0.05. */
             ratio?: number | undefined;
         } | false | undefined;
+        /** The most calls under way at each service that is called, and a queue for more. Default: none. */
+        bulkhead?: BulkheadConfig | false | undefined;
+        /** An adaptive limit on the requests that this service has under way. Default: none. */
+        concurrency?: ConcurrencyConfig | false | undefined;
         /**
          * The limits of the outcomes that this service keeps for idempotency keys. Beyond these limits, calls
          * with a new key get `RESOURCE_EXHAUSTED`, reason `CALL_LIMIT`, with `retryAfterMs`, and do not run.
@@ -2230,7 +2374,8 @@ interface MeshHealth {
      * while its policy file is broken, while more than nine tenths of `limits.maxMemoryBytes` are held, and
      * while its key directory keeps new services out: `details.keyDirectoryFault` has the cause, the path and
      * the repair. It is also `degraded` while there is a `details.certificateProblem`: the files of the
-     * certificate are not in use, or the certificate or a revocation list ends soon or has ended.
+     * certificate are not in use, or the certificate or a revocation list ends soon or has ended, and while `details.servicesStale` names services whose source of
+     * instances has been away for longer than `discovery.maxStaleMs`.
      */
     status: 'healthy' | 'degraded' | 'unhealthy';
     /** The number of services in discovery. */
@@ -3841,4 +3986,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CertificateAuthority, CertificateAuthorityService, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, certificateAuthority, clientStream, defineContract, expressErrors, fastifyErrors, isDeclaredError, safe, serve, serverStream, toHttpStatus, toProblem, unary, version };
-export type { AcceptedTrustConfig, AdminConfig, AdvertisedAddress, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, BalancingConfig, BuiltInProvider, CallKind, CallOptions, CallPromise, CallRecord, Caller, CertificateAuthorityOptions, CertificateAuthorityStatus, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConnectOptions, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveredService, DiscoveryChange, DiscoveryConfig, DiscoveryOptions, DiscoveryProvider, DnsProviderConfig, Duration, EjectionConfig, EncryptedData, EnrolmentConfig, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, EtcdProviderConfig, ExpectedToken, ExpressResponseLike, FastifyReplyLike, FastifyRequestLike, FileAdapterOptions, FileProviderConfig, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, HttpErrorOptions, IdempotencyConfig, ImplementOptions, Implementation, Instance, InstanceAddress, IssueOptions, IssuedCertificate, Items, JWTManagerOptions, JoinToken, JoinTokenOptions, KeyPair, KeyPairSource, KeyRotationConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MemoryStats, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshEventMap, MeshHealth, MeshLimits, MeshListener, MeshMetrics, MeshStats, MethodDescription, Middleware, MonitoringAdapter, ObserveOption, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Problem, Procedure, ProcedureDefinition, Procedures, ProviderOption, RateLimitResult, RateLimiterConfig, ReadinessCheck, RetryOptions, RetryPolicyConfig, Revocation, RevokeOptions, RevokedCertificate, RotateAuthorityOptions, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaDescription, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServeOptions, ServiceConfig, ServiceDescription, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, StandardSchema, TimeoutConfig, TlsConfig, TokenPayload, TracingConfig, Trust, TrustBundle, ValidationIssue };
+export type { AcceptedTrustConfig, AdminConfig, AdvertisedAddress, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, BalancingConfig, BuiltInProvider, BulkheadConfig, CallKind, CallOptions, CallPromise, CallRecord, Caller, CallerConfig, CertificateAuthorityOptions, CertificateAuthorityStatus, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConcurrencyConfig, ConnectOptions, ConsulProviderConfig, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveredService, DiscoveryChange, DiscoveryConfig, DiscoveryOptions, DiscoveryProvider, DnsProviderConfig, Duration, EjectionConfig, EncryptedData, EnrolmentConfig, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, EtcdProviderConfig, ExpectedToken, ExpressResponseLike, FastifyReplyLike, FastifyRequestLike, FileAdapterOptions, FileProviderConfig, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, HttpErrorOptions, IdempotencyConfig, ImplementOptions, Implementation, Instance, InstanceAddress, IssueOptions, IssuedCertificate, Items, JWTManagerOptions, JoinToken, JoinTokenOptions, KeyPair, KeyPairSource, KeyRotationConfig, KubernetesProviderConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MemoryStats, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshEventMap, MeshHealth, MeshLimits, MeshListener, MeshMetrics, MeshStats, MethodDescription, Middleware, MonitoringAdapter, ObserveOption, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Priority, Problem, Procedure, ProcedureDefinition, Procedures, ProviderOption, RateLimitResult, RateLimiterConfig, ReadinessCheck, RetryOptions, RetryPolicyConfig, Revocation, RevokeOptions, RevokedCertificate, RotateAuthorityOptions, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaDescription, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServeOptions, ServiceConfig, ServiceDescription, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, SharedQuotaConfig, StandardSchema, TimeoutConfig, TlsConfig, TokenPayload, TracingConfig, Trust, TrustBundle, ValidationIssue };

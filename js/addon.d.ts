@@ -321,7 +321,7 @@ export declare class NativeProvider {
   constructor(path: string, options: string, variables: string, onTrouble: (arg: string) => void)
   /**
    * Watches a service until `stop()`. `onEvent` is called with JSON: `{ instances }` for each list, `{ trouble }`,
-   * or `{ failed }` at the end of the watch.
+   * `{ away }` when the source goes away or comes back, or `{ failed }` at the end of the watch.
    */
   watch(service: string, onEvent: (arg: string) => void): void
   /** Whether the service itself is registered here. */

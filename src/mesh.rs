@@ -7,12 +7,12 @@ use std::{
 
 use mesh_core::{
     authz::Caller,
-    config::{MeshConfig, Service, is_spiffe_id},
+    config::{MeshConfig, is_spiffe_id},
     discovery,
     error::{Code, Reason},
     id::ServiceId,
     identity::Revocation,
-    mesh::{AuditSigner, Events, Io, Mesh, Shed, Stats},
+    mesh::{AuditSigner, Events, Io, Mesh},
     record::message::is_method_name,
 };
 use napi::{
@@ -28,12 +28,14 @@ use crate::{
     authority::NativeAuthority,
     blocking::off_the_loop,
     commands::execute,
-    convert::{argument, from_count},
+    convert::argument,
     enrolment::{NativeEnrolment, prepare},
     error::{Failure, Settled, throw},
-    events::{Outlet, certificate},
+    events::Outlet,
+    figures::figures,
     mounted::Mounted,
     telemetry::NativeMetrics,
+    values::{NativeAddress, NativeExplanation, NativeMemory, NativePolicyStatus, NativeSeal, NativeService},
 };
 
 /// A mesh. It takes batches of commands and returns batches of events.
@@ -56,72 +58,6 @@ enum State {
     Starting,
     Running(Arc<Mesh>),
     Closed,
-}
-
-/// The address on which a mesh listens.
-#[napi(object)]
-pub struct NativeAddress {
-    /// An IP address.
-    pub host: String,
-    /// A port.
-    pub port: u32,
-}
-
-/// A service of the configuration.
-#[napi(object)]
-pub struct NativeService {
-    /// Its service id.
-    pub id: String,
-    /// The host; absent for a service that only calls.
-    pub host: Option<String>,
-    /// The port, if there is a host.
-    pub port: Option<u32>,
-}
-
-/// A public key and a signature by it.
-#[napi(object)]
-pub struct NativeSeal {
-    /// SPKI, in base64url.
-    pub key: String,
-    /// RSASSA-PSS with SHA-256, in base64url.
-    pub signature: String,
-}
-
-/// A decision of the authorization policy with its reason.
-#[napi(object)]
-pub struct NativeExplanation {
-    /// Whether the caller may call the method.
-    pub allowed: bool,
-    /// The rule that decides; absent for the default.
-    pub rule: Option<String>,
-    /// A sentence about it.
-    pub why: String,
-}
-
-/// The state of the authorization policy.
-#[napi(object)]
-pub struct NativePolicyStatus {
-    /// `enforce` or `audit`.
-    pub mode: String,
-    /// The number of rules.
-    pub rules: u32,
-    /// The policy file, if there is one.
-    pub file: Option<String>,
-    /// The fault of the policy file, while the previous policy is in force instead.
-    pub problem: Option<String>,
-}
-
-/// The memory that a mesh holds for peers and calls.
-#[napi(object)]
-pub struct NativeMemory {
-    /// Bytes that may be held.
-    pub limit_bytes: f64,
-    /// Bytes held now.
-    pub used_bytes: f64,
-    /// The most that were held at once.
-    pub peak_bytes: f64,
-    /// Charges that were refused for want of room.
-    pub refused: f64,
 }
 
 impl Inner {
@@ -233,11 +169,7 @@ impl NativeMesh {
     #[napi(getter, catch_unwind)]
     pub fn services(&self) -> Vec<NativeService> {
         let State::New(config) = &*self.inner.lock() else { return Vec::new() };
-        let native = |service: &Service| {
-            let (host, port) = service.address.clone().unzip();
-            NativeService { id: service.id.to_string(), host, port: port.map(u32::from) }
-        };
-        config.services.iter().map(native).collect()
+        config.services.iter().map(NativeService::from).collect()
     }
 
     /// Whether the mesh makes and exports spans itself. False once it was started.
@@ -307,15 +239,13 @@ impl NativeMesh {
     /// if it does not listen.
     #[napi(catch_unwind)]
     pub fn address(&self) -> Option<NativeAddress> {
-        let address = self.inner.running()?.address()?;
-        Some(NativeAddress { host: address.ip().to_string(), port: address.port().into() })
+        Some(self.inner.running()?.address()?.into())
     }
 
     /// The address of the admin port; `null` before the mesh has started, or without one.
     #[napi(catch_unwind)]
     pub fn admin_address(&self) -> Option<NativeAddress> {
-        let address = self.inner.running()?.admin_address()?;
-        Some(NativeAddress { host: address.ip().to_string(), port: address.port().into() })
+        Some(self.inner.running()?.admin_address()?.into())
     }
 
     /// The figures in the text format of `OpenMetrics`; throws before the mesh has started.
@@ -394,21 +324,13 @@ impl NativeMesh {
             ));
         }
         let caller = Caller { service_id: from.as_str(), spiffe_id: spiffe_id.as_deref() };
-        let explanation = mesh.explain(caller, &method, metadata.as_bytes());
-        Ok(NativeExplanation { allowed: explanation.allowed, rule: explanation.rule, why: explanation.why })
+        Ok(mesh.explain(caller, &method, metadata.as_bytes()).into())
     }
 
     /// The state of the authorization policy; `null` before the mesh has started, or without one.
     #[napi(catch_unwind)]
     pub fn policy(&self) -> Option<NativePolicyStatus> {
-        let status = self.inner.running()?.policy()?;
-        Some(NativePolicyStatus {
-            mode: status.mode.as_str().to_owned(),
-            // At most 10,000.
-            rules: status.rules as u32,
-            file: status.file.map(|file| file.display().to_string()),
-            problem: status.problem,
-        })
+        Some(self.inner.running()?.policy()?.into())
     }
 
     /// Replaces this service's key; resolves to the new thumbprint.
@@ -505,13 +427,7 @@ impl NativeMesh {
     /// The memory that is held for peers and calls; `null` before the mesh has started.
     #[napi(catch_unwind)]
     pub fn memory(&self) -> Option<NativeMemory> {
-        let figures = self.inner.running()?.memory();
-        Some(NativeMemory {
-            limit_bytes: from_count(figures.limit as u64),
-            used_bytes: from_count(figures.used as u64),
-            peak_bytes: from_count(figures.peak as u64),
-            refused: from_count(figures.refused),
-        })
+        Some(self.inner.running()?.memory().into())
     }
 
     /// The statistics of the mesh as JSON.
@@ -519,51 +435,8 @@ impl NativeMesh {
     pub async fn stats(&self) -> Settled<String> {
         let Some(mesh) = self.inner.running() else { return Settled(Err(not_running())) };
         let Some(stats) = mesh.stats().await else { return Settled(Err(not_running())) };
-        let mut value = serde_json::json!({
-            "activeSessions": stats.active_sessions,
-            "inboundSessions": stats.inbound_sessions,
-            "callsSucceeded": stats.calls_ok,
-            "callsFailed": stats.calls_failed,
-            "callsInFlight": stats.calls_in_flight,
-            "callsQueued": stats.calls_queued,
-            "callsQueueFull": stats.calls_queue_full,
-            "callsQueueOver": stats.calls_queue_over,
-            "callsElsewhere": stats.calls_elsewhere,
-            "sparesSent": stats.spares_sent,
-            "sparesAnswered": stats.spares_answered,
-            "requestsSucceeded": stats.requests_ok,
-            "requestsFailed": stats.requests_failed,
-            "requestsDenied": stats.requests_denied,
-            "denialsAudited": stats.denials_audited,
-            "requestsShed": shed(&stats),
-            "concurrencyLimit": stats.concurrency_limit,
-            "servicesStale": stats.services_stale,
-            "sharedQuotaAvailable": stats.shared_quota,
-            "requestsInFlight": stats.requests_in_flight,
-            "handshakesSucceeded": stats.handshakes_ok,
-            "handshakesFailed": stats.handshakes_failed,
-            "sessionsResumed": stats.sessions_resumed,
-            "streamsStalled": stats.streams_stalled,
-            "unsentBytes": stats.unsent_bytes,
-            "recordsDiscarded": stats.records_discarded,
-            "strangersDisplaced": stats.strangers_displaced,
-            "hellosReplayed": stats.hellos_replayed,
-            "hellosOverBudget": stats.hellos_over_budget,
-            "privateKeyOperations": stats.private_operations,
-            "leafSignatures": stats.leaf_signatures,
-            "keyDirectoryFault": stats.key_directory_fault,
-            "memoryBytes": stats.memory.used,
-            "accepts": stats.accepts.map(|accept| serde_json::json!({
-                "trust": accept.trust.as_str(),
-                "until": accept.until.as_millis(),
-            })),
-            "certificateProblem": stats.certificate_problem,
-        });
-        if let Some(stats) = mesh.certificates().await {
-            value["certificate"] = certificate(&stats.own);
-            value["certificateVerifications"] = stats.verifications.into();
-        }
-        Settled(Ok(value.to_string()))
+        let text = figures(&stats, mesh.certificates().await.as_ref()).to_string();
+        Settled(Ok(text))
     }
 
     /// Accepts no more requests, waits at most `drainMs` for running ones, ends
@@ -579,12 +452,6 @@ impl NativeMesh {
         *self.inner.lock() = State::Closed;
         Settled(Ok(()))
     }
-}
-
-/// Requests that were not handed to their handlers, by cause.
-fn shed(stats: &Stats) -> Value {
-    let by_cause = Shed::ALL.iter().zip(stats.shed);
-    Value::Object(by_cause.map(|(cause, count)| (cause.as_str().to_owned(), count.into())).collect())
 }
 
 fn not_running() -> Failure {

@@ -47,7 +47,10 @@ async function untilAnswers(client: SecureMeshClient, name: string): Promise<voi
   const end = Date.now() + 10_000;
   while (answer !== name) {
     if (Date.now() > end) throw new Error(`${answer} answers, not ${name}`);
-    answer = await client.call<undefined, string>('who', undefined, { timeoutMs: 5_000 });
+    // Until the list is read there may be no instance.
+    answer = await client
+      .call<undefined, string>('who', undefined, { timeoutMs: 5_000 })
+      .catch((error: unknown) => String(error));
   }
 }
 

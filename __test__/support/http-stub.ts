@@ -93,6 +93,8 @@ export class ConsulStub extends HttpStub {
   readonly registered = new Map<string, any>();
   readonly passed: string[] = [];
   token = 'a-token-of-consul';
+  /** The token lacks rights: Consul leaves out what it may not read, and says so. */
+  filtered = false;
   readonly #waiting = new Set<() => void>();
 
   /** Replaces the instances of `server`. */
@@ -143,8 +145,9 @@ export class ConsulStub extends HttpStub {
     }
     if (pathname !== '/v1/health/service/server') return void response.writeHead(404).end();
     const send = (): void => {
-      response.writeHead(200, { 'x-consul-index': String(this.index) });
-      response.end(JSON.stringify(this.instances));
+      const filtered = this.filtered ? { 'x-consul-results-filtered-by-acls': 'true' } : {};
+      response.writeHead(200, { 'x-consul-index': String(this.index), ...filtered });
+      response.end(JSON.stringify(this.filtered ? [] : this.instances));
     };
     if (Number(searchParams.get('index') ?? 0) < this.index) return send();
     this.#waiting.add(send);

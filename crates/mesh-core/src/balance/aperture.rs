@@ -7,7 +7,7 @@
 //!
 //! An instance that comes or goes shifts each place by less than one instance: a caller changes two at most.
 
-use super::{dice::mix, group::Facts};
+use super::{dice::mix, facts::Facts};
 
 /// The place of a caller: `index` of `of` equal parts of the ring.
 #[derive(Clone, Copy, Debug)]

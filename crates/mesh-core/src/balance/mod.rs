@@ -6,6 +6,7 @@
 
 mod aperture;
 mod dice;
+mod facts;
 mod group;
 mod load;
 mod outlier;
@@ -16,6 +17,7 @@ mod sticky;
 mod tests;
 
 pub use dice::Dice;
-pub use group::{Facts, Group, Verdict, Visit};
+pub use facts::Facts;
+pub use group::{Group, Verdict, Visit};
 pub use quantile::Quantile;
 pub use sticky::{hash, key};

@@ -108,7 +108,7 @@ impl fmt::Debug for AdminToken {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|address| match address {
             IpAddr::V4(address) => address.is_loopback(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::read::is_host;
+use super::{admin_port::is_loopback, read::is_host};
 
 /// A server that is asked over HTTP: a scheme, a host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,12 @@ impl ServerUrl {
         is_good.then(|| Self { tls, host: host.to_owned(), port })
     }
 
+    /// Whether a token may travel there: over TLS, or within this machine.
+    #[must_use]
+    pub fn keeps_secrets(&self) -> bool {
+        self.tls || is_loopback(&self.host)
+    }
+
     /// `host:port`, as in a `Host` header.
     #[must_use]
     pub fn authority(&self) -> String {
@@ -49,6 +55,17 @@ impl fmt::Display for ServerUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_travels_over_tls_or_within_this_machine() {
+        let keeps = |text: &str| ServerUrl::parse(text).unwrap().keeps_secrets();
+        assert!(
+            ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "https://x:1"]
+                .into_iter()
+                .all(keeps)
+        );
+        assert!(!["http://10.0.0.1:1", "http://x:1"].into_iter().any(keeps));
+    }
 
     #[test]
     fn a_url_is_a_scheme_a_host_and_a_port() {

@@ -64,7 +64,7 @@ impl SharedQuota {
             authority.rsplit_once('@').map_or(authority, |(_, host)| host)
         });
         if host.is_none_or(|host| host.is_empty() || host.starts_with(':'))
-            || url.contains(char::is_whitespace)
+            || url.contains(|c: char| c.is_whitespace() || c == '#')
         {
             return Err(shared.malformed(EXPECTED));
         }

@@ -165,6 +165,7 @@ fn moment(core: &Core) -> Moment {
         shared_quota: stats.shared_quota,
         discovery_ages: core.client.discovery_ages(),
         calls_queued: stats.calls_queued as u64,
+        calls_waited: (stats.calls_waited, stats.calls_waited_time),
         calls_queue_refused: [stats.calls_queue_full, stats.calls_queue_over],
         calls_elsewhere: stats.calls_elsewhere,
         concurrency_limit: stats.concurrency_limit,

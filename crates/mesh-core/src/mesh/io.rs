@@ -10,6 +10,7 @@ use super::{
 use crate::{
     crypto::rsa::PublicKey,
     discovery::Endpoint,
+    error::Reason,
     id::ServiceId,
     record::message::{Failure, Payload},
 };
@@ -82,8 +83,10 @@ impl Io {
         self.0.server.late(id);
     }
 
-    /// Fails a request. Late failures are dropped.
+    /// Fails a request. Late failures are dropped. The reason `SHED` becomes `HANDLER_SHED`: by the first a mesh says
+    /// that no handler ran, and its callers run the call elsewhere.
     pub fn fail(&self, id: RequestId, failure: &Failure<'_>) {
-        self.0.server.fail(id, failure);
+        let reason = if failure.reason == Reason::Shed.as_str() { "HANDLER_SHED" } else { failure.reason };
+        self.0.server.fail(id, &Failure { reason, ..*failure });
     }
 }

@@ -1,13 +1,14 @@
 //! Counters, which `getStats()` reads.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
-use crate::{config::Accept, identity::Certified};
-
-use crate::budget::MemoryFigures;
+use crate::{budget::MemoryFigures, config::Accept, identity::Certified};
 
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -27,6 +28,8 @@ pub(crate) struct Counters {
     spares_sent: AtomicU64,
     spares_answered: AtomicU64,
     shed: [AtomicU64; Shed::ALL.len()],
+    waited: AtomicU64,
+    waited_micros: AtomicU64,
     queue_full: AtomicU64,
     queue_over: AtomicU64,
     elsewhere: AtomicU64,
@@ -76,6 +79,10 @@ pub struct Stats {
     pub calls_in_flight: usize,
     /// Of these, the ones that wait for room on a session.
     pub calls_queued: usize,
+    /// The calls that have waited for room and wait no longer, however that ended.
+    pub calls_waited: u64,
+    /// The sum of their waits.
+    pub calls_waited_time: Duration,
     /// Calls that were not made because too many waited already.
     pub calls_queue_full: u64,
     /// Calls that waited for room as long as they may, and were not made.
@@ -197,6 +204,11 @@ impl Counters {
         bump(&self.shed[cause as usize]);
     }
 
+    pub(crate) fn count_waited(&self, time: Duration) {
+        bump(&self.waited);
+        self.waited_micros.fetch_add(time.as_micros() as u64, Ordering::Relaxed);
+    }
+
     pub(crate) fn count_queue_full(&self) {
         bump(&self.queue_full);
     }
@@ -232,6 +244,8 @@ impl Counters {
             spares_sent: read(&self.spares_sent),
             spares_answered: read(&self.spares_answered),
             shed: self.shed.each_ref().map(read),
+            calls_waited: read(&self.waited),
+            calls_waited_time: Duration::from_micros(read(&self.waited_micros)),
             calls_queue_full: read(&self.queue_full),
             calls_queue_over: read(&self.queue_over),
             calls_elsewhere: read(&self.elsewhere),

@@ -5,4 +5,4 @@ pub mod files;
 pub mod instances;
 pub mod redis;
 pub(crate) mod resolver;
-mod tls;
+mod stream;

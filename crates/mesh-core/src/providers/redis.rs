@@ -6,8 +6,14 @@
 
 use std::time::Duration;
 
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, aio::MultiplexedConnection, cmd, pipe};
+use redis::{
+    AsyncConnectionConfig, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisConnectionInfo, RedisError,
+    aio::MultiplexedConnection, cmd, pipe,
+};
+use tokio::{task::JoinHandle, time::timeout};
+use zeroize::Zeroizing;
 
+use super::stream::{Tls, connect};
 use crate::{
     config::RedisUrl,
     resilience::{Ask, Lease},
@@ -28,12 +34,13 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
 local window = interval * burst
-local full = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') or 0, tonumber(ARGV[4]), now)
-full = math.min(full, now + window)
+local stored = tonumber(redis.call('GET', KEYS[1]) or '0') or 0
+local full = math.min(math.max(stored, tonumber(ARGV[4]), now), now + window)
 local room = math.floor((now + window - full) / interval)
 local granted = math.max(0, math.min(tonumber(ARGV[3]), room))
 full = full + granted * interval
-if granted > 0 then
+-- A time beyond the window was stored before the clock went back.
+if granted > 0 or stored > full then
   redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000) + 1)
 end
 return {granted, string.format('%.0f', full)}
@@ -45,8 +52,13 @@ return {granted, string.format('%.0f', full)}
 pub struct RedisFault(String);
 
 /// The place of a server, checked.
-#[derive(Clone)]
-pub struct RedisPlace(Client);
+pub struct RedisPlace {
+    host: String,
+    port: u16,
+    tls: Option<Tls>,
+    /// The user, the password and the database.
+    settings: RedisConnectionInfo,
+}
 
 impl std::fmt::Debug for RedisPlace {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -57,6 +69,8 @@ impl std::fmt::Debug for RedisPlace {
 /// A connection to the server, with the script in place.
 pub struct RedisQuota {
     connection: MultiplexedConnection,
+    /// Reads and writes.
+    driver: JoinHandle<()>,
     script: String,
     interval: String,
     requests: u32,
@@ -68,26 +82,49 @@ impl RedisPlace {
     /// # Errors
     /// It is none that Redis clients know.
     pub fn new(url: &RedisUrl) -> Result<Self, RedisFault> {
-        Client::open(url.reveal()).map(Self).map_err(|_| RedisFault("the URL is not one of Redis".to_owned()))
+        let wrong = || RedisFault("the URL is not one of Redis".to_owned());
+        let url = url.reveal();
+        // TLS is this package's, and not the client's.
+        let (tls, plain) = match url.strip_prefix("rediss://") {
+            Some(rest) => (Some(Tls::new(None, b"")), Zeroizing::new(format!("redis://{rest}"))),
+            None => (None, Zeroizing::new(url.to_owned())),
+        };
+        let info = plain.as_str().into_connection_info().map_err(|_| wrong())?;
+        let ConnectionAddr::Tcp(host, port) = info.addr() else { return Err(wrong()) };
+        Ok(Self { host: host.clone(), port: *port, tls, settings: info.redis_settings().clone() })
     }
 
-    /// Connects, and puts the script in place, for a quota of so many requests in a window.
+    /// Connects, puts the script in place for a quota of so many requests in a window, and runs it once with the
+    /// key `probe`: a server that may not be written to is of no use.
     ///
     /// # Errors
-    /// Redis is not reachable, refuses the password, or does not answer in time.
-    pub async fn connect(&self, requests: u32, window: Duration) -> Result<RedisQuota, RedisFault> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(ANSWER));
-        let mut connection = self
-            .0
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(|error| fault(&error))?;
-        let load = cmd("SCRIPT").arg("LOAD").arg(SCRIPT).to_owned();
-        let script = load.query_async(&mut connection).await.map_err(|error| fault(&error))?;
+    /// Redis is not reachable, refuses the password or the script, or does not answer in time.
+    pub async fn connect(
+        &self,
+        requests: u32,
+        window: Duration,
+        probe: &str,
+    ) -> Result<RedisQuota, RedisFault> {
+        let slow = |_| RedisFault("no connection in time".to_owned());
+        let stream = timeout(CONNECT, connect(&self.host, self.port, self.tls.as_ref())).await;
+        let stream = stream.map_err(slow)?.map_err(RedisFault)?;
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER));
+        let opened = MultiplexedConnection::new_with_config(&self.settings, stream, config);
+        let opened = timeout(CONNECT, opened).await.map_err(slow)?;
+        let (connection, driver) = opened.map_err(|error| fault(&error))?;
+        let driver = tokio::spawn(driver);
         let interval = format!("{}", window.as_secs_f64() * 1e6 / f64::from(requests));
-        Ok(RedisQuota { connection, script, interval, requests })
+        let mut quota = RedisQuota { connection, driver, script: String::new(), interval, requests };
+        let load = cmd("SCRIPT").arg("LOAD").arg(SCRIPT).to_owned();
+        quota.script = load.query_async(&mut quota.connection).await.map_err(|error| fault(&error))?;
+        quota.ask(&[(probe.to_owned(), Ask { requests: 1, full_at: 0 })]).await?;
+        Ok(quota)
+    }
+}
+
+impl Drop for RedisQuota {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
 }
 

@@ -2,12 +2,17 @@
 //!
 //! The request path never waits. A caller spends from the lease that this process holds; when that runs low,
 //! a further one is asked for in the background. Until it comes, requests are let in on account, no more than one
-//! batch of them, and the next lease pays for them. So what all processes let in together exceeds the quota by one
-//! batch of each process at most, at any time.
+//! batch of them, and the next lease pays for them; further ones are refused. So what all processes let in together
+//! exceeds the quota by one batch of each process at most, at any time.
 
 use std::{collections::HashMap, hash::Hash, time::Duration};
 
 use crate::clock::Timestamp;
+
+/// The wait of a request while an answer of the keeper is on its way.
+const UNTIL_ANSWERED: Duration = Duration::from_millis(1);
+/// The longest time after which a caller whose quota is used up is asked for again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The settings of [`Leases`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +34,7 @@ pub enum Spend {
     Granted,
     /// The quota is used up; the time until it can allow a next request.
     Refused(Duration),
-    /// Nobody knows: the keeper of the quota does not answer, or has not answered yet.
+    /// Nobody knows: the keeper of the quota does not answer, or this process has no place for the caller.
     Unknown,
 }
 
@@ -103,7 +108,8 @@ impl<K: Clone + Eq + Hash> Leases<K> {
             caller.left -= 1;
             Spend::Granted
         } else {
-            Spend::Unknown
+            // The keeper answers: until then what may be let in on account is used up.
+            Spend::Refused(UNTIL_ANSWERED)
         };
         if caller.asked > 0 || caller.left >= batch.div_euclid(2) {
             return (spend, None);
@@ -113,16 +119,17 @@ impl<K: Clone + Eq + Hash> Leases<K> {
         (spend, Some(Ask { requests: caller.asked, full_at: caller.full_at }))
     }
 
-    /// The keeper answered what was asked for a caller.
+    /// The keeper answered what was asked for a caller. One that got less than it asked for has used its quota up.
     pub fn answered(&mut self, key: &K, lease: Lease, now: Timestamp) {
         let interval = self.limits.window.as_secs_f64() / f64::from(self.limits.requests);
         let pause = Duration::from_secs_f64(interval * f64::from(self.batch) / 4.0);
         let Some(caller) = self.callers.get_mut(key) else { return };
         caller.left += i64::from(lease.granted.min(caller.asked));
+        let short = lease.granted < caller.asked;
         caller.asked = 0;
         caller.full_at = lease.full_at;
-        if caller.left <= 0 {
-            let pause = pause.clamp(Duration::from_millis(1), self.limits.window);
+        if short && caller.left <= 0 {
+            let pause = pause.clamp(Duration::from_millis(1), LONGEST_PAUSE);
             caller.blocked_until = now + pause.max(self.limits.block);
         }
     }
@@ -203,7 +210,7 @@ mod tests {
                 // Unlike shares: the first process is offered the most.
                 for _ in 0..4 - index {
                     let (spend, ask) = process.spend(&1, at(ms));
-                    granted += u32::from(spend == Spend::Granted);
+                    granted += u32::from(!matches!(spend, Spend::Refused(_)));
                     waiting.extend(ask.map(|ask| (index, ask)));
                 }
             }
@@ -237,16 +244,30 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_let_in_on_account_for_one_batch_and_then_nobody_knows() {
+    fn requests_are_let_in_on_account_for_one_batch_and_then_refused_until_the_answer() {
         let mut leases = leases(1000, 10);
         let spent: Vec<_> = (0..30).map(|_| leases.spend(&1, at(0))).collect();
         assert_eq!(spent[0], (Spend::Granted, Some(Ask { requests: 26, full_at: 0 })));
         let granted = spent.iter().filter(|(spend, _)| *spend == Spend::Granted).count();
         let asks = spent.iter().filter(|(_, ask)| ask.is_some()).count();
-        assert_eq!((granted, asks, spent[29].0), (25, 1, Spend::Unknown));
+        assert_eq!((granted, asks, spent[29].0), (25, 1, Spend::Refused(UNTIL_ANSWERED)));
         leases.answered(&1, Lease { granted: 0, full_at: 7 }, at(1));
         assert_eq!(leases.spend(&1, at(2)).0, Spend::Refused(Duration::from_millis(5)));
         assert_eq!(leases.spend(&1, at(7)).1, Some(Ask { requests: 50, full_at: 7 }));
+    }
+
+    #[test]
+    fn a_caller_that_gets_all_that_it_asked_for_is_not_blocked() {
+        let block = Duration::from_secs(10);
+        let window = Duration::from_secs(1);
+        let mut leases = Leases::new(LeaseLimits { requests: 1000, window, block, keys: 10 });
+        let ask = leases.spend(&1, at(0)).1.unwrap();
+        // A burst comes before the answer.
+        for _ in 0..30 {
+            leases.spend(&1, at(0));
+        }
+        leases.answered(&1, Lease { granted: ask.requests, full_at: 7 }, at(1));
+        assert_eq!(leases.spend(&1, at(1)).0, Spend::Granted);
     }
 
     #[test]

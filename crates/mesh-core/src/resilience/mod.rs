@@ -9,7 +9,7 @@ mod leases;
 mod quota;
 mod retry;
 
-pub use adaptive::AdaptiveLimit;
+pub use adaptive::{AdaptiveLimit, Unloaded};
 pub use backoff::ExponentialBackoff;
 pub use breaker::{Admission, BreakerLimits, BreakerState, CircuitBreaker, Outcome, Permit, Transition};
 pub use budget::RetryBudget;

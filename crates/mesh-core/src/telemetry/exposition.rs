@@ -115,6 +115,8 @@ impl Page {
 
 enum Value {
     Count(u64),
+    /// A counter of seconds.
+    Seconds(f64),
     Gauge(f64),
     Info,
 }
@@ -138,6 +140,7 @@ fn family<'a>(
             Value::Count(count) if labels.is_empty() => {
                 metric.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
             }
+            Value::Seconds(sum) => metric.encode_counter::<NoLabelSet, _, u64>(&sum, None)?,
             Value::Gauge(value) if labels.is_empty() => metric.encode_gauge(&value)?,
             Value::Count(count) => ConstCounter::new(count).encode(metric.encode_family(&labels)?)?,
             Value::Gauge(value) => ConstGauge::new(value).encode(metric.encode_family(&labels)?)?,
@@ -334,6 +337,19 @@ fn too_much(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<
     let queued = [(Vec::new(), Value::Gauge(moment.calls_queued as f64))];
     let help = "Calls that wait for room";
     family(encoder, "securestack_calls_queued", help, None, MetricType::Gauge, queued)?;
+    let (waited, time) = moment.calls_waited;
+    let help = "Calls that have waited for room";
+    family(
+        encoder,
+        "securestack_calls_waited",
+        help,
+        None,
+        MetricType::Counter,
+        [(Vec::new(), Value::Count(waited))],
+    )?;
+    let row = [(Vec::new(), Value::Seconds(time.as_secs_f64()))];
+    let help = "Time for which calls have waited for room, in sum";
+    family(encoder, "securestack_calls_wait", help, Some(&Unit::Seconds), MetricType::Counter, row)?;
     let up = moment.shared_quota.map(|up| (Vec::new(), Value::Gauge(f64::from(u8::from(up)))));
     let help = "Whether Redis answers, which keeps the quotas of several processes";
     family(encoder, "securestack_shared_quota_up", help, None, MetricType::Gauge, up)?;

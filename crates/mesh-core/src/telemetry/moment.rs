@@ -28,6 +28,8 @@ pub struct Moment {
     /// Services that a provider reports, and for how long its source has been away.
     pub discovery_ages: Vec<(String, Duration)>,
     pub calls_queued: u64,
+    /// The calls that have waited for room, and the sum of their waits.
+    pub calls_waited: (u64, Duration),
     /// Calls that were not made: too many waited, and their wait was over.
     pub calls_queue_refused: [u64; 2],
     pub calls_elsewhere: u64,

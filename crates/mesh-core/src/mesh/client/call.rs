@@ -8,6 +8,7 @@ use super::{
     breakers::Stand,
     link::{PATIENCE, Seeker},
     measure::Measured,
+    queues::Queued,
     retries::{Again, Ran, Retries, Tries},
     session::{ClientSession, NoNumber},
     twin::{Occasion, Twin},
@@ -63,7 +64,7 @@ pub(super) struct Call {
     /// The hash of its `sticky` string.
     sticky: Option<u64>,
     /// The timer that ends its wait for room on a session, if it waits.
-    pub(super) queued: Option<TimerKey>,
+    pub(super) queued: Option<Queued>,
     /// Whether it waits until discovery reports the instances of its service.
     pub(super) unreported: bool,
     /// Whether it is hedged, if the application has set that.
@@ -269,15 +270,26 @@ impl Call {
         others
     }
 
-    /// Records was too busy for the call; returns whether there are others to try, of so many in all.
-    pub(super) fn is_refused_at(&mut self, target: &Address, instances: usize) -> bool {
-        if !self.unreachable.contains(target) {
+    /// Records that an instance was too busy for the call.
+    pub(super) fn is_refused_at(&mut self, target: &Address) {
+        if !self.has_tried(target) {
             self.unreachable.push(target.clone());
         }
-        self.unreachable.len() < instances
     }
 
-    /// An instance that an unreachable instance can be reached again.
+    /// Whether an instance was tried for the call in vain.
+    pub(super) fn has_tried(&self, target: &Address) -> bool {
+        self.unreachable.contains(target)
+    }
+
+    /// Whether the call may be placed again by the word of an instance that it did not run.
+    pub(super) fn may_go_elsewhere(&self) -> bool {
+        self.twin.is_none_or(|twin| !twin.is_spare)
+            && !self.streams.has_started()
+            && self.tries.again(Ran::NoByWord) == Again::Yes
+    }
+
+    /// Records that an instance can be reached again.
     pub(super) fn is_reachable_at(&mut self, target: &Address) {
         self.unreachable.retain(|address| address != target);
     }

@@ -288,6 +288,7 @@ impl Client {
             }
             if others || error.retryable { self.place(id) } else { self.tried(id, Err(error.clone())) }
         }
+        self.room();
         self.shared.events.flush();
     }
 
@@ -303,6 +304,7 @@ impl Client {
         for id in never_ran {
             self.again(id, Ran::NoByWord, &lost(session, &End::Lost));
         }
+        self.room();
         if idle {
             session.finish(End::Closed);
         }
@@ -418,15 +420,18 @@ impl Client {
         if let Some((session, number)) = &call.placed {
             session.forget(*number);
             session.finish_if_left();
-            self.room();
         }
+        self.room();
     }
 
     /// Takes a call out of the table at its end. The caller of this function must report the end.
     pub(super) fn take(&self, id: CallId, failure: Option<&CallError>) -> Option<Call> {
         self.left_instance(id, failure);
         let mut call = self.under_way().calls.remove(&id)?;
-        for key in call.timer.into_iter().chain(call.pause).chain(call.queued).chain(call.spare_timer) {
+        if let Some(queued) = call.queued.take() {
+            self.waited(queued);
+        }
+        for key in call.timer.into_iter().chain(call.pause).chain(call.spare_timer) {
             self.shared.timers.remove(key);
         }
         match call.twin {

@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use super::{
     calls::{Client, UnderWay},
-    retries::{Again, Ran},
+    retries::Ran,
 };
 use crate::{
+    discovery::HealthStatus,
     error::Reason,
-    mesh::events::{CallError, CallId},
+    mesh::{
+        events::{CallError, CallId},
+        sync::lock,
+    },
 };
 
 /// Whether an instance refused a call since it had too much to do.
@@ -23,27 +27,38 @@ impl Client {
         if !is_shed(error) {
             return false;
         }
-        let (again, session, number) = {
+        let (session, number) = {
+            let now = self.now();
             let mut under_way = self.under_way();
             let UnderWay { calls, links, elsewhere, .. } = &mut *under_way;
             let Some(call) = calls.get_mut(&id) else { return false };
             let Some((session, number)) = call.placed.clone() else { return false };
             let Some(target) = session.target() else { return false };
-            let others = call.is_refused_at(target, links.instances(&call.service).len());
-            if !others || call.twin.is_some_and(|twin| twin.is_spare) || !elsewhere.withdraw() {
+            call.is_refused_at(target);
+            let instances = links.instances(&call.service);
+            let usable = match &self.breakers {
+                Some(breakers) => lock(breakers).usable(&call.service, instances, now.uptime),
+                None => Ok(None),
+            };
+            let Ok(usable) = usable else { return false };
+            let other = instances.iter().enumerate().any(|(index, entry)| {
+                usable.as_ref().is_none_or(|usable| usable[index])
+                    && entry.health != HealthStatus::NotServing
+                    && !call.has_tried(&entry.endpoint.address)
+            });
+            if !other || !call.may_go_elsewhere() || !elsewhere.withdraw() {
                 return false;
             }
             // The word of a peer that it did not run the call counts once.
-            (call.displace(Ran::NoByWord), session, number)
+            call.displace(Ran::NoByWord);
+            (session, number)
         };
         session.forget(number);
         session.finish_if_left();
-        if again == Again::Yes {
-            self.left_instance(id, Some(error));
-            self.shared.stats.count_elsewhere();
-            self.place(id);
-        }
+        self.left_instance(id, Some(error));
+        self.shared.stats.count_elsewhere();
+        self.place(id);
         self.room();
-        again == Again::Yes
+        true
     }
 }

@@ -89,6 +89,11 @@ impl Fleet {
         &self.instances
     }
 
+    /// The calls that wait for a connection, ended ones included.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &CallId> {
+        self.links.iter().flat_map(Link::waiting)
+    }
+
     fn address(&self, index: usize) -> &Address {
         &self.instances[index].endpoint.address
     }

@@ -84,6 +84,15 @@ pub(super) enum Taken {
 }
 
 impl Link {
+    /// The calls that wait for its connection, ended ones included.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &CallId> {
+        let waiting = match &self.state {
+            State::Connecting { waiting, .. } => Some(waiting),
+            _ => None,
+        };
+        waiting.into_iter().flatten()
+    }
+
     /// The session, if it takes calls.
     pub(super) fn session(&self) -> Option<&Arc<ClientSession>> {
         match &self.state {

@@ -144,9 +144,10 @@ impl Links {
         ages.collect()
     }
 
-    /// Calls that are at the instances of a service.
-    pub(super) fn in_flight(&self, service: &ServiceId) -> u32 {
-        self.services.get(service).map_or(0, |fleet| fleet.in_flight)
+    /// The number of calls that are at the instances of a service, or wait for a connection to one.
+    pub(super) fn taken(&self, service: &ServiceId, is_alive: impl Fn(&CallId) -> bool) -> usize {
+        let Some(fleet) = self.services.get(service) else { return 0 };
+        fleet.in_flight as usize + fleet.waiting().filter(|id| is_alive(id)).count()
     }
 
     /// Records a call at the instance at this index.

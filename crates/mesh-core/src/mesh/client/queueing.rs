@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::{
     call::too_many,
     calls::{Client, UnderWay},
-    queues::Full,
+    queues::{Full, Queued},
 };
 use crate::{
     id::ServiceId,
@@ -26,39 +28,50 @@ impl Client {
             let UnderWay { calls, queues, .. } = &mut *under_way;
             let Some(call) = calls.get_mut(&id) else { return };
             let (service, priority, again) = (call.service.clone(), call.priority, call.queued.is_some());
+            // A spare is worth no place that a call could have.
+            let spare = call.twin.is_some_and(|twin| twin.is_spare);
             let room = match resilience.bulkhead {
-                _ if longest.is_zero() => Err(""),
+                _ if longest.is_zero() || spare => Err(""),
                 Some(bulkhead) if !again => queues
                     .make_room(&service, priority, bulkhead.max_queue as usize, |id| calls.contains_key(id))
                     .map_err(|Full| ", and resilience.bulkhead.maxQueue calls wait already"),
                 _ => Ok(None),
             };
             match room {
-                Err(why) => Some((id, why)),
+                Err(why) => Some((id, why, spare)),
                 Ok(given_up) => {
                     if let Some(call) = calls.get_mut(&id)
                         && !again
                     {
-                        call.queued = Some(self.shared.timers.insert(Timer::Queue(id), longest));
+                        let timer = self.shared.timers.insert(Timer::Queue(id), longest);
+                        call.queued = Some(Queued { timer, since: Instant::now() });
                     }
                     queues.push(&service, id, priority, again, calls.len(), |id| calls.contains_key(id));
-                    given_up.map(|id| (id, ", and the call gave way to one that is not sheddable"))
+                    given_up.map(|id| (id, ", and the call gave way to one that is not sheddable", false))
                 }
             }
         };
-        if let Some((id, why)) = refused {
+        if let Some((id, why, spare)) = refused {
             self.unqueue(id);
-            self.shared.stats.count_queue_full();
+            if !spare {
+                self.shared.stats.count_queue_full();
+            }
             self.tried(id, Err(full(why)));
         }
     }
 
     /// A call waits no longer.
     pub(super) fn unqueue(&self, id: CallId) {
-        let timer = self.under_way().calls.get_mut(&id).and_then(|call| call.queued.take());
-        if let Some(timer) = timer {
-            self.shared.timers.remove(timer);
+        let queued = self.under_way().calls.get_mut(&id).and_then(|call| call.queued.take());
+        if let Some(queued) = queued {
+            self.waited(queued);
         }
+    }
+
+    /// A wait for room is over.
+    pub(super) fn waited(&self, queued: Queued) {
+        self.shared.timers.remove(queued.timer);
+        self.shared.stats.count_waited(queued.since.elapsed());
     }
 
     /// Ends a call that has waited for room in vain.
@@ -67,12 +80,15 @@ impl Client {
             let mut under_way = self.under_way();
             let UnderWay { calls, queues, .. } = &mut *under_way;
             let Some(call) = calls.get_mut(&id) else { return };
-            call.queued = None;
+            if let Some(queued) = call.queued.take() {
+                self.waited(queued);
+            }
             queues.remove(&call.service, call.priority, id);
         }
         self.shared.stats.count_queue_over();
         let millis = self.shared.config.resilience.queue.as_millis();
         self.tried(id, Err(full(&format!(", and none ended for it within resilience.queueMs ({millis})"))));
+        self.room();
         self.shared.events.flush();
     }
 

@@ -2,7 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::{id::ServiceId, mesh::events::CallId, record::message::Priority};
+use tokio::time::Instant;
+
+use crate::{
+    id::ServiceId,
+    mesh::{events::CallId, timers::TimerKey},
+    record::message::Priority,
+};
 
 /// The waiting calls, by service. `limits.maxPendingCalls` limits them together with all others.
 #[derive(Debug, Default)]
@@ -109,6 +115,14 @@ impl Queues {
             }
         }
     }
+}
+
+/// The wait of a call for room.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Queued {
+    /// The timer of its end.
+    pub(super) timer: TimerKey,
+    pub(super) since: Instant,
 }
 
 /// As many calls wait as may.

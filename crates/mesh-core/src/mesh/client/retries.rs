@@ -88,8 +88,14 @@ impl Tries {
     /// counts once, because a dishonest peer may run a call and claim that it
     /// did not.
     pub(super) fn displaced(&mut self, ran: Ran) -> Again {
-        let doubtful =
-            ran == Ran::NoByWord && !self.idempotent && std::mem::replace(&mut self.repeated_on_word, true);
+        let again = self.again(ran);
+        self.repeated_on_word |= ran == Ran::NoByWord && !self.idempotent;
+        again
+    }
+
+    /// The decision about the call if it lost its session.
+    pub(super) fn again(&self, ran: Ran) -> Again {
+        let doubtful = ran == Ran::NoByWord && !self.idempotent && self.repeated_on_word;
         let safe = self.idempotent || (ran != Ran::Perhaps && !doubtful);
         if safe && self.sent < MAX_SESSIONS {
             Again::Yes

@@ -7,7 +7,7 @@
 //! around the whole stack, which also runs while a call waits for its next
 //! attempt.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -55,6 +55,7 @@ impl Client {
             }
             return;
         }
+        let room = calls.get(&id).is_some_and(|call| self.has_room(&call.service, calls, links));
         let Some(call) = calls.get_mut(&id) else { return };
         call.unreported = false;
         if let Some(error) = self.too_stale(&call.service, links) {
@@ -67,18 +68,19 @@ impl Client {
             drop(under_way);
             return self.queue(id);
         }
-        let placement = match self.choose(id, call, links, &mut changes) {
+        let chosen =
+            if room { self.choose(id, call, links, &mut changes) } else { Ok(Placement::Full(None)) };
+        let placement = match chosen {
             Ok(placement) => placement,
             Err(error) => {
                 drop(under_way);
                 return self.tried(id, Err(CallError::from_coded(&error)));
             }
         };
-        if let Some(timer) = call.queued
-            && !matches!(placement, Placement::Full(_))
+        if !matches!(placement, Placement::Full(_))
+            && let Some(queued) = call.queued.take()
         {
-            call.queued = None;
-            self.shared.timers.remove(timer);
+            self.waited(queued);
         }
         match placement {
             Placement::Full(dial) => {
@@ -136,6 +138,13 @@ impl Client {
         self.shared.config.has_provider && !links.knows(service) && self.registry.lookup(service).is_empty()
     }
 
+    /// Whether the bulkhead of a service has room.
+    fn has_room(&self, service: &ServiceId, calls: &HashMap<CallId, Call>, links: &Links) -> bool {
+        self.shared.config.resilience.bulkhead.is_none_or(|bulkhead| {
+            links.taken(service, |id| calls.contains_key(id)) < bulkhead.max_calls as usize
+        })
+    }
+
     /// The time by both clocks.
     pub(super) fn now(&self) -> Now {
         let instant = Instant::now();
@@ -156,11 +165,6 @@ impl Client {
         let now = self.now();
         if !links.knows(&call.service) {
             links.set(&call.service, self.registry.lookup(&call.service), now);
-        }
-        if let Some(bulkhead) = self.shared.config.resilience.bulkhead
-            && links.in_flight(&call.service) >= bulkhead.max_calls
-        {
-            return Ok(Placement::Full(None));
         }
         let Some(breakers) = &self.breakers else {
             let placement = links.route(&call.service, call.seeker(id), &|_| true, now);
@@ -245,7 +249,8 @@ impl Client {
             if let Some((visit, since)) = call.visit.take() {
                 // The duration of a stream is no latency of its instance.
                 let latency = (!call.kind.is_stream()).then(|| now.instant.duration_since(since));
-                if let Some(latency) = latency {
+                // An instance that refuses at once says nothing about how long the others take.
+                if let Some(latency) = latency.filter(|_| !failure.is_some_and(is_shed)) {
                     self.note_latency(call, latency);
                 }
                 let verdict = match verdict(failure) {

@@ -15,7 +15,7 @@ use std::{
 use super::{
     authorization::Authorization,
     shared_quota::SharedQuota,
-    shedding::{Load, Method, Shedding},
+    shedding::{Asked, Load, Method, Shedding},
 };
 use crate::{
     auth::AuthError,
@@ -228,8 +228,15 @@ impl RequestPolicy {
         let fields = &request.fields;
         let time_left = if fields.kind.is_stream() { None } else { time_left(request.time_left_ms, false) };
         let now = self.shared.uptime();
-        let method = Method::new(request.method);
-        let why = self.shedding.check(method, time_left, fields.priority, load, now).err()?;
+        let own = [OBSERVE, DESCRIBE, ENROL].contains(&request.method);
+        let asked = Asked {
+            method: Method::new(request.method),
+            time_left,
+            priority: fields.priority,
+            limited: !own && !fields.kind.is_stream(),
+            chance: (self.shared.platform.chance)(),
+        };
+        let why = self.shedding.check(asked, load, now).err()?;
         self.shared.stats.count_shed(why.cause());
         let refusal = Refusal::new(Code::ResourceExhausted, Reason::Shed, why.text());
         Some(Refusal { retry_after: Some(why.retry_after()), own: true, ..refusal })

@@ -95,6 +95,7 @@ impl Server {
             delay: self.shared.events.delay(),
             memory: self.shared.budget.figures(),
             session: (others, self.shared.config.limits.max_calls),
+            sessions: self.sessions.len(),
             requests: self.under_way(),
         };
         let charge = match self.policy.admit(session, request, token, others, load) {

@@ -52,6 +52,8 @@ pub(super) struct Requests {
     /// request.
     abandoned: HashMap<RequestId, Abandoned>,
     last: RequestId,
+    /// How many of both have a pace.
+    paced: usize,
 }
 
 /// An ended request whose handler still runs.
@@ -153,10 +155,9 @@ impl Server {
         lock(&self.requests)
     }
 
-    /// Requests under way, with those that nobody waits for.
+    /// Requests under way but streams, with those that nobody waits for.
     pub(super) fn under_way(&self) -> usize {
-        let (active, abandoned) = self.count();
-        active + abandoned
+        self.requests().paced
     }
 
     /// Asks for the shares of quotas that this process has together with others, if there are any.
@@ -198,7 +199,7 @@ impl Server {
         let Beginning { streams, time_left, charge, watched, method, priority } = beginning;
         let id = {
             let mut requests = self.requests();
-            let Requests { active, abandoned, last } = &mut *requests;
+            let Requests { active, abandoned, last, paced } = &mut *requests;
             loop {
                 *last = last.wrapping_add(1);
                 // The number 0 is skipped, because it stands for no request in calls.
@@ -211,6 +212,7 @@ impl Server {
             let since = Instant::now();
             let deadline = time_left.map(|time_left| since + time_left);
             let pace = method.map(|method| Pace { method, since, has: time_left });
+            *paced += usize::from(pace.is_some());
             let session = Arc::clone(session);
             let request = Active {
                 session,
@@ -233,7 +235,12 @@ impl Server {
 
     /// Answers a request. A late answer only marks the end of the handler.
     pub(crate) fn respond(&self, id: RequestId, metadata: &[u8], payload: Payload<'_>) {
-        let Some(active) = self.take(id) else { return self.release(id) };
+        let Some(active) = self.take(id) else {
+            let late = self.release(id);
+            // A handler that was told to stop says nothing about its time, unless it had too little of it.
+            return self
+                .note_pace(late.and_then(|(cause, pace)| pace.filter(|_| cause == AbortCause::Deadline)));
+        };
         // The application has processed the input.
         drop(active.charge);
         let own = self.shared.config.limits.max_message;
@@ -263,7 +270,7 @@ impl Server {
         }));
     }
 
-    /// A handler has succeeded.
+    /// The handler of a request with this pace has succeeded.
     fn note_pace(&self, pace: Option<Pace>) {
         let Some(Pace { method, since, has }) = pace else { return };
         let now = Instant::now();
@@ -285,7 +292,8 @@ impl Server {
             let mut requests = self.requests();
             let Some(active) = requests.active.get_mut(&id) else {
                 drop(requests);
-                return self.release(id);
+                self.release(id);
+                return;
             };
             let limit = active.session.parameters.max_message as usize;
             let message = Encoded::error_within(active.number, failure, limit);
@@ -358,7 +366,11 @@ impl Server {
         self.ended(active.watched, Some(failure.unwrap_or(&gave_up)));
         active.session.abandon();
         let Active { session, charge, pace, .. } = active;
-        self.requests().abandoned.insert(id, Abandoned { session, cause, pace, _charge: charge });
+        {
+            let mut requests = self.requests();
+            requests.paced += usize::from(pace.is_some());
+            requests.abandoned.insert(id, Abandoned { session, cause, pace, _charge: charge });
+        }
         self.shared.events.aborted(id, cause);
         self.shared.events.flush();
     }
@@ -371,19 +383,26 @@ impl Server {
         self.shared.events.flush();
     }
 
-    /// Records the end of the handler of an abandoned request.
-    fn release(&self, id: RequestId) {
-        let abandoned = self.requests().abandoned.remove(&id);
-        if let Some(abandoned) = abandoned {
-            abandoned.session.release();
-            // A handler that was told to stop says nothing about its time, unless it had too little of it.
-            self.note_pace(abandoned.pace.filter(|_| abandoned.cause == AbortCause::Deadline));
-        }
+    /// Records the end of the handler of an abandoned request. Returns why it was abandoned, and its pace.
+    fn release(&self, id: RequestId) -> Option<(AbortCause, Option<Pace>)> {
+        let Abandoned { session, cause, pace, .. } = {
+            let mut requests = self.requests();
+            let abandoned = requests.abandoned.remove(&id)?;
+            requests.paced -= usize::from(abandoned.pace.is_some());
+            abandoned
+        };
+        session.release();
+        Some((cause, pace))
     }
 
     /// Takes a request out of the table. The caller of this function must answer it.
     pub(super) fn take(&self, id: RequestId) -> Option<Active> {
-        let mut active = self.requests().active.remove(&id)?;
+        let mut active = {
+            let mut requests = self.requests();
+            let active = requests.active.remove(&id)?;
+            requests.paced -= usize::from(active.pace.is_some());
+            active
+        };
         if let Some(key) = active.timer {
             self.shared.timers.remove(key);
         }

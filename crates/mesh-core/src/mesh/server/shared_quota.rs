@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 
 use crate::{
     clock::Timestamp,
@@ -22,6 +25,8 @@ use crate::{
 /// The delay before the first further try to connect, which doubles up to the longest.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
+/// A connection that lasted so long was of use: the delays begin from the shortest again.
+const OF_USE: Duration = Duration::from_secs(5);
 /// While nothing is asked for, Redis is asked for a sign of life so often.
 const SILENCE: Duration = Duration::from_secs(1);
 /// Callers that are asked for at once.
@@ -84,11 +89,15 @@ impl SharedQuota {
         let mut delay = FIRST_DELAY;
         let mut told = false;
         loop {
+            let begun = Instant::now();
             let fault = tokio::select! {
                 biased;
                 () = shared.stop.cancelled() => return,
-                fault = self.serve(&shared, &mut asked, &mut delay, &mut told) => fault,
+                fault = self.serve(&shared, &mut asked, &mut told) => fault,
             };
+            if begun.elapsed() > OF_USE {
+                delay = FIRST_DELAY;
+            }
             self.available.store(false, Ordering::Relaxed);
             lock(&self.leases).go_away();
             while asked.try_recv().is_ok() {}
@@ -116,14 +125,14 @@ impl SharedQuota {
         &self,
         shared: &Shared,
         asked: &mut mpsc::UnboundedReceiver<(ServiceId, Ask)>,
-        delay: &mut Duration,
         told: &mut bool,
     ) -> RedisFault {
-        let mut redis = match self.place.connect(self.limit.requests, self.limit.window).await {
+        // No service id has this character.
+        let probe = format!("mesh:quota:{}:?", shared.config.service_id);
+        let mut redis = match self.place.connect(self.limit.requests, self.limit.window, &probe).await {
             Ok(redis) => redis,
             Err(fault) => return fault,
         };
-        *delay = FIRST_DELAY;
         self.available.store(true, Ordering::Relaxed);
         lock(&self.leases).come_back();
         if std::mem::take(told) {

@@ -2,12 +2,14 @@
 //!
 //! A request is refused at once when nine of ten requests of its method take longer than it has: its caller
 //! learns so while there is still time to ask another instance, and no handler works for nobody. One request a
-//! second is let through all the same. When that one is answered in the time it had, the estimate was wrong,
-//! and is forgotten.
+//! second is let through all the same, and of the others one in twenty, by chance: otherwise a caller that asks
+//! with no time at all could be that one each second. When one of them is answered in the time it had, the estimate
+//! was wrong, and is forgotten.
 //!
 //! A sheddable request is also refused while the process is busy: its event loop is late, much of the memory for
 //! peers is held, or the session carries nearly as many requests as it may. With `resilience.concurrency`, the
-//! [limit](AdaptiveLimit) on requests under way counts for every priority.
+//! [limit](AdaptiveLimit) on requests under way counts for every priority. Streams are no part of it, since their
+//! time says nothing, and neither are the methods of the mesh itself, which an operator needs most then.
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -18,7 +20,7 @@ use crate::{
     config::Concurrency,
     mesh::{stats::Shed, sync::lock},
     record::message::Priority,
-    resilience::{AdaptiveLimit, ResilienceError},
+    resilience::{AdaptiveLimit, ResilienceError, Unloaded},
 };
 
 /// The share of requests that are faster than the estimate. A request with less time hardly ever succeeds.
@@ -27,6 +29,8 @@ const FASTEST: f64 = 0.1;
 const METHODS: usize = 1_000;
 /// How often a request is let through that the estimate speaks against.
 const PROBE: Duration = Duration::from_secs(1);
+/// The share of further requests that are let through.
+const BY_CHANCE: f64 = 0.05;
 /// The wait of the event loop beyond which the process is busy.
 const LATE: Duration = Duration::from_millis(50);
 
@@ -39,6 +43,8 @@ pub(super) enum TooMuch {
     Busy(&'static str),
     /// So many requests are under way, which is the limit that latency sets.
     Limit(u32),
+    /// The session of the request has half of that limit, and others need the rest.
+    Share(u32),
 }
 
 /// How busy the process is.
@@ -49,7 +55,9 @@ pub(super) struct Load {
     pub(super) memory: MemoryFigures,
     /// Requests under way in the session, and how many it may have.
     pub(super) session: (usize, u32),
-    /// Requests under way in all, with those that nobody waits for.
+    /// The open sessions.
+    pub(super) sessions: usize,
+    /// Requests under way in all but streams, with those that nobody waits for.
     pub(super) requests: usize,
 }
 
@@ -57,6 +65,8 @@ pub(super) struct Load {
 #[derive(Debug)]
 struct Pace {
     fastest: Quantile,
+    /// For the limit, and so unknown without one.
+    unloaded: Unloaded,
     /// From then on a request is let through that the estimate speaks against.
     probe_at: Timestamp,
 }
@@ -70,6 +80,19 @@ pub(super) struct Shedding {
 /// A method of this service, for the estimate of its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Method(u64);
+
+/// A request that is to be let in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) method: Method,
+    /// `None` for one without a deadline, and for a stream.
+    pub(super) time_left: Option<Duration>,
+    pub(super) priority: Priority,
+    /// Whether the limit counts for it.
+    pub(super) limited: bool,
+    /// A number by chance, from 0 up to 1.
+    pub(super) chance: f64,
+}
 
 impl Method {
     pub(super) fn new(name: &str) -> Self {
@@ -87,33 +110,34 @@ impl Shedding {
     /// Whether a request is shed.
     pub(super) fn check(
         &self,
-        method: Method,
-        time_left: Option<Duration>,
-        priority: Priority,
+        asked: Asked,
         load: impl FnOnce() -> Load,
         now: Timestamp,
     ) -> Result<(), TooMuch> {
-        let hopeless = time_left.and_then(|time_left| self.hopeless(method, time_left, now));
-        match hopeless.map(TooMuch::Hopeless).or_else(|| self.too_much(priority, load)) {
+        let hopeless = self.hopeless(asked, now).map(TooMuch::Hopeless);
+        match hopeless.or_else(|| self.too_much(asked, load)) {
             Some(shed) => Err(shed),
             None => Ok(()),
         }
     }
 
     /// The time that a method takes, if a request has less.
-    fn hopeless(&self, method: Method, time_left: Duration, now: Timestamp) -> Option<Duration> {
+    fn hopeless(&self, asked: Asked, now: Timestamp) -> Option<Duration> {
+        let time_left = asked.time_left?;
         let mut paces = lock(&self.paces);
-        let pace = paces.get_mut(&method.0)?;
+        let pace = paces.get_mut(&asked.method.0)?;
         let fastest = pace.fastest.get().filter(|fastest| time_left < *fastest)?;
         if pace.probe_at <= now {
             pace.probe_at = now + PROBE;
             return None;
         }
-        Some(fastest)
+        (asked.chance >= BY_CHANCE).then_some(fastest)
     }
 
-    fn too_much(&self, priority: Priority, load: impl FnOnce() -> Load) -> Option<TooMuch> {
-        if self.limit.is_none() && priority != Priority::Sheddable {
+    fn too_much(&self, asked: Asked, load: impl FnOnce() -> Load) -> Option<TooMuch> {
+        let Asked { priority, limited, .. } = asked;
+        let limit = self.limit.as_ref().filter(|_| limited);
+        if limit.is_none() && priority != Priority::Sheddable {
             return None;
         }
         let load = load();
@@ -122,7 +146,12 @@ impl Shedding {
         {
             return Some(TooMuch::Busy(busy));
         }
-        let limit = lock(self.limit.as_ref()?).limit();
+        let limit = lock(limit?).limit();
+        // Otherwise one caller with many slow requests would be all that this service serves.
+        let (of_session, most) = (load.session.0, limit as usize);
+        if load.sessions > 1 && 2 * of_session >= most && 4 * load.requests >= 3 * most {
+            return Some(TooMuch::Share(limit.div_ceil(2)));
+        }
         // Sheddable requests leave a fifth to the others, and critical ones have a quarter more.
         let most = match priority {
             Priority::Sheddable => limit - limit / 5,
@@ -141,19 +170,25 @@ impl Shedding {
         under_way: usize,
         now: Timestamp,
     ) {
-        if let Some(limit) = &self.limit {
-            lock(limit).observe(took, under_way, now);
-        }
         let mut paces = lock(&self.paces);
         if paces.len() >= METHODS && !paces.contains_key(&method.0) {
             return;
         }
-        let new = || Pace { fastest: Quantile::new(FASTEST), probe_at: Timestamp::default() };
+        let new = || Pace {
+            fastest: Quantile::new(FASTEST),
+            unloaded: Unloaded::default(),
+            probe_at: Timestamp::default(),
+        };
         let pace = paces.entry(method.0).or_insert_with(new);
+        if let Some(limit) = &self.limit
+            && let Some(slowness) = pace.unloaded.observe(took, now)
+        {
+            lock(limit).observe(slowness, under_way, now);
+        }
         let disproved =
             had.zip(pace.fastest.get()).is_some_and(|(had, fastest)| had < fastest && took <= had);
         if disproved {
-            *pace = new();
+            pace.fastest = Quantile::new(FASTEST);
         }
         pace.fastest.observe(took);
     }
@@ -186,7 +221,7 @@ impl TooMuch {
         match self {
             Self::Hopeless(_) => Shed::Deadline,
             Self::Busy(_) => Shed::Busy,
-            Self::Limit(_) => Shed::Limit,
+            Self::Limit(_) | Self::Share(_) => Shed::Limit,
         }
     }
 
@@ -203,6 +238,10 @@ impl TooMuch {
             Self::Limit(most) => format!(
                 "{most} requests of its priority are the most that the service answers fast at once; it did not run"
             ),
+            Self::Share(most) => format!(
+                "the session carries {most} requests, half of those that the service answers fast at once; it did \
+                 not run"
+            ),
         }
     }
 
@@ -210,7 +249,7 @@ impl TooMuch {
     pub(super) fn retry_after(self) -> Duration {
         match self {
             Self::Hopeless(_) => PROBE,
-            Self::Busy(_) | Self::Limit(_) => Duration::from_millis(100),
+            Self::Busy(_) | Self::Limit(_) | Self::Share(_) => Duration::from_millis(100),
         }
     }
 }
@@ -220,7 +259,17 @@ mod tests {
     use super::*;
 
     fn idle() -> Load {
-        Load { delay: Duration::ZERO, memory: MemoryFigures::default(), session: (0, 1024), requests: 0 }
+        Load {
+            delay: Duration::ZERO,
+            memory: MemoryFigures::default(),
+            session: (0, 1024),
+            sessions: 2,
+            requests: 0,
+        }
+    }
+
+    fn asked(method: Method, time_left: Option<Duration>, priority: Priority) -> Asked {
+        Asked { method, time_left, priority, limited: true, chance: 0.5 }
     }
 
     fn shedding() -> Shedding {
@@ -236,19 +285,36 @@ mod tests {
     #[test]
     fn a_request_without_the_time_that_its_method_takes_is_refused_but_for_one_a_second() {
         let (shedding, method) = (shedding(), Method::new("slow"));
-        let ask = |ms, now| shedding.check(method, Some(MS(ms)), Priority::Normal, idle, at(now));
+        let ask = |ms, now| shedding.check(asked(method, Some(MS(ms)), Priority::Normal), idle, at(now));
         assert_eq!(ask(1, 0), Ok(()), "nothing is known yet");
         for _ in 0..30 {
             shedding.done(method, MS(200), None, 0, at(0));
         }
         assert_eq!(ask(300, 0), Ok(()), "there is time");
-        assert_eq!(shedding.check(method, None, Priority::Normal, idle, at(0)), Ok(()), "no deadline");
+        let unhurried = asked(method, None, Priority::Normal);
+        assert_eq!(shedding.check(unhurried, idle, at(0)), Ok(()), "no deadline");
         assert_eq!(ask(100, 10_000), Ok(()), "one is let through");
         assert_eq!(ask(100, 10_001), Err(TooMuch::Hopeless(MS(200))));
         assert_eq!(ask(100, 10_999), Err(TooMuch::Hopeless(MS(200))));
         assert_eq!(ask(100, 11_000), Ok(()));
-        let other = shedding.check(Method::new("fast"), Some(MS(1)), Priority::Normal, idle, at(11_000));
-        assert_eq!(other, Ok(()), "each method has its own time");
+        let other = asked(Method::new("fast"), Some(MS(1)), Priority::Normal);
+        assert_eq!(shedding.check(other, idle, at(11_000)), Ok(()), "each method has its own time");
+    }
+
+    #[test]
+    fn who_takes_the_probe_of_each_second_does_not_keep_others_out() {
+        let (shedding, method) = (shedding(), Method::new("slow"));
+        for _ in 0..30 {
+            shedding.done(method, MS(2_000), None, 0, at(0));
+        }
+        // The attacker has the probe of this second.
+        let hopeless = asked(method, Some(MS(1)), Priority::Normal);
+        assert_eq!(shedding.check(hopeless, idle, at(5_000)), Ok(()));
+        let lucky = Asked { chance: 0.01, ..asked(method, Some(MS(100)), Priority::Normal) };
+        assert_eq!(shedding.check(lucky, idle, at(5_001)), Ok(()));
+        shedding.done(method, MS(5), Some(MS(100)), 0, at(5_010));
+        let next = asked(method, Some(MS(100)), Priority::Normal);
+        assert_eq!(shedding.check(next, idle, at(5_011)), Ok(()));
     }
 
     #[test]
@@ -257,7 +323,7 @@ mod tests {
         for _ in 0..30 {
             shedding.done(method, MS(200), None, 0, at(0));
         }
-        let ask = |now| shedding.check(method, Some(MS(100)), Priority::Normal, idle, at(now));
+        let ask = |now| shedding.check(asked(method, Some(MS(100)), Priority::Normal), idle, at(now));
         assert_eq!((ask(1_000), ask(1_001).is_err()), (Ok(()), true));
         shedding.done(method, MS(120), Some(MS(100)), 0, at(1_100));
         assert!(ask(1_101).is_err(), "it came too late to disprove anything");
@@ -274,7 +340,8 @@ mod tests {
             Load { memory, ..idle() },
             Load { session: (768, 1024), ..idle() },
         ];
-        let ask = |priority, load: Load| shedding.check(Method::new("m"), None, priority, || load, at(0));
+        let ask =
+            |priority, load: Load| shedding.check(asked(Method::new("m"), None, priority), || load, at(0));
         for load in busy {
             assert!(matches!(ask(Priority::Sheddable, load), Err(TooMuch::Busy(_))), "{load:?}");
             assert_eq!(ask(Priority::Normal, load), Ok(()));
@@ -287,11 +354,26 @@ mod tests {
         let shedding = Shedding::new(Some(Concurrency { min: 10, initial: None, max: 10 })).unwrap();
         let ask = |priority, requests| {
             let load = Load { requests, ..idle() };
-            shedding.check(Method::new("m"), None, priority, || load, at(0)).is_ok()
+            shedding.check(asked(Method::new("m"), None, priority), || load, at(0)).is_ok()
         };
         let most = |priority| (0..50).take_while(|requests| ask(priority, *requests)).count();
         assert_eq!(Priority::ALL.map(most), [8, 10, 13]);
         assert_eq!(shedding.limit(), Some(10));
+        let own = Asked { limited: false, ..asked(Method::new("own"), None, Priority::Normal) };
+        assert_eq!(shedding.check(own, || Load { requests: 50, ..idle() }, at(0)), Ok(()));
+    }
+
+    #[test]
+    fn near_the_limit_a_session_with_half_of_it_leaves_the_rest_to_others() {
+        let shedding = Shedding::new(Some(Concurrency { min: 20, initial: None, max: 20 })).unwrap();
+        let ask = |of_session, sessions, requests| {
+            let load = Load { session: (of_session, 1024), sessions, requests, ..idle() };
+            shedding.check(asked(Method::new("m"), None, Priority::Critical), || load, at(0))
+        };
+        assert_eq!(ask(10, 2, 15), Err(TooMuch::Share(10)));
+        assert_eq!(ask(9, 2, 15), Ok(()), "it has less than half");
+        assert_eq!(ask(10, 2, 14), Ok(()), "there is room");
+        assert_eq!(ask(15, 1, 15), Ok(()), "nobody else is there");
     }
 
     #[test]

@@ -88,6 +88,7 @@ struct Receiving {
     /// The bytes of the first of them that it has read.
     read: usize,
     charge: Option<Charge>,
+    started: bool,
     ended: bool,
     /// The sweeps since an item last arrived or was read.
     idle: u8,
@@ -167,9 +168,10 @@ impl Streams {
         &self.method
     }
 
-    /// Whether items were sent, so that the call cannot begin again.
+    /// Whether items were sent or have arrived, so that the call cannot begin again.
     pub(crate) fn has_started(&self) -> bool {
         self.sending.as_ref().is_some_and(|sending| sending.started)
+            || self.receiving.as_ref().is_some_and(|receiving| receiving.started)
     }
 
     /// Whether this side sends items.
@@ -270,6 +272,7 @@ impl Streams {
         let weight = weight(payload);
         session.try_grow(&mut receiving.charge, weight).map_err(|_| StreamError::NoRoom)?;
         receiving.inflow.receive(shares(payload))?;
+        receiving.started = true;
         receiving.unread.push_back((payload.bytes.len() + ITEM_COST, weight));
         Ok(())
     }

@@ -56,20 +56,66 @@ async fn a_request_that_cannot_be_answered_in_its_time_never_reaches_the_applica
     let probe = client.begin("hold", b"", 400, false).1;
     eventually(async || count(&held) == 1).await;
     let before = handled(&server);
-    for _ in 0..3 {
-        let call = client.begin("hold", b"", 400, false).1;
-        assert_eq!(refused(call.await.unwrap()), shed());
+    let calls: Vec<_> = (0..40).map(|_| client.begin("hold", b"", 400, false).1).collect();
+    let mut lucky = 0;
+    for call in calls {
+        let answer = refused(call.await.unwrap());
+        lucky += usize::from(answer != shed());
+        assert!(answer == shed() || answer.1 == "DEADLINE", "{answer:?}");
     }
-    assert_eq!(handled(&server), before);
-    assert_eq!(server.stats().await.shed, [3, 0, 0, 0]);
+    // One in twenty is let through by chance.
+    assert!(lucky <= 12, "{lucky}");
+    assert_eq!(handled(&server), before + lucky);
+    assert_eq!(server.stats().await.shed, [40 - lucky as u64, 0, 0, 0]);
     client.begin("hold", b"", 30_000, false);
-    eventually(async || count(&held) == 2).await;
+    eventually(async || count(&held) == 2 + lucky).await;
     client.call("echo", b"x").await.unwrap();
     assert_eq!(probe.await.unwrap().unwrap_err().reason, "DEADLINE");
     let core = server.core().await;
     figures::note_moment(&core);
     let shed = core.shared.sight.moment().shed;
-    assert!(shed.contains(&("deadline", 3)), "{shed:?}");
+    assert!(shed.contains(&("deadline", 40 - lucky as u64)), "{shed:?}");
+}
+
+#[tokio::test]
+async fn a_handler_cannot_say_that_it_did_not_run() {
+    let (keys, held) = (directory(), Held::default());
+    let paths = json!({ "keysDir": keys });
+    let first = Node::server(json!({ "paths": paths }), holding(&held)).await;
+    let second = Node::server(json!({ "paths": paths }), holding(&held)).await;
+    let at = |node: &Node| json!({ "id": "server", "host": "127.0.0.1", "port": node.mesh.address().unwrap().port() });
+    let options = json!({
+        "paths": { "keysDir": keys.join("client") },
+        "discovery": { "services": [at(&first), at(&second)] },
+    });
+    let client = Node::try_start("client", options, echo()).await.unwrap();
+    let call = client.begin("hold", b"", 5_000, false).1;
+    eventually(async || count(&held) == 1).await;
+    let id = held.lock().unwrap()[0];
+    let node = if handled(&first) == 1 { &first } else { &second };
+    node.mesh.post(move |io| {
+        let failure = Failure {
+            retryable: true,
+            ..Failure::new(Code::ResourceExhausted, Reason::Shed, "half of the work is done")
+        };
+        io.fail(id, &failure);
+    });
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!((&*error.reason, error.remote), ("HANDLER_SHED", true));
+    assert_eq!(handled(&first) + handled(&second), 1);
+}
+
+#[tokio::test]
+async fn streams_neither_count_nor_are_refused_where_requests_are_limited() {
+    let held = Held::default();
+    let concurrency = json!({ "min": 1, "max": 1 });
+    let server = Node::server(json!({ "resilience": { "concurrency": concurrency } }), holding(&held)).await;
+    let client = Node::client_of(&server, json!({})).await;
+    for streams in 1..=3 {
+        client.begin_kind(CallKind::ServerStream, "hold", b"", None, false);
+        eventually(async || count(&held) == streams).await;
+    }
+    client.call("echo", b"").await.unwrap();
 }
 
 #[tokio::test]
@@ -79,7 +125,10 @@ async fn a_call_that_one_instance_is_too_busy_for_goes_to_another_one() {
     let concurrency = json!({ "min": 1, "max": 1 });
     let options = json!({ "paths": paths, "resilience": { "concurrency": concurrency } });
     let busy = Node::server(options, holding(&held)).await;
-    let alone = Node::client_of(&busy, json!({})).await;
+    let address = json!({ "id": "server", "host": "127.0.0.1", "port": busy.mesh.address().unwrap().port() });
+    let options =
+        json!({ "paths": { "keysDir": keys.join("alone") }, "discovery": { "services": [address] } });
+    let alone = Node::try_start("alone", options, echo()).await.unwrap();
     alone.begin("hold", b"", 30_000, false);
     eventually(async || count(&held) == 1).await;
     let text = alone.call("echo", b"").await.unwrap_err();
@@ -97,7 +146,7 @@ async fn a_call_that_one_instance_is_too_busy_for_goes_to_another_one() {
     }
     assert_eq!((handled(&busy), handled(&other)), (1, 20));
     let elsewhere = client.stats().await.calls_elsewhere;
-    assert!((5..=15).contains(&elsewhere), "{elsewhere}");
+    assert!((5..=20).contains(&elsewhere), "{elsewhere}");
     assert_eq!(busy.stats().await.concurrency_limit, Some(1));
     assert_eq!(client.mesh.gauges().await.unwrap().timers, 0);
 }

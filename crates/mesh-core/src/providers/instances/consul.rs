@@ -1,6 +1,6 @@
 //! Consul as the source of instances, and as the place where a service registers: its HTTP API, version 1.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode, header::HeaderValue};
@@ -23,9 +23,9 @@ use crate::{
 };
 
 /// How long Consul may wait for a change before it answers.
-const WAIT_SECONDS: u64 = 55;
+const WAIT_SECONDS: u64 = 25;
 /// Consul adds up to a sixteenth to its wait; the network adds the rest.
-const PATIENCE: Duration = Duration::from_secs(70);
+const PATIENCE: Duration = Duration::from_secs(35);
 /// The time for the answer to a short question.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Two questions are at least so far apart, however fast Consul answers.
@@ -48,9 +48,14 @@ struct Agent {
 }
 
 impl Consul {
-    pub(super) fn new(options: ConsulProvider) -> Self {
+    /// # Errors
+    /// The token would travel unencrypted.
+    pub(super) fn new(options: ConsulProvider) -> Result<Self, ProviderError> {
+        if options.token.is_some() && !options.address.keeps_secrets() {
+            return Err(ProviderError::Unencrypted { name: "Consul", place: options.address.to_string() });
+        }
         let server = Server::new(options.address.clone(), options.ca.clone());
-        Self { agent: Arc::new(Agent { options, server }) }
+        Ok(Self { agent: Arc::new(Agent { options, server }) })
     }
 
     pub(super) fn registers(&self) -> bool {
@@ -168,6 +173,10 @@ impl Agent {
         if answer.status != StatusCode::OK {
             return Err(self.failed(answer.refusal().await));
         }
+        if answer.headers.get("x-consul-results-filtered-by-acls").is_some_and(|value| value == "true") {
+            // The list would lack instances, or all of them, only since a right is missing.
+            return Err(self.failed("the token may not read all of the instances".to_owned()));
+        }
         let index = answer.headers.get("x-consul-index").and_then(|value| value.to_str().ok()?.parse().ok());
         // Consul asks its clients for an index above 0.
         let index = index.unwrap_or(1).max(1);
@@ -277,25 +286,31 @@ impl Keeper {
         format!("service:{}", self.id)
     }
 
-    /// Keeps the check passing, and registers again where it is unknown, until told to withdraw.
-    async fn keep(self, mut withdrawn: oneshot::Receiver<oneshot::Sender<Result<(), ProviderError>>>) {
+    /// Keeps the registration until told to withdraw it.
+    async fn keep(self, withdrawn: oneshot::Receiver<oneshot::Sender<Result<(), ProviderError>>>) {
+        // The order does not wait for an agent that hangs.
+        let order = tokio::select! {
+            biased;
+            order = withdrawn => order,
+            never = self.keep_passing() => match never {},
+        };
+        let scope = self.agent.scope();
+        let path = format!("/v1/agent/service/deregister/{}?a={scope}", encoded(&self.id));
+        let result = self.agent.put(&path, None).await;
+        if let Ok(answer) = order {
+            // Nobody may wait for it any more.
+            let _ = answer.send(result);
+        }
+    }
+
+    /// Keeps the check passing, and registers again where it is unknown.
+    async fn keep_passing(&self) -> Infallible {
         let pause = self.agent.options.ttl / RENEWALS;
         let scope = self.agent.scope();
         let pass = format!("/v1/agent/check/pass/{}?note={scope}", encoded(&self.check()));
         let mut away = false;
         loop {
-            tokio::select! {
-                order = &mut withdrawn => {
-                    let path = format!("/v1/agent/service/deregister/{}?a={scope}", encoded(&self.id));
-                    let result = self.agent.put(&path, None).await;
-                    if let Ok(answer) = order {
-                        // Nobody may wait for it any more.
-                        let _ = answer.send(result);
-                    }
-                    return;
-                }
-                () = sleep(pause) => {}
-            }
+            sleep(pause).await;
             if self.agent.put(&pass, None).await.is_ok() {
                 continue;
             }

@@ -37,6 +37,16 @@ pub enum ProviderError {
         /// The fault, which contains no token.
         detail: String,
     },
+    /// A token would travel unencrypted.
+    #[error(
+        "{name} at {place} is asked with a token, which would travel unencrypted; give an https:// address"
+    )]
+    Unencrypted {
+        /// The product.
+        name: &'static str,
+        /// The server.
+        place: String,
+    },
     /// etcd has no usable answer.
     #[error("etcd at {endpoint} has no answer: {detail}; check discovery.endpoints and that etcd runs")]
     Etcd {
@@ -51,7 +61,7 @@ impl Coded for ProviderError {
     fn code(&self) -> Code {
         match self {
             Self::File(error) => error.code(),
-            Self::List { .. } => Code::InvalidArgument,
+            Self::List { .. } | Self::Unencrypted { .. } => Code::InvalidArgument,
             Self::Dns { .. } | Self::Etcd { .. } | Self::Http { .. } => Code::Unavailable,
         }
     }
@@ -60,6 +70,7 @@ impl Coded for ProviderError {
         match self {
             Self::File(error) => error.reason(),
             Self::List { .. } => Reason::File,
+            Self::Unencrypted { .. } => Reason::Config,
             Self::Dns { .. } | Self::Etcd { .. } | Self::Http { .. } => Reason::NoInstance,
         }
     }

@@ -1,6 +1,6 @@
 //! Questions over HTTP/1.1 to the servers of discovery: one connection each, bounded in time and size.
 
-use std::{fmt::Write, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt::Write, path::PathBuf, pin::Pin, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
@@ -11,35 +11,27 @@ use hyper::{
     header::{HOST, HeaderMap, HeaderValue, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    sync::OnceCell,
-    time::timeout,
-};
+use tokio::time::{Instant, timeout};
 
-use crate::{config::ServerUrl, providers::tls::client_config};
+use crate::{
+    config::ServerUrl,
+    providers::stream::{Tls, connect},
+};
 
 /// The time for a connection.
 const CONNECT: Duration = Duration::from_secs(3);
-/// The time between two pieces of an answer.
-const SILENCE: Duration = Duration::from_secs(15);
+/// The time for the body of an answer.
+const WHOLE: Duration = Duration::from_secs(30);
 /// The most bytes of one answer, and of one line of a stream of lines.
 pub(super) const MAX_ANSWER: usize = 16 << 20;
 /// The most characters of an error text of a server that are shown.
 const MAX_DETAIL: usize = 200;
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
 /// A server that is asked over HTTP.
 #[derive(Debug)]
 pub(super) struct Server {
     url: ServerUrl,
-    ca: Option<PathBuf>,
-    tls: OnceCell<Arc<ClientConfig>>,
+    tls: Option<Tls>,
 }
 
 /// An answer that has begun.
@@ -51,8 +43,9 @@ pub(super) struct Answer {
 }
 
 impl Server {
-    pub(super) const fn new(url: ServerUrl, ca: Option<PathBuf>) -> Self {
-        Self { url, ca, tls: OnceCell::const_new() }
+    pub(super) fn new(url: ServerUrl, ca: Option<PathBuf>) -> Self {
+        let tls = url.tls.then(|| Tls::new(ca, b"http/1.1"));
+        Self { url, tls }
     }
 
     /// The place of the server, for errors.
@@ -72,8 +65,8 @@ impl Server {
         body: Option<Bytes>,
         patience: Duration,
     ) -> Result<Answer, String> {
-        let stream =
-            timeout(CONNECT, self.connect()).await.map_err(|_| "no connection in time".to_owned())??;
+        let stream = timeout(CONNECT, connect(&self.url.host, self.url.port, self.tls.as_ref())).await;
+        let stream = stream.map_err(|_| "no connection in time".to_owned())??;
         let (mut sender, connection) =
             handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
         tokio::spawn(async move { drop(connection.await) });
@@ -96,32 +89,13 @@ impl Server {
         let (head, body) = answer.into_parts();
         Ok(Answer { status: head.status, headers: head.headers, body, unread: BytesMut::new() })
     }
-
-    async fn connect(&self) -> Result<Box<dyn Stream>, String> {
-        let address = (self.url.host.as_str(), self.url.port);
-        let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
-        // Long questions are answered late: whether the peer is there is seen by writing only.
-        stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        if !self.url.tls {
-            return Ok(Box::new(stream));
-        }
-        let ca = self.ca.clone();
-        let config = self.tls.get_or_try_init(|| async {
-            let read = tokio::task::spawn_blocking(move || client_config(ca.as_deref(), b"http/1.1"));
-            read.await.map_err(|error| error.to_string())?
-        });
-        let connector = tokio_rustls::TlsConnector::from(Arc::clone(config.await?));
-        let name = ServerName::try_from(self.url.host.clone()).map_err(|error| error.to_string())?;
-        let stream = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
-        Ok(Box::new(stream))
-    }
 }
 
 impl Answer {
-    /// The whole body, unless it is too large or stalls.
+    /// The whole body, unless it is too large or does not come in time.
     pub(super) async fn whole(mut self) -> Result<Bytes, String> {
-        let mut whole = BytesMut::new();
-        while let Some(piece) = self.piece(SILENCE).await? {
+        let (mut whole, end) = (BytesMut::new(), Instant::now() + WHOLE);
+        while let Some(piece) = self.piece(end.saturating_duration_since(Instant::now())).await? {
             if whole.len() + piece.len() > MAX_ANSWER {
                 return Err(format!("an answer of more than {MAX_ANSWER} bytes"));
             }

@@ -22,11 +22,14 @@ use crate::{
 const NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 /// The time for the beginning of an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// The API server ends a watch after so many seconds; bookmarks come about once a minute.
-const WATCH_SECONDS: u64 = 300;
-const PATIENCE: Duration = Duration::from_secs(WATCH_SECONDS + 30);
-/// Slices of one page of a list, and pages at most: a service of 1,000 instances has some ten slices.
+/// The API server ends a watch after so many seconds, and the next one goes on from there. A server that is gone
+/// without a word is noticed after the patience.
+const WATCH_SECONDS: u64 = 60;
+const PATIENCE: Duration = Duration::from_secs(WATCH_SECONDS + 15);
+/// Slices of one page of a list, pages of one list, and slices at most: a service of 1,000 instances has some ten
+/// slices.
 const PAGE: usize = 100;
+const MAX_PAGES: usize = 100;
 const MAX_SLICES: usize = 1_000;
 /// The most bytes of a token.
 const MAX_TOKEN: usize = 64 * 1024;
@@ -34,8 +37,16 @@ const MAX_TOKEN: usize = 64 * 1024;
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
-/// The instances of each slice, by its name.
-type Slices = BTreeMap<String, Vec<Value>>;
+/// The instances of one slice.
+#[derive(Debug)]
+struct Slice {
+    instances: Vec<Value>,
+    /// The addresses are of IPv6.
+    ipv6: bool,
+}
+
+/// The slices by their names.
+type Slices = BTreeMap<String, Slice>;
 
 #[derive(Debug)]
 pub(super) struct Kubernetes {
@@ -54,7 +65,7 @@ enum End {
 
 impl Kubernetes {
     /// # Errors
-    /// Nothing says where the API server is.
+    /// Nothing says where the API server is, or the token would travel unencrypted.
     pub(super) fn new(
         options: KubernetesProvider,
         env: impl Fn(&str) -> Option<String>,
@@ -69,14 +80,16 @@ impl Kubernetes {
             place: "KUBERNETES_SERVICE_HOST".to_owned(),
             detail: "this process is in no pod; give discovery.address".to_owned(),
         })?;
+        if !address.keeps_secrets() {
+            return Err(ProviderError::Unencrypted { name: "Kubernetes", place: address.to_string() });
+        }
         let server = Server::new(address, Some(options.ca.clone()));
         Ok(Self { options, server })
     }
 
     /// Follows the instances of a service. Ends only with a failure before the first list.
     pub(super) async fn watch(&self, service: &ServiceId, sink: &dyn Sink) -> ProviderError {
-        let mut state = State { service, sink, slices: Slices::new(), told: None, complained: false };
-        let (mut delay, mut away) = (FIRST_DELAY, false);
+        let mut state = State::new(service, sink);
         let mut version: Option<String> = None;
         loop {
             let followed = match &version {
@@ -84,11 +97,6 @@ impl Kubernetes {
                 None => match self.list(&mut state).await {
                     Ok(read) => {
                         state.report();
-                        if std::mem::take(&mut away) {
-                            sink.away(false);
-                            sink.trouble(format!("Kubernetes answers again for {service}"));
-                        }
-                        delay = FIRST_DELAY;
                         End::Over(read)
                     }
                     Err(error) => End::Failed(error),
@@ -109,16 +117,16 @@ impl Kubernetes {
                 End::Failed(error) => {
                     version = None;
                     let Some(known) = &state.told else { return error };
-                    if !away {
-                        away = true;
+                    if !state.away {
+                        state.away = true;
                         sink.away(true);
                         sink.trouble(format!(
                             "{error}; the {} instances that are known stay in use",
                             known.len()
                         ));
                     }
-                    sleep(delay).await;
-                    delay = (2 * delay).min(LONGEST_DELAY);
+                    sleep(state.delay).await;
+                    state.delay = (2 * state.delay).min(LONGEST_DELAY);
                 }
             }
         }
@@ -128,7 +136,7 @@ impl Kubernetes {
     async fn list(&self, state: &mut State<'_>) -> Result<String, ProviderError> {
         let mut slices = Slices::new();
         let mut next = String::new();
-        loop {
+        for _ in 0..MAX_PAGES {
             let more = if next.is_empty() { String::new() } else { format!("&continue={}", encoded(&next)) };
             let answer = self.ask(state.service, &format!("&limit={PAGE}{more}")).await?;
             let body = answer.whole().await.map_err(|detail| self.failed(detail))?;
@@ -147,6 +155,7 @@ impl Kubernetes {
                 return Ok(version.to_owned());
             }
         }
+        Err(self.failed(format!("its list has more than {MAX_PAGES} pages")))
     }
 
     /// Follows changes from a version on.
@@ -162,6 +171,8 @@ impl Kubernetes {
             Err(ProviderError::Http { detail, .. }) if detail.starts_with("status 410") => return End::Gone,
             Err(error) => return End::Failed(error),
         };
+        // A list alone does not show that changes may be followed.
+        state.answered();
         loop {
             let line = match changes.line(PATIENCE).await {
                 Ok(Some(line)) => line,
@@ -186,6 +197,7 @@ impl Kubernetes {
                         state.slices.remove(name);
                     }
                 }
+                // It says only which version this is.
                 Some("BOOKMARK") => {}
                 Some("ERROR") if object.get("code").and_then(Value::as_u64) == Some(410) => return End::Gone,
                 _ => return End::Failed(self.failed("a change of a kind that is not known".to_owned())),
@@ -244,9 +256,27 @@ struct State<'a> {
     slices: Slices,
     told: Option<Vec<Value>>,
     complained: bool,
+    /// The API server does not answer.
+    away: bool,
+    /// The delay after the next failure.
+    delay: Duration,
 }
 
-impl State<'_> {
+impl<'a> State<'a> {
+    fn new(service: &'a ServiceId, sink: &'a dyn Sink) -> Self {
+        let (slices, told, complained, away, delay) = (Slices::new(), None, false, false, FIRST_DELAY);
+        Self { service, sink, slices, told, complained, away, delay }
+    }
+
+    /// The API server answers.
+    fn answered(&mut self) {
+        self.delay = FIRST_DELAY;
+        if std::mem::take(&mut self.away) {
+            self.sink.away(false);
+            self.sink.trouble(format!("Kubernetes answers again for {}", self.service));
+        }
+    }
+
     /// Takes one slice.
     fn put(&mut self, slices: &mut Slices, slice: &Value, port: Option<&str>) {
         let Some(name) = name_of(slice) else { return self.complain("a slice without a name is left out") };
@@ -261,7 +291,8 @@ impl State<'_> {
                 Err(error) => self.complain(&format!("an endpoint is left out: {error}")),
             }
         }
-        slices.insert(name.to_owned(), instances);
+        let ipv6 = slice.get("addressType").and_then(Value::as_str) == Some("IPv6");
+        slices.insert(name.to_owned(), Slice { instances, ipv6 });
     }
 
     fn complain(&mut self, text: &str) {
@@ -271,10 +302,7 @@ impl State<'_> {
     }
 
     fn report(&mut self) {
-        let mut all: Vec<Value> = self.slices.values().flatten().cloned().collect();
-        // An endpoint may be in two slices while Kubernetes moves it.
-        all.sort_unstable_by_key(Value::to_string);
-        all.dedup();
+        let mut all = merged(&self.slices);
         if all.len() > MAX_INSTANCES {
             all.truncate(MAX_INSTANCES);
             self.complain("it has more endpoints than are used");
@@ -284,6 +312,18 @@ impl State<'_> {
             self.told = Some(all);
         }
     }
+}
+
+/// The instances of all slices.
+fn merged(slices: &Slices) -> Vec<Value> {
+    // A service of both families has each pod in a slice of each, and a pod is one instance.
+    let dual = slices.values().any(|slice| !slice.ipv6 && !slice.instances.is_empty());
+    let used = slices.values().filter(|slice| !dual || !slice.ipv6);
+    let mut all: Vec<Value> = used.flat_map(|slice| &slice.instances).cloned().collect();
+    // An endpoint may be in two slices while Kubernetes moves it.
+    all.sort_by_cached_key(Value::to_string);
+    all.dedup();
+    all
 }
 
 fn name_of(object: &Value) -> Option<&str> {
@@ -343,5 +383,16 @@ mod tests {
         assert_eq!(endpoints(&slice, None)[1], json!({ "host": "10.0.0.4", "port": 80 }));
         assert!(endpoints(&slice, Some("other")).is_empty());
         assert!(endpoints(&json!({ "ports": 7, "endpoints": "x" }), None).is_empty());
+    }
+
+    #[test]
+    fn a_pod_in_slices_of_both_families_is_one_instance() {
+        let slice = |host: &str, ipv6| Slice { instances: vec![json!({ "host": host, "port": 1 })], ipv6 };
+        let both =
+            [("a", slice("10.0.0.1", false)), ("b", slice("fd00::1", true)), ("c", slice("10.0.0.1", false))];
+        let mut slices: Slices = both.into_iter().map(|(name, slice)| (name.to_owned(), slice)).collect();
+        assert_eq!(merged(&slices), [json!({ "host": "10.0.0.1", "port": 1 })]);
+        slices.retain(|_, slice| slice.ipv6);
+        assert_eq!(merged(&slices), [json!({ "host": "fd00::1", "port": 1 })], "there is no other");
     }
 }

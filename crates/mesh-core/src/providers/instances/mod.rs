@@ -84,7 +84,7 @@ impl Provider {
             ProviderConfig::File(file) => Kind::File(ListFile::new(file.path)),
             ProviderConfig::Dns(dns) => Kind::Dns(Dns::new(dns)?),
             ProviderConfig::Etcd(etcd) => Kind::Etcd(Etcd::new(etcd)),
-            ProviderConfig::Consul(consul) => Kind::Consul(Consul::new(consul)),
+            ProviderConfig::Consul(consul) => Kind::Consul(Consul::new(consul)?),
             ProviderConfig::Kubernetes(kubernetes) => {
                 Kind::Kubernetes(Kubernetes::new(kubernetes, |name| std::env::var(name).ok())?)
             }

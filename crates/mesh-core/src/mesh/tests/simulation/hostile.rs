@@ -68,6 +68,11 @@ impl Act {
         Self::Thief,
         Self::Impostor,
     ];
+
+    /// Whether it holds what a newcomer needs.
+    pub(super) fn holds_places(self) -> bool {
+        matches!(self, Self::Connections | Self::Streams | Self::HalfHandshakes)
+    }
 }
 
 /// A hostile peer with a door for each of its addresses.

@@ -195,6 +195,11 @@ impl Story {
         };
         self.note(format!("{act:?} at {service}"));
         self.attacks.push(host.spawn(attacker.run(act)));
+        if act.holds_places() && service == "alpha" && self.rng.percent(30) {
+            // It has taken what it can get.
+            self.world.pass(Duration::from_millis(self.rng.between(200, 900)));
+            self.newcomer();
+        }
     }
 
     /// A new service makes its first call, and must be served in time.

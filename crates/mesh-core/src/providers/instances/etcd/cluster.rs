@@ -10,8 +10,6 @@ use std::{
     time::Duration,
 };
 
-use rustls::ClientConfig;
-use tokio::sync::OnceCell;
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -25,7 +23,7 @@ use super::{
 };
 use crate::{
     config::{Password, ServerUrl},
-    providers::tls::client_config,
+    providers::stream::Tls,
 };
 
 /// The time for a connection, and for the answer to one question.
@@ -40,8 +38,7 @@ const MAX_DETAIL: usize = 200;
 /// The members, of which one is used at a time.
 pub(super) struct Cluster {
     endpoints: Vec<ServerUrl>,
-    ca: Option<PathBuf>,
-    tls: OnceCell<Arc<ClientConfig>>,
+    tls: Arc<Tls>,
     user: Option<String>,
     password: Option<Password>,
     current: AtomicUsize,
@@ -62,13 +59,14 @@ pub(super) struct Member {
 }
 
 impl Cluster {
-    pub(super) const fn new(
+    pub(super) fn new(
         endpoints: Vec<ServerUrl>,
         ca: Option<PathBuf>,
         user: Option<String>,
         password: Option<Password>,
     ) -> Self {
-        Self { endpoints, ca, tls: OnceCell::const_new(), user, password, current: AtomicUsize::new(0) }
+        let tls = Arc::new(Tls::new(ca, ALPN));
+        Self { endpoints, tls, user, password, current: AtomicUsize::new(0) }
     }
 
     /// Connects to the current member, or to the first of the others that answers.
@@ -106,8 +104,7 @@ impl Cluster {
             .keep_alive_timeout(TIMEOUT)
             .keep_alive_while_idle(true);
         let connected = if url.tls {
-            let config = self.tls_config().await.map_err(|detail| failed(endpoint, detail))?;
-            settings.connect_with_connector(Connector { url: url.clone(), config }).await
+            settings.connect_with_connector(Connector { url: url.clone(), tls: Arc::clone(&self.tls) }).await
         } else {
             settings.connect().await
         };
@@ -121,17 +118,6 @@ impl Cluster {
             member.token = Some(token);
         }
         Ok(member)
-    }
-}
-
-impl Cluster {
-    async fn tls_config(&self) -> Result<Arc<ClientConfig>, String> {
-        let ca = self.ca.clone();
-        let config = self.tls.get_or_try_init(|| async {
-            let read = tokio::task::spawn_blocking(move || client_config(ca.as_deref(), ALPN));
-            read.await.map_err(|error| error.to_string())?
-        });
-        config.await.cloned()
     }
 }
 

@@ -10,13 +10,11 @@ use std::{
 };
 
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tonic::codegen::{Service, http::Uri};
 
-use crate::config::ServerUrl;
+use crate::{config::ServerUrl, providers::stream::Tls};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -27,7 +25,7 @@ pub(super) const ALPN: &[u8] = b"h2";
 #[derive(Clone)]
 pub(super) struct Connector {
     pub(super) url: ServerUrl,
-    pub(super) config: Arc<ClientConfig>,
+    pub(super) tls: Arc<Tls>,
 }
 
 impl Service<Uri> for Connector {
@@ -40,12 +38,9 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        let Self { url, config } = self.clone();
+        let Self { url, tls } = self.clone();
         Box::pin(async move {
-            let stream = TcpStream::connect((url.host.as_str(), url.port)).await?;
-            stream.set_nodelay(true)?;
-            let name = ServerName::try_from(url.host).map_err(io::Error::other)?;
-            let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await?;
+            let stream = tls.connect(&url.host, url.port).await.map_err(io::Error::other)?;
             if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
                 return Err(io::Error::other("a TLS server without HTTP/2").into());
             }
