@@ -7,6 +7,7 @@ import type { MeshPicture } from '../../dashboard/src/contract/types.js';
 import { parseRoute, serviceHref } from '../../dashboard/src/data/route.js';
 import { count, duration, percent, plain, rate, span } from '../../dashboard/src/figures/format.js';
 import { ofExpiry } from '../../dashboard/src/figures/health.js';
+import { instances } from '../../dashboard/src/figures/instances.js';
 import { assemble, subjects } from '../../dashboard/src/figures/mesh.js';
 import { combine } from '../../dashboard/src/figures/past.js';
 import { percentile, perSecond, success, sum, Window } from '../../dashboard/src/figures/window.js';
@@ -78,6 +79,43 @@ describe('figures of now', () => {
     const all = { ms: 1000, calls: 10, failed: 0, buckets, inFlight: 0 };
     expect(percentile(all, 0.5)).toBe(Infinity);
     expect(plain(duration(Infinity))).toBe('> 10 s');
+  });
+});
+
+describe('instances that listen on every interface', () => {
+  /** The rows of a service whose processes report these addresses, and whose caller sees those. */
+  const rows = (reported: string[], seen: string[]): string[] => {
+    const views = seen.map((address) => ({ service: 'b', address }));
+    const found = parsePicture({
+      v: 1,
+      at: 1000,
+      nodes: [
+        { service: 'a', report: 'self', instances: [{ instance: 'a1', instances: views }] },
+        {
+          service: 'b',
+          report: 'direct',
+          instances: reported.map((address, i) => ({ instance: `b${i}`, address })),
+        },
+      ],
+    });
+    const mesh = assemble(found, new Window());
+    return instances(mesh, mesh.services.get('b')!, 1000).map(
+      (row) => `${row.address} ${row.report?.instance ?? 'seen'} ${row.seen.length}`,
+    );
+  };
+
+  it('are those at which callers see their port', () => {
+    expect(rows(['[::]:81', '0.0.0.0:82'], ['10.0.0.1:81', '10.0.0.2:82'])).toEqual([
+      '10.0.0.1:81 b0 1',
+      '10.0.0.2:82 b1 1',
+    ]);
+  });
+
+  it('stay apart where several have the port', () => {
+    const seen = ['10.0.0.1:81', '10.0.0.2:81'];
+    expect(rows(['[::]:81', '[::]:81'], seen)).toHaveLength(4);
+    expect(rows(['[::]:81'], seen)).toHaveLength(3);
+    expect(rows(['[::]:8'], seen)).toHaveLength(3);
   });
 });
 

@@ -15,7 +15,7 @@ const start = (service: string, settings: object = {}): Promise<Where> =>
   run('shop', { service, ...settings }).next();
 
 describeInBrowser('the page of a real mesh', () => {
-  it('shows four services that report themselves, and each fault with its repair', async () => {
+  it('shows the services that it asks and those that they name, and a fault with its repair', async () => {
     const fast = await start('stock');
     const slow = await start('stock', { delayMs: 300 });
     const payments = await start('payments', { failing: ['refund'] });

@@ -107,6 +107,35 @@ describe('the life of a mesh', () => {
     await mesh.cleanup();
     await starting;
   });
+
+  it('ends without a fault, however late handlers answer requests that are gone', async () => {
+    const faults: unknown[] = [];
+    const none = (): void => undefined;
+    const error = (...all: unknown[]): void => void faults.push(all);
+    for (let round = 0; round < 5; round += 1) {
+      const { server, mesh, client } = await pair(
+        (made) =>
+          made.handle('watch', async function* (turns: number, { signal }) {
+            yield turns;
+            await new Promise((resolve) => signal.addEventListener('abort', resolve));
+            for (let left = turns; left > 0; left -= 1) await new Promise(setImmediate);
+            throw signal.reason;
+          }),
+        { logger: { debug: none, info: none, warn: none, error } },
+      );
+      // Their handlers end one turn of the event loop after the other, before and after the end of the core.
+      for (let turns = 0; turns < 100; turns += 1) {
+        const items = client.serverStream('watch', turns)[Symbol.asyncIterator]();
+        await items.next();
+        void items.next().catch(none);
+      }
+      const drained = server.drain({ timeoutMs: 5000 });
+      await mesh.cleanup();
+      await drained;
+      await sleep(20);
+    }
+    expect(faults).toEqual([]);
+  });
 });
 
 describe('the configuration', () => {

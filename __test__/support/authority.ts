@@ -28,7 +28,8 @@ export class Authority {
     writeFileSync(this.path('index.txt'), '');
     writeFileSync(this.path('number'), '01\n');
     const section = 'database=index.txt\ncrlnumber=number\ndefault_md=sha256\ndefault_crl_days=1\n';
-    writeFileSync(this.path('ca.cnf'), `[ca]\ndefault_ca=d\n[d]\n${section}`);
+    const rest = 'new_certs_dir=.\nrand_serial=yes\npolicy=p\n[p]\ncommonName=supplied\n';
+    writeFileSync(this.path('ca.cnf'), `[ca]\ndefault_ca=d\n[d]\n${section}${rest}`);
   }
 
   path(file: string): string {
@@ -43,8 +44,19 @@ export class Authority {
     });
   }
 
-  /** Issues a certificate for `id`, in the files of `id`; with `dns` for tools that compare host names. */
-  issue(id: string, { key = 'ec', days = '2', dns = '' } = {}): Files {
+  /**
+   * Issues a certificate for `id`, in the files of `id`; with `dns` for tools that compare host names.
+   * `between` are its first and its last moment, instead of now and `days` later.
+   */
+  issue(
+    id: string,
+    {
+      key = 'ec',
+      days = '2',
+      dns = '',
+      between,
+    }: { key?: string; days?: string; dns?: string; between?: [Date, Date] } = {},
+  ): Files {
     const kinds: Record<string, string[]> = {
       ec: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
       rsa: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
@@ -62,9 +74,14 @@ export class Authority {
         `subjectAltName=URI:spiffe://shop.example/ns/test/sa/${id}${dns && `,DNS:${dns}`}`,
       ].join('\n'),
     );
+    const [from, to] = (between ?? []).map((at) => at.toISOString().replace(/[-:T]|\.\d+/g, ''));
     this.run(
-      ...`x509 -req -in ${id}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days ${days}
-        -extfile ${id}.cnf -out ${id}.crt`.split(/\s+/),
+      ...(from === undefined
+        ? `x509 -req -in ${id}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days ${days}
+            -extfile ${id}.cnf -out ${id}.crt`
+        : `ca -config ca.cnf -batch -notext -in ${id}.csr -cert ca.crt -keyfile ca.key
+            -startdate ${from} -enddate ${to} -extfile ${id}.cnf -out ${id}.crt`
+      ).split(/\s+/),
     );
     return { cert: this.path(`${id}.crt`), key: this.path(`${id}.key`), ca: this.path('ca.crt') };
   }

@@ -1,18 +1,24 @@
 // A process that joins as an observer, with an admin port, and the requests of an open page to it: the picture every
 // two seconds, the history every half minute, and the stream of calls.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SecureMesh } from '../lib/mesh.mjs';
 
 const PICTURE_MS = 2_000;
 const HISTORY_MS = 30_000;
+/** How long it may take until every instance reports. */
+const PATIENCE_MS = 60_000;
 
 let url;
 let picture;
 
-export async function open(services) {
+/** Opens the page, and returns once so many instances are in it. */
+export async function open(services, instances) {
   const mesh = new SecureMesh({
     serviceId: 'watcher',
     discovery: { services },
     admin: { port: 0 },
+    // Each instance in its turn gets a session by the calls below.
+    balancing: { policy: 'round-robin' },
     security: { rsaKeySize: 2048 },
     paths: { keysDir: process.env.BENCH_KEYS },
   });
@@ -23,6 +29,14 @@ export async function open(services) {
   const read = async (path) => (await fetch(`${url}${path}`)).arrayBuffer();
   const look = async () => (picture = await read('mesh'));
   await look();
+  const clients = [...new Set(services.map(({ id }) => id))].map((id) => mesh.connect(id));
+  const end = Date.now() + PATIENCE_MS;
+  while (seen().reporting < instances) {
+    if (Date.now() > end) throw new Error(`${seen().reporting} of ${instances} instances report`);
+    await Promise.all(clients.map((client) => client.call('get', 1)));
+    await sleep(100);
+    await look();
+  }
   setInterval(() => void look().catch(() => undefined), PICTURE_MS);
   setInterval(() => void read('history?window=3600&step=10').catch(() => undefined), HISTORY_MS);
   const events = await fetch(`${url}events`);
@@ -31,9 +45,10 @@ export async function open(services) {
   })().catch(() => undefined);
 }
 
-/** How many processes report themselves. */
+/** How many processes report themselves in the last picture, and how old that is. */
 export function seen() {
-  const { nodes } = JSON.parse(Buffer.from(picture).toString('utf8'));
+  const { at, nodes } = JSON.parse(Buffer.from(picture).toString('utf8'));
   const direct = nodes.filter(({ report }) => report === 'direct');
-  return { reporting: direct.reduce((sum, { instances }) => sum + instances.length, 0) };
+  const reporting = direct.reduce((sum, { instances }) => sum + instances.length, 0);
+  return { reporting, ageMs: Date.now() - at };
 }

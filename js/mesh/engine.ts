@@ -451,9 +451,11 @@ export class Engine {
       this.native.submit(batch);
     } catch (error) {
       if (this.#state === 'closed') return;
+      const failure = MeshError.from(error);
+      // The core has ended, and `#close` is about to learn it. A handler still answers a request that is gone.
+      if (this.#isClosing() && failure.reason === 'NOT_INITIALIZED') return;
       // The calls in the batch will never get an answer, and it is unknown which calls were in it, so all of
       // them fail.
-      const failure = MeshError.from(error);
       this.#logger.error('the addon refused a batch', {
         event: 'boundary.refused',
         error: failure,

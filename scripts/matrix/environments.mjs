@@ -206,7 +206,13 @@ export const environments = [
     async run(folder, manager) {
       const { dependencies, overrides } = folder.declared();
       await folder.programs();
-      folder.write('package.json', { private: true, dependencies, resolutions: overrides });
+      // Yarn finds packages for ES modules only in a project of that type.
+      folder.write('package.json', {
+        private: true,
+        type: 'module',
+        dependencies,
+        resolutions: overrides,
+      });
       folder.write(
         '.yarnrc.yml',
         'nodeLinker: pnp\nenableGlobalCache: false\nenableImmutableInstalls: false\n',

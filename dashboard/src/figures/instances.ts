@@ -26,11 +26,13 @@ export interface Instance {
 /** Returns the instances of a service, by address. `now` is the mesh's time. */
 export function instances(mesh: Mesh, service: Service, now: number): Instance[] {
   const seen = views(mesh, service.name);
+  const addresses = new Set(seen.map(({ view }) => view.address));
   const rows: Instance[] = [];
   const taken = new Set<number>();
   for (const report of service.node.instances) {
+    const address = calledAt(report, service.node.instances, addresses);
     const own = seen.filter(({ view }, i) => {
-      const same = view.instance === report.instance || view.address === report.address;
+      const same = view.instance === report.instance || view.address === address;
       if (same) taken.add(i);
       return same;
     });
@@ -44,6 +46,28 @@ export function instances(mesh: Mesh, service: Service, now: number): Instance[]
   });
   for (const [key, own] of rest) rows.push(instance(key, undefined, own, now));
   return rows.sort((a, b) => (a.address < b.address ? -1 : 1));
+}
+
+/**
+ * Returns the address at which callers call a process. One that listens on every interface does not know it: its port
+ * tells, where no other process and no other address of the service has the same.
+ */
+function calledAt(
+  report: Report,
+  all: readonly Report[],
+  addresses: ReadonlySet<string>,
+): string | undefined {
+  const port = portOfAll(report);
+  if (port === undefined || all.some((one) => one !== report && portOfAll(one) === port)) {
+    return report.address;
+  }
+  const [first, ...others] = [...addresses].filter((address) => address.endsWith(`:${port}`));
+  return first !== undefined && others.length === 0 ? first : report.address;
+}
+
+/** Returns the port of a process that listens on every interface. */
+function portOfAll({ address = '' }: Report): string | undefined {
+  return /^(?:\[::\]|0\.0\.0\.0):(\d+)$/.exec(address)?.[1];
 }
 
 function views(mesh: Mesh, name: string): Instance['seen'] {
@@ -75,7 +99,7 @@ function instance(
     key,
     report,
     seen,
-    address: report?.address ?? all[0]?.address ?? '–',
+    address: all[0]?.address ?? report?.address ?? '–',
     id: report?.instance ?? all[0]?.instance,
     zone: report?.zone ?? all.find((view) => view.zone !== undefined)?.zone,
     weight: all[0]?.weight,

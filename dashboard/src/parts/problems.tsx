@@ -5,6 +5,8 @@ import { serviceHref } from '../data/route';
 import { Ago } from './figure';
 import { Mark } from './icon';
 
+/** A process that does not know since when it has a problem says: since now. */
+const SINCE_MS = 10_000;
 /** So many problems are shown before the reader asks for all. */
 const FIRST = 6;
 const ORDER: Record<Severity, number> = { critical: 0, warning: 1, info: 2 };
@@ -45,7 +47,7 @@ export function Problems({ problems, about, now, on }: Props) {
   );
 }
 
-/** Says what to do, if anything is known. */
+/** Says what to do, if anything is known. Names of options are between backticks. */
 export function Repair({ text = '' }: { text?: string | undefined }) {
   if (text === '') return null;
   return (
@@ -54,7 +56,7 @@ export function Repair({ text = '' }: { text?: string | undefined }) {
         →
       </span>
       <span class="hidden">What to do: </span>
-      {text}
+      {text.split(/`([^`]+)`/).map((part, i) => (i % 2 === 1 ? <code key={i}>{part}</code> : part))}
     </p>
   );
 }
@@ -84,7 +86,7 @@ function Row(props: { problem: Problem; service: string; now: number; on?: strin
         <Repair text={problem.repair} />
       </div>
       <p class="meta">
-        {problem.since > 0 && (
+        {problem.since > 0 && now - problem.since >= SINCE_MS && (
           <span>
             for <Ago at={problem.since} now={now} />
           </span>
