@@ -8,6 +8,7 @@ mod typescript;
 mod config {
     pub(crate) mod accepted;
     pub(crate) mod admin;
+    pub(crate) mod admin_tls;
     pub(crate) mod authorization;
     pub(crate) mod balancing;
     pub(crate) mod certificate;
@@ -40,7 +41,7 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with the paths of their options.
-const SECTIONS: [(&str, Section); 20] = [
+const SECTIONS: [(&str, Section); 21] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("security.certificate.", config::certificate::SECTION),
@@ -58,6 +59,7 @@ const SECTIONS: [(&str, Section); 20] = [
     ("balancing.", config::balancing::SECTION),
     ("balancing.ejection.", config::ejection::SECTION),
     ("admin.", config::admin::SECTION),
+    ("admin.tls.", config::admin_tls::SECTION),
     ("tracing.", config::tracing::SECTION),
     ("paths.", config::paths::SECTION),
     ("limits.", config::limits::SECTION),

@@ -13,6 +13,7 @@ mod port;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod writing;
 
 use std::{pin::Pin, sync::Arc};
@@ -36,6 +37,9 @@ pub enum AdminError {
         /// The system's word.
         detail: String,
     },
+    /// The certificate of the port cannot be used.
+    #[error("{0}")]
+    Tls(String),
     /// Its thread cannot be started.
     #[error("admin.port: the thread of the admin port could not be started")]
     Thread,
@@ -45,6 +49,7 @@ impl Coded for AdminError {
     fn code(&self) -> Code {
         match self {
             Self::Listen { .. } => Code::FailedPrecondition,
+            Self::Tls(_) => Code::InvalidArgument,
             Self::Thread => Code::Internal,
         }
     }
@@ -52,6 +57,7 @@ impl Coded for AdminError {
     fn reason(&self) -> Reason {
         match self {
             Self::Listen { .. } => Reason::Listen,
+            Self::Tls(_) => Reason::File,
             Self::Thread => Reason::Internal,
         }
     }
@@ -90,6 +96,8 @@ pub(crate) trait Source: Send + Sync + 'static {
     fn remember(&self) -> Done;
     /// Writes the history of the last minute, if it is kept: the process ends.
     fn put_away(&self) -> Done;
+    /// Logs a fault of the port.
+    fn trouble(&self, text: String);
     /// Calls and events as they happen.
     fn tail(&self) -> Arc<Tail>;
 }

@@ -9,10 +9,12 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::oneshot,
     time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -20,8 +22,8 @@ use super::{
     connections::{Connections, Seat},
     events::Streams,
     guard::{Ends, Guard},
-    login::Login,
     routes::{Desk, router},
+    tls::Tls,
     writing::Impatient,
 };
 use crate::{config::Admin, telemetry::STEP_MS};
@@ -65,12 +67,7 @@ impl AdminPort {
         };
         let thread = thread::Builder::new().name("secure-mesh-admin".to_owned()).spawn(run);
         thread.map_err(|_| AdminError::Thread)?;
-        let address = opening.await.map_err(|_| AdminError::Thread)?;
-        let address = address.map_err(|error| AdminError::Listen {
-            option: if admin.probes_only { "probes.port" } else { "admin.port" },
-            address: format!("{}:{}", admin.host, admin.port),
-            detail: error.to_string(),
-        })?;
+        let address = opening.await.map_err(|_| AdminError::Thread)??;
         Ok(Self { address, released, _guard: stop.clone().drop_guard(), stop })
     }
 
@@ -90,12 +87,10 @@ async fn serve(
     admin: Admin,
     source: Arc<dyn Source>,
     stop: CancellationToken,
-    opened: oneshot::Sender<io::Result<SocketAddr>>,
+    opened: oneshot::Sender<Result<SocketAddr, AdminError>>,
 ) {
-    let bound = TcpListener::bind((admin.host.as_str(), admin.port)).await;
-    let (listener, address) = match bound.and_then(|listener| listener.local_addr().map(|at| (listener, at)))
-    {
-        Ok(bound) => bound,
+    let (tls, listener, address) = match prepare(&admin).await {
+        Ok(prepared) => prepared,
         Err(error) => {
             let _ = opened.send(Err(error));
             return;
@@ -104,7 +99,7 @@ async fn serve(
     if opened.send(Ok(address)).is_err() {
         return;
     }
-    let guard = Arc::new(Guard::new(&admin.host, &admin.hosts, Login::new(admin.token), admin.probes_only));
+    let guard = Arc::new(Guard::new(&admin));
     // Probes have no page that would show a history.
     let history = (!admin.probes_only).then(|| tokio::spawn(remember(Arc::clone(&source))));
     let desk = Desk { source: Arc::clone(&source), guard, streams: Streams::default(), stop: stop.clone() };
@@ -117,7 +112,8 @@ async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                tokio::spawn(connection(stream, peer, router.clone(), connections.enter()));
+                let secure = tls.as_ref().map(|tls| acceptor(tls, &*source));
+                tokio::spawn(connection(stream, peer, secure, router.clone(), connections.enter()));
             }
             // No file descriptor is left, for one.
             Err(_) => sleep(PAUSE).await,
@@ -128,6 +124,20 @@ async fn serve(
         history.abort();
         let _ = timeout(FAREWELL, source.put_away()).await;
     }
+}
+
+/// The TLS of the port, and its socket.
+async fn prepare(admin: &Admin) -> Result<(Option<Tls>, TcpListener, SocketAddr), AdminError> {
+    let tls = admin.tls.clone().map(|tls| Tls::load(tls, Instant::now())).transpose();
+    let tls = tls.map_err(AdminError::Tls)?;
+    let wrong = |error: io::Error| AdminError::Listen {
+        option: if admin.probes_only { "probes.port" } else { "admin.port" },
+        address: format!("{}:{}", admin.host, admin.port),
+        detail: error.to_string(),
+    };
+    let listener = TcpListener::bind((admin.host.as_str(), admin.port)).await.map_err(wrong)?;
+    let address = listener.local_addr().map_err(wrong)?;
+    Ok((tls, listener, address))
 }
 
 /// Keeps the history, as long as the port is open.
@@ -142,9 +152,43 @@ async fn remember(source: Arc<dyn Source>) {
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, seat: Seat) {
+/// The TLS of a new connection. A fault of changed files goes to the log.
+fn acceptor(tls: &Tls, source: &dyn Source) -> TlsAcceptor {
+    let (config, fault) = tls.current(Instant::now());
+    if let Some(fault) = fault {
+        source.trouble(format!("{fault}; the certificate in use stays"));
+    }
+    TlsAcceptor::from(config)
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    secure: Option<TlsAcceptor>,
+    router: Router,
+    seat: Seat,
+) {
     let Ok(own) = stream.local_addr() else { return };
-    let router = router.layer(axum::Extension(Ends { own, peer }));
+    let ends = Ends { own, peer, tls: secure.is_some(), certified: false };
+    let Some(secure) = secure else { return talk(stream, ends, router, seat).await };
+    let stream = tokio::select! {
+        biased;
+        () = seat.displaced.cancelled() => return,
+        shaken = timeout(HEAD, secure.accept(stream)) => shaken,
+    };
+    let Ok(Ok(stream)) = stream else { return };
+    // The verifier has judged what is there.
+    let certified = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
+    talk(stream, Ends { certified, ..ends }, router, seat).await;
+}
+
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ends: Ends,
+    router: Router,
+    seat: Seat,
+) {
+    let router = router.layer(axum::Extension(ends));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     let io = TokioIo::new(Impatient::new(stream, UNREAD));

@@ -201,8 +201,9 @@ async fn login(State(desk): State<Desk>, request: Request) -> Answer {
         Verdict::Right => {
             let seconds = LIFETIME.as_secs();
             let cookie = login.open(Instant::now()).and_then(|value| {
+                let secure = if ends.tls { "; Secure" } else { "" };
                 let cookie =
-                    format!("{COOKIE}={value}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}");
+                    format!("{COOKIE}={value}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}{secure}");
                 HeaderValue::from_str(&cookie).ok()
             });
             let Some(cookie) = cookie else { return text(StatusCode::INTERNAL_SERVER_ERROR, "") };

@@ -58,6 +58,8 @@ impl Source for Facts {
         Box::pin(async {})
     }
 
+    fn trouble(&self, _: String) {}
+
     fn tail(&self) -> Arc<Tail> {
         Arc::clone(&self.tail)
     }
@@ -77,6 +79,7 @@ async fn open(with_token: bool) -> (AdminPort, Arc<Facts>) {
         token: with_token.then(token),
         hosts: vec!["mesh.example".to_owned()],
         history: None,
+        tls: None,
         probes_only: false,
     };
     (AdminPort::open(&admin, Arc::clone(&facts) as _).await.unwrap(), facts)
@@ -376,6 +379,7 @@ async fn a_taken_port_names_the_option_and_a_closed_one_is_free() {
         token: None,
         hosts: Vec::new(),
         history: None,
+        tls: None,
         probes_only: false,
     };
     let error = AdminPort::open(&admin, Arc::clone(&facts) as _).await.unwrap_err();

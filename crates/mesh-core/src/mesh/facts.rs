@@ -26,6 +26,7 @@ use super::{
 use crate::{
     admin::{Done, Format, Later, Source},
     clock::Clock,
+    error::Reason,
     telemetry::{History, Recorder, Tail, exposition, picture::MeshPicture},
 };
 
@@ -107,7 +108,7 @@ impl Source for Facts {
             let _ = noted.await;
             Some(match format {
                 Format::Prometheus => exposition::prometheus(&sight),
-                Format::OpenMetrics => exposition::open_metrics(&sight),
+                Format::OpenMetrics => exposition::with_exemplars(&sight),
             })
         })
     }
@@ -170,6 +171,15 @@ impl Source for Facts {
                 archive.write(true).await;
             }
         })
+    }
+
+    fn trouble(&self, text: String) {
+        let Some(jobs) = self.jobs.upgrade() else { return };
+        let _ = jobs.send(Box::new(move |io| {
+            let fields = vec![("reason", Reason::File.to_string())];
+            io.0.shared.log_refusal("admin.tls", "admin port".to_owned(), text, fields);
+            io.0.shared.events.flush();
+        }));
     }
 
     fn tail(&self) -> Arc<Tail> {

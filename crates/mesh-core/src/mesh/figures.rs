@@ -155,7 +155,7 @@ fn moment(core: &Core) -> Moment {
         private_operations: stats.private_operations,
         records_discarded: stats.records_discarded,
         strangers_displaced: stats.strangers_displaced,
-        certificate_expires: core.identity.certificates.as_ref().map(|own| own.own().certificate_expires),
+        certificates: core.identity.certificate_ends(),
         retry_budget: core.client.retry_budget(),
         breakers: breakers.into_iter().collect(),
         limits: limits(core, &gauges),

@@ -21,8 +21,8 @@ pub struct Moment {
     pub private_operations: u64,
     pub records_discarded: u64,
     pub strangers_displaced: u64,
-    /// `None` without a certificate.
-    pub certificate_expires: Option<Timestamp>,
+    /// The ends of certificates, by their use.
+    pub certificates: Vec<(&'static str, Timestamp)>,
     /// `None` without `resilience.retry`.
     pub retry_budget: Option<f64>,
     /// Services with breakers, and of each how many are closed, open, half open.
