@@ -5,6 +5,8 @@
 //! `login` of the page; `routes` answers, `events` as a stream. The facts come from a [`Source`].
 
 mod connections;
+#[cfg(unix)]
+mod control;
 mod events;
 mod guard;
 mod login;
@@ -69,6 +71,9 @@ pub(crate) type Later = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
 /// Work that is done elsewhere.
 pub(crate) type Done = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// A change: its result as JSON, or its fault as JSON; `None` when the mesh has ended.
+pub(crate) type Changed = Pin<Box<dyn Future<Output = Option<Result<String, String>>> + Send>>;
+
 /// The format of a page of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -96,8 +101,10 @@ pub(crate) trait Source: Send + Sync + 'static {
     fn remember(&self) -> Done;
     /// Writes the history of the last minute, if it is kept: the process ends.
     fn put_away(&self) -> Done;
-    /// Logs a fault of the port.
-    fn trouble(&self, text: String);
+    /// Logs a fault of the port as this event.
+    fn trouble(&self, event: &'static str, text: String);
+    /// Replaces the key of the service. The owner of the process asks for it, never the port.
+    fn rotate_key(&self) -> Changed;
     /// Calls and events as they happen.
     fn tail(&self) -> Arc<Tail>;
 }

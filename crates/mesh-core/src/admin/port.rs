@@ -1,8 +1,8 @@
 //! The socket of the admin port, and its thread.
 
-use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, thread, time::Duration};
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -11,12 +11,15 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     sync::oneshot,
     time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+#[cfg(unix)]
+use super::control;
 use super::{
     AdminError, Source,
     connections::{Connections, Seat},
@@ -41,12 +44,14 @@ const UNREAD: Duration = Duration::from_secs(30);
 const RELEASE: Duration = Duration::from_secs(1);
 /// How long the last minute of the history may take to be written then.
 const FAREWELL: Duration = Duration::from_millis(800);
-const PAUSE: Duration = Duration::from_millis(50);
+/// The pause after an error of the system.
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// An open admin port. It closes when this is dropped.
 #[derive(Debug)]
 pub(crate) struct AdminPort {
     address: SocketAddr,
+    runtime: Handle,
     stop: CancellationToken,
     released: CancellationToken,
     _guard: DropGuard,
@@ -67,13 +72,28 @@ impl AdminPort {
         };
         let thread = thread::Builder::new().name("secure-mesh-admin".to_owned()).spawn(run);
         thread.map_err(|_| AdminError::Thread)?;
-        let address = opening.await.map_err(|_| AdminError::Thread)??;
-        Ok(Self { address, released, _guard: stop.clone().drop_guard(), stop })
+        let (address, runtime) = opening.await.map_err(|_| AdminError::Thread)??;
+        Ok(Self { address, runtime, released, _guard: stop.clone().drop_guard(), stop })
     }
 
     /// The address in use, with the port the system chose.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Opens the control socket `name` in the key directory, on the thread of the port. Without it the mesh runs on.
+    /// Blocks for a moment.
+    pub(crate) fn open_control(&self, keys: &Path, name: &str, source: Arc<dyn Source>) {
+        #[cfg(unix)]
+        match control::bind(keys, name) {
+            Ok(bound) => drop(self.runtime.spawn(control::serve(bound, source, self.stop.clone()))),
+            Err(error) => {
+                let text = format!("the control socket in {} cannot be opened: {error}", keys.display());
+                source.trouble("admin.control", text);
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = (keys, name, source, &self.runtime);
     }
 
     /// Closes the port, and waits until it is free.
@@ -87,7 +107,7 @@ async fn serve(
     admin: Admin,
     source: Arc<dyn Source>,
     stop: CancellationToken,
-    opened: oneshot::Sender<Result<SocketAddr, AdminError>>,
+    opened: oneshot::Sender<Result<(SocketAddr, Handle), AdminError>>,
 ) {
     let (tls, listener, address) = match prepare(&admin).await {
         Ok(prepared) => prepared,
@@ -96,7 +116,7 @@ async fn serve(
             return;
         }
     };
-    if opened.send(Ok(address)).is_err() {
+    if opened.send(Ok((address, Handle::current()))).is_err() {
         return;
     }
     let guard = Arc::new(Guard::new(&admin));
@@ -156,7 +176,7 @@ async fn remember(source: Arc<dyn Source>) {
 fn acceptor(tls: &Tls, source: &dyn Source) -> TlsAcceptor {
     let (config, fault) = tls.current(Instant::now());
     if let Some(fault) = fault {
-        source.trouble(format!("{fault}; the certificate in use stays"));
+        source.trouble("admin.tls", format!("{fault}; the certificate in use stays"));
     }
     TlsAcceptor::from(config)
 }
@@ -170,7 +190,7 @@ async fn connection(
 ) {
     let Ok(own) = stream.local_addr() else { return };
     let ends = Ends { own, peer, tls: secure.is_some(), certified: false };
-    let Some(secure) = secure else { return talk(stream, ends, router, seat).await };
+    let Some(secure) = secure else { return talk(stream, router.layer(Extension(ends)), seat).await };
     let stream = tokio::select! {
         biased;
         () = seat.displaced.cancelled() => return,
@@ -179,16 +199,15 @@ async fn connection(
     let Ok(Ok(stream)) = stream else { return };
     // The verifier has judged what is there.
     let certified = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
-    talk(stream, Ends { certified, ..ends }, router, seat).await;
+    talk(stream, router.layer(Extension(Ends { certified, ..ends })), seat).await;
 }
 
-async fn talk(
+/// Answers the requests of one connection.
+pub(super) async fn talk(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    ends: Ends,
     router: Router,
     seat: Seat,
 ) {
-    let router = router.layer(axum::Extension(ends));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     let io = TokioIo::new(Impatient::new(stream, UNREAD));

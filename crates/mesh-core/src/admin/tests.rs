@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{AdminPort, Done, Format, Later, Source};
+use super::{AdminPort, Changed, Done, Format, Later, Source};
 use crate::{
     config::{Admin, AdminToken, MeshConfig},
     telemetry::{MeshEvent, Tail},
@@ -58,7 +58,11 @@ impl Source for Facts {
         Box::pin(async {})
     }
 
-    fn trouble(&self, _: String) {}
+    fn trouble(&self, _: &'static str, _: String) {}
+
+    fn rotate_key(&self) -> Changed {
+        Box::pin(async { Some(Ok("{}".to_owned())) })
+    }
 
     fn tail(&self) -> Arc<Tail> {
         Arc::clone(&self.tail)
