@@ -2082,8 +2082,8 @@ interface AdminConfig {
      */
     port?: number | undefined;
     /**
-     * The address to listen on. An address other than loopback requires a `token`. Default:
-     * `'127.0.0.1'`.
+     * The address to listen on. An address other than loopback requires a `token`, or client
+     * certificates (`tls.clientCa`). Default: `'127.0.0.1'`.
      */
     host?: string | undefined;
     /**
@@ -2102,6 +2102,24 @@ interface AdminConfig {
      * memory.
      */
     history?: string | undefined;
+    /** TLS on the port. Without it the port speaks plain HTTP. */
+    tls?: AdminTlsConfig | undefined;
+}
+/** TLS 1.3 on the admin port, which reads changed files again. */
+interface AdminTlsConfig {
+    /** The certificate, and the intermediates behind it: PEM, or the absolute path of a file. */
+    cert: string;
+    /**
+     * The private key of the certificate. Nobody but root and the user of the process may read its
+     * file.
+     */
+    key: string;
+    /**
+     * The authorities of client certificates: PEM, or the absolute path of a file. A client
+     * certificate replaces the token, and a request without either is refused. `/livez` and `/readyz`
+     * need neither. Default: no client certificates.
+     */
+    clientCa?: string | undefined;
 }
 /**
  * Spans of calls, requests and handshakes. Without `otlp` they are those of `@opentelemetry/api`,

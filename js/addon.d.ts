@@ -218,6 +218,8 @@ export declare class NativeMesh {
   get services(): Array<NativeService>
   /** Whether the mesh makes and exports spans itself. False once it was started. */
   get exportsSpans(): boolean
+  /** Notes the delay of the event loop, in seconds, for the page of metrics. */
+  setEventLoopDelay(seconds: number): void
   /** Signs the text of a checkpoint of the audit log, also when the mesh is closed. */
   signAudit(text: string): Promise<NativeSeal>
   /** Generates or loads the keys, binds the port and serves. */

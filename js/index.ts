@@ -185,6 +185,7 @@ export type { PeerCertificate, PeerSession } from './incoming/peers.js';
 export { version } from './base/version.js';
 export type {
   AdminConfig,
+  AdminTlsConfig,
   AcceptedTrustConfig,
   AuthorizationConditions,
   AuthorizationConfig,

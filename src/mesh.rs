@@ -178,6 +178,14 @@ impl NativeMesh {
         matches!(&*self.inner.lock(), State::New(config) if config.otlp.is_some())
     }
 
+    /// Notes the delay of the event loop, in seconds, for the page of metrics.
+    #[napi(catch_unwind)]
+    pub fn set_event_loop_delay(&self, seconds: f64) {
+        if let Some(mesh) = self.inner.running() {
+            mesh.set_event_loop_delay(seconds);
+        }
+    }
+
     /// Signs the text of a checkpoint of the audit log, also when the mesh is closed.
     #[napi(ts_return_type = "Promise<NativeSeal>")]
     pub async fn sign_audit(&self, text: String) -> Settled<NativeSeal> {

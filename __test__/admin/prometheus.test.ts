@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { root } from '../../scripts/lib.mjs';
-import type { SecureMesh } from '../../js/index.js';
+import type { Context, SecureMesh } from '../../js/index.js';
 import { call, serve } from '../support/meshes.js';
 import { errorOf } from '../support/promises.js';
 import { installed, prometheus, promtool, TOKEN } from '../support/prometheus.js';
@@ -60,5 +60,35 @@ describe.skipIf(!installed)('the page of metrics', () => {
     const denied = await query('securestack_authorization_denials_total');
     expect(denied[0].metric).toMatchObject({ rule: '(default)', rpc_method: 'secret' });
     expect((await query('up{job="mesh"}'))[0].value[1]).toBe('1');
+  }, 60_000);
+
+  it('leads from a bucket to a trace in it, in the newer format only', async () => {
+    const tracing = { otlp: 'http://127.0.0.1:9', sample: 1 };
+    const traces = new Set<string>();
+    const echo = (_: unknown, ctx: Context): void => {
+      traces.add(ctx.metadata['traceparent']!.slice(3, 35));
+    };
+    const extra = { admin: { port: 0, token: TOKEN }, tracing };
+    const server = await serve('server', (own) => void own.handle('echo', echo), extra);
+    const { client } = await call(server, extra);
+    for (let index = 0; index < 5; index += 1) await client.call('echo', index);
+    expect(traces.size).toBe(5);
+    const mark = / # \{trace_id="([0-9a-f]{32})"\}/g;
+    const newer = await page(server, 'application/openmetrics-text');
+    const shown = [...newer.matchAll(mark)].map(([, trace]) => trace);
+    expect(shown.length).toBeGreaterThan(0);
+    for (const trace of shown) expect(traces).toContain(trace);
+    expect(await page(server, 'text/plain')).not.toMatch(mark);
+    const { exemplars } = await prometheus([server], []);
+    let found: any[] = [];
+    for (const end = Date.now() + 40_000; found.length === 0 && Date.now() < end;) {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      found = await exemplars('rpc_server_call_duration_seconds_bucket');
+    }
+    expect(found.length).toBeGreaterThan(0);
+    for (const { labels, of } of found) {
+      expect(traces).toContain(labels.trace_id);
+      expect(of.rpc_method).toBe('server/echo');
+    }
   }, 60_000);
 });

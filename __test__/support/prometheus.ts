@@ -25,6 +25,8 @@ export function promtool(args: string[], input = ''): { status: number | null; o
 export interface Prometheus {
   /** The result of a query; nothing while it starts. */
   query(text: string): Promise<any[]>;
+  /** The exemplars of a metric of the last minute; nothing while it starts. */
+  exemplars(metric: string): Promise<any[]>;
   /** The names of the alerts that fire. */
   firing(): Promise<Set<string>>;
 }
@@ -60,6 +62,7 @@ export async function prometheus(meshes: SecureMesh[], rules: string[]): Promise
       `--config.file=${join(folder, 'prometheus.yml')}`,
       `--storage.tsdb.path=${join(folder, 'data')}`,
       `--web.listen-address=127.0.0.1:${port}`,
+      '--enable-feature=exemplar-storage',
     ],
     { stdio: 'ignore' },
   );
@@ -81,6 +84,14 @@ export async function prometheus(meshes: SecureMesh[], rules: string[]): Promise
   return {
     query: async (text) =>
       (await ask(`query?query=${encodeURIComponent(text)}`))?.data?.result ?? [],
+    exemplars: async (metric) => {
+      const now = Date.now() / 1000;
+      const range = `start=${now - 60}&end=${now + 1}`;
+      const found: any[] = (await ask(`query_exemplars?query=${metric}&${range}`))?.data ?? [];
+      return found.flatMap(({ seriesLabels, exemplars }) =>
+        exemplars.map((one: any) => ({ ...one, of: seriesLabels })),
+      );
+    },
     firing: async () => {
       const alerts: any[] = (await ask('alerts'))?.data?.alerts ?? [];
       const firing = alerts.filter(({ state }) => state === 'firing');

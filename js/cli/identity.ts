@@ -67,14 +67,19 @@ export function defaultKeysDir(): string {
  * library's directory, which has the secret. Otherwise the command keeps its key apart from those of
  * services.
  */
-export function keysDirOf(config: Config, { keysDir }: GlobalOptions): string {
-  const configured =
-    config.paths?.keysDir ?? config.security?.keysDir ?? variable('SECURE_MESH_KEYS_DIR');
-  return (
-    keysDir ??
-    configured ??
-    (isEmbedded(config) ? defaultKeysDir() : join(homedir(), '.secure-stack-mesh', 'cli'))
-  );
+export function keysDirOf(config: Config, options: GlobalOptions): string {
+  const own = (): string => join(homedir(), '.secure-stack-mesh', 'cli');
+  return configuredKeysDir(config, options) ?? (isEmbedded(config) ? defaultKeysDir() : own());
+}
+
+/** The key directory of the service with a configuration. */
+export function keysDirOfService(config: Config, options: GlobalOptions): string {
+  return configuredKeysDir(config, options) ?? defaultKeysDir();
+}
+
+function configuredKeysDir(config: Config, { keysDir }: GlobalOptions): string | undefined {
+  const { paths, security } = config;
+  return keysDir ?? paths?.keysDir ?? security?.keysDir ?? variable('SECURE_MESH_KEYS_DIR');
 }
 
 /**

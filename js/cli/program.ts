@@ -18,6 +18,7 @@ import { addAudit } from './audit.js';
 import { addKeys } from './keys.js';
 import { Output } from './output.js';
 import { addPolicy } from './policy.js';
+import { addRotateKeys } from './rotate-keys.js';
 import type { Action, Add, Runner } from './runner.js';
 import { addSecret } from './secret.js';
 
@@ -31,6 +32,7 @@ const COMMANDS: readonly Add[] = [
   addStatus,
   addHealth,
   addVisualize,
+  addRotateKeys,
   addSecret,
   addKeys,
   addAudit,

@@ -84,10 +84,32 @@ function commonFailure(context: Context, error: MeshError): MeshError | undefine
   return undefined;
 }
 
+/**
+ * Logs the error of a handler whose request ended before it. Its caller has another answer, so nothing else tells of
+ * the error. An error that the end of the request causes is no fault and is not logged.
+ */
+export function logLateError(context: Context, error: unknown, logger: SafeLogger): void {
+  const cause = Context.cause(context);
+  if (cause === undefined || isOfAbort(error)) return;
+  logFault(context, error, logger, { ended: abortError(cause).reason });
+}
+
+/** Whether an error tells of an aborted request, or is one of the application's answers. */
+function isOfAbort(error: unknown): boolean {
+  if (isOfCall(error)) return error.code === 'CANCELLED' || error.code === 'DEADLINE_EXCEEDED';
+  if (error instanceof MeshError) return true;
+  try {
+    return error instanceof Error && error.name === 'AbortError';
+  } catch {
+    return false;
+  }
+}
+
 /** Reports the part of a handler's result that cannot be sent, by path and type, never by value. */
 class UnsendableError extends TypeError {}
 
-function encodeFault(context: Context, error: unknown, logger: SafeLogger): Answer {
+/** Logs an error of a handler. Returns the id by which the log has it. */
+function logFault(context: Context, error: unknown, logger: SafeLogger, more: object = {}): string {
   const errorId = randomUUID();
   logger.error('a handler failed', {
     event: 'handler.failed',
@@ -95,9 +117,15 @@ function encodeFault(context: Context, error: unknown, logger: SafeLogger): Answ
     method: context.method,
     caller: context.caller.serviceId,
     requestId: context.requestId,
+    ...more,
     error,
   });
   if (!logger.takesErrors) warnOfNoLogger();
+  return errorId;
+}
+
+function encodeFault(context: Context, error: unknown, logger: SafeLogger): Answer {
+  const errorId = logFault(context, error, logger);
   Context.span(context)?.fault(error);
   // A process that declares itself as development shows details to the caller, because both sides have the same owner then.
   const shown = error instanceof UnsendableError && process.env['NODE_ENV'] === 'development';

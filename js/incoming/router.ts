@@ -15,7 +15,7 @@ import { streamsOut } from '../rpc/kinds.js';
 import { IDEMPOTENCY_KEY, isId } from '../rpc/metadata.js';
 import { checkMiddleware } from '../rpc/middleware.js';
 import type { RequestFailure, RequestSpan, Spans } from '../rpc/spans.js';
-import { encodeError, encodeResult, writeAnswer, type Answer } from './answers.js';
+import { encodeError, encodeResult, logLateError, writeAnswer, type Answer } from './answers.js';
 import { digestOf, type Idempotency, type Outcome } from './idempotency.js';
 import type { Peers } from './peers.js';
 import { invoke, runInRequest } from './pipeline.js';
@@ -310,7 +310,7 @@ export class Router {
       },
       (error: unknown) => {
         cancelTimer(timer);
-        this.#settle(id, context, () => encodeError(context, error, this.#logger));
+        this.#fail(id, context, error);
       },
     );
   }
@@ -335,7 +335,7 @@ export class Router {
       },
       (error: unknown) => {
         cancelTimer(timer);
-        this.#settle(id, context, () => encodeError(context, error, this.#logger));
+        this.#fail(id, context, error);
       },
     );
   }
@@ -353,7 +353,10 @@ export class Router {
       );
       return { answer: encodeResult(context, result, this.#logger), keep: true };
     } catch (error) {
-      if (Context.isAborted(context)) return ABANDONED;
+      if (Context.isAborted(context)) {
+        logLateError(context, error, this.#logger);
+        return ABANDONED;
+      }
       const keep = !(error instanceof MeshError && error.retryable);
       return { answer: encodeError(context, error, this.#logger), keep };
     }
@@ -379,9 +382,15 @@ export class Router {
       },
       (error: unknown) => {
         cancelTimer(timer);
-        this.#settle(id, context, () => encodeError(context, error, this.#logger));
+        this.#fail(id, context, error);
       },
     );
+  }
+
+  /** Ends a request whose handler has failed. The log has the error also when nobody waits for it. */
+  #fail(id: number, context: Context, error: unknown): void {
+    if (!this.#running.has(id)) logLateError(context, error, this.#logger);
+    this.#settle(id, context, () => encodeError(context, error, this.#logger));
   }
 
   /** Ends a request whose handler has finished; its caller may have cancelled it. */

@@ -34,6 +34,7 @@ import { permittedTo } from './explain.js';
 import { KeepAlive } from './keep-alive.js';
 import { eventSink, meshStats, type MeshParts } from './mesh-parts.js';
 import { LIMITS } from './options.js';
+import { LoopDelay } from './loop-delay.js';
 import { Readiness } from './readiness.js';
 import { Rotation } from './rotation.js';
 import type { MemoryStats, MeshConfig, MeshHealth, MeshStats } from './types.js';
@@ -71,6 +72,7 @@ export class Engine {
   readonly events: MeshEvents;
   /** Checks the dependencies of this process. */
   readonly readiness: Readiness;
+  readonly #loopDelay: LoopDelay;
   /** Replaces keys and secrets. */
   readonly rotation: Rotation;
   readonly #parts: MeshParts;
@@ -141,6 +143,7 @@ export class Engine {
     const maxMessageBytes = config.limits?.maxMessageBytes ?? LIMITS.maxMessageBytes;
     this.events = new MeshEvents(this.#logger);
     this.readiness = new Readiness(this.native);
+    this.#loopDelay = new LoopDelay(this.native);
     this.rotation = new Rotation(this.native, config, this.#logger);
     this.#writer = new CommandWriter((batch) => this.#submit(batch));
     this.#calls = new Calls(this.#writer, () => this.#updateKeepAlive(), maxMessageBytes);
@@ -358,6 +361,7 @@ export class Engine {
       if (this.#state !== 'starting') return;
       this.#state = 'ready';
       this.readiness.begin();
+      if (this.native.adminAddress() !== null) this.#loopDelay.begin();
       this.#monitoring?.start(this.#auditSigner());
       this.rotation.start();
       this.#enrolment?.start();
@@ -401,6 +405,7 @@ export class Engine {
     this.readiness.stop();
     this.#enrolment?.stop();
     for (const part of this.#builtIns) part.stop();
+    this.#loopDelay.stop();
     this.#state = drainMs > 0 && this.#state !== 'closing' ? 'draining' : 'closing';
     this.#updateKeepAlive();
     await starting?.catch(() => {

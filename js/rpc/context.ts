@@ -187,6 +187,15 @@ export class Context<TErrors extends ErrorMap = {}> {
     return context.#aborted !== undefined;
   }
 
+  /**
+   * Why the request was aborted, if it was.
+   *
+   * @internal
+   */
+  static cause(context: Context): AbortCause | undefined {
+    return context.#aborted;
+  }
+
   /** @internal */
   static trace(context: Context, span: RequestSpan | undefined): void {
     context.#span = span;

@@ -8,6 +8,7 @@ mod typescript;
 mod config {
     pub(crate) mod accepted;
     pub(crate) mod admin;
+    pub(crate) mod admin_tls;
     pub(crate) mod authorization;
     pub(crate) mod balancing;
     pub(crate) mod bulkhead;
@@ -45,7 +46,7 @@ const TYPES: &str = "js/mesh/options.ts";
 const PAGE: &str = "docs/options.md";
 
 /// Sections with the paths of their options.
-const SECTIONS: [(&str, Section); 25] = [
+const SECTIONS: [(&str, Section); 26] = [
     ("", config::root::SECTION),
     ("security.", config::security::SECTION),
     ("security.certificate.", config::certificate::SECTION),
@@ -68,6 +69,7 @@ const SECTIONS: [(&str, Section); 25] = [
     ("resilience.bulkhead.", config::bulkhead::SECTION),
     ("resilience.concurrency.", config::concurrency::SECTION),
     ("admin.", config::admin::SECTION),
+    ("admin.tls.", config::admin_tls::SECTION),
     ("tracing.", config::tracing::SECTION),
     ("paths.", config::paths::SECTION),
     ("limits.", config::limits::SECTION),

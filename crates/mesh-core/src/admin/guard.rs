@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::A
 use tokio::time::Instant;
 
 use super::login::{COOKIE, Login, Verdict};
+use crate::config::Admin;
 
 /// Why a request is not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,10 @@ pub(super) struct Refusal {
 pub(super) struct Ends {
     pub(super) own: SocketAddr,
     pub(super) peer: SocketAddr,
+    /// Whether it is TLS.
+    pub(super) tls: bool,
+    /// Whether the client has proved a certificate of `admin.tls.clientCa`.
+    pub(super) certified: bool,
 }
 
 /// A request, as far as the guard looks at it.
@@ -38,6 +43,8 @@ pub(super) struct Guard {
     /// Names that a browser may have for this port, in lower case.
     hosts: Vec<String>,
     pub(super) login: Login,
+    /// Whether requests have to show anything.
+    guarded: bool,
     /// Nothing but the probes is answered.
     probes_only: bool,
 }
@@ -47,10 +54,12 @@ fn refuse(status: StatusCode, text: &'static str) -> Result<(), Refusal> {
 }
 
 impl Guard {
-    pub(super) fn new(host: &str, more: &[String], login: Login, probes_only: bool) -> Self {
-        let mut hosts = vec!["localhost".to_owned(), host.to_ascii_lowercase()];
-        hosts.extend(more.iter().cloned());
-        Self { hosts, login, probes_only }
+    /// The guard of the port of `admin`.
+    pub(super) fn new(admin: &Admin) -> Self {
+        let mut hosts = vec!["localhost".to_owned(), admin.host.to_ascii_lowercase()];
+        hosts.extend(admin.hosts.iter().cloned());
+        let guarded = admin.token.is_some() || admin.knows_clients();
+        Self { hosts, login: Login::new(admin.token.clone()), guarded, probes_only: admin.probes_only }
     }
 
     /// Decides about a request.
@@ -68,8 +77,10 @@ impl Guard {
         if self.probes_only {
             return refuse(StatusCode::NOT_FOUND, "this port has /livez and /readyz");
         }
-        let bearer = self.bearer(asked.headers, ends, now)?;
-        if !bearer && !self.is_own(asked, ends) {
+        // A page of another site cannot make a browser show the token. Nor a certificate, because the certificate of
+        // this port does not name that site.
+        let proven = self.bearer(asked.headers, ends, now)? || ends.certified;
+        if !proven && !self.is_own(asked, ends) {
             return refuse(
                 StatusCode::MISDIRECTED_REQUEST,
                 "this is not a host of this port: use localhost, name it in admin.hosts, or show the token",
@@ -78,10 +89,13 @@ impl Guard {
         same_origin(asked)?;
         // The page asks for the token itself; it holds nothing.
         let is_open = logs_in || !(path == "/metrics" || path.starts_with("/api/"));
-        if is_open || bearer || !self.login.is_needed() || self.has_cookie(asked.headers, now) {
+        if is_open || proven || !self.guarded || self.has_cookie(asked.headers, now) {
             return Ok(());
         }
-        refuse(StatusCode::UNAUTHORIZED, "show the token: Authorization: Bearer …")
+        refuse(
+            StatusCode::UNAUTHORIZED,
+            "show the token: Authorization: Bearer …, or a client certificate if there is admin.tls.clientCa",
+        )
     }
 
     /// Whether the request shows the token.

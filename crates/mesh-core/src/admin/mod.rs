@@ -5,6 +5,8 @@
 //! `login` of the page; `routes` answers, `events` as a stream. The facts come from a [`Source`].
 
 mod connections;
+#[cfg(unix)]
+mod control;
 mod events;
 mod guard;
 mod login;
@@ -13,6 +15,7 @@ mod port;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod writing;
 
 use std::{pin::Pin, sync::Arc};
@@ -36,6 +39,9 @@ pub enum AdminError {
         /// The system's word.
         detail: String,
     },
+    /// The certificate of the port cannot be used.
+    #[error("{0}")]
+    Tls(String),
     /// Its thread cannot be started.
     #[error("admin.port: the thread of the admin port could not be started")]
     Thread,
@@ -45,6 +51,7 @@ impl Coded for AdminError {
     fn code(&self) -> Code {
         match self {
             Self::Listen { .. } => Code::FailedPrecondition,
+            Self::Tls(_) => Code::InvalidArgument,
             Self::Thread => Code::Internal,
         }
     }
@@ -52,6 +59,7 @@ impl Coded for AdminError {
     fn reason(&self) -> Reason {
         match self {
             Self::Listen { .. } => Reason::Listen,
+            Self::Tls(_) => Reason::File,
             Self::Thread => Reason::Internal,
         }
     }
@@ -62,6 +70,9 @@ pub(crate) type Later = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
 
 /// Work that is done elsewhere.
 pub(crate) type Done = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A change: its result as JSON, or its fault as JSON; `None` when the mesh has ended.
+pub(crate) type Changed = Pin<Box<dyn Future<Output = Option<Result<String, String>>> + Send>>;
 
 /// The format of a page of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +101,10 @@ pub(crate) trait Source: Send + Sync + 'static {
     fn remember(&self) -> Done;
     /// Writes the history of the last minute, if it is kept: the process ends.
     fn put_away(&self) -> Done;
+    /// Logs a fault of the port as this event.
+    fn trouble(&self, event: &'static str, text: String);
+    /// Replaces the key of the service. The owner of the process asks for it, never the port.
+    fn rotate_key(&self) -> Changed;
     /// Calls and events as they happen.
     fn tail(&self) -> Arc<Tail>;
 }

@@ -1,27 +1,32 @@
 //! The socket of the admin port, and its thread.
 
-use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, thread, time::Duration};
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     sync::oneshot,
     time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+#[cfg(unix)]
+use super::control;
 use super::{
     AdminError, Source,
     connections::{Connections, Seat},
     events::Streams,
     guard::{Ends, Guard},
-    login::Login,
     routes::{Desk, router},
+    tls::Tls,
     writing::Impatient,
 };
 use crate::{config::Admin, telemetry::STEP_MS};
@@ -39,12 +44,14 @@ const UNREAD: Duration = Duration::from_secs(30);
 const RELEASE: Duration = Duration::from_secs(1);
 /// How long the last minute of the history may take to be written then.
 const FAREWELL: Duration = Duration::from_millis(800);
-const PAUSE: Duration = Duration::from_millis(50);
+/// The pause after an error of the system.
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// An open admin port. It closes when this is dropped.
 #[derive(Debug)]
 pub(crate) struct AdminPort {
     address: SocketAddr,
+    runtime: Handle,
     stop: CancellationToken,
     released: CancellationToken,
     _guard: DropGuard,
@@ -65,18 +72,28 @@ impl AdminPort {
         };
         let thread = thread::Builder::new().name("secure-mesh-admin".to_owned()).spawn(run);
         thread.map_err(|_| AdminError::Thread)?;
-        let address = opening.await.map_err(|_| AdminError::Thread)?;
-        let address = address.map_err(|error| AdminError::Listen {
-            option: if admin.probes_only { "probes.port" } else { "admin.port" },
-            address: format!("{}:{}", admin.host, admin.port),
-            detail: error.to_string(),
-        })?;
-        Ok(Self { address, released, _guard: stop.clone().drop_guard(), stop })
+        let (address, runtime) = opening.await.map_err(|_| AdminError::Thread)??;
+        Ok(Self { address, runtime, released, _guard: stop.clone().drop_guard(), stop })
     }
 
     /// The address in use, with the port the system chose.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Opens the control socket `name` in the key directory, on the thread of the port. Without it the mesh runs on.
+    /// Blocks for a moment.
+    pub(crate) fn open_control(&self, keys: &Path, name: &str, source: Arc<dyn Source>) {
+        #[cfg(unix)]
+        match control::bind(keys, name) {
+            Ok(bound) => drop(self.runtime.spawn(control::serve(bound, source, self.stop.clone()))),
+            Err(error) => {
+                let text = format!("the control socket in {} cannot be opened: {error}", keys.display());
+                source.trouble("admin.control", text);
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = (keys, name, source, &self.runtime);
     }
 
     /// Closes the port, and waits until it is free.
@@ -90,21 +107,19 @@ async fn serve(
     admin: Admin,
     source: Arc<dyn Source>,
     stop: CancellationToken,
-    opened: oneshot::Sender<io::Result<SocketAddr>>,
+    opened: oneshot::Sender<Result<(SocketAddr, Handle), AdminError>>,
 ) {
-    let bound = TcpListener::bind((admin.host.as_str(), admin.port)).await;
-    let (listener, address) = match bound.and_then(|listener| listener.local_addr().map(|at| (listener, at)))
-    {
-        Ok(bound) => bound,
+    let (tls, listener, address) = match prepare(&admin).await {
+        Ok(prepared) => prepared,
         Err(error) => {
             let _ = opened.send(Err(error));
             return;
         }
     };
-    if opened.send(Ok(address)).is_err() {
+    if opened.send(Ok((address, Handle::current()))).is_err() {
         return;
     }
-    let guard = Arc::new(Guard::new(&admin.host, &admin.hosts, Login::new(admin.token), admin.probes_only));
+    let guard = Arc::new(Guard::new(&admin));
     // Probes have no page that would show a history.
     let history = (!admin.probes_only).then(|| tokio::spawn(remember(Arc::clone(&source))));
     let desk = Desk { source: Arc::clone(&source), guard, streams: Streams::default(), stop: stop.clone() };
@@ -117,7 +132,8 @@ async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                tokio::spawn(connection(stream, peer, router.clone(), connections.enter()));
+                let secure = tls.as_ref().map(|tls| acceptor(tls, &*source));
+                tokio::spawn(connection(stream, peer, secure, router.clone(), connections.enter()));
             }
             // No file descriptor is left, for one.
             Err(_) => sleep(PAUSE).await,
@@ -128,6 +144,20 @@ async fn serve(
         history.abort();
         let _ = timeout(FAREWELL, source.put_away()).await;
     }
+}
+
+/// The TLS of the port, and its socket.
+async fn prepare(admin: &Admin) -> Result<(Option<Tls>, TcpListener, SocketAddr), AdminError> {
+    let tls = admin.tls.clone().map(|tls| Tls::load(tls, Instant::now())).transpose();
+    let tls = tls.map_err(AdminError::Tls)?;
+    let wrong = |error: io::Error| AdminError::Listen {
+        option: if admin.probes_only { "probes.port" } else { "admin.port" },
+        address: format!("{}:{}", admin.host, admin.port),
+        detail: error.to_string(),
+    };
+    let listener = TcpListener::bind((admin.host.as_str(), admin.port)).await.map_err(wrong)?;
+    let address = listener.local_addr().map_err(wrong)?;
+    Ok((tls, listener, address))
 }
 
 /// Keeps the history, as long as the port is open.
@@ -142,9 +172,42 @@ async fn remember(source: Arc<dyn Source>) {
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, seat: Seat) {
+/// The TLS of a new connection. A fault of changed files goes to the log.
+fn acceptor(tls: &Tls, source: &dyn Source) -> TlsAcceptor {
+    let (config, fault) = tls.current(Instant::now());
+    if let Some(fault) = fault {
+        source.trouble("admin.tls", format!("{fault}; the certificate in use stays"));
+    }
+    TlsAcceptor::from(config)
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    secure: Option<TlsAcceptor>,
+    router: Router,
+    seat: Seat,
+) {
     let Ok(own) = stream.local_addr() else { return };
-    let router = router.layer(axum::Extension(Ends { own, peer }));
+    let ends = Ends { own, peer, tls: secure.is_some(), certified: false };
+    let Some(secure) = secure else { return talk(stream, router.layer(Extension(ends)), seat).await };
+    let stream = tokio::select! {
+        biased;
+        () = seat.displaced.cancelled() => return,
+        shaken = timeout(HEAD, secure.accept(stream)) => shaken,
+    };
+    let Ok(Ok(stream)) = stream else { return };
+    // The verifier has judged what is there.
+    let certified = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
+    talk(stream, router.layer(Extension(Ends { certified, ..ends })), seat).await;
+}
+
+/// Answers the requests of one connection.
+pub(super) async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    seat: Seat,
+) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     let io = TokioIo::new(Impatient::new(stream, UNREAD));

@@ -43,7 +43,8 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-const JSON: &str = "application/json";
+/// The content type of JSON.
+pub(super) const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 const SCHEMA: &str = include_str!("../../../../docs/schemas/admin-api.schema.json");
 
@@ -102,7 +103,7 @@ fn refused(refusal: &Refusal) -> Answer {
     answer
 }
 
-fn answer(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Answer {
+pub(super) fn answer(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Answer {
     let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -201,8 +202,9 @@ async fn login(State(desk): State<Desk>, request: Request) -> Answer {
         Verdict::Right => {
             let seconds = LIFETIME.as_secs();
             let cookie = login.open(Instant::now()).and_then(|value| {
+                let secure = if ends.tls { "; Secure" } else { "" };
                 let cookie =
-                    format!("{COOKIE}={value}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}");
+                    format!("{COOKIE}={value}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}{secure}");
                 HeaderValue::from_str(&cookie).ok()
             });
             let Some(cookie) = cookie else { return text(StatusCode::INTERNAL_SERVER_ERROR, "") };

@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{AdminPort, Done, Format, Later, Source};
+use super::{AdminPort, Changed, Done, Format, Later, Source};
 use crate::{
     config::{Admin, AdminToken, MeshConfig},
     telemetry::{MeshEvent, Tail},
@@ -58,6 +58,12 @@ impl Source for Facts {
         Box::pin(async {})
     }
 
+    fn trouble(&self, _: &'static str, _: String) {}
+
+    fn rotate_key(&self) -> Changed {
+        Box::pin(async { Some(Ok("{}".to_owned())) })
+    }
+
     fn tail(&self) -> Arc<Tail> {
         Arc::clone(&self.tail)
     }
@@ -77,6 +83,7 @@ async fn open(with_token: bool) -> (AdminPort, Arc<Facts>) {
         token: with_token.then(token),
         hosts: vec!["mesh.example".to_owned()],
         history: None,
+        tls: None,
         probes_only: false,
     };
     (AdminPort::open(&admin, Arc::clone(&facts) as _).await.unwrap(), facts)
@@ -376,6 +383,7 @@ async fn a_taken_port_names_the_option_and_a_closed_one_is_free() {
         token: None,
         hosts: Vec::new(),
         history: None,
+        tls: None,
         probes_only: false,
     };
     let error = AdminPort::open(&admin, Arc::clone(&facts) as _).await.unwrap_err();

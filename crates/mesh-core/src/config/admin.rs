@@ -5,7 +5,8 @@ section! {
         /// The port to listen on; 0 lets the system choose one.
         port: Option<u16> = "port" ("number") or "SECURE_MESH_ADMIN_PORT", absent("no admin port"),
             |at| at.port(0).map(Some);
-        /// The address to listen on. An address other than loopback requires a `token`.
+        /// The address to listen on. An address other than loopback requires a `token`, or client certificates
+        /// (`tls.clientCa`).
         host: String = "host" ("string"), shown("127.0.0.1".to_owned(), "`'127.0.0.1'`"), |at| at.host();
         /// The token that requests must show, 16 to 256 printable characters, as `Authorization: Bearer …`, or
         /// once in the sign-in of the page. `/livez` and `/readyz` need none.
@@ -18,5 +19,9 @@ section! {
         /// The directory in which the history of seven days, also survives a restart.
         history: Option<PathBuf> = "history" ("string"), absent("an hour in memory"),
             |at| at.absolute_path().map(Some);
+    }
+    elsewhere {
+        /// TLS on the port. Without it the port speaks plain HTTP.
+        "tls" ("AdminTlsConfig");
     }
 }

@@ -12,7 +12,9 @@ use zeroize::Zeroizing;
 
 use super::{
     admin::AdminOptions,
+    admin_tls::AdminTlsOptions,
     error::ConfigError,
+    material::Material,
     read::{At, Env, Options, describe, is_host},
 };
 
@@ -36,8 +38,21 @@ pub struct Admin {
     pub hosts: Vec<String>,
     /// `admin.history`.
     pub history: Option<PathBuf>,
+    /// `admin.tls`.
+    pub tls: Option<AdminTls>,
     /// Whether nothing but the probes is served, which hold nothing: no option sets it.
     pub probes_only: bool,
+}
+
+/// The section `admin.tls`, checked.
+#[derive(Clone, Debug)]
+pub struct AdminTls {
+    /// `admin.tls.cert`.
+    pub cert: Material,
+    /// `admin.tls.key`.
+    pub key: Material,
+    /// `admin.tls.clientCa`.
+    pub client_ca: Option<Material>,
 }
 
 impl Admin {
@@ -51,7 +66,7 @@ impl Admin {
             });
         }
         let (host, hosts) = (host.to_owned(), Vec::new());
-        Ok(Self { port, host, token: None, hosts, history: None, probes_only: true })
+        Ok(Self { port, host, token: None, hosts, history: None, tls: None, probes_only: true })
     }
 
     pub(super) fn read(root: &Options<'_>, env: Env<'_>) -> Result<Option<Self>, ConfigError> {
@@ -61,17 +76,37 @@ impl Admin {
             let given = !options.is_absent();
             return if given { Err(options.missing("port", "a port, 0 for any")) } else { Ok(None) };
         };
-        if token.is_none() && !is_loopback(&host) {
+        let tls = AdminTls::read(&options, env)?;
+        let admin = Self { port, host, token, hosts, history, tls, probes_only: false };
+        if admin.token.is_none() && !admin.knows_clients() && !is_loopback(&admin.host) {
             return Err(ConfigError::Value {
                 path: "admin.token (or SECURE_MESH_ADMIN_TOKEN)".to_owned(),
                 expected: format!(
-                    "given, since admin.host is {host}: others than this machine reach it. Make one with: \
-                     openssl rand -hex 24"
+                    "given, since admin.host is {}: others than this machine reach it. Make one with: \
+                     openssl rand -hex 24; or give admin.tls.clientCa",
+                    admin.host
                 ),
                 got: "nothing".to_owned(),
             });
         }
-        Ok(Some(Self { port, host, token, hosts, history, probes_only: false }))
+        Ok(Some(admin))
+    }
+
+    /// Whether clients can prove themselves by a certificate.
+    #[must_use]
+    pub fn knows_clients(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
+    }
+}
+
+impl AdminTls {
+    fn read(admin: &Options<'_>, env: Env<'_>) -> Result<Option<Self>, ConfigError> {
+        let options = admin.object("tls", AdminTlsOptions::KEYS)?;
+        if options.is_absent() {
+            return Ok(None);
+        }
+        let AdminTlsOptions { cert, key, client_ca } = AdminTlsOptions::read(&options, env)?;
+        Ok(Some(Self { cert, key, client_ca }))
     }
 }
 

@@ -10,6 +10,7 @@ mod accept;
 mod accepted;
 mod admin;
 mod admin_port;
+mod admin_tls;
 mod authorization;
 mod balancing;
 mod bulkhead;
@@ -63,7 +64,7 @@ use serde_json::Value;
 pub(crate) use self::secret::check_secret;
 pub use self::{
     accept::{Accept, WeakerTrust},
-    admin_port::{Admin, AdminToken},
+    admin_port::{Admin, AdminTls, AdminToken},
     balancing::Balancing,
     bulkhead::Bulkhead,
     caller_place::CallerPlace,

@@ -53,6 +53,12 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
     })
 });
 
+/// The algorithms of every TLS of this package's servers.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::clone(&PROVIDER)
+}
+
 /// The server's side under `credential`. `signatures` counts those of its key that connections cause.
 ///
 /// There are no tickets and no early data: each connection is made in full.

@@ -7,14 +7,16 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
 use tokio::{
-    sync::{Mutex as Turn, mpsc},
+    sync::{Mutex as Turn, mpsc, oneshot},
     time::Instant,
 };
 
 use super::{
     archive::Archive,
     asking::{ask, picture},
+    error::Error,
     figures::note_moment,
     gate::Gate,
     io::Job,
@@ -24,8 +26,10 @@ use super::{
     sync::lock,
 };
 use crate::{
-    admin::{Done, Format, Later, Source},
+    admin::{Changed, Done, Format, Later, Source},
     clock::Clock,
+    crypto::rsa::PublicKey,
+    error::{Coded, Reason},
     telemetry::{History, Recorder, Tail, exposition, picture::MeshPicture},
 };
 
@@ -94,6 +98,20 @@ impl Facts {
     }
 }
 
+/// Replaces the key of this service. [`Error::Thread`] when the mesh is closed.
+pub(super) async fn rotate_key(jobs: mpsc::WeakUnboundedSender<Job>) -> Result<PublicKey, Error> {
+    let (sender, receiver) = oneshot::channel();
+    if let Some(jobs) = jobs.upgrade() {
+        let _ = jobs.send(Box::new(move |io| {
+            let core = Arc::clone(&io.0);
+            tokio::spawn(async move {
+                let _ = sender.send(core.rotate_key().await);
+            });
+        }));
+    }
+    receiver.await.map_err(|_| Error::Thread)?
+}
+
 impl Source for Facts {
     fn obstacles(&self) -> Vec<String> {
         self.gate.obstacles()
@@ -107,7 +125,7 @@ impl Source for Facts {
             let _ = noted.await;
             Some(match format {
                 Format::Prometheus => exposition::prometheus(&sight),
-                Format::OpenMetrics => exposition::open_metrics(&sight),
+                Format::OpenMetrics => exposition::with_exemplars(&sight),
             })
         })
     }
@@ -169,6 +187,35 @@ impl Source for Facts {
                 lock(&history).note(sight.events());
                 archive.write(true).await;
             }
+        })
+    }
+
+    fn trouble(&self, event: &'static str, text: String) {
+        let Some(jobs) = self.jobs.upgrade() else { return };
+        let _ = jobs.send(Box::new(move |io| {
+            let fields = vec![("reason", Reason::File.to_string())];
+            io.0.shared.log_refusal(event, "admin port".to_owned(), text, fields);
+            io.0.shared.events.flush();
+        }));
+    }
+
+    fn rotate_key(&self) -> Changed {
+        let (rotated, sight) = (rotate_key(self.jobs.clone()), Arc::clone(&self.sight));
+        Box::pin(async move {
+            Some(match rotated.await {
+                Ok(key) => Ok(json!({
+                    "service": sight.service(),
+                    "instance": sight.instance(),
+                    "thumbprint": key.thumbprint().to_string(),
+                })
+                .to_string()),
+                Err(error) => Err(json!({
+                    "code": error.code().as_str(),
+                    "reason": error.reason().as_str(),
+                    "message": error.to_string(),
+                })
+                .to_string()),
+            })
         })
     }
 

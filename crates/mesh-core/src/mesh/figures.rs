@@ -169,7 +169,7 @@ fn moment(core: &Core) -> Moment {
         calls_queue_refused: [stats.calls_queue_full, stats.calls_queue_over],
         calls_elsewhere: stats.calls_elsewhere,
         concurrency_limit: stats.concurrency_limit,
-        certificate_expires: core.identity.certificates.as_ref().map(|own| own.own().certificate_expires),
+        certificates: core.identity.certificate_ends(),
         retry_budget: core.client.retry_budget(),
         breakers: breakers.into_iter().collect(),
         limits: limits(core, &gauges),

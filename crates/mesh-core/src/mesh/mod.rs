@@ -49,6 +49,18 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::DropGuard;
 use zeroize::Zeroizing;
 
+use self::{
+    asking::ask,
+    exporting::{export, tracer},
+    facts::Facts,
+    gate::Gate,
+    io::Job,
+    own_calls::{Beside, OwnCalls},
+    platform::Platform,
+    runtime::{Started, run},
+    server::Authorization,
+    sync::lock,
+};
 pub use self::{
     error::Error,
     events::{
@@ -61,23 +73,12 @@ pub use self::{
     server::PolicyStatus,
     stats::{CertificateStats, Shed, Stats},
 };
-use self::{
-    exporting::{export, tracer},
-    facts::Facts,
-    gate::Gate,
-    io::Job,
-    own_calls::{Beside, OwnCalls},
-    platform::Platform,
-    runtime::{Started, run},
-    server::Authorization,
-    sync::lock,
-};
 use crate::{
-    admin::AdminPort,
+    admin::{AdminPort, Source},
     authz::{Caller, Explanation},
     budget::{Budget, Charge, MemoryFigures},
     config::{MeshConfig, NetworkName},
-    crypto::rsa::PublicKey,
+    crypto::{mac::sha256, rsa::PublicKey},
     id::ServiceId,
     identity::Revocation,
     otlp::Exporter,
@@ -116,6 +117,7 @@ impl Mesh {
         events: Arc<dyn Events>,
     ) -> Result<Self, Error> {
         let (admin, clock) = (config.admin.clone(), platform.clock.clone());
+        let shown = admin.as_ref().is_some_and(|admin| !admin.probes_only);
         let settings = config.clone();
         let (facts, ready, running) = Self::parts(platform, config, events);
         // The admin port is bound first, so that a failure has no side effects.
@@ -125,14 +127,32 @@ impl Mesh {
                     Some(directory) => facts.keep_history(directory, clock),
                     None => facts,
                 };
-                Some(AdminPort::open(admin, Arc::new(facts)).await?)
+                let facts: Arc<dyn Source> = Arc::new(facts);
+                Some((AdminPort::open(admin, Arc::clone(&facts)).await?, facts))
             }
             None => None,
         };
         runtime::spawn(running)?;
         let mesh = ready.await?;
+        let admin = match admin {
+            Some((port, facts)) => {
+                if shown {
+                    mesh.open_control(&port, facts).await;
+                }
+                Some(port)
+            }
+            None => None,
+        };
         let exporter = export(&settings, &mesh.sight, mesh.jobs.downgrade());
         Ok(Self { admin, exporter, ..mesh })
+    }
+
+    /// Opens the control socket of this process, if the mesh keeps its keys in a directory.
+    async fn open_control(&self, port: &AdminPort, facts: Arc<dyn Source>) {
+        let directory = ask(&self.jobs.downgrade(), |io| io.0.identity.directory());
+        let Ok(Some(directory)) = directory.await else { return };
+        let service = hex::encode(&sha256(&[self.sight.service().as_bytes()])[..8]);
+        port.open_control(&directory, &format!("{service}-{}.sock", self.sight.instance()), facts);
     }
 
     /// A mesh in two halves. The first completes once the mesh serves. The
@@ -260,14 +280,7 @@ impl Mesh {
     /// Those of the key directory; the previous key then stays in use.
     /// [`Error::Thread`] when the mesh is closed.
     pub async fn rotate_key(&self) -> Result<PublicKey, Error> {
-        let (sender, receiver) = oneshot::channel();
-        self.post(move |io| {
-            let core = Arc::clone(&io.0);
-            tokio::spawn(async move {
-                let _ = sender.send(core.rotate_key().await);
-            });
-        });
-        receiver.await.map_err(|_| Error::Thread)?
+        facts::rotate_key(self.jobs.downgrade()).await
     }
 
     /// Reads certificate, key, anchors and revocation lists again, checks them as

@@ -54,6 +54,7 @@ pub(super) fn report(core: &Core) -> Report {
         truncated: false,
     };
     report.problems = problems(&report, &background(core));
+    shared.reporter.onsets.settle(&mut report.problems, report.at);
     report
 }
 

@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::sync::lock;
-use crate::telemetry::report::Report;
+use crate::telemetry::{problems::Onsets, report::Report};
 
 /// The time for which one report answers all requests.
 const FRESH: Duration = Duration::from_secs(1);
@@ -21,6 +21,8 @@ type Make = Box<dyn Fn() -> Option<Report> + Send + Sync>;
 pub(crate) struct Reporter {
     make: OnceLock<Make>,
     last: Mutex<Option<(Instant, Arc<String>)>>,
+    /// When problems began.
+    pub(crate) onsets: Onsets,
 }
 
 impl Reporter {

@@ -15,6 +15,7 @@ use prometheus_client::{
 };
 
 use super::{
+    exemplars,
     flows::FlowFigures,
     histogram::{BOUNDS_MICROS, BUCKETS, Buckets},
     recorded::Direction,
@@ -30,21 +31,37 @@ pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; cha
 /// The content type of [`prometheus`].
 pub const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+const CLIENT: &str = "rpc_client_call_duration";
+const SERVER: &str = "rpc_server_call_duration";
+
 /// The page in the `OpenMetrics` 1.0 text format.
 #[must_use]
 pub fn open_metrics(recorder: &Arc<Recorder>) -> String {
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(Page(Arc::clone(recorder))));
-    let mut page = String::new();
-    // Writing to a `String` cannot fail.
-    let _ = text::encode(&mut page, &registry);
-    page
+    encode(Page::of(recorder))
+}
+
+/// The same with the trace of a call in each bucket of the durations, where one is recorded.
+#[must_use]
+pub fn with_exemplars(recorder: &Arc<Recorder>) -> String {
+    let page = Page::of(recorder);
+    let (out, inbound) = (Arc::clone(&page.outbound), Arc::clone(&page.inbound));
+    let names = [CLIENT, SERVER].map(|name| format!("{name}_seconds"));
+    exemplars::add(&encode(page), [(&names[0], &out), (&names[1], &inbound)])
 }
 
 /// The page in the Prometheus text format 0.0.4.
 #[must_use]
 pub fn prometheus(recorder: &Arc<Recorder>) -> String {
     older(&open_metrics(recorder))
+}
+
+fn encode(page: Page) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(page));
+    let mut text = String::new();
+    // Writing to a `String` cannot fail.
+    let _ = text::encode(&mut text, &registry);
+    text
 }
 
 /// Rewrites a page for readers of the older format, which has no units and no end, and in which the name of a
@@ -78,16 +95,21 @@ fn older(page: &str) -> String {
     out
 }
 
+/// The calls are read once, so that exemplars are those of the same moment.
 #[derive(Debug)]
-struct Page(Arc<Recorder>);
+struct Page {
+    recorder: Arc<Recorder>,
+    outbound: Arc<Vec<FlowFigures>>,
+    inbound: Arc<Vec<FlowFigures>>,
+}
 
 type Labels<'a> = Vec<(&'static str, &'a str)>;
 
 impl Collector for Page {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
-        let (recorder, encoder) = (&*self.0, &mut encoder);
-        durations(encoder, recorder, Direction::Out)?;
-        durations(encoder, recorder, Direction::In)?;
+        let (recorder, encoder) = (&*self.recorder, &mut encoder);
+        durations(encoder, recorder, Direction::Out, &self.outbound)?;
+        durations(encoder, recorder, Direction::In, &self.inbound)?;
         if recorder.records() {
             self.rest(encoder)?;
         }
@@ -99,9 +121,14 @@ impl Collector for Page {
 }
 
 impl Page {
+    fn of(recorder: &Arc<Recorder>) -> Self {
+        let (outbound, inbound) = (recorder.outbound.read(), recorder.inbound.read());
+        Self { recorder: Arc::clone(recorder), outbound: Arc::new(outbound), inbound: Arc::new(inbound) }
+    }
+
     /// Figures that only a mesh that records has.
     fn rest(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
-        let recorder = &*self.0;
+        let recorder = &*self.recorder;
         in_flight(encoder, recorder)?;
         handshakes(encoder, recorder)?;
         gauges(encoder, recorder)?;
@@ -149,28 +176,21 @@ fn family<'a>(
     Ok(())
 }
 
-fn flows(recorder: &Recorder, direction: Direction) -> Vec<FlowFigures> {
-    match direction {
-        Direction::In => recorder.inbound.read(),
-        Direction::Out => recorder.outbound.read(),
-    }
-}
-
 fn durations(
     encoder: &mut DescriptorEncoder<'_>,
     recorder: &Recorder,
     direction: Direction,
+    flows: &[FlowFigures],
 ) -> Result<(), Error> {
-    let flows = flows(recorder, direction);
     if flows.iter().all(|flow| flow.codes.is_empty()) {
         return Ok(());
     }
     let (name, help) = match direction {
-        Direction::Out => ("rpc_client_call_duration", "Duration of calls made here"),
-        Direction::In => ("rpc_server_call_duration", "Duration of requests answered here"),
+        Direction::Out => (CLIENT, "Duration of calls made here"),
+        Direction::In => (SERVER, "Duration of requests answered here"),
     };
     let mut metric = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
-    for flow in &flows {
+    for flow in flows {
         // The convention's full name of a method: its service, then its own.
         let callee = if direction == Direction::Out { &flow.peer } else { recorder.service() };
         let method = format!("{callee}/{}", flow.method);
@@ -226,8 +246,17 @@ fn gauges(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<()
         (vec![("direction", "out")], Value::Gauge(moment.sessions_out as f64)),
     ];
     family(encoder, "securestack_sessions", "Open sessions", None, MetricType::Gauge, sessions)?;
+    let certificates = moment
+        .certificates
+        .iter()
+        .map(|(use_of, end)| (vec![("certificate", *use_of)], Value::Gauge(end.as_millis() as f64 / 1000.0)));
+    let (name, help) = (
+        "securestack_certificate_expiry_timestamp",
+        "End of a certificate of this service, since the Unix epoch",
+    );
+    family(encoder, name, help, Some(&Unit::Seconds), MetricType::Gauge, certificates)?;
     let started = recorder.started().as_millis() as f64 / 1000.0;
-    let rows: [(&str, &str, Option<Unit>, Option<f64>); 9] = [
+    let rows: [(&str, &str, Option<Unit>, Option<f64>); 8] = [
         ("securestack_connections", "Connections accepted and open", None, Some(moment.connections as f64)),
         (
             "securestack_handshakes_pending",
@@ -254,12 +283,6 @@ fn gauges(encoder: &mut DescriptorEncoder<'_>, recorder: &Recorder) -> Result<()
             Some(moment.streams_stalled as f64),
         ),
         ("securestack_retry_budget", "Retries that the budget has left", None, moment.retry_budget),
-        (
-            "securestack_certificate_expiry_timestamp",
-            "End of this service's certificate, since the Unix epoch",
-            Some(Unit::Seconds),
-            moment.certificate_expires.map(|end| end.as_millis() as f64 / 1000.0),
-        ),
         (
             "securestack_event_loop_delay",
             "Delay of the application's event loop",
@@ -478,6 +501,42 @@ mod tests {
         );
         assert!(page.contains("# TYPE securestack_build_info gauge\n"));
         assert!(!page.contains("# EOF") && !page.contains("# UNIT"));
+    }
+
+    #[test]
+    fn a_recorded_trace_is_an_example_in_its_own_bucket_and_only_where_it_is_asked_for() {
+        let recorder = Arc::new(Recorder::new("me", "1.0.0", Timestamp::from_secs(100), true));
+        let call = |peer, trace: &str, took| {
+            let metadata = format!("{{\"traceparent\":\"00-{trace}-b7ad6b7169203331-01\"}}");
+            let (direction, kind) = (Direction::In, FlowKind::Unary);
+            let call = Begun {
+                direction,
+                peer,
+                method: "get",
+                kind,
+                metadata: metadata.as_bytes(),
+                trust: "",
+                attempt: 1,
+            };
+            let watched = recorder.begin(call, Duration::ZERO).watched.unwrap();
+            recorder.end(watched, None, took);
+        };
+        let (slow, quick) = ("0af7651916cd43dd8448eb211c80319c", "1af7651916cd43dd8448eb211c80319c");
+        call("a", &slow.replace('0', "2"), Duration::from_millis(3_200));
+        call("b", quick, Duration::from_micros(200));
+        call("a", slow, Duration::from_secs(3));
+        let page = with_exemplars(&recorder);
+        let examples: Vec<_> = page.lines().filter(|line| line.contains(" # ")).collect();
+        let is = |line: &str, bucket: &str, peer: &str, end: &str| {
+            line.contains(&format!("le=\"{bucket}\"")) && line.contains(peer) && line.ends_with(end)
+        };
+        assert_eq!(examples.len(), 2, "{page}");
+        let slow = format!(" # {{trace_id=\"{slow}\"}} 3 103.000");
+        assert!(is(examples[0], "5.0", "=\"a\"", &slow), "{}", examples[0]);
+        let quick = format!(" # {{trace_id=\"{quick}\"}} 0.0002 100.000");
+        assert!(is(examples[1], "0.00025", "=\"b\"", &quick), "{}", examples[1]);
+        assert!(page.ends_with("# EOF\n"));
+        assert!(!open_metrics(&recorder).contains(" # {") && !prometheus(&recorder).contains(" # {"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     escape,
-    histogram::{Buckets, Durations},
+    histogram::{Buckets, Durations, Exemplar, Exemplars},
 };
 use crate::error::Code;
 
@@ -90,6 +90,8 @@ pub struct FlowFigures {
     pub last: Option<Duration>,
     /// Durations by code; `None` is OK.
     pub codes: Vec<(Option<Code>, Buckets)>,
+    /// Traces of the same codes.
+    pub exemplars: Vec<Exemplars>,
 }
 
 impl Flow {
@@ -117,14 +119,16 @@ impl Flow {
 
     fn read(&self) -> FlowFigures {
         let by_number = |number| u8::try_from(number).ok().and_then(Code::from_number);
-        let codes = self.codes.iter().enumerate();
+        let codes: Vec<_> =
+            self.codes.iter().enumerate().filter_map(|(at, hist)| Some((at, hist.get()?))).collect();
         FlowFigures {
             peer: self.peer.to_string(),
             method: self.method.to_string(),
             kind: self.kind,
             in_flight: self.in_flight.load(Ordering::Relaxed),
             last: self.last.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis),
-            codes: codes.filter_map(|(at, hist)| Some((by_number(at), hist.get()?.read()))).collect(),
+            codes: codes.iter().map(|(at, hist)| (by_number(*at), hist.read())).collect(),
+            exemplars: codes.iter().map(|(_, hist)| hist.exemplars()).collect(),
         }
     }
 }
@@ -210,7 +214,15 @@ impl Flows {
 
     /// It has ended, after so long, at a time since the start. One without a `name` is a call of something
     /// that does not exist: the name is the caller's invention and gets no counters of its own.
-    pub fn end(&self, running: &Running, code: Option<Code>, took: Duration, now: Duration, named: bool) {
+    pub fn end(
+        &self,
+        running: &Running,
+        code: Option<Code>,
+        took: Duration,
+        now: Duration,
+        named: bool,
+        example: Option<Exemplar>,
+    ) {
         let Some(flow) = &running.flow else { return };
         let unnamed;
         let flow = if named || flow.has_ended() {
@@ -230,7 +242,7 @@ impl Flows {
             None if Arc::ptr_eq(flow, &self.other) || room() => flow.codes[at].get_or_init(Box::default),
             None => self.other.codes[at].get_or_init(Box::default),
         };
-        durations.record(took);
+        durations.record(took, example);
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX - 1) + 1;
         flow.last.store(now, Ordering::Relaxed);
     }
@@ -244,7 +256,7 @@ impl Flows {
         };
         let flow = known.unwrap_or_else(|| self.flow(peer, OTHER, FlowKind::Unary));
         flow.in_flight.fetch_add(1, Ordering::Relaxed);
-        self.end(&Running { flow: Some(flow) }, Some(code), Duration::ZERO, now, true);
+        self.end(&Running { flow: Some(flow) }, Some(code), Duration::ZERO, now, true, None);
     }
 
     /// Every flow, the busiest first.
@@ -315,7 +327,7 @@ mod tests {
 
     fn call(flows: &Flows, peer: &str, method: &str, code: Option<Code>, named: bool) {
         let running = flows.begin(peer, method, FlowKind::Unary);
-        flows.end(&running, code, MS, MS, named);
+        flows.end(&running, code, MS, MS, named, None);
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Durations of calls, counted in fixed buckets without a lock.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,7 +22,23 @@ pub const BUCKETS: usize = BOUNDS_MICROS.len() + 1;
 pub(super) struct Durations {
     counts: [AtomicU64; BUCKETS],
     nanos: AtomicU64,
+    /// The last recorded trace in each bucket, once there is one.
+    exemplars: OnceLock<Box<Mutex<Exemplars>>>,
 }
+
+/// A duration whose trace is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exemplar {
+    /// The trace.
+    pub trace: [u8; 16],
+    /// The duration.
+    pub took: Duration,
+    /// The time, in ms since the Unix epoch.
+    pub at: u64,
+}
+
+/// An example in each bucket.
+pub type Exemplars = [Option<Exemplar>; BUCKETS];
 
 /// The durations of a [`Durations`] at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,12 +50,22 @@ pub struct Buckets {
 }
 
 impl Durations {
-    pub(super) fn record(&self, duration: Duration) {
+    pub(super) fn record(&self, duration: Duration, example: Option<Exemplar>) {
         let micros = duration.as_micros();
         let bucket = BOUNDS_MICROS.partition_point(|bound| u128::from(*bound) < micros);
         self.counts[bucket].fetch_add(1, Ordering::Relaxed);
         // 584 years of calls.
         self.nanos.fetch_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if example.is_some() {
+            let exemplars = self.exemplars.get_or_init(|| Box::new(Mutex::new([None; BUCKETS])));
+            exemplars.lock().unwrap_or_else(PoisonError::into_inner)[bucket] = example;
+        }
+    }
+
+    /// The last recorded trace in each bucket.
+    pub(super) fn exemplars(&self) -> Exemplars {
+        let kept = self.exemplars.get().map(|kept| *kept.lock().unwrap_or_else(PoisonError::into_inner));
+        kept.unwrap_or([None; BUCKETS])
     }
 
     pub(super) fn read(&self) -> Buckets {
@@ -71,7 +100,7 @@ mod tests {
     fn a_duration_is_in_the_bucket_of_the_next_bound() {
         let durations = Durations::default();
         for micros in [0, 100, 101, 9_999_999, 10_000_000, 10_000_001] {
-            durations.record(Duration::from_micros(micros));
+            durations.record(Duration::from_micros(micros), None);
         }
         let read = durations.read();
         let filled: Vec<_> = read.counts.iter().enumerate().filter(|(_, count)| **count > 0).collect();

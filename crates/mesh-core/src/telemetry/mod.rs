@@ -6,6 +6,7 @@
 
 mod audit;
 mod escape;
+mod exemplars;
 pub mod exposition;
 mod flows;
 mod histogram;
@@ -25,7 +26,7 @@ mod track;
 pub use audit::{AuditDetails, AuditEvent};
 pub use escape::escape;
 pub use flows::{Flow, FlowFigures, FlowKind, Flows, OTHER, Running};
-pub use histogram::{BOUNDS_MICROS, BUCKETS, Buckets};
+pub use histogram::{BOUNDS_MICROS, BUCKETS, Buckets, Exemplar, Exemplars};
 pub use history::{History, HistoryView, STEP_MS, Series};
 pub use live::{Batch, CallLine, Live, MeshEvent, Reader, Tail};
 pub use metrics::{CircuitLabel, Latencies, Metrics, MetricsSnapshot};

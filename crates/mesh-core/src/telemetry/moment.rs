@@ -37,8 +37,8 @@ pub struct Moment {
     pub shared_quota: Option<bool>,
     /// `None` without `resilience.concurrency`.
     pub concurrency_limit: Option<u32>,
-    /// `None` without a certificate.
-    pub certificate_expires: Option<Timestamp>,
+    /// The ends of certificates, by their use.
+    pub certificates: Vec<(&'static str, Timestamp)>,
     /// `None` without `resilience.retry`.
     pub retry_budget: Option<f64>,
     /// Services with breakers, and of each how many are closed, open, half open.

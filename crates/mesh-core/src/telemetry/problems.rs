@@ -2,7 +2,10 @@
 
 #![allow(clippy::cast_precision_loss, reason = "figures for people; beyond 2^53 they are estimates")]
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use super::{
     recorded::{Direction, Refusals, Totals},
@@ -45,6 +48,40 @@ pub struct Background {
     pub stalled: u64,
     /// Whether others than this machine reach the listener.
     pub is_exposed: bool,
+}
+
+/// How long a problem may be away and be the same one when it is back, in ms.
+const PAUSE: u64 = 60_000;
+/// Problems whose begin is kept.
+const MAX_KEPT: usize = 1_000;
+
+/// The times at which problems began. A process has no record of them but what it noticed itself.
+#[derive(Debug, Default)]
+pub struct Onsets(Mutex<BTreeMap<[String; 2], Onset>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Onset {
+    since: u64,
+    last: u64,
+}
+
+impl Onsets {
+    /// Gives problems that were there before the time at which they were first seen.
+    pub fn settle(&self, problems: &mut [Problem], now: u64) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, onset| now.saturating_sub(onset.last) <= PAUSE);
+        for problem in problems {
+            let key = [problem.kind.clone(), problem.subject.clone()];
+            if !kept.contains_key(&key) && kept.len() >= MAX_KEPT {
+                continue;
+            }
+            let onset = kept.entry(key).or_insert(Onset { since: problem.since, last: now });
+            // Some know their begin better.
+            onset.since = onset.since.min(problem.since);
+            onset.last = now;
+            problem.since = onset.since;
+        }
+    }
 }
 
 /// The problems of a process, the worst first.
@@ -178,7 +215,9 @@ fn certificate(found: &mut Found, report: &Report) {
     };
     let severity = if left <= AT_ONCE { Severity::Critical } else { Severity::Warning };
     let repair = "Renew it; the mesh reads the file again by itself, or call reloadIdentity().";
-    found.add(severity, "certificate-expiring", &report.service, text, repair);
+    // It has been one of these problems since the last two weeks of the certificate began.
+    let since = certificate.not_after.saturating_sub(SOON).max(certificate.not_before);
+    found.add_since(severity, "certificate-expiring", &report.service, text, repair, since);
 }
 
 fn refused(found: &mut Found, background: &Background) {
@@ -261,6 +300,27 @@ mod tests {
         let key = (Direction::Out, "orders".to_owned(), "get".to_owned());
         let recent = Totals::from([(key, (100, 1))]);
         assert!(kinds(&report, &Background { recent, ..Background::default() }).is_empty());
+    }
+
+    #[test]
+    fn a_problem_has_been_there_since_it_began() {
+        let report =
+            |at, breaker| Report { at, instances: vec![instance("a:1", 2.0, breaker)], ..Report::default() };
+        let onsets = Onsets::default();
+        let since = |at, breaker| {
+            let mut found = problems(&report(at, breaker), &Background::default());
+            onsets.settle(&mut found, at);
+            found.first().map(|problem| problem.since)
+        };
+        assert_eq!(since(1_000, "open"), Some(1_000));
+        assert_eq!(since(50_000, "open"), Some(1_000));
+        assert_eq!(since(60_000, "closed"), None);
+        assert_eq!(since(100_000, "open"), Some(1_000), "it was away for less than a minute");
+        assert_eq!(since(161_000, "open"), Some(161_000), "it was away for longer");
+        let mut many: Vec<_> =
+            (0..5_000).map(|n| Problem { subject: n.to_string(), ..Problem::default() }).collect();
+        onsets.settle(&mut many, 161_000);
+        assert!(onsets.0.lock().unwrap().len() <= MAX_KEPT);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     flows::{FlowKind, Running},
     spans::OpenSpan,
+    trace_context::TraceContext,
 };
 use crate::error::Code;
 
@@ -67,7 +68,7 @@ pub struct Watched {
     pub(super) running: Option<Running>,
     pub(super) direction: Direction,
     pub(super) since: Duration,
-    pub(super) trace: Option<[u8; 16]>,
+    pub(super) trace: Option<TraceContext>,
     /// Its span, if it has one.
     pub span: Option<Box<OpenSpan>>,
 }

@@ -13,6 +13,7 @@ use std::{
 use super::{
     escape,
     flows::Flows,
+    histogram::Exemplar,
     live::{CallLine, MeshEvent, Tail},
     moment::Moment,
     recorded::{Began, Begun, Direction, Failed, Refusals, Totals, Watched},
@@ -151,7 +152,7 @@ impl Recorder {
             return Began { watched: None, metadata: changed };
         }
         let running = self.records.then(|| self.flows(direction).begin(peer, method, kind));
-        let trace = TraceContext::of(changed.as_deref().unwrap_or(metadata)).map(|context| context.trace);
+        let trace = TraceContext::of(changed.as_deref().unwrap_or(metadata));
         Began { watched: Some(Watched { running, direction, since: now, trace, span }), metadata: changed }
     }
 
@@ -168,10 +169,13 @@ impl Recorder {
         let named = failed.is_none_or(|failed| {
             direction == Direction::Out || failed.reason != Reason::MethodNotFound.as_str()
         });
-        self.flows(direction).end(&running, failed.map(|failed| failed.code), took, now, named);
-        let Some(flow) = running.flow() else { return };
         let at = self.wall(now);
-        let trace = || trace.map(hex::encode);
+        let sampled = trace.filter(|context| context.sampled);
+        let example = sampled.map(|context| Exemplar { trace: context.trace, took, at });
+        let code = failed.map(|failed| failed.code);
+        self.flows(direction).end(&running, code, took, now, named, example);
+        let Some(flow) = running.flow() else { return };
+        let trace = || trace.map(|context| hex::encode(context.trace));
         if let Some(Failed { code, reason, message, error_id }) = failed {
             let entry = ErrorView {
                 at,

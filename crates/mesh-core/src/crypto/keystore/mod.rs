@@ -111,6 +111,15 @@ impl KeyStore {
         self.directory.path()
     }
 
+    /// The directory's path; `None` for keys in memory.
+    #[must_use]
+    pub fn disk(&self) -> Option<&Path> {
+        match &self.directory {
+            Place::Disk(_) => Some(self.path()),
+            Place::Memory => None,
+        }
+    }
+
     /// Returns the secret that all services of this user on this machine share.
     /// The first call creates it.
     pub fn mesh_secret(&self) -> Result<Secret<32>, KeyStoreError> {

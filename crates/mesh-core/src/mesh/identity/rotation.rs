@@ -2,6 +2,7 @@
 //! the sessions that rest on the previous ones.
 
 use std::{
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -16,6 +17,11 @@ use crate::{
 };
 
 impl Identity {
+    /// The key directory; `None` for keys in memory.
+    pub(crate) fn directory(&self) -> Option<PathBuf> {
+        self.trust.store().disk().map(Path::to_owned)
+    }
+
     /// Makes a new key, stores it, and uses it. If another process has already
     /// replaced the stored key, uses that one instead.
     pub(crate) async fn rotate_key(self: &Arc<Self>) -> Result<PublicKey, Error> {

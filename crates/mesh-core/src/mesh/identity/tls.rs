@@ -59,6 +59,13 @@ impl Identity {
         own.or_else(|| self.carrier()?.problem(now))
     }
 
+    /// The ends of the certificates of this service, by their use.
+    pub(crate) fn certificate_ends(&self) -> Vec<(&'static str, Timestamp)> {
+        let own = self.certificates.as_ref().map(|own| ("identity", own.own().certificate_expires));
+        let tls = self.carrier().map(|carrier| ("tls", carrier.credential().expires()));
+        own.into_iter().chain(tls).collect()
+    }
+
     /// The watched files of the certificates for TLS only; only the first call gets them.
     pub(crate) fn watched_tls_files(&self) -> Option<Watched> {
         lock(&self.carrier()?.watched).take()
