@@ -1,6 +1,13 @@
 // Certificates of the real `openssl`, in a directory of their own.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -43,8 +50,27 @@ export class Authority {
     });
   }
 
-  /** Issues a certificate for `id`, in the files of `id`; with `dns` for tools that compare host names. */
-  issue(id: string, { key = 'ec', days = '2', dns = '' } = {}): Files {
+  /** Makes an intermediate under the root, in the files of `name`. */
+  intermediate(name: string): void {
+    this.run(
+      ...'req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc'.split(' '),
+      ...['-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`],
+    );
+    writeFileSync(
+      this.path(`${name}.cnf`),
+      'basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n',
+    );
+    this.run(
+      ...`x509 -req -in ${name}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 20
+        -extfile ${name}.cnf -out ${name}.crt`.split(/\s+/),
+    );
+  }
+
+  /**
+   * Issues a certificate for `id`, in the files of `id`; with `dns` for tools that compare host names. With `issuer`, an
+   * intermediate, that one signs, and its certificate follows the leaf.
+   */
+  issue(id: string, { key = 'ec', days = '2', dns = '', issuer = 'ca' } = {}): Files {
     const kinds: Record<string, string[]> = {
       ec: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
       rsa: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
@@ -63,17 +89,19 @@ export class Authority {
       ].join('\n'),
     );
     this.run(
-      ...`x509 -req -in ${id}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days ${days}
+      ...`x509 -req -in ${id}.csr -CA ${issuer}.crt -CAkey ${issuer}.key -CAcreateserial -days ${days}
         -extfile ${id}.cnf -out ${id}.crt`.split(/\s+/),
     );
+    if (issuer !== 'ca')
+      appendFileSync(this.path(`${id}.crt`), readFileSync(this.path(`${issuer}.crt`)));
     return { cert: this.path(`${id}.crt`), key: this.path(`${id}.key`), ca: this.path('ca.crt') };
   }
 
-  /** Revokes the certificate of `id`, and writes the list. */
-  revoke(id?: string): string {
-    const ca = ['ca', '-config', 'ca.cnf', '-keyfile', 'ca.key', '-cert', 'ca.crt'];
+  /** Revokes the certificate of `id`, and writes the list of its issuer. */
+  revoke(id?: string, issuer = 'ca'): string {
+    const ca = ['ca', '-config', 'ca.cnf', '-keyfile', `${issuer}.key`, '-cert', `${issuer}.crt`];
     if (id !== undefined) this.run(...ca, '-revoke', `${id}.crt`);
-    this.run(...ca, '-gencrl', '-out', 'ca.crl');
-    return this.path('ca.crl');
+    this.run(...ca, '-gencrl', '-out', `${issuer}.crl`);
+    return this.path(`${issuer}.crl`);
   }
 }
