@@ -23,7 +23,10 @@ export interface Files {
 export class Authority {
   readonly directory = mkdtempSync(join(tmpdir(), 'secure-stack-mesh-authority-'));
 
-  constructor(name = 'Test Root') {
+  constructor(
+    name = 'Test Root',
+    readonly domain = 'shop.example',
+  ) {
     onTestFinished(() => rmSync(this.directory, { recursive: true, force: true }));
     this.run(
       ...`req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout ca.key -out ca.crt
@@ -85,7 +88,7 @@ export class Authority {
         'basicConstraints=critical,CA:FALSE',
         'keyUsage=critical,digitalSignature',
         'extendedKeyUsage=serverAuth,clientAuth',
-        `subjectAltName=URI:spiffe://shop.example/ns/test/sa/${id}${dns && `,DNS:${dns}`}`,
+        `subjectAltName=URI:spiffe://${this.domain}/ns/test/sa/${id}${dns && `,DNS:${dns}`}`,
       ].join('\n'),
     );
     this.run(

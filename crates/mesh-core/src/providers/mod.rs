@@ -4,3 +4,4 @@
 pub mod files;
 pub mod instances;
 pub(crate) mod resolver;
+pub mod workload;
