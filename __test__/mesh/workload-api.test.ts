@@ -185,13 +185,13 @@ describe.skipIf(process.platform === 'win32')('an agent of the Workload API', ()
         expect(serialOf(caller)).toBe(before);
         // The next good answer counts.
         agent.give({ svids: [svid(authority, 'orders')] });
-        await until(() => serialOf(caller) !== before, 20_000);
+        await until(() => serialOf(caller) !== before, 40_000);
         await expect
           .poll(async () => (await mesh.healthCheck()).details['certificateProblem'])
           .toBeNull();
       }),
     );
-  }, 60_000);
+  }, 90_000);
 
   it('may go away and come back', async () => {
     const { authority, agent, mesh, caller, client, logged } = await served();
@@ -205,8 +205,8 @@ describe.skipIf(process.platform === 'win32')('an agent of the Workload API', ()
     expect(await client.call('echo', 2)).toBe(2);
     agent.give({ svids: [svid(authority, 'orders')] });
     await agent.start();
-    await until(() => serialOf(caller) !== before, 20_000);
-  }, 60_000);
+    await until(() => serialOf(caller) !== before, 40_000);
+  }, 90_000);
 
   it('that never stops answering costs one key a second at most', async () => {
     const { authority, agent, client, logged } = await served();
