@@ -1667,6 +1667,13 @@ interface CertificateConfig {
      */
     id?: string | undefined;
     /**
+     * The SPIFFE Workload API, from which this mesh gets its certificate by itself: instead of
+     * `cert`, `key`, `ca` and `crl`. Either the socket of the agent, as in
+     * `'unix:///run/spire/agent.sock'`, or `true` for the one that `SPIFFE_ENDPOINT_SOCKET` names.
+     * Default: none.
+     */
+    workloadApi?: string | true | undefined;
+    /**
      * The built-in authority, from which this mesh gets its certificate by itself: instead of `cert`,
      * `key`, `ca` and `crl`. Default: none.
      */
@@ -2487,8 +2494,8 @@ declare class SecureMesh {
      * call can be repeated.
      *
      * @throws MeshError `FAILED_PRECONDITION`: reason `LISTEN` when the port is taken; `KEYDIR_…` when the key
-     *   directory is not safe or not usable, with the file and the repair in the message; `CLOSED` after
-     *   `cleanup`
+     *   directory is not safe or not usable, with the file and the repair in the message; `WORKLOAD_API` when the
+     *   SPIFFE Workload API gives no identity within 10 s; `CLOSED` after `cleanup`
      */
     initialize(): Promise<void>;
     /**

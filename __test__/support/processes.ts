@@ -42,9 +42,17 @@ export function run(
     },
   );
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
-  }
+  let line = '';
+  const events: Told[] = [];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+    const lines = (line + text).split('\n');
+    line = lines.pop()!;
+    for (const whole of lines) {
+      if (whole.startsWith('{"what"')) events.push(JSON.parse(whole) as Told);
+    }
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
   const ended = new Promise<{ code: unknown; at: number; output: string }>((resolve) =>
     child.on('exit', (code, signal) => {
       const at = Date.now();
@@ -54,11 +62,7 @@ export function run(
   let over = false;
   void ended.then(() => (over = true));
   onTestFinished(() => void child.kill('SIGKILL'));
-  const told = (): Told[] =>
-    output
-      .split('\n')
-      .filter((line) => line.startsWith('{"what"'))
-      .map((line) => JSON.parse(line) as Told);
+  const told = (): Told[] => events;
   const next = async (): Promise<any> => {
     const end = Date.now() + 30_000;
     while (told().length === 0) {

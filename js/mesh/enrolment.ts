@@ -29,6 +29,11 @@ const ENROL_TIMEOUT_MS = 20_000;
 /** The longest wait after a failure. */
 const MAX_PAUSE_MS = 30_000;
 
+/** The shortest wait after several failures. */
+const MIN_PAUSE_MS = 1_000;
+/** The share of the remaining time that a wait may take. */
+const LEFT = 0.1;
+
 /** Gets the certificate, renews it, and follows the bundle. */
 export class Enrolment {
   readonly #native: NativeEnrolment;
@@ -126,7 +131,7 @@ export class Enrolment {
   async #keepRenewed(): Promise<void> {
     for (let failures = 0; !this.#stopped.signal.aborted;) {
       const wait = (this.#standing?.renewAt ?? 0) - Date.now();
-      await this.#pause(Math.max(wait, failures === 0 ? 0 : pauseAfter(failures)));
+      await this.#pause(Math.max(wait, failures === 0 ? 0 : this.#delay(failures)));
       if (this.#stopped.signal.aborted) return;
       if (Date.now() < (this.#standing?.renewAt ?? 0)) continue;
       try {
@@ -139,6 +144,12 @@ export class Enrolment {
         this.#report(MeshError.from(error));
       }
     }
+  }
+
+  /** The delay after so many failures: shorter where little of the certificate's time is left. */
+  #delay(failures: number): number {
+    const left = (this.#standing?.expiresAt ?? 0) - Date.now();
+    return Math.min(pauseAfter(failures), Math.max(left * LEFT, MIN_PAUSE_MS));
   }
 
   async #renew(): Promise<void> {

@@ -86,8 +86,8 @@ export class SecureMesh {
    * call can be repeated.
    *
    * @throws MeshError `FAILED_PRECONDITION`: reason `LISTEN` when the port is taken; `KEYDIR_…` when the key
-   *   directory is not safe or not usable, with the file and the repair in the message; `CLOSED` after
-   *   `cleanup`
+   *   directory is not safe or not usable, with the file and the repair in the message; `WORKLOAD_API` when the
+   *   SPIFFE Workload API gives no identity within 10 s; `CLOSED` after `cleanup`
    */
   initialize(): Promise<void> {
     return this.#engine.initialize();

@@ -151,6 +151,13 @@ export interface CertificateConfig {
    */
   id?: string | undefined;
   /**
+   * The SPIFFE Workload API, from which this mesh gets its certificate by itself: instead of
+   * `cert`, `key`, `ca` and `crl`. Either the socket of the agent, as in
+   * `'unix:///run/spire/agent.sock'`, or `true` for the one that `SPIFFE_ENDPOINT_SOCKET` names.
+   * Default: none.
+   */
+  workloadApi?: string | true | undefined;
+  /**
    * The built-in authority, from which this mesh gets its certificate by itself: instead of `cert`,
    * `key`, `ca` and `crl`. Default: none.
    */

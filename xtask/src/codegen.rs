@@ -23,6 +23,11 @@ const OTLP_SCHEMA: &str = "opentelemetry/trace.proto";
 const OTLP_PACKAGE: &str = "opentelemetry";
 const OTLP_CODE: &str = "crates/mesh-core/src/otlp/generated/opentelemetry.rs";
 
+const SPIFFE_SCHEMA: &str = "spiffe/workload.proto";
+/// The name of the file of a schema without a package.
+const SPIFFE_PACKAGE: &str = "_";
+const SPIFFE_CODE: &str = "crates/mesh-core/src/providers/workload/generated/spiffe.rs";
+
 /// A generated file.
 pub(crate) struct Generated {
     /// The path below the workspace's root, with forward slashes.
@@ -44,11 +49,16 @@ pub(crate) fn generate(root: &Path) -> Result<Vec<Generated>, Failure> {
     }
     let etcd = compile(&read(root, ETCD_SCHEMA)?, ETCD_PACKAGE, |config| config.build_server(false))?;
     let otlp = compile(&read(root, OTLP_SCHEMA)?, OTLP_PACKAGE, |config| config.build_server(false))?;
+    // Its identities have private keys, which no `Debug` shows.
+    let spiffe = compile(&read(root, SPIFFE_SCHEMA)?, SPIFFE_PACKAGE, |config| {
+        config.build_server(false).skip_debug([".X509SVID"])
+    })?;
     Ok(vec![
         Generated { path: CODE, content: code },
         Generated { path: DESCRIPTORS, content: mesh.encode_to_vec() },
         Generated { path: ETCD_CODE, content: etcd },
         Generated { path: OTLP_CODE, content: otlp },
+        Generated { path: SPIFFE_CODE, content: spiffe },
     ])
 }
 

@@ -173,6 +173,9 @@ reasons! {
     /// A certificate, key, bundle or revocation list of this service cannot be used.
     CertMaterial = "CERT_MATERIAL", [InvalidArgument], Never,
         "Mend the file or the text that the message names by its option.";
+    /// The SPIFFE Workload API gives this service no identity.
+    WorkloadApi = "WORKLOAD_API", [FailedPrecondition], Never,
+        "Start the agent where `security.certificate.workloadApi` says, and register the service there.";
     /// The authority cannot do what was asked of it: its directory, its keys or its limits are in the way.
     Authority = "AUTHORITY", [FailedPrecondition, AlreadyExists, NotFound, ResourceExhausted, Internal], Never,
         "Do what the message says; the guide to certificates has a section about the built-in authority.";
@@ -417,6 +420,7 @@ impl Reason {
                 | Self::Revoked
                 | Self::CrlUnusable
                 | Self::CertMaterial
+                | Self::WorkloadApi
                 | Self::Downgrade
                 | Self::Mode
                 | Self::TrustDowngrade

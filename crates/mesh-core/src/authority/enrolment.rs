@@ -212,6 +212,22 @@ mod tests {
     }
 
     #[test]
+    fn the_shortest_certificate_is_renewed_near_its_half_too() {
+        let temp = TempDir::new();
+        let (authority, enrolment) = (authority(&temp, "ca"), enrolment(&temp));
+        let request = enrolment.request().unwrap();
+        let minute = Duration::from_mins(1);
+        let orders = "orders".parse().unwrap();
+        let issued = authority.issue(&orders, Some(request.as_bytes()), Some(minute), NOW).unwrap();
+        let bundle = authority.bundle(NOW).unwrap();
+        enrolment.accept(&issued.chain, &bundle.anchors, &bundle.lists, None, NOW).unwrap();
+        let standing = enrolment.standing(1.0, NOW).unwrap().unwrap();
+        // A renewal that is due at once would be due again after it.
+        assert!(standing.renew_at >= NOW + minute / 3, "{standing:?}");
+        assert!(standing.scarce_at > NOW + minute / 2 && standing.scarce_at < NOW + minute);
+    }
+
+    #[test]
     fn what_does_not_lead_to_the_root_of_the_token_is_refused() {
         let temp = TempDir::new();
         let (true_one, false_one) = (authority(&temp, "ca"), authority(&temp, "false"));

@@ -41,9 +41,11 @@ pub(super) struct Validity {
 }
 
 impl Validity {
-    /// From a little before `now` on, for `lifetime` from `now`.
+    /// From a little before `now` on, for `lifetime` from `now`. A short life begins only a tenth of it earlier: renewals
+    /// and warnings come at a share of the whole.
     pub(super) fn of(now: Timestamp, lifetime: Duration) -> Self {
-        let from = now.as_millis().saturating_sub(BACKDATED.as_millis() as u64);
+        let before = BACKDATED.min(lifetime / 10);
+        let from = now.as_millis().saturating_sub(before.as_millis() as u64);
         Self { from: Timestamp::from_millis(from), until: now + lifetime }
     }
 

@@ -122,6 +122,25 @@ fn a_token_admits_its_service_as_often_as_it_says_and_until_its_end() {
 }
 
 #[test]
+fn newcomers_are_those_whose_tokens_still_admit_them() {
+    let temp = TempDir::new();
+    let authority = made(&temp);
+    let text = authority.invite(&id("orders"), 1, HOUR, NOW).unwrap().token;
+    let token = JoinToken::parse(&text).unwrap();
+    authority.invite(&id("stock"), 1, 2 * HOUR, NOW).unwrap();
+    let services = |now| {
+        let newcomers = authority.newcomers(now).unwrap();
+        newcomers.into_iter().map(|(_, service)| service.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(services(NOW), ["orders", "stock"]);
+    assert_eq!(*authority.newcomers(NOW).unwrap()[0].0, *token.session_secret());
+    // A token that has ended is still known, so that its user learns why it is refused.
+    assert_eq!(services(NOW + HOUR), ["stock"]);
+    authority.enrol(&id("orders"), &token, &request(), NOW).unwrap();
+    assert_eq!(services(NOW), ["stock"]);
+}
+
+#[test]
 fn secrets_of_tokens_are_not_kept() {
     let temp = TempDir::new();
     let authority = made(&temp);

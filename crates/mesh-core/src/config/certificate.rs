@@ -37,7 +37,13 @@ section! {
         template: Option<String> = "id" ("string"),
             absent("the last segment of a path that otherwise equals this certificate's"),
             |at| at.string().map(Some);
-    }    elsewhere {
+        /// The SPIFFE Workload API, from which this mesh gets its certificate by itself: instead of `cert`, `key`, `ca` and
+        /// `crl`. Either the socket of the agent, as in `'unix:///run/spire/agent.sock'`, or `true` for the one that
+        /// `SPIFFE_ENDPOINT_SOCKET` names.
+        workload: Option<PathBuf> = "workloadApi" ("string | true"), absent("none"),
+            |at| socket(at).map(Some);
+    }
+    elsewhere {
         /// The built-in authority, from which this mesh gets its certificate by itself: instead of `cert`, `key`,
         /// `ca` and `crl`. Default: none.
         "authority" ("EnrolmentConfig");

@@ -67,6 +67,8 @@ pub struct Certificate {
     pub template: Option<String>,
     /// `authority`: the source of the files above, which [`Certificate::is_at`] then names.
     pub authority: Option<Box<Enrolment>>,
+    /// `workloadApi`: the socket from which all of them come instead.
+    pub workload: Option<PathBuf>,
 }
 
 impl Certificate {
@@ -75,12 +77,19 @@ impl Certificate {
         let options = security.object("certificate", CertificateOptions::KEYS)?;
         let read = CertificateOptions::read(&options, env)?;
         let authority = Self::read_authority(&options, env)?;
-        if let Some(authority) = authority {
+        if authority.is_some() || read.workload.is_some() {
+            let (source, option) =
+                if authority.is_some() { ("authority", AUTHORITY) } else { ("workloadApi", WORKLOAD_API) };
             let beside = [("cert", &read.cert), ("key", &read.key), ("ca", &read.ca), ("crl", &read.crl)];
-            if let Some((key, _)) = beside.iter().find(|(_, given)| given.is_some()) {
-                return Err(options.wrong(key, "absent beside authority, which issues the certificate"));
+            let beside = beside.iter().find(|(_, given)| given.is_some()).map(|(key, _)| *key);
+            if let Some(key) =
+                beside.or((authority.is_some() && read.workload.is_some()).then_some("workloadApi"))
+            {
+                return Err(
+                    options.wrong(key, &format!("absent beside {source}, which gives the certificate"))
+                );
             }
-            let nowhere = || Material { option: AUTHORITY, source: KeySource::File(PathBuf::new()) };
+            let nowhere = || Material { option, source: KeySource::File(PathBuf::new()) };
             return Ok(Some(Self {
                 cert: nowhere(),
                 key: nowhere(),
@@ -91,7 +100,8 @@ impl Certificate {
                 dns: read.dns,
                 dns_suffix: read.dns_suffix,
                 template: read.template,
-                authority: Some(Box::new(authority)),
+                authority: authority.map(Box::new),
+                workload: read.workload,
             }));
         }
         if options.is_absent() && read.cert.is_none() && read.key.is_none() && read.ca.is_none() {
@@ -111,6 +121,7 @@ impl Certificate {
             dns_suffix: read.dns_suffix,
             template: read.template,
             authority: None,
+            workload: None,
         }))
     }
 
@@ -139,6 +150,7 @@ impl Certificate {
 }
 
 const AUTHORITY: &str = "security.certificate.authority";
+const WORKLOAD_API: &str = "security.certificate.workloadApi";
 
 /// `security.tls`: TLS beneath the streams.
 #[derive(Clone, Debug)]
@@ -218,6 +230,7 @@ impl Certificate {
             dns_suffix: None,
             template: None,
             authority: None,
+            workload: None,
         })
     }
 }

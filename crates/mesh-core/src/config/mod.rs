@@ -56,6 +56,7 @@ mod tests;
 mod tls;
 mod tracing;
 mod weakness;
+mod workload;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

@@ -133,6 +133,11 @@ impl<'a> At<'a> {
         self.value().is_none()
     }
 
+    /// Whether the option is `true`.
+    pub(super) fn is_true(&self) -> bool {
+        self.value() == Some(&Value::Bool(true))
+    }
+
     /// Whether the option is `false`.
     pub(super) fn is_false(&self) -> bool {
         self.value() == Some(&Value::Bool(false))

@@ -84,6 +84,7 @@ pub(super) mod prelude {
         server_url::ServerUrl,
         service::Service,
         sources::Records,
+        workload::socket,
     };
     pub(in super::super) use super::{DAY, HOUR, MEMORY_PER_MESSAGE, MONTH, default};
     pub(in super::super) use crate::{clock::Timestamp, id::ServiceId};

@@ -51,4 +51,10 @@ impl Certified {
     pub fn spiffe_id(&self) -> Option<&str> {
         self.name.starts_with("spiffe://").then_some(&self.name)
     }
+
+    /// The trust domain of its SPIFFE id.
+    #[must_use]
+    pub fn trust_domain(&self) -> Option<&str> {
+        self.name.strip_prefix("spiffe://")?.split('/').next()
+    }
 }

@@ -9,7 +9,7 @@ use super::{
     core::{Core, Listening},
     error::Error,
     events::{Events, Level},
-    identity::Identity,
+    identity::{Identity, wanted},
     platform::Platform,
     server::{Authorization, Server},
     shared::Shared,
@@ -19,6 +19,7 @@ use crate::{
     crypto::rsa::{PublicKey, Thumbprint},
     discovery::{Address, Endpoint, Registry},
     id::ServiceId,
+    providers::workload::{Followed, Pace},
     telemetry::Recorder,
     transport::{Listener, Place},
 };
@@ -42,8 +43,16 @@ pub(super) async fn build(
         released: listener.released(),
     });
     let shared = Arc::new(Shared::new(config, platform, events, sight));
+    let followed =
+        match shared.config.certificate.as_ref().and_then(|own| Some((own, own.workload.as_ref()?))) {
+            Some((own, socket)) => {
+                let wanted = wanted(&shared.config.service_id, own);
+                Some(Followed::begin(socket, wanted, Pace::USUAL).await?)
+            }
+            None => None,
+        };
     let loading = Arc::clone(&shared);
-    let loaded = shared.platform.blocking(move || load(loading, listening)).await;
+    let loaded = shared.platform.blocking(move || load(loading, listening, followed)).await;
     let core = loaded.map_err(|_| Error::Thread)??;
     for warning in &shared.config.warnings {
         shared.log(Level::Warn, "config", warning.clone(), Vec::new());
@@ -71,11 +80,15 @@ async fn bind(config: &MeshConfig, port: u16, closing: CancellationToken) -> Res
 }
 
 /// Makes or loads keys and secrets. Blocks: runs on the blocking pool.
-fn load(shared: Arc<Shared>, listening: Option<Listening>) -> Result<Core, Error> {
+fn load(
+    shared: Arc<Shared>,
+    listening: Option<Listening>,
+    followed: Option<Followed>,
+) -> Result<Core, Error> {
     let (registry, pins) = services(&shared.config)?;
     // The policy comes before the keys, so that a broken one leaves no files behind.
     let authorization = Authorization::load(Arc::clone(&shared))?;
-    let identity = Arc::new(Identity::load(Arc::clone(&shared), pins)?);
+    let identity = Arc::new(Identity::load(Arc::clone(&shared), pins, followed)?);
     Ok(Core {
         client: Client::new(Arc::clone(&shared), Arc::clone(&identity), registry)?,
         server: Server::new(Arc::clone(&shared), Arc::clone(&identity), Arc::clone(&authorization))?,

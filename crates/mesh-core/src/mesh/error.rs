@@ -12,7 +12,7 @@ use crate::{
     handshake::HandshakeError,
     id::IdSyntaxError,
     identity::MaterialError,
-    providers::files::FileError,
+    providers::{files::FileError, workload::WorkloadError},
     resilience::ResilienceError,
     transport::TransportError,
 };
@@ -73,6 +73,12 @@ pub enum Error {
         /// The fault.
         source: FileError,
     },
+    /// The Workload API gives this service no identity.
+    #[error("security.certificate.workloadApi: {0}")]
+    Workload(#[from] WorkloadError),
+    /// The identity that the Workload API gave cannot be used.
+    #[error("security.certificate.workloadApi: the identity that the agent gave cannot be used: {0}")]
+    Delivered(MaterialError),
     /// A policy file is wrong.
     #[error("authorization.file: {0}")]
     Policy(#[from] PolicyFileError),
@@ -120,11 +126,12 @@ impl Coded for Error {
             Self::Auth(error) => error.code(),
             Self::Resilience(error) => error.code(),
             Self::File { source, .. } => source.code(),
+            Self::Workload(error) => error.code(),
             Self::Policy(error) => error.code(),
             Self::Id(error) => error.code(),
             Self::Transport(error) => error.code(),
             Self::Handshake(error) => error.code(),
-            Self::Certificate(error) => error.code(),
+            Self::Certificate(error) | Self::Delivered(error) => error.code(),
             Self::NoSecret | Self::NoCertificate | Self::GivenKey(_) => Code::FailedPrecondition,
             Self::Thread => Code::Internal,
         }
@@ -140,11 +147,12 @@ impl Coded for Error {
             Self::Crypto(error) => error.reason(),
             Self::Auth(error) => error.reason(),
             Self::File { source, .. } => source.reason(),
+            Self::Workload(error) => error.reason(),
             Self::Policy(error) => error.reason(),
             Self::Id(error) => error.reason(),
             Self::Transport(error) => error.reason(),
             Self::Handshake(error) => error.reason(),
-            Self::Certificate(error) => error.reason(),
+            Self::Certificate(error) | Self::Delivered(error) => error.reason(),
             Self::NoSecret | Self::NoCertificate | Self::SecretInUse | Self::GivenKey(_) => Reason::Argument,
             Self::Thread => Reason::Internal,
         }

@@ -6,3 +6,4 @@ pub mod instances;
 pub mod redis;
 pub(crate) mod resolver;
 mod stream;
+pub mod workload;

@@ -1,4 +1,4 @@
-//! Follows the files of the certificate while a mesh runs.
+//! Follows the files of the certificate, or the Workload API, while a mesh runs.
 
 use std::{future::pending, sync::Arc, time::Duration};
 
@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep_until};
 use super::Core;
 use crate::{
     error::Coded,
-    mesh::{error::Error, events::Level},
-    providers::files::{Read, Watched},
+    mesh::{error::Error, events::Level, identity::Source},
+    providers::files::Contents,
 };
 
 /// The time for which files may be invalid before that is reported. Some tools write the key first and the
@@ -24,29 +24,29 @@ enum Files {
 }
 
 impl Core {
-    /// Uses the files of the certificate whenever they change, until the mesh stops. Invalid files leave
-    /// the identity as it is.
+    /// Uses the files of the certificate, or what the Workload API gives, whenever that changes, until the mesh stops.
+    /// What is invalid leaves the identity as it is.
     pub(in crate::mesh) async fn follow_certificate(self: Arc<Self>) {
-        if let Some(watched) = self.identity.watched_files() {
-            self.follow(watched, Files::Identity).await;
+        if let Some(source) = self.identity.source() {
+            self.follow(source, Files::Identity).await;
         }
     }
 
     /// The same for the certificates for TLS only.
     pub(in crate::mesh) async fn follow_tls(self: Arc<Self>) {
         if let Some(watched) = self.identity.watched_tls_files() {
-            self.follow(watched, Files::Tls).await;
+            self.follow(Source::Files("security.tls", watched), Files::Tls).await;
         }
     }
 
-    async fn follow(&self, mut watched: Watched, files: Files) {
+    async fn follow(&self, mut source: Source, files: Files) {
         let mut fault: Option<(Error, Instant)> = None;
         loop {
             let patience = fault.as_ref().map(|(_, until)| *until);
             let read = tokio::select! {
                 biased;
                 () = self.shared.stop.cancelled() => return,
-                read = watched.changed() => Some(read),
+                read = source.changed() => Some(read),
                 () = wait(patience) => None,
             };
             let Some(read) = read else {
@@ -66,12 +66,8 @@ impl Core {
         }
     }
 
-    async fn use_files(&self, files: &Files, read: Read) -> Result<(), Error> {
-        let option = match files {
-            Files::Identity => "security.certificate",
-            Files::Tls => "security.tls",
-        };
-        let contents = read.map_err(|source| Error::File { option, source })?;
+    async fn use_files(&self, files: &Files, read: Result<Contents, Error>) -> Result<(), Error> {
+        let contents = read?;
         match files {
             Files::Identity => {
                 let reread = self.reread(Some(contents)).await?;

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     super::{error::Error, shared::Shared, sync::lock},
-    material::{self, Given},
+    material::{self, Given, Source},
 };
 use crate::{
     clock::Timestamp,
@@ -20,7 +20,10 @@ use crate::{
     error::{Coded, Reason},
     handshake::Certificate,
     identity::{Anchors, Certified, Credential, MaterialError, NameRule, Revocation, Revocations, Verifier},
-    providers::files::{Contents, Watched},
+    providers::{
+        files::Contents,
+        workload::{Followed, Latest},
+    },
 };
 
 /// The interval between two warnings about one ending certificate or list.
@@ -37,8 +40,10 @@ pub(crate) struct Certificates {
     current: Mutex<Current>,
     /// Whether a renewal is in progress.
     renewing: AtomicBool,
-    /// The watched files, until their follower takes them.
-    watched: Mutex<Option<Watched>>,
+    /// What delivers the certificate anew, until its follower takes it.
+    source: Mutex<Option<Source>>,
+    /// The last identity of the Workload API, if that is the source.
+    latest: Option<Latest>,
     /// The fault of the current files, if they are not in use.
     fault: Mutex<Option<String>>,
 }
@@ -76,8 +81,12 @@ struct Checked {
 
 impl Certificates {
     /// Reads the files, makes a mesh key and signs its delegation. Blocks.
-    pub(super) fn load(shared: &Shared, config: &config::Certificate) -> Result<(Self, Delegated), Error> {
-        let rule = NameRule {
+    pub(super) fn load(
+        shared: &Shared,
+        config: &config::Certificate,
+        followed: Option<Followed>,
+    ) -> Result<(Self, Delegated), Error> {
+        let mut rule = NameRule {
             trust_domain: config.trust_domain.clone(),
             template: config.template.clone(),
             dns: config.dns,
@@ -91,12 +100,23 @@ impl Certificates {
             }));
         }
         let (revocations, signatures) = (Arc::<Revocations>::default(), Arc::<AtomicU64>::default());
-        let (contents, watched) =
-            material::watch(config).map_or((None, None), |(first, all)| (first, Some(all)));
+        let latest = followed.as_ref().map(Followed::latest);
+        let (contents, source) = match (followed, material::watch(config)) {
+            (Some(followed), _) => {
+                (latest.as_ref().and_then(Latest::contents), Some(Source::Workload(followed)))
+            }
+            (None, Some((first, watched))) => (first, Some(Source::Files("security.certificate", watched))),
+            (None, None) => (None, None),
+        };
         let Given { credential, anchors, trust } = material::read(config, contents.as_ref())?;
         let (revoked, counted) = (Arc::clone(&revocations), Arc::clone(&signatures));
         let verifier = Verifier::new(anchors, &rule, &credential, revoked, counted);
-        let checked = check(shared, Arc::new(credential), Arc::new(verifier))?;
+        let checked = check(shared, Arc::new(credential), Arc::new(verifier))
+            .map_err(|error| of_source(config, error))?;
+        if config.workload.is_some() && rule.trust_domain.is_none() {
+            // No later answer moves this service to another trust domain.
+            rule.trust_domain = checked.own.trust_domain().map(str::to_owned);
+        }
         let (current, delegated) = Current::new(shared, checked, trust);
         let certificates = Self {
             config: config.clone(),
@@ -105,7 +125,8 @@ impl Certificates {
             signatures,
             current: Mutex::new(current),
             renewing: AtomicBool::new(false),
-            watched: Mutex::new(watched),
+            source: Mutex::new(source),
+            latest,
             fault: Mutex::default(),
         };
         Ok((certificates, delegated))
@@ -113,7 +134,8 @@ impl Certificates {
 
     /// Reads the files, or takes the delivered contents. Blocks.
     pub(super) fn read(&self, contents: Option<&Contents>) -> Result<Given, Error> {
-        material::read(&self.config, contents)
+        let latest = self.latest.as_ref().and_then(Latest::contents);
+        material::read(&self.config, contents.or(latest.as_ref()))
     }
 
     /// Checks peers by the anchors and lists of `given` from now on. The certificate in use, whose identity is
@@ -153,7 +175,9 @@ impl Certificates {
     /// previous certificate stays. Blocks.
     pub(super) fn take_over(&self, shared: &Shared, given: Given) -> Result<Delegated, Error> {
         let verifier = self.verifier_of(given.anchors, &given.credential);
-        Ok(self.replace(shared, check(shared, Arc::new(given.credential), verifier)?, given.trust))
+        let checked = check(shared, Arc::new(given.credential), verifier)
+            .map_err(|error| of_source(&self.config, error))?;
+        Ok(self.replace(shared, checked, given.trust))
     }
 
     /// Delegates to a new mesh key under the certificate in use. Blocks.
@@ -180,9 +204,9 @@ impl Certificates {
         Arc::new(Verifier::new(anchors, &self.rule, credential, revocations, signatures))
     }
 
-    /// The watched files; only the first call gets them.
-    pub(super) fn watched(&self) -> Option<Watched> {
-        lock(&self.watched).take()
+    /// What delivers the certificate anew; only the first call gets it.
+    pub(super) fn source(&self) -> Option<Source> {
+        lock(&self.source).take()
     }
 
     /// Records the fault of the current files, or `None` if they are in use.
@@ -279,6 +303,14 @@ impl Current {
             lists_warn_at: Timestamp::default(),
         };
         (current, delegated)
+    }
+}
+
+/// The error, with the option from which the certificate came.
+fn of_source(config: &config::Certificate, error: Error) -> Error {
+    match error {
+        Error::Certificate(error) if config.workload.is_some() => Error::Delivered(error),
+        error => error,
     }
 }
 

@@ -43,10 +43,15 @@ use crate::{
     handshake::{Certificate, Local, MeshSecret, Parameters, Retired, Suite, Tickets},
     id::ServiceId,
     identity::{IdentityError, Revocation},
+    providers::workload::Followed,
 };
 
 pub use self::signer::AuditSigner;
-pub(crate) use self::{reload::Reread, trust::NotRemembered};
+pub(crate) use self::{
+    material::{Source, wanted},
+    reload::Reread,
+    trust::NotRemembered,
+};
 
 /// The identity of this service, and its trust in others.
 pub(crate) struct Identity {
@@ -73,8 +78,13 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Makes or loads keys and secrets. Blocks: runs on the blocking pool.
-    pub(crate) fn load(shared: Arc<Shared>, pins: HashMap<ServiceId, Thumbprint>) -> Result<Self, Error> {
+    /// Makes or loads keys and secrets; `followed` has the certificate if it comes from the Workload API. Blocks: runs on
+    /// the blocking pool.
+    pub(crate) fn load(
+        shared: Arc<Shared>,
+        pins: HashMap<ServiceId, Thumbprint>,
+        followed: Option<Followed>,
+    ) -> Result<Self, Error> {
         let config = &shared.config;
         let store = open_store(config)?;
         let secrets = match &config.secret {
@@ -83,7 +93,9 @@ impl Identity {
             None => Vec::new(),
         };
         let (certificates, delegated) = match &config.certificate {
-            Some(given) => Certificates::load(&shared, given).map(|(all, made)| (Some(all), Some(made)))?,
+            Some(given) => {
+                Certificates::load(&shared, given, followed).map(|(all, made)| (Some(all), Some(made)))?
+            }
             None => (None, None),
         };
         let tls = Tls::load(&shared)?;

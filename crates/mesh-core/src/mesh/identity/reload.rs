@@ -8,13 +8,13 @@ use tokio::sync::OwnedMutexGuard;
 use super::{
     Identity,
     certificates::{Certificates, Delegated},
-    material::Given,
+    material::{Given, Source},
 };
 use crate::{
     crypto::rsa::PublicKey,
     handshake::{Certificate, Local},
     mesh::{error::Error, events::Level, shared::Shared, sync::lock},
-    providers::files::{Contents, Watched},
+    providers::files::Contents,
 };
 
 /// The current files. Their anchors and lists are in use; their certificate is not yet.
@@ -69,9 +69,9 @@ impl Identity {
         self.delegate("certificate.loaded", text, turn, step).await
     }
 
-    /// The watched files of the certificate; only the first call gets them.
-    pub(crate) fn watched_files(&self) -> Option<Watched> {
-        self.certificates.as_ref()?.watched()
+    /// What delivers the certificate anew; only the first call gets it.
+    pub(crate) fn source(&self) -> Option<Source> {
+        self.certificates.as_ref()?.source()
     }
 
     /// Records the fault of the current files, or `None` if they are in use.

@@ -18,6 +18,11 @@ use super::error::FileError;
 pub struct Contents(Arc<[Zeroizing<Vec<u8>>]>);
 
 impl Contents {
+    /// What another source than files has delivered.
+    pub(in crate::providers) fn of(parts: Vec<Zeroizing<Vec<u8>>>) -> Self {
+        Self(parts.into())
+    }
+
     /// The files, in the order in which their paths were given.
     #[must_use]
     pub fn files(&self) -> &[Zeroizing<Vec<u8>>] {
