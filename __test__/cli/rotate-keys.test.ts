@@ -21,7 +21,7 @@ async function running(
   return { keysDir, control: join(keysDir, 'control'), meshes };
 }
 
-const thumbprint = (mesh: SecureMesh): string | undefined => mesh.getStats().keyThumbprint;
+const thumbprint = (mesh: SecureMesh): string | null | undefined => mesh.getStats().keyThumbprint;
 
 describe.skipIf(process.platform === 'win32')('rotate-keys', () => {
   it('gives all processes of a service the same new key, and calls go on', async () => {
