@@ -143,7 +143,7 @@ impl NativeMesh {
         mesh.admit_newcomers(newcomers).await.map(|()| true).into()
     }
 
-    /// Where this service was given its key: an option or a variable. Nothing if it makes its own.
+    /// The option or variable that gave this service its key. Nothing if it makes its own.
     #[napi(getter, catch_unwind)]
     pub fn given_key(&self) -> Option<String> {
         match &*self.inner.lock() {

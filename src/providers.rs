@@ -1,4 +1,4 @@
-//! `NativeProvider`: the sources of instances that the core brings along.
+//! `NativeProvider`: the sources of instances that the core contains.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -48,7 +48,7 @@ export interface IssuedCertificate {
   expiresAt: number;
 }
 
-/** What {@link CertificateAuthority.revoke} revokes: one of two things. */
+/** The selection of {@link CertificateAuthority.revoke}: one of two things. */
 export interface RevokeOptions {
   /**
    * Every certificate of this service, and its join tokens. Nothing of it is renewed until it gets another
@@ -80,7 +80,7 @@ export interface RotateAuthorityOptions {
   rootDirectory?: string | undefined;
 }
 
-/** What the services of a mesh need to judge each other: {@link CertificateAuthority.bundle}. */
+/** The data by which services of a mesh check each other: {@link CertificateAuthority.bundle}. */
 export interface TrustBundle {
   /** The trust anchors in PEM, two of them while the root is replaced: `security.certificate.ca`. */
   ca: string;
@@ -92,9 +92,12 @@ export interface TrustBundle {
 
 /** Options of {@link CertificateAuthority.token}. */
 export interface JoinTokenOptions {
-  /** How many certificates it is good for, 1 to 100,000: one for each start on an empty disk. Default: 1. */
+  /**
+   * The number of certificates for which it is valid, 1 to 100,000: one for each start on an empty
+   * disk. Default: 1.
+   */
   uses?: number | undefined;
-  /** How long it is valid, up to 365 days. Default: `'1h'`. */
+  /** Its lifetime, up to 365 days. Default: `'1h'`. */
   ttl?: Duration | undefined;
 }
 

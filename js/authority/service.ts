@@ -20,11 +20,11 @@ export interface Enrolled {
 
 type NativeAuthority = InstanceType<Addon['NativeAuthority']>;
 
-/** How often the records of the authority are looked at: other processes change them too. */
+/** The interval at which the records of the authority are read: other processes change them too. */
 const LOOK_MS = 200;
 /** After this time the bundle is made anew: an issuer or a root may have come into use or gone. */
 const REMAKE_MS = 30_000;
-/** How long a service waits for another bundle before it asks again. */
+/** The time for which a service waits for another bundle before it asks again. */
 const PATIENCE_MS = 20_000;
 
 /** The authority, for `mesh.mount`: what {@link certificateAuthority} returns. */

@@ -31,7 +31,7 @@ export interface MeshErrorOptions {
 }
 
 // `Symbol.for` is one registry for the whole process: other copies of this
-// package, and its ESM and CJS faces, have the same brand.
+// package, and its ESM and CommonJS builds, have the same brand.
 const BRAND = Symbol.for('@lemur-bookstores/secure-stack-mesh.MeshError');
 
 /**

@@ -110,7 +110,7 @@ export function fastifyErrors(
   };
 }
 
-/** What errors of HTTP servers have. */
+/** The members of errors of HTTP servers. */
 interface HttpError {
   statusCode?: unknown;
   status?: unknown;

@@ -1,4 +1,4 @@
-// Errors as a gateway shows them to HTTP clients, who may see nothing from inside.
+// The form of errors that a gateway shows to HTTP clients, which must not see internal details.
 
 import type { MeshErrorCode } from './boundary.js';
 import { MeshError } from './errors.js';

@@ -32,7 +32,7 @@ interface Attempt {
 interface Surroundings {
   /** The C library of the process, on Linux. */
   libc?: string | undefined;
-  /** Where this code is in a bundle, that file. */
+  /** The file of the bundle, if this code is in one. */
   bundle?: string | undefined;
   /** Other platforms whose packages are installed. */
   others?: readonly string[];

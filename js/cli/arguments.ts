@@ -1,4 +1,4 @@
-// The parsers of arguments of commands.
+// The parsers of the arguments of commands.
 
 import { isIP } from 'node:net';
 import { CommandError } from './exits.js';
@@ -58,7 +58,7 @@ export function hostAndPort(option: string, given: string): { host: string; port
   return { host, port };
 }
 
-/** A number of a port; 0 lets the system choose. */
+/** A port number; 0 lets the system choose. */
 export function portNumber(option: string, given: string): number {
   const port = /^\d{1,5}$/.test(given) ? Number(given) : NaN;
   if (!(port <= 65_535)) {

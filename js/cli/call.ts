@@ -32,7 +32,10 @@ export const addCall: Add = (program, runner) => {
       'calls a method and writes its answer as JSON, one line for each item of a stream. ' +
         'The input is an argument; with - it comes from stdin, as do the lines of a client stream.',
     )
-    .option('--address <host:port>', 'where the service is, if the configuration does not say it')
+    .option(
+      '--address <host:port>',
+      'the address of the service, if the configuration does not have it',
+    )
     .option(
       '--kind <kind>',
       `${Object.keys(KINDS).join(', ')} (default: what the service says, else unary)`,

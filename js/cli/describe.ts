@@ -13,7 +13,10 @@ export const addDescribe: Add = (program, runner) => {
   program
     .command('describe <service>')
     .description('shows the methods of a service that this caller may call: kinds, schemas, limits')
-    .option('--address <host:port>', 'where the service is, if the configuration does not say it')
+    .option(
+      '--address <host:port>',
+      'the address of the service, if the configuration does not have it',
+    )
     .action(runner<[string]>(describe));
 };
 

@@ -23,7 +23,7 @@ const OF_SERVICES = [
   'tracing',
 ];
 
-/** Variables that would make a command listen, as the service whose configuration it reads does. */
+/** Variables that would make a command listen like the service whose configuration it reads. */
 const OF_LISTENERS = [
   'SECURE_MESH_PORT',
   'SECURE_MESH_HOST',
@@ -83,7 +83,7 @@ function configuredKeysDir(config: Config, { keysDir }: GlobalOptions): string |
 }
 
 /**
- * A mesh that only calls, with the trust of a configuration; not initialized.
+ * Creates a mesh that only makes calls, with the trust of a configuration. It is not initialized.
  *
  * @param more further options of this mesh
  */

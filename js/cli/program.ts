@@ -65,7 +65,7 @@ export async function run(args: readonly string[]): Promise<void> {
 
 function program(): Command {
   const root = new Command('secure-stack-mesh')
-    .description('Looks into a mesh, calls its services, and sets up new ones.')
+    .description('Inspects a mesh, calls its services, and sets up new ones.')
     .version(version)
     .option(
       '--config <file>',

@@ -1,4 +1,4 @@
-// The sources of instances that the core brings along, in the shape of a provider.
+// The sources of instances that the core contains, in the form of a provider.
 
 import { wrapNative, wrapNativeAsync } from '../base/errors.js';
 import { checkJson } from '../base/json-check.js';
@@ -15,7 +15,7 @@ interface Told {
   trouble?: string;
   /** Whether the source is away: nobody can tell whether its last list still holds. */
   away?: boolean;
-  /** Why the watch has ended. */
+  /** The reason for the end of the watch. */
   failed?: string;
 }
 

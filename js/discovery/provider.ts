@@ -61,7 +61,7 @@ export interface DiscoveryProvider {
 /** Anything that `discovery.provider` takes. */
 export type ProviderOption = DiscoveryProvider | StaticDiscovery;
 
-/** Where others reach this service. */
+/** The address by which others reach this service. */
 export interface AdvertisedAddress {
   /** A DNS name or an IP address. */
   host: string;
@@ -71,12 +71,12 @@ export interface AdvertisedAddress {
 
 /** The state of a service in discovery. */
 export interface DiscoveredService {
-  /** How many instances it has. */
+  /** The number of its instances. */
   instances: number;
   /** The time since a provider reported them, in ms; `null` before the first report. */
   ageMs: number | null;
   /** The time since its source went away, in ms; `null` while it answers. `discovery.maxStaleMs` limits it. */
   staleMs: number | null;
-  /** Why the last report, or the last attempt to get one, was of no use. */
+  /** The fault of the last report, or of the last attempt to get one. */
   error?: string;
 }

@@ -1,4 +1,4 @@
-// The providers of a mesh: watched for each service that is called, their reports handed to the core.
+// The providers of a mesh. They are asked about each called service. The core gets their reports.
 
 import { checkKeys, configured, invalidArgument, show } from '../base/arguments.js';
 import { MeshError, wrapNative } from '../base/errors.js';
@@ -20,12 +20,12 @@ import { StaticDiscovery } from './static-discovery.js';
 
 /** The core's own limit on the instances of a service. */
 const MAX_INSTANCES = 1000;
-/** The time until a provider that has failed is asked again: from this to that. */
+/** The shortest and the longest delay before a failed provider is asked again. */
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
 const MAX_PROVIDERS = 8;
 
-/** The options of discovery that are for JavaScript. Those of a source of the package are beside them. */
+/** The discovery options that JavaScript reads. Those of a built-in source are beside them. */
 export interface ProviderOptions {
   /** The source of instances, beside `services`. */
   provider?: ProviderOption | string | undefined;
@@ -33,7 +33,10 @@ export interface ProviderOptions {
   providers?: readonly (ProviderOption | { provider: string })[] | undefined;
   /** For how long a list is used whose source is away; the core applies it. */
   maxStaleMs?: Duration | undefined;
-  /** Where others reach this service. Default: where it listens, unless that is all interfaces. */
+  /**
+   * The address by which others reach this service. Default: the address on which it listens,
+   * unless that is all interfaces.
+   */
   advertise?: AdvertisedAddress | undefined;
 }
 
@@ -123,7 +126,7 @@ export class Providers {
   }
 
   /**
-   * Makes this service known to the providers that can.
+   * Registers this service with the providers that support registration.
    *
    * @throws MeshError `INVALID_ARGUMENT`, reason `CONFIG`, without an address that others can use
    */
@@ -150,7 +153,7 @@ export class Providers {
     }
   }
 
-  /** Takes this service back from the providers, waiting for each no longer than `timeoutMs`. */
+  /** Deregisters this service from the providers. Waits for each no longer than `timeoutMs`. */
   async deregister(timeoutMs: number): Promise<void> {
     const registered = this.#registered;
     this.#registered = [];
@@ -165,7 +168,7 @@ export class Providers {
     );
   }
 
-  /** Watches nothing any more. */
+  /** Stops all watches. */
   stop(): void {
     this.#stop.abort();
   }
@@ -230,13 +233,13 @@ export class Providers {
     this.#context.away(serviceId, stale);
   }
 
-  /** Takes a report. A wrong one changes nothing. */
+  /** Takes a report. An invalid report changes nothing. */
   #update(serviceId: string, watched: Watched, index: number, given: readonly Instance[]): void {
     const former = watched.lists[index];
     try {
       watched.lists[index] = copyOf(given);
       const first = watched.lists.find((list) => list !== undefined && list.length > 0);
-      // Until each provider has answered, none of them knows that there is no instance.
+      // It is unknown whether there is an instance until each provider has answered.
       const list = first ?? (watched.lists.includes(undefined) ? undefined : []);
       if (list === undefined) return;
       wrapNative(() => this.#context.report(serviceId, JSON.stringify(list)));
@@ -323,7 +326,7 @@ function checkAdvertise(advertise: AdvertisedAddress | undefined): AdvertisedAdd
   return advertise;
 }
 
-/** A copy of a report, in plain objects and bounded, so that later changes of it change nothing. */
+/** A bounded copy of a report in plain objects. Later changes to the original have no effect. */
 function copyOf(given: readonly Instance[]): Instance[] {
   if (!Array.isArray(given)) {
     throw invalidArgument(`instances must be an array, got ${show(given)}`);

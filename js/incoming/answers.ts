@@ -105,7 +105,7 @@ function isOfAbort(error: unknown): boolean {
   }
 }
 
-/** Reports the part of a handler's result that cannot be sent, by path and type, never by value. */
+/** Names the part of a handler's result that cannot be sent: its path and type, never its value. */
 class UnsendableError extends TypeError {}
 
 /** Logs an error of a handler. Returns the id by which the log has it. */
@@ -127,7 +127,8 @@ function logFault(context: Context, error: unknown, logger: SafeLogger, more: ob
 function encodeFault(context: Context, error: unknown, logger: SafeLogger): Answer {
   const errorId = logFault(context, error, logger);
   Context.span(context)?.fault(error);
-  // A process that declares itself as development shows details to the caller, because both sides have the same owner then.
+  // With `NODE_ENV=development` the caller sees the details, because both sides then have the same
+  // owner.
   const shown = error instanceof UnsendableError && process.env['NODE_ENV'] === 'development';
   const message = shown ? `internal error: ${error.message}` : 'internal error';
   return {

@@ -30,7 +30,7 @@ export interface IdempotencyLimits {
   readonly maxBytes: number;
   /** The share of both limits that one caller may use. */
   readonly callerShare: number;
-  /** The limit of running calls with a key of one caller. */
+  /** The limit on the running calls of one caller that have a key. */
   readonly maxRunning: number;
 }
 
@@ -68,7 +68,7 @@ function parse(config: IdempotencyConfig): IdempotencyLimits {
     throw invalidArgument(`${PATH}.ttl must be 1 second to 1 day, got ${String(ttl)}`);
   }
   checkCount(`${PATH}.maxKeys`, maxKeys, 100);
-  // A `Map` of V8 holds about 16 million entries and throws beyond.
+  // A `Map` of V8 holds about 16 million entries, and throws an error beyond that.
   if (maxKeys > 10_000_000) {
     throw invalidArgument(`${PATH}.maxKeys must be at most 10000000, got ${maxKeys}`);
   }
@@ -103,9 +103,9 @@ export function refusal({ scope, limit, value, retryAfterMs }: Shortage): MeshEr
     limit === 'maxRunning'
       ? `${whose} may have ${value} calls with idempotency keys running; ` +
         `retry after ${retryAfterMs} ms, or run fewer of them at once`
-      : `${whose} may use ${value} ${unit} for idempotency keys and their outcomes, and use them all; ` +
-        `retry after ${retryAfterMs} ms, when the oldest outcome expires, send keys only where they are ` +
-        `needed, or raise ${PATH}.${limit} of the service`;
+      : `${whose} may use ${value} ${unit} for idempotency keys and their outcomes, and none is ` +
+        `left; retry after ${retryAfterMs} ms, when the oldest outcome expires, send keys only where ` +
+        `they are needed, or raise ${PATH}.${limit} of the service`;
   const options = { reason: 'CALL_LIMIT', retryable: true, retryAfterMs };
   return new MeshError('RESOURCE_EXHAUSTED', text, options);
 }
@@ -128,7 +128,7 @@ export class ThrottledLog {
   /**
    * Counts an event and writes an entry if one is due.
    *
-   * @param kind one of a fixed number; never taken from a request
+   * @param kind one of a fixed set of names; never taken from a request
    */
   warn(now: number, kind: string, message: string, fields: Record<string, unknown>): void {
     let state = this.#kinds.get(kind);

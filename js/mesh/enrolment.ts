@@ -21,7 +21,7 @@ export type Ask = (
   options: CallOptions,
 ) => Promise<unknown>;
 
-/** How often the authority of this process's machine is looked at. */
+/** The interval at which an authority on this machine is checked for changes. */
 const LOOK_MS = 200;
 /** The service waits for another bundle for less than this. */
 const BUNDLE_TIMEOUT_MS = 30_000;
@@ -86,7 +86,7 @@ export class Enrolment {
     }
     if (native.service === null) return this.#renewHere();
     if (held !== null) {
-      // It is renewed over itself, once the mesh runs.
+      // It is renewed by a session with the certificate itself, once the mesh runs.
       this.#standing = held;
       return;
     }

@@ -35,7 +35,7 @@ export function explain(
     throw invalidArgument('request.metadata must be an object of strings');
   }
   const { allowed, rule, why } = wrapNative(() =>
-    // As metadata of a call would arrive.
+    // The form in which the metadata of a call arrives.
     native.explain(from, spiffeId, method, repairJson(JSON.stringify(metadata))),
   );
   return { allowed, rule: rule ?? null, why };

@@ -36,7 +36,7 @@ export interface ServeOptions {
    * the drain. If it throws, the service is stopped all the same, and then the promise is rejected. Default: nothing.
    */
   beforeDrain?: (() => unknown) | undefined;
-  /** How long running requests may take after the signal, in ms. Default: 10,000. */
+  /** The time limit of running requests after the signal, in ms. Default: 10,000. */
   drainTimeoutMs?: number | undefined;
 }
 

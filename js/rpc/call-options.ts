@@ -68,7 +68,7 @@ export function prepareOptions(options: CallOptions | undefined, kind: CallKind)
     timeoutMs: checkTimeout(options.timeoutMs),
     idempotent: options.idempotent === true || idempotencyKey !== undefined,
     sticky: checkSticky(options.sticky),
-    // The outcome that is kept for a key is kept by one instance: at another one the call would run again.
+    // One instance keeps the outcome for a key. At another instance the call would run again.
     hedge: idempotencyKey === undefined ? checkHedge(options.hedge, kind) : false,
     priority: checkPriority(options.priority),
     meta: encodeFacts(options.metadata, idempotencyKey, kind),

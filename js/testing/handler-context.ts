@@ -107,7 +107,7 @@ export function createHandlerContext<const TErrors extends ErrorMap = {}>(
   return context as unknown as Context<TErrors>;
 }
 
-/** The replacement of a mesh. */
+/** The host of the context, in place of a mesh. */
 function hostOf(services: ServiceStubs): ContextHost {
   return {
     callTimeoutMs: LIMITS.callTimeoutMs,

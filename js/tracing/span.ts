@@ -43,7 +43,7 @@ export class MeshSpan {
 
   /**
    * @param parent the context of the parent
-   * @param common the attributes of the span that its duration has too
+   * @param common the attributes that the span and its duration metric share
    */
   constructor(
     api: Api,

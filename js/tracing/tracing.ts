@@ -24,7 +24,7 @@ import {
 import { Providers } from './providers.js';
 import { OpenRequest } from './request-span.js';
 
-/** The limit of the names for which attributes are kept, since an application may make them up. */
+/** The limit of the names for which attributes are kept: an application may invent any number. */
 const MAX_METHODS = 1000;
 
 /** An address, as attributes name it. */
@@ -156,7 +156,7 @@ export class Tracing implements Spans {
     } catch {
       // A call does not fail because a sampler or a processor does.
     }
-    // Without a span, the trace that there is goes on.
+    // Without a span, the existing trace continues.
     return trace.wrapSpanContext(trace.getSpanContext(parent) ?? INVALID_SPAN_CONTEXT);
   }
 
@@ -210,7 +210,7 @@ export class Tracing implements Spans {
   }
 }
 
-/** The attributes of a span that its duration has too. */
+/** The attributes that a span and its duration metric share. */
 function commonOf(kept: Map<string, Attributes>, method: string, address: Attributes): Attributes {
   const known = kept.get(method);
   if (known !== undefined) return known;
@@ -219,7 +219,10 @@ function commonOf(kept: Map<string, Attributes>, method: string, address: Attrib
   return made;
 }
 
-/** The addresses of services with one instance. That of others is their id, by which the mesh finds them. */
+/**
+ * The addresses of services with one instance. The address of any other service is its id, by which
+ * the mesh finds it.
+ */
 function addresses({ services }: Described): Map<string, Attributes> {
   const found = new Map<string, Attributes>();
   for (const { id, host, port } of services) {

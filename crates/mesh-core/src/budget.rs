@@ -27,7 +27,7 @@ use crate::{
 /// Peers that are known before the dead ones among them are looked for.
 const FEW_PEERS: usize = 64;
 
-/// Why there is no room.
+/// The reason for which there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoRoom {
     /// There never will be: it is more than the account may hold.

@@ -12,11 +12,11 @@ pub use self::code::Code;
 /// Whether the same call can succeed later, and without harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// Not before something has been mended.
+    /// Not until something has been repaired.
     Never,
-    /// Later, as it is.
+    /// Later, without a change.
     Later,
-    /// Where the request never reached its handler; the error says whether it did.
+    /// Only if the request never reached its handler. The error says whether it did.
     IfNotRun,
 }
 
@@ -88,10 +88,10 @@ reasons! {
         "Run the `chmod` of the message, after making sure that nobody else wrote there.";
     /// The key directory, or a file in it, belongs to another user.
     KeydirOwner = "KEYDIR_OWNER", [FailedPrecondition], Never,
-        "Run as the owner of the directory, or give `paths.keysDir` one of your own.";
+        "Run as the owner of the directory, or set `paths.keysDir` to a directory of your own.";
     /// A path of the key directory is a symbolic link, a pipe or a device.
     KeydirType = "KEYDIR_TYPE", [FailedPrecondition], Never,
-        "Put a regular file or directory in its place, or give `paths.keysDir` another one.";
+        "Put a regular file or directory in its place, or set `paths.keysDir` to another directory.";
     /// A file of the key directory is damaged.
     KeydirCorrupt = "KEYDIR_CORRUPT", [FailedPrecondition], Never,
         "Restore the file from a backup, or remove it to have a new one made; peers then have to accept a new key.";
@@ -103,11 +103,11 @@ reasons! {
         "Remove the files of peers that are gone from the key directory.";
     /// The key directory cannot be read or written.
     KeydirIo = "KEYDIR_IO", [FailedPrecondition], Never,
-        "Mend what the operating system's error in the message says.";
+        "Correct the problem that the operating system reports in the message.";
     /// No directory for keys is known.
     KeydirUnknown = "KEYDIR_UNKNOWN", [FailedPrecondition], Never,
         "Set `HOME`, `XDG_STATE_HOME` or `paths.keysDir`.";
-    /// A key is not what it should be: wrong format, type, size or exponent.
+    /// A key has the wrong format, type, size or exponent.
     BadKey = "BAD_KEY", [InvalidArgument], Never,
         "Give an RSA key of 2048 to 4096 bits in PEM.";
     /// An envelope, or a part of it, is not well formed.
@@ -131,7 +131,7 @@ reasons! {
     /// The peer shows a key that is remembered as another service's.
     PeerKeyInUse = "PEER_KEY_IN_USE", [Unauthenticated], Never,
         "Give each service a key of its own; if the other service was renamed, run the command of the message.";
-    /// No secret and no pin is configured by which to trust this peer.
+    /// This peer cannot be trusted, because neither a secret nor a pin is configured for it.
     UnknownPeer = "UNKNOWN_PEER", [Unauthenticated], Never,
         "Add the peer's `publicKey` to `discovery.services`, or give both sides the same `security.jwtSecret`.";
     /// The peer does not know the mesh secret.
@@ -169,14 +169,14 @@ reasons! {
         "Give the service a new certificate with a new key, if it may still be a member.";
     /// The revocation lists do not cover a certificate: a list is missing or has expired.
     CrlUnusable = "CRL_UNUSABLE", [Unauthenticated, InvalidArgument], Never,
-        "Renew `security.certificate.crl`, with a list of each issuer; `crlPolicy: 'warn'` accepts certificates without.";
+        "Renew `security.certificate.crl`, with a list of each issuer; `crlPolicy: 'warn'` accepts certificates without a list.";
     /// A certificate, key, bundle or revocation list of this service cannot be used.
     CertMaterial = "CERT_MATERIAL", [InvalidArgument], Never,
-        "Mend the file or the text that the message names by its option.";
+        "Correct the file or the text of the option that the message names.";
     /// The SPIFFE Workload API gives this service no identity.
     WorkloadApi = "WORKLOAD_API", [FailedPrecondition], Never,
         "Start the agent where `security.certificate.workloadApi` says, and register the service there.";
-    /// The authority cannot do what was asked of it: its directory, its keys or its limits are in the way.
+    /// The authority cannot carry out the request, because of its directory, its keys or its limits.
     Authority = "AUTHORITY", [FailedPrecondition, AlreadyExists, NotFound, ResourceExhausted, Internal], Never,
         "Do what the message says; the guide to certificates has a section about the built-in authority.";
     /// A join token is malformed, used up, expired, or for another service or authority.
@@ -193,7 +193,7 @@ reasons! {
         "Give both sides the same `security.jwtSecret`, or neither.";
     /// A peer that has proved a certificate before now offers a weaker trust.
     TrustDowngrade = "TRUST_DOWNGRADE", [Unauthenticated], Never,
-        "Give the peer its certificate again. If it has none any more on purpose, remove the file that the message names.";
+        "Give the peer its certificate again. If the peer is no longer meant to have one, remove the file that the message names.";
     /// One side requires TLS, and the other does not support it.
     TlsRequired = "TLS_REQUIRED", [FailedPrecondition], Never,
         "Give the side without TLS a certificate: security.certificate, or security.tls with cert, key and ca.";
@@ -220,7 +220,7 @@ reasons! {
         "Make the token with this package, or with the algorithm of the verifier.";
     /// The token is of another type.
     JwtTyp = "JWT_TYP", [Unauthenticated], Never,
-        "Use each token only for what it was made for.";
+        "Use each token only for its own purpose.";
     /// The token is for another audience.
     JwtAud = "JWT_AUD", [Unauthenticated], Never,
         "Make the token for the service that verifies it.";
@@ -247,7 +247,7 @@ reasons! {
         "Make the token without `jku`, `x5u`, `crit` and the like.";
     /// The token is not a well-formed JWT.
     JwtFormat = "JWT_FORMAT", [Unauthenticated], Never,
-        "Pass the token as it was made, whole.";
+        "Pass the whole token, without a change.";
     /// The token's signature is wrong.
     JwtSig = "JWT_SIG", [Unauthenticated], Never,
         "Verify with the secret or key that it was made with.";
@@ -274,7 +274,7 @@ reasons! {
         "Send less at once, as a stream, or raise `limits.maxMessageBytes` on the side that the message names.";
     /// The memory for a peer, or for all peers, is used up.
     MemoryLimit = "MEMORY_LIMIT", [ResourceExhausted], IfNotRun,
-        "Send less at once, or later; find out who does not read; raise `limits.maxMemoryBytes` if there is memory.";
+        "Send less at once, or later; find out which side does not read; raise `limits.maxMemoryBytes` if there is memory.";
     /// The connection to the peer was lost.
     SessionLost = "SESSION_LOST", [Unavailable, Cancelled], IfNotRun,
         "`retryable` says whether the request never ran; set `idempotent` where running twice does no harm.";
@@ -310,13 +310,13 @@ reasons! {
         "Write fewer entries, or give the adapter a faster destination or a longer queue.";
     /// An audit entry could not be delivered.
     AuditDelivery = "AUDIT_DELIVERY", [Unavailable, FailedPrecondition], Never,
-        "Mend the destination that the message names; it is delivered again where the adapter says so.";
+        "Repair the destination that the message names. The entry is delivered again if the adapter says so.";
     /// The peer cannot be reached.
     ConnectFailed = "CONNECT_FAILED", [Unavailable], Later,
         "Check that the service runs and that the address in `discovery.services` is right.";
     /// No session with the peer was established in time.
     ConnectTimeout = "CONNECT_TIMEOUT", [Unavailable], Later,
-        "Check the address in `discovery.services`, that a service of this package listens there, and what is between.";
+        "Check the address in `discovery.services`, that a service of this package listens there, and the network between.";
     /// Another kind of server listens at the peer's address.
     WrongPort = "WRONG_PORT", [FailedPrecondition], Never,
         "Give `discovery.services` the port that the service's mesh listens on; the message says what is at this one.";
@@ -355,7 +355,7 @@ reasons! {
         "Raise `timeoutMs`, or find out what takes so long; the work may have been done.";
     /// The caller cancelled.
     Cancelled = "CANCELLED", [Cancelled], Never,
-        "Nothing: this side asked for it.";
+        "No action is needed: this side cancelled the call.";
     /// The mesh is closed, or closing.
     Closed = "CLOSED", [Cancelled, FailedPrecondition], Never,
         "Make a new mesh.";
@@ -370,7 +370,7 @@ reasons! {
         "The peer is faulty or hostile; if it runs this package, please report it.";
     /// A test asked for this failure.
     Fault = "FAULT", [], Never,
-        "Nothing: it is the test's own. Outside of tests nothing makes it.";
+        "No action is needed: the test causes this failure. It does not occur outside of tests.";
     /// The package has no binary that runs on this platform.
     Addon = "ADDON", [FailedPrecondition], Never,
         "The message lists what was tried and why it failed; most often a reinstall without `--omit=optional` helps.";
@@ -386,9 +386,8 @@ impl Reason {
         Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
     }
 
-    /// Whether only the side that reports it can know it: its own keys, its
-    /// connection, the records it was sent, its own state. A peer that states one
-    /// of these speaks of itself or lies.
+    /// Whether only the side that detects the failure can know of it, because it concerns the side's own
+    /// keys, connection, received records or state. A peer that sends such a reason means itself, or lies.
     #[must_use]
     pub const fn is_of_one_side(self) -> bool {
         matches!(
@@ -462,10 +461,10 @@ pub trait Coded: Error {
     /// The kind of failure.
     fn code(&self) -> Code;
 
-    /// Which failure exactly.
+    /// The exact failure.
     fn reason(&self) -> Reason;
 
-    /// How long to wait before trying again can make sense, where that is known.
+    /// The shortest delay before a sensible retry, if it is known.
     fn retry_after(&self) -> Option<Duration> {
         None
     }

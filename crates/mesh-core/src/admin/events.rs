@@ -23,7 +23,7 @@ use crate::telemetry::{Batch, Live, Tail};
 
 /// Streams at once.
 const MAX_STREAMS: usize = 32;
-/// How often a stream is written.
+/// The interval between the writes of a stream.
 const STEP: Duration = Duration::from_millis(100);
 /// Steps after which a quiet stream says that it is there.
 const QUIET: u32 = 150;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::login::{COOKIE, Login, Verdict};
 use crate::config::Admin;
 
-/// Why a request is not answered.
+/// The refusal of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,

@@ -19,7 +19,7 @@ const WINDOW: Duration = Duration::from_mins(1);
 const MAX_ADDRESSES: usize = 1_024;
 /// Browsers that are logged in. The oldest has to log in again.
 const MAX_SESSIONS: usize = 64;
-/// How long a browser stays logged in.
+/// The time for which a browser stays logged in.
 pub(super) const LIFETIME: Duration = Duration::from_hours(12);
 /// The cookie of a browser that is logged in.
 pub(super) const COOKIE: &str = "securestack-admin";

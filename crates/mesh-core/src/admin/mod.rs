@@ -36,7 +36,7 @@ pub enum AdminError {
         option: &'static str,
         /// Host and port.
         address: String,
-        /// The system's word.
+        /// The operating system's message.
         detail: String,
     },
     /// The certificate of the port cannot be used.
@@ -93,13 +93,13 @@ pub(crate) trait Source: Send + Sync + 'static {
     fn report(&self) -> Later;
     /// The merged picture of the mesh, as JSON.
     fn picture(&self) -> Later;
-    /// The history of so many seconds, in steps of so many, as JSON.
+    /// The history of `window` seconds, in steps of `step` seconds, as JSON.
     fn history(&self, window: u32, step: u32) -> Later;
     /// Reads the history of former processes, if it is kept.
     fn recall(&self) -> Done;
     /// Adds this moment to the history.
     fn remember(&self) -> Done;
-    /// Writes the history of the last minute, if it is kept: the process ends.
+    /// Writes the history of the last minute at the end of the process, if the history is kept.
     fn put_away(&self) -> Done;
     /// Logs a fault of the port as this event.
     fn trouble(&self, event: &'static str, text: String);

@@ -33,16 +33,16 @@ use crate::{config::Admin, telemetry::STEP_MS};
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 256;
-/// How long a connection may take for the head of a request, idle time included.
+/// The time limit of a connection for the head of a request, idle time included.
 const HEAD: Duration = Duration::from_secs(10);
 /// The longest head, and the most headers in it.
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
-/// How long a peer may read nothing while there is something to read.
+/// The time limit of a peer that reads nothing while there is something to read.
 const UNREAD: Duration = Duration::from_secs(30);
-/// How long the end of a mesh waits for the port.
+/// The longest wait of a closing mesh for the port.
 const RELEASE: Duration = Duration::from_secs(1);
-/// How long the last minute of the history may take to be written then.
+/// The time limit for writing the last minute of the history then.
 const FAREWELL: Duration = Duration::from_millis(800);
 /// The pause after an error of the system.
 pub(super) const PAUSE: Duration = Duration::from_millis(50);

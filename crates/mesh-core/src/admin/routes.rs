@@ -24,11 +24,11 @@ use super::{
 };
 use crate::telemetry::exposition;
 
-/// How long a request may send its body, and an answer may be made.
+/// The time limit for the body of a request, and for the creation of an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The largest body: a token in JSON.
 const MAX_BODY: usize = 4 * 1024;
-/// Headers of every answer. Nothing of this port is run, framed or kept by anybody else.
+/// Headers of every answer. No other site may run, frame or store the content of this port.
 const HEADERS: [(HeaderName, &str); 7] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -122,7 +122,7 @@ async fn json(made: Later) -> Answer {
 async fn page_of(made: Later, kind: &'static str) -> Answer {
     match timeout(PATIENCE, made).await {
         Ok(Some(body)) => answer(StatusCode::OK, kind, body),
-        _ => text(StatusCode::SERVICE_UNAVAILABLE, "the mesh did not answer in time, or does not run\n"),
+        _ => text(StatusCode::SERVICE_UNAVAILABLE, "the mesh did not answer in time, or is not running\n"),
     }
 }
 
@@ -190,7 +190,7 @@ async fn login(State(desk): State<Desk>, request: Request) -> Answer {
         return text(StatusCode::INTERNAL_SERVER_ERROR, "");
     };
     let Ok(Ok(body)) = timeout(PATIENCE, to_bytes(request.into_body(), MAX_BODY)).await else {
-        return text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or did not come in time\n");
+        return text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or did not arrive in time\n");
     };
     let Ok(Shown { token }) = serde_json::from_slice(&body) else {
         return text(StatusCode::BAD_REQUEST, "send {\"token\": \"…\"}\n");

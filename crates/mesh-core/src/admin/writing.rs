@@ -1,4 +1,4 @@
-//! A connection whose peer has to read. One that takes nothing for a while is broken off.
+//! A connection whose peer has to read. The connection is closed if the peer reads nothing for a while.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-/// A connection that ends when its peer reads nothing for so long.
+/// A connection that ends when its peer reads nothing for the time in `patience`.
 pub(super) struct Impatient<S> {
     inner: S,
     patience: Duration,

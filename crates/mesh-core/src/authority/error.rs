@@ -1,4 +1,4 @@
-//! Why the authority refuses.
+//! The refusals of the authority.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::{
     identity::{BadRequest, IdentityError, MaterialError},
 };
 
-/// Why the authority does not do what it is asked.
+/// The reason for which the authority refuses a request.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthorityError {

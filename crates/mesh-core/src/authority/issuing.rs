@@ -27,7 +27,7 @@ macro_rules! at {
     };
 }
 
-/// How long before the present a certificate begins, for peers whose clocks are slow.
+/// The time by which the beginning of a certificate is set back, for peers whose clocks are slow.
 pub(super) const BACKDATED: Duration = Duration::from_mins(5);
 /// The longest name of a DNS host and of its labels.
 const MAX_HOST: usize = 253;
@@ -55,7 +55,7 @@ impl Validity {
     }
 }
 
-/// Which authority a certificate is of.
+/// The rank of an authority.
 #[derive(Clone, Copy)]
 pub(super) enum Rank {
     Root,

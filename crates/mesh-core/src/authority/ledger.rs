@@ -1,4 +1,4 @@
-//! The contents of `authority.json`, and which of its records count at a given time.
+//! The contents of `authority.json`, and the choice of the records that count at a given time.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ pub(super) struct Ledger {
     pub(super) tokens: Vec<Token>,
     pub(super) issued: Vec<Issued>,
     pub(super) revoked: Vec<Revoked>,
-    /// The services that were revoked and got no token since.
+    /// The services that were revoked and have got no token since.
     pub(super) barred: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Root {
     pub(super) id: String,
     /// DER, in base64.
     pub(super) certificate: String,
-    /// The revocation list of its issuers, made while its key was at hand.
+    /// The revocation list of its issuers, made while its key was available.
     pub(super) list: String,
     pub(super) expires: u64,
 }
@@ -91,10 +91,10 @@ pub(super) struct Revoked {
 }
 
 impl Ledger {
-    /// Forgets what has no effect any more. A root stays as long as a certificate rests on it.
+    /// Removes the records that have no effect any more. A root stays as long as a certificate depends on it.
     pub(super) fn prune(&mut self, now: Timestamp) {
         let now = now.as_millis();
-        // A token that has ended is known for a day, so that its user learns why it is refused.
+        // An expired token is kept for a day, so that its user learns the reason for the refusal.
         self.tokens.retain(|token| now < token.expires.saturating_add(KNOWN_AFTER_END_MS));
         self.issued.retain(|issued| now < issued.expires);
         self.revoked.retain(|revoked| now < revoked.expires);
@@ -126,7 +126,7 @@ impl Ledger {
         self.issuers.iter().any(|issuer| issuer.from > now.as_millis())
     }
 
-    /// Records a certificate before it is made, so that it can be revoked whatever happens then.
+    /// Records a certificate before it is made, so that it can be revoked even if a later step fails.
     pub(super) fn record(
         &mut self,
         service: &ServiceId,
@@ -156,7 +156,7 @@ impl Ledger {
         Ok(issuer)
     }
 
-    /// Takes a use of the token. The comparison of the secret takes the same time for every secret.
+    /// Uses up one use of the token. The comparison of the secret takes the same time for every secret.
     pub(super) fn burn(
         &mut self,
         token: &JoinToken,

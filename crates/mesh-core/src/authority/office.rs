@@ -30,7 +30,7 @@ const ISSUER_LIFETIME: Duration = Duration::from_hours(24 * 365);
 const LIFETIME: Duration = DAY;
 const SHORTEST: Duration = Duration::from_mins(1);
 const LONGEST: Duration = Duration::from_hours(24 * 90);
-/// How long a revocation list counts. It outlives the certificates that were renewed on the same day.
+/// The lifetime of a revocation list. It outlives the certificates that were renewed on the same day.
 const LIST_LIFETIME: Duration = Duration::from_hours(24 * 4);
 /// The longest life of a token.
 const MAX_TOKEN_LIFE: Duration = Duration::from_hours(24 * 365);
@@ -163,7 +163,7 @@ impl Authority {
         Ok(Certified { chain, key, serial: hex::encode(serial), expires: validity.until })
     }
 
-    /// Makes a token that admits `service` so many times within `life`.
+    /// Makes a token that admits `service` `uses` times within `life`.
     pub fn invite(
         &self,
         service: &ServiceId,

@@ -22,13 +22,13 @@ impl<'a> Metadata<'a> {
         }
         match self.read.get_or_init(|| read(self.text)) {
             Some(found) => rule.metadata.iter().all(|(name, value)| found.get(name) == Some(value)),
-            // Nobody knows whether they hold. The safe side is the one that does not permit.
+            // It is unknown whether they hold. The safe decision is the one that does not permit the request.
             None => rule.effect == Effect::Deny,
         }
     }
 }
 
-/// As JavaScript reads it: of two members with one name the last counts.
+/// Reads metadata as JavaScript does: of two members with the same name, the last one counts.
 fn read(text: &[u8]) -> Option<HashMap<String, String>> {
     if text.is_empty() { Some(HashMap::new()) } else { serde_json::from_slice(text).ok() }
 }

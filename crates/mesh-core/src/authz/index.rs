@@ -1,4 +1,4 @@
-//! From a caller and a method to the rules that may match, without a look at the others.
+//! The index that finds the rules that may match a caller and a method. It does not read the other rules.
 
 use std::{
     collections::{HashMap, hash_map::Entry},

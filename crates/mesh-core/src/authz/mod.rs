@@ -86,8 +86,8 @@ impl Policy {
     }
 
     /// Decides about a request. `metadata` is a JSON object of strings, or nothing; it is read only if a rule
-    /// that matches otherwise has conditions. Where it cannot be read, such a rule denies if it can, and does
-    /// not permit.
+    /// that otherwise matches has conditions. If it cannot be read, such a rule with `deny` denies the
+    /// request, and any other such rule does not permit it.
     #[must_use]
     pub fn decide(&self, caller: Caller<'_>, method: &str, metadata: &[u8]) -> Decision<'_> {
         let metadata = Metadata::new(metadata);

@@ -38,7 +38,7 @@ pub(super) struct Member {
     pub(super) facts: Facts,
     /// Whether it is one of those that this caller uses; the others stand in for them.
     pub(super) in_subset: bool,
-    /// When its slow start began, if it has one.
+    /// The beginning of its slow start, if it has one.
     pub(super) since: Option<Timestamp>,
     /// The calls that round robin owes it.
     pub(super) credit: Cell<f64>,
@@ -218,7 +218,7 @@ impl Group {
         Some((index, time))
     }
 
-    /// How many instances are ejected.
+    /// The number of ejected instances.
     #[must_use]
     pub fn ejected(&self, now: Timestamp) -> usize {
         self.members.iter().filter(|member| member.record.is_ejected(now)).count()

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// How fast an observation fades, in ms: after this time about a third of its weight is left.
+/// The time in which an observation fades, in ms: about a third of its weight is left after it.
 const FADE_MS: f64 = 10_000.0;
 /// A latency above the estimate counts for a half at once: an instance that becomes slow is noticed with its
 /// first answers, and one hiccup does not count in full.
 const RISE: f64 = 0.5;
 /// The share of one outcome in the estimated share of failures.
 const OUTCOME: f64 = 1.0 / 16.0;
-/// How much dearer an instance is that fails each call. One that fails fast must not attract calls.
+/// The factor of the cost of an instance that fails each call. One that fails fast must not attract calls.
 const FAILURE_COST: f64 = 10.0;
 
 /// The rest of an observation after a time. The quotient is close to e⁻ˣ, and takes a tenth of its time.

@@ -1,4 +1,4 @@
-//! Which instance of a service a call goes to.
+//! The choice of the instance of a service for a call.
 //!
 //! A [`Group`] knows the instances of one service by their places in a list: how long each takes to answer,
 //! how many calls are at it, whether it fails more than the others. Nothing here reads a clock or draws a

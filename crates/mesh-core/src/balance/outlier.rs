@@ -16,7 +16,7 @@ pub(super) struct Record {
     pub(super) failures: u32,
     /// Ejections that count for the length of the next one.
     times: u32,
-    /// When the last ejection ends.
+    /// The end of the last ejection.
     pub(super) until: Timestamp,
 }
 
@@ -31,7 +31,7 @@ impl Record {
         (left > 0).then(|| Duration::from_millis(left))
     }
 
-    /// Notes an outcome; returns whether so many failures in a row are too many.
+    /// Notes an outcome; returns whether there are now too many failures in a row.
     pub(super) fn note(&mut self, failed: bool, limits: &Ejection) -> bool {
         self.calls = self.calls.saturating_add(1);
         if !failed {

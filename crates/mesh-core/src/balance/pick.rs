@@ -3,7 +3,7 @@
 use super::{dice::Dice, group::Group, sticky::score};
 use crate::{clock::Timestamp, config::Selection};
 
-/// Draws of an instance by chance before all of them are looked at.
+/// The number of random draws before all instances are examined.
 const DRAWS: usize = 8;
 /// A cost counts as lower only below this share of the other: a smaller difference is noise.
 const LOWER: f64 = 0.8;
@@ -59,7 +59,7 @@ impl Group {
         share(left, self.members.len()) < limits.panic_threshold
     }
 
-    /// Those of the subset first, and those of the zone before others.
+    /// Chooses from the subset first. Instances of the zone come before others.
     fn choose(
         &self,
         usable: Usable<'_>,
@@ -68,7 +68,7 @@ impl Group {
         dice: &mut Dice,
     ) -> Option<usize> {
         if let Some(key) = sticky {
-            // Every caller looks at the same instances, so that a key has one instance in all.
+            // All callers choose from the same instances, so that they use the same instance for a key.
             return self.rendezvous(usable, key);
         }
         if self.has_subset {
@@ -109,11 +109,12 @@ impl Group {
         }
     }
 
-    /// The instance whose turn it is. One with a smaller weight lets turns pass.
+    /// The instance whose turn it is. An instance with a smaller weight skips some of its turns.
     fn next(&self, usable: Usable<'_>, now: Timestamp) -> Option<usize> {
         let count = self.members.len();
         let mut fallback = None;
-        // With weights far apart an instance may not save up a whole call: then the first one has it.
+        // If the weights differ widely, no instance may have credit for a whole call.
+        // The first one then gets it.
         for _ in 0..count * DRAWS {
             let index = self.turn.get() % count;
             self.turn.set(index + 1);
@@ -123,7 +124,7 @@ impl Group {
             fallback = fallback.or(Some(index));
             let share = self.weight(index, now) / self.max_weight;
             let credit = self.members[index].credit.get() + share;
-            // Sums of shares miss whole numbers by a little.
+            // The rounding of shares makes their sum differ slightly from a whole number.
             let has_turn = credit > 1.0 - 1e-9;
             self.members[index].credit.set(if has_turn { credit - 1.0 } else { credit });
             if has_turn {

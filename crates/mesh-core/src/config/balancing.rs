@@ -7,7 +7,7 @@ section! {
         policy: Selection = "policy" ("'p2c' | 'round-robin' | 'random'"), shown(Selection::P2c, "`'p2c'`"),
             |at| at.choice(Selection::NAMES);
         /// The zone of this service. Instances of the same `zone` are preferred. Calls spill over to other zones
-        /// when the own instances are away, or take more than twice as long.
+        /// when the instances of this zone are unavailable, or take more than twice as long.
         zone: Option<String> = "zone" ("string"), absent("none: all instances are alike"),
             |at| at.string().map(Some);
         /// The time in which a new instance, or one that was ejected, grows from a tenth of its share of the calls

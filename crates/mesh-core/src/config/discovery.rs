@@ -8,7 +8,7 @@ section! {
         /// A source of instances for the services whose address is not in `services`: `'file'`, `'dns'`,
         /// `'etcd'`, `'consul'` or `'kubernetes'` with its options beside it, an object with a function `watch`, or
         /// a `StaticDiscovery`. The mesh watches a
-        /// service from its first call on. Pins in `services` hold for the reported instances too.
+        /// service from the first call to it. Pins in `services` apply to the reported instances too.
         has_provider: bool = "provider" ("ProviderOption"), shown(false, "none"),
             |at| at.choice(&[("application", true)]);
         /// For how long the last list of a provider is used while its source is away, 1 s to 30 d. Then calls of

@@ -14,7 +14,7 @@ section! {
         /// The most calls this mesh has in flight in all.
         max_pending_calls: u32 = "maxPendingCalls" ("number"), count(16_384), |at| at.integer(1, 1 << 20);
         /// The most calls in a chain, each made by the handler of the previous one, 1…254. Beyond it:
-        /// `CALL_DEPTH`, with the path. The limit ends a circle of services that call one another.
+        /// `CALL_DEPTH`, with the path. The limit breaks a cycle of services that call one another.
         max_call_depth: u32 = "maxCallDepth" ("number"), count(64), |at| at.integer(1, 254);
         /// The most sessions accepted in all.
         max_sessions: u32 = "maxSessions" ("number"), count(10_000), |at| at.integer(1, 1 << 20);

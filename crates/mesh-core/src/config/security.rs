@@ -1,5 +1,5 @@
 section! {
-    /// How keys, tokens and sessions are made.
+    /// The options of keys, tokens and sessions.
     Security as SecurityConfig {
         /// The size of the RSA key in bits.
         rsa_bits: u32 = "rsaKeySize" ("2048 | 4096"), shown(4096, "4096"), |at| at.one_of(&[2048, 4096]);

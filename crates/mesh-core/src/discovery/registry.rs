@@ -90,7 +90,8 @@ impl<Key> Registry<Key> {
         if found { Ok(changed) } else { Err(DiscoveryError::UnknownInstance(id.clone())) }
     }
 
-    /// Sets all instances of `id`. Those at an address that was known keep their health. Returns them.
+    /// Replaces all instances of `id`, and returns the new ones. An instance at a known address keeps its
+    /// health.
     pub fn replace(&self, id: &ServiceId, endpoints: Vec<Endpoint<Key>>) -> Arc<Vec<Entry<Key>>> {
         let mut services = self.write();
         let former = services.remove(id).unwrap_or_default();

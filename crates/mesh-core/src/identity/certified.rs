@@ -20,7 +20,7 @@ pub struct Certified {
     pub serial: Vec<u8>,
     /// The end of the leaf.
     pub certificate_expires: Timestamp,
-    /// When the certificate itself begins.
+    /// The beginning of the certificate itself.
     pub certificate_begins: Timestamp,
     /// The end of the identity: of the delegation, a certificate of the path or the anchor.
     pub expires: Timestamp,

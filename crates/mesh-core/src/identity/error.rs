@@ -1,4 +1,4 @@
-//! Why an identity is refused, and why this service's own cannot be used.
+//! The reasons for which an identity is refused, or for which this service's own cannot be used.
 
 use x509_parser::time::ASN1Time;
 
@@ -10,7 +10,7 @@ use crate::{
     wire::Malformed,
 };
 
-/// Why a peer's identity is refused. Local only: a peer hears one status for all.
+/// The reason for which a peer's identity is refused. It stays local: a peer gets the same status for all.
 /// No text of a certificate that is not yet verified is repeated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -139,7 +139,7 @@ impl Coded for IdentityError {
     }
 }
 
-/// Why this service's own certificate, key, anchors or lists cannot be used.
+/// The reason for which this service's own certificate, key, anchors or lists cannot be used.
 /// No key and no part of one is repeated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

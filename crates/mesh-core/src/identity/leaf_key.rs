@@ -23,7 +23,7 @@ pub(super) enum LeafKey {
     Rsa(RsaKeyPair),
 }
 
-/// Why a key is not that of a certificate.
+/// The reason for which a key is not that of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotTheKey {
     /// The certificate has a key that signs no delegation.

@@ -21,7 +21,7 @@ use crate::{
 const CERT: &str = "security.certificate.cert";
 const KEY: &str = "security.certificate.key";
 
-/// How long before the present a delegation begins, for peers whose clocks are slow.
+/// The time by which the beginning of a delegation is set back, for peers whose clocks are slow.
 const BACKDATED: Duration = Duration::from_mins(5);
 
 /// This service's chain, and the key of its leaf.

@@ -1,4 +1,4 @@
-//! Which service a certificate names.
+//! The service that a certificate names.
 
 use super::{certificate::Facts, error::IdentityError};
 use crate::id::ServiceId;
@@ -38,7 +38,7 @@ impl<'a> SpiffeId<'a> {
     }
 }
 
-/// How certificates name services, as configured.
+/// The configured way in which certificates name services.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameRule {
     /// `security.certificate.trustDomain`.
@@ -52,7 +52,7 @@ pub struct NameRule {
 }
 
 impl NameRule {
-    /// Why the rule cannot be used, with the option it is about.
+    /// The option at fault and the reason, if the rule cannot be used.
     #[must_use]
     pub fn fault(&self) -> Option<(&'static str, &'static str)> {
         if let Some(template) = &self.template {

@@ -56,7 +56,7 @@ impl Verifier {
         }
     }
 
-    /// How many signatures were verified.
+    /// The number of signatures that were verified.
     #[must_use]
     pub fn signatures(&self) -> u64 {
         self.signatures.load(Ordering::Relaxed)

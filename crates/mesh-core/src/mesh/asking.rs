@@ -32,9 +32,9 @@ use crate::{
 const MAX_SERVICES: usize = 256;
 /// Services that are asked at once.
 const AT_ONCE: usize = 16;
-/// How long one may take.
+/// The time limit of one service.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long all of them may take.
+/// The time limit of all services together.
 const IN_ALL: Duration = Duration::from_secs(4);
 /// Bytes of reports that are taken in at most.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -208,7 +208,7 @@ async fn ask_service(
     (service, outcome)
 }
 
-/// Why a service could not be asked.
+/// The reason for which a service could not be asked.
 fn why(error: &CallError) -> Silence {
     match error.code {
         Code::PermissionDenied => silence(

@@ -32,9 +32,9 @@ const MAX_APPENDED: u64 = 16 << 20;
 const MAX_BLOCK: usize = 2 << 20;
 /// Length and checksum.
 const HEAD: usize = 12;
-/// How often something is written, in ms.
+/// The interval between two writes, in ms.
 const STEP: u64 = 60_000;
-/// How often everything is written anew, in ms.
+/// The interval at which everything is written anew, in ms.
 const RENEWAL: u64 = 3_600_000;
 
 /// The damage of a file that was read all the same.
@@ -207,7 +207,7 @@ fn load(file: &mut File, history: &Mutex<History>, now: u64) -> io::Result<u64> 
         let length: [u8; 4] = std::array::from_fn(|at| block[at]);
         let content = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
         if content > MAX_BLOCK {
-            // Where the next block would be is unknown.
+            // The position of the next block is unknown.
             return Ok(lost + HEAD as u64 + io::copy(&mut reader, &mut io::sink())?);
         }
         let read = reader.by_ref().take(content as u64).read_to_end(&mut block)?;

@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 
-/// Why spans did not reach the collector.
+/// The reason for which spans did not reach the collector.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExportError {
     #[error("it cannot be reached: {0}")]

@@ -31,15 +31,15 @@ use crate::{
     telemetry::{Dropped, Span, Tracer, Wake, escape},
 };
 
-/// How long spans wait for others.
+/// The longest wait of spans for others.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long a request and its answer may take.
+/// The time limit of a request with its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a batch is tried again.
+/// The time for which the export of a batch is tried again.
 const PERSEVERANCE: Duration = Duration::from_mins(1);
 /// The first and the longest pause between tries.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(16));
-/// How long the end of a mesh waits for the last spans.
+/// The longest wait of a closing mesh for the last spans.
 const FLUSH: Duration = Duration::from_secs(2);
 /// A wall clock that differs by more than this has been set.
 const STEP: Duration = Duration::from_millis(5);
@@ -126,7 +126,7 @@ struct Work {
     /// A batch is full.
     full: Arc<Notify>,
     stop: CancellationToken,
-    /// When the mesh began to stop.
+    /// The time at which the mesh began to stop.
     stopped: Arc<OnceLock<Instant>>,
     /// The wall time from which the times of spans are counted.
     origin: Option<Duration>,

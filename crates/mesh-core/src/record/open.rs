@@ -19,7 +19,7 @@ pub struct Opener {
     keys: EpochKeys,
     next: u64,
     records: u64,
-    /// When the current epoch began.
+    /// The beginning of the current epoch.
     since: Timestamp,
     discarded: u32,
     hasty_rekeys: u32,

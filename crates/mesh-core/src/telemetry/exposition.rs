@@ -64,8 +64,8 @@ fn encode(page: Page) -> String {
     text
 }
 
-/// Rewrites a page for readers of the older format, which has no units and no end, and in which the name of a
-/// counter includes its suffix.
+/// Rewrites a page for readers of the older format. That format has no units and no end marker, and the
+/// name of a counter includes its suffix.
 fn older(page: &str) -> String {
     let mut out = String::with_capacity(page.len());
     let mut pending: Option<(&str, &str)> = None;
@@ -126,7 +126,7 @@ impl Page {
         Self { recorder: Arc::clone(recorder), outbound: Arc::new(outbound), inbound: Arc::new(inbound) }
     }
 
-    /// Figures that only a mesh that records has.
+    /// The figures that exist only if the mesh records calls.
     fn rest(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let recorder = &*self.recorder;
         in_flight(encoder, recorder)?;

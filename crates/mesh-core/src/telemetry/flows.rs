@@ -28,7 +28,7 @@ pub const OTHER: &str = "_other";
 /// OK and the sixteen codes of errors, by number.
 const CODES: usize = Code::ALL.len() + 1;
 
-/// Which sides of a call are streams. The order is that of the kinds on the wire.
+/// The sides of a call that are streams. The order is that of the kinds on the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FlowKind {
     /// One input, one result.
@@ -82,7 +82,7 @@ pub struct FlowFigures {
     pub peer: String,
     /// The method.
     pub method: String,
-    /// Which sides are streams.
+    /// The sides that are streams.
     pub kind: FlowKind,
     /// Calls that run.
     pub in_flight: u32,

@@ -62,9 +62,9 @@ pub struct MeshEvent {
 pub struct Batch {
     /// Each with its number.
     pub entries: Vec<(u64, Arc<Live>)>,
-    /// How many the reader missed.
+    /// The number of entries that the reader missed.
     pub missed: u64,
-    /// Where it goes on.
+    /// The number of the next entry.
     pub next: u64,
 }
 

@@ -109,7 +109,7 @@ pub enum Heard {
     Nothing(Silence),
 }
 
-/// Why a service could not be asked, and what to do about it.
+/// The reason for which a service could not be asked, and the repair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Silence {
     /// The cause, after the name of the service.

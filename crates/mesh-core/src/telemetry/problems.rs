@@ -23,7 +23,7 @@ const SLOW: f64 = 3.0;
 const SLOW_MS: f64 = 20.0;
 /// The share of a limit that is near it.
 const NEAR: f64 = 0.8;
-/// How long a refusal matters, in ms.
+/// The time for which a refusal matters, in ms.
 const LATELY: u64 = 10 * 60_000;
 /// A certificate that ends within this is about to, in ms; and one that ends within this at once.
 const SOON: u64 = 14 * 86_400_000;
@@ -42,7 +42,7 @@ pub struct Background {
     pub first_contact: usize,
     /// A fault of the key directory, with path and repair.
     pub key_directory: Option<String>,
-    /// Why the history is not kept, with the repair.
+    /// The reason for which the history is not kept, with the repair.
     pub history: Option<String>,
     /// Streams that stand still.
     pub stalled: u64,

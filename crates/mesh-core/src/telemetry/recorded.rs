@@ -38,7 +38,7 @@ pub struct Begun<'a> {
     pub peer: &'a str,
     /// The method.
     pub method: &'a str,
-    /// Which sides are streams.
+    /// The sides that are streams.
     pub kind: FlowKind,
     /// A JSON object of strings, or nothing; for its trace.
     pub metadata: &'a [u8],
@@ -48,7 +48,7 @@ pub struct Begun<'a> {
     pub attempt: u8,
 }
 
-/// Why a call failed.
+/// The failure of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Failed<'a> {
     /// The code.
@@ -89,7 +89,7 @@ pub struct Refusals {
     pub reason: String,
     /// Its text.
     pub text: String,
-    /// How many were told of.
+    /// The number of refusals that were recorded.
     pub count: u64,
     /// The first and the last one.
     pub since: u64,

@@ -34,7 +34,7 @@ const MAX_REFUSED: usize = 100;
 const MAX_EVENTS: usize = 500;
 /// The longest text, in characters.
 const MAX_TEXT: usize = 400;
-/// How often the calls of flows are noted, so that there is a recent past.
+/// The interval at which the calls of flows are noted, so that there is a recent past.
 const MARK: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ impl Recorder {
     pub fn new(service: &str, version: &'static str, started: Timestamp, records: bool) -> Self {
         let (inbound, outbound, tail, retries, rekeys, quota_refusals, notes) = Default::default();
         let mut random = [0; 8];
-        // The name of an instance protects nothing.
+        // The name of an instance is not a secret, so a failure here does no harm.
         let _ = fill_random(&mut random);
         let (service, instance) = (service.to_owned(), hex::encode(random));
         Self {
@@ -156,7 +156,7 @@ impl Recorder {
         Began { watched: Some(Watched { running, direction, since: now, trace, span }), metadata: changed }
     }
 
-    /// A call has ended, well or not.
+    /// Records the end of a call, with its failure if it failed.
     pub fn end(&self, watched: Watched, failed: Option<Failed<'_>>, now: Duration) {
         let Watched { running, direction, since, trace, span } = watched;
         if let (Some(tracer), Some(span)) = (&self.tracer, span) {
@@ -211,7 +211,7 @@ impl Recorder {
         }
     }
 
-    /// The policy denied a request, or would have.
+    /// Records a request that the policy denied, or would have denied.
     pub fn denied(&self, caller: &str, method: &str, rule: &str, now: Duration) {
         let at = self.wall(now);
         let mut key = [caller, method, rule].map(short);
@@ -224,7 +224,7 @@ impl Recorder {
         *entry = (entry.0 + 1, at);
     }
 
-    /// A handshake has ended; without a reason, well.
+    /// Records the end of a handshake. An empty reason means success.
     pub fn handshake(&self, direction: Direction, reason: &str) {
         let handshakes = &mut self.notes().handshakes;
         let mut key = (direction, short(reason));
@@ -239,7 +239,7 @@ impl Recorder {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Sessions changed their keys so often.
+    /// Records the number of key changes of sessions.
     pub fn rekeyed(&self, times: u32) {
         if times > 0 {
             self.rekeys.fetch_add(times.into(), Ordering::Relaxed);
@@ -251,7 +251,7 @@ impl Recorder {
         self.quota_refusals.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Something happened.
+    /// Records an event.
     pub fn event(&self, kind: &str, subject: &str, text: &str, now: Duration) {
         if !self.records {
             return;
@@ -271,7 +271,7 @@ impl Recorder {
         events.push_back(event);
     }
 
-    /// Somebody was refused `count` times.
+    /// Records that a peer was refused `count` times.
     pub fn refused(&self, subject: &str, reason: &str, text: &str, count: u64, now: Duration) {
         let at = self.wall(now);
         let refused = &mut self.notes().refused;
@@ -345,13 +345,13 @@ impl Recorder {
         self.notes().events.iter().cloned().collect()
     }
 
-    /// Why the history is not kept; `None` if it is, or if it need not be.
+    /// The reason for which the history is not kept; `None` if it is kept, or need not be kept.
     #[must_use]
     pub fn history_fault(&self) -> Option<String> {
         self.notes().history_fault.clone()
     }
 
-    /// The history is not kept any more, or is again. Returns whether that is news.
+    /// Records whether the history is kept. Returns whether that has changed.
     pub fn set_history_fault(&self, fault: Option<String>) -> bool {
         let known = &mut self.notes().history_fault;
         let is_news = *known != fault;

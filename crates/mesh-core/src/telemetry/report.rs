@@ -222,7 +222,7 @@ pub struct Problem {
     pub since: u64,
 }
 
-/// How bad a problem is, the worst first.
+/// The severity of a problem, the worst first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {

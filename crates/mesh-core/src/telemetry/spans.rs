@@ -1,5 +1,5 @@
-//! The spans of a mesh: which calls have one, what it says, and those that wait for their export. The record of the
-//! mesh makes them; the exporter takes them.
+//! The spans of a mesh: the choice of the calls with a span, the content of a span, and the queue for the
+//! export. The record of the mesh makes the spans; the exporter takes them.
 
 use std::{
     collections::VecDeque,
@@ -18,7 +18,7 @@ use crate::{
 
 /// The most spans that wait, as in the specification of OpenTelemetry.
 pub const MAX_WAITING: usize = 2_048;
-/// So many are worth a request of their own.
+/// The number of spans in a full batch, which is exported in one request.
 pub const BATCH: usize = 512;
 /// The longest text of an attribute, in characters.
 const MAX_TEXT: usize = 256;
@@ -152,7 +152,7 @@ impl OpenSpan {
         open
     }
 
-    /// The call went to this instance at last, and made so many attempts.
+    /// Records the last instance of the call, and the number of its attempts.
     pub fn went_to(&mut self, address: Option<(&str, u16)>, attempts: u8) {
         if let Some((host, port)) = address {
             self.put(ADDRESS, word(host));
@@ -231,7 +231,7 @@ pub struct Tracer {
     wake: OnceLock<Box<dyn Wake>>,
     began: OnceLock<Instant>,
     exported: AtomicU64,
-    /// For want of room, after failures, by the collector's word.
+    /// Spans that were lost: to a full queue, to failed exports, and by rejection of the collector.
     dropped: [AtomicU64; 3],
 }
 
@@ -241,7 +241,7 @@ pub trait Wake: Send + Sync + std::fmt::Debug {
     fn wake(&self);
 }
 
-/// Why spans were dropped.
+/// The reason for which spans were dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dropped {
     /// The queue was full.
@@ -277,7 +277,7 @@ impl Tracer {
         Self { threshold, ids, waiting, wake, began, exported, dropped }
     }
 
-    /// The times of spans are counted from here.
+    /// Sets the instant from which the times of spans are counted.
     pub fn counts_from(&self, start: Instant) {
         let _ = self.began.set(start);
     }
@@ -288,13 +288,13 @@ impl Tracer {
         self.began.get().copied()
     }
 
-    /// Full batches wake this.
+    /// Sets the exporter that a full batch wakes.
     pub fn wakes(&self, exporter: Box<dyn Wake>) {
         let _ = self.wake.set(exporter);
     }
 
-    /// A call begins: its span if it is recorded, and its metadata with its place in the trace, unless it stays as
-    /// it is.
+    /// Begins the span of a call. Returns the span, if the call is recorded, and the metadata with the place
+    /// of the call in the trace, if the metadata changes.
     pub(super) fn begin(
         &self,
         start: SpanStart<'_>,
@@ -381,12 +381,12 @@ impl Tracer {
         waiting.drain(..count).collect()
     }
 
-    /// So many spans are with the collector.
+    /// Counts spans that the collector has accepted.
     pub fn exported(&self, count: usize) {
         self.exported.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// So many spans are lost.
+    /// Counts spans that are lost.
     pub fn dropped(&self, why: Dropped, count: usize) {
         self.dropped[why as usize].fetch_add(count as u64, Ordering::Relaxed);
     }
@@ -399,7 +399,7 @@ impl Tracer {
     }
 }
 
-/// Ids from random bytes, which are made in stock.
+/// Ids from random bytes, which are generated in advance.
 #[derive(Debug, Default)]
 struct Ids {
     stock: Vec<u8>,
@@ -418,7 +418,7 @@ impl Ids {
                 }
             } else {
                 self.stock.resize(Self::STOCK, 1);
-                // Without random bytes the ids are not unique, and the call goes on.
+                // Without random bytes the ids are not unique, but the call continues.
                 let _ = fill_random(&mut self.stock);
             }
         }

@@ -20,12 +20,12 @@ use std::{
 
 use super::holdings::Holdings;
 
-/// One in so many of all connections may be unproven. This limits the cost of
+/// One in `STRANGERS` of all connections may be unproven. This limits the cost of
 /// strangers; members have the other connections.
 const STRANGERS: usize = 4;
 /// The most unproven connections, with any limit of connections.
 const MOST_STRANGERS: usize = 2048;
-/// When the system runs out of a resource, one in so many of the unproven connections is evicted.
+/// One in `SHORTAGE` of the unproven connections is evicted when the system runs out of a resource.
 const SHORTAGE: usize = 8;
 
 /// All open connections.

@@ -47,7 +47,7 @@ pub(super) struct Call {
     pub(super) timer: Option<TimerKey>,
     /// The timer of its next attempt.
     pub(super) pause: Option<TimerKey>,
-    /// The instance that it is at, if instances have breakers.
+    /// The instance at which it is counted, if instances have breakers.
     pub(super) stand: Option<Stand>,
     /// The instance that carries it, and the time of its sending.
     pub(super) visit: Option<(Visit, Instant)>,
@@ -56,7 +56,7 @@ pub(super) struct Call {
     /// The charge for its memory; a large message has its own charge.
     _charge: Charge,
     tries: Tries,
-    /// The latest time at which an attempt to connect is of use to it.
+    /// The latest time at which a connection attempt can still help it.
     pub(super) latest: Instant,
     pub(super) deadline: Option<Instant>,
     /// The instances that could not be reached for it since its last wait.

@@ -235,7 +235,7 @@ impl State {
     }
 }
 
-/// The rest of a link after so many failures: a random time from half of the
+/// The rest of a link after `failures` failures: a random time from half of the
 /// current delay to the whole. The minimum spares a service that is starting;
 /// the jitter keeps callers from returning together.
 fn delay(failures: u32, away: Duration, chance: f64) -> Duration {

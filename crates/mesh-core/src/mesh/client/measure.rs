@@ -47,7 +47,7 @@ impl Measured {
         ((watched.is_some() || collected.is_some()).then_some(Self { watched, collected }), metadata)
     }
 
-    /// It went to this instance at last, and made so many attempts.
+    /// Records the last instance of the call, and the number of its attempts.
     pub(super) fn went_to(&mut self, target: Option<&Address>, attempts: u8) {
         if let Some(span) = self.watched.as_mut().and_then(|watched| watched.span.as_mut()) {
             span.went_to(target.map(|target| (target.host.as_str(), target.port.get())), attempts);

@@ -1,5 +1,5 @@
-//! Whether and when a failed call is tried again. This is the only engine for
-//! both kinds of repetition.
+//! The decision whether and when a failed call is tried again. Both kinds of
+//! repetition use only this module.
 //!
 //! A call that cannot have run when its session was lost is placed again at
 //! once, a few times at most, in every mesh. Any other repetition is a new try

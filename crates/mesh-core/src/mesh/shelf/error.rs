@@ -1,8 +1,8 @@
-//! Why a history is not kept.
+//! The reasons for which a history is not kept.
 
 use std::{io, path::PathBuf};
 
-/// Why the history is not kept.
+/// The reason for which the history is not kept.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::mesh) enum ShelfError {
     /// The directory or the file is not this user's.

@@ -9,7 +9,7 @@ use std::{
 
 use super::error::ShelfError;
 
-/// Where a history is. It is this process's own until it is dropped.
+/// The place of a history. It belongs to this process until it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     directory: PathBuf,

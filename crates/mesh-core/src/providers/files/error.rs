@@ -1,10 +1,10 @@
-//! Why the contents of files are not known.
+//! The reasons for which the contents of files are not known.
 
 use std::{io, path::PathBuf};
 
 use crate::error::{Code, Coded, Reason};
 
-/// Why a file could not be read. It names the file and the repair, never the contents.
+/// The reason for which a file could not be read. It names the file and the repair, never the contents.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FileError {
     /// The operating system refused.

@@ -43,14 +43,14 @@ const MAX_READINGS: u32 = 5;
 /// Pauses for a directory that is never quiet, before its files are read nevertheless.
 const MAX_PAUSES: u32 = 10;
 
-/// When files are read.
+/// The times at which files are read.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
     /// Whether the operating system is asked to signal changes.
     notify: bool,
-    /// How often the files are read without a signal.
+    /// The interval at which the files are read without a signal.
     poll: Duration,
-    /// How long the directories must be quiet before the files are read.
+    /// The time for which the directories must be quiet before the files are read.
     quiet: Duration,
 }
 

@@ -1,11 +1,12 @@
-//! Why a source of instances has no answer.
+//! The reasons for which a source of instances has no answer.
 
 use crate::{
     error::{Code, Coded, Reason},
     providers::files::FileError,
 };
 
-/// Why a source of instances has no answer. Its text names the source and what to look at.
+/// The reason for which a source of instances has no answer. Its text names the source and the thing to
+/// check.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ProviderError {
     /// The file cannot be read.

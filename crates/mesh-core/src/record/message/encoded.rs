@@ -67,14 +67,14 @@ impl Encoded {
         self.payload
     }
 
-    /// The shares of an item in the windows of its stream and of the session.
+    /// The bytes that an item takes from the windows of its stream and of the session.
     #[must_use]
     pub fn cost(&self) -> usize {
         if self.kind == kind::ITEM { self.payload + ITEM_COST } else { 0 }
     }
 
-    /// The message with the charge for its memory, which is released with the last
-    /// that holds the message.
+    /// Adds the charge for its memory to the message. The charge is released with the last copy of the
+    /// message.
     #[must_use]
     pub fn held_by(self, charge: Charge) -> Self {
         Self { held: Some(Arc::new(charge)), ..self }
@@ -156,7 +156,7 @@ impl Encoded {
             if fields.priority != Priority::Normal {
                 put_field(out, tag::PRIORITY, &[fields.priority as u8])?;
             }
-            // The path is only for people, so the call goes without it rather than fail.
+            // The path is only for people, so the call is sent without it instead of failing.
             if fields.path.len() <= MAX_PATH && out.len() + 3 + fields.path.len() <= start + MAX_FIELDS {
                 put_text(out, tag::PATH, fields.path.as_bytes())?;
             }

@@ -28,7 +28,7 @@ use crate::{
 
 /// The time for a connection, and for the answer to one question.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(3);
-/// When a silent connection is asked for a sign of life, and how long that may take.
+/// The silence after which a connection is probed, and the time limit of the answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// The most bytes of one answer: 1,000 instances of 8 KiB.
 pub(super) const MAX_ANSWER: usize = 16 << 20;
