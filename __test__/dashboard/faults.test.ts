@@ -124,7 +124,7 @@ describeInBrowser('the page', () => {
     await page.evaluate(() => (location.hash = '#/security'));
     await said(
       'peer-refused',
-      /payments .*a peer from \S*127\.0\.0\.1\S* was refused (once|\d+ times): the certificate of orders leads to no trust anchor/,
+      /payments .*a peer at \S*127\.0\.0\.1\S* was refused (once|\d+ times): the certificate of orders leads to no trust anchor/,
       /→ What to do: .*security\.certificate\.ca/,
     );
     await said('certificate-expiring', /stock the certificate/, /→ What to do: Renew it/);
@@ -198,7 +198,7 @@ describeInBrowser('the page', () => {
     const said = await problem(
       page,
       'peer-refused',
-      /payments .*a peer from \S*127\.0\.0\.1\S* was refused (once|\d+ times): the key of orders differs from its remembered key/,
+      /payments .*a peer at \S*127\.0\.0\.1\S* was refused (once|\d+ times): the key of orders differs from its remembered key/,
     );
     expect(said).toMatch(/→ What to do: .*otherwise somebody poses as it/);
     expect(faults).toEqual([]);

@@ -155,7 +155,25 @@ describe.skipIf(!mayMount())('a container (needs root of Linux, with mounts)', (
     expect(keys.size).toBe(1);
     // Without it, at each mount: the keys are then open to the group, and nothing is taken from there.
     regroup(volume);
-    expect(start({ SECURE_MESH_KEYS_DIR: at }, { mounts }).reason).toMatch(/^KEYDIR_/);
+    const { error, reason } = start({ SECURE_MESH_KEYS_DIR: at }, { mounts });
+    expect(reason).toBe('KEYDIR_MODE');
+    expect(error).toContain('set securityContext.fsGroupChangePolicy: OnRootMismatch');
+    expect(error).toContain('chmod -R go-rwx,g-s');
+    // What the sentence says leads to a start, with the same key.
+    execFileSync('chmod', ['-R', 'go-rwx,g-s', join(volume, 'secure-stack-mesh')]);
+    expect(keys).toContain(start({ SECURE_MESH_KEYS_DIR: at }, { mounts }).key);
+  });
+
+  it('says what a volume lacks on which it may not write', () => {
+    const volume = folder('closed');
+    chmodSync(volume, 0o755);
+    const at = folder('closed-mount');
+    const { error, reason } = start(
+      { SECURE_MESH_KEYS_DIR: at },
+      { mounts: `mount --bind ${volume} ${at}` },
+    );
+    expect(reason).toBe('KEYDIR_IO');
+    expect(error).toContain('set securityContext.fsGroup to a group of the process');
   });
 
   it('does not take a key directory on a volume from another user', () => {
@@ -165,11 +183,12 @@ describe.skipIf(!mayMount())('a container (needs root of Linux, with mounts)', (
     chownSync(own, UID + 1, UID + 1);
     chmodSync(volume, 0o777);
     const at = folder('planted-mount');
-    const { reason } = start(
+    const { error, reason } = start(
       { SECURE_MESH_KEYS_DIR: at },
       { mounts: `mount --bind ${volume} ${at}` },
     );
-    expect(reason).toMatch(/^KEYDIR_/);
+    expect(reason).toBe('KEYDIR_OWNER');
+    expect(error).toContain(`set securityContext.runAsUser: ${UID + 1}`);
   });
 
   /** What `SetVolumeOwnership` of a kubelet does: the group, `rw-rw----` and the bit for new files of directories. */

@@ -39,7 +39,7 @@ pub(super) fn report(core: &Core) -> Report {
         state: state(core).to_owned(),
         address: core.listening.as_ref().and_then(|listening| listening.address).map(|at| at.to_string()),
         mode: mode(core).to_owned(),
-        tls: false,
+        tls: core.identity.speaks_tls(),
         inbound: flows(&sight.inbound),
         outbound: flows(&sight.outbound),
         instances: core.client.instances(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::events::LogEvent;
-use crate::telemetry::Recorder;
+use crate::{error::Reason, telemetry::Recorder};
 
 /// The kind of event of a log line, if it is one.
 fn kind(event: &str) -> Option<&'static str> {
@@ -42,7 +42,31 @@ pub(crate) fn note(recorder: &Recorder, line: &LogEvent, now: Duration) {
         let count = field("count").and_then(|count| count.parse().ok()).unwrap_or(1);
         recorder.refused(subject, field("reason").unwrap_or_default(), &line.message, count, now);
     }
+    if line.event == "connect.failed"
+        && let (Some(target), Some(reason)) = (field("target"), field("reason"))
+        && is_of_identity(reason)
+    {
+        // Something at the address of a service is not that service.
+        recorder.refused(target, reason, &line.message, 1, now);
+    }
     recorder.event(kind, subject, &line.message, now);
+}
+
+/// Whether a connection failed because of who the peer is.
+fn is_of_identity(reason: &str) -> bool {
+    matches!(
+        Reason::from_name(reason),
+        Some(
+            Reason::PeerKeyChanged
+                | Reason::PeerKeyInUse
+                | Reason::CertExpired
+                | Reason::CertUntrusted
+                | Reason::CertInvalid
+                | Reason::CertName
+                | Reason::CertDelegation
+                | Reason::Revoked
+        )
+    )
 }
 
 #[cfg(test)]

@@ -25,8 +25,9 @@ const SLOW_MS: f64 = 20.0;
 const NEAR: f64 = 0.8;
 /// The time for which a refusal matters, in ms.
 const LATELY: u64 = 10 * 60_000;
-/// A certificate that ends within this is about to, in ms; and one that ends within this at once.
-const SOON: u64 = 14 * 86_400_000;
+/// A certificate is about to end within a week, in ms, or within two fifths of its life if that is shorter; and very
+/// soon within a day, or within three twentieths. Short ones are renewed at half of their life.
+const SOON: u64 = 7 * 86_400_000;
 const AT_ONCE: u64 = 86_400_000;
 
 /// Facts beside the report.
@@ -204,7 +205,9 @@ fn instances(found: &mut Found, report: &Report) {
 fn certificate(found: &mut Found, report: &Report) {
     let Some(certificate) = &report.identity.certificate else { return };
     let left = certificate.not_after.saturating_sub(report.at);
-    if left > SOON {
+    let life = certificate.not_after.saturating_sub(certificate.not_before);
+    let (soon, at_once) = (SOON.min(life / 5 * 2), AT_ONCE.min(life / 20 * 3));
+    if left > soon {
         return;
     }
     let hours = left / 3_600_000;
@@ -213,10 +216,9 @@ fn certificate(found: &mut Found, report: &Report) {
         0 => "the certificate of this service has ended; peers refuse it".to_owned(),
         _ => format!("the certificate of this service ends in {time}"),
     };
-    let severity = if left <= AT_ONCE { Severity::Critical } else { Severity::Warning };
+    let severity = if left <= at_once { Severity::Critical } else { Severity::Warning };
     let repair = "Renew it; the mesh reads the file again by itself, or call reloadIdentity().";
-    // It has been one of these problems since the last two weeks of the certificate began.
-    let since = certificate.not_after.saturating_sub(SOON).max(certificate.not_before);
+    let since = certificate.not_after.saturating_sub(soon);
     found.add_since(severity, "certificate-expiring", &report.service, text, repair, since);
 }
 
@@ -227,8 +229,10 @@ fn refused(found: &mut Found, background: &Background) {
         }
         let Refusals { reason, text, count, since, .. } = refusals;
         let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
-        let text = format!("a peer from {subject} was refused {times}: {text}");
+        let text = format!("a peer at {subject} was refused {times}: {text}");
         let repair = Reason::from_name(reason).map_or("Look at the log of this service.", Reason::remedy);
+        // The remedies are for a peer of one's own.
+        let repair = &format!("If this peer is yours: {repair} Otherwise find out what runs at {subject}.");
         found.add_since(Severity::Warning, "peer-refused", subject, text, repair, *since);
     }
 }
@@ -382,6 +386,7 @@ mod tests {
         );
         let problems = problems(&report, &background);
         let refused = problems.iter().find(|problem| problem.kind == "peer-refused").unwrap();
-        assert_eq!(refused.repair, Reason::HelloMac.remedy());
+        assert!(refused.repair.contains(Reason::HelloMac.remedy()));
+        assert!(refused.repair.ends_with("Otherwise find out what runs at 10.0.0.9."));
     }
 }

@@ -42,6 +42,14 @@ pub enum KeyStoreError {
         /// This process's effective user id.
         user: u32,
     },
+    /// A platform provides the directory, and this process cannot keep keys in it.
+    #[error("{} {problem}", Shown(path))]
+    Volume {
+        /// The volume, or this service's directory on it.
+        path: PathBuf,
+        /// The fault.
+        problem: VolumeProblem,
+    },
     /// The path has the wrong type.
     #[error(
         "{} is {found}, not {wanted}; move it away or point paths.keysDir (SECURE_MESH_KEYS_DIR) elsewhere",
@@ -143,6 +151,39 @@ pub enum KeyStoreError {
     Crypto(#[from] CryptoError),
 }
 
+/// The reason why keys cannot be kept on a volume.
+#[derive(Debug, thiserror::Error)]
+pub enum VolumeProblem {
+    /// This process may not create its directory there.
+    #[error(
+        "is a volume that user {user} may not write to ({fault}); set securityContext.fsGroup to a group of the \
+         process, with fsGroupChangePolicy: OnRootMismatch, or mount an emptyDir there"
+    )]
+    Write {
+        /// This process's effective user id.
+        user: u32,
+        /// The system's word.
+        fault: io::Error,
+    },
+    /// The directory was opened to its group.
+    #[error(
+        "is open to its group (mode {0:04o}), as a kubelet leaves it after each mount; set \
+         securityContext.fsGroupChangePolicy: OnRootMismatch, and close it once: chmod -R go-rwx,g-s on this directory"
+    )]
+    Mode(u32),
+    /// The directory belongs to another user.
+    #[error(
+        "belongs to user {owner}, but this process runs as user {user}; set securityContext.runAsUser: {owner}, \
+         or point paths.keysDir (SECURE_MESH_KEYS_DIR) to a new directory on the volume"
+    )]
+    Owner {
+        /// Its owner's user id.
+        owner: u32,
+        /// This process's effective user id.
+        user: u32,
+    },
+}
+
 /// The reason why a file is rejected as the service's key.
 #[derive(Debug, thiserror::Error)]
 pub enum GivenKeyProblem {
@@ -179,6 +220,7 @@ impl Coded for KeyStoreError {
             Self::PeerKeyChanged { .. } | Self::PeerKeyInUse { .. } => Code::Unauthenticated,
             Self::Mode { .. }
             | Self::Owner { .. }
+            | Self::Volume { .. }
             | Self::Type { .. }
             | Self::Corrupt { .. }
             | Self::KeySize { .. }
@@ -192,6 +234,11 @@ impl Coded for KeyStoreError {
         match self {
             Self::Mode { .. } => Reason::KeydirMode,
             Self::Owner { .. } => Reason::KeydirOwner,
+            Self::Volume { problem, .. } => match problem {
+                VolumeProblem::Write { .. } => Reason::KeydirIo,
+                VolumeProblem::Mode(_) => Reason::KeydirMode,
+                VolumeProblem::Owner { .. } => Reason::KeydirOwner,
+            },
             Self::Type { .. } => Reason::KeydirType,
             Self::Corrupt { .. } => Reason::KeydirCorrupt,
             Self::KeySize { .. } => Reason::KeydirKeySize,

@@ -35,7 +35,7 @@ pub(crate) mod tests;
 #[cfg(unix)]
 mod unix;
 
-pub use error::{GivenKeyProblem, KeyStoreError};
+pub use error::{GivenKeyProblem, KeyStoreError, VolumeProblem};
 pub(crate) use error::{Shown, repair};
 pub use given::read_key_file;
 pub(crate) use given::read_secret_file;

@@ -18,7 +18,7 @@ use rustix::{
 };
 use zeroize::Zeroizing;
 
-use super::{DIRECTORY as SUBDIRECTORY, KeyStoreError, TEMPORARY_PREFIX, temporary_name};
+use super::{DIRECTORY as SUBDIRECTORY, KeyStoreError, TEMPORARY_PREFIX, VolumeProblem, temporary_name};
 
 pub(crate) struct Directory {
     fd: OwnedFd,
@@ -44,7 +44,7 @@ impl Directory {
         let directory = Self { fd, path };
         match directory.check() {
             Ok(()) => Ok(directory),
-            Err(error) if directory.is_volume() => directory.own_subdirectory().ok_or(error),
+            Err(error) if directory.is_volume() => directory.own_subdirectory(error),
             Err(error) => Err(error),
         }
     }
@@ -58,17 +58,41 @@ impl Directory {
         mounted || (stat.st_uid == 0 && !geteuid().is_root())
     }
 
-    /// Opens or creates a subdirectory that belongs to this user alone. `None` if that is impossible, or if
-    /// the existing one belongs to another user.
-    fn own_subdirectory(&self) -> Option<Self> {
+    /// Opens or creates a subdirectory that belongs to this user alone. `unfit` is the fault of the volume itself.
+    fn own_subdirectory(&self, unfit: KeyStoreError) -> Result<Self, KeyStoreError> {
         match mkdirat(&self.fd, SUBDIRECTORY, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => {}
-            Err(_) => return None,
+            Err(err @ (Errno::ACCESS | Errno::PERM | Errno::ROFS)) => {
+                let problem = VolumeProblem::Write { user: geteuid().as_raw(), fault: err.into() };
+                return Err(KeyStoreError::Volume { path: self.path.clone(), problem });
+            }
+            Err(_) => return Err(unfit),
         }
+        let path = self.path.join(SUBDIRECTORY);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = openat(&self.fd, SUBDIRECTORY, flags, Mode::empty()).ok()?;
-        let directory = Self { fd, path: self.path.join(SUBDIRECTORY) };
-        directory.check().ok().map(|()| directory)
+        let fd = match openat(&self.fd, SUBDIRECTORY, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            // Another user's, which only that user may open.
+            Err(Errno::ACCESS) => match rustix::fs::lstat(&path) {
+                Ok(stat) => {
+                    let problem = VolumeProblem::Owner { owner: stat.st_uid, user: geteuid().as_raw() };
+                    return Err(KeyStoreError::Volume { path, problem });
+                }
+                Err(_) => return Err(unfit),
+            },
+            Err(_) => return Err(unfit),
+        };
+        let directory = Self { fd, path };
+        match directory.check() {
+            Ok(()) => Ok(directory),
+            Err(KeyStoreError::Mode { path, mode, .. }) => {
+                Err(KeyStoreError::Volume { path, problem: VolumeProblem::Mode(mode) })
+            }
+            Err(KeyStoreError::Owner { path, owner, user }) => {
+                Err(KeyStoreError::Volume { path, problem: VolumeProblem::Owner { owner, user } })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Checks that the directory still belongs to this user alone. Every use checks it, so that an operator

@@ -6,7 +6,10 @@
 //! proof → session limits → session. Up to the proof, another newcomer can displace the
 //! stream from its place.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 use tonic::Status;
@@ -324,7 +327,9 @@ async fn refuse(server: &Server, duplex: &Duplex, connection: &ConnectionInfo, r
         Refused::Gone => return,
     };
     server.shared.sight.handshake(Direction::In, reason.as_str());
-    let fields = vec![("address", connection.address.to_string()), ("reason", reason.to_string())];
+    // A listener of both families shows IPv4 addresses within IPv6.
+    let address = SocketAddr::new(connection.address.ip().to_canonical(), connection.address.port());
+    let fields = vec![("address", address.to_string()), ("reason", reason.to_string())];
     server.shared.log_refusal("handshake.refused", connection.subject().to_string(), message, fields);
     server.shared.events.flush();
     duplex.outgoing.fail(status).await;
