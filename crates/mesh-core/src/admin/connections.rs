@@ -4,9 +4,29 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
+
+use super::writing::Impatient;
+
+/// How long a connection may take for the head of a request, idle time included.
+pub(super) const HEAD: Duration = Duration::from_secs(10);
+/// The longest head, and the most headers in it.
+const MAX_HEAD: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
+/// How long a peer may read nothing while there is something to read.
+const UNREAD: Duration = Duration::from_secs(30);
+/// The pause after an error of the system.
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Default)]
 struct Table {
@@ -62,6 +82,23 @@ impl Connections {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.connections.table().open.retain(|(number, _)| *number != self.number);
+    }
+}
+
+/// Answers the requests of one connection.
+pub(super) async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    seat: Seat,
+) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
+    let io = TokioIo::new(Impatient::new(stream, UNREAD));
+    let served = http.serve_connection(io, TowerToHyperService::new(router));
+    tokio::select! {
+        biased;
+        () = seat.displaced.cancelled() => {}
+        _ = served => {}
     }
 }
 

@@ -23,8 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Source,
-    connections::Connections,
-    port::{PAUSE, talk},
+    connections::{Connections, PAUSE, talk},
     routes::{JSON, answer},
 };
 

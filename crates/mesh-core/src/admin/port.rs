@@ -3,13 +3,7 @@
 use std::{io, net::SocketAddr, path::Path, sync::Arc, thread, time::Duration};
 
 use axum::{Extension, Router};
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     runtime::Handle,
     sync::oneshot,
@@ -22,30 +16,20 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::control;
 use super::{
     AdminError, Source,
-    connections::{Connections, Seat},
+    connections::{Connections, HEAD, PAUSE, Seat, talk},
     events::Streams,
     guard::{Ends, Guard},
     routes::{Desk, router},
     tls::Tls,
-    writing::Impatient,
 };
 use crate::{config::Admin, telemetry::STEP_MS};
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 256;
-/// The time limit of a connection for the head of a request, idle time included.
-const HEAD: Duration = Duration::from_secs(10);
-/// The longest head, and the most headers in it.
-const MAX_HEAD: usize = 16 * 1024;
-const MAX_HEADERS: usize = 64;
-/// The time limit of a peer that reads nothing while there is something to read.
-const UNREAD: Duration = Duration::from_secs(30);
 /// The longest wait of a closing mesh for the port.
 const RELEASE: Duration = Duration::from_secs(1);
 /// The time limit for writing the last minute of the history then.
 const FAREWELL: Duration = Duration::from_millis(800);
-/// The pause after an error of the system.
-pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// An open admin port. It closes when this is dropped.
 #[derive(Debug)]
@@ -200,21 +184,4 @@ async fn connection(
     // The verifier has judged what is there.
     let certified = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
     talk(stream, router.layer(Extension(Ends { certified, ..ends })), seat).await;
-}
-
-/// Answers the requests of one connection.
-pub(super) async fn talk(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    router: Router,
-    seat: Seat,
-) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
-    let io = TokioIo::new(Impatient::new(stream, UNREAD));
-    let served = http.serve_connection(io, TowerToHyperService::new(router));
-    tokio::select! {
-        biased;
-        () = seat.displaced.cancelled() => {}
-        _ = served => {}
-    }
 }
