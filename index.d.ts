@@ -1141,7 +1141,7 @@ interface DiscoveryProvider {
 }
 /** Anything that `discovery.provider` takes. */
 type ProviderOption = DiscoveryProvider | StaticDiscovery;
-/** Where others reach this service. */
+/** The address by which others reach this service. */
 interface AdvertisedAddress {
     /** A DNS name or an IP address. */
     host: string;
@@ -1150,13 +1150,13 @@ interface AdvertisedAddress {
 }
 /** The state of a service in discovery. */
 interface DiscoveredService {
-    /** How many instances it has. */
+    /** The number of its instances. */
     instances: number;
     /** The time since a provider reported them, in ms; `null` before the first report. */
     ageMs: number | null;
     /** The time since its source went away, in ms; `null` while it answers. `discovery.maxStaleMs` limits it. */
     staleMs: number | null;
-    /** Why the last report, or the last attempt to get one, was of no use. */
+    /** The fault of the last report, or of the last attempt to get one. */
     error?: string;
 }
 
@@ -1562,7 +1562,7 @@ interface CoreConfig {
     /** Directories. */
     paths?: PathsConfig | undefined;
 }
-/** How keys, tokens and sessions are made. */
+/** The options of keys, tokens and sessions. */
 interface SecurityConfig {
     /** The size of the RSA key in bits. Default: 4096. */
     rsaKeySize?: 2048 | 4096 | undefined;
@@ -1739,8 +1739,8 @@ interface DiscoveryConfig {
     /**
      * A source of instances for the services whose address is not in `services`: `'file'`, `'dns'`,
      * `'etcd'`, `'consul'` or `'kubernetes'` with its options beside it, an object with a function
-     * `watch`, or a `StaticDiscovery`. The mesh watches a service from its first call on. Pins in
-     * `services` hold for the reported instances too. Default: none.
+     * `watch`, or a `StaticDiscovery`. The mesh watches a service from the first call to it. Pins in
+     * `services` apply to the reported instances too. Default: none.
      */
     provider?: ProviderOption | undefined;
     /**
@@ -1984,8 +1984,8 @@ interface BalancingConfig {
     policy?: 'p2c' | 'round-robin' | 'random' | undefined;
     /**
      * The zone of this service. Instances of the same `zone` are preferred. Calls spill over to other
-     * zones when the own instances are away, or take more than twice as long. Default: none: all
-     * instances are alike.
+     * zones when the instances of this zone are unavailable, or take more than twice as long.
+     * Default: none: all instances are alike.
      */
     zone?: string | undefined;
     /**
@@ -2190,7 +2190,7 @@ interface MeshLimits {
     maxPendingCalls?: number | undefined;
     /**
      * The most calls in a chain, each made by the handler of the previous one, 1…254. Beyond it:
-     * `CALL_DEPTH`, with the path. The limit ends a circle of services that call one another.
+     * `CALL_DEPTH`, with the path. The limit breaks a cycle of services that call one another.
      * Default: 64.
      */
     maxCallDepth?: number | undefined;
@@ -2862,7 +2862,7 @@ interface IssuedCertificate {
     /** The end, in milliseconds since 1970. */
     expiresAt: number;
 }
-/** What {@link CertificateAuthority.revoke} revokes: one of two things. */
+/** The selection of {@link CertificateAuthority.revoke}: one of two things. */
 interface RevokeOptions {
     /**
      * Every certificate of this service, and its join tokens. Nothing of it is renewed until it gets another
@@ -2891,7 +2891,7 @@ interface RotateAuthorityOptions {
     /** The directory of the root's key. Default: `root` in the directory of the authority. */
     rootDirectory?: string | undefined;
 }
-/** What the services of a mesh need to judge each other: {@link CertificateAuthority.bundle}. */
+/** The data by which services of a mesh check each other: {@link CertificateAuthority.bundle}. */
 interface TrustBundle {
     /** The trust anchors in PEM, two of them while the root is replaced: `security.certificate.ca`. */
     ca: string;
@@ -2902,9 +2902,12 @@ interface TrustBundle {
 }
 /** Options of {@link CertificateAuthority.token}. */
 interface JoinTokenOptions {
-    /** How many certificates it is good for, 1 to 100,000: one for each start on an empty disk. Default: 1. */
+    /**
+     * The number of certificates for which it is valid, 1 to 100,000: one for each start on an empty
+     * disk. Default: 1.
+     */
     uses?: number | undefined;
-    /** How long it is valid, up to 365 days. Default: `'1h'`. */
+    /** Its lifetime, up to 365 days. Default: `'1h'`. */
     ttl?: Duration | undefined;
 }
 /** A join token of {@link CertificateAuthority.token}. */
@@ -3375,7 +3378,7 @@ interface ServeOptions {
      * the drain. If it throws, the service is stopped all the same, and then the promise is rejected. Default: nothing.
      */
     beforeDrain?: (() => unknown) | undefined;
-    /** How long running requests may take after the signal, in ms. Default: 10,000. */
+    /** The time limit of running requests after the signal, in ms. Default: 10,000. */
     drainTimeoutMs?: number | undefined;
 }
 /**
@@ -4011,4 +4014,4 @@ declare class TimeoutManager {
 declare const version: string;
 
 export { AuditLogger, CertificateAuthority, CertificateAuthorityService, CircuitBreaker, CircuitState, ConsoleAdapter, Context, CryptoManager, FileAdapter, HealthMonitor, HttpAdapter, JWTManager, KeyManager, KeyRotation, MeshError, MetricsCollector, RateLimiter, RetryPolicy, SecureMesh, SecureMeshClient, SecureMeshServer, SessionManager, StaticDiscovery, TimeoutManager, bidiStream, certificateAuthority, clientStream, defineContract, expressErrors, fastifyErrors, isDeclaredError, safe, serve, serverStream, toHttpStatus, toProblem, unary, version };
-export type { AcceptedTrustConfig, AdminConfig, AdvertisedAddress, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, BalancingConfig, BuiltInProvider, BulkheadConfig, CallKind, CallOptions, CallPromise, CallRecord, Caller, CallerConfig, CertificateAuthorityOptions, CertificateAuthorityStatus, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConcurrencyConfig, ConnectOptions, ConsulProviderConfig, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveredService, DiscoveryChange, DiscoveryConfig, DiscoveryOptions, DiscoveryProvider, DnsProviderConfig, Duration, EjectionConfig, EncryptedData, EnrolmentConfig, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, EtcdProviderConfig, ExpectedToken, ExpressResponseLike, FastifyReplyLike, FastifyRequestLike, FileAdapterOptions, FileProviderConfig, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, HttpErrorOptions, IdempotencyConfig, ImplementOptions, Implementation, Instance, InstanceAddress, IssueOptions, IssuedCertificate, Items, JWTManagerOptions, JoinToken, JoinTokenOptions, KeyPair, KeyPairSource, KeyRotationConfig, KubernetesProviderConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MemoryStats, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshEventMap, MeshHealth, MeshLimits, MeshListener, MeshMetrics, MeshStats, MethodDescription, Middleware, MonitoringAdapter, ObserveOption, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Priority, Problem, Procedure, ProcedureDefinition, Procedures, ProviderOption, RateLimitResult, RateLimiterConfig, ReadinessCheck, RetryOptions, RetryPolicyConfig, Revocation, RevokeOptions, RevokedCertificate, RotateAuthorityOptions, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaDescription, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServeOptions, ServiceConfig, ServiceDescription, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, SharedQuotaConfig, StandardSchema, TimeoutConfig, TlsConfig, TokenPayload, TracingConfig, Trust, TrustBundle, ValidationIssue };
+export type { AcceptedTrustConfig, AdminConfig, AdminTlsConfig, AdvertisedAddress, AesKeySize, AuditLoggerConfig, AuditLoggerStats, AuthorizationConditions, AuthorizationConfig, AuthorizationExplanation, AuthorizationRequest, AuthorizationRule, BalancingConfig, BuiltInProvider, BulkheadConfig, CallKind, CallOptions, CallPromise, CallRecord, Caller, CallerConfig, CertificateAuthorityOptions, CertificateAuthorityStatus, CertificateConfig, CheckHealthOptions, CircuitBreakerConfig, ClientMiddleware, ConcurrencyConfig, ConnectOptions, ConsulProviderConfig, Contract, ContractClient, CoreConfig, CryptoData, CryptoManagerOptions, DeclaredError, DeclaredErrorOptions, DeclaredErrors, DecryptOptions, DiscoveredService, DiscoveryChange, DiscoveryConfig, DiscoveryOptions, DiscoveryProvider, DnsProviderConfig, Duration, EjectionConfig, EncryptedData, EnrolmentConfig, ErrorDefinition, ErrorFactories, ErrorMap, ErrorsOf, EtcdProviderConfig, ExpectedToken, ExpressResponseLike, FastifyReplyLike, FastifyRequestLike, FileAdapterOptions, FileProviderConfig, Handler, HandlerOf, HandlerOptions, HandlerPolicy, HealthCheck, HealthCheckResult, HealthMonitorOptions, HealthStatus, HttpAdapterConfig, HttpAuth, HttpClient, HttpErrorOptions, IdempotencyConfig, ImplementOptions, Implementation, Instance, InstanceAddress, IssueOptions, IssuedCertificate, Items, JWTManagerOptions, JoinToken, JoinTokenOptions, KeyPair, KeyPairSource, KeyRotationConfig, KubernetesProviderConfig, LegacyEncryptedData, Logger, MakesSessionKeys, MemoryStats, MeshAddress, MeshAuditEvent, MeshConfig, MeshErrorCode, MeshErrorOptions, MeshEventMap, MeshHealth, MeshLimits, MeshListener, MeshMetrics, MeshStats, MethodDescription, Middleware, MonitoringAdapter, ObserveOption, OutgoingCall, PathsConfig, PeerCertificate, PeerSession, Priority, Problem, Procedure, ProcedureDefinition, Procedures, ProviderOption, RateLimitResult, RateLimiterConfig, ReadinessCheck, RetryOptions, RetryPolicyConfig, Revocation, RevokeOptions, RevokedCertificate, RotateAuthorityOptions, RotateMeshSecretOptions, RotateSecretOptions, RotatesKeys, RouteLike, RouterLike, RouterTree, RsaKeySize, SafeResult, SchemaDescription, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult, ScopeOptions, SecureMeshConfig, SecurityConfig, ServeOptions, ServiceConfig, ServiceDescription, ServiceDiscovery, ServiceHealth, ServiceInfo, ServiceStatus, Session, SessionManagerOptions, SessionStats, SharedQuotaConfig, StandardSchema, TimeoutConfig, TlsConfig, TokenPayload, TracingConfig, Trust, TrustBundle, ValidationIssue };

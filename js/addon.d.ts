@@ -210,7 +210,7 @@ export declare class NativeMesh {
    * whether that was so.
    */
   refreshAuthority(): Promise<boolean>
-  /** Where this service was given its key: an option or a variable. Nothing if it makes its own. */
+  /** The option or variable that gave this service its key. Nothing if it makes its own. */
   get givenKey(): string | null
   /** Adds a port that has `/livez` and `/readyz` only. */
   addProbes(host: string, port: number): void

@@ -45,7 +45,7 @@ export interface CoreConfig {
   paths?: PathsConfig | undefined;
 }
 
-/** How keys, tokens and sessions are made. */
+/** The options of keys, tokens and sessions. */
 export interface SecurityConfig {
   /** The size of the RSA key in bits. Default: 4096. */
   rsaKeySize?: 2048 | 4096 | undefined;
@@ -227,8 +227,8 @@ export interface DiscoveryConfig {
   /**
    * A source of instances for the services whose address is not in `services`: `'file'`, `'dns'`,
    * `'etcd'`, `'consul'` or `'kubernetes'` with its options beside it, an object with a function
-   * `watch`, or a `StaticDiscovery`. The mesh watches a service from its first call on. Pins in
-   * `services` hold for the reported instances too. Default: none.
+   * `watch`, or a `StaticDiscovery`. The mesh watches a service from the first call to it. Pins in
+   * `services` apply to the reported instances too. Default: none.
    */
   provider?: ProviderOption | undefined;
   /**
@@ -482,8 +482,8 @@ export interface BalancingConfig {
   policy?: 'p2c' | 'round-robin' | 'random' | undefined;
   /**
    * The zone of this service. Instances of the same `zone` are preferred. Calls spill over to other
-   * zones when the own instances are away, or take more than twice as long. Default: none: all
-   * instances are alike.
+   * zones when the instances of this zone are unavailable, or take more than twice as long.
+   * Default: none: all instances are alike.
    */
   zone?: string | undefined;
   /**
@@ -697,7 +697,7 @@ export interface MeshLimits {
   maxPendingCalls?: number | undefined;
   /**
    * The most calls in a chain, each made by the handler of the previous one, 1…254. Beyond it:
-   * `CALL_DEPTH`, with the path. The limit ends a circle of services that call one another.
+   * `CALL_DEPTH`, with the path. The limit breaks a cycle of services that call one another.
    * Default: 64.
    */
   maxCallDepth?: number | undefined;
