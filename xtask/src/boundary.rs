@@ -73,7 +73,13 @@ fn words(
     } else {
         put!(file, "export type {union} =\n  | {};\n", quoted.join("\n  | "));
     }
-    put!(file, "\n{list_doc}\nexport const {list}: readonly {union}[] = [\n");
+    put!(file, "\n{list_doc}\n");
+    let line = format!("export const {list}: readonly {union}[] = [{}];\n", quoted.join(", "));
+    if line.len() <= 100 {
+        file.push_str(&line);
+        return;
+    }
+    put!(file, "export const {list}: readonly {union}[] = [\n");
     for word in quoted {
         put!(file, "  {word},\n");
     }

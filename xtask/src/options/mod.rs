@@ -123,7 +123,7 @@ fn types() -> String {
     let providers = SECTIONS.iter().map(|(_, section)| section).filter(|section| provider(section).is_some());
     let providers: Vec<_> = providers.map(|section| section.interface).collect();
     put!(file, "\n/** A source of instances of the package, with its options. */\n");
-    put!(file, "export type BuiltInProvider = {};\n", providers.join(" | "));
+    put!(file, "export type BuiltInProvider =\n  | {};\n", providers.join("\n  | "));
     file.push_str(DISCOVERY);
     file.push_str("\n/** The limits without configuration. */\nexport const LIMITS = {\n");
     for row in config::limits::SECTION.rows {

@@ -8,6 +8,7 @@ mod audit;
 mod escape;
 mod exemplars;
 pub mod exposition;
+mod families;
 mod flows;
 mod histogram;
 mod history;
