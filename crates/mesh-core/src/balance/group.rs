@@ -159,7 +159,7 @@ impl Group {
         match (verdict, latency) {
             // Failing fast is no virtue.
             (Verdict::Nothing | Verdict::Bad | Verdict::Busy, Some(latency)) => {
-                member.load.latency.at_least(latency, now)
+                member.load.latency.at_least(latency, now);
             }
             (Verdict::Good, Some(latency)) => {
                 member.load.latency.observe(latency, now);

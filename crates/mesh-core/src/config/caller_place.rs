@@ -1,6 +1,6 @@
 section! {
     /// The place of this process among the processes of its service, for `balancing.caller`: for example the number
-    /// of a pod of a StatefulSet, and its replicas. With it, the callers of a service with more instances than
+    /// of a pod of a `StatefulSet`, and its replicas. With it, the callers of a service with more instances than
     /// `balancing.subset` spread over them evenly: each instance has the same number of callers, or one more.
     CallerPlace as CallerConfig {
         /// The number of this process, from 0.

@@ -1,6 +1,6 @@
 section! {
     /// Kubernetes as the source of instances, for `discovery.provider: 'kubernetes'`: the ready endpoints of the
-    /// EndpointSlices of the Kubernetes service with the service's id, watched through the API server. The pod's service
+    /// `EndpointSlices` of the Kubernetes service with the service's id, watched through the API server. The pod's service
     /// account needs `get`, `list` and `watch` of `endpointslices` (`discovery.k8s.io`). While the API server is away,
     /// the last instances stay.
     KubernetesProvider as KubernetesProviderConfig {

@@ -1,6 +1,6 @@
 //! Consul as the source of instances, and as the place where a service registers: its HTTP API, version 1.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt::Write, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode, header::HeaderValue};
@@ -161,11 +161,12 @@ impl Agent {
         let mut path =
             format!("/v1/health/service/{}?passing=true{}", encoded(service.as_str()), self.scope());
         if let Some(tag) = &self.options.tag {
-            path += &format!("&tag={}", encoded(tag));
+            path.push_str("&tag=");
+            path.push_str(&encoded(tag));
         }
         let waits = waits && index > 0;
         if waits {
-            path += &format!("&index={index}&wait={WAIT_SECONDS}s");
+            let _ = write!(path, "&index={index}&wait={WAIT_SECONDS}s");
         }
         let patience = if waits { PATIENCE } else { TIMEOUT };
         let asked = self.server.ask(Method::GET, &path, &self.headers()?, None, patience).await;
@@ -320,14 +321,13 @@ impl Keeper {
                     away = false;
                     self.sink.trouble(format!("this service is registered again with Consul as {}", self.id));
                 }
-                Ok(()) => {}
                 Err(error) if !away => {
                     away = true;
                     self.sink.trouble(format!(
                         "{error}; the registration of this service is renewed when it can be"
                     ));
                 }
-                Err(_) => {}
+                _ => {}
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Kubernetes as the source of instances: the EndpointSlices of a service (`discovery.k8s.io/v1`), listed and watched.
+//! Kubernetes as the source of instances: the `EndpointSlices` of a service (`discovery.k8s.io/v1`), listed and watched.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -147,7 +147,7 @@ impl Kubernetes {
                 state.put(&mut slices, slice, self.options.port.as_deref());
             }
             let meta = |name: &str| page.pointer(&format!("/metadata/{name}")).and_then(Value::as_str);
-            next = meta("continue").unwrap_or_default().to_owned();
+            meta("continue").unwrap_or_default().clone_into(&mut next);
             if next.is_empty() || slices.len() >= MAX_SLICES {
                 let version = meta("resourceVersion").filter(|version| !version.is_empty());
                 let version = version.ok_or_else(|| self.failed("its list has no version".to_owned()))?;
