@@ -1889,9 +1889,9 @@ interface ConsulProviderConfig {
 }
 /**
  * Kubernetes as the source of instances, for `discovery.provider: 'kubernetes'`: the ready
- * endpoints of the EndpointSlices of the Kubernetes service with the service's id, watched through
- * the API server. The pod's service account needs `get`, `list` and `watch` of `endpointslices`
- * (`discovery.k8s.io`). While the API server is away, the last instances stay.
+ * endpoints of the `EndpointSlices` of the Kubernetes service with the service's id, watched
+ * through the API server. The pod's service account needs `get`, `list` and `watch` of
+ * `endpointslices` (`discovery.k8s.io`). While the API server is away, the last instances stay.
  */
 interface KubernetesProviderConfig {
     /** `'kubernetes'`. */
@@ -2011,7 +2011,7 @@ interface BalancingConfig {
 }
 /**
  * The place of this process among the processes of its service, for `balancing.caller`: for example
- * the number of a pod of a StatefulSet, and its replicas. With it, the callers of a service with
+ * the number of a pod of a `StatefulSet`, and its replicas. With it, the callers of a service with
  * more instances than `balancing.subset` spread over them evenly: each instance has the same number
  * of callers, or one more.
  */
