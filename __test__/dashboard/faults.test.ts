@@ -130,7 +130,7 @@ describeInBrowser('the page', () => {
     await said('certificate-expiring', /stock the certificate/, /→ What to do: Renew it/);
     await page.waitForSelector('tr:has-text("stock") .tone-critical:has-text("5 h")');
 
-    // What is well is not accused.
+    // Nothing healthy is accused.
     await page.evaluate(() => (location.hash = '#/'));
     await page.waitForSelector('h2:has-text("Topology")');
     const more = page.locator('button:has-text("more")');

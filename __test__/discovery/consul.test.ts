@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { SecureMesh, SecureMeshClient } from '../../js/index.js';
 import { ConsulStub, LIES } from '../support/http-stub.js';
-import { entry, make, serve } from '../support/meshes.js';
+import { entry, make, serve, untilAnswers } from '../support/meshes.js';
 import { errorOf, until } from '../support/promises.js';
 
 type Line = { event?: string; text: string };
@@ -31,18 +31,6 @@ const instance = (name: string): Promise<SecureMesh> =>
   serve('server', (mesh) => mesh.handle('who', () => name));
 
 const at = (mesh: SecureMesh): { host: string; port: number } => entry('server', mesh);
-
-async function untilAnswers(client: SecureMeshClient, name: string): Promise<void> {
-  let answer = '';
-  const end = Date.now() + 10_000;
-  while (answer !== name) {
-    if (Date.now() > end) throw new Error(`${answer} answers, not ${name}`);
-    // Until the list is read there may be no instance.
-    answer = await client
-      .call<undefined, string>('who', undefined, { timeoutMs: 5_000 })
-      .catch((error: unknown) => String(error));
-  }
-}
 
 describe('consul', () => {
   it('reports instances and follows their changes by blocking queries', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { SecureMesh, SecureMeshClient } from '../../js/index.js';
 import { KubernetesStub, LIES } from '../support/http-stub.js';
-import { entry, make, serve } from '../support/meshes.js';
+import { entry, make, serve, untilAnswers } from '../support/meshes.js';
 import { errorOf, until } from '../support/promises.js';
 import { scratch } from '../support/servers.js';
 
@@ -41,18 +41,6 @@ const at = (mesh: SecureMesh, conditions: object = { ready: true }): object => {
   const { host, port } = entry('server', mesh);
   return { addresses: [host], port, conditions, zone: 'a' };
 };
-
-async function untilAnswers(client: SecureMeshClient, name: string): Promise<void> {
-  let answer = '';
-  const end = Date.now() + 10_000;
-  while (answer !== name) {
-    if (Date.now() > end) throw new Error(`${answer} answers, not ${name}`);
-    // Until the list is read there may be no instance.
-    answer = await client
-      .call<undefined, string>('who', undefined, { timeoutMs: 5_000 })
-      .catch((error: unknown) => String(error));
-  }
-}
 
 describe('kubernetes', () => {
   it('lists the slices of a service and watches them', async () => {

@@ -159,7 +159,7 @@ describe.skipIf(!mayMount())('a container (needs root of Linux, with mounts)', (
     expect(reason).toBe('KEYDIR_MODE');
     expect(error).toContain('set securityContext.fsGroupChangePolicy: OnRootMismatch');
     expect(error).toContain('chmod -R go-rwx,g-s');
-    // What the sentence says leads to a start, with the same key.
+    // The repair of the sentence leads to a start, with the same key.
     execFileSync('chmod', ['-R', 'go-rwx,g-s', join(volume, 'secure-stack-mesh')]);
     expect(keys).toContain(start({ SECURE_MESH_KEYS_DIR: at }, { mounts }).key);
   });

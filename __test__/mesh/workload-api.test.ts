@@ -200,7 +200,7 @@ describe.skipIf(process.platform === 'win32')('an agent of the Workload API', ()
     agent.stop();
     await until(() => logged('certificate.broken').length > 0, 15_000);
     expect(logged('certificate.broken')[0]?.text).toContain('cannot be reached');
-    // What was given last counts for a new key as well.
+    // The latest answer counts for a new key as well.
     expect(await mesh.reloadIdentity()).toBe(mesh.getStats().keyThumbprint);
     expect(await client.call('echo', 2)).toBe(2);
     agent.give({ svids: [svid(authority, 'orders')] });

@@ -65,3 +65,15 @@ export async function pair(
   const server = await serve('server', setup, serverExtra);
   return { server, ...(await call(server, callerExtra)) };
 }
+
+/** Waits until the instance of this name answers `who`. Until a list is read there may be none. */
+export async function untilAnswers(client: SecureMeshClient, name: string): Promise<void> {
+  let answer = '';
+  const end = Date.now() + 10_000;
+  while (answer !== name) {
+    if (Date.now() > end) throw new Error(`${answer} answers, not ${name}`);
+    answer = await client
+      .call<undefined, string>('who', undefined, { timeoutMs: 5_000 })
+      .catch((error: unknown) => String(error));
+  }
+}

@@ -11,11 +11,11 @@ use super::{error::ConfigError, read::At};
 pub struct SharedQuota {
     /// `shared`: where Redis is.
     pub url: RedisUrl,
-    /// `onUnavailable`: what becomes of requests while Redis does not answer.
+    /// `onUnavailable`: the treatment of requests while Redis does not answer.
     pub on_unavailable: OnUnavailable,
 }
 
-/// What becomes of requests whose quota nobody can tell.
+/// The treatment of requests while the quota is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnUnavailable {
     /// Each process lets in what the quota allows, by itself.

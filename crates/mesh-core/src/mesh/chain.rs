@@ -20,7 +20,7 @@ use crate::{
 /// The longest time that a request may hold its place.
 const MAX_TIME: Duration = Duration::from_hours(24);
 
-/// What a call takes over from the request on whose behalf it is made.
+/// The parts of a request that calls on its behalf take over.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Inherited {
     pub(crate) deadline: Option<Instant>,

@@ -25,7 +25,7 @@ enum Files {
 
 impl Core {
     /// Uses the files of the certificate, or what the Workload API gives, whenever that changes, until the mesh stops.
-    /// What is invalid leaves the identity as it is.
+    /// Invalid contents leave the identity as it is.
     pub(in crate::mesh) async fn follow_certificate(self: Arc<Self>) {
         if let Some(source) = self.identity.source() {
             self.follow(source, Files::Identity).await;

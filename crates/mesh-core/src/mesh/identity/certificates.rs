@@ -40,7 +40,7 @@ pub(crate) struct Certificates {
     current: Mutex<Current>,
     /// Whether a renewal is in progress.
     renewing: AtomicBool,
-    /// What delivers the certificate anew, until its follower takes it.
+    /// The source of new certificates, until its follower takes it.
     source: Mutex<Option<Source>>,
     /// The last identity of the Workload API, if that is the source.
     latest: Option<Latest>,
@@ -204,7 +204,7 @@ impl Certificates {
         Arc::new(Verifier::new(anchors, &self.rule, credential, revocations, signatures))
     }
 
-    /// What delivers the certificate anew; only the first call gets it.
+    /// The source of new certificates; only the first call gets it.
     pub(super) fn source(&self) -> Option<Source> {
         lock(&self.source).take()
     }

@@ -37,7 +37,7 @@ pub(super) struct Given {
     pub(super) trust: [u8; 32],
 }
 
-/// What delivers the certificate anew.
+/// The source of new certificates.
 pub(crate) enum Source {
     /// Files, and the option that names them.
     Files(&'static str, Watched),

@@ -69,7 +69,7 @@ impl Identity {
         self.delegate("certificate.loaded", text, turn, step).await
     }
 
-    /// What delivers the certificate anew; only the first call gets it.
+    /// The source of new certificates; only the first call gets it.
     pub(crate) fn source(&self) -> Option<Source> {
         self.certificates.as_ref()?.source()
     }
