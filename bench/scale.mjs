@@ -1,6 +1,6 @@
 // One caller and N services, each with a key, a port and a mesh of its own, all on this machine: what sessions cost
 // the caller as N grows, in time, memory and processor, what a list of N instances that changes costs, and what happens
-// when all services come back at once. docs/scale.md extrapolates from these figures.
+// when all services come back at once.
 //
 //   node bench/scale.mjs [N …, default 10 100 1000]
 
