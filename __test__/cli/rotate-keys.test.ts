@@ -104,6 +104,7 @@ describe.skipIf(process.platform === 'win32')('rotate-keys', () => {
     expect(mesh.adminAddress()).not.toBeNull();
   });
 
+  // Only root may run a program as another user.
   it.skipIf(process.getuid?.() !== 0)('answers no other user who reaches the socket', async () => {
     const { keysDir, control, meshes } = await running(1);
     const before = thumbprint(meshes[0]!);

@@ -95,6 +95,7 @@ class Service {
   }
 }
 
+// Restarts overlap on one port, which only Linux spreads over several sockets.
 it.skipIf(process.platform !== 'linux')(
   'three services change from a secret to certificates, and each part of these, without a lost call',
   async () => {

@@ -27,7 +27,7 @@ pub struct LeaseLimits {
     pub keys: usize,
 }
 
-/// What is known about a request.
+/// The decision about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spend {
     /// The quota allows it.
@@ -71,7 +71,7 @@ pub struct Leases<K> {
 struct Caller {
     /// Requests that may be let in; below zero, those that were let in on account.
     left: i64,
-    /// What is asked for and not answered; 0 for nothing.
+    /// The requests that are asked for without an answer yet; 0 for none.
     asked: u32,
     full_at: u64,
     blocked_until: Timestamp,

@@ -61,7 +61,7 @@ pub(super) struct Load {
     pub(super) requests: usize,
 }
 
-/// What is known of one method.
+/// The facts about one method.
 #[derive(Debug)]
 struct Pace {
     fastest: Quantile,
@@ -200,7 +200,7 @@ impl Shedding {
 }
 
 impl Load {
-    /// What the process is busy with, if it is.
+    /// The work that keeps the process busy, if it is busy.
     fn busy(&self) -> Option<&'static str> {
         let (under_way, most) = self.session;
         if self.delay > LATE {

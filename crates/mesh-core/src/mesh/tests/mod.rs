@@ -376,49 +376,37 @@ impl Node {
         method: &'static str,
         timeout_ms: u64,
     ) -> oneshot::Receiver<Answer> {
-        let id = self.next.fetch_add(1, Ordering::SeqCst);
-        let (sender, receiver) = oneshot::channel();
-        self.app.calls.lock().unwrap().insert(id, sender);
-        self.mesh.post(move |io| {
-            let spec = CallSpec {
-                chain: Chain::FIRST,
-                service: "server",
-                method,
-                kind: CallKind::Unary,
-                payload: Payload::EMPTY,
-                metadata: b"",
-                timeout: Some(Duration::from_millis(timeout_ms)),
-                idempotent: false,
-                sticky: None,
-                hedge: None,
-                priority: Some(priority),
-            };
-            io.call(id, &spec);
-        });
-        receiver
+        let timeout = Some(Duration::from_millis(timeout_ms));
+        self.begin_with(move |spec| CallSpec { method, timeout, priority: Some(priority), ..spec })
     }
 
     /// A call with a `sticky` string.
     fn begin_sticky(&self, sticky: &'static str) -> oneshot::Receiver<Answer> {
+        self.begin_with(move |spec| CallSpec { sticky: Some(sticky), ..spec })
+    }
+
+    /// A call of `echo`, but for the changes that are given.
+    fn begin_with(
+        &self,
+        change: impl FnOnce(CallSpec<'static>) -> CallSpec<'static> + Send + 'static,
+    ) -> oneshot::Receiver<Answer> {
         let id = self.next.fetch_add(1, Ordering::SeqCst);
         let (sender, receiver) = oneshot::channel();
         self.app.calls.lock().unwrap().insert(id, sender);
-        self.mesh.post(move |io| {
-            let spec = CallSpec {
-                chain: Chain::FIRST,
-                service: "server",
-                method: "echo",
-                kind: CallKind::Unary,
-                payload: Payload::EMPTY,
-                metadata: b"",
-                timeout: None,
-                idempotent: false,
-                sticky: Some(sticky),
-                hedge: None,
-                priority: None,
-            };
-            io.call(id, &spec);
-        });
+        let plain = CallSpec {
+            chain: Chain::FIRST,
+            service: "server",
+            method: "echo",
+            kind: CallKind::Unary,
+            payload: Payload::EMPTY,
+            metadata: b"",
+            timeout: None,
+            idempotent: false,
+            sticky: None,
+            hedge: None,
+            priority: None,
+        };
+        self.mesh.post(move |io| io.call(id, &change(plain)));
         receiver
     }
 

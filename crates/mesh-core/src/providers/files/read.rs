@@ -18,7 +18,7 @@ use super::error::FileError;
 pub struct Contents(Arc<[Zeroizing<Vec<u8>>]>);
 
 impl Contents {
-    /// What another source than files has delivered.
+    /// The contents that another source than files has delivered.
     pub(in crate::providers) fn of(parts: Vec<Zeroizing<Vec<u8>>>) -> Self {
         Self(parts.into())
     }

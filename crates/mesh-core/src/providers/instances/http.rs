@@ -124,7 +124,7 @@ impl Answer {
         }
     }
 
-    /// What a server says with an error: the beginning of it, in one line.
+    /// The beginning of the text that a server sends with an error, in one line.
     pub(super) async fn refusal(self) -> String {
         let status = self.status;
         let text = self.whole().await.unwrap_or_default();

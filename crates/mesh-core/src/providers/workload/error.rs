@@ -42,7 +42,7 @@ pub enum WorkloadError {
     Answer {
         /// The path of the socket.
         socket: PathBuf,
-        /// What is wrong with the answer.
+        /// The fault of the answer.
         fault: &'static str,
     },
     /// It did not answer in time.

@@ -61,7 +61,7 @@ impl Pace {
     };
 }
 
-/// What is known: the last identity in good form, and why there is no newer one.
+/// The last identity in good form, and the reason for which there is no newer one.
 #[derive(Clone, Default, PartialEq, Eq)]
 struct State {
     good: Option<Contents>,
